@@ -1,0 +1,40 @@
+# Everything one does here is a target of one word; CI calls only these.
+
+PYTHON ?= python3
+BIN = .venv/bin
+READY = .venv/ready
+
+.PHONY: help
+help:           ## list the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 10
+
+.PHONY: serve
+serve: $(READY) ## run the durable daemon on 127.0.0.1:11300, its jobs in ./beanstalk
+	@mkdir -p beanstalk
+	exec $(BIN)/beanstalkd-py -l 127.0.0.1 -p 11300 -b beanstalk
+
+.PHONY: test
+test: lint      ## lint, then run all tests
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(READY)  ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/mypy beanstalkd_py wal $(wildcard tools)
+
+.PHONY: bench
+bench: $(READY) ## measure
+	$(BIN)/python tools/bench
+
+.PHONY: clean
+clean:          ## remove what was made, but never jobs
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Set up again when setup.cfg has changed.
+$(READY): setup.cfg
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or newer is needed: make PYTHON=python3.x")'
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo 'The venv module is missing (Debian: apt-get install python3-venv)' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[test]'
+	@touch $@
