@@ -1,0 +1,192 @@
+"""The C server's command line, read into `Options`.
+
+Pure: nothing is printed and nothing ends the process. What must be said on the way stands in `Options.warnings`,
+each without the program's name; what must end the program is raised as `Exit`, whose texts are complete.
+
+The messages and the order in which flags act are the C server's, byte for byte. Two things differ on purpose:
+without -f and -F each reply waits for the disk, and `-b ""` is refused instead of meaning the root directory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from beanstalkd_py import SERVER_VERSION
+
+USAGE_ERROR = 5
+LOCK_ERROR = 10
+
+DEFAULT_MAX_JOB_SIZE = 65535
+LARGEST_MAX_JOB_SIZE = 1073741824
+DEFAULT_SEGMENT_BYTES = 10485760
+SMALLEST_SEGMENT_BYTES = 65536
+_SIZE_MAX = 2**64 - 1
+
+_USAGE = """\
+Use: {prog} [OPTIONS]
+
+Options:
+ -b DIR   write-ahead log directory
+ -f MS    fsync at most once every MS milliseconds (default is 0ms:
+          no reply leaves before its change is on disk)
+ -F       never fsync
+ -l ADDR  listen on address (default is 0.0.0.0)
+ -p PORT  listen on port (default is 11300)
+ -u USER  become user and group
+ -z BYTES set the maximum job size in bytes (default is 65535);
+          max allowed is 1073741824 bytes
+ -s BYTES set the size of each write-ahead log file (default is 10485760);
+          will be rounded up to a multiple of 4096 bytes
+ -v       show version information
+ -V       increase verbosity
+ -h       show this help
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    wal_dir: str | None = None
+    sync_ms: int = 0  # 0: each reply waits for its sync
+    never_sync: bool = False  # if so, sync_ms means nothing
+    address: str | None = None
+    port: str | None = None  # as given: getaddrinfo reads it
+    user: str | None = None
+    max_job_size: int = DEFAULT_MAX_JOB_SIZE
+    segment_bytes: int = DEFAULT_SEGMENT_BYTES  # as given, for stats
+    verbosity: int = 0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def log_segment_bytes(self) -> int:
+        """The size the log is to use: whole blocks, and enough of them to hold a header and some frames."""
+        return max(SMALLEST_SEGMENT_BYTES, -(-self.segment_bytes // 4096) * 4096)
+
+
+class Exit(Exception):
+    """The command line asks for the program's end. The texts are to be written as they are."""
+
+    def __init__(self, status: int, stdout: str = "", stderr: str = "") -> None:
+        super().__init__(status, stdout, stderr)
+        self.status = status
+        self.stdout = stdout
+        self.stderr = stderr
+
+
+class _InvalidSize(ValueError):
+    pass
+
+
+def parse(argv: Sequence[str], prog: str) -> Options:
+    """Read the words behind the program's name; `prog` is how the messages call it."""
+    reading = _Reading(prog)
+    words = iter(argv)
+    for word in words:
+        if not word.startswith("-") or word == "-":
+            raise reading.usage_error(f"unknown argument: {word}")
+        reading.read_word(word, words)
+    return reading.finish()
+
+
+class _Reading:
+    """Flags act as they are met, so each of them finds here what came before it."""
+
+    def __init__(self, prog: str) -> None:
+        self.prog = prog
+        self.options = Options()
+
+    def read_word(self, word: str, following: Iterator[str]) -> None:
+        """One word may hold many flags; the first that takes a value takes the rest, or the next word."""
+        for at, letter in enumerate(word[1:], 1):
+            if letter in _SWITCHES:
+                _SWITCHES[letter](self)
+            elif letter in _TAKES_VALUE:
+                self.read_value(letter, word[at + 1 :] or next(following, None))
+                return
+            else:
+                raise self.usage_error(f"unknown flag: {word[at - 1 :]}")
+
+    def read_value(self, letter: str, value: str | None) -> None:
+        if value is None:
+            raise self.usage_error(f"flag requires an argument: -{letter}")
+        try:
+            self.options = _TAKES_VALUE[letter](self.options, value)
+        except _InvalidSize:
+            raise self.usage_error(f"invalid size: {value}") from None
+
+    def finish(self) -> Options:
+        if self.options.wal_dir == "":
+            raise self.exit(LOCK_ERROR, self.said('failed to lock wal dir "": no directory is named'))
+        return self.options
+
+    def never_sync(self) -> None:
+        self.options = replace(self.options, never_sync=True)
+
+    def more_verbose(self) -> None:
+        self.options = replace(self.options, verbosity=self.options.verbosity + 1)
+
+    def removed_c(self) -> None:
+        self.options = _warned(self.options, "-c flag was removed. binlog is always compacted.")
+
+    def removed_n(self) -> None:
+        self.options = _warned(self.options, "-n flag was removed. binlog is always compacted.")
+
+    def show_version(self) -> None:
+        raise self.exit(0, stdout=f"beanstalkd {SERVER_VERSION}\n")
+
+    def show_usage(self) -> None:
+        raise self.exit(0, _USAGE.format(prog=self.prog))
+
+    def usage_error(self, text: str) -> Exit:
+        return self.exit(USAGE_ERROR, self.said(text) + _USAGE.format(prog=self.prog))
+
+    def exit(self, status: int, stderr: str = "", stdout: str = "") -> Exit:
+        """What was to be said before is said first: nobody else will."""
+        return Exit(status, stdout, "".join(map(self.said, self.options.warnings)) + stderr)
+
+    def said(self, text: str) -> str:
+        return f"{self.prog}: {text}\n"
+
+
+def _warned(options: Options, text: str) -> Options:
+    return replace(options, warnings=(*options.warnings, text))
+
+
+def _set_max_job_size(options: Options, value: str) -> Options:
+    size = _size(value)
+    if size > LARGEST_MAX_JOB_SIZE:
+        size = LARGEST_MAX_JOB_SIZE
+        options = _warned(options, f"maximum job size was set to {size}")
+    return replace(options, max_job_size=size)
+
+
+def _size(text: str) -> int:
+    """A size_t as scanf's %zu reads it: white space and a sign may lead, `-1` wraps, too much is the largest."""
+    match = re.fullmatch(r"[ \t\n\v\f\r]*([+-]?)([0-9]+)", text)
+    if match is None:
+        raise _InvalidSize(text)
+    sign, digits = match[1], match[2].lstrip("0") or "0"
+    if len(digits) > 20 or int(digits) > _SIZE_MAX:
+        return _SIZE_MAX
+    return -int(digits) & _SIZE_MAX if sign == "-" else int(digits)
+
+
+_SWITCHES: dict[str, Callable[[_Reading], None]] = {
+    "F": _Reading.never_sync,
+    "V": _Reading.more_verbose,
+    "c": _Reading.removed_c,
+    "n": _Reading.removed_n,
+    "v": _Reading.show_version,
+    "h": _Reading.show_usage,
+}
+
+_TAKES_VALUE: dict[str, Callable[[Options, str], Options]] = {
+    "b": lambda options, value: replace(options, wal_dir=value),
+    "f": lambda options, value: replace(options, sync_ms=_size(value), never_sync=False),
+    "l": lambda options, value: replace(options, address=value),
+    "p": lambda options, value: replace(options, port=value),
+    "s": lambda options, value: replace(options, segment_bytes=_size(value)),
+    "u": lambda options, value: replace(options, user=value),
+    "z": _set_max_job_size,
+}
