@@ -1,0 +1,109 @@
+"""One client's dialogue: bytes in, commands to the engine, replies out, in order. No I/O, no clock.
+
+The owner feeds what the socket gave (`receive`, `end_of_input`, `lost`), takes what is owed (`take_output`) and calls `settle` after anything that
+may have woken other clients. A session stops taking commands while its client waits in reserve, and while more than OUTPUT_LIMIT bytes of
+replies are owed: `run` goes on when they were taken. So a client that never reads costs bounded memory.
+"""
+
+from .engine import Engine
+from .jobs import Client
+from .protocol import Parser
+
+OUTPUT_LIMIT = 256 * 1024  # bytes of replies owed; one reply may exceed it
+
+
+class Session:
+    """The dialogue of one connection."""
+
+    __slots__ = ("engine", "parser", "client", "closed", "_output", "_owed", "_ended")
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.parser = Parser(engine.max_job_size)
+        self.client: Client = engine.connect()
+        self.client.session = self
+        self.closed = False  # nothing more will be answered: close when the output is sent
+        self._output: list[bytes] = []
+        self._owed = 0  # bytes in _output
+        self._ended = False  # the client sent its last byte
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it waits for its replies to be taken; nothing should be read for it then."""
+        return self._owed > OUTPUT_LIMIT
+
+    def receive(self, data: bytes, now: int) -> None:
+        """Bytes from the client, in any pieces. `now`: monotonic ns."""
+        self.parser.feed(data)
+        if not self.client.waiting:
+            self.run(now)
+
+    def end_of_input(self, now: int) -> None:
+        """The client shut down its writing side (or closed): what it sent before is still answered."""
+        self._ended = True
+        reply = self.engine.half_close(self.client, now)
+        if reply:
+            self._say(reply)
+        self.run(now)
+
+    def lost(self, now: int) -> None:
+        """The connection is gone; the jobs it held are ready again."""
+        self.closed = True
+        self._output = []
+        self._owed = 0
+        self.engine.disconnect(self.client, now)
+
+    def answer(self, reply: bytes, now: int) -> None:
+        """A reply that the client waited for; what it sent behind its reserve goes on."""
+        self._say(reply)
+        self.run(now)
+
+    def run(self, now: int) -> None:
+        """Takes commands until there is none, the client waits, or too much is owed."""
+        if self.closed or self.client.waiting:
+            return
+        next_command = self.parser.next_command
+        handlers = self.engine.handlers
+        client = self.client
+        output = self._output
+        owed = self._owed
+        while owed <= OUTPUT_LIMIT:
+            command = next_command()
+            if command is None:
+                self.closed = self._ended
+                break
+            reply = handlers[command[0]](client, now, command)
+            if reply is None:
+                self.closed = client.quit
+                break
+            if reply:
+                output.append(reply)
+                owed += len(reply)
+        self._owed = owed
+
+    def _say(self, reply: bytes) -> None:
+        self._output.append(reply)
+        self._owed += len(reply)
+
+    def take_output(self) -> bytes:
+        """The replies owed, joined; b"" if there are none. A stalled session can run again."""
+        output = self._output
+        if not output:
+            return b""
+        data = output[0] if len(output) == 1 else b"".join(output)
+        output.clear()
+        self._owed = 0
+        return data
+
+    @staticmethod
+    def settle(engine: Engine, now: int) -> "list[Session]":
+        """Hands the replies of woken clients to their sessions, until nobody is woken any more. Returns who was."""
+        touched = []
+        while engine.woken:
+            woken, engine.woken = engine.woken, []
+            for client, reply in woken:
+                session = client.session
+                if isinstance(session, Session) and not session.closed:
+                    session.answer(reply, now)
+                    touched.append(session)
+        return touched
