@@ -114,7 +114,7 @@ def _addresses(where: str, host: str | None, port: str) -> Iterator[tuple[int, A
 
 
 def _tcp_listener(family: int, address: Any) -> socket.socket:
-    with _called("socket"):
+    with _called("socket()"):
         listener = socket.socket(family, socket.SOCK_STREAM)
     # Accepted connections inherit the last two.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -125,9 +125,9 @@ def _tcp_listener(family: int, address: Any) -> socket.socket:
 
 def _bound(listener: socket.socket, address: Any) -> socket.socket:
     try:
-        with _called("bind"):
+        with _called("bind()"):
             listener.bind(address)
-        with _called("listen"):
+        with _called("listen()"):
             listener.listen(BACKLOG)
     except OSError:
         listener.close()
@@ -137,12 +137,12 @@ def _bound(listener: socket.socket, address: Any) -> socket.socket:
 
 
 @contextmanager
-def _called(name: str) -> Iterator[None]:
-    """An error of a system call, with the call's name in its text."""
+def _called(call: str) -> Iterator[None]:
+    """An error of a system call, with the call in its text."""
     try:
         yield
     except OSError as error:
-        raise OSError(error.errno, f"{name}(): {error.strerror}") from None
+        raise OSError(error.errno, f"{call}: {error.strerror}") from None
 
 
 # Unix
@@ -174,7 +174,7 @@ def _make_way(path: str, report: Report) -> None:
             raise ListenFailed(f"unix:{path}: another file already exists in the given path")
         _check_dead(path)
         report("removing existing local socket to replace it")
-        with _called("unlink"):
+        with _called("unlink()"):
             os.unlink(path)
 
 
@@ -195,10 +195,10 @@ def _check_dead(path: str) -> None:
 
 @contextmanager
 def _locked(directory: str) -> Iterator[None]:
-    with _called(f"open {directory}"):
+    with _called(f"open({directory})"):
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with _called(f"flock {directory}"):
+        with _called(f"flock({directory})"):
             _lock(fd, time.monotonic() + LOCK_PATIENCE_S)
         yield
     finally:
