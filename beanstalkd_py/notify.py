@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 class Notify:
     """`notify(READY=1, STATUS="serving")` sends what sd_notify(3) describes; without NOTIFY_SOCKET it does nothing."""
 
+    patience_s = 1.0  # for a manager that does not read
+
     def __init__(self, environ: Mapping[str, str], report: Callable[[str], None]) -> None:
         self.path = environ.get("NOTIFY_SOCKET", "")
         self._report = report
@@ -24,7 +26,7 @@ class Notify:
         address = "\0" + self.path[1:] if self.path.startswith("@") else self.path
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-                sender.settimeout(1)
+                sender.settimeout(self.patience_s)
                 sender.sendto(text.encode(), address)
         except (OSError, ValueError) as error:
             self._report(f"NOTIFY_SOCKET={self.path}: {getattr(error, 'strerror', None) or error}")
