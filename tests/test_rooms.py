@@ -96,13 +96,21 @@ def find_circle(package: str, graph: dict[str, set[str]]) -> None:
     TopologicalSorter(inside).prepare()
 
 
-def test_nothing_called_tools_is_installed():
+def installed_packages() -> list[str]:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
-    packages = config["options"]["packages"].split()
-    assert "beanstalkd_py" in packages
-    assert {name.partition(".")[0] for name in packages}.isdisjoint({"tools", "tests", "bench"})
+    return config["options"]["packages"].split()
+
+
+def test_nothing_called_tools_is_installed():
+    assert {name.partition(".")[0] for name in installed_packages()}.isdisjoint({"tools", "tests", "bench"})
     assert not (ROOT / "tools" / "__init__.py").exists()
+
+
+def test_every_package_is_installed():
+    folders = [path.parent.relative_to(ROOT) for path in ROOT.glob("*/**/__init__.py")]
+    packages = [".".join(folder.parts[folder.parts[0] == "tools" :]) for folder in folders if folder.parts[0] in {"beanstalkd_py", "wal", "tools"}]
+    assert sorted(packages) == sorted(installed_packages())
 
 
 # The rules themselves
