@@ -1,0 +1,114 @@
+"""The engine and its sessions without a server: a fake clock, no sockets."""
+
+from __future__ import annotations
+
+from beanstalkd_py.engine import Engine
+from beanstalkd_py.session import Session
+
+from .cuts import Cut
+from .stream import split_replies
+from .transcript import World
+
+SECOND = 1_000_000_000
+#: Real time goes on between any two reads, and so does the fake clock.
+TURN = 1_000
+
+
+class EngineConn:
+    def __init__(self, peer: EnginePeer) -> None:
+        self._peer = peer
+        self._session = Session(peer.engine)
+        self._got = b""
+        self.open = True
+
+    def send(self, block: bytes) -> None:
+        for chunk in self._peer.cut.chunks(block):
+            if not self.open:
+                return
+            self._session.receive(chunk, self._peer.turn())
+            self._peer.settle()
+
+    def read(self, count: int) -> list[bytes]:
+        """All that has come, be it more than asked for."""
+        return split_replies(self.rest())
+
+    def read_to_eof(self) -> list[bytes]:
+        return split_replies(self.rest())
+
+    def rest(self) -> bytes:
+        self.collect()
+        rest, self._got = self._got, b""
+        return rest
+
+    def collect(self) -> None:
+        """Takes the session's replies, and closes the connection if the session says so."""
+        if not self.open:
+            return
+        while self._session.stalled:
+            self._got += self._session.take_output()
+            self._session.run(self._peer.turn())
+            self._peer.settle()
+        self._got += self._session.take_output()
+        if self._session.closed:
+            self._lose()
+
+    def shutdown(self) -> None:
+        self._session.end_of_input(self._peer.turn())
+        self._peer.settle()
+
+    def close(self) -> None:
+        """The client closes: the server may see an end of input or a broken connection; both must come to the same."""
+        if self._peer.polite:
+            self.shutdown()
+            assert not self.open, "the session goes on after the end of input"
+        else:
+            self._lose()
+        self._got = b""
+
+    def _lose(self) -> None:
+        self.open = False
+        self._session.lost(self._peer.turn())
+        self._peer.settle()
+
+
+class EnginePeer:
+    def __init__(self, options: dict[str, int], cut: Cut, polite: bool) -> None:
+        self.engine = Engine(max_job_size=options.get("-z", 65535))
+        self.world = World()
+        self.cut = cut
+        self.polite = polite
+        self._now = 1_000 * SECOND
+        self._conns: list[EngineConn] = []
+
+    def open(self) -> EngineConn:
+        conn = EngineConn(self)
+        self._conns.append(conn)
+        return conn
+
+    def turn(self) -> int:
+        """One turn of a server's loop begins: its time; what is due is dealt with first."""
+        self._now += TURN
+        self.engine.tick(self._now)
+        return self._now
+
+    def settle(self) -> None:
+        Session.settle(self.engine, self._now)
+        for conn in self._conns:
+            conn.collect()
+
+    def sync(self, idle: EngineConn | None) -> None:
+        pass
+
+    def advance(self, seconds: float) -> None:
+        until = self._now + round(seconds * SECOND)
+        while (at := self.engine.next_at) <= until:
+            self._now = max(self._now, at)
+            self.engine.tick(self._now)
+            self.settle()
+        self._now = until
+
+    def drain(self) -> None:
+        self.engine.draining = True
+
+    def stop(self) -> None:
+        pass

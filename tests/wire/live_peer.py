@@ -1,0 +1,128 @@
+"""A real server seen from its clients: sockets, real time, signals."""
+
+from __future__ import annotations
+
+import select
+import signal
+import socket
+import time
+
+from .cuts import Cut
+from .daemon import Daemon
+from .stream import split_replies, take_reply
+from .transcript import World
+
+REPLY_SECONDS = 5.0
+_UNKNOWN = b"UNKNOWN_COMMAND\r\n"
+
+
+class LiveConn:
+    """One client's connection."""
+
+    def __init__(self, daemon: Daemon, cut: Cut) -> None:
+        self._socket = daemon.connect()
+        self._cut = cut
+        self._got = b""
+        self.open = True
+
+    def send(self, block: bytes) -> None:
+        self._socket.settimeout(REPLY_SECONDS)
+        try:
+            for chunk in self._cut.chunks(block):
+                self._socket.sendall(chunk)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the server has closed already (`quit`): what it said before can still be read
+
+    def read(self, count: int) -> list[bytes]:
+        """That many replies, or those that came before the connection ended or the time was over."""
+        replies: list[bytes] = []
+        give_up_at = time.monotonic() + REPLY_SECONDS
+        while len(replies) < count:
+            taken = take_reply(self._got)
+            if taken is not None:
+                replies.append(taken[0])
+                self._got = taken[1]
+            elif not self._receive(give_up_at - time.monotonic()):
+                break
+        return replies
+
+    def read_to_eof(self) -> list[bytes]:
+        give_up_at = time.monotonic() + REPLY_SECONDS
+        while self._receive(give_up_at - time.monotonic()):
+            pass
+        replies, self._got = split_replies(self._got), b""
+        return replies
+
+    def rest(self) -> bytes:
+        """What has come and was not asked for."""
+        while self.open and self._receive(0.0):
+            pass
+        rest, self._got = self._got, b""
+        return rest
+
+    def _receive(self, seconds: float) -> bool:
+        if not self.open or not select.select([self._socket], [], [], max(seconds, 0.0))[0]:
+            return False
+        try:
+            data = self._socket.recv(1 << 20)
+        except ConnectionResetError:  # the server closed with our input unread
+            data = b""
+        self._got += data
+        if not data:
+            self.close()
+        return bool(data)
+
+    def shutdown(self) -> None:
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._socket.close()
+        self.open = False
+
+
+class LivePeer:
+    """One server, and the clients of one transcript."""
+
+    def __init__(self, daemon: Daemon, world: World, cut: Cut) -> None:
+        self.daemon = daemon
+        self.world = world
+        self._cut = cut
+        self._conns: list[LiveConn] = []
+
+    def open(self) -> LiveConn:
+        conn = LiveConn(self.daemon, self._cut)
+        self._conns.append(conn)
+        return conn
+
+    def sync(self, idle: LiveConn | None) -> None:
+        """Returns when the server has dealt with everything sent so far.
+
+        It has when a later question is answered: what arrived earlier is read in the same turn of the server's loop or in
+        an earlier one. An unknown word is the question, because it is counted nowhere.
+        """
+        if idle is None:
+            time.sleep(0.02)
+            return
+        before = idle.rest()
+        idle.send(b"?\r\n")
+        assert [before, *idle.read(1)] == [b"", _UNKNOWN], f"not idle, or unexpected: {before!r}"
+
+    def advance(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def drain(self) -> None:
+        self.daemon.send_signal(signal.SIGUSR1)
+        with self.daemon.connect() as probe:
+            give_up_at = time.monotonic() + REPLY_SECONDS
+            while True:
+                probe.sendall(b"stats\r\n")
+                stats = b""
+                while take_reply(stats) is None:
+                    stats += probe.recv(1 << 16)
+                if b"draining: true" in stats:
+                    return
+                assert time.monotonic() < give_up_at, "SIGUSR1 did not bring the server to drain"
+
+    def stop(self) -> None:
+        for conn in self._conns:
+            conn.close()

@@ -1,0 +1,121 @@
+"""Plays a transcript to a peer and compares, step by step, every byte that comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from .stream import Malformed
+from .transcript import Expected, Step, Transcript, World
+
+
+class Conn(Protocol):
+    open: bool
+
+    def send(self, block: bytes) -> None: ...
+    def read(self, count: int) -> list[bytes]: ...
+    def read_to_eof(self) -> list[bytes]: ...
+    def rest(self) -> bytes: ...
+    def shutdown(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Peer(Protocol):
+    world: World
+
+    def open(self) -> Conn: ...
+    def sync(self, idle: Conn | None) -> None: ...
+    def advance(self, seconds: float) -> None: ...
+    def drain(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Mismatch(AssertionError):
+    """The server did not answer what the transcript says."""
+
+
+def play(transcript: Transcript, peer: Peer) -> None:
+    try:
+        _Play(transcript, peer).run()
+    finally:
+        peer.stop()
+
+
+class _Play:
+    def __init__(self, transcript: Transcript, peer: Peer) -> None:
+        self.transcript = transcript
+        self.peer = peer
+        self.conns: dict[str, Conn] = {}
+        self.busy: set[str] = set()  # clients that cannot be asked a question: waiting, half-closed or amid a command
+
+    def run(self) -> None:
+        for name in self.transcript.early:
+            self.conns[name] = self.peer.open()
+        for step in self.transcript.steps:
+            self.do(step)
+            self.note_busy(step)
+            self.check(step)
+        self.check_silence(self.transcript.steps[-1], set())
+
+    def do(self, step: Step) -> None:
+        if step.verb == "send":
+            self.conns[step.name].send(step.data(self.peer.world))
+        elif step.verb == "open":
+            self.conns[step.name] = self.peer.open()
+        elif step.verb == "shutdown":
+            self.conns[step.name].shutdown()
+        elif step.verb == "close":
+            self.conns[step.name].close()
+        elif step.verb == "wait":
+            self.peer.advance(step.seconds)
+        else:
+            assert step.verb == "drain"
+            self.peer.drain()
+
+    def note_busy(self, step: Step) -> None:
+        if step.verb == "send" and step.name not in step.expected:
+            self.busy.add(step.name)
+        if step.verb == "shutdown":
+            self.busy.add(step.name)
+        for name, expected in step.expected.items():
+            if expected.waits:
+                self.busy.add(name)
+            elif step.verb != "shutdown":
+                self.busy.discard(name)
+
+    def check(self, step: Step) -> None:
+        for name, expected in step.expected.items():
+            self.compare(step, name, expected)
+        self.check_silence(step, set(step.expected))
+
+    def compare(self, step: Step, name: str, expected: Expected) -> None:
+        conn = self.conns[name]
+        try:
+            got = conn.read_to_eof() if expected.eof else conn.read(len(expected.replies))
+        except Malformed as malformed:
+            raise Mismatch(f"{self.place(step)}: {name} got {malformed}") from None
+        wanted = expected.replies
+        matches = [reply.matches(data, self.peer.world) for reply, data in zip(wanted, got, strict=False)]
+        if len(got) != len(wanted) or not all(matches):
+            texts = [reply.text() for reply in wanted]
+            raise Mismatch(f"{self.place(step)}: {name} must get\n{_listed(texts)}\nbut got\n{_listed(got)}")
+        if expected.eof and conn.open:
+            raise Mismatch(f"{self.place(step)}: the server did not close {name}")
+
+    def check_silence(self, step: Step, spoken: set[str]) -> None:
+        """Nobody else may have got anything. A live server must have had its chance to say it first."""
+        self.peer.sync(next((conn for name, conn in self.conns.items() if conn.open and name not in self.busy), None))
+        for name, conn in self.conns.items():
+            was_open = conn.open
+            rest = conn.rest()
+            if rest:
+                raise Mismatch(f"{self.place(step)}: {name} got {rest!r}" + (" more" if name in spoken else " unasked"))
+            if was_open and not conn.open:
+                raise Mismatch(f"{self.place(step)}: the server closed {name}")
+
+    def place(self, step: Step) -> str:
+        return f"{self.transcript.path.name}:{step.line}"
+
+
+def _listed(items: Sequence[object]) -> str:
+    return "\n".join(f"  {item!r}" for item in items) or "  nothing"

@@ -1,0 +1,130 @@
+"""Servers to play transcripts to: a new one for each that needs it, else one for many.
+
+Ours takes a third of a second to start, and there are hundreds of transcripts. Those that do not look at global
+counters run on a shared server: between two of them all jobs are deleted, all clients are gone, and the ids of the
+next begin above a known base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from .cuts import Cut
+from .daemon import OURS, Daemon
+from .live_peer import LivePeer
+from .runner import play
+from .stream import take_reply
+from .transcript import Transcript, World
+
+WAITING_AT_ONCE = 6
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to run a server."""
+
+    name: str
+    program: tuple[str, ...] = tuple(OURS)
+    unix: bool = False
+    logged: bool = False
+    is_c: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+    @contextmanager
+    def running(self, options: dict[str, int]) -> Iterator[Daemon]:
+        with TemporaryDirectory(prefix="wire.") as folder:
+            words = [word for flag, value in options.items() for word in (flag, str(value))]
+            if self.logged:
+                log = Path(folder, "log")
+                log.mkdir()
+                words += ["-b", str(log)]
+            daemon = Daemon(list(self.program), words, Path(folder, "socket") if self.unix else None)
+            try:
+                yield daemon.start()
+            finally:
+                daemon.close()
+
+
+@dataclass
+class Shared:
+    """A server that many transcripts are played to, one after the other."""
+
+    kind: Kind
+    _context: object = None
+    _daemon: Daemon | None = None
+
+    def play(self, transcript: Transcript, cut: Cut) -> None:
+        daemon = self._daemon or self._start()
+        try:
+            base = clear(daemon)
+            play(transcript, LivePeer(daemon, World(base, self.kind.is_c, self.kind.logged), cut))
+        except BaseException:
+            self.close()  # who knows what it is like now
+            raise
+
+    def _start(self) -> Daemon:
+        self._context = self.kind.running({})
+        self._daemon = self._context.__enter__()
+        return self._daemon
+
+    def close(self) -> None:
+        if self._daemon is not None:
+            self._daemon = None
+            self._context.__exit__(None, None, None)
+
+
+def clear(daemon: Daemon) -> int:
+    """Deletes all jobs and returns the last id given."""
+    with daemon.connect() as janitor:
+
+        def ask(line: str) -> list[str]:
+            janitor.sendall(line.encode() + b"\r\n")
+            reply = b""
+            while take_reply(reply) is None:
+                data = janitor.recv(1 << 20)
+                assert data, "the server closed the janitor's connection"
+                reply += data
+            return reply.decode("latin-1").split()
+
+        for tube in [word for word in ask("list-tubes")[3:] if word != "-"]:
+            ask(f"use {tube}")
+            for state in "ready", "delayed", "buried":
+                while (found := ask(f"peek-{state}"))[0] == "FOUND":
+                    ask(f"delete {found[1]}")
+        ask("use default")
+        base = int(ask("put 0 0 1 0\r\n")[1])
+        ask(f"delete {base}")
+        return base
+
+
+def play_fresh(kind: Kind, transcript: Transcript, cut: Cut) -> None:
+    with kind.running(transcript.options) as daemon:
+        play(transcript, LivePeer(daemon, World(0, kind.is_c, kind.logged), cut))
+
+
+@dataclass
+class Background:
+    """Transcripts that wait for real time do so side by side, each with its own server; a test only asks how its own went."""
+
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WAITING_AT_ONCE))
+    _futures: dict[tuple[Kind, str], Future[None]] = field(default_factory=dict)
+
+    def start(self, kind: Kind, transcripts: list[Transcript], cut: Cut) -> None:
+        for transcript in transcripts:
+            self._futures[kind, str(transcript)] = self._pool.submit(play_fresh, kind, transcript, cut)
+
+    def outcome(self, kind: Kind, transcript: Transcript) -> Future[None] | None:
+        return self._futures.get((kind, str(transcript)))
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+Play = Callable[[Kind, Transcript, Cut], None]

@@ -1,0 +1,49 @@
+"""Replies as they stand in a stream of bytes: where one ends, and whether it is one at all."""
+
+from __future__ import annotations
+
+import re
+
+_NAME = rb"[A-Za-z0-9+/;.$_()][A-Za-z0-9+/;.$_()-]{0,199}"
+_PLAIN = re.compile(
+    rb"INSERTED \d+|BURIED(?: \d+)?|RELEASED|DELETED|TOUCHED|KICKED(?: \d+)?|PAUSED|WATCHING \d+|USING " + _NAME + rb"|"
+    rb"TIMED_OUT|DEADLINE_SOON|NOT_FOUND|NOT_IGNORED|EXPECTED_CRLF|JOB_TOO_BIG|DRAINING|"
+    rb"OUT_OF_MEMORY|INTERNAL_ERROR|BAD_FORMAT|UNKNOWN_COMMAND"
+)
+_WITH_BODY = re.compile(rb"(?:OK|(?:RESERVED|FOUND) \d+) (?P<size>\d+)")
+_LONGEST_LINE = 6 + 200 + 2  # USING <200 bytes>
+
+
+class Malformed(ValueError):
+    """Bytes that are no reply."""
+
+
+def take_reply(data: bytes) -> tuple[bytes, bytes] | None:
+    """The first reply and what follows it; None if it is not complete yet."""
+    line, newline, _ = data.partition(b"\r\n")
+    if not newline:
+        if len(data) > _LONGEST_LINE:
+            raise Malformed(f"no reply line is that long: {data[:250]!r}")
+        return None
+    end = len(line) + 2
+    if match := _WITH_BODY.fullmatch(line):
+        end += int(match["size"]) + 2
+        if len(data) < end:
+            return None
+        if data[end - 2 : end] != b"\r\n":
+            raise Malformed(f"a body that does not end where its size says: {data[:end]!r}")
+    elif not _PLAIN.fullmatch(line):
+        raise Malformed(f"not a reply: {line!r}")
+    return data[:end], data[end:]
+
+
+def split_replies(data: bytes) -> list[bytes]:
+    """All replies of a stream that must hold whole replies only."""
+    replies = []
+    while data:
+        taken = take_reply(data)
+        if taken is None:
+            raise Malformed(f"an unfinished reply: {data!r}")
+        replies.append(taken[0])
+        data = taken[1]
+    return replies

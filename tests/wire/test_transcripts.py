@@ -1,0 +1,69 @@
+"""Every transcript: to the engine in every chunking, to our server in several, and to the C server that they describe."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from .cuts import BYTES, WHOLE, Cut, every_cut
+from .daemon import find_c_server
+from .engine_peer import EnginePeer
+from .runner import Mismatch, play
+from .servers import Kind, Play
+from .transcript import Transcript, World, load
+
+TRANSCRIPTS = list(load())
+C_SERVER = find_c_server()
+C = Kind("c", program=(C_SERVER or "beanstalkd",), is_c=True)
+TCP = Kind("tcp")
+UNIX_LOGGED = Kind("unix and log", unix=True, logged=True)
+SHORT = 2000  # bytes in all that are worth sending one by one
+
+
+def played_to(target: str) -> list[Transcript]:
+    return [transcript for transcript in TRANSCRIPTS if target in transcript.targets]
+
+
+def blocks(transcript: Transcript) -> list[bytes]:
+    return [step.data(World()) for step in transcript.steps if step.verb == "send"]
+
+
+def is_short(transcript: Transcript) -> bool:
+    return sum(map(len, blocks(transcript))) <= SHORT and not transcript.waits
+
+
+@pytest.mark.parametrize("transcript", played_to("engine"), ids=str)
+def test_engine_in_every_chunking(transcript: Transcript) -> None:
+    for number, cut in enumerate(every_cut(blocks(transcript), transcript.title)):
+        try:
+            play(transcript, EnginePeer(transcript.options, cut, polite=number % 2 == 0))
+        except Mismatch as mismatch:
+            pytest.fail(f"{mismatch}\n({cut})", pytrace=False)
+
+
+def to_server(play_live: Play, kind: Kind, transcript: Transcript, cut: Cut) -> None:
+    try:
+        play_live(kind, transcript, cut)
+    except Mismatch as mismatch:
+        pytest.fail(f"{mismatch}\n({cut})", pytrace=False)
+
+
+@pytest.mark.parametrize("kind", [TCP, UNIX_LOGGED], ids=str)
+@pytest.mark.parametrize("transcript", played_to("daemon"), ids=str)
+def test_daemon(play_live: Play, kind: Kind, transcript: Transcript) -> None:
+    to_server(play_live, kind, transcript, WHOLE)
+
+
+@pytest.mark.parametrize("kind", [TCP], ids=str)
+@pytest.mark.parametrize("transcript", list(filter(is_short, played_to("daemon"))), ids=str)
+def test_daemon_byte_by_byte(play_live: Play, kind: Kind, transcript: Transcript) -> None:
+    to_server(play_live, kind, transcript, BYTES)
+
+
+@pytest.mark.skipif(not C_SERVER and os.environ.get("CI") != "true", reason="the C server, beanstalkd, is not installed")
+@pytest.mark.parametrize("kind", [C], ids=str)
+@pytest.mark.parametrize("transcript", played_to("c"), ids=str)
+def test_c_server(play_live: Play, kind: Kind, transcript: Transcript) -> None:
+    assert C_SERVER, "the C server, beanstalkd, is not installed, and CI must have it"
+    to_server(play_live, kind, transcript, WHOLE)

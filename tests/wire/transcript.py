@@ -1,0 +1,284 @@
+"""Transcripts: what clients send and what the server must answer, byte for byte.
+
+The text format is described in README.md beside this file. This module turns a file into `Transcript`s and knows
+nothing of servers. A transcript is a list of steps. Each step is one stimulus (bytes from one client, a wait, ...) and,
+for every client, exactly the replies which it must bring forth: a client not mentioned must get nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "transcripts"
+
+#: What varies from server to server or from run to run, and nothing else.
+PLACEHOLDERS = {
+    "int": rb"\d+",
+    "seconds": rb"\d+\.\d{6}",
+    "hex16": rb"[0-9a-f]{16}",
+}
+
+#: `on ...`: which servers a transcript is played to.
+TARGETS = {
+    "everywhere": frozenset({"engine", "daemon", "c"}),
+    "ours": frozenset({"engine", "daemon"}),
+    "engine": frozenset({"engine"}),
+    "c": frozenset({"c"}),
+}
+
+_ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "s": b" ", "0": b"\0", "\\": b"\\", "{": b"{", "#": b"#", "<": b"<"}
+_TOKEN = re.compile(
+    r"\\x(?P<hex>[0-9a-fA-F]{2})"
+    r"|\\(?P<escape>.)"
+    r"|\{(?P<text>[^{}]+)\*(?P<count>\d+)\}"
+    r"|#(?P<id>\d+)"
+    r'|<(?P<placeholder>[a-z0-9]+|")>'
+    r"|(?P<plain>.)"
+)
+_LINE = re.compile(r"(?P<name>[A-Z])(?P<kind>[>|<:])(?: (?P<text>.*))?")
+_ACTION = re.compile(r"(?P<name>[A-Z]) (?P<verb>open|shutdown|close|waits|eof)")
+
+
+class BadTranscript(ValueError):
+    """A transcript file that says something unknown."""
+
+
+@dataclass
+class World:
+    """What a transcript's text depends on: the ids start above `base`, and what kind of server it is."""
+
+    base: int = 0
+    is_c: bool = False
+    logged: bool = False
+
+
+@dataclass
+class Reply:
+    """One expected reply: the lines of the file that make it up."""
+
+    line: int
+    parts: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def text(self) -> str:
+        return "\n".join(text for text, _ in self.parts)
+
+    def pattern(self, world: World) -> bytes:
+        return b"".join(_line_pattern(text, end, world) for text, end in self.parts)
+
+    def matches(self, data: bytes, world: World) -> bool:
+        return re.fullmatch(self.pattern(world), data, re.DOTALL) is not None
+
+
+@dataclass
+class Expected:
+    """What one client must get from one step."""
+
+    replies: list[Reply] = field(default_factory=list)
+    eof: bool = False
+    waits: bool = False
+
+
+@dataclass
+class Step:
+    """One stimulus and all that it brings forth."""
+
+    line: int
+    verb: str
+    name: str = ""
+    pieces: list[tuple[str, bytes]] = field(default_factory=list)
+    seconds: float = 0.0
+    expected: dict[str, Expected] = field(default_factory=dict)
+
+    def data(self, world: World) -> bytes:
+        return b"".join(literal(text, world) + end for text, end in self.pieces)
+
+
+@dataclass
+class Transcript:
+    path: Path
+    line: int
+    title: str
+    targets: frozenset[str] = TARGETS["everywhere"]
+    options: dict[str, int] = field(default_factory=dict)
+    fresh: bool = False
+    steps: list[Step] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"{self.path.stem}: {self.title}"
+
+    @property
+    def waits(self) -> bool:
+        return any(step.verb == "wait" for step in self.steps)
+
+    @property
+    def early(self) -> list[str]:
+        """Clients that are there from the start: all that no step opens."""
+        names = {step.name for step in self.steps if step.name}
+        for step in self.steps:
+            names.update(step.expected)
+        return sorted(names - {step.name for step in self.steps if step.verb == "open"})
+
+
+def literal(text: str, world: World) -> bytes:
+    """The bytes that a line to be sent stands for."""
+    out = []
+    for token in _TOKEN.finditer(text):
+        if token["placeholder"]:
+            out.append(token[0].encode("latin-1"))
+        else:
+            out.append(_bytes(token, world))
+    return b"".join(out)
+
+
+def _line_pattern(text: str, end: bytes, world: World) -> bytes:
+    if (text, end) == ("...", b"\n"):
+        return rb"(?:[^\n]*\n)*?"
+    out = []
+    for token in _TOKEN.finditer(text):
+        name = token["placeholder"]
+        out.append(_placeholder(name, world) if name else re.escape(_bytes(token, world)))
+    return b"".join(out) + re.escape(end)
+
+
+def _bytes(token: re.Match[str], world: World) -> bytes:
+    if token["hex"]:
+        return bytes.fromhex(token["hex"])
+    if token["escape"]:
+        if token["escape"] not in _ESCAPES:
+            raise BadTranscript(f"unknown escape {token[0]}")
+        return _ESCAPES[token["escape"]]
+    if token["text"]:
+        return literal(token["text"], world) * int(token["count"])
+    if token["id"]:
+        return b"%d" % (world.base + int(token["id"]))
+    return token["plain"].encode("latin-1")
+
+
+def _placeholder(name: str, world: World) -> bytes:
+    if name == '"':  # strings are quoted since 1.13 of the C server; Debian's is 1.12
+        return b'"?' if world.is_c else b'"'
+    if name == "file":
+        return rb"[1-9]\d*" if world.logged else b"0"
+    if name == "text":
+        return rb'"?[^"\n]*"?' if world.is_c else rb'"[^"\n]*"'
+    if name not in PLACEHOLDERS:
+        raise BadTranscript(f"unknown placeholder <{name}>")
+    return PLACEHOLDERS[name]
+
+
+class _Reader:
+    """Reads one file, line by line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.number = 0
+        self.transcripts: list[Transcript] = []
+        self.block_open = False  # may the next `A>` continue the block before it?
+
+    def read(self, text: str) -> list[Transcript]:
+        for self.number, line in enumerate(text.splitlines(), 1):
+            if line != line.rstrip():
+                raise self.error(r"a trailing space cannot be seen: write \s")
+            if line.startswith("=== "):
+                self.begin(line[4:])
+            elif line and not line.startswith("# ") and line != "#":
+                if not self.transcripts:
+                    raise self.error("a line before the first title")
+                self.take(line)
+        for transcript in self.transcripts:
+            self.check(transcript)
+        return self.transcripts
+
+    def error(self, what: str) -> BadTranscript:
+        return BadTranscript(f"{self.path}:{self.number}: {what}")
+
+    def begin(self, title: str) -> None:
+        self.transcripts.append(Transcript(self.path, self.number, title))
+        self.block_open = False
+
+    def take(self, line: str) -> None:
+        transcript = self.transcripts[-1]
+        words = line.split()
+        if words[0] == "on" and words[-1] in TARGETS:
+            transcript.targets = TARGETS[words[-1]]
+        elif words[0] == "with" and len(words) == 3:
+            transcript.options[words[1]] = int(words[2])
+            transcript.fresh = True
+        elif line == "fresh":
+            transcript.fresh = True
+        elif words[0] == "wait" and len(words) == 2:
+            self.add(Step(self.number, "wait", seconds=float(words[1])))
+        elif line == "drain":
+            transcript.fresh = True
+            self.add(Step(self.number, "drain"))
+        elif action := _ACTION.fullmatch(line):
+            self.act(action["name"], action["verb"])
+        elif match := _LINE.fullmatch(line):
+            self.speak(match["name"], match["kind"], match["text"] or "")
+        else:
+            raise self.error(f"what is {line!r}?")
+
+    def add(self, step: Step) -> Step:
+        self.transcripts[-1].steps.append(step)
+        self.block_open = step.verb == "send"
+        return step
+
+    def act(self, name: str, verb: str) -> None:
+        if verb == "waits":
+            self.expected(name).waits = True
+        elif verb == "eof":
+            self.expected(name).eof = True
+        else:
+            self.add(Step(self.number, verb, name))
+
+    def speak(self, name: str, kind: str, text: str) -> None:
+        if kind in ">|":
+            steps = self.transcripts[-1].steps
+            if not (self.block_open and steps[-1].name == name):
+                self.add(Step(self.number, "send", name))
+            steps[-1].pieces.append((text, b"\r\n" if kind == ">" else b""))
+        else:
+            self.hear(self.expected(name).replies, text, b"\r\n" if kind == "<" else b"\n")
+
+    def expected(self, name: str) -> Expected:
+        steps = self.transcripts[-1].steps
+        if not steps:
+            raise self.error("a reply to nothing")
+        self.block_open = False
+        return steps[-1].expected.setdefault(name, Expected())
+
+    def hear(self, replies: list[Reply], text: str, end: bytes) -> None:
+        if not (replies and _goes_on(replies[-1])):
+            replies.append(Reply(self.number))
+        replies[-1].parts.append((text, end))
+
+    def check(self, transcript: Transcript) -> None:
+        """Fails on what cannot be written or matched, here rather than in the middle of a run."""
+        for step in transcript.steps:
+            self.number = step.line
+            step.data(World())
+            for expected in step.expected.values():
+                for reply in expected.replies:
+                    reply.pattern(World())
+                if expected.replies and _goes_on(expected.replies[-1]):
+                    raise self.error("a reply without its body")
+
+
+def _goes_on(reply: Reply) -> bool:
+    """Does the next line still belong to this reply? `RESERVED` and `FOUND` have one more, `OK` all up to the empty one."""
+    first = reply.parts[0][0]
+    if first.startswith(("RESERVED ", "FOUND ")):
+        return len(reply.parts) == 1
+    return first.startswith("OK ") and reply.parts[-1] != ("", b"\r\n")
+
+
+def load(folder: Path = FOLDER) -> Iterator[Transcript]:
+    for path in sorted(folder.glob("*.wire")):
+        yield from parse(path.read_text("ascii"), path)
+
+
+def parse(text: str, path: Path = Path("-")) -> list[Transcript]:
+    return _Reader(path).read(text)
