@@ -1,0 +1,237 @@
+"""What records do to jobs: the C server's `readrec`, without its faults. Pure: records in, jobs and reports out.
+
+A short record of a job that was never seen whole is ignored, as its full record may have been in a file that is gone. A full record of a job that
+is known is a copy that compaction made, and its fields count. A record that is about another job than the one known by its id
+(`judgement.same_job`) is not applied, but for one case: C servers give ids anew after they have lost jobs at a start, so a put in a later file,
+created later, replaces the earlier job. All but the ordinary is reported.
+"""
+
+from collections.abc import Callable, Iterator
+
+from .damage import Damage, Kind
+from .format import INVALID, MAX_SECONDS_NS, SECOND_NS, Jobrec
+from .job import BURIED, DELAYED, READY, RESERVED, CJob
+from .judgement import counters_fell, reads_as_torn, same_job
+from .segment import Entry, Segment
+
+LAST_ID = (1 << 64) - 1
+
+
+class Known:
+    """A job as far as the log has told of it."""
+
+    __slots__ = ("body", "buried_at", "file", "last_at", "rec", "tube")
+
+    def __init__(self, file: int, entry: Entry, rec: Jobrec, at: int) -> None:
+        self.file = file  # where its first full record is
+        self.tube = entry.tube
+        self.body = entry.body
+        self.rec = rec  # the last that was applied
+        self.last_at = at  # counts records
+        self.buried_at = at  # that which buried it
+
+
+class Stray:
+    """A short record that found no job: none is known by its id, or another."""
+
+    __slots__ = ("created_at_ns", "deleted", "id", "offset", "path")
+
+    def __init__(self, path: str, entry: Entry) -> None:
+        self.id = entry.job.id
+        self.path = path
+        self.offset = entry.offset
+        self.created_at_ns = entry.job.created_at_ns
+        self.deleted = entry.job.state == INVALID
+
+
+class Replay:
+    def __init__(self, report: Callable[[Damage], None]) -> None:
+        self._report = report
+        self._jobs: dict[int, Known] = {}
+        self._orphans: dict[int, Stray] = {}  # the last of each id that is not known
+        self._refused: list[Stray] = []  # deletes that were not applied
+        self._dropped: set[int] = set()
+        self._highest_id = 0
+        self._at = 0
+        self._missing_at = 0  # records before this one may have been followed by others that are lost
+        self._segment: Segment | None = None
+
+    def records_are_missing(self) -> None:
+        self._missing_at = self._at + 1
+
+    def read(self, number: int, segment: Segment, passed: Callable[[int], None]) -> None:
+        """Applies all records of a file. `passed` hears of the offset after each."""
+        while True:
+            entry = segment.take()
+            if segment.hidden:
+                segment.hidden = False
+                self.records_are_missing()
+            if entry is None:
+                break
+            self._at += 1
+            if entry.tube:
+                self._apply_full(number, segment, entry)
+            else:
+                self._apply_short(segment, entry)
+            passed(entry.end)
+        self._highest_id = max(self._highest_id, segment.highest_id)
+        self._dropped |= segment.dropped
+
+    def _apply_full(self, number: int, segment: Segment, entry: Entry) -> None:
+        job = entry.job
+        self._count_id(segment, entry)
+        known = self._jobs.get(job.id)
+        if known is None:
+            self._add(number, segment, entry)
+        elif same_job(known.rec, job):
+            self._copy(segment, entry, known)
+        elif number > known.file and job.created_at_ns > known.rec.created_at_ns:
+            lost = f"a job of {len(known.body)} bytes in tube {_show(known.tube)}"
+            segment.report(entry, f"the id of job {job.id} is given again: what had it before, {lost}, is lost")
+            self._add(number, segment, entry)
+        else:
+            if known.rec.created_at_ns == job.created_at_ns and known.rec.body_size != job.body_size:
+                message = f"job {job.id} size changed: was {known.rec.body_size}, now {job.body_size}"
+            else:
+                message = f"another job has the id of job {job.id}"
+            segment.distrust(entry, message + ": not used")
+
+    def _add(self, number: int, segment: Segment, entry: Entry) -> None:
+        rec = entry.job
+        if not READY <= rec.state <= DELAYED:
+            segment.report(entry, f"job {rec.id} has state {rec.state}: taken for a put")
+        elif not entry.plausible:
+            segment.report(entry, f"job {rec.id} is not as beanstalkd writes it: {_strange(rec)}, tube {_show(entry.tube)}")
+        self._jobs[rec.id] = Known(number, entry, rec if entry.plausible else _mended(rec), self._at)
+        self._orphans.pop(rec.id, None)
+
+    def _copy(self, segment: Segment, entry: Entry, known: Known) -> None:
+        job = entry.job
+        if not READY <= job.state <= DELAYED:
+            return segment.report(entry, f"the copy of job {job.id} has state {job.state}: not used")
+        if entry.body != known.body or entry.tube != known.tube:
+            segment.report(entry, f"the copy of job {job.id} has another body or tube: the first one is kept")
+        self._change(segment, entry, known)
+
+    def _apply_short(self, segment: Segment, entry: Entry) -> None:
+        job = entry.job
+        known = self._jobs.get(job.id)
+        if known is None:
+            if entry.plausible:
+                self._count_id(segment, entry)
+                self._orphans[job.id] = Stray(segment.path, entry)
+            else:
+                segment.distrust(entry, "not a record that beanstalkd writes")
+        elif not same_job(known.rec, job):
+            if job.state == INVALID and entry.plausible:
+                self._refused.append(Stray(segment.path, entry))
+            segment.distrust(entry, f"an update of job {job.id} does not agree with it: not used")
+        elif job.state == INVALID:
+            self._delete(segment, entry, known)
+        elif job.state > DELAYED:
+            segment.report(entry, f"job {job.id} has state {job.state}: not used")
+        else:
+            self._change(segment, entry, known)
+
+    def _delete(self, segment: Segment, entry: Entry, known: Known) -> None:
+        id = entry.job.id
+        if segment.nothing_follows(entry) and reads_as_torn(known.rec, entry.job):
+            return segment.distrust(entry, f"an update of job {id}, not a delete")
+        if counters_fell(known.rec, entry.job):
+            segment.report(entry, f"job {id} is deleted by a record that has smaller counters than those before")
+        elif segment.may_be_cut(entry):
+            segment.report(entry, f"job {id} is taken for deleted: an update of it, cut off here, would look the same", Kind.TORN)
+        del self._jobs[id]
+
+    def _change(self, segment: Segment, entry: Entry, known: Known) -> None:
+        rec = entry.job
+        if counters_fell(known.rec, rec):
+            segment.report(entry, f"job {rec.id} has smaller counters than before")
+        if not entry.plausible:
+            segment.report(entry, f"job {rec.id} is not as beanstalkd writes it: {_strange(rec)}")
+            rec = _mended(rec)
+        # A short record is a bury; the copy of a buried job is not, and it keeps its place.
+        if rec.state == BURIED and not (entry.tube and known.rec.state == BURIED):
+            known.buried_at = self._at
+        known.rec = rec
+        known.last_at = self._at
+
+    def _count_id(self, segment: Segment, entry: Entry) -> None:
+        if entry.job.id == LAST_ID:
+            segment.report(entry, f"job {LAST_ID} has the last id of all: the next id goes by the others")
+        else:
+            self._highest_id = max(self._highest_id, entry.job.id)
+
+    # What came out of it.
+
+    @property
+    def next_id(self) -> int:
+        return self._highest_id + 1
+
+    def finish(self) -> list[int]:
+        """Reports what only the end can tell, and returns the ids of jobs that may have been deleted. Call it once, before the jobs are taken."""
+        self._report_orphans()
+        doubtful = {stray.id for stray in self._refused} & self._jobs.keys()
+        doubtful.update(self._find_mistaken_deletes())
+        doubtful.update(id for id, known in self._jobs.items() if known.last_at < self._missing_at)
+        return sorted(doubtful)
+
+    def take_jobs(self) -> list[CJob]:
+        """By id; behind them the buried ones, in the order of burying. Empties the replay as it goes: a job is held in one form only."""
+        order = sorted(self._jobs, key=lambda id: (self._jobs[id].buried_at if self._jobs[id].rec.state == BURIED else 0, id))
+        return [_job(self._jobs.pop(id)) for id in order]
+
+    def _report_orphans(self) -> None:
+        alive = {id: orphan for id, orphan in self._orphans.items() if not orphan.deleted and id not in self._dropped}
+        if not alive:
+            return
+        first = next(iter(alive.values()))
+        ids = tuple(sorted(alive))
+        kind = Kind.DAMAGE if self._missing_at else Kind.ORPHAN
+        self._report(Damage(first.path, first.offset, f"{len(ids)} jobs have updates but no put, job {ids[0]} the first of them", kind, ids))
+
+    def _find_mistaken_deletes(self) -> Iterator[int]:
+        """A delete whose id was damaged finds no job, and the job that was meant stays. The creation time tells."""
+        strays = [*self._refused, *self._orphans.values()]
+        deletes = {stray.created_at_ns: stray for stray in strays if stray.deleted}
+        if not deletes:
+            return
+        for id, known in self._jobs.items():
+            stray = deletes.get(known.rec.created_at_ns)
+            if stray is not None:
+                if stray.id != id:
+                    message = f"the delete of job {stray.id} was not used, but job {id} was created in the same instant and may be meant"
+                    self._report(Damage(stray.path, stray.offset, message, Kind.DAMAGE, (id,)))
+                yield id
+
+
+def _mended(rec: Jobrec) -> Jobrec:
+    """Within the limits that every job keeps, so that it can be served. A put whose state is lost was delayed if it has a deadline."""
+    state = rec.state
+    if not READY <= state <= DELAYED:
+        state = DELAYED if rec.delay_ns > 0 and rec.deadline_at_ns > rec.created_at_ns else READY
+    return rec._replace(
+        state=state,
+        delay_ns=min(max(rec.delay_ns, 0), MAX_SECONDS_NS),
+        ttr_ns=min(max(rec.ttr_ns, SECOND_NS), MAX_SECONDS_NS),
+        created_at_ns=max(rec.created_at_ns, 0),
+        deadline_at_ns=max(rec.deadline_at_ns, 0),
+    )
+
+
+def _job(known: Known) -> CJob:
+    rec = known.rec
+    state = READY if rec.state == RESERVED else rec.state
+    deadline_at_ns = rec.deadline_at_ns if state == DELAYED else 0
+    return CJob(
+        rec.id, known.tube, state, rec.pri, rec.delay_ns, rec.ttr_ns, rec.created_at_ns, deadline_at_ns,
+        rec.reserves, rec.timeouts, rec.releases, rec.buries, rec.kicks, known.body,
+    )  # fmt: skip
+
+
+def _strange(rec: Jobrec) -> str:
+    return f"delay {rec.delay_ns}, ttr {rec.ttr_ns}, created at {rec.created_at_ns}, deadline at {rec.deadline_at_ns} ns"
+
+
+def _show(tube: bytes) -> str:
+    return repr(tube)[1:]
