@@ -118,9 +118,9 @@ def test_service_names_are_ports(monkeypatch):
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    for options in (Options(port="http"), Options(address="queue.example"), Options(address="")):
+    for options in (Options(port="http"), Options(address="queue.example"), Options(address="", port="")):
         listen(options, pytest.fail, {}).close()
-    assert asked == [(None, b"http"), (b"queue.example", b"11300"), (b"", b"11300")]
+    assert asked == [(None, b"http"), (b"queue.example", b"11300"), (b"", b"")]
 
 
 @pytest.mark.parametrize("port", ["abc", "-1", "24010x"])
@@ -236,6 +236,20 @@ def test_a_socket_of_another_kind_is_not_stolen(path):
         (line,) = failure(f"unix:{path}")
         assert line.startswith(f"unix:{path}: another server may be listening there: ")
         assert os.path.lexists(path)
+
+
+def test_a_file_that_goes_while_we_ask_is_no_failure(path, monkeypatch):
+    """Its server may end, and remove it, at any moment."""
+    leave_stale(path)
+    really_check = listen_module._check_dead
+
+    def check_what_goes(path):
+        os.unlink(path)
+        really_check(path)
+
+    monkeypatch.setattr(listen_module, "_check_dead", check_what_goes)
+    with open_listeners(f"unix:{path}"):
+        assert answers(socket.AF_UNIX, path)
 
 
 @pytest.mark.parametrize("make", [lambda path: open(path, "w").close(), os.mkdir, lambda path: os.symlink("nowhere", path), os.mkfifo])
@@ -422,6 +436,13 @@ def test_only_the_first_inherited_socket_is_used(sockets):
 @pytest.mark.parametrize("which", [2, 3])
 def test_an_inherited_socket_that_does_not_listen_is_a_failure(sockets, which):
     assert inherit([sockets[which]], OURS) == [["inherited fd is not a TCP or UNIX listening socket"], []]
+
+
+def test_an_inherited_listener_for_packets_is_a_failure(path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(path)
+        listener.listen()
+        assert inherit([listener], OURS) == [["inherited fd is not a TCP or UNIX listening socket"], []]
 
 
 def test_an_inherited_file_is_a_failure(path):
