@@ -5,6 +5,7 @@ Nobody's work may depend on it: a NOTIFY_SOCKET that cannot be reached is report
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Mapping
 
@@ -27,7 +28,7 @@ class Notify:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.settimeout(self.patience_s)
-                sender.sendto(text.encode(), address)
-        except (OSError, ValueError) as error:
-            self._report(f"NOTIFY_SOCKET={self.path}: {getattr(error, 'strerror', None) or error}")
+                sender.sendto(os.fsencode(text), address)
+        except OSError as error:
+            self._report(f"NOTIFY_SOCKET={self.path}: {error.strerror or error}")
             self.path = ""

@@ -28,6 +28,8 @@ def test_state_is_sent_one_assignment_a_line(manager):
     assert receiver.recv(4096) == b"READY=1\nSTATUS=serving on 127.0.0.1:11300"
     notify(EXTEND_TIMEOUT_USEC=5_000_000)
     assert receiver.recv(4096) == b"EXTEND_TIMEOUT_USEC=5000000"
+    notify(STATUS=os.fsdecode(b"serving on /tmp/\xff"))
+    assert receiver.recv(4096) == b"STATUS=serving on /tmp/\xff"
     notify(STOPPING=1)
     assert receiver.recv(4096) == b"STOPPING=1"
     assert said == []
