@@ -93,6 +93,11 @@ def test_the_user_id_goes_last(calls):
     assert calls[0] == [("initgroups", "nobody", gid), ("setgid", gid), ("setuid", uid)]
 
 
+def test_root_gets_its_own_groups_too(calls):
+    become("root")
+    assert calls[0] == [("initgroups", "root", 0), ("setgid", 0), ("setuid", 0)]
+
+
 @pytest.mark.parametrize(("name", "shown"), [("setgid", NOBODY.pw_gid), ("setuid", NOBODY.pw_uid)])
 def test_a_refused_change_is_a_failure_and_the_last_step(calls, name, shown):
     made, failing = calls
