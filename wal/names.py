@@ -1,0 +1,34 @@
+"""The names of the log's files in its directory. Pure. What is named otherwise is nobody's business here, and never touched."""
+
+from __future__ import annotations
+
+import os
+import re
+
+_SEGMENT = re.compile(r"(\d{8,})\.wal")
+_SPARE = re.compile(r"spare\.(\d+)")
+
+LOCK = "lock"  # the C server's name for it, so that the two never share a directory
+
+
+def segment_path(directory: str, number: int) -> str:
+    return os.path.join(directory, f"{number:08}.wal")
+
+
+def spare_path(directory: str, number: int) -> str:
+    return os.path.join(directory, f"spare.{number}")
+
+
+def torn_path(directory: str, segment: int, offset: int) -> str:
+    return os.path.join(directory, f"torn.{segment}.{offset}")
+
+
+def segment_numbers(names: list[str]) -> list[int]:
+    """Of the segments among these names, ascending."""
+    found = (int(match[1]) for match in map(_SEGMENT.fullmatch, names) if match)
+    return sorted(number for number in found if f"{number:08}.wal" in names)
+
+
+def spare_numbers(names: list[str]) -> list[int]:
+    found = (int(match[1]) for match in map(_SPARE.fullmatch, names) if match)
+    return sorted(number for number in found if f"spare.{number}" in names)

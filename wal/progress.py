@@ -1,0 +1,86 @@
+"""What the two threads tell the log's owner.
+
+May know: nothing. Promises: each field has one writer, so nothing here needs a lock; LSNs only grow, and `written_lsn` is raised before
+`durable_lsn` is. The owner is woken by `notify` and looks for itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from wal.errors import LogFailed
+
+
+class Spare:
+    """A file that waits to become a segment: zeros from `start` of the file to `size`. Its handle is open, so that rotation opens nothing."""
+
+    __slots__ = ("handle", "known", "lock", "path", "size", "taken")
+
+    def __init__(self, path: str, handle: int, size: int) -> None:
+        self.path = path
+        self.handle = handle
+        self.size = size  # what is zeros on disk: changed only under the lock
+        self.known = 0  # what the owner knows of it, and may use: its own side's
+        self.taken = False  # set by the owner for good. Whoever lengthens the file looks at it under the lock
+        self.lock = threading.Lock()
+
+
+class Grown:
+    """A spare is new, or longer than it was, which makes so much more room."""
+
+    __slots__ = ("made", "size", "spare")
+
+    def __init__(self, spare: Spare, size: int, made: int) -> None:
+        self.spare = spare
+        self.size = size
+        self.made = made
+
+
+class Dropped:
+    """A segment is gone from the log for good; `kept` bytes of it wait to be zeroed."""
+
+    __slots__ = ("kept", "number")
+
+    def __init__(self, number: int, kept: int) -> None:
+        self.number = number
+        self.kept = kept
+
+
+class Cleaned:
+    """A file that waited to be zeroed does so no longer: it is a spare now (Grown says so), or was unlinked."""
+
+    __slots__ = ("nbytes",)
+
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = nbytes
+
+
+class Rested:
+    """The preparer has done what it could; `short` if that was less than it was asked for."""
+
+    __slots__ = ("short",)
+
+    def __init__(self, short: bool) -> None:
+        self.short = short
+
+
+Event = Grown | Dropped | Cleaned | Rested
+
+
+class Progress:
+    def __init__(self, written_lsn: int, durable_lsn: int, claimed_lsn: int, notify: Callable[[], None]) -> None:
+        self.written_lsn = written_lsn
+        self.durable_lsn = durable_lsn
+        self.claimed_lsn = claimed_lsn
+        self.failure: LogFailed | None = None
+        self.events: deque[Event] = deque()
+        self.notify = notify
+
+    def fail(self, path: str, offset: int, error: Exception) -> None:
+        """The first failure counts. What is not an OSError is a mistake in the program: no better a reason to go on."""
+        if self.failure is None:
+            failure = LogFailed(path, offset, error.errno or 0 if isinstance(error, OSError) else 0)
+            failure.__cause__ = error
+            self.failure = failure

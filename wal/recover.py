@@ -1,0 +1,195 @@
+"""What opening a log does to its directory before the first record is appended.
+
+May know: files, and what replay found. Promises: it may be stopped anywhere and begun again, with the same outcome; nothing is cut before
+it was kept aside; when it returns (and unless nothing is ever synced) all that replay yielded is durable, and the torn rest gone for good,
+before there is a new segment to follow it.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from wal.committer import Durability, begin_segment
+from wal.errors import LogFailed
+from wal.format import UNSYNCED, Header
+from wal.fs import NO_ROOM, FileSystem, fill
+from wal.names import spare_numbers, spare_path, torn_path
+from wal.preparer import OVERHEAD, Directory
+from wal.progress import Spare
+from wal.reader import content_end
+from wal.replay import Replay, SegmentInfo
+
+
+class Recovered:
+    """The directory, ready to be written to."""
+
+    __slots__ = ("active", "claimed_lsn", "directory", "dirty", "durable_lsn", "log_id", "number", "offset", "sealed")
+
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+        self.sealed: dict[int, int] = {}
+        self.dirty: list[tuple[str, int]] = []  # left-over spares that nobody knows the contents of
+        self.log_id = 0
+        self.number = 0
+        self.offset = 0
+        self.durable_lsn = 0
+        self.claimed_lsn = 0
+        self.active: Spare = _NO_SPARE
+
+
+_NO_SPARE = Spare("", -1, 0)
+
+
+def recover(replay: Replay, durability: Durability, segment_bytes: int, meta: bytes, at: int) -> Recovered:
+    fs = replay.fs
+    synced = durability is not Durability.NEVER
+    spares = spare_numbers(fs.list(replay.directory))
+    directory = Directory(fs, replay.directory, itertools.count(spares[-1] + 1 if spares else 1), synced)
+    found = Recovered(directory)
+    try:
+        _settle(replay, directory, found)
+        found.dirty = [_with_size(fs, spare_path(directory.path, number)) for number in spares]
+        found.log_id = replay.log_id or int.from_bytes(fs.urandom(8), "little") or 1
+        found.durable_lsn = replay.next_lsn - 1 if synced else replay.claimed_lsn
+        found.claimed_lsn = found.durable_lsn
+        found.active = _first_spare(directory, segment_bytes, found)
+        flags = 0 if synced else UNSYNCED
+        header = Header(found.number, replay.next_lsn, found.durable_lsn, found.log_id, at, meta, flags)
+        found.offset = begin_segment(directory, found.active, header)
+    except OSError as error:
+        _release(found)
+        raise LogFailed(str(error.filename or replay.directory), 0, error.errno or 0) from error
+    return found
+
+
+def _release(found: Recovered) -> None:
+    if found.active.handle >= 0:
+        found.directory.fs.close(found.active.handle)
+    found.directory.fs.close(found.directory.handle)
+
+
+def _with_size(fs: FileSystem, path: str) -> tuple[str, int]:
+    return path, fs.size(path)
+
+
+# --- what is there
+
+
+def _settle(replay: Replay, directory: Directory, found: Recovered) -> None:
+    """Cuts, seals and syncs what replay has read."""
+    fs = directory.fs
+    if replay.torn:
+        _keep_torn(replay, directory)
+        for path in reversed(replay.torn.later):  # the newest first: what is left in between must be read the same way again
+            fs.unlink(path)
+        if replay.torn.offset == 0:
+            fs.unlink(replay.torn.path)
+    if replay.unborn:
+        fs.unlink(replay.unborn)
+    if replay.torn or replay.unborn:
+        directory.sync_names()
+    segments = replay.segments
+    found.number = replay.last_segment + 1
+    if segments and segments[-1].next_lsn == segments[-1].base_lsn:
+        # No record in it: its successor takes its number and, by the rename, its place. Restarts leave no trail of empty segments.
+        found.number -= 1
+        segments = segments[:-1]
+    for info in segments:
+        found.sealed[info.number] = _seal(directory, info, info is segments[-1], info.next_lsn - 1 > replay.claimed_lsn)
+
+
+def _seal(directory: Directory, info: SegmentInfo, last: bool, unclaimed: bool) -> int:
+    """Truncates the last segment to what is used of it, and makes durable what nothing says is. Returns the size."""
+    nbytes = info.used_bytes if last else info.file_bytes
+    cut = nbytes < info.file_bytes
+    if not cut and not (unclaimed and directory.sync):
+        return nbytes
+    handle = directory.fs.open(info.path)
+    try:
+        if cut:
+            directory.fs.truncate(handle, nbytes)
+        directory.sync_data(handle)
+    finally:
+        directory.fs.close(handle)
+    return nbytes
+
+
+def _keep_torn(replay: Replay, directory: Directory) -> None:
+    torn = replay.torn
+    assert torn is not None
+    _keep(directory, torn.path, torn.segment, torn.offset)
+    for number, path in enumerate(torn.later, torn.segment + 1):
+        _keep(directory, path, number, 0)
+    directory.sync_names()
+
+
+def _keep(directory: Directory, path: str, segment: int, offset: int) -> None:
+    """A copy of a file from an offset on, without the zeros at its end, under a name that holds nothing else."""
+    fs = directory.fs
+    data = fs.read(path)
+    data = data[offset : content_end(data, offset)]
+    name = torn_path(directory.path, segment, offset)
+    for other in itertools.count(1):
+        try:
+            kept = fs.read(name)
+        except FileNotFoundError:
+            break
+        if kept == data[: len(kept)]:  # from a recovery that was stopped here
+            break
+        name = f"{torn_path(directory.path, segment, offset)}.{other}"
+    if not data:
+        return
+    handle = fs.create(name)
+    try:
+        fs.write(handle, data, 0)
+        directory.sync_data(handle)
+    finally:
+        fs.close(handle)
+
+
+# --- the new active segment
+
+
+def _first_spare(directory: Directory, segment_bytes: int, found: Recovered) -> Spare:
+    """The file for the new active segment: a new one, since left-over spares are what was set aside for a full disk.
+
+    Sealing has just given back the rest of the last segment, so on a disk that was full there may be place for a smaller one.
+    """
+    spare = directory.new_spare()
+    step = max(segment_bytes // 16, OVERHEAD + 1)
+    try:
+        _fill_up(directory, spare, segment_bytes, step)
+    except OSError as error:
+        directory.fs.truncate(spare.handle, spare.size)
+        if error.errno in NO_ROOM and spare.size >= 2 * step:
+            return spare
+        directory.fs.close(spare.handle)
+        directory.fs.unlink(spare.path)
+        if error.errno not in NO_ROOM or not found.dirty:
+            raise
+        return _left_over(directory, segment_bytes, found)
+    return spare
+
+
+def _fill_up(directory: Directory, spare: Spare, nbytes: int, step: int) -> None:
+    while spare.size < nbytes:
+        end = min(spare.size + step, nbytes)
+        fill(directory.fs, spare.handle, spare.size, end)
+        spare.size = end
+    directory.sync_data(spare.handle)
+
+
+def _left_over(directory: Directory, segment_bytes: int, found: Recovered) -> Spare:
+    """The largest left-over spare, emptied."""
+    path, nbytes = max(found.dirty, key=lambda spare: spare[1])
+    found.dirty.remove((path, nbytes))
+    handle = directory.fs.open(path)
+    spare = Spare(path, handle, min(nbytes, segment_bytes))
+    try:
+        if spare.size < nbytes:
+            directory.fs.truncate(handle, spare.size)
+        fill(directory.fs, handle, 0, spare.size)
+    except OSError:
+        directory.fs.close(handle)
+        raise
+    return spare
