@@ -114,7 +114,7 @@ class Engine(State):
         self.apply_delete(job)
         tube.delete_count += 1
         if not tube.jobs:
-            self._let_go(tube)
+            self.let_go(tube)
         return replies.DELETED
 
     def _change(self, job: Job, state: int, pri: int, delay: int, deadline_at: int, counters: Counters) -> bool:
@@ -225,7 +225,7 @@ class Engine(State):
         old = client.used
         client.used = tube
         old.using -= 1
-        self._let_go(old)
+        self.let_go(old)
         return replies.USING % tube.name
 
     def watch(self, client: Client, now: int, command: Command) -> bytes:
@@ -248,7 +248,7 @@ class Engine(State):
             if moved is not None:
                 client.places[moved] = place
             tube.watching -= 1
-            self._let_go(tube)
+            self.let_go(tube)
         return replies.WATCHING % len(client.watched)
 
     def pause_tube(self, client: Client, now: int, command: Command) -> bytes:

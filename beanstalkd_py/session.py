@@ -15,28 +15,25 @@ OUTPUT_LIMIT = 256 * 1024  # bytes of replies owed; one reply may exceed it
 class Session:
     """The dialogue of one connection."""
 
-    __slots__ = ("engine", "parser", "client", "closed", "_output", "_owed", "_ended")
+    __slots__ = ("_ended", "_next_command", "_output", "_owed", "client", "closed", "engine", "held", "owner", "parser")
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, owner: object = None) -> None:
         self.engine = engine
+        self.owner = owner  # whoever sends the output; means nothing here
         self.parser = Parser(engine.max_job_size)
+        self._next_command = self.parser.next_command
         self.client: Client = engine.connect()
         self.client.session = self
         self.closed = False  # nothing more will be answered: close when the output is sent
+        self.held = False  # commands are held back until replies were taken: `run` goes on with them
         self._output: list[bytes] = []
         self._owed = 0  # bytes in _output
         self._ended = False  # the client sent its last byte
 
-    @property
-    def stalled(self) -> bool:
-        """Whether it waits for its replies to be taken; nothing should be read for it then."""
-        return self._owed > OUTPUT_LIMIT
-
     def receive(self, data: bytes, now: int) -> None:
         """Bytes from the client, in any pieces. `now`: monotonic ns."""
         self.parser.feed(data)
-        if not self.client.waiting:
-            self.run(now)
+        self.run(now)
 
     def end_of_input(self, now: int) -> None:
         """The client shut down its writing side (or closed): what it sent before is still answered."""
@@ -62,12 +59,16 @@ class Session:
         """Takes commands until there is none, the client waits, or too much is owed."""
         if self.closed or self.client.waiting:
             return
-        next_command = self.parser.next_command
+        next_command = self._next_command
         handlers = self.engine.handlers
         client = self.client
         output = self._output
         owed = self._owed
-        while owed <= OUTPUT_LIMIT:
+        self.held = False
+        while True:
+            if owed > OUTPUT_LIMIT:
+                self.held = True
+                break
             command = next_command()
             if command is None:
                 self.closed = self._ended
@@ -86,7 +87,7 @@ class Session:
         self._owed += len(reply)
 
     def take_output(self) -> bytes:
-        """The replies owed, joined; b"" if there are none. A stalled session can run again."""
+        """The replies owed, joined; b"" if there are none. A session that held commands back can run again."""
         output = self._output
         if not output:
             return b""

@@ -105,10 +105,10 @@ class State:
         for job in list(client.reserved.values()):
             self._to_ready(job, now)
         client.used.using -= 1
-        self._let_go(client.used)
+        self.let_go(client.used)
         for tube in client.watched:
             tube.watching -= 1
-            self._let_go(tube)
+            self.let_go(tube)
         client.watched = []
         client.places = {}
 
@@ -184,7 +184,7 @@ class State:
         if tube is not self.default:
             tube.kept = False
         self._offer(tube, now)
-        self._let_go(tube)
+        self.let_go(tube)
 
     def _client_timer(self, client: Client, now: int) -> None:
         if client.waiting and client.soonest_deadline() - MARGIN <= now:
@@ -382,7 +382,7 @@ class State:
             self.tube_list.append(tube)
         return tube
 
-    def _let_go(self, tube: Tube) -> None:
+    def let_go(self, tube: Tube) -> None:
         """A tube without jobs, users and watchers is gone, with its counters and its pause."""
         if tube.jobs or tube.using or tube.watching or tube.kept:
             return

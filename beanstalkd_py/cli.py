@@ -1,0 +1,169 @@
+"""The daemon's start: the C server's command line, its order of steps, its exit statuses.
+
+Order: options, listening sockets, user, binlog (lock and replay), serve. What goes wrong is one line on stderr and a status:
+5 usage, 111 sockets, 32 to 34 user, 10 directory or lock, 65 a binlog that is damaged or too new, 74 the log failed while running, 70 a bug.
+"""
+
+import os
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+import wal
+
+from . import SERVER_VERSION, binlog, options, privileges
+from .engine import Engine
+from .listen import ListenFailed, address_of, listen
+from .notify import Notify
+from .progress import Progress
+from .server import SPARE_DESCRIPTORS, Server
+from .stats import Process
+
+LOCKED, BAD_LOG, BUG, LOG_FAILED = 10, 65, 70, 74
+PID_1_TERMINATED = 143
+
+
+def run() -> NoReturn:
+    """The console script."""
+    sys.exit(main(sys.argv))
+
+
+def main(argv: list[str]) -> int:
+    """Runs the daemon until it is told to stop. argv[0] is the name it goes by in its messages. Returns the exit status."""
+    prog = argv[0]
+
+    def report(line: str) -> None:
+        print(f"{prog}: {line}", file=sys.stderr, flush=True)
+
+    try:
+        chosen = options.parse(argv[1:], prog)
+    except options.Exit as end:
+        sys.stdout.write(end.stdout)
+        sys.stderr.write(end.stderr)
+        return end.status
+    for warning in chosen.warnings:
+        report(warning)
+    try:
+        return _serve(chosen, report)
+    except ListenFailed as error:
+        for line in error.lines:
+            report(line)
+        return error.status
+    except privileges.PrivilegesFailed as error:
+        report(error.line)
+        return error.status
+    except wal.Locked as error:
+        report(str(error))
+        return LOCKED
+    except (wal.Corrupt, wal.NewerVersion, binlog.Unreadable) as error:
+        report(str(error))
+        return BAD_LOG
+    except wal.LogFailed as error:
+        report(str(error))
+        return LOG_FAILED
+    except Exception:  # a broken invariant: say all we know, and stop
+        traceback.print_exc()
+        return BUG
+
+
+def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    if chosen.verbosity:
+        say(f"pid {os.getpid()}")
+    notify = Notify(os.environ, report)
+    listeners = listen(chosen, report, os.environ)
+    try:
+        if chosen.verbosity:
+            for listener in listeners.sockets:
+                say(f"bind {listener.fileno()} {address_of(listener)}")
+        if chosen.user is not None:
+            privileges.become(chosen.user)
+        engine = Engine(chosen.max_job_size, _process())
+        engine.binlog_max_size = chosen.segment_bytes
+        server = Server(
+            engine,
+            listeners,
+            report,
+            _max_connections(),
+            sync_ms=0 if chosen.never_sync else chosen.sync_ms,
+            verbosity=chosen.verbosity,
+            say=say,
+        )
+        log = None
+        lock = None
+        if chosen.wal_dir is not None:
+            lock = _lock(chosen.wal_dir)
+            log = _open(chosen, engine, server, report, notify)
+        server.serve(log, lambda: notify(READY=1, STATUS="serving"))
+        notify(STOPPING=1)
+        if lock is not None:
+            lock.close()
+    finally:
+        listeners.close()
+    return PID_1_TERMINATED if os.getpid() == 1 else 0
+
+
+def _lock(directory: str) -> wal.Lock:
+    """Raises Locked: another server's, or no directory that can be written to."""
+    try:
+        return wal.lock(directory)
+    except OSError as error:
+        raise wal.Locked(f"{directory}: {error.strerror}") from error
+
+
+def _open(
+    chosen: options.Options, engine: Engine, server: Server, report: Callable[[str], None], notify: Notify
+) -> "binlog.Binlog":
+    """Replays DIR into the engine and opens it for writing."""
+    assert chosen.wal_dir is not None
+    if chosen.never_sync:
+        durability = wal.Durability.NEVER
+    else:
+        durability = wal.Durability.WINDOW if chosen.sync_ms else wal.Durability.SYNC
+    progress = Progress(f"reading {chosen.wal_dir}", report, notify)
+    return binlog.open_binlog(
+        chosen.wal_dir,
+        engine,
+        segment_bytes=chosen.log_segment_bytes,
+        durability=durability,
+        now=time.monotonic_ns(),
+        wall_now=time.time_ns(),
+        notify=server.wake_up,
+        report=report,
+        progress=progress,
+    )
+
+
+def _process() -> Process:
+    system = os.uname()
+    return Process(
+        pid=os.getpid(),
+        version=SERVER_VERSION,
+        id=os.urandom(8).hex(),
+        hostname=system.nodename,
+        os=system.version,
+        platform=system.machine,
+        started_at=time.monotonic_ns(),
+        cpu=_cpu,
+    )
+
+
+def _cpu() -> tuple[float, float]:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime, usage.ru_stime
+
+
+def _max_connections() -> int:
+    """As many as there are descriptors, less what the process itself needs: so accept() never runs out of them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    except (ValueError, OSError):
+        pass  # some systems refuse what they offer; the soft limit stands
+    return max(1, soft - len(os.listdir("/proc/self/fd")) - SPARE_DESCRIPTORS)

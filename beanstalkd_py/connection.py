@@ -1,0 +1,229 @@
+"""One client's socket and its session, on gevent's loop: watchers with callbacks, no greenlet, no switch.
+
+A readable socket costs one recv and, when there is something to say, one send. With a log, what is said waits on the server's list until the log has
+reached the LSN it was said at (law 2). A client that does not read its replies is not read from either: at most QUEUE_LIMIT bytes (and one
+reply) are kept for it, plus what one recv brought.
+"""
+
+import select
+import socket
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any
+
+from .session import Session
+
+if TYPE_CHECKING:
+    from .server import Server
+
+RECEIVE_BYTES = 64 * 1024  # for one recv
+QUEUE_LIMIT = 256 * 1024  # bytes of replies not yet taken by the kernel
+INPUT_LIMIT = 64 * 1024  # bytes sent ahead by a client that waits in reserve
+READ, WRITE = 1, 2
+
+
+class Connection:
+    """A client. `queued`: bytes of replies that wait, for the log or for the socket."""
+
+    __slots__ = (
+        "server", "socket", "fd", "session", "queued", "gone",
+        "_receive", "_send", "_reader", "_reading", "_writer", "_unsent", "_hang_up", "_ended",
+    )  # fmt: skip
+
+    def __init__(self, server: "Server", sock: socket.socket) -> None:
+        self.server = server
+        self.socket = sock
+        self.fd = sock.fileno()
+        self.session: Session = server.new_session(self)
+        self.queued = 0
+        self.gone = False
+        self._receive = sock.recv
+        self._send = sock.send
+        self._reader: Any = server.loop.io(self.fd, READ)
+        self._writer: Any = None
+        self._unsent = bytearray()
+        self._hang_up: HangUp | None = None
+        self._ended = False
+        self._reading = True
+        self._reader.start(self._readable)
+
+    # --- in ------------------------------------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        try:
+            data = self._receive(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.lost(error)
+            return
+        server = self.server
+        now = monotonic_ns()
+        engine = server.engine
+        timers = engine.timers
+        if timers and timers[0][0] <= now:
+            server.tick(now)
+            if self.gone:
+                return
+        if data:
+            self.session.receive(data, now)
+        else:
+            self._ended = True
+            self.session.end_of_input(now)
+        if engine.woken:
+            server.settle(now)
+        self.flush(now)
+
+    def flush(self, now: int) -> None:
+        """Hands on what the session has to say, and goes on with commands that were held back for it."""
+        session = self.session
+        while True:
+            data = session.take_output()
+            if data:
+                log = self.server.log
+                if log is None or log.lsn <= log.promised_lsn:
+                    self.send(data)
+                else:
+                    self.queued += len(data)
+                    self.server.owed.append((log.lsn, self, data))
+            if not session.held or self.queued > QUEUE_LIMIT or self.gone:
+                break
+            session.run(now)
+            if session.engine.woken:
+                self.server.settle(now)
+        if not self.gone:
+            self._watch()
+
+    def _watch(self) -> None:
+        """Reads on, unless the client has ended, does not take its replies, or sent too much ahead of a reserve that waits."""
+        session = self.session
+        if session.closed and not self.queued:
+            self.close()
+            return
+        ahead = session.client.waiting and session.parser.buffered > INPUT_LIMIT
+        reading = not (self._ended or session.closed or session.held or ahead or self.queued > QUEUE_LIMIT)
+        if reading is not self._reading:
+            self._reading = reading
+            if reading:
+                self._reader.start(self._readable)
+            else:
+                self._reader.stop()
+            if ahead and not self._ended:
+                self._hang_up = HangUp(self.server.loop, self.socket, self._hung_up)
+            elif self._hang_up is not None:
+                self._hang_up.close()
+                self._hang_up = None
+
+    def _hung_up(self) -> None:
+        """It waits in reserve, nothing more is read from it, and now it has closed or shut down its side."""
+        assert self._hang_up is not None
+        self._hang_up.close()
+        self._hang_up = None
+        now = monotonic_ns()
+        self._ended = True
+        self.session.end_of_input(now)
+        self.server.settle(now)
+        self.flush(now)
+
+    # --- out -----------------------------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """To the socket; what it does not take is kept, in order."""
+        if self._unsent:
+            self._unsent += data
+            self.queued += len(data)
+            return
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self.lost(error)
+            return
+        if sent < len(data):
+            self._unsent += memoryview(data)[sent:]
+            self.queued += len(data) - sent
+            if self._writer is None:
+                self._writer = self.server.loop.io(self.fd, WRITE)
+            self._writer.start(self._writable)
+
+    def send_promised(self, data: bytes, now: int) -> None:
+        """The log has reached what this was waiting for."""
+        if self.gone:
+            return
+        self.queued -= len(data)
+        self.send(data)
+        if not self.gone and (self.session.held or self.session.closed or not self._reading):
+            self.flush(now)
+
+    def _writable(self) -> None:
+        try:
+            with memoryview(self._unsent) as unsent:
+                sent = self._send(unsent[:QUEUE_LIMIT])
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.lost(error)
+            return
+        del self._unsent[:sent]
+        self.queued -= sent
+        if not self._unsent:
+            self._writer.stop()
+        self.flush(monotonic_ns())
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    def lost(self, error: OSError) -> None:
+        """The socket broke. A peer that went away is nothing to report."""
+        if not isinstance(error, ConnectionError):
+            self.server.report(f"connection: {error.strerror}")
+        self.close()
+
+    def close(self) -> None:
+        """Leaves the loop; the jobs it held are ready again, within this turn."""
+        if self.gone:
+            return
+        self.abandon()
+        self.server.forget(self)
+        now = monotonic_ns()
+        self.session.lost(now)
+        self.server.settle(now)
+
+    def stop_reading(self) -> None:
+        """The server ends: no more commands, but what is owed still leaves."""
+        self._ended = True
+        self._watch()
+
+    def abandon(self) -> None:
+        """Leaves the loop and closes the socket, and nothing else: so the server ends without a change to any job."""
+        self.gone = True
+        for watcher in (self._reader, self._writer, self._hang_up):
+            if watcher is not None:
+                watcher.stop()
+                watcher.close()
+        self.socket.close()
+        # The cycles between connection, session, client and watchers: without them no collector is needed.
+        self.session.owner = None
+        self.session.client.session = None
+        self._reader = self._writer = self._hang_up = None
+
+
+class HangUp:
+    """Tells that the peer closed or half-closed, without reading: the loop's own watchers cannot.
+
+    An epoll descriptor with EPOLLRDHUP only is itself something the loop can watch. It costs a descriptor, so it is for the rare client that
+    sends more than INPUT_LIMIT behind a reserve that waits.
+    """
+
+    def __init__(self, loop: Any, sock: socket.socket, callback: Any) -> None:
+        self._epoll = select.epoll()
+        self._epoll.register(sock.fileno(), select.EPOLLRDHUP)
+        self._watcher = loop.io(self._epoll.fileno(), READ)
+        self._watcher.start(callback)
+
+    def stop(self) -> None:
+        self._watcher.stop()
+
+    def close(self) -> None:
+        self._watcher.stop()
+        self._watcher.close()
+        self._epoll.close()

@@ -1,0 +1,45 @@
+"""How far a long replay is: a bar when stderr is a terminal, otherwise a line every few seconds."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from .notify import Notify
+
+QUIET_S = 2.0  # a replay shorter than this says nothing
+EVERY_S = 5.0  # between lines
+EXTEND_S = 60  # what the service manager is asked for, again and again
+
+
+class Progress:
+    """Call it with bytes done and bytes in all; `close` it in the end."""
+
+    def __init__(self, label: str, report: Callable[[str], None], notify: Notify) -> None:
+        self._label = label
+        self._report = report
+        self._notify = notify
+        self._next = time.monotonic() + QUIET_S
+        self._bar: Any = None
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        share = f"{self._label}: {done * 100 // max(total, 1)} % of {total / 1e6:.0f} MB"
+        self._notify(STATUS=share, EXTEND_TIMEOUT_USEC=EXTEND_S * 1_000_000)
+        if sys.stderr.isatty():
+            self._next = now + 0.1
+            if self._bar is None:
+                self._bar = click.progressbar(length=total, label=self._label, file=sys.stderr)
+            self._bar.update(done - self._bar.pos)
+        else:
+            self._next = now + EVERY_S
+            self._report(share)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.update(self._bar.length - self._bar.pos)
+            self._bar.render_finish()

@@ -1,0 +1,317 @@
+"""The server: listeners, connections, timers, signals and the log's wake-up, on gevent's loop.
+
+One turn of the loop: what is readable is read and answered into memory; then, once per turn, what was appended is handed to the log (group commit)
+and the timer is set to the engine's next instant. When the log says how far it got, the replies that waited for it leave, oldest first (law 2).
+Anything unexpected in a callback ends the process: a broken invariant must not go on serving.
+"""
+
+import errno
+import gc
+import signal
+import socket
+from collections import deque
+from collections.abc import Callable
+from time import monotonic_ns, time_ns
+from typing import Any
+
+import gevent
+import gevent.event
+
+import wal
+
+from .binlog import Binlog
+from .connection import READ, Connection
+from .engine import Engine
+from .jobs import NEVER
+from .listen import Listeners
+from .session import Session
+from .trace import TracingSession
+
+ACCEPTS = 64  # connections taken per readable event of a listener
+ACCEPT_PAUSE_S = 1.0  # without descriptors: until one is closed, or this long
+SPARE_DESCRIPTORS = 16  # kept from clients, for the log
+CLAIM_S = 0.5  # idle time after which the log says how far it is durable (law 5: within a second)
+RETRY_S = 0.5  # between tries to get room on a full disk
+LINGER_S = 3.0  # at the end, for clients that are slow to take their replies
+TRACE_COMMANDS = 2  # from this verbosity on
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Server:
+    """Serves `engine` on `listeners` until it is told to stop. `report` takes a line for the operator."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        listeners: Listeners,
+        report: Callable[[str], None],
+        max_connections: int,
+        sync_ms: int = 0,
+        verbosity: int = 0,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.engine = engine
+        self.listeners = listeners
+        self.report = report
+        self.verbosity = verbosity
+        self.say = say  # what -V prints
+        self.max_connections = max_connections
+        self.sync_ms = sync_ms
+        self.binlog: Binlog | None = None
+        self.log: wal.Log | None = None
+        self.owed: deque[tuple[int, Connection, bytes]] = deque()  # LSN it waits for, whose, what
+        self.connections: set[Connection] = set()
+        self.failure: BaseException | None = None
+        self.hub: Any = gevent.get_hub()
+        self.loop: Any = self.hub.loop
+        self._accepting: list[Any] = []  # watchers
+        self._accept_later: Any = None
+        self._timer: Any = None
+        self._timer_at = NEVER
+        self._sync_timer: Any = None
+        self._claim_timer: Any = None
+        self._claim_lsn = 0
+        self._retry_timer: Any = None
+        self._stop = gevent.event.Event()
+        self._committed: Any = self.loop.async_()
+        self._turn: Any = self.loop.prepare()
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def wake_up(self) -> None:
+        """From any thread: the log has news."""
+        self._committed.send()
+
+    def serve(self, binlog: Binlog | None, ready: Callable[[], None]) -> None:
+        """Serves until SIGTERM, SIGINT or a failure; then ends in order. Raises what stopped it, if it was not a signal."""
+        self.binlog = binlog
+        self.log = binlog.log if binlog is not None else None
+        self.hub.handle_error = self._unexpected
+        signals = [self._on_signal(signal.SIGTERM, self._stop.set), self._on_signal(signal.SIGINT, self._stop.set)]
+        signals.append(self._on_signal(signal.SIGUSR1, self._drain))
+        self._committed.start(self._on_log)
+        self._turn.start(self._end_of_turn)
+        for listener in self.listeners.sockets:
+            watcher = self.loop.io(listener.fileno(), READ)
+            watcher.start(self._acceptable, watcher, listener)
+            self._accepting.append(watcher)
+        # Nothing here makes reference cycles that outlive a connection, and a collection over a million jobs would stop the world for a second.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self.engine.tick(monotonic_ns())
+        ready()
+        self._stop.wait()
+        try:
+            self._end()
+        finally:
+            for watcher in signals:
+                watcher.stop()
+            gc.enable()
+        if self.failure is not None:
+            raise self.failure
+
+    def _on_signal(self, number: int, callback: Callable[[], object]) -> Any:
+        watcher = self.loop.signal(number)
+        watcher.start(callback)
+        return watcher
+
+    def _drain(self) -> None:
+        self.engine.draining = True
+
+    def fail(self, failure: BaseException) -> None:
+        """Stops everything at once: no promise that was not kept yet is given out any more (law 4)."""
+        if self.failure is None:
+            self.failure = failure
+        self.owed.clear()
+        self._stop.set()
+
+    def _unexpected(self, context: object, kind: Any, value: Any, trace: Any) -> None:
+        """gevent's hub gives every error of a callback here."""
+        self.fail(value if isinstance(value, BaseException) else RuntimeError(str(value)))
+
+    def _end(self) -> None:
+        """No new connections, replies owed are sent, the log is committed and closed, the socket file removed."""
+        for watcher in self._accepting:
+            watcher.stop()
+        self.listeners.close()
+        if self.failure is None:
+            for connection in list(self.connections):
+                connection.stop_reading()
+            self._settle_log()
+            with gevent.Timeout(LINGER_S, False):
+                while any(connection.queued for connection in self.connections) and self.failure is None:
+                    gevent.sleep(0.01)
+        self._turn.stop()
+        self._committed.stop()
+        if self.failure is None and self.log is not None:
+            self.log.close(time_ns())
+        for connection in list(self.connections):
+            connection.abandon()
+
+    def _settle_log(self) -> None:
+        """Waits until the log has reached everything that was appended."""
+        while self.log is not None and self.owed and self.failure is None:
+            gevent.sleep(0.001)
+
+    # --- one turn ------------------------------------------------------------------------------------------------
+
+    def _end_of_turn(self) -> None:
+        binlog = self.binlog
+        if binlog is not None and binlog.busy:
+            now = monotonic_ns()
+            try:
+                again = binlog.turn(now, time_ns())
+            except wal.LogFailed as error:
+                self.fail(error)
+                return
+            if again:
+                self.loop.run_callback(_nothing)  # the loop must not sleep: compaction goes on in the next turn
+            self._after_commit()
+        at = self.engine.timers[0][0] if self.engine.timers else NEVER
+        if at != self._timer_at:
+            self._set_timer(at)
+
+    def _set_timer(self, at: int) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer.close()
+            self._timer = None
+        self._timer_at = at
+        if at != NEVER:
+            self._timer = self.loop.timer(max(0.0, (at - monotonic_ns()) / 1e9))
+            self._timer.start(self._on_timer, update=True)
+
+    def _on_timer(self) -> None:
+        self._timer_at = -1  # whatever is next, the timer must be set anew
+        self.tick(monotonic_ns())
+
+    def tick(self, now: int) -> None:
+        self.engine.tick(now)
+        self.settle(now)
+
+    def settle(self, now: int) -> None:
+        """Replies of clients that were woken go to their connections."""
+        if self.engine.woken:
+            for session in Session.settle(self.engine, now):
+                connection = session.owner
+                if isinstance(connection, Connection) and not connection.gone:
+                    connection.flush(now)
+
+    # --- the log -------------------------------------------------------------------------------------------------
+
+    def _on_log(self) -> None:
+        """The committer got further (or failed)."""
+        log = self.log
+        assert log is not None
+        try:
+            log.collect()
+        except wal.LogFailed as error:
+            self.fail(error)
+            return
+        owed = self.owed
+        promised = log.promised_lsn
+        now = 0
+        while owed and owed[0][0] <= promised:
+            _, connection, data = owed.popleft()
+            now = now or monotonic_ns()
+            connection.send_promised(data, now)
+
+    def _after_commit(self) -> None:
+        """Timers that the log's promises need: the window of -f MS, the claim of an idle log, another try on a full disk."""
+        log = self.log
+        assert log is not None
+        if self.sync_ms and self._sync_timer is None and log.durable_lsn < log.lsn:
+            self._sync_timer = self._later(self.sync_ms / 1000, self._sync)
+        if self._claim_timer is None:
+            self._claim_lsn = log.lsn
+            self._claim_timer = self._later(CLAIM_S, self._claim)
+        if self._disk_is_full() and self._retry_timer is None:
+            self._retry_timer = self._later(RETRY_S, self._retry)
+
+    def _later(self, seconds: float, callback: Callable[[], None]) -> Any:
+        timer = self.loop.timer(seconds)
+        timer.start(callback, update=True)
+        return timer
+
+    def _sync(self) -> None:
+        self._sync_timer = None
+        assert self.log is not None
+        self.log.sync(time_ns())
+
+    def _claim(self) -> None:
+        self._claim_timer = None
+        assert self.log is not None
+        if self.log.lsn == self._claim_lsn:
+            self.log.claim(time_ns())
+        else:
+            self._claim_lsn = self.log.lsn
+            self._claim_timer = self._later(CLAIM_S, self._claim)
+
+    def _retry(self) -> None:
+        self._retry_timer = None
+        assert self.binlog is not None
+        self.binlog.retry()
+        if self._disk_is_full():
+            self._retry_timer = self._later(RETRY_S, self._retry)
+
+    def _disk_is_full(self) -> bool:
+        return self.binlog is not None and (self.binlog.full or self.binlog.log.short)
+
+    # --- connections ---------------------------------------------------------------------------------------------
+
+    def _acceptable(self, watcher: Any, listener: socket.socket) -> None:
+        for _ in range(ACCEPTS):
+            if len(self.connections) >= self.max_connections:
+                self._pause_accepting()
+                return
+            try:
+                sock, _ = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in OUT_OF_DESCRIPTORS:
+                    self.report(f"accept(): {error.strerror}")
+                    self._pause_accepting()
+                    return
+                if not isinstance(error, ConnectionError):
+                    self.report(f"accept(): {error.strerror}")
+                continue
+            sock.setblocking(False)
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.verbosity:
+                self.say(f"accept {sock.fileno()}")
+            self.connections.add(Connection(self, sock))
+
+    def _pause_accepting(self) -> None:
+        """Out of descriptors: clients wait in the backlog, and nothing spins."""
+        if self._accept_later is None:
+            for watcher in self._accepting:
+                watcher.stop()
+            self._accept_later = self._later(ACCEPT_PAUSE_S, self._accept_again)
+
+    def _accept_again(self) -> None:
+        if self._accept_later is None:
+            return
+        self._accept_later.stop()
+        self._accept_later = None
+        if not self._stop.is_set():
+            for watcher, listener in zip(self._accepting, self.listeners.sockets, strict=True):
+                watcher.start(self._acceptable, watcher, listener)
+
+    def new_session(self, connection: Connection) -> Session:
+        if self.verbosity >= TRACE_COMMANDS:
+            return TracingSession(self.engine, connection, connection.socket.fileno(), self.say)
+        return Session(self.engine, connection)
+
+    def forget(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        if self.verbosity:
+            self.say(f"close {connection.fd}")
+        if self._accept_later is not None:
+            self.loop.run_callback(self._accept_again)
+
+
+def _nothing() -> None:
+    pass
