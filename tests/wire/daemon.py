@@ -70,20 +70,24 @@ class Daemon:
         self._process = subprocess.Popen(
             [*self.program, *listen, *self.options], cwd=ROOT, stdout=self._said, stderr=self._said, stdin=subprocess.DEVNULL
         )
-        self._wait_until_it_listens()
+        self._wait_until_it_answers()
 
-    def _wait_until_it_listens(self) -> None:
+    def _wait_until_it_answers(self) -> None:
+        """It listens before its log is read, and what comes then is answered afterwards."""
         give_up_at = time.monotonic() + START_SECONDS
         while time.monotonic() < give_up_at:
             if self.process.poll() is not None:
                 raise DidNotStart(f"{self.program} ended with {self.process.returncode}: {self.said()!r}")
             try:
-                self.connect().close()
-                return
+                with self.connect() as connection:
+                    connection.settimeout(START_SECONDS)
+                    connection.sendall(b"?\r\n")
+                    if connection.recv(100):
+                        return
             except OSError:
                 time.sleep(0.005)
         self.kill()
-        raise DidNotStart(f"{self.program} did not listen on {self.address}: {self.said()!r}")
+        raise DidNotStart(f"{self.program} did not answer on {self.address}: {self.said()!r}")
 
     @property
     def process(self) -> subprocess.Popen[bytes]:

@@ -44,12 +44,11 @@ class EngineConn:
         """Takes the session's replies, and closes the connection if the session says so."""
         if not self.open:
             return
-        while self._session.stalled:
-            self._got += self._session.take_output()
+        self._got += self._session.take_output()
+        if self._session.held:
             self._session.run(self._peer.turn())
             self._peer.settle()
-        self._got += self._session.take_output()
-        if self._session.closed:
+        elif self._session.closed:
             self._lose()
 
     def shutdown(self) -> None:
@@ -89,6 +88,7 @@ class EnginePeer:
         """One turn of a server's loop begins: its time; what is due is dealt with first."""
         self._now += TURN
         self.engine.tick(self._now)
+        self.settle()
         return self._now
 
     def settle(self) -> None:

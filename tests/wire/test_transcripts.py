@@ -13,6 +13,7 @@ from .runner import Mismatch, play
 from .servers import Kind, Play
 from .transcript import Transcript, World, load
 
+Failed = pytest.fail.Exception
 TRANSCRIPTS = list(load())
 C_SERVER = find_c_server()
 C = Kind("c", program=(C_SERVER or "beanstalkd",), is_c=True)
@@ -39,14 +40,14 @@ def test_engine_in_every_chunking(transcript: Transcript) -> None:
         try:
             play(transcript, EnginePeer(transcript.options, cut, polite=number % 2 == 0))
         except Mismatch as mismatch:
-            pytest.fail(f"{mismatch}\n({cut})", pytrace=False)
+            raise Failed(f"{mismatch}\n({cut})", pytrace=False) from None
 
 
 def to_server(play_live: Play, kind: Kind, transcript: Transcript, cut: Cut) -> None:
     try:
         play_live(kind, transcript, cut)
     except Mismatch as mismatch:
-        pytest.fail(f"{mismatch}\n({cut})", pytrace=False)
+        raise Failed(f"{mismatch}\n({cut})", pytrace=False) from None
 
 
 @pytest.mark.parametrize("kind", [TCP, UNIX_LOGGED], ids=str)

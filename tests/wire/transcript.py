@@ -19,6 +19,7 @@ PLACEHOLDERS = {
     "int": rb"\d+",
     "seconds": rb"\d+\.\d{6}",
     "hex16": rb"[0-9a-f]{16}",
+    "word": rb"[A-Z_]+",
 }
 
 #: `on ...`: which servers a transcript is played to.
