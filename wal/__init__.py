@@ -35,7 +35,7 @@ The library reads no clock, opens no socket, prints and logs nothing. Times are 
 
 from __future__ import annotations
 
-from wal.committer import Durability
+from wal.directory import Durability
 from wal.errors import Corrupt, Locked, LogFailed, LogFull, NewerVersion, WalError
 from wal.format import Frame
 from wal.fs import FileSystem

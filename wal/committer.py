@@ -8,126 +8,36 @@ everything before it and its own header are durable (but for Durability.NEVER); 
 
 from __future__ import annotations
 
-import enum
-import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from wal.format import UNSYNCED, Header, encode_frame, encode_header, salt_of
+from wal.directory import Durability, begin_segment
+from wal.format import HEADER_BYTES, UNSYNCED, Header, encode_frame, salt_of
 from wal.names import segment_path
-from wal.preparer import Directory
-from wal.progress import Progress, Spare
+from wal.operations import Batch, Close, Drop, Fence, Operation, Rotate, Sync, Write
+from wal.progress import Progress
+from wal.recover import Recovered
 
 _PIECES_MAX = 8 << 20  # bytes joined for one write: bounds the memory when much has piled up behind a slow sync
 
 
-class Durability(enum.Enum):
-    """What a commit promises, and with what."""
-
-    SYNC = 0  # durable: fdatasync has returned, for each batch
-    WINDOW = 1  # written; durable when the owner asks for a sync
-    NEVER = 2  # written; nothing is ever synced
-
-
-# What can be asked of the committer.
-
-
-class Write:
-    """A frame."""
-
-    __slots__ = ("first_lsn", "records")
-
-    def __init__(self, first_lsn: int, records: list[bytes]) -> None:
-        self.first_lsn = first_lsn
-        self.records = records
-
-
-class Rotate:
-    """Seal the active segment, begin this one in the spare."""
-
-    __slots__ = ("base_lsn", "meta", "number", "spare")
-
-    def __init__(self, spare: Spare, number: int, base_lsn: int, meta: bytes) -> None:
-        self.spare = spare
-        self.number = number
-        self.base_lsn = base_lsn
-        self.meta = meta
-
-
-class Sync:
-    """Make durable what was written; if claim, then say so in an empty frame."""
-
-    __slots__ = ("claim", "next_lsn")
-
-    def __init__(self, claim: bool, next_lsn: int) -> None:
-        self.claim = claim
-        self.next_lsn = next_lsn
-
-
-class Drop:
-    """Drop these segments once lsn is safe."""
-
-    __slots__ = ("lsn", "numbers")
-
-    def __init__(self, numbers: tuple[int, ...], lsn: int) -> None:
-        self.numbers = numbers
-        self.lsn = lsn
-
-
-class Fence:
-    """Say when everything before it has been carried out, or given up."""
-
-    __slots__ = ("passed",)
-
-    def __init__(self, passed: threading.Event) -> None:
-        self.passed = passed
-
-
-class Close:
-    """Seal the active segment and leave it; the last operation."""
-
-    __slots__ = ()
-
-
-Operation = Write | Rotate | Sync | Drop | Fence | Close
-
-
-class Batch:
-    """The operations of one commit, and its wall time."""
-
-    __slots__ = ("at", "operations")
-
-    def __init__(self, at: int, operations: list[Operation]) -> None:
-        self.at = at
-        self.operations = operations
-
-
 class Committer:
-    def __init__(
-        self,
-        directory: Directory,
-        progress: Progress,
-        log_id: int,
-        durability: Durability,
-        active: Spare,
-        number: int,
-        offset: int,
-        drop: Callable[[tuple[int, ...]], None],
-    ) -> None:
+    def __init__(self, found: Recovered, progress: Progress, durability: Durability, drop: Callable[[tuple[int, ...]], None]) -> None:
         self.queue: SimpleQueue[Batch] = SimpleQueue()
-        self._fs = directory.fs
-        self._directory = directory
+        self._directory = found.directory
+        self._fs = found.directory.fs
         self._progress = progress
-        self._log_id = log_id
-        self._salt = salt_of(log_id)
+        self._log_id = found.log_id
+        self._salt = salt_of(found.log_id)
         self._each_batch = durability is Durability.SYNC
         self._never = durability is Durability.NEVER
         self._drop = drop
         self._drops: list[Drop] = []
+        self._fences: list[Fence] = []
         # The active segment, and the end of what was written to it.
-        self._handle = active.handle
-        self._path = segment_path(directory.path, number)
-        self._offset = offset
+        self._handle = found.active.handle
+        self._path = segment_path(found.directory.path, found.number)
+        self._offset = HEADER_BYTES
         # Frames encoded but not written yet.
         self._pieces: list[bytes] = []
         self._nbytes = 0
@@ -145,30 +55,32 @@ class Committer:
 
     def carry_out(self, batches: list[Batch]) -> None:
         progress = self._progress
-        try:
-            if progress.failure is None:
-                for batch in batches:
-                    for operation in batch.operations:
-                        self._do(operation, batch.at)
-                self._write()
-                if self._each_batch:
-                    self._sync()
-                if self._drops:
-                    self._pass_drops()
-        except Exception as error:
-            progress.fail(self._path, self._offset, error)
-        if progress.failure is not None and any(isinstance(batch.operations[-1], Close) for batch in batches):
-            self._release()
+        if progress.failure is None:
+            try:
+                self._carry_out(batches)
+            except Exception as error:
+                progress.fail(self._path, self._offset, error)
+        if progress.failure is not None:
+            self._give_up(batches)
         progress.notify()
+        while self._fences:
+            self._fences.pop().passed.set()
+
+    def _carry_out(self, batches: list[Batch]) -> None:
         for batch in batches:
             for operation in batch.operations:
-                if isinstance(operation, Fence):
-                    operation.passed.set()
+                if isinstance(operation, Write):
+                    self._encode(operation.first_lsn, batch.at, operation.records)
+                else:
+                    self._do(operation, batch.at)
+        self._write()
+        if self._each_batch:
+            self._sync()
+        if self._drops:
+            self._pass_drops()
 
     def _do(self, operation: Operation, at: int) -> None:
-        if isinstance(operation, Write):
-            self._encode(operation.first_lsn, at, operation.records)
-        elif isinstance(operation, Rotate):
+        if isinstance(operation, Rotate):
             self._rotate(operation, at)
         elif isinstance(operation, Sync):
             self._write()
@@ -178,9 +90,18 @@ class Committer:
         elif isinstance(operation, Drop):
             self._drops.append(operation)
         elif isinstance(operation, Fence):
-            pass  # carry_out sees to it, in the end
-        else:
+            self._fences.append(operation)
+        elif isinstance(operation, Close):
             self._close()
+
+    def _give_up(self, batches: list[Batch]) -> None:
+        """After a failure nothing is done any more, but nobody waits in vain."""
+        for batch in batches:
+            for operation in batch.operations:
+                if isinstance(operation, Fence) and operation not in self._fences:
+                    self._fences.append(operation)
+                elif isinstance(operation, Close):
+                    self._release()
 
     # --- frames
 
@@ -228,11 +149,12 @@ class Committer:
         progress = self._progress
         spare = operation.spare
         self._path = spare.path
-        self._offset = 0
+        self._offset = 0  # where the header goes
         self._handle = spare.handle
         flags = UNSYNCED if self._never else 0
         header = Header(operation.number, operation.base_lsn, progress.durable_lsn, self._log_id, at, operation.meta, flags)
-        self._offset = begin_segment(self._directory, spare, header)
+        begin_segment(self._directory, spare, header)
+        self._offset = HEADER_BYTES
         self._path = segment_path(self._directory.path, operation.number)
         progress.claimed_lsn = header.durable_lsn
 
@@ -259,18 +181,3 @@ class Committer:
         safe = progress.written_lsn if self._never else progress.durable_lsn
         while self._drops and self._drops[0].lsn <= safe:
             self._drop(self._drops.pop(0).numbers)
-
-
-def begin_segment(directory: Directory, spare: Spare, header: Header) -> int:
-    """Turns a spare into the segment that the header describes; returns where its frames begin.
-
-    First the header and what was prepared, then the name: a segment that has its name is whole.
-    """
-    with spare.lock:  # the preparer may just be lengthening it, but does not begin to when it is taken
-        spare.taken = True
-    block = encode_header(header)
-    directory.fs.write(spare.handle, block, 0)
-    directory.sync_data(spare.handle)
-    directory.fs.rename(spare.path, segment_path(directory.path, header.number))
-    directory.sync_names()
-    return len(block)

@@ -8,45 +8,16 @@ overwritten before the file is offered again, so its frames never pass for new o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
 from queue import SimpleQueue
 
-from wal.format import HEADER_BYTES
-from wal.fs import NO_ROOM, FileSystem, fill
+from wal.directory import OVERHEAD, Directory, Spare
+from wal.fs import NO_ROOM, fill
 from wal.names import segment_path, spare_path
-from wal.progress import Cleaned, Dropped, Grown, Progress, Rested, Spare
+from wal.progress import Cleaned, Dropped, Grown, Progress, Rested
 
-# What a file that becomes a segment cannot hold records in: its header, and the claim that a clean stop ends with.
-OVERHEAD = HEADER_BYTES + 48
-
-
-class Directory:
-    """The log's directory, opened once: a rotation must not fail because file descriptors ran out."""
-
-    __slots__ = ("fs", "handle", "numbers", "path", "sync")
-
-    def __init__(self, fs: FileSystem, path: str, numbers: Iterator[int], sync: bool) -> None:
-        self.fs = fs
-        self.path = path
-        self.numbers = numbers  # of spares: whoever takes one from here has it to himself
-        self.sync = sync  # False: nothing is ever synced
-        self.handle = fs.open_directory(path)
-
-    def sync_names(self) -> None:
-        if self.sync:
-            self.fs.sync_directory(self.handle)
-
-    def sync_data(self, handle: int) -> None:
-        if self.sync:
-            self.fs.sync(handle)
-
-    def new_spare(self) -> Spare:
-        path = spare_path(self.path, next(self.numbers))
-        return Spare(path, self.fs.create(path), 0)
-
-
-# Numbers of segments to drop; () is a wake-up only; None the end.
-Order = tuple[int, ...] | None
+# Numbers of segments to drop; () is a wake-up only; an event is to be set in its turn; None is the end.
+Order = tuple[int, ...] | threading.Event | None
 
 
 class Preparer:
@@ -69,7 +40,10 @@ class Preparer:
             order = self.queue.get()
             if order is None:
                 return
-            self.carry_out(order)
+            if isinstance(order, threading.Event):
+                order.set()
+            else:
+                self.carry_out(order)
 
     def carry_out(self, order: tuple[int, ...]) -> None:
         if self.progress.failure is None:

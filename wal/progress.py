@@ -6,25 +6,11 @@ May know: nothing. Promises: each field has one writer, so nothing here needs a 
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 
+from wal.directory import Spare
 from wal.errors import LogFailed
-
-
-class Spare:
-    """A file that waits to become a segment: zeros from `start` of the file to `size`. Its handle is open, so that rotation opens nothing."""
-
-    __slots__ = ("handle", "known", "lock", "path", "size", "taken")
-
-    def __init__(self, path: str, handle: int, size: int) -> None:
-        self.path = path
-        self.handle = handle
-        self.size = size  # what is zeros on disk: changed only under the lock
-        self.known = 0  # what the owner knows of it, and may use: its own side's
-        self.taken = False  # set by the owner for good. Whoever lengthens the file looks at it under the lock
-        self.lock = threading.Lock()
 
 
 class Grown:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import itertools
 
-from wal.committer import Durability, begin_segment
+from wal.directory import OVERHEAD, Directory, Durability, Spare, begin_segment
 from wal.errors import LogFailed
 from wal.format import UNSYNCED, Header
 from wal.fs import NO_ROOM, FileSystem, fill
 from wal.names import spare_numbers, spare_path, torn_path
-from wal.preparer import OVERHEAD, Directory
-from wal.progress import Spare
 from wal.reader import content_end
 from wal.replay import Replay, SegmentInfo
 
@@ -23,7 +21,7 @@ from wal.replay import Replay, SegmentInfo
 class Recovered:
     """The directory, ready to be written to."""
 
-    __slots__ = ("active", "claimed_lsn", "directory", "dirty", "durable_lsn", "log_id", "number", "offset", "sealed")
+    __slots__ = ("active", "claimed_lsn", "directory", "dirty", "durable_lsn", "log_id", "number", "sealed")
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
@@ -31,7 +29,6 @@ class Recovered:
         self.dirty: list[tuple[str, int]] = []  # left-over spares that nobody knows the contents of
         self.log_id = 0
         self.number = 0
-        self.offset = 0
         self.durable_lsn = 0
         self.claimed_lsn = 0
         self.active: Spare = _NO_SPARE
@@ -55,7 +52,7 @@ def recover(replay: Replay, durability: Durability, segment_bytes: int, meta: by
         found.active = _first_spare(directory, segment_bytes, found)
         flags = 0 if synced else UNSYNCED
         header = Header(found.number, replay.next_lsn, found.durable_lsn, found.log_id, at, meta, flags)
-        found.offset = begin_segment(directory, found.active, header)
+        begin_segment(directory, found.active, header)
     except OSError as error:
         _release(found)
         raise LogFailed(str(error.filename or replay.directory), 0, error.errno or 0) from error

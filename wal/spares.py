@@ -1,0 +1,142 @@
+"""The owner's side of the spares: what is known to be prepared, what was asked for, and the allocation of more at once.
+
+May know: what the preparer reports. Promises: what is counted here is physically there and nobody else's; a full disk is an answer, not
+an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wal.directory import OVERHEAD, Directory, Spare
+from wal.fs import NO_ROOM
+from wal.preparer import Preparer
+from wal.progress import Grown
+
+
+class Spares:
+    def __init__(self, directory: Directory, preparer: Preparer, wake: Callable[[], None], dirty_bytes: int) -> None:
+        self.nbytes = 0  # of the files
+        self.room = 0  # in them, for frames
+        self.dirty_bytes = dirty_bytes  # of files that have to be zeroed before they count
+        self.short = False
+        self.wish = 0
+        self.preparing = False
+        self._directory = directory
+        self._preparer = preparer
+        self._wake = wake
+        self._spares: list[Spare] = []
+        # See Preparer.goal.
+        self._made = 0
+        self._goal = 0
+
+    def fitting(self, need: int) -> Spare | None:
+        """The first that holds frames of so many bytes."""
+        for spare in self._spares:
+            if spare.known - OVERHEAD >= need:
+                return spare
+        return None
+
+    def take(self, spare: Spare) -> None:
+        """It is a spare no longer, and will not be lengthened any more but for a step that is under way."""
+        spare.taken = True
+        self._spares.remove(spare)
+        self.nbytes -= spare.known
+        self.room -= spare.known - OVERHEAD
+
+    # --- in the background
+
+    def prepare(self, wish: int, room: int) -> None:
+        self.wish = wish
+        lack = wish - room
+        if lack <= 0:
+            self.short = self.short and self.preparing
+            return
+        step = self._preparer.step
+        goal = self._made + (lack + step - 1) // step * step
+        self._preparer.goal = goal
+        if goal > self._goal or not self.preparing:
+            self._goal = goal
+            self.preparing = True
+            self._wake()
+
+    def report(self, event: Grown) -> None:
+        self._made += event.made
+        if not event.spare.taken:
+            self.grown(event.spare, event.size)
+
+    def rested(self, short: bool) -> None:
+        self.preparing = False
+        self.short = short
+
+    def grown(self, spare: Spare, nbytes: int) -> None:
+        """A spare is known to be so long. What is no news is ignored: both sides may have lengthened it."""
+        if nbytes <= spare.known:
+            return
+        if not spare.known:
+            self._spares.append(spare)
+            self.room -= OVERHEAD
+        self.nbytes += nbytes - spare.known
+        self.room += nbytes - spare.known
+        spare.known = nbytes
+
+    # --- at once
+
+    def allocate(self, nbytes: int) -> bool:
+        """One more. False if the disk is full."""
+        fs = self._directory.fs
+        try:
+            spare = self._directory.new_spare()
+        except OSError as error:
+            return _full(error)
+        try:
+            if self._lengthen(spare, nbytes):
+                return True
+        except OSError:
+            fs.close(spare.handle)
+            raise
+        fs.close(spare.handle)
+        fs.unlink(spare.path)
+        return False
+
+    def lengthen_last(self, need: int, lack: int) -> bool:
+        """The youngest by lack, and so far that it takes a frame of need."""
+        if not self._spares:
+            return False
+        spare = self._spares[-1]
+        return self._lengthen(spare, max(need + OVERHEAD, spare.known + lack))
+
+    def _lengthen(self, spare: Spare, nbytes: int) -> bool:
+        with spare.lock:
+            try:
+                if nbytes > spare.size:
+                    self._directory.fs.allocate(spare.handle, spare.size, nbytes)
+                    spare.size = nbytes
+            except OSError as error:
+                return _full(error)
+        self.grown(spare, nbytes)
+        return True
+
+    def trim(self, excess: int) -> None:
+        """Gives back spares with not more room than excess, the largest first."""
+        for spare in sorted(self._spares, key=lambda spare: -spare.known):
+            room = spare.known - OVERHEAD
+            if room > excess:
+                continue
+            excess -= room
+            self.take(spare)
+            with spare.lock:
+                self._directory.fs.close(spare.handle)
+                self._directory.fs.unlink(spare.path)
+
+    def close(self) -> None:
+        """Lets go of the files. They stay for the next start."""
+        for spare in self._spares:
+            self._directory.fs.close(spare.handle)
+
+
+def _full(error: OSError) -> bool:
+    """For an allocation to return: False if there was no room, else it raises."""
+    if error.errno in NO_ROOM:
+        return False
+    raise error
