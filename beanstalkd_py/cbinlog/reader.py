@@ -12,7 +12,6 @@ Behind damage, a job may come back that was deleted in what could not be read: `
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from os import PathLike, fspath
 
 from .damage import Damage, Kind
 from .files import Found, binlog_path, find_files, read_file
@@ -41,12 +40,12 @@ class CBinlog:
         return any(damage.kind is Kind.DAMAGE for damage in self.damages)
 
 
-def read_directory(path: str | PathLike[str], progress: Progress | None = None) -> CBinlog:
+def read_directory(path: str, progress: Progress | None = None) -> CBinlog:
     """Reads it all. `progress(bytes_done, bytes_total)` is called for each megabyte or so.
 
     Raises OSError if the directory cannot be listed; whatever else is wrong is in the result.
     """
-    binlog = CBinlog(fspath(path))
+    binlog = CBinlog(path)
     found = find_files(binlog.path)
     meter = _Meter(sum(file.size for file in found), progress)
     replay = Replay(binlog.damages.append)

@@ -123,9 +123,9 @@ class Replay:
             else:
                 segment.distrust(entry, "not a record that beanstalkd writes")
         elif not same_job(known.rec, job):
-            if job.state == INVALID and entry.plausible:
+            kind = segment.distrust(entry, f"an update of job {job.id} does not agree with it: not used")
+            if job.state == INVALID and entry.plausible and kind is Kind.DAMAGE:
                 self._refused.append(Stray(segment.path, entry))
-            segment.distrust(entry, f"an update of job {job.id} does not agree with it: not used")
         elif job.state == INVALID:
             self._delete(segment, entry, known)
         elif job.state > DELAYED:
@@ -136,7 +136,8 @@ class Replay:
     def _delete(self, segment: Segment, entry: Entry, known: Known) -> None:
         id = entry.job.id
         if segment.nothing_follows(entry) and reads_as_torn(known.rec, entry.job):
-            return segment.distrust(entry, f"an update of job {id}, not a delete")
+            segment.distrust(entry, f"an update of job {id}, not a delete")
+            return
         if counters_fell(known.rec, entry.job):
             segment.report(entry, f"job {id} is deleted by a record that has smaller counters than those before")
         elif segment.may_be_cut(entry):

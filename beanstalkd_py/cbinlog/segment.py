@@ -67,14 +67,16 @@ class Segment:
                 return entry
         return None
 
-    def distrust(self, entry: Entry, message: str) -> None:
+    def distrust(self, entry: Entry, message: str) -> Kind:
         """Reports a record that the caller does not believe. If nothing shows that its length is right, the next one is looked for from within it."""
         if entry.job.state == INVALID and self._data_end <= entry.end:
             self.report(entry, message + ": unfinished", Kind.TORN)
-        elif self._layout is not None and not entry.plausible and not self._goes_on_at(self._layout, entry.end):
+            return Kind.TORN
+        if self._layout is not None and not entry.plausible and not self._goes_on_at(self._layout, entry.end):
             self._pass_over(Flaw(entry.offset, entry.offset, message))
         else:
             self.report(entry, message)
+        return Kind.DAMAGE
 
     def report(self, entry: Entry, message: str, kind: Kind = Kind.DAMAGE) -> None:
         self._report(Damage(self.path, entry.offset, message, kind, (entry.job.id,)))

@@ -14,22 +14,17 @@ The directory is all there or not there: the files get their names when all are 
 ValueError for a job that cannot be written, FileExistsError for a directory that holds a binlog, OSError for the disk.
 """
 
-import os
 import struct
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
-from os import PathLike, fspath
 
-from .files import binlog_path, find_files
+from .files import NewFiles
 from .format import CRLF, DEFAULT_SEGMENT_BYTES, HEADER, INVALID, SECOND_NS, VERSION, Jobrec, encode_full, encode_short
 from .job import BURIED, DELAYED, READY, RESERVED, CJob
 from .judgement import is_name
 
-MODE = 0o400
 MAX_Z = 1 << 30  # the C server's upper limit of -z
 _MAX_U32 = 0xFFFFFFFF
-_BUFFER = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -40,27 +35,23 @@ class Written:
     needs_z: int  # a smaller -z loses jobs
 
 
-def write_directory(
-    path: str | PathLike[str], jobs: Iterable[CJob], next_id: int, segment_bytes: int = DEFAULT_SEGMENT_BYTES
-) -> Written:
+def write_directory(path: str, jobs: Iterable[CJob], next_id: int, segment_bytes: int = DEFAULT_SEGMENT_BYTES) -> Written:
     """Creates the directory if need be. The jobs are taken one at a time; each id may come once and must be below `next_id`."""
-    writer = _Writer(fspath(path), segment_bytes)
     ids: set[int] = set()
     created_at_ns = 0
-    try:
+    largest_body = 0
+    with NewFiles(path, HEADER.pack(VERSION), segment_bytes) as files:
         for job in jobs:
             if not 0 < job.id < next_id or job.id in ids:
                 raise ValueError(f"job {job.id}: its id comes twice, or is not below the next id {next_id}")
+            files.append(encode_job(job))
             ids.add(job.id)
             created_at_ns = max(created_at_ns, job.created_at_ns)
-            writer.put(encode_job(job), len(job.body) + len(CRLF))
+            largest_body = max(largest_body, len(job.body) + len(CRLF))
         if next_id > max(ids, default=0) + 1:
-            writer.put(encode_last_id(next_id - 1, created_at_ns), len(CRLF))
-        writer.publish()
-    except BaseException:
-        writer.undo()
-        raise
-    return Written(writer.paths, len(ids), writer.bytes_written, writer.largest_body)
+            files.append(encode_last_id(next_id - 1, created_at_ns))
+            largest_body = max(largest_body, len(CRLF))
+    return Written(files.paths, len(ids), files.bytes_written, largest_body)
 
 
 def encode_job(job: CJob) -> bytes:
@@ -97,92 +88,3 @@ def encode_last_id(id: int, created_at_ns: int) -> bytes:
     """The birth and the death of a job, which leave nothing but its id."""
     rec = Jobrec(id, 0, 0, SECOND_NS, len(CRLF), created_at_ns, 0, 0, 0, 0, 0, 0, READY)
     return encode_full(b"default", rec, b"") + encode_short(rec._replace(state=INVALID))
-
-
-class _Writer:
-    """Files under names that nobody reads, until `publish`."""
-
-    def __init__(self, directory: str, segment_bytes: int) -> None:
-        os.makedirs(directory, exist_ok=True)
-        if find_files(directory):
-            raise FileExistsError(f"{directory} holds a binlog already")
-        self.paths: list[str] = []
-        self.bytes_written = 0
-        self.largest_body = 0
-        self._directory = directory
-        self._segment_bytes = segment_bytes
-        self._made: list[str] = []  # what there is to undo
-        self._free = 0
-        self._fd = -1
-        self._buffer = bytearray()
-
-    def put(self, record: bytes, body_size: int) -> None:
-        if self._fd < 0 or len(record) > self._free:
-            self._next_file()
-        self._append(record)
-        self.largest_body = max(self.largest_body, body_size)
-
-    def publish(self) -> None:
-        self._close_file()
-        for path in self.paths:
-            os.rename(_unready(path), path)
-            self._made.append(path)
-        _sync_directory(self._directory)
-        _sync_directory(os.path.dirname(os.path.abspath(self._directory)))
-
-    def undo(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        for path in self._made:
-            _unlink(path)
-
-    def _next_file(self) -> None:
-        self._close_file()
-        path = binlog_path(self._directory, len(self.paths) + 1)
-        _unlink(_unready(path))  # of an earlier try that was killed
-        self._fd = os.open(_unready(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
-        self._made.append(_unready(path))
-        self.paths.append(path)
-        self._free = self._segment_bytes
-        self._append(HEADER.pack(VERSION))
-
-    def _append(self, data: bytes) -> None:
-        self._buffer += data
-        self._free -= len(data)
-        self.bytes_written += len(data)
-        if len(self._buffer) >= _BUFFER:
-            self._drain()
-
-    def _drain(self) -> None:
-        view = memoryview(self._buffer)
-        done = 0
-        while done < len(view):
-            done += os.write(self._fd, view[done:])
-        view.release()
-        self._buffer.clear()
-
-    def _close_file(self) -> None:
-        if self._fd < 0:
-            return
-        self._drain()
-        os.fsync(self._fd)
-        fd, self._fd = self._fd, -1
-        os.close(fd)
-
-
-def _unready(path: str) -> str:
-    return path + ".unready"
-
-
-def _unlink(path: str) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(path)
-
-
-def _sync_directory(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
