@@ -26,11 +26,11 @@ UPDATES = {
 }
 PUTS = {"put": JOB.full(), "put delayed": LATE.full(), "put empty": JOB.but(body=b"").full()}
 
-# With zeros behind that many bytes of the job, these are what a real delete of the job looks like, byte for byte: `judgement` says what is done about it.
+# With zeros behind that many bytes of the job, these are what a real delete of it looks like, byte for byte: `judgement` says what is done then.
 AMBIGUOUS = {
-    "bury, same pri": {48, *range(57, 69)},  # the job deleted unreserved, or reserved
+    "bury, same pri": {48, *range(56, 69)},  # the job deleted unreserved, or reserved
     "release": {*range(65, 77)},  # released with delay 0, then deleted
-    "release the same": {56, *range(57, 77)},  # 56: deleted after a restart, which computes the deadline anew
+    "release the same": {*range(56, 77)},  # 56: deleted after a restart, which computes the deadline anew
     "kick buried": {*range(69, 73)},
     "kick delayed": {*range(56, 73)},
 }
