@@ -4,6 +4,7 @@ Order: options, listening sockets, user, binlog (lock and replay), serve. What g
 5 usage, 111 sockets, 32 to 34 user, 10 directory or lock, 65 a binlog that is damaged or too new, 74 the log failed while running, 70 a bug.
 """
 
+import io
 import os
 import resource
 import sys
@@ -26,6 +27,10 @@ LOCKED, BAD_LOG, BUG, LOG_FAILED = 10, 65, 70, 74
 PID_1_TERMINATED = 143
 
 
+class NoDirectory(Exception):
+    """DIR of -b is none, or none to write to."""
+
+
 def run() -> NoReturn:
     """The console script."""
     sys.exit(main(sys.argv))
@@ -34,6 +39,9 @@ def run() -> NoReturn:
 def main(argv: list[str]) -> int:
     """Runs the daemon until it is told to stop. argv[0] is the name it goes by in its messages. Returns the exit status."""
     prog = argv[0]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")  # a path need not be UTF-8
 
     def report(line: str) -> None:
         print(f"{prog}: {line}", file=sys.stderr, flush=True)
@@ -55,7 +63,7 @@ def main(argv: list[str]) -> int:
     except privileges.PrivilegesFailed as error:
         report(error.line)
         return error.status
-    except wal.Locked as error:
+    except (wal.Locked, NoDirectory) as error:
         report(str(error))
         return LOCKED
     except (wal.Corrupt, wal.NewerVersion, binlog.Unreadable) as error:
@@ -81,10 +89,9 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
         if chosen.verbosity:
             for listener in listeners.sockets:
                 say(f"bind {listener.fileno()} {address_of(listener)}")
-        if chosen.user is not None:
-            privileges.become(chosen.user)
         engine = Engine(chosen.max_job_size, _process())
         engine.binlog_max_size = chosen.segment_bytes
+        # Made before the user changes: they load what that user may not be allowed to read.
         server = Server(
             engine,
             listeners,
@@ -94,13 +101,15 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
             verbosity=chosen.verbosity,
             say=say,
         )
+        progress = Progress(f"reading {chosen.wal_dir}", report, notify)
+        if chosen.user is not None:
+            privileges.become(chosen.user)
         log = None
         lock = None
         if chosen.wal_dir is not None:
             lock = _lock(chosen.wal_dir)
-            log = _open(chosen, engine, server, report, notify)
-        server.serve(log, lambda: notify(READY=1, STATUS="serving"))
-        notify(STOPPING=1)
+            log = _open(chosen, engine, server, report, progress)
+        server.serve(log, lambda: notify(READY=1, STATUS="serving"), lambda: notify(STOPPING=1))
         if lock is not None:
             lock.close()
     finally:
@@ -109,24 +118,22 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
 
 
 def _lock(directory: str) -> wal.Lock:
-    """Raises Locked: another server's, or no directory that can be written to."""
     try:
         return wal.lock(directory)
     except OSError as error:
-        raise wal.Locked(f"{directory}: {error.strerror}") from error
+        raise NoDirectory(f"failed to lock wal dir {directory}: {error.strerror}") from error
 
 
 def _open(
-    chosen: options.Options, engine: Engine, server: Server, report: Callable[[str], None], notify: Notify
-) -> "binlog.Binlog":
+    chosen: options.Options, engine: Engine, server: Server, report: Callable[[str], None], progress: Progress
+) -> binlog.Binlog:
     """Replays DIR into the engine and opens it for writing."""
     assert chosen.wal_dir is not None
     if chosen.never_sync:
         durability = wal.Durability.NEVER
     else:
         durability = wal.Durability.WINDOW if chosen.sync_ms else wal.Durability.SYNC
-    progress = Progress(f"reading {chosen.wal_dir}", report, notify)
-    return binlog.open_binlog(
+    opened = binlog.open_binlog(
         chosen.wal_dir,
         engine,
         segment_bytes=chosen.log_segment_bytes,
@@ -137,6 +144,8 @@ def _open(
         report=report,
         progress=progress,
     )
+    progress.close()
+    return opened
 
 
 def _process() -> Process:

@@ -22,7 +22,9 @@ class Progress:
         self._report = report
         self._notify = notify
         self._next = time.monotonic() + QUIET_S
-        self._bar: Any = None
+        # Made at once: click loads half of itself for it, which may be too late when the user has changed.
+        self._bar: Any = click.progressbar(length=1, label=label, file=sys.stderr)
+        self._shown = False
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
@@ -32,14 +34,14 @@ class Progress:
         self._notify(STATUS=share, EXTEND_TIMEOUT_USEC=EXTEND_S * 1_000_000)
         if sys.stderr.isatty():
             self._next = now + 0.1
-            if self._bar is None:
-                self._bar = click.progressbar(length=total, label=self._label, file=sys.stderr)
+            self._bar.length = total
+            self._shown = True
             self._bar.update(done - self._bar.pos)
         else:
             self._next = now + EVERY_S
             self._report(share)
 
     def close(self) -> None:
-        if self._bar is not None:
+        if self._shown:
             self._bar.update(self._bar.length - self._bar.pos)
             self._bar.render_finish()

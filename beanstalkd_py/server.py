@@ -82,7 +82,7 @@ class Server:
         """From any thread: the log has news."""
         self._committed.send()
 
-    def serve(self, binlog: Binlog | None, ready: Callable[[], None]) -> None:
+    def serve(self, binlog: Binlog | None, ready: Callable[[], None], stopping: Callable[[], None]) -> None:
         """Serves until SIGTERM, SIGINT or a failure; then ends in order. Raises what stopped it, if it was not a signal."""
         self.binlog = binlog
         self.log = binlog.log if binlog is not None else None
@@ -102,6 +102,7 @@ class Server:
         self.engine.tick(monotonic_ns())
         ready()
         self._stop.wait()
+        stopping()
         try:
             self._end()
         finally:

@@ -1,0 +1,303 @@
+"""The binlog against the engine's own memory: whatever is done to jobs, replay gives the same, and the disk stays in proportion (law 9)."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wal
+from beanstalkd_py import records
+from beanstalkd_py.binlog import Binlog, Unreadable, open_binlog
+from beanstalkd_py.engine import Engine
+from beanstalkd_py.jobs import DELAYED, READY, RESERVED
+from beanstalkd_py.session import Session
+
+S = 1_000_000_000
+WALL = 1_700_000_000 * S  # wall clock minus monotonic clock
+SEGMENT = 64 * 1024
+
+
+class Daemon:
+    """An engine with its binlog and some sessions on a fake clock, without threads or sockets."""
+
+    def __init__(self, directory: Path, now: int = 1000 * S, wall: int = WALL, segment_bytes: int = SEGMENT) -> None:
+        self.now = now
+        self.wall = wall
+        self.lines: list[str] = []
+        self.engine = Engine()
+        self.binlog: Binlog = open_binlog(
+            str(directory),
+            self.engine,
+            segment_bytes=segment_bytes,
+            durability=wal.Durability.NEVER,
+            now=now,
+            wall_now=now + wall,
+            notify=lambda: None,
+            report=self.lines.append,
+            threaded=False,
+        )
+        self.sessions: list[Session] = []
+
+    def session(self) -> Session:
+        session = Session(self.engine)
+        self.sessions.append(session)
+        return session
+
+    def say(self, session: Session, line: bytes, body: bytes | None = None) -> bytes:
+        self.now += 1000
+        session.receive(line + b"\r\n" + (b"" if body is None else body + b"\r\n"), self.now)
+        return self.turn(session)
+
+    def turn(self, session: Session | None = None) -> bytes:
+        if self.engine.next_at <= self.now:
+            self.engine.tick(self.now)
+        Session.settle(self.engine, self.now)
+        output = {each: each.take_output() for each in self.sessions}
+        self.binlog.turn(self.now, self.now + self.wall)
+        return output[session] if session is not None else b""
+
+    def rest(self) -> None:
+        """Turns until compaction has caught up."""
+        while self.binlog.turn(self.now, self.now + self.wall):
+            pass
+
+    def restarted(self, directory: Path, **changes: Any) -> "Daemon":
+        """What a start finds there now; this one is as good as killed."""
+        again = Daemon(directory, **{"now": self.now, "wall": self.wall, **changes})
+        again.engine.tick(again.now)
+        return again
+
+
+def survivors(engine: Engine, now: int) -> dict[int, tuple[object, ...]]:
+    """What must survive of each job: reserved ones are ready, and a time that has passed is no delay."""
+    kept = {}
+    for job in engine.jobs.values():
+        ready = job.state == RESERVED or (job.state == DELAYED and job.deadline_at <= now)
+        state = READY if ready else job.state
+        kept[job.id] = (
+            job.tube.name, state, job.pri, job.delay, job.ttr, job.body, job.created_at,
+            0 if state == READY else job.deadline_at, job.timeouts, job.releases, job.buries, job.kicks,
+        )  # fmt: skip
+    return kept
+
+
+def buried(engine: Engine) -> dict[bytes, list[int]]:
+    return {tube.name: list(tube.buried) for tube in engine.tube_list if tube.buried}
+
+
+def live_bytes(engine: Engine) -> int:
+    """Law 9's live bytes, counted from the jobs alone."""
+    total = 0
+    for job in engine.jobs.values():
+        total += 4 + len(records.encode(records.Full(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, job.tube.name, job.body)))
+        total += (4 + records.UPDATE_STRUCT.size) * (job.update is not None)
+    return total
+
+
+def one_command(random: random.Random, daemon: Daemon, ids: int) -> tuple[bytes, bytes | None]:
+    id = b"%d" % random.randint(1, ids)
+    pri = b"%d" % random.choice((0, 5, 1024, 4294967295))
+    delay = b"%d" % random.choice((0, 0, 1, 100))
+    kind = random.randrange(12)
+    if kind < 3:
+        body = random.randbytes(random.choice((0, 1, 50, 3000)))
+        return b"put %b %b %d %d" % (pri, delay, random.choice((1, 60)), len(body)), body
+    line = {
+        3: b"reserve-with-timeout 0",
+        4: b"delete " + id,
+        5: b"release %b %b %b" % (id, pri, delay),
+        6: b"bury %b %b" % (id, pri),
+        7: b"kick %d" % random.randint(0, 3),
+        8: b"kick-job " + id,
+        9: b"reserve-job " + id,
+        10: b"pause-tube %b %d" % (random.choice((b"default", b"a", b"b")), random.choice((0, 5, 1000))),
+        11: b"use " + random.choice((b"default", b"a", b"b")),
+    }[kind]
+    return line, None
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_replay_gives_what_was_in_memory(tmp_path: Path, seed: int) -> None:
+    """Random commands by three clients; again and again the log so far is replayed into a new engine, and later gone on with."""
+    random_ = random.Random(seed)
+    daemon = Daemon(tmp_path)
+    for _ in range(6):
+        sessions = [daemon.session() for _ in range(3)]
+        for session in sessions:
+            daemon.say(session, b"watch a")
+        for _ in range(300):
+            daemon.now += random_.choice((0, 0, S // 10, 2 * S))
+            line, body = one_command(random_, daemon, daemon.engine.next_id)
+            daemon.say(random_.choice(sessions), line, body)
+        expected = survivors(daemon.engine, daemon.now)
+        order = buried(daemon.engine)
+        pauses = {t.name: t.paused_until for t in daemon.engine.tube_list if t.paused_until}
+        next_id = daemon.engine.next_id
+        daemon = daemon.restarted(tmp_path)
+        assert survivors(daemon.engine, daemon.now) == expected, f"seed {seed}"
+        assert buried(daemon.engine) == order, f"seed {seed}"
+        assert {t.name: t.paused_until for t in daemon.engine.tube_list if t.paused_until} == pauses, f"seed {seed}"
+        assert daemon.engine.next_id == next_id, f"seed {seed}"
+        assert daemon.lines == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_disk_stays_in_proportion(tmp_path: Path, seed: int) -> None:
+    random_ = random.Random(seed)
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    for round_ in range(3000):
+        line, body = one_command(random_, daemon, daemon.engine.next_id)
+        daemon.say(session, line, body)
+        if round_ % 100 == 0:
+            daemon.rest()
+            on_disk = sum(path.stat().st_size for path in tmp_path.iterdir())
+            assert daemon.binlog.accounts.live - live_bytes(daemon.engine) in range(200), f"seed {seed}"  # pauses are live too
+            assert on_disk <= 2 * live_bytes(daemon.engine) + 2 * SEGMENT, f"seed {seed}, round {round_}"
+
+
+def test_disk_falls_when_everything_is_deleted(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    for _ in range(1000):
+        daemon.say(session, b"put 0 0 60 1000", b"x" * 1000)
+    for id in range(1, 1001):
+        assert daemon.say(session, b"delete %d" % id) == b"DELETED\r\n"
+    daemon.rest()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * SEGMENT
+
+
+def test_released_job_keeps_new_priority_after_restart(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    daemon.say(session, b"put 10 0 60 1", b"x")
+    daemon.say(session, b"reserve")
+    daemon.say(session, b"release 1 77 0")
+    job = daemon.restarted(tmp_path).engine.jobs[1]
+    assert (job.pri, job.releases, job.reserves) == (77, 1, 1)
+
+
+def test_buried_jobs_keep_their_order_through_compaction_and_restart(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    for _ in range(4):
+        daemon.say(session, b"put 0 0 60 1", b"x")
+    for id in (3, 1, 4, 2):
+        daemon.say(session, b"reserve-job %d" % id)
+        daemon.say(session, b"bury %d 0" % id)
+    for _ in range(3000):
+        daemon.say(session, b"put 0 0 60 100", b"y" * 100)
+        daemon.say(session, b"delete %d" % (daemon.engine.next_id - 1))
+    assert daemon.binlog.migrated > 0
+    again = daemon.restarted(tmp_path)
+    assert list(again.engine.default.buried) == [3, 1, 4, 2]
+    assert [job.buries for job in again.engine.jobs.values()] == [1] * 4
+
+
+def test_ids_are_never_reused(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    for id in range(1, 2001):
+        daemon.say(session, b"put 0 0 60 100", b"y" * 100)
+        daemon.say(session, b"delete %d" % id)
+    for _ in range(3):
+        daemon = daemon.restarted(tmp_path)
+        assert daemon.engine.next_id == 2001
+
+
+def test_timeouts_are_counted_across_a_restart(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    daemon.say(session, b"put 0 0 1 1", b"x")
+    daemon.say(session, b"reserve")
+    daemon.now += 2 * S
+    daemon.turn()
+    again = daemon.restarted(tmp_path)
+    assert again.engine.jobs[1].timeouts == 1
+
+
+def test_pause_ends_at_the_same_wall_clock_time(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    daemon.say(daemon.session(), b"pause-tube default 100")
+    again = daemon.restarted(tmp_path, now=5 * S, wall=daemon.wall + daemon.now + 40 * S - 5 * S)  # 40 s later, after a boot
+    assert again.engine.default.paused_until == pytest.approx(65 * S, abs=1000)
+
+
+def test_paused_tube_without_jobs_stays_until_its_pause_ends(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    daemon.say(session, b"use mail")
+    daemon.say(session, b"pause-tube mail 100")
+    again = daemon.restarted(tmp_path)
+    assert b"mail" in again.engine.tubes
+    again.now += 101 * S
+    again.turn()
+    assert b"mail" not in again.engine.tubes
+
+
+def test_tube_that_goes_takes_its_pause_along(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    daemon.say(session, b"use mail")
+    daemon.say(session, b"pause-tube mail 100")
+    daemon.say(session, b"use other")
+    assert b"mail" not in daemon.restarted(tmp_path).engine.tubes
+
+
+def test_job_reserved_by_id_out_of_a_delay_comes_back_ready(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    daemon.say(session, b"put 0 1000 60 1", b"x")
+    daemon.say(session, b"reserve-job 1")
+    assert daemon.restarted(tmp_path).engine.jobs[1].state == READY
+
+
+def test_restarts_leave_no_trail(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    for _ in range(300):
+        daemon.say(session, b"put 0 0 60 1", b"x")
+    names = None
+    for _ in range(5):
+        daemon = daemon.restarted(tmp_path)
+        daemon.rest()
+        found = sum(path.suffix == ".wal" for path in tmp_path.iterdir())
+        assert names in (None, found)
+        names = found
+
+
+def _append(directory: Path, *data: bytes, meta: bytes = records.encode_meta(1)) -> None:
+    """Records that no server of this version would write."""
+    replay = wal.Replay(directory)
+    for _ in replay:
+        pass
+    log = wal.Log.open(replay, segment_bytes=SEGMENT, meta=lambda: meta, threaded=False)
+    for record in data:
+        log.append(record)
+    log.commit(0)
+    log.close(0)
+
+
+def _refusal(directory: Path) -> str:
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+    with pytest.raises(Unreadable) as refused:
+        Daemon(directory)
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+    return str(refused.value)
+
+
+def test_update_of_a_job_that_never_was_refuses_the_start(tmp_path: Path) -> None:
+    _append(tmp_path, records.encode(records.Update(1, 0, 42, 0, 0, 0, 0, 0, 0, 0)))
+    assert "job 42" in _refusal(tmp_path)
+
+
+def test_record_that_says_nothing_refuses_the_start(tmp_path: Path) -> None:
+    _append(tmp_path, b"\x09abc")
+    assert "kind 9" in _refusal(tmp_path)
+
+
+def test_newer_records_are_named_and_left_alone(tmp_path: Path) -> None:
+    _append(tmp_path, b"\x09abc", meta=records.META_STRUCT.pack(records.VERSION + 1, 0, 0, 1))
+    assert "newer" in _refusal(tmp_path)
