@@ -71,12 +71,19 @@ class EngineConn:
 
 
 class EnginePeer:
-    def __init__(self, options: dict[str, int], cut: Cut, polite: bool) -> None:
+    """One engine and its clients.
+
+    polite: clients that close shut down first; otherwise their connection breaks.
+    turn: ns that pass between two reads.
+    """
+
+    def __init__(self, options: dict[str, int], cut: Cut, polite: bool, turn: int = TURN) -> None:
         self.engine = Engine(max_job_size=options.get("-z", 65535))
         self.world = World()
         self.cut = cut
         self.polite = polite
         self._now = 1_000 * SECOND
+        self._turn = turn
         self._conns: list[EngineConn] = []
 
     def open(self) -> EngineConn:
@@ -86,7 +93,7 @@ class EnginePeer:
 
     def turn(self) -> int:
         """One turn of a server's loop begins: its time; what is due is dealt with first."""
-        self._now += TURN
+        self._now += self._turn
         self.engine.tick(self._now)
         self.settle()
         return self._now
