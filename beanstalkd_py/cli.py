@@ -4,6 +4,7 @@ Order: options, listening sockets, user, binlog (lock and replay), serve. What g
 5 usage, 111 sockets, 32 to 34 user, 10 directory or lock, 65 a binlog that is damaged or too new, 74 the log failed while running, 70 a bug.
 """
 
+import gc
 import io
 import os
 import resource
@@ -81,6 +82,7 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
     def say(line: str) -> None:
         print(line, flush=True)
 
+    gc.disable()  # nothing here leaves reference cycles behind; a collection over a million jobs takes a second, and replay a third less without
     if chosen.verbosity:
         say(f"pid {os.getpid()}")
     notify = Notify(os.environ, report)

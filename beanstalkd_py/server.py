@@ -6,7 +6,6 @@ Anything unexpected in a callback ends the process: a broken invariant must not 
 """
 
 import errno
-import gc
 import signal
 import socket
 from collections import deque
@@ -95,10 +94,6 @@ class Server:
             watcher = self.loop.io(listener.fileno(), READ)
             watcher.start(self._acceptable, watcher, listener)
             self._accepting.append(watcher)
-        # Nothing here makes reference cycles that outlive a connection, and a collection over a million jobs would stop the world for a second.
-        gc.collect()
-        gc.freeze()
-        gc.disable()
         self.engine.tick(monotonic_ns())
         ready()
         self._stop.wait()
@@ -108,7 +103,6 @@ class Server:
         finally:
             for watcher in signals:
                 watcher.stop()
-            gc.enable()
         if self.failure is not None:
             raise self.failure
 
