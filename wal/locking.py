@@ -28,6 +28,17 @@ class Lock:
             self._fs.close(handle)
 
 
+def locked(directory: str | os.PathLike[str], fs: FileSystem | None = None) -> bool:
+    """Whether somebody has the lock at this moment. For readers, who take none. Raises OSError if that cannot be found out."""
+    path = os.path.join(os.path.realpath(directory), LOCK)
+    if path in _held:
+        return True
+    try:
+        return (fs or FileSystem()).locked(path)
+    except FileNotFoundError:
+        return False
+
+
 def lock(directory: str | os.PathLike[str], fs: FileSystem | None = None) -> Lock:
     """Raises Locked if somebody has it, OSError if the file cannot be had."""
     fs = fs or FileSystem()

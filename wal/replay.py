@@ -50,6 +50,11 @@ class Torn:
         self.reason = reason
         self.later = later  # paths of the segments behind it, torn with it
 
+    def __str__(self) -> str:
+        lost = f"{self.nbytes} bytes" + (f" and {len(self.later)} later segments" if self.later else "")
+        place = f"{self.path}: torn at offset {self.offset}"
+        return f"{place}: expected LSN {self.expected}, found {self.reason}; {lost} were never promised"
+
 
 class _File:
     """A segment file in the directory, its header read."""

@@ -1,0 +1,137 @@
+"""The bytes of a segment: frozen, and every changed bit seen."""
+
+import pytest
+
+from wal import format
+from wal.format import COPY_BYTES, FRAME_BYTES, HEADER_BYTES, Frame, Header, decode_claim, decode_frame, decode_header, encode_frame, encode_header
+
+LOG_ID = 0x1122334455667788
+SALT = 0x55667788
+
+# Version 1. These never change: a new layout is a new version, with golden bytes of its own, and these stay readable.
+GOLDEN_HEADER = bytes.fromhex("8957414c0d0a1a0a") + bytes.fromhex(
+    "01000000" "00000000" "0700000000000000" "2a00000000000000" "2900000000000000" "8877665544332211" "00e40b5402000000" "03000000" "616263"
+)
+GOLDEN_HEADER_CRC = "85c553c8"
+GOLDEN_FRAME = bytes.fromhex(
+    "f7774691a3090a5d2a00000000000000290000000000000000e40b54020000000300000014000000e0dcd47100000000"
+    "05000000000000000300000068656c6c6f6c6f67"
+)
+
+
+def header() -> Header:
+    return Header(number=7, base_lsn=42, durable_lsn=41, log_id=LOG_ID, created_at=10**10, meta=b"abc", flags=0)
+
+
+def frame_bytes(*records: bytes) -> bytes:
+    return b"".join(encode_frame(42, 41, 10**10, records, SALT))
+
+
+def test_golden_header():
+    block = encode_header(header())
+    assert len(block) == HEADER_BYTES
+    assert block[:COPY_BYTES] == block[COPY_BYTES:]
+    assert block[: len(GOLDEN_HEADER)] == GOLDEN_HEADER
+    assert block[len(GOLDEN_HEADER) : COPY_BYTES - 4] == bytes(COPY_BYTES - 4 - len(GOLDEN_HEADER))
+    assert block[COPY_BYTES - 4 : COPY_BYTES].hex() == GOLDEN_HEADER_CRC
+
+
+def test_golden_frame():
+    assert frame_bytes(b"hello", b"", b"log") == GOLDEN_FRAME
+
+
+def test_golden_bytes_are_read():
+    frame = decode_frame(GOLDEN_FRAME, 0, SALT, 7)
+    assert isinstance(frame, Frame)
+    assert frame.records == [b"hello", b"", b"log"]
+    assert (frame.segment, frame.offset, frame.end, frame.first_lsn, frame.next_lsn) == (7, 0, len(GOLDEN_FRAME), 42, 45)
+    assert (frame.durable_lsn, frame.at) == (41, 10**10)
+
+
+def test_header_round_trip():
+    for meta in (b"", b"\0", b"x" * 256):
+        given = Header(1 << 40, 1 << 60, 5, (1 << 64) - 1, 1 << 62, meta, format.UNSYNCED)
+        found = decode_header(encode_header(given)[:COPY_BYTES])
+        assert isinstance(found, Header)
+        assert all(getattr(found, name) == getattr(given, name) for name in Header.__slots__)
+        assert found.unsynced
+
+
+def test_metadata_is_bounded():
+    with pytest.raises(ValueError, match="257"):
+        encode_header(Header(1, 1, 0, 1, 0, b"x" * 257, 0))
+
+
+@pytest.mark.parametrize("records", [[], [b""], [b"", b""], [b"a"], [b"\0" * 100], [b"x" * 70000, b"y"], [bytes([n]) * n for n in range(200)]])
+def test_frame_round_trip(records):
+    data = b"junk!" + frame_bytes(*records) + b"\0" * 60
+    frame = decode_frame(data, 5, SALT, 1)
+    assert isinstance(frame, Frame)
+    assert frame.records == records
+    assert frame.end == len(data) - 60
+    assert decode_claim(data, 5, SALT) == (42, 41)
+
+
+def test_every_changed_bit_of_a_header_is_seen():
+    copy = encode_header(header())[:COPY_BYTES]
+    for bit in range(len(copy) * 8):
+        assert isinstance(decode_header(flipped(copy, bit)), str), bit
+
+
+def test_every_changed_bit_of_a_frame_is_seen():
+    for bit in range(len(GOLDEN_FRAME) * 8):
+        assert isinstance(decode_frame(flipped(GOLDEN_FRAME, bit), 0, SALT, 1), str), bit
+
+
+def test_every_missing_byte_of_a_frame_is_seen():
+    for length in range(len(GOLDEN_FRAME)):
+        assert isinstance(decode_frame(GOLDEN_FRAME[:length], 0, SALT, 1), str)
+        assert isinstance(decode_frame(GOLDEN_FRAME[:length].ljust(len(GOLDEN_FRAME), b"\0"), 0, SALT, 1), str)
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    changed = bytearray(data)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def test_zeros_are_never_valid():
+    zeros = bytes(4096)
+    assert isinstance(decode_header(zeros), str)
+    for salt in (0, SALT):
+        assert isinstance(decode_frame(zeros, 0, salt, 1), str)
+
+
+def test_a_frame_of_another_log_is_not_valid():
+    assert decode_frame(GOLDEN_FRAME, 0, SALT + 1, 1) == "a frame header with a wrong checksum"
+    assert decode_claim(GOLDEN_FRAME, 0, SALT + 1) is None
+
+
+def test_lengths_are_not_believed():
+    """A frame with right checksums and wrong lengths: not even a broken writer makes the reader read beyond the frame."""
+    for count, payload in [(2, b"\1\0\0\0a"), (1, b"\2\0\0\0a"), (1, b"\0\0\0\0a"), (1 << 31, b"abcd"), (1, b"")]:
+        data = with_payload(count, payload)
+        assert decode_frame(data, 0, SALT, 1) == "record lengths that do not add up"
+    head, payload = encode_frame(1, 0, 0, [b"x" * 100], SALT)
+    assert "within a frame of 152 bytes" in str(decode_frame(head + payload[:-1], 0, SALT, 1))
+
+
+def with_payload(count: int, payload: bytes) -> bytes:
+    body = format._BODY.pack(1, 0, 0, count, len(payload), format.crc(payload, SALT), 0)
+    return format.FRAME_MAGIC + format._U32.pack(format.crc(body, SALT)) + body + payload
+
+
+def test_the_version_can_be_read_of_any_version():
+    copy = bytearray(COPY_BYTES)
+    copy[:8] = format.SEGMENT_MAGIC
+    copy[8:12] = (77).to_bytes(4, "little")
+    assert format.version_of(bytes(copy)) == 77
+    assert decode_header(bytes(copy)) == "version 77"
+    assert format.version_of(bytes(COPY_BYTES)) == 0
+    assert format.version_of(b"") == 0
+
+
+def test_a_frame_costs_48_bytes_and_4_per_record():
+    head, payload = encode_frame(1, 0, 0, [b"abc", b"de"], SALT)
+    assert len(head) == FRAME_BYTES == 48
+    assert len(payload) == 4 + 4 + 5

@@ -1,0 +1,374 @@
+"""The writer: what it promises when, which segment a record goes to, and what it counts."""
+
+import pytest
+
+import wal
+from tests.wal.disks import MemoryDisk
+from tests.wal.logs import DIRECTORY, NEVER, SEGMENT, SYNC, WINDOW, opened, records, replayed, segment, write
+from wal.directory import OVERHEAD
+from wal.format import FRAME_BYTES, HEADER_BYTES, LENGTH_BYTES
+
+
+def frames(disk):
+    return list(wal.Replay(DIRECTORY, fs=disk))
+
+
+def test_records_come_back_unaltered_and_in_order():
+    disk = MemoryDisk()
+    log = opened(disk)
+    given = [b"", b"\0", b"a" * 1000, bytes(range(256))]
+    for record in given:
+        log.append(record)
+    log.commit(at=1)
+    assert records(disk) == given
+
+
+def test_lsn_counts_records():
+    log = opened(MemoryDisk())
+    assert log.lsn == 0
+    log.append(b"a")
+    assert log.lsn == 1
+    log.append(b"b")
+    assert log.lsn == 2
+
+
+def test_a_log_goes_on_where_it_ended():
+    disk = MemoryDisk()
+    given = []
+    for n in range(5):
+        log = opened(disk)
+        assert (log.lsn, log.promised_lsn, log.written_lsn, log.durable_lsn) == (n, n, n, n)
+        given.append(b"%d" % n)
+        write(log, [given[-1]])
+        log.close(at=n)
+        assert records(disk) == given
+
+
+def test_nothing_is_written_before_commit():
+    disk = MemoryDisk()
+    log = opened(disk)
+    log.append(b"a")
+    assert log.pending
+    assert (log.written_lsn, log.promised_lsn, records(disk)) == (0, 0, [])
+    log.commit(at=1)
+    assert not log.pending
+    assert (log.written_lsn, log.promised_lsn, records(disk)) == (1, 1, [b"a"])
+
+
+def test_one_commit_is_one_frame():
+    disk = MemoryDisk()
+    log = opened(disk)
+    write(log, [b"a", b"b", b"c"], [b"d"])
+    assert [frame.records for frame in frames(disk)] == [[b"a", b"b", b"c"], [b"d"]]
+
+
+def test_a_commit_of_nothing_does_nothing():
+    disk = MemoryDisk()
+    log = opened(disk)
+    before = disk.syncs, log.room
+    log.commit(at=1)
+    assert (disk.syncs, log.room, frames(disk)) == (*before, [])
+
+
+def test_a_frame_is_cut_at_256_kib():
+    disk = MemoryDisk()
+    log = opened(disk, segment_bytes=1 << 20)
+    write(log, [b"x" * 100_000] * 5)
+    assert [len(frame.records) for frame in frames(disk)] == [2, 2, 1]
+    assert log.room == (1 << 20) - OVERHEAD - 3 * FRAME_BYTES - 5 * 100_004
+
+
+def test_a_record_longer_than_a_frame_has_one_of_its_own():
+    disk = MemoryDisk()
+    log = opened(disk, segment_bytes=1 << 20)
+    write(log, [b"a", b"x" * 600_000, b"b"])
+    assert [[len(record) for record in frame.records] for frame in frames(disk)] == [[1], [600_000], [1]]
+
+
+# --- what is promised
+
+
+def test_sync_mode_promises_after_each_batch():
+    disk = MemoryDisk()
+    log = opened(disk)
+    before = disk.syncs
+    write(log, [b"a"])
+    assert (log.written_lsn, log.durable_lsn, log.promised_lsn) == (1, 1, 1)
+    assert disk.syncs == before + 1
+
+
+def test_window_mode_promises_what_is_written_and_syncs_when_asked():
+    disk = MemoryDisk()
+    log = opened(disk, WINDOW)
+    before = disk.syncs
+    write(log, [b"a"], [b"b"])
+    assert (log.written_lsn, log.durable_lsn, log.promised_lsn) == (2, 0, 2)
+    assert disk.syncs == before
+    log.sync(at=1)
+    assert log.durable_lsn == 2
+    assert disk.syncs == before + 1
+    log.sync(at=1)
+    assert disk.syncs == before + 1
+
+
+def test_never_mode_never_syncs():
+    disk = MemoryDisk()
+    for _ in range(3):
+        log = opened(disk, NEVER)
+        log.prepare(4 * SEGMENT)
+        for n in range(100):
+            write(log, [bytes([n]) * 300])
+            log.sync(at=1)
+            log.claim(at=1)
+            log.collect()
+        log.drop(log.segment - 2)
+        assert log.promised_lsn == log.written_lsn == log.lsn
+        log.close(at=9)
+    assert disk.syncs == 0
+    assert replayed(disk).claimed_lsn == 0
+
+
+def test_each_frame_claims_what_was_durable_when_it_was_written():
+    disk = MemoryDisk()
+    log = opened(disk, WINDOW)
+    write(log, [b"a"], [b"b"])
+    log.sync(at=1)
+    write(log, [b"c"])
+    assert [frame.durable_lsn for frame in frames(disk)] == [0, 0, 2]
+
+
+def test_notify_is_called_when_something_moved():
+    calls = []
+    log = opened(MemoryDisk(), notify=lambda: calls.append(1))
+    write(log, [b"a"])
+    assert len(calls) == 1
+    log.prepare(3 * SEGMENT)
+    assert len(calls) > 1
+
+
+# --- claims
+
+
+def test_a_claim_is_written_once_and_only_if_there_is_something_to_claim():
+    disk = MemoryDisk()
+    log = opened(disk)
+    log.claim(at=1)
+    assert frames(disk) == []
+    write(log, [b"a"])
+    for _ in range(3):
+        log.claim(at=7)
+    claims = [frame for frame in frames(disk) if not frame.records]
+    assert [(claim.first_lsn, claim.durable_lsn, claim.at) for claim in claims] == [(2, 1, 7)]
+    assert replayed(disk).claimed_lsn == 1
+    write(log, [b"b"])
+    log.claim(at=8)
+    assert replayed(disk).claimed_lsn == 2
+    assert records(disk) == [b"a", b"b"]
+
+
+def test_a_claim_is_durable():
+    disk = MemoryDisk()
+    log = opened(disk)
+    write(log, [b"a"])
+    log.claim(at=7)
+    file = disk.names[segment(1)]
+    assert file.synced == file.data
+
+
+def test_a_claim_counts_as_room():
+    log = opened(MemoryDisk())
+    write(log, [b"a"])
+    room = log.room
+    log.claim(at=7)
+    assert log.room == room - FRAME_BYTES
+
+
+def test_a_claim_waits_while_something_is_pending():
+    disk = MemoryDisk()
+    log = opened(disk)
+    write(log, [b"a"])
+    log.append(b"b")
+    log.claim(at=7)
+    log.commit(at=8)
+    assert [len(frame.records) for frame in frames(disk)] == [1, 1]
+
+
+def test_a_claim_that_does_not_fit_begins_a_segment_or_waits():
+    disk = MemoryDisk()
+    log = opened(disk)
+    write(log, [b"x" * (log.room - FRAME_BYTES - LENGTH_BYTES - 10)])
+    assert log.left == 10
+    log.claim(at=7)
+    assert (log.segment, replayed(disk).claimed_lsn) == (1, 0)
+    log.prepare(SEGMENT)
+    log.claim(at=7)
+    assert (log.segment, replayed(disk).claimed_lsn) == (2, 1)
+
+
+def test_the_first_claim_of_the_window_mode_says_what_was_synced():
+    disk = MemoryDisk()
+    log = opened(disk, WINDOW)
+    write(log, [b"a"])
+    log.claim(at=1)
+    assert len(frames(disk)) == 1
+    log.sync(at=2)
+    log.claim(at=3)
+    assert replayed(disk).claimed_lsn == 1
+
+
+# --- rotation
+
+
+def test_a_record_that_does_not_fit_goes_to_the_next_segment():
+    disk = MemoryDisk()
+    log = opened(disk)
+    log.prepare(5 * SEGMENT)
+    numbers = []
+    for n in range(20):
+        numbers.append(log.append(bytes([n]) * 1000))
+        log.commit(at=n)
+    assert numbers == sorted(numbers) and set(numbers) == {1, 2, 3}
+    assert numbers.count(1) == (SEGMENT - OVERHEAD) // (1000 + LENGTH_BYTES + FRAME_BYTES)
+    assert [frame.segment for frame in frames(disk)] == numbers
+    assert log.segment == 3
+
+
+def test_one_commit_may_span_segments():
+    disk = MemoryDisk()
+    log = opened(disk)
+    assert log.make_room(3 * SEGMENT - 5000)
+    log.prepare(6 * SEGMENT)
+    write(log, [bytes([n]) * 700 for n in range(40)])
+    assert log.segment > 2
+    assert records(disk) == [bytes([n]) * 700 for n in range(40)]
+
+
+def test_a_sealed_segment_is_exactly_what_was_used_and_durable():
+    disk = MemoryDisk()
+    log = opened(disk)
+    for n in range(30):
+        write(log, [bytes([n]) * 500])
+    ends = {frame.segment: frame.end for frame in frames(disk)}
+    for number in (1, 2):
+        file = disk.names[segment(number)]
+        assert log.segment_sizes[number] == len(file.data) == len(file.synced) == ends[number]
+    assert log.sealed_bytes == ends[1] + ends[2]
+    assert disk.synced_names.keys() >= {segment(1), segment(2), segment(3)}
+
+
+def test_metadata_is_asked_for_at_each_rotation():
+    disk = MemoryDisk()
+    logs = []
+    log = opened(disk, meta=lambda: b"lsn %d" % logs[0].lsn if logs else b"start")
+    logs.append(log)
+    for n in range(30):
+        write(log, [bytes([n]) * 500])
+    assert [info.meta for info in replayed(disk).segments] == [b"start", b"lsn 12", b"lsn 24"]
+
+
+def test_metadata_that_is_too_long_changes_nothing():
+    disk = MemoryDisk()
+    grown = []
+    log = opened(disk, meta=lambda: b"x" * (257 if grown else 256))
+    log.prepare(2 * SEGMENT)
+    write(log, [b"a" * 7000])
+    grown.append(1)
+    before = log.lsn, log.room, log.segment
+    with pytest.raises(ValueError, match="257"):
+        log.append(b"b" * 7000)
+    assert (log.lsn, log.room, log.segment) == before
+    log.append(b"c")
+    log.commit(at=1)
+    assert records(disk) == [b"a" * 7000, b"c"]
+
+
+# --- opening and closing
+
+
+def test_every_start_opens_a_new_segment():
+    disk = MemoryDisk()
+    for n in range(1, 5):
+        log = opened(disk)
+        assert log.segment == n
+        assert log.oldest == 1
+        write(log, [b"%d" % n])
+        log.close(at=n)
+
+
+def test_starts_without_records_leave_no_trail():
+    disk = MemoryDisk()
+    write(opened(disk), [b"a"])
+    for _ in range(5):
+        log = opened(disk.after_kill())
+        assert log.segment == 2
+        log.close(at=1)
+        assert sorted(path for path in disk.names if path.endswith(".wal")) == [segment(1), segment(2)]
+    assert records(disk) == [b"a"]
+
+
+def test_a_clean_stop_claims_everything():
+    disk = MemoryDisk()
+    log = opened(disk)
+    write(log, [b"a"])
+    log.append(b"b")
+    log.close(at=9)
+    assert replayed(disk).claimed_lsn == 2
+    assert records(disk) == [b"a", b"b"]
+    assert not disk.handles
+
+
+def test_a_clean_stop_claims_even_from_a_full_segment():
+    disk = MemoryDisk()
+    log = opened(disk)
+    write(log, [b"x" * (log.room - FRAME_BYTES - LENGTH_BYTES)])
+    assert log.room == 0
+    log.close(at=9)
+    assert replayed(disk).claimed_lsn == 1
+
+
+def test_a_clean_stop_seals_and_syncs():
+    for durability in (SYNC, WINDOW):
+        disk = MemoryDisk()
+        log = opened(disk, durability)
+        write(log, [b"a"])
+        log.close(at=9)
+        file = disk.names[segment(1)]
+        assert file.synced == file.data
+        assert len(file.data) == HEADER_BYTES + 2 * FRAME_BYTES + LENGTH_BYTES + 1
+
+
+def test_close_can_be_repeated_and_nothing_works_afterwards():
+    log = opened(MemoryDisk())
+    log.close(at=1)
+    log.close(at=2)
+    with pytest.raises(ValueError, match="closed"):
+        log.append(b"a")
+    for harmless in (lambda: log.commit(1), lambda: log.sync(1), lambda: log.claim(1), lambda: log.prepare(1 << 20), lambda: log.drop(9)):
+        harmless()
+
+
+def test_a_replay_must_have_been_read_to_its_end():
+    disk = MemoryDisk()
+    write(opened(disk), [b"a"])
+    replay = wal.Replay(DIRECTORY, fs=disk)
+    with pytest.raises(ValueError, match="exhausted"):
+        wal.Log.open(replay, threaded=False)
+    next(iter(replay))
+    with pytest.raises(ValueError, match="exhausted"):
+        wal.Log.open(replay, threaded=False)
+
+
+def test_segments_have_a_least_size():
+    with pytest.raises(ValueError, match="small"):
+        opened(MemoryDisk(), segment_bytes=4095)
+
+
+def test_the_log_id_is_random_and_stays():
+    disk = MemoryDisk(seed=1)
+    write(opened(disk), [b"a"])
+    first = replayed(disk).log_id
+    write(opened(disk), [b"a"])
+    assert replayed(disk).log_id == first
+    other = MemoryDisk(seed=2)
+    opened(other)
+    assert replayed(other).log_id != first != 0

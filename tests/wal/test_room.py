@@ -1,0 +1,456 @@
+"""Room: what is counted is physically there, and nothing is ever written where nothing was prepared (the disk in memory sees to that)."""
+
+import errno
+from itertools import pairwise
+from random import Random
+
+import pytest
+
+import wal
+from tests.wal import logs
+from tests.wal.disks import MemoryDisk, fail_at
+from tests.wal.logs import NEVER, SYNC, WINDOW, records, segment, spares, write
+from wal.directory import OVERHEAD
+from wal.format import FRAME_BYTES, LENGTH_BYTES
+
+SEGMENT = 32768
+STEP = SEGMENT // 16
+
+
+def opened(disk: MemoryDisk, durability: wal.Durability = SYNC, **options) -> wal.Log:
+    return logs.opened(disk, durability, SEGMENT, **options)
+
+
+def physical(disk: MemoryDisk) -> int:
+    return sum(len(file.data) for path, file in disk.names.items() if "/torn." not in path)
+
+
+def fill_active(log: wal.Log) -> None:
+    write(log, [b"x" * (log.left - FRAME_BYTES - LENGTH_BYTES)])
+    assert log.left == 0
+
+
+def test_a_new_log_has_the_room_of_its_segment():
+    log = opened(MemoryDisk())
+    assert log.room == log.left == SEGMENT - OVERHEAD
+    assert log.spare_bytes == 0
+
+
+def test_a_record_that_fits_exactly_is_taken_and_one_byte_more_is_not():
+    log = opened(MemoryDisk())
+    largest = SEGMENT - OVERHEAD - FRAME_BYTES - LENGTH_BYTES
+    assert log.fits(largest) and not log.fits(largest + 1)
+    before = log.room, log.lsn, log.segment, log.pending
+    with pytest.raises(wal.LogFull) as caught:
+        log.append(b"x" * (largest + 1))
+    assert (caught.value.nbytes, caught.value.room) == (largest + 1, SEGMENT - OVERHEAD)
+    assert (log.room, log.lsn, log.segment, log.pending) == before
+    log.append(b"x" * largest)
+    assert log.room == 0
+    log.commit(at=1)
+    log.collect()
+
+
+def test_full_changes_nothing_in_the_open_frame():
+    disk = MemoryDisk()
+    log = opened(disk)
+    log.append(b"a")
+    before = log.room
+    with pytest.raises(wal.LogFull):
+        log.append(b"x" * SEGMENT)
+    assert log.room == before
+    log.append(b"b")
+    log.commit(at=1)
+    assert records(disk) == [b"a", b"b"]
+    assert log.room == before - LENGTH_BYTES - 1
+
+
+def test_fits_and_append_agree_whatever_happens():
+    """The claim of LogFull accounting: fits says yes exactly when append does, and room is what it was less what the record took."""
+    rng = Random(5)
+    disk = MemoryDisk()
+    log = opened(disk)
+    for _ in range(3000):
+        nbytes = rng.choice((0, 1, 10, 300, 2000, 5000, 33000))
+        floor = rng.choice((0, 0, 3000, 40000))
+        expected = log.fits(nbytes, floor)
+        room = log.room
+        try:
+            log.append(bytes(nbytes))
+        except wal.LogFull:
+            assert not log.fits(nbytes)
+            assert log.room == room
+            log.prepare(rng.randrange(4 * SEGMENT)) if rng.random() < 0.7 else log.make_room(nbytes)
+        else:
+            assert expected == (log.room >= floor)
+            assert log.room <= room - nbytes - LENGTH_BYTES
+        if rng.random() < 0.3:
+            log.commit(at=1)
+        if rng.random() < 0.05:
+            log.claim(at=1)
+        if rng.random() < 0.02:
+            log.drop(log.segment)
+        log.collect()
+        assert log.room == log.left + log.spare_bytes - OVERHEAD * len(spares(disk)) or log.pending
+    log.commit(at=2)
+    log.collect()
+    assert log.total_bytes == physical(disk)
+    assert log.room == log.left + log.spare_bytes - OVERHEAD * len(spares(disk))
+
+
+def test_prepare_makes_spares_grow_to_the_wish():
+    disk = MemoryDisk()
+    log = opened(disk)
+    wish = 2 * SEGMENT + 100
+    log.prepare(wish)
+    assert wish <= log.room <= wish + SEGMENT
+    assert not log.short
+    for path in spares(disk):
+        file = disk.names[path]
+        assert len(file.data) <= SEGMENT
+        assert bytes(file.data) == file.synced == bytes(len(file.data))
+    assert log.spare_bytes == sum(len(disk.names[path].data) for path in spares(disk))
+    assert log.total_bytes == physical(disk)
+    before = log.room
+    log.prepare(wish)
+    assert log.room == before
+
+
+def test_spares_grow_in_steps_and_each_counts_at_once():
+    disk = MemoryDisk()
+    rooms = []
+    holder = []
+    log = opened(disk, notify=lambda: rooms.append(holder[0].room))
+    holder.append(log)
+    log.prepare(SEGMENT - OVERHEAD + SEGMENT - OVERHEAD)
+    grown = sorted(set(rooms))
+    assert len(grown) > 4
+    assert all(after - before <= STEP for before, after in pairwise(grown))
+
+
+def test_a_spare_that_is_needed_early_is_taken_as_far_as_it_is():
+    disk = MemoryDisk()
+    log = opened(disk)
+    log.prepare(log.room + 100)
+    fill_active(log)
+    assert len(disk.names[spares(disk)[0]].data) == 2 * STEP
+    log.append(b"x" * 20)
+    log.commit(at=1)
+    assert (log.segment, len(disk.names[segment(2)].data)) == (2, 2 * STEP)
+    log.prepare(log.room + 1000)
+    assert len(disk.names[segment(2)].data) == 2 * STEP  # it is no spare any more
+    log.collect()
+
+
+def test_prepare_on_a_full_disk_is_short_until_there_is_room():
+    disk = MemoryDisk()
+    log = opened(disk)
+    disk.capacity = physical(disk) + 3 * STEP + 10
+    log.prepare(3 * SEGMENT)
+    assert log.short
+    assert log.room == SEGMENT - OVERHEAD + 3 * STEP - OVERHEAD
+    assert log.total_bytes == physical(disk)
+    log.prepare(3 * SEGMENT)
+    assert log.short
+    disk.capacity = 1 << 30
+    log.prepare(3 * SEGMENT)
+    assert not log.short
+    assert log.room >= 3 * SEGMENT
+    log.collect()
+
+
+def test_a_full_disk_leaves_no_empty_spare():
+    disk = MemoryDisk()
+    log = opened(disk)
+    disk.capacity = physical(disk) + 100
+    log.prepare(3 * SEGMENT)
+    assert log.short and spares(disk) == []
+    assert not log.make_room(SEGMENT)
+    assert spares(disk) == []
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE])
+@pytest.mark.parametrize("nth", [1, 2, 3, 4, 5, 6])
+def test_want_of_space_or_descriptors_is_no_failure_of_preparing(error, nth):
+    disk = MemoryDisk()
+    log = opened(disk)
+    fail_at(disk, nth, error)
+    log.prepare(2 * SEGMENT)
+    log.collect()
+    assert log.short
+    log.prepare(2 * SEGMENT)
+    log.collect()
+    assert not log.short and log.room >= 2 * SEGMENT
+    assert log.total_bytes == physical(disk)
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+def test_another_error_of_preparing_is_final(nth):
+    disk = MemoryDisk()
+    log = opened(disk)
+    fail_at(disk, nth)
+    log.prepare(2 * SEGMENT)
+    with pytest.raises(wal.LogFailed) as caught:
+        log.collect()
+    assert caught.value.errno == errno.EIO
+    with pytest.raises(wal.LogFailed):
+        log.append(b"a")
+
+
+def test_more_room_than_was_ever_wished_for_is_not_short():
+    disk = MemoryDisk()
+    log = opened(disk)
+    disk.capacity = physical(disk)
+    log.prepare(2 * SEGMENT)
+    assert log.short
+    log.prepare(100)
+    assert not log.short
+
+
+# --- at once
+
+
+def test_make_room_for_a_record_longer_than_a_segment():
+    disk = MemoryDisk()
+    log = opened(disk)
+    assert log.make_room(5 * SEGMENT)
+    assert log.total_bytes == physical(disk)
+    assert log.append(b"x" * 5 * SEGMENT) == 2
+    log.commit(at=1)
+    write(log, [b"y" * 100])
+    log.collect()
+    assert records(disk) == [b"x" * 5 * SEGMENT, b"y" * 100]
+    assert log.total_bytes == physical(disk)
+
+
+def test_make_room_does_nothing_when_there_is_room():
+    disk = MemoryDisk()
+    log = opened(disk)
+    assert log.make_room(1000)
+    assert spares(disk) == []
+
+
+def test_make_room_keeps_the_floor():
+    disk = MemoryDisk()
+    log = opened(disk)
+    assert log.make_room(1000, floor=3 * SEGMENT)
+    assert log.fits(1000, 3 * SEGMENT)
+
+
+def test_make_room_on_a_full_disk():
+    disk = MemoryDisk()
+    log = opened(disk)
+    disk.capacity = physical(disk)
+    assert not log.make_room(SEGMENT)
+    assert log.total_bytes == physical(disk)
+    log.collect()  # a full disk is no failure
+
+
+def test_make_room_takes_just_what_is_lacking_when_a_whole_segment_is_not_to_be_had():
+    disk = MemoryDisk()
+    log = opened(disk)
+    fill_active(log)
+    disk.capacity = physical(disk) + OVERHEAD + FRAME_BYTES + LENGTH_BYTES + 500
+    assert not log.make_room(501)
+    assert log.make_room(500)
+    log.append(b"x" * 500)
+    log.commit(at=1)
+    log.collect()
+    assert log.room == 0
+
+
+def test_make_room_lengthens_the_youngest_spare_when_that_is_all_there_is():
+    disk = MemoryDisk()
+    log = opened(disk)
+    fill_active(log)
+    log.prepare(10)
+    disk.capacity = physical(disk) + 500
+    needed = 2 * STEP + 500 - OVERHEAD - FRAME_BYTES - LENGTH_BYTES
+    assert not log.make_room(needed + 1)
+    assert log.make_room(needed)
+    assert len(spares(disk)) == 1
+    log.append(b"x" * needed)
+    log.commit(at=1)
+    log.collect()
+
+
+def test_make_room_lacking_only_the_floor():
+    disk = MemoryDisk()
+    log = opened(disk)
+    disk.capacity = physical(disk) + 2000
+    assert not log.make_room(100, floor=log.room + 2000 - OVERHEAD - 151)
+    assert log.make_room(100, floor=log.room + 2000 - OVERHEAD - 152)
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_a_broken_disk_fails_make_room(nth):
+    disk = MemoryDisk()
+    log = opened(disk)
+    fail_at(disk, nth)
+    with pytest.raises(wal.LogFailed):
+        log.make_room(SEGMENT)
+    with pytest.raises(wal.LogFailed):
+        log.collect()
+
+
+def test_trim_gives_back_what_is_too_much():
+    disk = MemoryDisk()
+    log = opened(disk)
+    log.prepare(6 * SEGMENT)
+    log.trim(3 * SEGMENT)
+    assert 3 * SEGMENT <= log.room < 4 * SEGMENT
+    assert log.total_bytes == physical(disk)
+    assert log.spare_bytes == sum(len(disk.names[path].data) for path in spares(disk))
+    log.prepare(6 * SEGMENT)
+    assert log.room >= 6 * SEGMENT
+    write(log, *([bytes([n]) * 3000] for n in range(12)))
+    log.collect()
+    assert log.total_bytes == physical(disk)
+
+
+# --- dropping
+
+
+def filled(disk: MemoryDisk, durability=SYNC, segments: int = 4) -> wal.Log:
+    log = opened(disk, durability)
+    n = 0
+    while log.segment < segments:
+        write(log, [b"%04d" % n * 800])
+        n += 1
+    return log
+
+
+def test_drop_removes_the_oldest_segments():
+    disk = MemoryDisk()
+    log = filled(disk)
+    assert (log.oldest, list(log.segment_sizes)) == (1, [1, 2, 3])
+    log.drop(3)
+    assert (log.oldest, list(log.segment_sizes)) == (3, [3])
+    assert log.sealed_bytes == log.segment_sizes[3]
+    assert segment(1) not in disk.synced_names and segment(2) not in disk.synced_names
+    assert log.total_bytes == physical(disk)
+    kept = records(disk)
+    assert kept[-1] == b"%04d" % (log.lsn - 1) * 800 and len(kept) < log.lsn
+
+
+def test_drop_never_takes_the_active_segment():
+    disk = MemoryDisk()
+    log = filled(disk)
+    log.drop(99)
+    assert (log.oldest, log.segment, log.segment_sizes) == (4, 4, {})
+    write(log, [b"more"])
+    log.drop(99)
+    assert records(disk)[-1] == b"more"
+
+
+def test_a_drop_waits_until_what_was_appended_before_it_is_durable():
+    disk = MemoryDisk()
+    log = filled(disk, WINDOW)
+    write(log, [b"moved"])
+    log.drop(2)
+    assert log.oldest == 1 and segment(1) in disk.names
+    log.sync(at=1)
+    assert log.oldest == 2 and segment(1) not in disk.names
+    log.append(b"pending")
+    log.drop(3)
+    log.sync(at=2)
+    assert log.oldest == 2
+    log.commit(at=3)
+    log.sync(at=3)
+    assert log.oldest == 3
+
+
+def test_a_drop_that_waits_is_done_by_close():
+    disk = MemoryDisk()
+    log = filled(disk, WINDOW)
+    log.append(b"moved")
+    log.drop(4)
+    log.close(at=1)
+    assert records(disk)[-1] == b"moved"
+    assert not any(segment(number) in disk.names for number in (1, 2, 3))
+
+
+def test_in_never_mode_a_drop_waits_for_the_write_only():
+    disk = MemoryDisk()
+    log = filled(disk, NEVER)
+    log.append(b"moved")
+    log.drop(2)
+    assert log.oldest == 1
+    log.commit(at=1)
+    assert log.oldest == 2
+
+
+def test_segments_vanish_one_after_the_other_each_for_good():
+    """No crash may leave a gap: the directory is synced between two drops."""
+    disk = MemoryDisk()
+    log = filled(disk)
+    calls = fail_at(disk, 0)
+    log.drop(4)
+    changes = [call for call in calls if call.startswith(("unlink", "rename", "sync_directory"))]
+    assert changes == [call for number in (1, 2, 3) for call in (f"unlink {number:08}.wal", "sync_directory log")]
+
+
+def test_what_is_dropped_becomes_a_spare_when_room_is_short():
+    disk = MemoryDisk()
+    log = filled(disk)
+    disk.capacity = physical(disk)
+    log.prepare(log.room + SEGMENT)
+    assert log.short
+    before = log.room
+    sizes = dict(log.segment_sizes)
+    log.drop(3)
+    assert log.room == before + sizes[1] + sizes[2] - 2 * OVERHEAD
+    for path in spares(disk):
+        assert not disk.names[path].data.strip(b"\0")
+        assert disk.names[path].synced == disk.names[path].data
+    assert physical(disk) == disk.capacity
+    assert log.total_bytes == physical(disk)
+    last = log.lsn
+    write(log, *([b"%04d" % n * 800] for n in range(15)))
+    log.collect()
+    assert [record[:4] for record in records(disk)][-15:] == [b"%04d" % n for n in range(15)]
+    assert log.lsn == last + 15
+
+
+def test_what_is_dropped_is_given_back_when_there_is_room_enough():
+    disk = MemoryDisk()
+    log = filled(disk)
+    log.prepare(2 * SEGMENT)
+    before = len(spares(disk)), log.room
+    log.drop(4)
+    assert (len(spares(disk)), log.room) == before
+
+
+def test_a_recycled_segment_is_never_larger_than_others():
+    disk = MemoryDisk()
+    log = opened(disk)
+    for _ in range(2):
+        assert log.make_room(3 * SEGMENT)
+        write(log, [b"x" * 3 * SEGMENT])
+    disk.capacity = physical(disk)
+    log.prepare(2 * SEGMENT)
+    log.drop(3)
+    assert max(len(disk.names[path].data) for path in spares(disk)) <= SEGMENT
+    assert log.total_bytes == physical(disk) < disk.capacity
+
+
+def test_a_dropped_segment_that_is_too_small_to_be_of_use_is_given_back():
+    disk = MemoryDisk()
+    log = opened(disk)
+    write(log, [b"tiny"])
+    log.close(at=1)
+    log = opened(disk)
+    assert log.segment_sizes[1] < STEP
+    disk.capacity = physical(disk)
+    log.prepare(3 * SEGMENT)
+    log.drop(2)
+    assert spares(disk) == []
+
+
+def test_drain_inline_does_what_a_sync_would():
+    disk = MemoryDisk()
+    log = filled(disk, WINDOW)
+    log.append(b"moved")
+    log.drop(2)
+    log.drain(at=1)
+    assert (log.oldest, log.durable_lsn) == (2, log.lsn)
