@@ -49,6 +49,10 @@ class Unreadable(Exception):
     """The log is whole, but what it says cannot be: newer records, or a job's beginning is missing. Nothing was changed."""
 
 
+class NewerRecords(Unreadable):
+    """Records of a version that is not known here."""
+
+
 class Binlog:
     """A `Journal` (see `state`) on a `wal.Log`."""
 
@@ -398,25 +402,39 @@ def _replay(
         for frame in replay:
             if frame.segment != segment:
                 segment = frame.segment
-                _read_meta(replay.segments[-1])
+                read_meta(replay.segments[-1])
             replayer.apply(frame)
             progress(replay.bytes_done, replay.bytes_total)
         orphan = replayer.finish()
         if orphan is not None and orphan.lsn <= replay.claimed_lsn:
             raise orphan
         if orphan is not None:
-            report(f"LSN {orphan.lsn}: {orphan.reason}; it was never promised, and is forgotten")
+            report(forgotten(orphan))
     except BadRecord as error:
         path = next(segment.path for segment in replay.segments if segment.number == error.segment)
-        raise Unreadable(f"{path}: corrupt at offset {error.offset}: {error}") from error
+        raise unreadable(path, error) from error
     if replay.segments:
-        next_id = _read_meta(replay.segments[-1])
+        next_id = read_meta(replay.segments[-1])
     return max(next_id, replayer.highest_id + 1)
 
 
-def _read_meta(segment: wal.SegmentInfo) -> int:
-    """The next id when the segment began."""
-    version, next_id = decode_meta(segment.meta)
+# What the tools say as well, in the same words:
+
+
+def unreadable(path: str, bad: BadRecord) -> Unreadable:
+    return Unreadable(f"{path}: corrupt at offset {bad.offset}: {bad}")
+
+
+def forgotten(orphan: BadRecord) -> str:
+    return f"{orphan}; it was never promised, and is forgotten"
+
+
+def read_meta(segment: wal.SegmentInfo) -> int:
+    """The next id when the segment began. Raises Unreadable."""
+    try:
+        version, next_id = decode_meta(segment.meta)
+    except ValueError as error:
+        raise Unreadable(f"{segment.path}: corrupt at offset 0: {error}") from error
     if version > VERSION:
-        raise Unreadable(f"{segment.path}: records of version {version} are newer than {VERSION}, the newest known here")
+        raise NewerRecords(f"{segment.path}: records of version {version} are newer than {VERSION}, the newest known here")
     return next_id

@@ -58,13 +58,14 @@ class Replayer:
         lsn = frame.first_lsn
         for record in frame.records:
             try:
-                self._apply(record, account, frame, lsn)
+                self.apply_record(record, account, frame, lsn)
             except (ValueError, StructError) as error:
                 raise BadRecord(frame.segment, frame.offset, lsn, str(error)) from error
             lsn += 1
         self.records += len(frame.records)
 
-    def _apply(self, record: bytes, account: Account, frame: Frame, lsn: int) -> None:
+    def apply_record(self, record: bytes, account: Account, frame: Frame, lsn: int) -> None:
+        """One of them; for those who want to see each. Raises ValueError or struct.error, `apply` says where."""
         kind = record[0] if record else 0
         if kind == FULL:
             self._full(record, account)
