@@ -8,12 +8,13 @@ before there is a new segment to follow it.
 from __future__ import annotations
 
 import itertools
+import os
 
 from wal.directory import OVERHEAD, Directory, Durability, Spare, begin_segment
 from wal.errors import LogFailed
 from wal.format import UNSYNCED, Header
 from wal.fs import NO_ROOM, FileSystem, fill
-from wal.names import spare_numbers, spare_path, torn_path
+from wal.names import segment_numbers, spare_numbers, spare_path, torn_path
 from wal.reader import content_end
 from wal.replay import Replay, SegmentInfo
 
@@ -115,8 +116,8 @@ def _keep_torn(replay: Replay, directory: Directory) -> None:
     torn = replay.torn
     assert torn is not None
     _keep(directory, torn.path, torn.segment, torn.offset)
-    for number, path in enumerate(torn.later, torn.segment + 1):
-        _keep(directory, path, number, 0)
+    for path in torn.later:
+        _keep(directory, path, segment_numbers([os.path.basename(path)])[0], 0)
     directory.sync_names()
 
 

@@ -1,0 +1,270 @@
+"""Opening: what is torn is kept aside and cut, for good, before anything follows it; stopped anywhere, it can be begun again."""
+
+from random import Random
+
+import pytest
+
+import wal
+from tests.wal.disks import File, MemoryDisk, fail_at
+from tests.wal.logs import DIRECTORY, NEVER, SEGMENT, SYNC, WINDOW, opened, records, replayed, segment, spares, torn_files, write
+from wal.format import COPY_BYTES, HEADER_BYTES
+
+
+def torn_log() -> tuple[MemoryDisk, int, bytes]:
+    """Two whole frames and a damaged one; its offset and bytes."""
+    disk = MemoryDisk()
+    log = opened(disk)
+    write(log, [b"a"], [b"b"], [b"c" * 50])
+    last = list(wal.Replay(DIRECTORY, fs=disk))[-1]
+    data = disk.names[segment(1)].data
+    data[last.end - 1] ^= 1
+    return disk.copy(), last.offset, bytes(data[last.offset : last.end])
+
+
+def test_what_is_torn_is_kept_aside_and_cut():
+    disk, offset, tail = torn_log()
+    log = opened(disk)
+    assert torn_files(disk) == {f"torn.1.{offset}": tail}
+    assert len(disk.names[segment(1)].data) == offset == log.segment_sizes[1]
+    assert (log.segment, log.lsn) == (2, 2)
+    write(log, [b"new"])
+    assert records(disk) == [b"a", b"b", b"new"]
+    assert replayed(disk).torn is None
+
+
+def test_cut_and_copy_are_durable_before_there_is_a_new_segment():
+    disk, offset, _ = torn_log()
+    calls = fail_at(disk, 0)
+    opened(disk)
+    steps = [f"sync torn.1.{offset}", "sync_directory log", "truncate 00000001.wal", "sync 00000001.wal", "create spare.1"]
+    assert sorted(steps, key=calls.index) == steps
+
+
+def test_recovery_stopped_anywhere_can_be_begun_again():
+    """By a kill, and by a crash of the machine."""
+    disk, _, tail = torn_log()
+    calls = fail_at(disk, 0)
+    opened(disk)
+    for nth in range(1, len(calls) + 1):
+        for crash in (False, True):
+            disk, _, _ = torn_log()
+            fail_at(disk, nth)
+            with pytest.raises((wal.LogFailed, OSError)):
+                opened(disk)
+            disk = disk.after_crash(Random(nth)) if crash else disk.after_kill()
+            log = opened(disk)
+            write(log, [b"new"])
+            assert records(disk) == [b"a", b"b", b"new"]
+            assert tail in torn_files(disk).values(), calls[nth - 1]
+
+
+def test_torn_bytes_are_never_overwritten_by_others():
+    disk, offset, tail = torn_log()
+    disk.names[f"{DIRECTORY}/torn.1.{offset}"] = File(b"older, and of another accident")
+    opened(disk)
+    assert torn_files(disk) == {f"torn.1.{offset}": b"older, and of another accident", f"torn.1.{offset}.1": tail}
+
+
+def test_a_copy_that_was_not_finished_is_made_again():
+    disk, offset, tail = torn_log()
+    disk.names[f"{DIRECTORY}/torn.1.{offset}"] = File(tail[:7])
+    opened(disk)
+    assert torn_files(disk) == {f"torn.1.{offset}": tail}
+
+
+def test_nothing_is_kept_of_a_tail_of_nothing():
+    disk = MemoryDisk()
+    log = opened(disk, NEVER)
+    for n in range(30):
+        write(log, [bytes([n]) * 500])
+    end = log.segment_sizes[1]
+    third = bytes(disk.names[segment(3)].data).rstrip(b"\0")
+    del disk.names[segment(2)]
+    log = opened(disk)
+    kept = torn_files(disk)
+    assert list(kept) == ["torn.3.0"]
+    assert kept["torn.3.0"].rstrip(b"\0") == third
+    assert (log.segment, log.segment_sizes) == (2, {1: end})
+    assert records(disk) == [bytes([n]) * 500 for n in range(12)]
+
+
+def test_later_segments_torn_with_it_are_kept_aside_too():
+    disk = MemoryDisk()
+    log = opened(disk, NEVER)
+    for n in range(30):
+        write(log, [bytes([n]) * 500])
+    data = {number: bytes(disk.names[segment(number)].data) for number in (1, 2, 3)}
+    disk.names[segment(1)].data[HEADER_BYTES] ^= 1
+    opened(disk)
+    kept = torn_files(disk)
+    assert sorted(kept) == ["torn.1.1024", "torn.2.0", "torn.3.0"]
+    assert kept["torn.2.0"] == data[2].rstrip(b"\0")
+    assert records(disk) == []
+    assert [path for path in disk.names if path.endswith(".wal")] == [segment(1)]
+
+
+def test_a_lost_header_of_a_never_synced_log_takes_its_segment_with_it():
+    disk = MemoryDisk()
+    log = opened(disk, NEVER)
+    for n in range(20):
+        write(log, [bytes([n]) * 500])
+    disk.names[segment(2)].data[:HEADER_BYTES] = bytes(HEADER_BYTES)
+    log = opened(disk)
+    assert list(torn_files(disk)) == ["torn.2.0"]
+    assert log.segment == 2
+    assert len(records(disk)) == 12
+
+
+@pytest.mark.parametrize("durability", [SYNC, NEVER])
+def test_a_segment_that_was_being_born_is_removed(durability):
+    disk = MemoryDisk()
+    write(opened(disk, durability), [b"a"])
+    disk.names[segment(2)] = File(bytes(SEGMENT))
+    log = opened(disk, durability)
+    assert log.segment == 2
+    write(log, [b"b"])
+    assert records(disk) == [b"a", b"b"]
+    assert torn_files(disk) == {}
+
+
+def test_the_last_segment_loses_its_zeros():
+    disk = MemoryDisk()
+    write(opened(disk), [b"a"])
+    opened(disk)
+    assert len(disk.names[segment(1)].data) == replayed(disk).segments[0].used_bytes
+
+
+def test_what_a_killed_process_wrote_is_made_durable():
+    """It was read, so it will be built upon: in the modes that sync, a crash must not take it any more."""
+    for durability in (SYNC, WINDOW):
+        disk = MemoryDisk()
+        write(opened(disk, WINDOW), [b"a"], [b"b"])
+        disk = disk.after_kill()
+        log = opened(disk, durability)
+        assert (log.durable_lsn, log.promised_lsn) == (2, 2)
+        assert replayed(disk).claimed_lsn == 2
+        assert disk.names[segment(1)].synced == disk.names[segment(1)].data
+
+
+def test_after_never_all_segments_are_made_durable():
+    disk = MemoryDisk()
+    log = opened(disk, NEVER)
+    for n in range(30):
+        write(log, [bytes([n]) * 500])
+    opened(disk.after_kill())
+    for number in (1, 2, 3):
+        assert disk.names[segment(number)].synced == disk.names[segment(number)].data
+    assert disk.synced_names.keys() >= {segment(number) for number in (1, 2, 3, 4)}
+    assert replayed(disk).claimed_lsn == 30
+
+
+def test_a_corrupt_log_is_left_as_it_is():
+    disk = MemoryDisk()
+    write(opened(disk), [b"a"], [b"b"])
+    disk.names[segment(1)].data[HEADER_BYTES] ^= 1
+    before = {path: bytes(file.data) for path, file in disk.names.items()}
+    with pytest.raises(wal.Corrupt):
+        opened(disk)
+    assert {path: bytes(file.data) for path, file in disk.names.items()} == before
+
+
+def test_a_newer_log_is_left_as_it_is():
+    disk = MemoryDisk()
+    write(opened(disk), [b"a"])
+    for offset in (8, COPY_BYTES + 8):
+        disk.names[segment(1)].data[offset] = 2
+    before = {path: bytes(file.data) for path, file in disk.names.items()}
+    with pytest.raises(wal.NewerVersion):
+        opened(disk)
+    assert {path: bytes(file.data) for path, file in disk.names.items()} == before
+
+
+# --- left-over spares
+
+
+def test_left_over_spares_are_zeroed_before_they_count():
+    disk = MemoryDisk()
+    write(opened(disk), [b"a"])
+    disk.names[f"{DIRECTORY}/spare.7"] = File(b"\xff" * SEGMENT)
+    log = opened(disk)
+    assert log.spare_bytes == 0
+    assert log.total_bytes == sum(len(file.data) for file in disk.names.values())
+    log.prepare(SEGMENT + 100)
+    assert log.spare_bytes == SEGMENT
+    assert [len(disk.names[path].data.strip(b"\0")) for path in spares(disk)] == [0]
+    assert log.total_bytes == sum(len(file.data) for file in disk.names.values())
+
+
+def test_left_over_spares_that_are_not_needed_are_given_back():
+    disk = MemoryDisk()
+    for n in (3, 5, 7):
+        disk.names[f"{DIRECTORY}/spare.{n}"] = File(b"\xff" * SEGMENT)
+    log = opened(disk)
+    log.prepare(log.room + 100)
+    assert len(spares(disk)) == 1
+    assert log.total_bytes == sum(len(file.data) for file in disk.names.values())
+
+
+def test_new_spares_get_numbers_of_their_own():
+    disk = MemoryDisk()
+    disk.names[f"{DIRECTORY}/spare.7"] = File(bytes(SEGMENT))
+    log = opened(disk)
+    log.prepare(4 * SEGMENT)
+    assert [path.rpartition(".")[2] for path in spares(disk)] == sorted({path.rpartition(".")[2] for path in spares(disk)})
+    assert log.room >= 4 * SEGMENT
+
+
+# --- a full disk
+
+
+def test_a_start_on_a_full_disk_makes_do_with_a_smaller_segment():
+    disk = MemoryDisk()
+    log = opened(disk)
+    write(log, [b"a"])
+    disk.capacity = disk.used()
+    disk = disk.after_kill()
+    log = opened(disk)  # what the last segment did not use has become free
+    assert log.segment == 2
+    assert 0 < log.room < SEGMENT
+    write(log, [b"b" * 1000])
+    log.collect()
+    assert records(disk) == [b"a", b"b" * 1000]
+
+
+def test_a_start_on_a_full_disk_uses_a_left_over_spare():
+    disk = MemoryDisk()
+    log = opened(disk)
+    log.prepare(2 * SEGMENT)
+    write(log, [b"x" * (log.left - 52)])
+    log.close(at=1)
+    assert len(spares(disk)) == 2
+    disk.capacity = disk.used()
+    log = opened(disk)
+    assert log.left > SEGMENT // 2
+    assert len(spares(disk)) == 1
+    write(log, [b"y"])
+    log.collect()
+    assert len(records(disk)) == 2
+
+
+def test_a_start_on_a_disk_without_any_space_fails_and_says_so():
+    disk = MemoryDisk()
+    disk.capacity = 500
+    with pytest.raises(wal.LogFailed):
+        opened(disk)
+    assert not disk.handles
+    disk.capacity = 1 << 20
+    write(opened(disk), [b"a"])
+    assert records(disk) == [b"a"]
+
+
+def test_an_open_that_fails_lets_go_of_its_files():
+    disk, _, _ = torn_log()
+    calls = fail_at(disk, 0)
+    opened(disk)
+    for nth in range(1, len(calls) + 1):
+        disk, _, _ = torn_log()
+        fail_at(disk, nth)
+        with pytest.raises((wal.LogFailed, OSError)):
+            opened(disk)
+        assert not disk.handles, calls[nth - 1]
