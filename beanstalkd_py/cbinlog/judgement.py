@@ -24,7 +24,6 @@ from .format import MAX_BODY_SIZE, MAX_SECONDS_NS, MIN_BODY_SIZE, NAME, SECOND_N
 from .job import BURIED, DELAYED, READY
 
 SECTOR = 512
-YEAR_2001_NS = 1_000_000_000 * SECOND_NS
 YEAR_2100_NS = 4_102_444_800 * SECOND_NS
 LAST_BYTE = 1 << 56  # instants of our days need all eight bytes
 FIRST_SILLY_ID = 1 << 63  # no server counts so far
@@ -48,7 +47,7 @@ def plausible_behind_damage(tube: bytes, job: Jobrec, padding: bytes) -> bool:
     return (
         plausible(job)
         and 0 < job.id < FIRST_SILLY_ID
-        and YEAR_2001_NS < job.created_at_ns < YEAR_2100_NS
+        and job.created_at_ns < YEAR_2100_NS
         and not any(padding)
         and (not tube or (is_name(tube) and job.state >= READY))
     )
@@ -72,12 +71,20 @@ def counters_fell(known: Jobrec, job: Jobrec) -> bool:
     )
 
 
+def changes_nothing(known: Jobrec, job: Jobrec) -> bool:
+    """Whether an update is none of those that are logged: bury, kick, release with a delay."""
+    return job.releases <= known.releases and job.buries <= known.buries and job.kicks <= known.kicks
+
+
+def is_no_delete(known: Jobrec, job: Jobrec) -> bool:
+    """Whether a record of the same job, with state 0, breaks a rule that real deletes keep."""
+    return counters_fell(known, job) or job.kicks != known.kicks or (job.buries != known.buries and known.state != BURIED)
+
+
 def reads_as_torn(known: Jobrec, job: Jobrec) -> bool:
-    """Whether a record of the same job, with state 0 and nothing behind it, breaks a rule that real deletes keep."""
+    """The same if nothing is behind it. (In the middle of a log, a full disk explains a new priority: a bury that was refused has set it.)"""
     return (
-        counters_fell(known, job)
-        or job.kicks != known.kicks
-        or (job.buries != known.buries and known.state != BURIED)
+        is_no_delete(known, job)
         or ((job.pri, job.delay_ns) != (known.pri, known.delay_ns) and job.releases == known.releases)
         or (job.deadline_at_ns == 0 and known.deadline_at_ns != 0)
         or (0 < job.deadline_at_ns < LAST_BYTE <= job.created_at_ns)

@@ -6,12 +6,12 @@ is known is a copy that compaction made, and its fields count. A record that is 
 created later, replaces the earlier job. All but the ordinary is reported.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from .damage import Damage, Kind
 from .format import INVALID, MAX_SECONDS_NS, SECOND_NS, Jobrec
 from .job import BURIED, DELAYED, READY, RESERVED, CJob
-from .judgement import counters_fell, reads_as_torn, same_job
+from .judgement import changes_nothing, counters_fell, is_no_delete, plausible, reads_as_torn, same_job
 from .segment import Entry, Segment
 
 LAST_ID = (1 << 64) - 1
@@ -49,18 +49,20 @@ class Replay:
         self._report = report
         self._jobs: dict[int, Known] = {}
         self._orphans: dict[int, Stray] = {}  # the last of each id that is not known
-        self._refused: list[Stray] = []  # deletes that were not applied
+        self._refused: list[Stray] = []  # what was not used
+        self._doubtful: set[int] = set()  # jobs that may have been deleted
         self._dropped: set[int] = set()
         self._highest_id = 0
         self._at = 0
         self._missing_at = 0  # records before this one may have been followed by others that are lost
-        self._segment: Segment | None = None
+        self._deleted_here: set[int] = set()  # in the file that is being read
 
     def records_are_missing(self) -> None:
         self._missing_at = self._at + 1
 
     def read(self, number: int, segment: Segment, passed: Callable[[int], None]) -> None:
         """Applies all records of a file. `passed` hears of the offset after each."""
+        self._deleted_here.clear()
         while True:
             entry = segment.take()
             if segment.hidden:
@@ -102,7 +104,10 @@ class Replay:
             segment.report(entry, f"job {rec.id} has state {rec.state}: taken for a put")
         elif not entry.plausible:
             segment.report(entry, f"job {rec.id} is not as beanstalkd writes it: {_strange(rec)}, tube {_show(entry.tube)}")
-        self._jobs[rec.id] = Known(number, entry, rec if entry.plausible else _mended(rec), self._at)
+        if rec.id in self._deleted_here:
+            segment.report(entry, f"job {rec.id} was deleted before, in this file: one of the ids is damaged")
+            self._doubtful.add(rec.id)
+        self._jobs[rec.id] = Known(number, entry, _mended(rec), self._at)
         self._orphans.pop(rec.id, None)
 
     def _copy(self, segment: Segment, entry: Entry, known: Known) -> None:
@@ -117,32 +122,40 @@ class Replay:
         job = entry.job
         known = self._jobs.get(job.id)
         if known is None:
-            if entry.plausible:
+            if segment.beyond_doubt(entry):
                 self._count_id(segment, entry)
                 self._orphans[job.id] = Stray(segment.path, entry)
             else:
                 segment.distrust(entry, "not a record that beanstalkd writes")
+                self._refused.append(Stray(segment.path, entry))
         elif not same_job(known.rec, job):
             kind = segment.distrust(entry, f"an update of job {job.id} does not agree with it: not used")
-            if job.state == INVALID and entry.plausible and kind is Kind.DAMAGE:
+            if kind is Kind.DAMAGE:
                 self._refused.append(Stray(segment.path, entry))
+                if job.state == INVALID:
+                    self._doubtful.add(job.id)
         elif job.state == INVALID:
             self._delete(segment, entry, known)
         elif job.state > DELAYED:
             segment.report(entry, f"job {job.id} has state {job.state}: not used")
+            self._doubtful.add(job.id)
         else:
+            if changes_nothing(known.rec, job):
+                segment.report(entry, f"an update of job {job.id} that changes nothing: a delete, perhaps")
+                self._doubtful.add(job.id)
             self._change(segment, entry, known)
 
     def _delete(self, segment: Segment, entry: Entry, known: Known) -> None:
         id = entry.job.id
-        if segment.nothing_follows(entry) and reads_as_torn(known.rec, entry.job):
-            segment.distrust(entry, f"an update of job {id}, not a delete")
+        wrong = reads_as_torn if segment.nothing_follows(entry) else is_no_delete
+        if wrong(known.rec, entry.job):
+            if segment.distrust(entry, f"an update of job {id}, not a delete") is Kind.DAMAGE:
+                self._doubtful.add(id)
             return
-        if counters_fell(known.rec, entry.job):
-            segment.report(entry, f"job {id} is deleted by a record that has smaller counters than those before")
-        elif segment.may_be_cut(entry):
+        if segment.may_be_cut(entry):
             segment.report(entry, f"job {id} is taken for deleted: an update of it, cut off here, would look the same", Kind.TORN)
         del self._jobs[id]
+        self._deleted_here.add(id)
 
     def _change(self, segment: Segment, entry: Entry, known: Known) -> None:
         rec = entry.job
@@ -150,7 +163,7 @@ class Replay:
             segment.report(entry, f"job {rec.id} has smaller counters than before")
         if not entry.plausible:
             segment.report(entry, f"job {rec.id} is not as beanstalkd writes it: {_strange(rec)}")
-            rec = _mended(rec)
+        rec = _mended(rec)
         # A short record is a bury; the copy of a buried job is not, and it keeps its place.
         if rec.state == BURIED and not (entry.tube and known.rec.state == BURIED):
             known.buried_at = self._at
@@ -172,10 +185,9 @@ class Replay:
     def finish(self) -> list[int]:
         """Reports what only the end can tell, and returns the ids of jobs that may have been deleted. Call it once, before the jobs are taken."""
         self._report_orphans()
-        doubtful = {stray.id for stray in self._refused} & self._jobs.keys()
-        doubtful.update(self._find_mistaken_deletes())
-        doubtful.update(id for id, known in self._jobs.items() if known.last_at < self._missing_at)
-        return sorted(doubtful)
+        self._report_mistaken()
+        self._doubtful.update(id for id, known in self._jobs.items() if known.last_at < self._missing_at)
+        return sorted(self._doubtful & self._jobs.keys())
 
     def take_jobs(self) -> list[CJob]:
         """By id; behind them the buried ones, in the order of burying. Empties the replay as it goes: a job is held in one form only."""
@@ -191,23 +203,26 @@ class Replay:
         kind = Kind.DAMAGE if self._missing_at else Kind.ORPHAN
         self._report(Damage(first.path, first.offset, f"{len(ids)} jobs have updates but no put, job {ids[0]} the first of them", kind, ids))
 
-    def _find_mistaken_deletes(self) -> Iterator[int]:
-        """A delete whose id was damaged finds no job, and the job that was meant stays. The creation time tells."""
-        strays = [*self._refused, *self._orphans.values()]
-        deletes = {stray.created_at_ns: stray for stray in strays if stray.deleted}
-        if not deletes:
+    def _report_mistaken(self) -> None:
+        """An update whose id was damaged finds no job, or another, and the job that was meant misses it. The creation time tells."""
+        strays = {stray.created_at_ns: stray for stray in (*self._refused, *self._orphans.values())}
+        if not strays:
             return
         for id, known in self._jobs.items():
-            stray = deletes.get(known.rec.created_at_ns)
-            if stray is not None:
-                if stray.id != id:
-                    message = f"the delete of job {stray.id} was not used, but job {id} was created in the same instant and may be meant"
-                    self._report(Damage(stray.path, stray.offset, message, Kind.DAMAGE, (id,)))
-                yield id
+            stray = strays.get(known.rec.created_at_ns)
+            if stray is None or stray.id == id:
+                continue
+            what = "delete" if stray.deleted else "update"
+            message = f"the {what} of job {stray.id} was not used, but job {id} was created in the same instant and may be meant"
+            self._report(Damage(stray.path, stray.offset, message, Kind.DAMAGE, (id,)))
+            if stray.deleted:
+                self._doubtful.add(id)
 
 
 def _mended(rec: Jobrec) -> Jobrec:
     """Within the limits that every job keeps, so that it can be served. A put whose state is lost was delayed if it has a deadline."""
+    if plausible(rec) and rec.state != INVALID:
+        return rec
     state = rec.state
     if not READY <= state <= DELAYED:
         state = DELAYED if rec.delay_ns > 0 and rec.deadline_at_ns > rec.created_at_ns else READY
@@ -215,7 +230,7 @@ def _mended(rec: Jobrec) -> Jobrec:
         state=state,
         delay_ns=min(max(rec.delay_ns, 0), MAX_SECONDS_NS),
         ttr_ns=min(max(rec.ttr_ns, SECOND_NS), MAX_SECONDS_NS),
-        created_at_ns=max(rec.created_at_ns, 0),
+        created_at_ns=max(rec.created_at_ns, 1),
         deadline_at_ns=max(rec.deadline_at_ns, 0),
     )
 

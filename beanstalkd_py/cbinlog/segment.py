@@ -72,11 +72,14 @@ class Segment:
         if entry.job.state == INVALID and self._data_end <= entry.end:
             self.report(entry, message + ": unfinished", Kind.TORN)
             return Kind.TORN
-        if self._layout is not None and not entry.plausible and not self._goes_on_at(self._layout, entry.end):
+        if self._layout is not None and not self._goes_on_at(self._layout, entry.end):
             self._pass_over(Flaw(entry.offset, entry.offset, message))
         else:
             self.report(entry, message)
         return Kind.DAMAGE
+
+    def beyond_doubt(self, entry: Entry) -> bool:
+        return self._layout is not None and self._whole_at(self._layout, entry.offset) != 0
 
     def report(self, entry: Entry, message: str, kind: Kind = Kind.DAMAGE) -> None:
         self._report(Damage(self.path, entry.offset, message, kind, (entry.job.id,)))
@@ -169,9 +172,9 @@ class Segment:
                 self.highest_id = max(self.highest_id, flaw.job.id)
             self.dropped.add(flaw.job.id)
             ids = (flaw.job.id,)
-        if flaw.end and self._goes_on_at(layout, flaw.end):
+        if flaw.end and not flaw.cut and self._goes_on_at(layout, flaw.end):
             next_at = flaw.end
-        else:
+        else:  # also when it looks cut: its length may be wrong, and have swallowed other records
             next_at = self._search(layout, flaw.start + 1)
             self.hidden = self.hidden or next_at < len(self._data) or not flaw.cut
         message = flaw.message

@@ -38,7 +38,7 @@ class Written:
 def write_directory(path: str, jobs: Iterable[CJob], next_id: int, segment_bytes: int = DEFAULT_SEGMENT_BYTES) -> Written:
     """Creates the directory if need be. The jobs are taken one at a time; each id may come once and must be below `next_id`."""
     ids: set[int] = set()
-    created_at_ns = 0
+    created_at_ns = 1
     largest_body = 0
     with NewFiles(path, HEADER.pack(VERSION), segment_bytes) as files:
         for job in jobs:

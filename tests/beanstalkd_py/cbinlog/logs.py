@@ -123,7 +123,7 @@ def kinds(binlog: CBinlog) -> list[str]:
 
 
 def messages(binlog: CBinlog) -> list[str]:
-    return [str(damage).rpartition("/")[2] for damage in binlog.damages]
+    return [str(damage).removeprefix(binlog.path + "/") for damage in binlog.damages]
 
 
 def offsets(records: Iterable[bytes]) -> list[int]:
