@@ -26,12 +26,16 @@ from .records import (
     DELETE_STRUCT,
     FULL,
     FULL_STRUCT,
+    IMPORT_BEGIN,
+    IMPORT_END,
     PAUSE,
     PAUSE_STRUCT,
     UPDATE,
     UPDATE_STRUCT,
     VERSION,
+    Import,
     decode_meta,
+    encode,
     encode_meta,
 )
 from .replay import BadRecord, Replayer
@@ -372,7 +376,7 @@ def open_binlog(
     accounts = Accounts()
     replayer = Replayer(state, accounts, wall_now - now)
     replay = wal.Replay(directory, fs=fs)
-    next_id = _replay(replay, replayer, report, progress)
+    next_id = apply_all(replay, replayer, report, progress)
     state.next_id = max(state.next_id, next_id)
     log = wal.Log.open(
         replay,
@@ -386,16 +390,20 @@ def open_binlog(
     )
     if replay.torn is not None:
         report(f"{replay.torn}")
+    if replayer.importing:
+        report("an import was not finished, and is forgotten")
+        for phase in (IMPORT_BEGIN, IMPORT_END):
+            log.append(encode(Import(phase, b"{}")))
     opened = Binlog(state, log, replayer, segment_bytes)
     state.journal = opened
     opened.compact()
     return opened
 
 
-def _replay(
+def apply_all(
     replay: wal.Replay, replayer: Replayer, report: Callable[[str], None], progress: Callable[[int, int], None]
 ) -> int:
-    """Returns the next id."""
+    """Everything in the log to the replayer's state. Returns the next id. Raises as `open_binlog` does."""
     segment = 0
     next_id = 1
     try:

@@ -1,9 +1,11 @@
 """The daemon's start: the C server's command line, its order of steps, its exit statuses.
 
 Order: options, listening sockets, user, binlog (lock and replay), serve. What goes wrong is one line on stderr and a status:
-5 usage, 111 sockets, 32 to 34 user, 10 directory or lock, 65 a binlog that is damaged or too new, 74 the log failed while running, 70 a bug.
+5 usage, 111 sockets, 32 to 34 user, 10 directory or lock, 1 no room to begin, 65 a binlog that is damaged or too new, 74 the log failed while
+running, 70 a bug.
 """
 
+import errno
 import gc
 import io
 import os
@@ -16,7 +18,7 @@ from typing import NoReturn
 
 import wal
 
-from . import SERVER_VERSION, binlog, options, privileges
+from . import SERVER_VERSION, binlog, options, privileges, takeover
 from .engine import Engine
 from .listen import ListenFailed, address_of, listen
 from .notify import Notify
@@ -24,12 +26,16 @@ from .progress import Progress
 from .server import SPARE_DESCRIPTORS, Server
 from .stats import Process
 
-LOCKED, BAD_LOG, BUG, LOG_FAILED = 10, 65, 70, 74
+NO_ROOM, LOCKED, BAD_LOG, BUG, LOG_FAILED = 1, 10, 65, 70, 74
 PID_1_TERMINATED = 143
 
 
 class NoDirectory(Exception):
     """DIR of -b is none, or none to write to."""
+
+
+class NoRoom(Exception):
+    """The disk is too full to begin."""
 
 
 def run() -> NoReturn:
@@ -70,6 +76,13 @@ def main(argv: list[str]) -> int:
     except (wal.Corrupt, wal.NewerVersion, binlog.Unreadable) as error:
         report(str(error))
         return BAD_LOG
+    except takeover.DamagedImport as error:
+        for line in error.lines:
+            report(line)
+        return BAD_LOG
+    except NoRoom as error:
+        report(str(error))
+        return NO_ROOM
     except wal.LogFailed as error:
         report(str(error))
         return LOG_FAILED
@@ -110,7 +123,14 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
         lock = None
         if chosen.wal_dir is not None:
             lock = _lock(chosen.wal_dir)
-            log = _open(chosen, engine, server, report, progress)
+            try:
+                log = _open(chosen, engine, server, report, progress)
+            except wal.LogFull as error:
+                raise NoRoom(f"{chosen.wal_dir}: {error}") from error
+            except wal.LogFailed as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise NoRoom(str(error)) from error
+                raise
         server.serve(log, lambda: notify(READY=1, STATUS="serving"), lambda: notify(STOPPING=1))
         if lock is not None:
             lock.close()
@@ -135,6 +155,16 @@ def _open(
         durability = wal.Durability.NEVER
     else:
         durability = wal.Durability.WINDOW if chosen.sync_ms else wal.Durability.SYNC
+    if takeover.needed(chosen.wal_dir):
+        takeover.take_over(
+            chosen.wal_dir,
+            segment_bytes=chosen.log_segment_bytes,
+            wall_now=time.time_ns(),
+            date=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
+            accept_damaged=chosen.accept_damaged_import,
+            report=report,
+            progress=progress,
+        )
     opened = binlog.open_binlog(
         chosen.wal_dir,
         engine,

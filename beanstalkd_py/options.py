@@ -22,6 +22,7 @@ DEFAULT_MAX_JOB_SIZE = 65535
 LARGEST_MAX_JOB_SIZE = 1073741824
 DEFAULT_SEGMENT_BYTES = 10485760
 SMALLEST_SEGMENT_BYTES = 65536
+LARGEST_SEGMENT_BYTES = 1 << 30
 _SIZE_MAX = 2**64 - 1
 
 _USAGE = """\
@@ -42,6 +43,8 @@ Options:
  -v       show version information
  -V       increase verbosity
  -h       show this help
+ --accept-damaged-import
+          take over what can be read of beanstalkd's damaged binlog files
 """
 
 
@@ -56,12 +59,13 @@ class Options:
     max_job_size: int = DEFAULT_MAX_JOB_SIZE
     segment_bytes: int = DEFAULT_SEGMENT_BYTES  # as given, for stats
     verbosity: int = 0
+    accept_damaged_import: bool = False
     warnings: tuple[str, ...] = ()
 
     @property
     def log_segment_bytes(self) -> int:
-        """The size the log is to use: whole blocks, and enough of them to hold a header and some frames."""
-        return max(SMALLEST_SEGMENT_BYTES, -(-self.segment_bytes // 4096) * 4096)
+        """The size the log is to use: whole blocks, enough of them for a header and some frames, and no more than a start can prepare."""
+        return min(max(SMALLEST_SEGMENT_BYTES, -(-self.segment_bytes // 4096) * 4096), LARGEST_SEGMENT_BYTES)
 
 
 class Exit(Exception):
@@ -83,6 +87,9 @@ def parse(argv: Sequence[str], prog: str) -> Options:
     reading = _Reading(prog)
     words = iter(argv)
     for word in words:
+        if word == "--accept-damaged-import":
+            reading.accept_damaged_import()
+            continue
         if not word.startswith("-") or word == "-":
             raise reading.usage_error(f"unknown argument: {word}")
         reading.read_word(word, words)
@@ -119,6 +126,9 @@ class _Reading:
         if self.options.wal_dir == "":
             raise self.exit(LOCK_ERROR, self.said('failed to lock wal dir "": no directory is named'))
         return self.options
+
+    def accept_damaged_import(self) -> None:
+        self.options = replace(self.options, accept_damaged_import=True)
 
     def never_sync(self) -> None:
         self.options = replace(self.options, never_sync=True)

@@ -7,9 +7,13 @@ All integers little-endian; instants wall-clock ns since the epoch, durations ns
     UPDATE   kind=2 u8 | state u8 | 0 u16 | pri u32 | id u64 | delay i64 | deadline_at i64 | the five counters u32
     DELETE   kind=3 u8 | id u64
     PAUSE    kind=4 u8 | 0 u8 | name length u16 | pause i64 | until i64 | tube name        (pause 0: it is over)
+    IMPORT   kind=5 u8 | phase u8 | 0 u16 | JSON        (phase 1: all before this is void; 2: what came since is whole)
 
 `state` is the C server's number: 1 ready, 2 reserved, 3 buried, 4 delayed. `deadline_at` is the ready time of a delayed job, the TTR's end of a
 reserved one, the place in the order of burying of a buried one, else 0. A reserved job comes back ready.
+
+An import of a foreign log stands between two IMPORT records. Without the second one, nothing behind the first counts. The JSON is for whoever
+imports, to know it again: see `takeover`.
 
 A segment's metadata, written when the segment begins:
 
@@ -20,13 +24,15 @@ from struct import Struct
 from typing import NamedTuple
 
 VERSION = 1
-FULL, UPDATE, DELETE, PAUSE = 1, 2, 3, 4
-KIND_NAMES = {FULL: "full", UPDATE: "update", DELETE: "delete", PAUSE: "pause"}
+FULL, UPDATE, DELETE, PAUSE, IMPORT = 1, 2, 3, 4, 5
+KIND_NAMES = {FULL: "full", UPDATE: "update", DELETE: "delete", PAUSE: "pause", IMPORT: "import"}
+IMPORT_BEGIN, IMPORT_END = 1, 2
 
 FULL_STRUCT = Struct("<BBHIQqqqq5I")
 UPDATE_STRUCT = Struct("<BBHIQqq5I")
 DELETE_STRUCT = Struct("<BQ")
 PAUSE_STRUCT = Struct("<BBHqq")
+IMPORT_STRUCT = Struct("<BBH")
 META_STRUCT = Struct("<HHIQ")
 
 MAX_NAME = 200
@@ -76,7 +82,12 @@ class Pause(NamedTuple):
     until: int
 
 
-Record = Full | Update | Delete | Pause
+class Import(NamedTuple):
+    phase: int
+    text: bytes  # JSON
+
+
+Record = Full | Update | Delete | Pause | Import
 
 
 def encode(record: Record) -> bytes:
@@ -89,6 +100,8 @@ def encode(record: Record) -> bytes:
         return UPDATE_STRUCT.pack(UPDATE, record[0], 0, *record[1:])
     if isinstance(record, Delete):
         return DELETE_STRUCT.pack(DELETE, record.id)
+    if isinstance(record, Import):
+        return IMPORT_STRUCT.pack(IMPORT, record.phase, 0) + record.text
     return PAUSE_STRUCT.pack(PAUSE, 0, len(record.tube), record.pause, record.until) + record.tube
 
 
@@ -112,6 +125,8 @@ def decode(data: bytes) -> Record:
         _, _, name_length, pause, until = PAUSE_STRUCT.unpack_from(data)
         _check(1, name_length, PAUSE_STRUCT.size + name_length == len(data))
         return Pause(data[PAUSE_STRUCT.size :], pause, until)
+    if kind == IMPORT and len(data) >= IMPORT_STRUCT.size and data[1] in (IMPORT_BEGIN, IMPORT_END):
+        return Import(data[1], data[IMPORT_STRUCT.size :])
     raise ValueError(f"no record of kind {kind} has {len(data)} bytes")
 
 

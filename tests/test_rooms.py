@@ -20,8 +20,8 @@ OUTER = {
     for room in ("__main__", "cli", "connection", "listen", "notify", "options", "privileges", "progress", "server")
 }
 USES_GEVENT = {"beanstalkd_py.cli", "beanstalkd_py.connection", "beanstalkd_py.server"}
-KNOWS_THE_LOG = {"beanstalkd_py.binlog", "beanstalkd_py.replay", "beanstalkd_py.cli", "beanstalkd_py.server"}
-KNOWS_FILES = {"beanstalkd_py.cbinlog.files"}
+KNOWS_THE_LOG = {f"beanstalkd_py.{room}" for room in ("binlog", "replay", "takeover", "cli", "server")}
+KNOWS_FILES = {"beanstalkd_py.cbinlog.files", "beanstalkd_py.takeover"}
 CHECKSUMS = {"crcmod", "google_crc32c"}
 
 FILES = {"mmap", "os", "pathlib", "shutil", "tempfile"}
@@ -83,6 +83,8 @@ def broken_rules(module: str, source: str) -> set[str]:
     """What this module must not import or call."""
     names = imports(module, source)
     broken = hit(names, {"gevent.monkey", "tools"})
+    if module.startswith("tools."):
+        broken -= hit(names, {".".join(module.split(".")[:2])})  # what they import of themselves, relatively
     if module.startswith("wal"):
         return broken | says(source) | foreign(names, CHECKSUMS, {"wal"})
     if not module.startswith("beanstalkd_py"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import wal
 from beanstalkd_py import records
 from beanstalkd_py.binlog import Binlog, Unreadable, open_binlog
@@ -63,7 +64,7 @@ class Daemon:
         while self.binlog.turn(self.now, self.now + self.wall):
             pass
 
-    def restarted(self, directory: Path, **changes: Any) -> "Daemon":
+    def restarted(self, directory: Path, **changes: Any) -> Daemon:
         """What a start finds there now; this one is as good as killed."""
         again = Daemon(directory, **{"now": self.now, "wall": self.wall, **changes})
         again.engine.tick(again.now)

@@ -25,6 +25,8 @@ Options:
  -v       show version information
  -V       increase verbosity
  -h       show this help
+ --accept-damaged-import
+          take over what can be read of beanstalkd's damaged binlog files
 """
 
 
