@@ -410,7 +410,7 @@ def apply_all(
         for frame in replay:
             if frame.segment != segment:
                 segment = frame.segment
-                read_meta(replay.segments[-1])
+                read_meta(replay.segments[-1].path, replay.segments[-1].meta)
             replayer.apply(frame)
             progress(replay.bytes_done, replay.bytes_total)
         orphan = replayer.finish()
@@ -422,7 +422,7 @@ def apply_all(
         path = next(segment.path for segment in replay.segments if segment.number == error.segment)
         raise unreadable(path, error) from error
     if replay.segments:
-        next_id = read_meta(replay.segments[-1])
+        next_id = read_meta(replay.segments[-1].path, replay.segments[-1].meta)
     return max(next_id, replayer.highest_id + 1)
 
 
@@ -437,12 +437,12 @@ def forgotten(orphan: BadRecord) -> str:
     return f"{orphan}; it was never promised, and is forgotten"
 
 
-def read_meta(segment: wal.SegmentInfo) -> int:
-    """The next id when the segment began. Raises Unreadable."""
+def read_meta(path: str, meta: bytes) -> int:
+    """The next id when the segment began, out of its metadata. Raises Unreadable."""
     try:
-        version, next_id = decode_meta(segment.meta)
+        version, next_id = decode_meta(meta)
     except ValueError as error:
-        raise Unreadable(f"{segment.path}: corrupt at offset 0: {error}") from error
+        raise Unreadable(f"{path}: corrupt at offset 0: {error}") from error
     if version > VERSION:
-        raise NewerRecords(f"{segment.path}: records of version {version} are newer than {VERSION}, the newest known here")
+        raise NewerRecords(f"{path}: records of version {version} are newer than {VERSION}, the newest known here")
     return next_id
