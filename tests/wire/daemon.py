@@ -10,7 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = [sys.executable, "-m", "beanstalkd_py"]
@@ -30,6 +33,17 @@ def find_c_server() -> str | None:
         if candidate and _is_c(candidate):
             return candidate
     return None
+
+
+def need_c_server() -> str:
+    """The same for a test: where it is missing the test is skipped, but in CI, which installs it, it fails."""
+    path = find_c_server()
+    if path is None:
+        why = "the C server, beanstalkd, is not installed"
+        if os.environ.get("CI") == "true":
+            pytest.fail(why, pytrace=False)
+        pytest.skip(why)
+    return path
 
 
 def _is_c(path: str) -> bool:
@@ -60,7 +74,16 @@ class Daemon:
                 if not tries or self.unix or b"already in use" not in self.said():
                     raise
 
+    def start_only(self) -> None:
+        """Starts it and returns as soon as it listens; it may still be busy with its log."""
+        self._launch()
+        self._wait_until(self._listens)
+
     def _start_once(self) -> None:
+        self._launch()
+        self._wait_until(self._answers)
+
+    def _launch(self) -> None:
         self.address = str(self.unix) if self.unix else ("127.0.0.1", _free_port())
         listen = ["-l", f"unix:{self.unix}"] if self.unix else ["-l", "127.0.0.1", "-p", str(self.address[1])]
         if self.unix:
@@ -70,24 +93,30 @@ class Daemon:
         self._process = subprocess.Popen(
             [*self.program, *listen, *self.options], cwd=ROOT, stdout=self._said, stderr=self._said, stdin=subprocess.DEVNULL
         )
-        self._wait_until_it_answers()
 
-    def _wait_until_it_answers(self) -> None:
-        """It listens before its log is read, and what comes then is answered afterwards."""
+    def _wait_until(self, ready: Callable[[], bool]) -> None:
         give_up_at = time.monotonic() + START_SECONDS
         while time.monotonic() < give_up_at:
             if self.process.poll() is not None:
                 raise DidNotStart(f"{self.program} ended with {self.process.returncode}: {self.said()!r}")
             try:
-                with self.connect() as connection:
-                    connection.settimeout(START_SECONDS)
-                    connection.sendall(b"?\r\n")
-                    if connection.recv(100):
-                        return
+                if ready():
+                    return
             except OSError:
                 time.sleep(0.005)
         self.kill()
         raise DidNotStart(f"{self.program} did not answer on {self.address}: {self.said()!r}")
+
+    def _listens(self) -> bool:
+        self.connect().close()
+        return True
+
+    def _answers(self) -> bool:
+        """It listens before its log is read, and what comes then is answered afterwards."""
+        with self.connect() as connection:
+            connection.settimeout(START_SECONDS)
+            connection.sendall(b"?\r\n")
+            return bool(connection.recv(100))
 
     @property
     def process(self) -> subprocess.Popen[bytes]:

@@ -92,6 +92,7 @@ class LivePeer:
     def open(self) -> LiveConn:
         conn = LiveConn(self.daemon, self._cut)
         self._conns.append(conn)
+        self.sync(conn)  # the server has accepted it: from now on it counts
         return conn
 
     def sync(self, idle: LiveConn | None) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from .cuts import BYTES, WHOLE, Cut, every_cut
-from .daemon import find_c_server
+from .daemon import find_c_server, need_c_server
 from .engine_peer import EnginePeer
 from .runner import Mismatch, play
 from .servers import Kind, Play
@@ -15,8 +13,7 @@ from .transcript import Transcript, World, load
 
 Failed = pytest.fail.Exception
 TRANSCRIPTS = list(load())
-C_SERVER = find_c_server()
-C = Kind("c", program=(C_SERVER or "beanstalkd",), is_c=True)
+C = Kind("c", program=(find_c_server() or "beanstalkd",), is_c=True)
 TCP = Kind("tcp")
 UNIX_LOGGED = Kind("unix and log", unix=True, logged=True)
 SHORT = 2000  # bytes in all that are worth sending one by one
@@ -62,9 +59,8 @@ def test_daemon_byte_by_byte(play_live: Play, kind: Kind, transcript: Transcript
     to_server(play_live, kind, transcript, BYTES)
 
 
-@pytest.mark.skipif(not C_SERVER and os.environ.get("CI") != "true", reason="the C server, beanstalkd, is not installed")
 @pytest.mark.parametrize("kind", [C], ids=str)
 @pytest.mark.parametrize("transcript", played_to("c"), ids=str)
 def test_c_server(play_live: Play, kind: Kind, transcript: Transcript) -> None:
-    assert C_SERVER, "the C server, beanstalkd, is not installed, and CI must have it"
+    need_c_server()
     to_server(play_live, kind, transcript, WHOLE)
