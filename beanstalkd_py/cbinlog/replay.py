@@ -15,6 +15,7 @@ from .judgement import changes_nothing, counters_fell, is_no_delete, plausible, 
 from .segment import Entry, Segment
 
 LAST_ID = (1 << 64) - 1
+_BEFORE_ALL = 1 << 62
 
 
 class Known:
@@ -28,20 +29,25 @@ class Known:
         self.body = entry.body
         self.rec = rec  # the last that was applied
         self.last_at = at  # counts records
-        self.buried_at = at  # that which buried it
+        self.buried_at = at  # that which buried it, if it is buried
 
 
 class Stray:
     """A short record that found no job: none is known by its id, or another."""
 
-    __slots__ = ("created_at_ns", "deleted", "id", "offset", "path")
+    __slots__ = ("at", "created_at_ns", "id", "offset", "path", "state")
 
-    def __init__(self, path: str, entry: Entry) -> None:
+    def __init__(self, path: str, entry: Entry, at: int) -> None:
         self.id = entry.job.id
+        self.at = at
         self.path = path
         self.offset = entry.offset
         self.created_at_ns = entry.job.created_at_ns
-        self.deleted = entry.job.state == INVALID
+        self.state = entry.job.state
+
+    @property
+    def deleted(self) -> bool:
+        return self.state == INVALID
 
 
 class Replay:
@@ -107,8 +113,11 @@ class Replay:
         if rec.id in self._deleted_here:
             segment.report(entry, f"job {rec.id} was deleted before, in this file: one of the ids is damaged")
             self._doubtful.add(rec.id)
-        self._jobs[rec.id] = Known(number, entry, _mended(rec), self._at)
-        self._orphans.pop(rec.id, None)
+        known = self._jobs[rec.id] = Known(number, entry, _mended(rec), self._at)
+        orphan = self._orphans.pop(rec.id, None)
+        if rec.state == BURIED:
+            # A copy. If the record that buried the job is not here, it was in a file that is gone, before all that are here.
+            known.buried_at = orphan.at if orphan and orphan.state == BURIED else self._at - _BEFORE_ALL
 
     def _copy(self, segment: Segment, entry: Entry, known: Known) -> None:
         job = entry.job
@@ -124,14 +133,14 @@ class Replay:
         if known is None:
             if segment.beyond_doubt(entry):
                 self._count_id(segment, entry)
-                self._orphans[job.id] = Stray(segment.path, entry)
+                self._orphans[job.id] = Stray(segment.path, entry, self._at)
             else:
                 segment.distrust(entry, "not a record that beanstalkd writes")
-                self._refused.append(Stray(segment.path, entry))
+                self._refused.append(Stray(segment.path, entry, self._at))
         elif not same_job(known.rec, job):
             kind = segment.distrust(entry, f"an update of job {job.id} does not agree with it: not used")
             if kind is Kind.DAMAGE:
-                self._refused.append(Stray(segment.path, entry))
+                self._refused.append(Stray(segment.path, entry, self._at))
                 if job.state == INVALID:
                     self._doubtful.add(job.id)
         elif job.state == INVALID:
@@ -191,8 +200,9 @@ class Replay:
 
     def take_jobs(self) -> list[CJob]:
         """By id; behind them the buried ones, in the order of burying. Empties the replay as it goes: a job is held in one form only."""
-        order = sorted(self._jobs, key=lambda id: (self._jobs[id].buried_at if self._jobs[id].rec.state == BURIED else 0, id))
-        return [_job(self._jobs.pop(id)) for id in order]
+        buried = sorted((known.buried_at, id) for id, known in self._jobs.items() if known.rec.state == BURIED)
+        others = sorted(id for id, known in self._jobs.items() if known.rec.state != BURIED)
+        return [_job(self._jobs.pop(id)) for id in (*others, *(id for _, id in buried))]
 
     def _report_orphans(self) -> None:
         alive = {id: orphan for id, orphan in self._orphans.items() if not orphan.deleted and id not in self._dropped}

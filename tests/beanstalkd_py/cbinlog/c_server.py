@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
@@ -52,6 +52,10 @@ class CServer:
         """For each: its YAML, or None if there is no such thing."""
         return [None if body is None else dict(line.split(": ") for line in body.decode().splitlines()[1:]) for _, body in self.ask(*commands)]
 
+    def close(self) -> None:
+        self._stream.close()
+        self._connection.close()
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -77,8 +81,8 @@ def running(directory: Path, *flags: str) -> Iterator[CServer]:
         command = [need_c_server(), "-l", f"unix:{path}", "-b", str(directory), *flags]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         try:
-            with _connect(process, path, said.fileno()) as connection:
-                yield CServer(process, connection, said.fileno())
+            with closing(CServer(process, _connect(process, path, said.fileno()), said.fileno())) as server:
+                yield server
         finally:
             process.kill()
             process.wait()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import struct
 import time
 from dataclasses import replace
 
@@ -143,7 +145,12 @@ def test_what_a_killed_server_left_is_read_as_it_reads_it_itself(tmp_path, seed,
     binlog = read_directory(str(directory))
     assert {damage.kind for damage in binlog.damages} <= {Kind.HARMLESS, Kind.TORN}, binlog.damages
     assert {job.id: job.state_name for job in binlog.jobs} == work.alive
-    assert [job.id for job in binlog.jobs if job.state == BURIED] == work.buried
+    # Of jobs whose burying was in a file that is gone, only so much is known that they come first.
+    log = b"".join(path.read_bytes() for path in directory.glob("binlog.*"))
+    buried = [job.id for job in binlog.jobs if job.state == BURIED]
+    unknown = sum(not burying_is_in(log, id) for id in work.buried)
+    assert buried[unknown:] == work.buried[unknown:]
+    assert sorted(buried) == sorted(work.buried)
     assert binlog.next_id == work.highest + 1
     with running(copy_of(directory, tmp_path / "copy"), "-z", "65537") as server:
         assert_server_has(server, binlog.jobs, added_to_buries=1)
@@ -167,6 +174,10 @@ def test_a_directory_of_several_starts_is_read_as_it_is(tmp_path, seed):
         assert_server_has(server, binlog.jobs, added_to_buries=1)
         assert inserted(server.ask(put(0, 0, 1, b""))) <= [binlog.next_id]
     assert {job.id: job.state_name for job in binlog.jobs} == work.alive
+
+
+def burying_is_in(log: bytes, id: int) -> bool:
+    return re.search(rb"(?s)\0{4}" + re.escape(struct.pack("<Q", id)) + rb".{68}\x03\0{3}", log) is not None
 
 
 # The way back

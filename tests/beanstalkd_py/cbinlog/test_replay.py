@@ -120,8 +120,17 @@ def test_the_copy_of_a_buried_job_keeps_its_place(tmp_path):
     assert binlog.damages == []
 
 
-def test_copies_of_buried_jobs_whose_burying_is_gone_stand_where_they_are(tmp_path):
-    assert ids(read(tmp_path, log(Rec(2).buried().full(), Rec(1).buried().full()))) == [2, 1]
+def test_buried_jobs_whose_burying_was_in_a_file_that_is_gone_come_first(tmp_path):
+    three = [Rec(3).full(), Rec(3).buried().short()]
+    assert ids(read(tmp_path, log(Rec(2).buried().full(), *three, Rec(1).buried().full()))) == [2, 1, 3]
+
+
+def test_a_burying_counts_where_the_put_was_in_a_file_that_is_gone(tmp_path):
+    records = [Rec(2).buried().short(), Rec(3).full(), Rec(3).buried().short(), Rec(2).buried().full()]
+    assert ids(read(tmp_path, log(*records))) == [2, 3]
+    kicked = Rec(2).buried().kicked()
+    records = [Rec(2).buried().short(), kicked.short(), Rec(3).full(), Rec(3).buried().short(), kicked.buried().short(), kicked.buried().full()]
+    assert ids(read(tmp_path, log(*records))) == [3, 2]
 
 
 # Compaction
