@@ -1,0 +1,183 @@
+"""The command line. Wires click to the commands, and exceptions to exit statuses; decides nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+
+from beanstalkd_binlog import status, times
+from beanstalkd_binlog.dump import Filter, Printer, dump
+from beanstalkd_binlog.jobs import Moment, jobs
+from beanstalkd_binlog.ls import ls
+from beanstalkd_binlog.output import Output, Progress
+from beanstalkd_binlog.text import ENCODINGS
+from beanstalkd_binlog.verify import verify
+from beanstalkd_binlog.walk import Walk
+from beanstalkd_py import __version__
+
+
+class Instant(click.ParamType[int]):
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return value if isinstance(value, int) else times.parse(value, time.time_ns())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class At(click.ParamType[Moment]):
+    name = "lsn|time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Moment:
+        if isinstance(value, Moment):
+            return value
+        if re.fullmatch(r"\d+", value):
+            return Moment(lsn=int(value))
+        return Moment(at=Instant().convert(value, param, ctx))
+
+
+class Lsns(click.ParamType[tuple[int, "int | None"]]):
+    name = "a:b"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int | None]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d*)(:?)(\d*)", value)
+        if not match or value in ("", ":"):
+            self.fail(f"{value!r} is no range of LSNs: 5, 5:9, 5: or :9", param, ctx)
+        first = int(match[1] or 0)
+        return first, int(match[3]) if match[3] else None if match[2] else first
+
+
+Command = Callable[..., Any]
+DIR = click.argument("directory", metavar="DIR")
+JSON = click.option("--json", "as_json", is_flag=True, help="Lines of JSON.")
+FULL = click.option("--full", is_flag=True, help="Cut nothing.")
+BODY = click.option("--body", type=click.Choice(ENCODINGS), help="How bodies are shown.  [default: text]")
+TUBE = click.option("--tube", "tubes", multiple=True, metavar="NAME", help="Only this tube. May be repeated.")
+KINDS = (
+    "full", "update", "delete", "pause", "import", "put", "rewrite", "release", "bury", "kick", "timeout", "reserve", "unpause", "unreadable",
+)  # fmt: skip
+
+
+def _end(exit_status: int) -> NoReturn:
+    click.get_current_context().exit(exit_status)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def cli() -> None:
+    """What is in a log of beanstalkd-py (the DIR of its -b), also while the server runs.
+
+    Nothing here changes the log or takes its lock. Exit status: 0; 1 and 2 are verify's; 65 damaged or of a newer version; 66 no log there.
+    """
+
+
+@cli.command("ls")
+@DIR
+@JSON
+def ls_command(directory: str, as_json: bool) -> None:
+    """List the segments: what is in them, and what keeps them."""
+    output = Output(as_json)
+    with Progress("reading") as progress:
+        walk = Walk(directory, progress)
+        _end(ls(walk, output))
+
+
+@cli.command("verify")
+@DIR
+@JSON
+def verify_command(directory: str, as_json: bool) -> None:
+    """Read every byte. Exit status: 0 clean, 1 a torn tail only, 2 corrupt."""
+    output = Output(as_json)
+    with Progress("verifying") as progress:
+        walk = Walk(directory, progress)
+        _end(verify(walk, output))
+
+
+@cli.command("dump")
+@DIR
+@TUBE
+@click.option("--job", "ids", multiple=True, type=int, metavar="ID", help="Only this job. May be repeated.")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only this kind of record, or event. May be repeated.")
+@click.option("--since", type=Instant(), help="Not before: 2026-01-31T12:00:00Z, '2026-01-31 12:00', @SECONDS, or 10m (ago).")
+@click.option("--until", type=Instant(), help="Not after.")
+@click.option("--lsn", "lsns", type=Lsns(), default=(0, None), help="Only these LSNs: 5, 5:9, 5: or :9.")
+@JSON
+@BODY
+@FULL
+def dump_command(
+    directory: str,
+    tubes: tuple[str, ...],
+    ids: tuple[int, ...],
+    kinds: tuple[str, ...],
+    since: int | None,
+    until: int | None,
+    lsns: tuple[int, int | None],
+    as_json: bool,
+    body: str | None,
+    full: bool,
+) -> None:
+    """Show the records in order."""
+    output = Output(as_json, full)
+    with Progress("reading", wanted=not output.terminal) as progress:
+        walk = Walk(directory, progress, replay=False)
+        _end(dump(walk, Printer(output, body), Filter(tubes, ids, kinds, since, until, lsns)))
+
+
+@cli.command("jobs")
+@DIR
+@TUBE
+@click.option("--state", "states", multiple=True, type=click.Choice(["ready", "delayed", "buried"]), help="Only this state. May be repeated.")
+@click.option("--at", "moment", type=At(), default=Moment(), help="As they stood then: an LSN, or a time as of dump --since.")
+@JSON
+@BODY
+@FULL
+def jobs_command(
+    directory: str, tubes: tuple[str, ...], states: tuple[str, ...], moment: Moment, as_json: bool, body: str | None, full: bool
+) -> None:
+    """Show the jobs as they would be after a restart."""
+    output = Output(as_json, full)
+    with Progress("reading") as progress:
+        walk = Walk(directory, progress, replay=False)
+        _end(jobs(walk, output, moment, time.time_ns(), tubes, states, body))
+
+
+def main() -> NoReturn:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Returns the exit status; whatever goes wrong is one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        result = cli.main(arguments, prog_name="beanstalkd-binlog", standalone_mode=False)
+        sys.stdout.flush()
+        return int(result or 0)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return status.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return status.CLEAN
+    except OSError as error:
+        status.complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return status.NO_LOG if isinstance(error, (PermissionError, FileNotFoundError)) else status.UNREADABLE
+    except Exception:
+        traceback.print_exc()
+        return status.BUG

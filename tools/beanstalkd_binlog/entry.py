@@ -1,0 +1,213 @@
+"""A record told in words: what happened to which job, and what changed by it.
+
+May know: records, and the job as it was before. Promises: the log is told as it is; what a record does not say (the tube of a job whose beginning
+was dropped with its segment) is None, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import wal
+from beanstalkd_binlog.light import LightReplayer, offset_of
+from beanstalkd_binlog.times import duration, local, rfc3339
+from beanstalkd_binlog.walk import Walk
+from beanstalkd_py.jobs import BURIED, DELAYED, RESERVED, STATE_NAMES, Job
+from beanstalkd_py.records import IMPORT_BEGIN, KIND_NAMES, Delete, Full, Import, Pause, Record, Update, decode, decode_meta
+
+COUNTERS = ("reserves", "timeouts", "releases", "buries", "kicks")
+_EVENTS = {"timeouts": "timeout", "buries": "bury", "releases": "release", "kicks": "kick"}
+
+Fields = dict[str, object]
+
+
+class Entry:
+    """One record in its place. `was` holds what it changed, as it was before; None if that is not known."""
+
+    __slots__ = ("at", "event", "frame_offset", "job", "kind", "lsn", "offset", "reason", "record", "segment", "tube", "was")
+
+    def __init__(self, frame: wal.Frame, lsn: int, offset: int) -> None:
+        self.lsn = lsn
+        self.segment = frame.segment
+        self.offset = offset
+        self.frame_offset = frame.offset
+        self.at = frame.at
+        self.kind = self.event = "unreadable"
+        self.job: int | None = None
+        self.tube: bytes | None = None
+        self.record: Record | None = None
+        self.was: Fields | None = None
+        self.reason = ""
+
+    @property
+    def body(self) -> bytes | None:
+        return self.record.body if isinstance(self.record, Full) else None
+
+    def fields(self) -> Fields:
+        """For JSON: everything but the body."""
+        found: Fields = {
+            "lsn": self.lsn,
+            "segment": self.segment,
+            "offset": self.offset,
+            "frame_offset": self.frame_offset,
+            **instant("at", self.at),
+            "kind": self.kind,
+            "event": self.event,
+            "job": self.job,
+            "tube": None if self.tube is None else self.tube.decode("utf-8", "backslashreplace"),
+        }
+        if self.record is None:
+            return {**found, "reason": self.reason}
+        return {**found, **_record_fields(self.record), **({} if self.was is None else {"was": self.was})}
+
+    def changed(self) -> str:
+        """What changed, for eyes."""
+        record = self.record
+        if record is None:
+            return self.reason
+        if isinstance(record, Delete):
+            return ""
+        if isinstance(record, Pause):
+            return f"for {duration(record.pause)}, until {local(record.until)}" if record.pause else ""
+        if isinstance(record, Import):
+            return "begins: all before is void" if record.phase == IMPORT_BEGIN else "ends: what came since is whole"
+        if self.was is None:
+            return ", ".join(_whole(record))
+        return ", ".join(_differences(record, self.was))
+
+
+def entries(walk: Walk) -> Iterator[Entry | object]:
+    """Of a walk that leaves applying to us. Damage and gaps are passed on."""
+    for found in walk:
+        if isinstance(found, wal.Frame):
+            meta = walk.reading.segments[found.segment].meta
+            from_start = min(walk.reading.segments.values(), key=lambda segment: segment.number).base_lsn <= 1
+            yield from frame_entries(found, walk.replayer, 0 if from_start else next_id_of(meta))
+        else:
+            yield found
+
+
+def next_id_of(meta: bytes) -> int:
+    try:
+        return decode_meta(meta)[1]
+    except ValueError:
+        return 0
+
+
+def frame_entries(frame: wal.Frame, replayer: LightReplayer, next_id: int) -> Iterator[Entry]:
+    """A frame's records, each told before it is applied. Whole jobs below next_id that nobody knows yet were put before the log begins."""
+    offset = offset_of(frame)
+    for lsn, data in enumerate(frame.records, frame.first_lsn):
+        entry = Entry(frame, lsn, offset)
+        try:
+            _tell(entry, data, replayer, next_id)
+        except ValueError as error:
+            entry.reason = str(error)
+        replayer.apply_one(data, frame, lsn, offset)
+        offset += len(data)
+        yield entry
+
+
+def _tell(entry: Entry, data: bytes, replayer: LightReplayer, next_id: int) -> None:
+    record = entry.record = decode(data)
+    entry.kind = KIND_NAMES[data[0]]
+    if isinstance(record, Pause):
+        entry.tube = record.tube
+        entry.event = "pause" if record.pause else "unpause"
+        return
+    if isinstance(record, Import):
+        entry.event = "import"
+        return
+    entry.job = record.id
+    before = replayer.state.jobs.get(record.id)
+    entry.tube = record.tube if isinstance(record, Full) else before.tube.name if before else None
+    if isinstance(record, Delete):
+        entry.event = "delete"
+        return
+    if before is not None:
+        entry.was = _was(record, before)
+    if isinstance(record, Full):
+        entry.event = "put" if before is None and record.id >= next_id else "rewrite"
+    else:
+        entry.event = _event(record, entry.was)
+
+
+def _event(record: Update, was: Fields | None) -> str:
+    """Which command (or timer) wrote this update: each raises a counter of its own, but for reserve-job."""
+    if record.state == RESERVED:
+        return "reserve"
+    raised = [_EVENTS[name] for name in _EVENTS if name in (was or {})]
+    return raised[0] if len(raised) == 1 else "update"
+
+
+# --- fields
+
+
+def instant(name: str, at: int) -> Fields:
+    return {name: rfc3339(at), f"{name}_ns": at}
+
+
+def deadline(state: int, deadline_at: int) -> Fields:
+    """What `deadline_at` means in this state."""
+    if state == DELAYED:
+        return instant("ready_at", deadline_at)
+    if state == RESERVED:
+        return instant("reserved_until", deadline_at)
+    return {"bury_order": deadline_at} if state == BURIED else {}
+
+
+def changing(job: Job | Full | Update) -> Fields:
+    """All that can change but the deadline."""
+    found: Fields = {"state": STATE_NAMES[job.state], "pri": job.pri, "delay_ns": job.delay}
+    found.update((name, getattr(job, name)) for name in COUNTERS)
+    return found
+
+
+def _record_fields(record: Record) -> Fields:
+    if isinstance(record, Delete):
+        return {}
+    if isinstance(record, Pause):
+        return {"pause_ns": record.pause, **(instant("until", record.until) if record.pause else {})}
+    if isinstance(record, Import):
+        return {"phase": "begin" if record.phase == IMPORT_BEGIN else "end", "source": record.text.decode("utf-8", "backslashreplace")}
+    found = {**changing(record), **deadline(record.state, record.deadline_at)}
+    if isinstance(record, Full):
+        found.update({"ttr_ns": record.ttr, **instant("created_at", record.created_at)})
+    return found
+
+
+def _was(record: Full | Update, before: Job) -> Fields:
+    now = changing(record)
+    return {name: value for name, value in changing(before).items() if value != now[name]}
+
+
+# --- for eyes
+
+
+def _whole(record: Full | Update) -> Iterable[str]:
+    yield STATE_NAMES[record.state]
+    yield from _until(record)
+    yield f"pri {record.pri}"
+    if record.delay:
+        yield f"delay {duration(record.delay)}"
+    if isinstance(record, Full):
+        yield f"ttr {duration(record.ttr)}"
+    for name in COUNTERS:
+        if getattr(record, name):
+            yield f"{name} {getattr(record, name)}"
+
+
+def _differences(record: Full | Update, was: Fields) -> Iterable[str]:
+    now = changing(record)
+    for name, before in was.items():
+        if name == "delay_ns":
+            yield f"delay {duration(int(str(before)))} -> {duration(record.delay)}"
+        else:
+            yield f"{name} {before} -> {now[name]}"
+    if "state" in was or "delay_ns" in was:
+        yield from _until(record)
+
+
+def _until(record: Full | Update) -> Iterable[str]:
+    if record.state in (DELAYED, RESERVED):
+        yield f"until {local(record.deadline_at)}"

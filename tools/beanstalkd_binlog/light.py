@@ -1,0 +1,110 @@
+"""Replay by the server's own code (law 1), but with the bodies left on disk: jobs keep where their latest whole record is.
+
+May know: records and the engine's state. Promises: what becomes of a job is decided in `beanstalkd_py.replay`, never here; a record that
+says nothing is noted, and the next one read.
+"""
+
+from __future__ import annotations
+
+import os
+from struct import error as StructError
+from typing import cast
+
+import wal
+from beanstalkd_py.accounts import Accounts
+from beanstalkd_py.jobs import Job
+from beanstalkd_py.records import FULL, FULL_STRUCT
+from beanstalkd_py.replay import BadRecord, Replayer
+from beanstalkd_py.state import State
+from wal.format import FRAME_BYTES, LENGTH_BYTES
+from wal.names import segment_path
+
+
+class Stored:
+    """In the place of a body: where the FULL record is. Its length is the body's."""
+
+    __slots__ = ("length", "lsn", "offset", "segment", "start")
+
+    def __init__(self, segment: int, offset: int, lsn: int, start: int, length: int) -> None:
+        self.segment = segment
+        self.offset = offset  # of the record
+        self.lsn = lsn
+        self.start = start  # of the body, behind that
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+
+def stored(job: Job) -> Stored:
+    return cast(Stored, job.body)
+
+
+def offset_of(frame: wal.Frame) -> int:
+    """Of its first record, in the file."""
+    return frame.offset + FRAME_BYTES + LENGTH_BYTES * len(frame.records)
+
+
+class LightReplayer(Replayer):
+    """Times in its jobs are wall-clock: there is no monotonic clock to translate to."""
+
+    def __init__(self) -> None:
+        super().__init__(State(), Accounts(), 0)
+        self.bad: list[BadRecord] = []
+
+    def apply(self, frame: wal.Frame) -> None:
+        offset = offset_of(frame)
+        for lsn, record in enumerate(frame.records, frame.first_lsn):
+            self.apply_one(record, frame, lsn, offset)
+            offset += len(record)
+
+    def apply_one(self, record: bytes, frame: wal.Frame, lsn: int, offset: int) -> None:
+        """One record of a frame, at this offset in the file."""
+        self.records += 1
+        try:
+            self.apply_record(record, self.accounts.of(frame.segment), frame, lsn)
+        except (ValueError, StructError) as error:
+            self.bad.append(BadRecord(frame.segment, frame.offset, lsn, str(error)))
+            return
+        if record[0] == FULL:
+            _, _, name_length, _, id, *_ = FULL_STRUCT.unpack_from(record)
+            start = FULL_STRUCT.size + name_length
+            body = Stored(frame.segment, offset, lsn, start, len(record) - start)
+            self.state.jobs[id].body = cast(bytes, body)
+
+
+class Bodies:
+    """Reads bodies from where they are stored. Use as a context."""
+
+    OPEN_FILES = 32
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._handles: dict[int, int] = {}
+
+    def __enter__(self) -> Bodies:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._handles:
+            os.close(self._handles.popitem()[1])
+
+    def read(self, job: Job, nbytes: int = -1) -> bytes | None:
+        """The first nbytes of a job's body, or all of it; None if a server has given up the segment since."""
+        place = stored(job)
+        want = place.length if nbytes < 0 else min(nbytes, place.length)
+        try:
+            data = os.pread(self._handle(place.segment), place.start + want, place.offset)
+        except FileNotFoundError:
+            return None
+        if len(data) < place.start + want or data[0] != FULL or FULL_STRUCT.unpack_from(data)[4] != job.id:
+            return None
+        return data[place.start :]
+
+    def _handle(self, segment: int) -> int:
+        handle = self._handles.get(segment)
+        if handle is None:
+            if len(self._handles) >= self.OPEN_FILES:
+                os.close(self._handles.pop(next(iter(self._handles))))
+            handle = self._handles[segment] = os.open(segment_path(self._directory, segment), os.O_RDONLY | os.O_CLOEXEC)
+        return handle

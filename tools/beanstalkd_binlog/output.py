@@ -1,0 +1,117 @@
+"""Where a command's output goes: a terminal, a pipe, or lines of JSON. Also tables and the progress bar.
+
+On a terminal tables are cut to its width and sizes are human; elsewhere nothing is cut and sizes are bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import click
+
+from beanstalkd_binlog.text import size
+
+MEASURED = 500  # rows that a table looks at before it fixes its columns
+
+
+class Output:
+    """stdout, as the command should see it."""
+
+    def __init__(self, as_json: bool = False, full: bool = False) -> None:
+        self.as_json = as_json
+        self.full = full
+        self.terminal = sys.stdout.isatty()
+        self.width = shutil.get_terminal_size().columns if self.terminal and not full else 0  # 0: no end
+
+    def line(self, line: str = "") -> None:
+        sys.stdout.write(line + "\n")
+
+    def json(self, fields: dict[str, Any]) -> None:
+        self.line(json.dumps(fields))
+
+    def size(self, nbytes: int) -> str:
+        return size(nbytes) if self.terminal else str(nbytes)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+class Column:
+    def __init__(self, title: str, right: bool = False, width: int = 0) -> None:
+        self.title = title
+        self.right = right
+        self.width = max(width, len(title))
+
+
+class Table:
+    """Rows as they come, columns as wide as the first rows need (streaming: as they were made). The last is cut to the terminal's width."""
+
+    def __init__(self, output: Output, columns: Sequence[Column], streaming: bool = False) -> None:
+        self._output = output
+        self._columns = columns
+        self._rows: list[Sequence[str]] = []
+        self._fixed = False
+        self._streaming = streaming
+
+    def row(self, *cells: str) -> None:
+        if self._fixed:
+            self._write(cells)
+            return
+        self._rows.append(cells)
+        if self._streaming or len(self._rows) >= MEASURED:
+            self.end()
+
+    def end(self) -> None:
+        """Writes what is still held back; a table without rows writes nothing."""
+        if self._rows and not self._fixed:
+            self._fixed = True
+            for index, column in enumerate(self._columns):
+                column.width = max(column.width, *(len(row[index]) for row in self._rows))
+            self._write([column.title for column in self._columns])
+        for row in self._rows:
+            self._write(row)
+        self._rows.clear()
+
+    def _write(self, cells: Sequence[str]) -> None:
+        line = "  ".join(map(_aligned, cells, self._columns)).rstrip()
+        width = self._output.width
+        self._output.line(line if not width or len(line) <= width else line[: width - 1] + "…")
+
+
+def _aligned(cell: str, column: Column) -> str:
+    return cell.rjust(column.width) if column.right else cell.ljust(column.width)
+
+
+class Progress:
+    """A bar on stderr, if that is a terminal and stdout does not write to it meanwhile. Use as a context, call with bytes done and in all."""
+
+    def __init__(self, label: str, wanted: bool = True) -> None:
+        self._label = label
+        self._wanted = wanted and sys.stderr.isatty()
+        self._bar: Any = None
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        return self._update if self._wanted else _nothing
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.render_finish()
+
+    def _update(self, done: int, total: int) -> None:
+        if self._bar is None:
+            self._bar = click.progressbar(length=total, label=self._label, file=sys.stderr, update_min_steps=max(total // 200, 1))
+        self._bar.length = max(total, 1)
+        self._bar.update(max(0, min(done, total) - self._bar.pos))
+
+
+def _nothing(done: int, total: int) -> None:
+    pass
+
+
+def pairs(items: Iterable[tuple[str, object]]) -> str:
+    """`a=1 b=2`"""
+    return " ".join(f"{name}={value}" for name, value in items)

@@ -1,0 +1,68 @@
+"""`verify`: every byte read, every record replayed; what is wrong, in the server's words."""
+
+from __future__ import annotations
+
+import os
+
+from beanstalkd_binlog.output import Output
+from beanstalkd_binlog.reading import ACTIVE, CORRUPT
+from beanstalkd_binlog.status import CLEAN, TORN
+from beanstalkd_binlog.status import CORRUPT as STATUS_CORRUPT
+from beanstalkd_binlog.walk import Finding, Walk
+from wal.names import segment_numbers
+
+
+def verify(walk: Walk, output: Output) -> int:
+    """Returns the exit status."""
+    walk.finish()
+    status = STATUS_CORRUPT if walk.corrupt else TORN if walk.findings else CLEAN
+    for finding in walk.findings:
+        if output.as_json:
+            output.json(_finding(finding))
+        else:
+            output.line(str(finding))
+    if output.as_json:
+        output.json(_sum(walk, status))
+    else:
+        output.line(_said(walk, status))
+    return status
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    return {
+        "state": finding.state,
+        "segment": segment_numbers([os.path.basename(finding.path)])[0],
+        "path": finding.path,
+        "offset": finding.offset,
+        "bytes": finding.length,
+        "reason": finding.reason or finding.said,
+        "server_says": finding.said or None,
+    }
+
+
+def _sum(walk: Walk, status: int) -> dict[str, object]:
+    segments = walk.reading.segments.values()
+    return {
+        "state": _name(status),
+        "status": status,
+        "segments": len(segments),
+        "bytes": sum(segment.file_bytes for segment in segments),
+        "records": sum(segment.records for segment in segments),
+        "jobs": len(walk.replayer.state.jobs),
+        "next_lsn": max(walk.reading.next_lsn, 1),
+        "running": walk.reading.running,
+    }
+
+
+def _name(status: int) -> str:
+    return {CLEAN: "clean", TORN: "torn", STATUS_CORRUPT: CORRUPT}[status]
+
+
+def _said(walk: Walk, status: int) -> str:
+    segments = walk.reading.segments.values()
+    records = sum(segment.records for segment in segments)
+    line = f"{walk.directory}: {_name(status)}: {len(segments)} segments, {records} records, {len(walk.replayer.state.jobs)} jobs"
+    if walk.reading.running:
+        active = [segment.number for segment in segments if segment.state == ACTIVE]
+        line += "; a server has it open" + (f", segment {active[0]} is active" if active else "")
+    return line

@@ -1,0 +1,152 @@
+"""One walk over a log: its frames, the jobs they make, and everything that is wrong with either.
+
+May know: reading and replay. Promises: what is found is told in the server's words where the server has any, in the order in which the server
+would meet it; a newer version ends the walk before anything is believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import wal
+from beanstalkd_binlog.directory import check
+from beanstalkd_binlog.light import LightReplayer
+from beanstalkd_binlog.reading import CORRUPT, TORN, Gap, Reading
+from beanstalkd_binlog.status import BAD_LOG, CLEAN, NewerLog, complain
+from beanstalkd_py.binlog import NewerRecords, Unreadable, forgotten, read_meta, unreadable
+from wal.reader import Damage
+
+Progress = Callable[[int, int], None]
+
+
+class Finding:
+    """Something that is wrong. `state` is torn or corrupt; `said` is what the server says, "" if it would not get so far."""
+
+    __slots__ = ("length", "offset", "path", "reason", "said", "state")
+
+    def __init__(self, state: str, path: str, offset: int, length: int, reason: str, said: str = "") -> None:
+        self.state = state
+        self.path = path
+        self.offset = offset
+        self.length = length
+        self.reason = reason
+        self.said = said
+
+    def __str__(self) -> str:
+        if self.said:
+            return self.said
+        place = f"{self.path}: at offset {self.offset}"
+        return f"{place}: {self.reason}" if not self.length else f"{place}: {self.length} bytes damaged: {self.reason}"
+
+
+class Walk:
+    """Iterate it (once) for Frame, Gap and Damage; `replayer` has then applied what came before. Or just `finish` it."""
+
+    def __init__(self, directory: str, progress: Progress = lambda done, total: None, replay: bool = True) -> None:
+        check(directory)
+        self.directory = directory
+        self.reading = Reading(directory, progress)
+        self.replayer = LightReplayer()
+        self.findings: list[Finding] = []
+        self.gaps = 0
+        self.applies = replay  # else whoever iterates applies each frame
+        self._segment = 0
+        self._bad = 0
+
+    def __iter__(self) -> Iterator[wal.Frame | Gap | Damage]:
+        reading = self.reading
+        try:
+            for found in reading:
+                self._say_verdict()
+                if isinstance(found, wal.Frame):
+                    self._enter(found.segment)
+                    if self.applies:
+                        self.replayer.apply(found)
+                elif isinstance(found, Gap):
+                    self._begin_anew()
+                else:
+                    self._damaged(found)
+                yield found
+                self._note_bad()
+            self._say_verdict()
+            if reading.segments and not reading.verdict:
+                self._enter(max(reading.segments))
+        except (wal.NewerVersion, NewerRecords) as error:
+            raise NewerLog(str(error)) from error
+
+    def finish(self) -> None:
+        """Reads what is left, and says what is missing. `replayer.state` is then what the server would begin with."""
+        for _ in self:
+            pass
+        self.settle()
+
+    def settle(self, judge: bool = True) -> None:
+        """The end of the replay; and unless it was ended early, updates whose job never came."""
+        orphan = self.replayer.finish()
+        if orphan is None or not judge:
+            return
+        path = self.reading.path(orphan.segment)
+        if orphan.lsn <= self.reading.claimed_lsn:
+            self._find(CORRUPT, path, orphan.offset, 0, orphan.reason, str(unreadable(path, orphan)))
+        else:
+            self._find(TORN, path, orphan.offset, 0, orphan.reason, forgotten(orphan))
+
+    @property
+    def corrupt(self) -> bool:
+        return any(finding.state == CORRUPT for finding in self.findings)
+
+    def report(self) -> int:
+        """Says on stderr what is wrong. Returns the exit status of a command that shows what is whole."""
+        for finding in self.findings:
+            if finding.said:
+                complain(str(finding))
+        if not self.corrupt:
+            return CLEAN
+        complain(f"{self.directory}: damaged; shown is what is whole (beanstalkd-binlog verify lists all of it)")
+        return BAD_LOG
+
+    # --- as it goes
+
+    def _enter(self, number: int) -> None:
+        """Another segment: its metadata says which records it has."""
+        if number == self._segment:
+            return
+        self._segment = number
+        segment = self.reading.segments[number]
+        if not segment.meta and not segment.base_lsn:
+            return  # no header: that is told elsewhere
+        try:
+            read_meta(segment.path, segment.meta)
+        except NewerRecords:
+            raise
+        except Unreadable as error:
+            self._find(CORRUPT, segment.path, 0, 0, "no metadata", str(error))
+
+    def _begin_anew(self) -> None:
+        """The server dropped what was read so far: nothing of it is needed, so nothing of it counts."""
+        self.gaps += 1
+        self.replayer = LightReplayer()
+        self.findings.clear()
+        self._bad = 0
+
+    def _note_bad(self) -> None:
+        bad = self.replayer.bad
+        while self._bad < len(bad):
+            error = bad[self._bad]
+            self._bad += 1
+            path = self.reading.path(error.segment)
+            self._find(CORRUPT, path, error.offset, 0, str(error), str(unreadable(path, error)))
+
+    def _say_verdict(self) -> None:
+        reading = self.reading
+        if reading.verdict and not any(finding.said == reading.verdict for finding in self.findings):
+            path, offset = reading.place
+            self._find(reading.state, path, offset, 0, "", reading.verdict)
+
+    def _damaged(self, damage: Damage) -> None:
+        if self.reading.state == TORN:
+            return  # the verdict says it all
+        self._find(CORRUPT, self.reading.path(damage.segment), damage.offset, damage.length, damage.reason)
+
+    def _find(self, state: str, path: str, offset: int, length: int, reason: str, said: str = "") -> None:
+        self.findings.append(Finding(state, path, offset, length, reason, said))
