@@ -46,6 +46,7 @@ def _selected_that_wait(request: pytest.FixtureRequest, kind: Kind) -> list[Tran
     found = []
     for item in request.session.items:
         params = item.callspec.params if hasattr(item, "callspec") else {}
-        if params.get("kind") == kind and params["transcript"].waits:
-            found.append(params["transcript"])
+        transcript = params.get("transcript")
+        if transcript and transcript.waits and params.get("kind") == kind:
+            found.append(transcript)
     return found
