@@ -14,9 +14,12 @@ import click
 
 from beanstalkd_binlog import status, times
 from beanstalkd_binlog.dump import Filter, Printer, dump
+from beanstalkd_binlog.follow import follow
+from beanstalkd_binlog.history import history
 from beanstalkd_binlog.jobs import Moment, jobs
 from beanstalkd_binlog.ls import ls
 from beanstalkd_binlog.output import Output, Progress
+from beanstalkd_binlog.stats import stats
 from beanstalkd_binlog.text import ENCODINGS
 from beanstalkd_binlog.verify import verify
 from beanstalkd_binlog.walk import Walk
@@ -66,6 +69,8 @@ TUBE = click.option("--tube", "tubes", multiple=True, metavar="NAME", help="Only
 KINDS = (
     "full", "update", "delete", "pause", "import", "put", "rewrite", "release", "bury", "kick", "timeout", "reserve", "unpause", "unreadable",
 )  # fmt: skip
+JOBS = click.option("--job", "ids", multiple=True, type=int, metavar="ID", help="Only this job. May be repeated.")
+KIND = click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only this kind of record, or event. May be repeated.")
 
 
 def _end(exit_status: int) -> NoReturn:
@@ -106,8 +111,8 @@ def verify_command(directory: str, as_json: bool) -> None:
 @cli.command("dump")
 @DIR
 @TUBE
-@click.option("--job", "ids", multiple=True, type=int, metavar="ID", help="Only this job. May be repeated.")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only this kind of record, or event. May be repeated.")
+@JOBS
+@KIND
 @click.option("--since", type=Instant(), help="Not before: 2026-01-31T12:00:00Z, '2026-01-31 12:00', @SECONDS, or 10m (ago).")
 @click.option("--until", type=Instant(), help="Not after.")
 @click.option("--lsn", "lsns", type=Lsns(), default=(0, None), help="Only these LSNs: 5, 5:9, 5: or :9.")
@@ -149,6 +154,56 @@ def jobs_command(
     with Progress("reading") as progress:
         walk = Walk(directory, progress, replay=False)
         _end(jobs(walk, output, moment, time.time_ns(), tubes, states, body))
+
+
+@cli.command("history")
+@DIR
+@click.argument("job", type=int)
+@JSON
+@BODY
+@FULL
+def history_command(directory: str, job: int, as_json: bool, body: str | None, full: bool) -> None:
+    """Show everything the log still knows of one job."""
+    output = Output(as_json, full)
+    with Progress("reading", wanted=not output.terminal) as progress:
+        walk = Walk(directory, progress, replay=False)
+        _end(history(walk, output, Printer(output, body), job, time.time_ns()))
+
+
+@cli.command("stats")
+@DIR
+@JSON
+def stats_command(directory: str, as_json: bool) -> None:
+    """Sum up: jobs by tube and state, the log's size and growth, the biggest and oldest jobs."""
+    output = Output(as_json)
+    with Progress("reading") as progress:
+        walk = Walk(directory, progress)
+        _end(stats(walk, output, time.time_ns()))
+
+
+@cli.command("follow")
+@DIR
+@TUBE
+@JOBS
+@KIND
+@click.option("-n", "--lines", "last", type=click.IntRange(0), default=10, show_default=True, help="Records shown to begin with.")
+@JSON
+@BODY
+@FULL
+def follow_command(
+    directory: str,
+    tubes: tuple[str, ...],
+    ids: tuple[int, ...],
+    kinds: tuple[str, ...],
+    last: int,
+    as_json: bool,
+    body: str | None,
+    full: bool,
+) -> None:
+    """Show records as a running server makes them durable, until interrupted."""
+    output = Output(as_json, full)
+    walk = Walk(directory, replay=False)
+    follow(walk, output, Printer(output, body, streaming=True), Filter(tubes, ids, kinds), last)
 
 
 def main() -> NoReturn:

@@ -80,22 +80,30 @@ def entries(walk: Walk) -> Iterator[Entry | object]:
     """Of a walk that leaves applying to us. Damage and gaps are passed on."""
     for found in walk:
         if isinstance(found, wal.Frame):
-            meta = walk.reading.segments[found.segment].meta
-            from_start = min(walk.reading.segments.values(), key=lambda segment: segment.number).base_lsn <= 1
-            yield from frame_entries(found, walk.replayer, 0 if from_start else next_id_of(meta))
+            yield from frame_entries(found, walk.replayer, _first_put(walk, found))
         else:
             yield found
 
 
-def next_id_of(meta: bytes) -> int:
+def _first_put(walk: Walk, frame: wal.Frame) -> int:
+    """Whole jobs that nobody knows yet, with ids below this, were put before the log begins, and only written again here."""
+    segments = walk.reading.segments
+    if segments[min(segments)].base_lsn <= 1:
+        return 0
+    segment = segments[frame.segment]
+    return first_put(segment.meta, frame.first_lsn == segment.base_lsn)
+
+
+def first_put(meta: bytes, begins_segment: bool) -> int:
+    """By the metadata of a frame's segment. The put that a segment begins for has its id before the segment has."""
     try:
-        return decode_meta(meta)[1]
+        return decode_meta(meta)[1] - begins_segment
     except ValueError:
         return 0
 
 
 def frame_entries(frame: wal.Frame, replayer: LightReplayer, next_id: int) -> Iterator[Entry]:
-    """A frame's records, each told before it is applied. Whole jobs below next_id that nobody knows yet were put before the log begins."""
+    """A frame's records, each told before it is applied. next_id: see `first_put`."""
     offset = offset_of(frame)
     for lsn, data in enumerate(frame.records, frame.first_lsn):
         entry = Entry(frame, lsn, offset)

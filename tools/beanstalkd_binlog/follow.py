@@ -1,0 +1,100 @@
+"""`follow`: records as a running server makes them durable, until it is stopped."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import NoReturn
+
+from beanstalkd_binlog.dump import Filter, Printer
+from beanstalkd_binlog.entry import Entry, entries, first_put, frame_entries
+from beanstalkd_binlog.output import Output
+from beanstalkd_binlog.reading import Gap
+from beanstalkd_binlog.status import NewerLog, complain
+from beanstalkd_binlog.tail import Tail
+from beanstalkd_binlog.walk import Walk
+from wal import NewerVersion
+
+POLL_S = 0.1
+
+
+class Follower:
+    """Entries wait here until the log says that they are durable."""
+
+    def __init__(self, walk: Walk, printer: Printer, wanted: Filter) -> None:
+        self._directory = walk.directory
+        self._printer = printer
+        self._wanted = wanted
+        self._waiting: deque[Entry] = deque()
+        self._shown_lsn = 0
+        self._walk = walk
+        self._tail = Tail(walk.directory, walk.reading)
+
+    def begin(self, last: int) -> None:
+        """Reads what is there, and shows the last few records of it."""
+        self._read(last)
+        self._walk.report()
+        if not self._walk.reading.running:
+            complain(f"{self._directory}: no server has it open; waiting for one")
+        self._show()
+
+    def _read(self, last: int | None) -> None:
+        """The whole log, and where it ends. Keeps what is new and wanted, at most the last few of it."""
+        walk = self._walk
+        unsynced = Tail.newest_is_unsynced(self._directory)
+        for found in entries(walk):
+            if isinstance(found, Entry) and found.lsn > self._shown_lsn and self._wanted.wants(found):
+                self._waiting.append(found)
+                if last is not None:
+                    self._forget(last, found.lsn if unsynced else walk.reading.claimed_lsn)
+        self._tail = Tail(self._directory, walk.reading)
+        if not walk.reading.running:  # a start will take all of it for good
+            self._tail.durable_lsn = walk.reading.next_lsn - 1
+        if last is not None:
+            self._forget(last, self._tail.durable_lsn)
+
+    def _forget(self, last: int, durable_lsn: int) -> None:
+        waiting = self._waiting
+        while len(waiting) > last and waiting[0].lsn <= durable_lsn:
+            waiting.popleft()
+
+    def go_on(self) -> None:
+        """What has come since."""
+        for found in self._tail.poll():
+            if isinstance(found, Gap):
+                self._catch_up(found)
+                break
+            next_id = first_put(self._tail.meta, self._tail.begins_segment(found))
+            for entry in frame_entries(found, self._walk.replayer, next_id):
+                if self._wanted.wants(entry):
+                    self._waiting.append(entry)
+        self._show()
+
+    def _catch_up(self, gap: Gap) -> None:
+        """The server has dropped segments that we had not read: all is read anew, to know the jobs."""
+        complain(f"{self._directory}: the server dropped segments meanwhile; the log goes on with LSN {gap.first_lsn}")
+        self._show()
+        self._waiting.clear()
+        self._walk = Walk(self._directory, replay=False)
+        self._read(None)
+
+    def _show(self) -> None:
+        waiting = self._waiting
+        while waiting and waiting[0].lsn <= self._tail.durable_lsn:
+            entry = waiting.popleft()
+            self._shown_lsn = entry.lsn
+            self._printer.entry(entry)
+        self._shown_lsn = max(self._shown_lsn, min(self._tail.durable_lsn, waiting[0].lsn - 1 if waiting else self._tail.next_lsn - 1))
+
+
+def follow(walk: Walk, output: Output, printer: Printer, wanted: Filter, last: int) -> NoReturn:
+    """Ends by a signal only, or a broken pipe."""
+    follower = Follower(walk, printer, wanted)
+    follower.begin(last)
+    try:
+        while True:
+            output.flush()
+            time.sleep(POLL_S)
+            follower.go_on()
+    except NewerVersion as error:
+        raise NewerLog(str(error)) from error

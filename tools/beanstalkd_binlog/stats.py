@@ -1,0 +1,185 @@
+"""`stats`: how many jobs, how large; what the log is made of; which jobs are the biggest and the oldest."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from heapq import nlargest, nsmallest
+
+import wal
+from beanstalkd_binlog.directory import Beside
+from beanstalkd_binlog.entry import instant
+from beanstalkd_binlog.light import stored
+from beanstalkd_binlog.output import Column, Output, Table
+from beanstalkd_binlog.reading import Gap
+from beanstalkd_binlog.text import text
+from beanstalkd_binlog.times import duration, local
+from beanstalkd_binlog.walk import Walk
+from beanstalkd_py.jobs import STATE_NAMES, Job
+from beanstalkd_py.records import KIND_NAMES
+from wal.format import LENGTH_BYTES
+
+TOP = 5
+STATES = ("ready", "delayed", "buried")
+Counts = dict[str, list[int]]  # name -> number, bytes
+
+
+class Growth:
+    """Records and bytes by kind."""
+
+    def __init__(self) -> None:
+        self.kinds: Counts = {}
+        self.first_at = 0
+        self.last_at = 0
+
+    def take(self, frame: wal.Frame) -> None:
+        for record in frame.records:
+            name = KIND_NAMES.get(record[0] if record else 0, "unreadable")
+            count = self.kinds.setdefault(name, [0, 0])
+            count[0] += 1
+            count[1] += len(record) + LENGTH_BYTES
+        if frame.records:
+            self.first_at = self.first_at or frame.at
+            self.last_at = max(self.last_at, frame.at)
+
+    @property
+    def seconds(self) -> float:
+        return (self.last_at - self.first_at) / 1e9
+
+
+class Sums:
+    """Jobs and bytes of bodies by tube and state; the biggest and oldest jobs."""
+
+    def __init__(self, walk: Walk) -> None:
+        self.tubes: dict[bytes, Counts] = defaultdict(lambda: {state: [0, 0] for state in STATES})
+        known = walk.replayer.state.jobs.values()
+        for job in known:
+            count = self.tubes[job.tube.name][STATE_NAMES[job.state]]
+            count[0] += 1
+            count[1] += len(job.body)
+        self.jobs = len(known)
+        self.body_bytes = sum(len(job.body) for job in known)
+        self.biggest = nlargest(TOP, known, key=lambda job: (len(job.body), -job.id))
+        self.oldest = nsmallest(TOP, known, key=lambda job: (job.created_at, job.id))
+
+
+class Sizes:
+    """What is on disk."""
+
+    def __init__(self, walk: Walk) -> None:
+        segments = walk.reading.segments.values()
+        self.segments = len(segments)
+        self.log_bytes = sum(segment.file_bytes for segment in segments)
+        self.record_bytes = sum(segment.record_bytes for segment in segments)
+        self.live_bytes = walk.replayer.accounts.live
+        self.beside = Beside(walk.directory)
+
+
+def stats(walk: Walk, output: Output, now: int) -> int:
+    """Returns the exit status."""
+    growth = Growth()
+    for found in walk:
+        if isinstance(found, wal.Frame):
+            growth.take(found)
+        elif isinstance(found, Gap):
+            growth = Growth()
+    walk.settle()
+    walk.replayer.state.tick(now)
+    sums, sizes = Sums(walk), Sizes(walk)
+    if output.as_json:
+        output.json(_fields(walk, growth, sums, sizes, now))
+    else:
+        _show(output, growth, sums, sizes, now)
+    return walk.report()
+
+
+# --- JSON
+
+
+def _fields(walk: Walk, growth: Growth, sums: Sums, sizes: Sizes, now: int) -> dict[str, object]:
+    paused = [tube for tube in walk.replayer.state.tubes.values() if tube.paused_until > now]
+    return {
+        "jobs": sums.jobs,
+        "body_bytes": sums.body_bytes,
+        "segments": sizes.segments,
+        "log_bytes": sizes.log_bytes,
+        "record_bytes": sizes.record_bytes,
+        "live_bytes": sizes.live_bytes,
+        "dead_bytes": sizes.record_bytes - sizes.live_bytes,
+        "spares": sizes.beside.spares,
+        "spare_bytes": sizes.beside.spare_bytes,
+        "torn_bytes": sizes.beside.torn_bytes,
+        "seconds": growth.seconds,
+        "kinds": {name: {"records": count[0], "bytes": count[1]} for name, count in growth.kinds.items()},
+        "tubes": {text(name): _states(states) for name, states in sorted(sums.tubes.items())},
+        "paused": {text(tube.name): {"pause_ns": tube.pause, **instant("until", tube.paused_until)} for tube in paused},
+        "biggest": [_job(job) for job in sums.biggest],
+        "oldest": [_job(job) for job in sums.oldest],
+        "running": walk.reading.running,
+    }
+
+
+def _states(states: Counts) -> dict[str, object]:
+    return {state: {"jobs": count[0], "bytes": count[1]} for state, count in states.items()}
+
+
+def _job(job: Job) -> dict[str, object]:
+    return {
+        "job": job.id,
+        "tube": text(job.tube.name),
+        "state": STATE_NAMES[job.state],
+        "body_bytes": len(job.body),
+        "segment": stored(job).segment,
+        **instant("created_at", job.created_at),
+    }
+
+
+# --- tables
+
+
+def _show(output: Output, growth: Growth, sums: Sums, sizes: Sizes, now: int) -> None:
+    ratio = f", {sizes.log_bytes / sizes.live_bytes:.1f} x live" if sizes.live_bytes else ""
+    output.line(f"{sums.jobs} jobs, {output.size(sums.body_bytes)} of bodies")
+    output.line(f"log: {sizes.segments} segments, {output.size(sizes.log_bytes)}{ratio}; live {output.size(sizes.live_bytes)}")
+    output.line(f"spares: {sizes.beside.spares}, {output.size(sizes.beside.spare_bytes)}")
+    _tubes(output, sums)
+    _kinds(output, growth)
+    _top(output, "biggest jobs", sums.biggest, now)
+    _top(output, "oldest jobs", sums.oldest, now)
+
+
+def _tubes(output: Output, sums: Sums) -> None:
+    columns = [Column("tube")]
+    for state in STATES:
+        columns += [Column(state, True), Column("size", True)]
+    table = Table(output, columns)
+    for name, states in sorted(sums.tubes.items()):
+        cells = [text(name)]
+        for state in STATES:
+            cells += [str(states[state][0]), output.size(states[state][1])]
+        table.row(*cells)
+    _titled(output, "jobs by tube and state", table, bool(sums.tubes))
+
+
+def _kinds(output: Output, growth: Growth) -> None:
+    table = Table(output, [Column("kind"), Column("records", True), Column("size", True), Column("per hour", True)])
+    hours = growth.seconds / 3600
+    for name, count in sorted(growth.kinds.items(), key=lambda item: -item[1][1]):
+        table.row(name, str(count[0]), output.size(count[1]), output.size(int(count[1] / hours)) if hours else "")
+    since = f" since {local(growth.first_at)}" if growth.first_at else ""
+    _titled(output, f"growth by kind of record{since}", table, bool(growth.kinds))
+
+
+def _top(output: Output, title: str, found: list[Job], now: int) -> None:
+    columns = [Column("job", True), Column("tube"), Column("state"), Column("size", True), Column("age", True), Column("segment", True)]
+    table = Table(output, columns)
+    for job in found:
+        age = duration(now - job.created_at)
+        table.row(str(job.id), text(job.tube.name), STATE_NAMES[job.state], output.size(len(job.body)), age, str(stored(job).segment))
+    _titled(output, title, table, bool(found))
+
+
+def _titled(output: Output, title: str, table: Table, wanted: bool) -> None:
+    if wanted:
+        output.line()
+        output.line(title)
+        table.end()

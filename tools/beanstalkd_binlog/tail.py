@@ -1,0 +1,160 @@
+"""The end of a log that a server writes to, looked at again and again.
+
+May know: files and frames. Promises: takes no lock; reads no more than what is new; yields whole frames, in order of their LSNs, also over
+rotations and restarts; `durable_lsn` is what the log itself claims, never more. A log that never syncs (-F) claims nothing: there, what is
+written is all there will be.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import wal
+from beanstalkd_binlog.reading import Gap, Reading
+from wal.format import (
+    COPY_BYTES,
+    FRAME_BYTES,
+    FRAME_MAGIC,
+    HEADER_BYTES,
+    VERSION,
+    Header,
+    decode_claim,
+    decode_frame,
+    decode_header,
+    salt_of,
+    version_of,
+)
+from wal.names import segment_numbers, segment_path
+
+_LENGTH_AT = 36  # in a frame's header, of its payload
+
+
+class Tail:
+    """Goes on where a reading ended."""
+
+    def __init__(self, directory: str, reading: Reading) -> None:
+        self._directory = directory
+        self.next_lsn = reading.next_lsn
+        self.durable_lsn = reading.claimed_lsn
+        self._header: Header | None = None  # of the segment we are in
+        self._offset = 0
+        if reading.segments:
+            last = reading.segments[max(reading.segments)]
+            self._header = self._read_header(last.number)
+            self._offset = max(last.used_bytes, HEADER_BYTES)
+
+    def poll(self) -> Iterator[wal.Frame | Gap]:
+        """What is new."""
+        while True:
+            yield from self._frames()
+            number = self._following()
+            if number == 0:
+                return
+            yield from self._frames()  # it was sealed before the next one got its name: now all of it is there
+            header = self._read_header(number)
+            if header is None:
+                return  # dropped already, or not whole yet: another look will tell
+            yield from self._enter(header)
+
+    @staticmethod
+    def newest_is_unsynced(directory: str) -> bool:
+        """Whether the log is written without syncs, so that it claims nothing."""
+        header = Tail(directory, Reading(directory))._read_header(max(segment_numbers(os.listdir(directory)), default=0))
+        return header is not None and header.unsynced
+
+    @property
+    def meta(self) -> bytes:
+        """Of the segment we are in."""
+        return self._header.meta if self._header else b""
+
+    def begins_segment(self, frame: wal.Frame) -> bool:
+        return self._header is not None and frame.first_lsn == self._header.base_lsn
+
+    def _following(self) -> int:
+        """The segment behind ours; 0 if there is none."""
+        current = self._header.number if self._header else 0
+        return min((number for number in segment_numbers(os.listdir(self._directory)) if number > current), default=0)
+
+    def _enter(self, header: Header) -> Iterator[Gap]:
+        if self.next_lsn and header.base_lsn != self.next_lsn:
+            yield Gap(header.number, header.base_lsn)
+        self._header = header
+        self._offset = HEADER_BYTES
+        self.next_lsn = header.base_lsn
+        self._claim(header.durable_lsn)
+
+    def _claim(self, lsn: int) -> None:
+        self.durable_lsn = max(self.durable_lsn, lsn)
+
+    def _read_header(self, number: int) -> Header | None:
+        try:
+            with open(segment_path(self._directory, number), "rb") as file:
+                return self._decode(file.name, file.read(COPY_BYTES), number)
+        except FileNotFoundError:
+            return None
+
+    def _decode(self, path: str, copy: bytes, number: int) -> Header | None:
+        header = decode_header(copy)
+        if isinstance(header, Header):
+            return header if header.number == number else None
+        if version_of(copy) > VERSION:
+            raise wal.NewerVersion(path, version_of(copy), VERSION)
+        return None
+
+    # --- frames
+
+    def _frames(self) -> Iterator[wal.Frame]:
+        """Of our segment, behind what was read."""
+        if self._header is None:
+            return
+        path = segment_path(self._directory, self._header.number)
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            if self._is_ours(path, handle):
+                yield from self._read_frames(handle)
+        finally:
+            os.close(handle)
+
+    def _is_ours(self, path: str, handle: int) -> bool:
+        """The file may be another one by now: a start puts a new segment in the place of one that had no record."""
+        assert self._header is not None
+        header = self._decode(path, os.pread(handle, COPY_BYTES, 0), self._header.number)
+        if header is None:
+            return False
+        if header.created_at != self._header.created_at:
+            if header.base_lsn != self.next_lsn:
+                return False
+            self._header = header
+            self._offset = HEADER_BYTES
+            self._claim(header.durable_lsn)
+        return True
+
+    def _read_frames(self, handle: int) -> Iterator[wal.Frame]:
+        assert self._header is not None
+        while True:
+            frame = _read_frame(handle, self._offset, self._header)
+            if frame is None or frame.first_lsn != self.next_lsn:
+                return
+            self._offset = frame.end
+            self.next_lsn = frame.next_lsn
+            self._claim(frame.next_lsn - 1 if self._header.unsynced else frame.durable_lsn)
+            yield frame
+
+
+def _read_frame(handle: int, offset: int, header: Header) -> wal.Frame | None:
+    """None if there is none yet, or not all of it."""
+    salt = salt_of(header.log_id)
+    head = os.pread(handle, FRAME_BYTES, offset)
+    if head[:4] != FRAME_MAGIC or decode_claim(head, 0, salt) is None:
+        return None
+    length = int.from_bytes(head[_LENGTH_AT : _LENGTH_AT + 4], "little")
+    frame = decode_frame(os.pread(handle, FRAME_BYTES + length, offset), 0, salt, header.number)
+    if isinstance(frame, str):
+        return None
+    frame.offset += offset
+    frame.end += offset
+    return frame
