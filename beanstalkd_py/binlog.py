@@ -60,7 +60,7 @@ class NewerRecords(Unreadable):
 class Binlog:
     """A `Journal` (see `state`) on a `wal.Log`."""
 
-    def __init__(self, state: State, log: wal.Log, replayer: Replayer, segment_bytes: int) -> None:
+    def __init__(self, state: State, log: wal.Log, replayer: Replayer, segment_bytes: int, wall: int) -> None:
         self.state = state
         self.log = log
         self.accounts = replayer.accounts
@@ -77,7 +77,7 @@ class Binlog:
         self.full = False  # the last try to allocate met a full disk; `retry` forgets it
         self._more = False  # compaction has more to do
         self._grown = 0  # records by clients at the last turn
-        self._wall = 0  # wall clock at the last turn, ns
+        self._wall = wall  # wall clock at the last turn, ns
         self._set_marks()
 
     # --- the journal ---------------------------------------------------------------------------------------------
@@ -394,7 +394,7 @@ def open_binlog(
         report("an import was not finished, and is forgotten")
         for phase in (IMPORT_BEGIN, IMPORT_END):
             log.append(encode(Import(phase, b"{}")))
-    opened = Binlog(state, log, replayer, segment_bytes)
+    opened = Binlog(state, log, replayer, segment_bytes, wall_now)
     state.journal = opened
     opened.compact()
     return opened

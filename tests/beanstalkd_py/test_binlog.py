@@ -302,3 +302,16 @@ def test_record_that_says_nothing_refuses_the_start(tmp_path: Path) -> None:
 def test_newer_records_are_named_and_left_alone(tmp_path: Path) -> None:
     _append(tmp_path, b"\x09abc", meta=records.META_STRUCT.pack(records.VERSION + 1, 0, 0, 1))
     assert "newer" in _refusal(tmp_path)
+
+
+def test_what_a_start_compacts_carries_the_time_of_the_start(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    for _ in range(2000):
+        daemon.say(session, b"put 0 0 60 100", bytes(100))
+    session.receive(b"".join(b"delete %d\r\n" % id for id in range(20, 2001)), daemon.now)
+    daemon.turn()
+    again = daemon.restarted(tmp_path, now=daemon.now + S)
+    again.binlog.log.close(again.now + again.wall)
+    at = [frame.at for frame in wal.Replay(tmp_path)]
+    assert at[-1] == again.now + again.wall and at == sorted(at)
