@@ -37,6 +37,7 @@ class Committer:
         # The active segment, and the end of what was written to it.
         self._handle = found.active.handle
         self._path = segment_path(found.directory.path, found.number)
+        self._birth_id = found.birth_id
         self._offset = HEADER_BYTES
         # Frames encoded but not written yet.
         self._pieces: list[bytes] = []
@@ -152,7 +153,18 @@ class Committer:
         self._offset = 0  # where the header goes
         self._handle = spare.handle
         flags = UNSYNCED if self._never else 0
-        header = Header(operation.number, operation.base_lsn, progress.durable_lsn, self._log_id, at, operation.meta, flags)
+        parent_id, self._birth_id = self._birth_id, self._directory.random_id()
+        header = Header(
+            operation.number,
+            operation.base_lsn,
+            progress.durable_lsn,
+            self._log_id,
+            at,
+            self._birth_id,
+            parent_id,
+            operation.meta,
+            flags,
+        )
         begin_segment(self._directory, spare, header)
         self._offset = HEADER_BYTES
         self._path = segment_path(self._directory.path, operation.number)

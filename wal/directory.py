@@ -63,6 +63,10 @@ class Directory:
         path = spare_path(self.path, next(self.numbers))
         return Spare(path, self.fs.create(path), 0)
 
+    def random_id(self) -> int:
+        """Never 0, which stands for none."""
+        return int.from_bytes(self.fs.urandom(8), "little") or 1
+
     def close(self) -> None:
         self.fs.close(self.handle)
 

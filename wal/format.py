@@ -14,12 +14,15 @@ A segment is a header block of 1024 bytes, the header in it twice (at 0 and 512)
      32   8  durable LSN when it was born            32   4  number of records
      40   8  log id, random                          36   4  payload length
      48   8  wall time of its birth, ns              40   4  CRC-32C of the payload, from the salt
-     56   4  metadata length                         44   4  zero
-     60 256  metadata, then zeros                    48      payload: u32 lengths of the records, then the records
-    316 192  zeros
+     56   8  birth id, random                        44   4  zero
+     64   8  birth id of the segment before it       48      payload: u32 lengths of the records, then the records
+     72   4  metadata length
+     76 256  metadata, then zeros
+    332 176  zeros
     508   4  CRC-32C of bytes 0..508
 
-The salt is the lower half of the log id: a frame of another log, or one that a client wrote into a record, is not valid here.
+The salt is the lower half of the log id: a frame of another log, or one that a client wrote into a record, is not valid here. The birth ids
+chain the segments: one that had been cut off and came back (its removal had not been synced) does not pass for the new one of its number.
 Magic and version stand first, at both places, in every version to come: they are looked at before the checksum is.
 """
 
@@ -44,7 +47,7 @@ FRAME_MAGIC = b"\xf7wF\x91"
 
 UNSYNCED = 1  # flag: the header may have got a name before it was durable (Durability.NEVER)
 
-_COPY = struct.Struct("<8sIIQQQQQI256s192x")
+_COPY = struct.Struct("<8sIIQQQQQQQI256s176x")
 _VERSION = struct.Struct("<8sI")
 _BODY = struct.Struct("<QQQIIII")
 _U32 = struct.Struct("<I")
@@ -53,14 +56,27 @@ _U32 = struct.Struct("<I")
 class Header:
     """What a segment says about itself."""
 
-    __slots__ = ("base_lsn", "created_at", "durable_lsn", "flags", "log_id", "meta", "number")
+    __slots__ = ("base_lsn", "birth_id", "created_at", "durable_lsn", "flags", "log_id", "meta", "number", "parent_id")
 
-    def __init__(self, number: int, base_lsn: int, durable_lsn: int, log_id: int, created_at: int, meta: bytes, flags: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        base_lsn: int,
+        durable_lsn: int,
+        log_id: int,
+        created_at: int,
+        birth_id: int,
+        parent_id: int,
+        meta: bytes = b"",
+        flags: int = 0,
+    ) -> None:
         self.number = number
         self.base_lsn = base_lsn
         self.durable_lsn = durable_lsn
         self.log_id = log_id
         self.created_at = created_at
+        self.birth_id = birth_id
+        self.parent_id = parent_id
         self.meta = meta
         self.flags = flags
 
@@ -105,6 +121,8 @@ def encode_header(header: Header) -> bytes:
         header.durable_lsn,
         header.log_id,
         header.created_at,
+        header.birth_id,
+        header.parent_id,
         len(header.meta),
         header.meta,
     )
@@ -129,10 +147,10 @@ def decode_header(copy: bytes) -> Header | str:
         return f"version {version}" if version else "no magic number"
     if crc(copy[: COPY_BYTES - 4], 0) != _U32.unpack_from(copy, COPY_BYTES - 4)[0]:
         return "wrong checksum of the header"
-    _, _, flags, number, base_lsn, durable_lsn, log_id, created_at, length, meta = _COPY.unpack_from(copy)
+    _, _, flags, number, base_lsn, durable_lsn, log_id, created_at, birth_id, parent_id, length, meta = _COPY.unpack_from(copy)
     if length > META_BYTES:
         return f"metadata of {length} bytes"
-    return Header(number, base_lsn, durable_lsn, log_id, created_at, meta[:length], flags)
+    return Header(number, base_lsn, durable_lsn, log_id, created_at, birth_id, parent_id, meta[:length], flags)
 
 
 def encode_frame(first_lsn: int, durable_lsn: int, at: int, records: Sequence[bytes], salt: int) -> tuple[bytes, bytes]:

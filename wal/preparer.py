@@ -86,7 +86,7 @@ class Preparer:
         while self.made < self.goal and not short:
             short = not self._advance()
             self.progress.notify()
-        if not short:
+        while self._dirty and not short:  # there is room enough: what would have to be zeroed first is given back
             self._discard()
         self.progress.events.append(Rested(short))
 
@@ -105,6 +105,9 @@ class Preparer:
 
     def _clean(self) -> None:
         path, nbytes = self._dirty[-1]
+        if nbytes < self.step:  # a crash left it so: too small to be of use
+            self._discard()
+            return
         self._at(path, 0)
         fs = self.directory.fs
         handle = fs.open(path)
@@ -161,12 +164,10 @@ class Preparer:
         self.progress.events.append(Grown(spare, spare.size, room))
 
     def _discard(self) -> None:
-        """There is room enough: gives back the space of files that would have to be zeroed first."""
-        while self._dirty:
-            path, nbytes = self._dirty.pop()
-            self._at(path, 0)
-            self.directory.fs.unlink(path)
-            self.progress.events.append(Cleaned(nbytes))
+        path, nbytes = self._dirty.pop()
+        self._at(path, 0)
+        self.directory.fs.unlink(path)
+        self.progress.events.append(Cleaned(nbytes))
 
     def _at(self, path: str, offset: int) -> None:
         self._path = path

@@ -22,7 +22,7 @@ from wal.replay import Replay, SegmentInfo
 class Recovered:
     """The directory, ready to be written to."""
 
-    __slots__ = ("active", "claimed_lsn", "directory", "dirty", "durable_lsn", "log_id", "number", "sealed")
+    __slots__ = ("active", "birth_id", "claimed_lsn", "directory", "dirty", "durable_lsn", "log_id", "number", "parent_id", "sealed")
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
@@ -30,6 +30,8 @@ class Recovered:
         self.dirty: list[tuple[str, int]] = []  # left-over spares that nobody knows the contents of
         self.log_id = 0
         self.number = 0
+        self.birth_id = 0
+        self.parent_id = 0
         self.durable_lsn = 0
         self.claimed_lsn = 0
         self.active: Spare = _NO_SPARE
@@ -47,12 +49,15 @@ def recover(replay: Replay, durability: Durability, segment_bytes: int, meta: by
     try:
         _settle(replay, directory, found)
         found.dirty = [_with_size(fs, spare_path(directory.path, number)) for number in spares]
-        found.log_id = replay.log_id or int.from_bytes(fs.urandom(8), "little") or 1
+        found.log_id = replay.log_id or directory.random_id()
+        found.birth_id = directory.random_id()
         found.durable_lsn = replay.next_lsn - 1 if synced else replay.claimed_lsn
         found.claimed_lsn = found.durable_lsn
         found.active = _first_spare(directory, segment_bytes, found)
         flags = 0 if synced else UNSYNCED
-        header = Header(found.number, replay.next_lsn, found.durable_lsn, found.log_id, at, meta, flags)
+        header = Header(
+            found.number, replay.next_lsn, found.durable_lsn, found.log_id, at, found.birth_id, found.parent_id, meta, flags
+        )
         begin_segment(directory, found.active, header)
     except OSError as error:
         _release(found)
@@ -92,6 +97,8 @@ def _settle(replay: Replay, directory: Directory, found: Recovered) -> None:
         # No record in it: its successor takes its number and, by the rename, its place. Restarts leave no trail of empty segments.
         found.number -= 1
         segments = segments[:-1]
+    if segments:
+        found.parent_id = segments[-1].birth_id
     for info in segments:
         found.sealed[info.number] = _seal(directory, info, info is segments[-1], info.next_lsn - 1 > replay.claimed_lsn)
 
@@ -163,7 +170,7 @@ def _first_spare(directory: Directory, segment_bytes: int, found: Recovered) -> 
             return spare
         directory.fs.close(spare.handle)
         directory.fs.unlink(spare.path)
-        if error.errno not in NO_ROOM or not found.dirty:
+        if error.errno not in NO_ROOM or max((nbytes for _, nbytes in found.dirty), default=0) < 2 * step:
             raise
         return _left_over(directory, segment_bytes, found)
     return spare

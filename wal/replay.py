@@ -23,7 +23,7 @@ from wal.reader import HeaderBlock, content_end, highest_claim, read_header
 class SegmentInfo:
     """A segment as replay found it. used_bytes is the end of its last whole frame."""
 
-    __slots__ = ("base_lsn", "created_at", "file_bytes", "meta", "next_lsn", "number", "path", "used_bytes")
+    __slots__ = ("base_lsn", "birth_id", "created_at", "file_bytes", "meta", "next_lsn", "number", "path", "used_bytes")
 
     def __init__(self, path: str, header: Header, file_bytes: int) -> None:
         self.number = header.number
@@ -31,6 +31,7 @@ class SegmentInfo:
         self.base_lsn = header.base_lsn
         self.next_lsn = header.base_lsn
         self.created_at = header.created_at
+        self.birth_id = header.birth_id
         self.meta = header.meta
         self.file_bytes = file_bytes
         self.used_bytes = HEADER_BYTES
@@ -114,16 +115,25 @@ class Replay:
     # --- headers
 
     def _read_headers(self) -> None:
-        """All of them before the first frame: a newer version anywhere is named before anything is believed."""
+        """All of them before the first frame: a newer version or another log's segment is named before anything is believed."""
         for file in self._files:
             file.block = read_header(self.fs.read(file.path, HEADER_BYTES), file.number)
             if file.block.newer:
                 raise NewerVersion(file.path, file.block.newer, VERSION)
-        headers = [file.header for file in self._files if file.header]
-        if headers:
-            self.log_id = headers[0].log_id
-            self.next_lsn = headers[0].base_lsn
-            self.meta = headers[-1].meta
+            header = file.header
+            if header is None:
+                continue
+            if not self.log_id:
+                self.log_id = header.log_id
+                self.next_lsn = header.base_lsn
+            if header.log_id != self.log_id:
+                found = f"the header of log {header.log_id:016x}"
+                if not header.unsynced:
+                    raise Corrupt(file.path, 0, f"the header of log {self.log_id:016x}", found)
+                # The file may have had a former life, and its new header was lost.
+                file.block = HeaderBlock(None, (found, found), 0)
+                continue
+            self.meta = header.meta
 
     def _check_header(self, index: int, data: bytes) -> bool:
         """Whether the segment can be entered. Otherwise says why in torn or unborn, or raises."""
@@ -134,8 +144,6 @@ class Replay:
         if not file.block.whole and not header.unsynced:
             offset = file.block.damaged_at
             raise Corrupt(file.path, offset, "a copy of the header", file.block.damage[offset > 0])
-        if header.log_id != self.log_id:
-            raise Corrupt(file.path, 0, f"a segment of log {self.log_id:016x}", f"one of log {header.log_id:016x}")
         self.claimed_lsn = max(self.claimed_lsn, header.durable_lsn)
         return True
 
@@ -144,9 +152,12 @@ class Replay:
         if index + 1 == len(self._files) and content_end(data) == 0:
             self.unborn = file.path
             return False
-        before = self._files[index - 1].header if index else None
-        if before is None or not before.unsynced:
+        # Whether it was born unsynced, its neighbours tell. It may be torn then, as far as nothing behind claims what was in it.
+        headers = [other.header for other in (*self._files[:index][::-1], *self._files[index:]) if other.header]
+        if not headers or not headers[0].unsynced:
             raise Corrupt(file.path, 0, "a header", file.block.damage[0])
+        if index == 0:
+            self.next_lsn = 1  # as low as can be, as nobody knows where it began
         self._judge(index, 0, data, file.block.damage[0])
         return False
 
@@ -204,6 +215,8 @@ class Replay:
             found = f"segment {later.number} as the next"
         elif header is not None and header.base_lsn != self.next_lsn:
             found = f"the next segment to begin with LSN {header.base_lsn}"
+        elif header is not None and file.header is not None and header.parent_id != file.header.birth_id:
+            found = f"segment {later.number}, but as the successor of another segment {file.number}"
         elif clean or (header is not None and header.unsynced):
             # What an unsynced log left behind its cut may have come back; all that follows is in the next segment.
             return
@@ -233,7 +246,7 @@ class Replay:
         for later in self._files[index + 1 :]:
             if highest >= self.next_lsn:
                 break
-            if later.header is not None and later.header.log_id == self.log_id:
+            if later.header is not None:
                 highest = max(highest, later.header.durable_lsn)
             highest = max(highest, highest_claim(self.fs.read(later.path), HEADER_BYTES, salt, self.next_lsn))
         return highest

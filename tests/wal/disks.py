@@ -127,8 +127,8 @@ class MemoryDisk(FileSystem):
             self._reserve(end - len(file.data))
         try:
             self.before("write", path)
-        except OSError:
-            # What fails may have been done in part.
+        except BaseException:
+            # What fails, or is interrupted by a crash, may have been done in part.
             file.data[offset : offset + len(data) // 2] = data[: len(data) // 2]
             file.change()
             raise

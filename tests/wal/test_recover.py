@@ -268,3 +268,15 @@ def test_an_open_that_fails_lets_go_of_its_files():
         with pytest.raises((wal.LogFailed, OSError)):
             opened(disk)
         assert not disk.handles, calls[nth - 1]
+
+
+@pytest.mark.parametrize("nbytes", [0, 1, 1000, 1100])
+def test_a_left_over_spare_that_is_too_small_is_given_back(nbytes):
+    disk = MemoryDisk()
+    disk.names[f"{DIRECTORY}/spare.7"] = File(b"\xff" * nbytes)
+    log = wal.Log.open(replayed(disk), 10 * SEGMENT, threaded=False)
+    room = log.room
+    log.prepare(room + 5000)
+    assert log.room >= room + 5000
+    assert f"{DIRECTORY}/spare.7" not in disk.names
+    assert log.total_bytes == disk.used()
