@@ -11,7 +11,7 @@ from collections.abc import Callable
 from .damage import Damage, Kind
 from .format import INVALID, MAX_SECONDS_NS, SECOND_NS, Jobrec
 from .job import BURIED, DELAYED, READY, RESERVED, CJob
-from .judgement import changes_nothing, counters_fell, is_no_delete, plausible, reads_as_torn, same_job
+from .judgement import changes_nothing, counters_fell, is_no_delete, reads_as_torn, same_job
 from .segment import Entry, Segment
 
 LAST_ID = (1 << 64) - 1
@@ -108,12 +108,13 @@ class Replay:
         rec = entry.job
         if not READY <= rec.state <= DELAYED:
             segment.report(entry, f"job {rec.id} has state {rec.state}: taken for a put")
+            rec = _mended(rec)
         elif not entry.plausible:
             segment.report(entry, f"job {rec.id} is not as beanstalkd writes it: {_strange(rec)}, tube {_show(entry.tube)}")
         if rec.id in self._deleted_here:
             segment.report(entry, f"job {rec.id} was deleted before, in this file: one of the ids is damaged")
             self._doubtful.add(rec.id)
-        known = self._jobs[rec.id] = Known(number, entry, _mended(rec), self._at)
+        known = self._jobs[rec.id] = Known(number, entry, rec if entry.plausible else _mended(rec), self._at)
         orphan = self._orphans.pop(rec.id, None)
         if rec.state == BURIED:
             # A copy. If the record that buried the job is not here, it was in a file that is gone, before all that are here.
@@ -172,7 +173,7 @@ class Replay:
             segment.report(entry, f"job {rec.id} has smaller counters than before")
         if not entry.plausible:
             segment.report(entry, f"job {rec.id} is not as beanstalkd writes it: {_strange(rec)}")
-        rec = _mended(rec)
+            rec = _mended(rec)
         # A short record is a bury; the copy of a buried job is not, and it keeps its place.
         if rec.state == BURIED and not (entry.tube and known.rec.state == BURIED):
             known.buried_at = self._at
@@ -231,8 +232,6 @@ class Replay:
 
 def _mended(rec: Jobrec) -> Jobrec:
     """Within the limits that every job keeps, so that it can be served. A put whose state is lost was delayed if it has a deadline."""
-    if plausible(rec) and rec.state != INVALID:
-        return rec
     state = rec.state
     if not READY <= state <= DELAYED:
         state = DELAYED if rec.delay_ns > 0 and rec.deadline_at_ns > rec.created_at_ns else READY

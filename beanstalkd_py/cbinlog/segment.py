@@ -48,6 +48,7 @@ class Segment:
         self._data = data
         self._data_end = len(data.rstrip(b"\0"))  # zeros from here on
         self._report = report
+        self._names: dict[bytes, bytes] = {}  # of tubes: checked, and held, once
         self._full: Entry | None = None  # the last that was taken
         self._layout = self._read_header()
 
@@ -157,7 +158,10 @@ class Segment:
         if self._data[end - 2 : end] != CRLF:
             message = f"the body of job {job.id} does not end in CRLF"
             raise Flaw(start, body_at, message, cut=self._data_end < end, end=end, job=job)
-        return Entry(start, end, tube, job, self._data[body_at : end - 2], plausible(job) and is_name(tube))
+        name = self._names.get(tube)
+        if name is None and is_name(tube):
+            name = self._names[tube] = tube
+        return Entry(start, end, name or tube, job, self._data[body_at : end - 2], plausible(job) and name is not None)
 
     def _short_read(self, start: int, at: int, size: int, what: str, job: Jobrec | None = None) -> Flaw:
         return Flaw(start, at, f"unexpected EOF reading {size} bytes (got {len(self._data) - at}): {what}", cut=True, job=job)
