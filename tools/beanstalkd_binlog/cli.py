@@ -16,8 +16,9 @@ from beanstalkd_binlog import status, times
 from beanstalkd_binlog.dump import Filter, Printer, dump
 from beanstalkd_binlog.follow import follow
 from beanstalkd_binlog.history import history
-from beanstalkd_binlog.jobs import Moment, jobs
+from beanstalkd_binlog.jobs import jobs
 from beanstalkd_binlog.ls import ls
+from beanstalkd_binlog.moment import Moment
 from beanstalkd_binlog.output import Output, Progress
 from beanstalkd_binlog.stats import stats
 from beanstalkd_binlog.text import ENCODINGS
@@ -152,7 +153,7 @@ def jobs_command(
     """Show the jobs as they would be after a restart."""
     output = Output(as_json, full)
     with Progress("reading") as progress:
-        walk = Walk(directory, progress, replay=False)
+        walk = Walk(directory, progress, replay=moment.is_now)
         _end(jobs(walk, output, moment, time.time_ns(), tubes, states, body))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from beanstalkd_binlog.entry import Entry, entries
 from beanstalkd_binlog.output import Column, Output, Table
-from beanstalkd_binlog.reading import Gap
+from beanstalkd_binlog.segment import Gap
 from beanstalkd_binlog.status import complain
 from beanstalkd_binlog.text import encoded, json_body, text
 from beanstalkd_binlog.times import local

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import wal
+from beanstalkd_binlog.fields import COUNTERS, Fields, changing, deadline, instant
 from beanstalkd_binlog.light import LightReplayer, offset_of
-from beanstalkd_binlog.times import duration, local, rfc3339
+from beanstalkd_binlog.times import duration, local
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_py.jobs import BURIED, DELAYED, RESERVED, STATE_NAMES, Job
+from beanstalkd_py.jobs import DELAYED, RESERVED, STATE_NAMES, Job
 from beanstalkd_py.records import IMPORT_BEGIN, KIND_NAMES, Delete, Full, Import, Pause, Record, Update, decode, decode_meta
 
-COUNTERS = ("reserves", "timeouts", "releases", "buries", "kicks")
 _EVENTS = {"timeouts": "timeout", "buries": "bury", "releases": "release", "kicks": "kick"}
-
-Fields = dict[str, object]
 
 
 class Entry:
@@ -96,8 +94,13 @@ def _first_put(walk: Walk, frame: wal.Frame) -> int:
 
 def first_put(meta: bytes, begins_segment: bool) -> int:
     """By the metadata of a frame's segment. The put that a segment begins for has its id before the segment has."""
+    return max(next_id_of(meta) - begins_segment, 0)
+
+
+def next_id_of(meta: bytes) -> int:
+    """0 if it does not say: that is told elsewhere."""
     try:
-        return decode_meta(meta)[1] - begins_segment
+        return decode_meta(meta)[1]
     except ValueError:
         return 0
 
@@ -149,26 +152,6 @@ def _event(record: Update, was: Fields | None) -> str:
 
 
 # --- fields
-
-
-def instant(name: str, at: int) -> Fields:
-    return {name: rfc3339(at), f"{name}_ns": at}
-
-
-def deadline(state: int, deadline_at: int) -> Fields:
-    """What `deadline_at` means in this state."""
-    if state == DELAYED:
-        return instant("ready_at", deadline_at)
-    if state == RESERVED:
-        return instant("reserved_until", deadline_at)
-    return {"bury_order": deadline_at} if state == BURIED else {}
-
-
-def changing(job: Job | Full | Update) -> Fields:
-    """All that can change but the deadline."""
-    found: Fields = {"state": STATE_NAMES[job.state], "pri": job.pri, "delay_ns": job.delay}
-    found.update((name, getattr(job, name)) for name in COUNTERS)
-    return found
 
 
 def _record_fields(record: Record) -> Fields:

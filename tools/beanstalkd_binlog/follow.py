@@ -9,7 +9,7 @@ from typing import NoReturn
 from beanstalkd_binlog.dump import Filter, Printer
 from beanstalkd_binlog.entry import Entry, entries, first_put, frame_entries
 from beanstalkd_binlog.output import Output
-from beanstalkd_binlog.reading import Gap
+from beanstalkd_binlog.segment import Gap
 from beanstalkd_binlog.status import NewerLog, complain
 from beanstalkd_binlog.tail import Tail
 from beanstalkd_binlog.walk import Walk

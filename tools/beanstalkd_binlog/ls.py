@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from beanstalkd_binlog.directory import Beside
-from beanstalkd_binlog.entry import instant
+from beanstalkd_binlog.fields import instant
 from beanstalkd_binlog.light import stored
 from beanstalkd_binlog.output import Column, Output, Table
-from beanstalkd_binlog.reading import Segment
+from beanstalkd_binlog.segment import Segment
 from beanstalkd_binlog.times import local
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py.accounts import Account

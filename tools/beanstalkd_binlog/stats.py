@@ -7,10 +7,10 @@ from heapq import nlargest, nsmallest
 
 import wal
 from beanstalkd_binlog.directory import Beside
-from beanstalkd_binlog.entry import instant
+from beanstalkd_binlog.fields import instant
 from beanstalkd_binlog.light import stored
 from beanstalkd_binlog.output import Column, Output, Table
-from beanstalkd_binlog.reading import Gap
+from beanstalkd_binlog.segment import Gap
 from beanstalkd_binlog.text import text
 from beanstalkd_binlog.times import duration, local
 from beanstalkd_binlog.walk import Walk

@@ -11,7 +11,8 @@ import os
 from collections.abc import Iterator
 
 import wal
-from beanstalkd_binlog.reading import Gap, Reading
+from beanstalkd_binlog.reading import Reading
+from beanstalkd_binlog.segment import Gap
 from wal.format import (
     COPY_BYTES,
     FRAME_BYTES,

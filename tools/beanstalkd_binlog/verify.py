@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from beanstalkd_binlog.output import Output
-from beanstalkd_binlog.reading import ACTIVE, CORRUPT
+from beanstalkd_binlog.segment import ACTIVE, CORRUPT
 from beanstalkd_binlog.status import CLEAN, TORN
 from beanstalkd_binlog.status import CORRUPT as STATUS_CORRUPT
 from beanstalkd_binlog.walk import Finding, Walk

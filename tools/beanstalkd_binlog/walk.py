@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 import wal
 from beanstalkd_binlog.directory import check
 from beanstalkd_binlog.light import LightReplayer
-from beanstalkd_binlog.reading import CORRUPT, TORN, Gap, Reading
+from beanstalkd_binlog.reading import Reading
+from beanstalkd_binlog.segment import CORRUPT, TORN, Gap
 from beanstalkd_binlog.status import BAD_LOG, CLEAN, NewerLog, complain
 from beanstalkd_py.binlog import NewerRecords, Unreadable, forgotten, read_meta, unreadable
 from wal.reader import Damage
@@ -80,10 +81,10 @@ class Walk:
             pass
         self.settle()
 
-    def settle(self, judge: bool = True) -> None:
-        """The end of the replay; and unless it was ended early, updates whose job never came."""
+    def settle(self) -> None:
+        """The end of the replay: updates whose job never came."""
         orphan = self.replayer.finish()
-        if orphan is None or not judge:
+        if orphan is None:
             return
         path = self.reading.path(orphan.segment)
         if orphan.lsn <= self.reading.claimed_lsn:

@@ -1,0 +1,60 @@
+"""What a reading knows about a segment, and its states.
+
+A segment is active while it may be appended to (or was, when its server was killed), sealed when it was cut to its length; torn or corrupt if it
+is damaged.
+"""
+
+from __future__ import annotations
+
+import wal
+from wal.format import HEADER_BYTES, LENGTH_BYTES
+
+SEALED, ACTIVE, TORN, CORRUPT = "sealed", "active", "torn", "corrupt"
+
+
+class Segment:
+    """A segment as far as it was read."""
+
+    def __init__(self, number: int, path: str) -> None:
+        self.number = number
+        self.path = path
+        self.state = SEALED
+        self.file_bytes = 0
+        self.used_bytes = HEADER_BYTES
+        self.base_lsn = 0
+        self.created_at = 0
+        self.meta = b""
+        self.frames = 0
+        self.records = 0
+        self.record_bytes = 0  # with their length fields
+        self.first_lsn = 0
+        self.last_lsn = 0
+        self.first_at = 0
+        self.last_at = 0
+
+    def know(self, info: wal.SegmentInfo) -> None:
+        self.file_bytes = info.file_bytes
+        self.used_bytes = info.used_bytes
+        self.base_lsn = info.base_lsn
+        self.created_at = info.created_at
+        self.meta = info.meta
+
+    def take(self, frame: wal.Frame) -> None:
+        self.used_bytes = frame.end
+        self.frames += 1
+        if not frame.records:
+            return
+        self.first_lsn = self.first_lsn or frame.first_lsn
+        self.first_at = self.first_at or frame.at
+        self.last_lsn = frame.next_lsn - 1
+        self.last_at = frame.at
+        self.records += len(frame.records)
+        self.record_bytes += sum(map(len, frame.records)) + LENGTH_BYTES * len(frame.records)
+
+
+class Gap:
+    """Everything read so far was dropped meanwhile, and more: the log begins here."""
+
+    def __init__(self, segment: int, first_lsn: int) -> None:
+        self.segment = segment
+        self.first_lsn = first_lsn
