@@ -25,6 +25,7 @@ from beanstalkd_binlog.text import ENCODINGS
 from beanstalkd_binlog.verify import verify
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py import __version__
+from beanstalkd_py.records import KIND_NAMES
 
 
 class Instant(click.ParamType[int]):
@@ -68,7 +69,7 @@ FULL = click.option("--full", is_flag=True, help="Cut nothing.")
 BODY = click.option("--body", type=click.Choice(ENCODINGS), help="How bodies are shown.  [default: text]")
 TUBE = click.option("--tube", "tubes", multiple=True, metavar="NAME", help="Only this tube. May be repeated.")
 KINDS = (
-    "full", "update", "delete", "pause", "import", "put", "rewrite", "release", "bury", "kick", "timeout", "reserve", "unpause", "unreadable",
+    *KIND_NAMES.values(), "put", "rewrite", "release", "bury", "kick", "timeout", "reserve", "unpause", "unreadable",
 )  # fmt: skip
 JOBS = click.option("--job", "ids", multiple=True, type=int, metavar="ID", help="Only this job. May be repeated.")
 KIND = click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only this kind of record, or event. May be repeated.")

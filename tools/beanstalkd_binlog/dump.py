@@ -8,7 +8,7 @@ from beanstalkd_binlog.entry import Entry, entries
 from beanstalkd_binlog.output import Column, Output, Table
 from beanstalkd_binlog.segment import Gap
 from beanstalkd_binlog.status import complain
-from beanstalkd_binlog.text import encoded, json_body, text
+from beanstalkd_binlog.text import json_body, row_body, text
 from beanstalkd_binlog.times import local
 from beanstalkd_binlog.walk import Walk
 from wal.reader import Damage
@@ -17,7 +17,6 @@ COLUMNS = (
     ("lsn", True, 6), ("segment", True, 7), ("offset", True, 8), ("time", False, 23), ("event", False, 7), ("job", True, 6),
     ("tube", False, 10), ("what changed", False, 40), ("body", False, 0),
 )  # fmt: skip
-BODY_CHARS = 1000  # more of a body no terminal shows in a line
 
 
 class Filter:
@@ -89,26 +88,27 @@ class Printer:
         self._table.end()
 
     def _body(self, body: bytes | None) -> str:
-        if body is None:
-            return ""
-        return encoded(body if self._output.full or not self._output.width else body[:BODY_CHARS], self._encoding or "text")
+        return "" if body is None else row_body(body, self._encoding, self._output.full)
 
 
 def dump(walk: Walk, printer: Printer, wanted: Filter) -> int:
     """Returns the exit status."""
-    show(walk, printer, wanted.wants, wanted.is_past)
+    if show(walk, printer, wanted.wants, wanted.is_past):
+        walk.settle()
     printer.end()
     return walk.report()
 
 
-def show(walk: Walk, printer: Printer, wants: Callable[[Entry], bool], is_past: Callable[[Entry], bool] = lambda entry: False) -> None:
+def show(walk: Walk, printer: Printer, wants: Callable[[Entry], bool], is_past: Callable[[Entry], bool] = lambda entry: False) -> bool:
+    """Whether it read to the end."""
     for found in entries(walk):
         if isinstance(found, Entry):
             if is_past(found):
-                return
+                return False
             if wants(found):
                 printer.entry(found)
         elif isinstance(found, Damage):
             printer.damage(found)
         elif isinstance(found, Gap):
             complain(f"{walk.directory}: the server dropped segments meanwhile; the log goes on with LSN {found.first_lsn}")
+    return True

@@ -13,7 +13,7 @@ from beanstalkd_binlog.fields import COUNTERS, Fields, changing, deadline, insta
 from beanstalkd_binlog.light import LightReplayer, offset_of
 from beanstalkd_binlog.times import duration, local
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_py.jobs import DELAYED, RESERVED, STATE_NAMES, Job
+from beanstalkd_py.jobs import DELAYED, READY, RESERVED, STATE_NAMES, Job
 from beanstalkd_py.records import IMPORT_BEGIN, KIND_NAMES, Delete, Full, Import, Pause, Record, Update, decode, decode_meta
 
 _EVENTS = {"timeouts": "timeout", "buries": "bury", "releases": "release", "kicks": "kick"}
@@ -61,17 +61,13 @@ class Entry:
     def changed(self) -> str:
         """What changed, for eyes."""
         record = self.record
-        if record is None:
-            return self.reason
-        if isinstance(record, Delete):
-            return ""
+        if isinstance(record, (Full, Update)):
+            return ", ".join(_whole(record) if self.was is None else _differences(record, self.was))
         if isinstance(record, Pause):
             return f"for {duration(record.pause)}, until {local(record.until)}" if record.pause else ""
         if isinstance(record, Import):
             return "begins: all before is void" if record.phase == IMPORT_BEGIN else "ends: what came since is whole"
-        if self.was is None:
-            return ", ".join(_whole(record))
-        return ", ".join(_differences(record, self.was))
+        return self.reason
 
 
 def entries(walk: Walk) -> Iterator[Entry | object]:
@@ -121,26 +117,28 @@ def frame_entries(frame: wal.Frame, replayer: LightReplayer, next_id: int) -> It
 
 def _tell(entry: Entry, data: bytes, replayer: LightReplayer, next_id: int) -> None:
     record = entry.record = decode(data)
-    entry.kind = KIND_NAMES[data[0]]
+    entry.kind = entry.event = KIND_NAMES[data[0]]
     if isinstance(record, Pause):
         entry.tube = record.tube
         entry.event = "pause" if record.pause else "unpause"
-        return
-    if isinstance(record, Import):
-        entry.event = "import"
-        return
+    elif isinstance(record, (Full, Update, Delete)):
+        _tell_job(entry, record, replayer, next_id)
+
+
+def _tell_job(entry: Entry, record: Full | Update | Delete, replayer: LightReplayer, next_id: int) -> None:
     entry.job = record.id
     before = replayer.state.jobs.get(record.id)
     entry.tube = record.tube if isinstance(record, Full) else before.tube.name if before else None
-    if isinstance(record, Delete):
-        entry.event = "delete"
-        return
-    if before is not None:
+    if before is not None and not isinstance(record, Delete):
         entry.was = _was(record, before)
     if isinstance(record, Full):
-        entry.event = "put" if before is None and record.id >= next_id else "rewrite"
-    else:
+        entry.event = "import" if replayer.importing else "put" if before is None and _may_be_put(record, next_id) else "rewrite"
+    elif isinstance(record, Update):
         entry.event = _event(record, entry.was)
+
+
+def _may_be_put(record: Full, next_id: int) -> bool:
+    return record.id >= next_id and record.state in (READY, DELAYED) and not any(getattr(record, name) for name in COUNTERS)
 
 
 def _event(record: Update, was: Fields | None) -> str:
@@ -155,12 +153,12 @@ def _event(record: Update, was: Fields | None) -> str:
 
 
 def _record_fields(record: Record) -> Fields:
-    if isinstance(record, Delete):
-        return {}
     if isinstance(record, Pause):
         return {"pause_ns": record.pause, **(instant("until", record.until) if record.pause else {})}
     if isinstance(record, Import):
         return {"phase": "begin" if record.phase == IMPORT_BEGIN else "end", "source": record.text.decode("utf-8", "backslashreplace")}
+    if not isinstance(record, (Full, Update)):
+        return {}
     found = {**changing(record), **deadline(record.state, record.deadline_at)}
     if isinstance(record, Full):
         found.update({"ttr_ns": record.ttr, **instant("created_at", record.created_at)})

@@ -9,7 +9,7 @@ from beanstalkd_binlog.light import Bodies, stored
 from beanstalkd_binlog.moment import Moment, Past
 from beanstalkd_binlog.output import Column, Output, Table, pairs
 from beanstalkd_binlog.status import complain
-from beanstalkd_binlog.text import encoded, json_body, text
+from beanstalkd_binlog.text import CUT_BYTES, json_body, row_body, text
 from beanstalkd_binlog.times import duration
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py.jobs import DELAYED, STATE_NAMES, Job
@@ -19,7 +19,6 @@ COLUMNS = (
     ("job", True), ("tube", False), ("state", False), ("pri", True), ("age", True), ("ready in", True), ("ttr", True), ("counts", False),
     ("size", True), ("body", False),
 )  # fmt: skip
-BODY_BYTES = 1000  # more of a body no terminal shows in a line
 
 
 class View:
@@ -59,7 +58,7 @@ def jobs(walk: Walk, output: Output, moment: Moment, now: int, tubes: Iterable[s
             for job in wanted:
                 output.json({**fields(job, shown), **_json_body(job, bodies, encoding, output)})
         else:
-            _table(wanted, bodies, output, shown, encoding or "text")
+            _table(wanted, bodies, output, shown, encoding)
     return walk.report()
 
 
@@ -91,18 +90,18 @@ def fields(job: Job, shown: View) -> dict[str, object]:
 
 
 def _json_body(job: Job, bodies: Bodies, encoding: str | None, output: Output) -> dict[str, object]:
-    data = bodies.read(job, -1 if output.full else BODY_BYTES)
+    data = bodies.read(job, -1 if output.full else CUT_BYTES)
     return json_body(data, len(job.body), encoding, output.full)
 
 
-def _table(wanted: list[Job], bodies: Bodies, output: Output, shown: View, encoding: str) -> None:
+def _table(wanted: list[Job], bodies: Bodies, output: Output, shown: View, encoding: str | None) -> None:
     table = Table(output, [Column(*column) for column in COLUMNS])
     for job in wanted:
-        data = bodies.read(job, BODY_BYTES if output.width else -1)
+        data = bodies.read(job, -1 if output.full else CUT_BYTES + 1)
         table.row(
             str(job.id), text(job.tube.name), _state(job, shown), str(job.pri), duration(shown.at - job.created_at),
             duration(job.deadline_at - shown.at) if job.state == DELAYED else "", duration(job.ttr), counts(job),
-            output.size(len(job.body)), "(gone)" if data is None else encoded(data, encoding),
+            output.size(len(job.body)), "(gone)" if data is None else row_body(data, encoding, output.full),
         )  # fmt: skip
     table.end()
 

@@ -7,6 +7,7 @@ from beanstalkd_binlog.fields import instant
 from beanstalkd_binlog.light import stored
 from beanstalkd_binlog.output import Column, Output, Table
 from beanstalkd_binlog.segment import Segment
+from beanstalkd_binlog.text import count
 from beanstalkd_binlog.times import local
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py.accounts import Account
@@ -89,8 +90,8 @@ def _say_sum(walk: Walk, output: Output) -> None:
     segments = walk.reading.segments
     beside = Beside(walk.directory)
     total = sum(segment.file_bytes for segment in segments.values())
-    line = f"{len(segments)} segments, {output.size(total)}, of which live {output.size(walk.replayer.accounts.live)}"
-    line += f"; {beside.spares} spares, {output.size(beside.spare_bytes)}"
+    line = f"{count(len(segments), 'segment')}, {output.size(total)}, of which live {output.size(walk.replayer.accounts.live)}"
+    line += f"; {count(beside.spares, 'spare')}, {output.size(beside.spare_bytes)}"
     if beside.torn:
-        line += f"; {beside.torn} torn ends kept, {output.size(beside.torn_bytes)}"
+        line += f"; {count(beside.torn, 'torn end')} kept, {output.size(beside.torn_bytes)}"
     output.line(line + ("; a server has it open" if walk.reading.running else ""))

@@ -15,7 +15,7 @@ from beanstalkd_binlog.entry import next_id_of
 from beanstalkd_binlog.light import offset_of
 from beanstalkd_binlog.segment import Gap
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_py.records import Delete, Full, Import, Pause, Record, Update, decode
+from beanstalkd_py.records import Delete, Full, Import, Record, Update, decode
 
 
 class Moment:
@@ -104,7 +104,7 @@ class Past:
         record = _decoded(data)
         if isinstance(record, Import):
             return False
-        if record is None or isinstance(record, Pause) or record.id in self._gone or record.id in self.replayer.state.jobs:
+        if not isinstance(record, (Full, Update, Delete)) or record.id in self._gone or record.id in self.replayer.state.jobs:
             return True
         if record.id >= max(self._next_id, self.replayer.highest_id + 1):
             self._gone.add(record.id)

@@ -214,7 +214,7 @@ class Reading:
         for number in [number for number in self.segments if number not in there]:
             del self.segments[number]
         for damage in self.damage:
-            if damage.segment in self.segments:
+            if damage.length and damage.segment in self.segments:
                 self.segments[damage.segment].state = self.state
         if self.verdict and self._place[0] in self.segments:
             self.segments[self._place[0]].state = self.state

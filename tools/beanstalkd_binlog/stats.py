@@ -11,14 +11,15 @@ from beanstalkd_binlog.fields import instant
 from beanstalkd_binlog.light import stored
 from beanstalkd_binlog.output import Column, Output, Table
 from beanstalkd_binlog.segment import Gap
-from beanstalkd_binlog.text import text
-from beanstalkd_binlog.times import duration, local
+from beanstalkd_binlog.text import count, text
+from beanstalkd_binlog.times import SECOND, duration, local
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py.jobs import STATE_NAMES, Job
 from beanstalkd_py.records import KIND_NAMES
 from wal.format import LENGTH_BYTES
 
 TOP = 5
+RATE_SECONDS = 60  # a log of less time than this has no rate worth telling
 STATES = ("ready", "delayed", "buried")
 Counts = dict[str, list[int]]  # name -> number, bytes
 
@@ -34,9 +35,9 @@ class Growth:
     def take(self, frame: wal.Frame) -> None:
         for record in frame.records:
             name = KIND_NAMES.get(record[0] if record else 0, "unreadable")
-            count = self.kinds.setdefault(name, [0, 0])
-            count[0] += 1
-            count[1] += len(record) + LENGTH_BYTES
+            sums = self.kinds.setdefault(name, [0, 0])
+            sums[0] += 1
+            sums[1] += len(record) + LENGTH_BYTES
         if frame.records:
             self.first_at = self.first_at or frame.at
             self.last_at = max(self.last_at, frame.at)
@@ -53,9 +54,9 @@ class Sums:
         self.tubes: dict[bytes, Counts] = defaultdict(lambda: {state: [0, 0] for state in STATES})
         known = walk.replayer.state.jobs.values()
         for job in known:
-            count = self.tubes[job.tube.name][STATE_NAMES[job.state]]
-            count[0] += 1
-            count[1] += len(job.body)
+            sums = self.tubes[job.tube.name][STATE_NAMES[job.state]]
+            sums[0] += 1
+            sums[1] += len(job.body)
         self.jobs = len(known)
         self.body_bytes = sum(len(job.body) for job in known)
         self.biggest = nlargest(TOP, known, key=lambda job: (len(job.body), -job.id))
@@ -109,7 +110,7 @@ def _fields(walk: Walk, growth: Growth, sums: Sums, sizes: Sizes, now: int) -> d
         "spare_bytes": sizes.beside.spare_bytes,
         "torn_bytes": sizes.beside.torn_bytes,
         "seconds": growth.seconds,
-        "kinds": {name: {"records": count[0], "bytes": count[1]} for name, count in growth.kinds.items()},
+        "kinds": {name: {"records": each[0], "bytes": each[1]} for name, each in growth.kinds.items()},
         "tubes": {text(name): _states(states) for name, states in sorted(sums.tubes.items())},
         "paused": {text(tube.name): {"pause_ns": tube.pause, **instant("until", tube.paused_until)} for tube in paused},
         "biggest": [_job(job) for job in sums.biggest],
@@ -119,7 +120,7 @@ def _fields(walk: Walk, growth: Growth, sums: Sums, sizes: Sizes, now: int) -> d
 
 
 def _states(states: Counts) -> dict[str, object]:
-    return {state: {"jobs": count[0], "bytes": count[1]} for state, count in states.items()}
+    return {state: {"jobs": each[0], "bytes": each[1]} for state, each in states.items()}
 
 
 def _job(job: Job) -> dict[str, object]:
@@ -138,8 +139,8 @@ def _job(job: Job) -> dict[str, object]:
 
 def _show(output: Output, growth: Growth, sums: Sums, sizes: Sizes, now: int) -> None:
     ratio = f", {sizes.log_bytes / sizes.live_bytes:.1f} x live" if sizes.live_bytes else ""
-    output.line(f"{sums.jobs} jobs, {output.size(sums.body_bytes)} of bodies")
-    output.line(f"log: {sizes.segments} segments, {output.size(sizes.log_bytes)}{ratio}; live {output.size(sizes.live_bytes)}")
+    output.line(f"{count(sums.jobs, 'job')}, {output.size(sums.body_bytes)} of bodies")
+    output.line(f"log: {count(sizes.segments, 'segment')}, {output.size(sizes.log_bytes)}{ratio}; live {output.size(sizes.live_bytes)}")
     output.line(f"spares: {sizes.beside.spares}, {output.size(sizes.beside.spare_bytes)}")
     _tubes(output, sums)
     _kinds(output, growth)
@@ -163,10 +164,11 @@ def _tubes(output: Output, sums: Sums) -> None:
 def _kinds(output: Output, growth: Growth) -> None:
     table = Table(output, [Column("kind"), Column("records", True), Column("size", True), Column("per hour", True)])
     hours = growth.seconds / 3600
-    for name, count in sorted(growth.kinds.items(), key=lambda item: -item[1][1]):
-        table.row(name, str(count[0]), output.size(count[1]), output.size(int(count[1] / hours)) if hours else "")
-    since = f" since {local(growth.first_at)}" if growth.first_at else ""
-    _titled(output, f"growth by kind of record{since}", table, bool(growth.kinds))
+    for name, (records, nbytes) in sorted(growth.kinds.items(), key=lambda item: -item[1][1]):
+        rate = output.size(int(nbytes / hours)) if growth.seconds >= RATE_SECONDS else ""
+        table.row(name, str(records), output.size(nbytes), rate)
+    title = f"growth by kind of record, in {duration(int(growth.seconds * SECOND))} since {local(growth.first_at)}"
+    _titled(output, title, table, bool(growth.kinds))
 
 
 def _top(output: Output, title: str, found: list[Job], now: int) -> None:

@@ -54,6 +54,18 @@ def _plain(data: bytes, cut: bool) -> str | None:
     return None
 
 
+def row_body(data: bytes, encoding: str | None, full: bool) -> str:
+    """For a table."""
+    if full or len(data) <= CUT_BYTES:
+        return encoded(data, encoding or "text")
+    return encoded(data[:CUT_BYTES], encoding or "text") + "…"
+
+
+def count(number: int, what: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def size(nbytes: int) -> str:
     """For eyes: `512 B`, `1.5 KiB`."""
     if nbytes < 1024:

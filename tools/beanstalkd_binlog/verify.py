@@ -8,6 +8,7 @@ from beanstalkd_binlog.output import Output
 from beanstalkd_binlog.segment import ACTIVE, CORRUPT
 from beanstalkd_binlog.status import CLEAN, TORN
 from beanstalkd_binlog.status import CORRUPT as STATUS_CORRUPT
+from beanstalkd_binlog.text import count
 from beanstalkd_binlog.walk import Finding, Walk
 from wal.names import segment_numbers
 
@@ -61,7 +62,8 @@ def _name(status: int) -> str:
 def _said(walk: Walk, status: int) -> str:
     segments = walk.reading.segments.values()
     records = sum(segment.records for segment in segments)
-    line = f"{walk.directory}: {_name(status)}: {len(segments)} segments, {records} records, {len(walk.replayer.state.jobs)} jobs"
+    counted = [count(len(segments), "segment"), count(records, "record"), count(len(walk.replayer.state.jobs), "job")]
+    line = f"{walk.directory}: {_name(status)}: {', '.join(counted)}"
     if walk.reading.running:
         active = [segment.number for segment in segments if segment.state == ACTIVE]
         line += "; a server has it open" + (f", segment {active[0]} is active" if active else "")
