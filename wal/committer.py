@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from wal.directory import Durability, begin_segment
+from wal.directory import Durability, Spare, begin_segment
 from wal.format import HEADER_BYTES, UNSYNCED, Header, encode_frame, salt_of
 from wal.names import segment_path
 from wal.operations import Batch, Close, Drop, Fence, Operation, Rotate, Sync, Write
@@ -34,8 +34,9 @@ class Committer:
         self._drop = drop
         self._drops: list[Drop] = []
         self._fences: list[Fence] = []
+        self._unused: list[Spare] = []  # taken for segments that were not begun any more
         # The active segment, and the end of what was written to it.
-        self._handle = found.active.handle
+        self._active = found.active
         self._path = segment_path(found.directory.path, found.number)
         self._birth_id = found.birth_id
         self._offset = HEADER_BYTES
@@ -101,6 +102,8 @@ class Committer:
             for operation in batch.operations:
                 if isinstance(operation, Fence) and operation not in self._fences:
                     self._fences.append(operation)
+                elif isinstance(operation, Rotate):
+                    self._unused.append(operation.spare)
                 elif isinstance(operation, Close):
                     self._release()
 
@@ -120,7 +123,7 @@ class Committer:
     def _write(self) -> None:
         if not self._pieces:
             return
-        self._fs.write(self._handle, b"".join(self._pieces), self._offset)
+        self._fs.write(self._active.handle, b"".join(self._pieces), self._offset)
         self._pieces.clear()
         self._offset += self._nbytes
         self._nbytes = 0
@@ -132,26 +135,26 @@ class Committer:
         written = progress.written_lsn
         if self._never or progress.durable_lsn == written:
             return
-        self._fs.sync(self._handle)
+        self._fs.sync(self._active.handle)
         progress.durable_lsn = written
 
     def _say_durable(self, next_lsn: int, at: int) -> None:
         """The claim is synced as well: otherwise a power failure would take it, and leave damage before it to pass for a torn tail."""
         self._encode(next_lsn, at, [])
         self._write()
-        self._directory.sync_data(self._handle)
+        self._directory.sync_data(self._active.handle)
 
     # --- segments
 
     def _rotate(self, operation: Rotate, at: int) -> None:
         self._write()
         self._seal()
-        self._fs.close(self._handle)
+        self._let_go(self._active)
         progress = self._progress
         spare = operation.spare
         self._path = spare.path
         self._offset = 0  # where the header goes
-        self._handle = spare.handle
+        self._active = spare
         flags = UNSYNCED if self._never else 0
         parent_id, self._birth_id = self._birth_id, self._directory.random_id()
         header = Header(
@@ -172,8 +175,8 @@ class Committer:
 
     def _seal(self) -> None:
         """Cuts off the zeros and makes the rest durable."""
-        self._fs.truncate(self._handle, self._offset)
-        self._directory.sync_data(self._handle)
+        self._fs.truncate(self._active.handle, self._offset)
+        self._directory.sync_data(self._active.handle)
         if not self._never:
             self._progress.durable_lsn = self._progress.written_lsn
 
@@ -184,9 +187,16 @@ class Committer:
 
     def _release(self) -> None:
         self._closed = True
-        if self._handle >= 0:
-            handle, self._handle = self._handle, -1
-            self._fs.close(handle)
+        for spare in (self._active, *self._unused):
+            self._let_go(spare)
+
+    def _let_go(self, spare: Spare) -> None:
+        if spare.handle >= 0:
+            handle, spare.handle = spare.handle, -1
+            try:
+                self._fs.close(handle)
+            except OSError as error:  # some file systems say only now what became of a write
+                self._progress.fail(spare.path, 0, error)
 
     def _pass_drops(self) -> None:
         progress = self._progress

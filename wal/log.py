@@ -352,10 +352,11 @@ class Log:
         self._take()
         if self._able():
             self.commit(at)
-        claim = not self._never and self._claimed < self.lsn
+        operations = self._operations  # none, unless the log failed
+        if not self._never and self._claimed < self.lsn:
+            operations.append(Sync(True, self.lsn + 1))  # there is always room for this claim: OVERHEAD
         self._closed = True
-        # There is always room for this claim: OVERHEAD.
-        self._threads.close([Sync(True, self.lsn + 1)] if claim else [], at)
+        self._threads.close(operations, at)
         self._take()
         self._spares.close()
         self._directory.close()

@@ -23,6 +23,10 @@ def torn_path(directory: str, segment: int, offset: int) -> str:
     return os.path.join(directory, f"torn.{segment}.{offset}")
 
 
+def damaged_path(directory: str, segment: int, offset: int) -> str:
+    return os.path.join(directory, f"damaged.{segment}.{offset}")
+
+
 def segment_numbers(names: list[str]) -> list[int]:
     """Of the segments among these names, ascending."""
     found = (int(match[1]) for match in map(_SEGMENT.fullmatch, names) if match)

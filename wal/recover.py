@@ -7,6 +7,7 @@ before there is a new segment to follow it.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 
@@ -67,8 +68,9 @@ def recover(replay: Replay, durability: Durability, segment_bytes: int, meta: by
 
 def _release(found: Recovered) -> None:
     if found.active.handle >= 0:
-        found.directory.fs.close(found.active.handle)
-    found.directory.fs.close(found.directory.handle)
+        with contextlib.suppress(OSError):
+            found.directory.fs.close(found.active.handle)
+    found.directory.close()
 
 
 def _with_size(fs: FileSystem, path: str) -> tuple[str, int]:

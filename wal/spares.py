@@ -6,6 +6,7 @@ an error.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from wal.directory import OVERHEAD, Directory, Spare
@@ -130,9 +131,10 @@ class Spares:
                 self._directory.fs.unlink(spare.path)
 
     def close(self) -> None:
-        """Lets go of the files. They stay for the next start."""
+        """Lets go of the files. They stay for the next start, which trusts nothing in them: so a failure here means nothing."""
         for spare in self._spares:
-            self._directory.fs.close(spare.handle)
+            with contextlib.suppress(OSError):
+                self._directory.fs.close(spare.handle)
 
 
 def _full(error: OSError) -> bool:

@@ -25,6 +25,7 @@ class Threads:
         # Inline: the owner is in the middle of a call, and would not collect before it sees the outcome.
         self.take: Callable[[], None] = _nothing
         self._owner_notify = notify
+        self._path = found.directory.path
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -37,7 +38,10 @@ class Threads:
 
     def _notify(self) -> None:
         self.take()
-        self._owner_notify()
+        try:
+            self._owner_notify()
+        except Exception as error:  # nobody is told any more, which must not end the thread that close() waits for
+            self.progress.fail(self._path, 0, error)
 
     def commit(self, operations: list[Operation], at: int) -> None:
         if self._threads:

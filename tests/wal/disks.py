@@ -73,6 +73,9 @@ class MemoryDisk(FileSystem):
             names[new] = file
 
         self._change(change)
+        for handle, (_, opened) in self.handles.items():
+            if opened is file:
+                self.handles[handle] = new, file
 
     def unlink(self, path):
         self.before("unlink", path)

@@ -1,0 +1,189 @@
+"""Every call to the disk made to fail, one after the other: LogFailed, or everything promised is there; and never a second try."""
+
+import contextlib
+import errno
+from random import Random
+
+import pytest
+
+import wal
+from tests.wal.disks import MemoryDisk, fail_at
+from tests.wal.logs import NEVER, SYNC, WINDOW, opened, records, segment, write
+
+BODY = 400
+
+
+def work(log: wal.Log, given: list[bytes]) -> None:
+    """A bit of everything. given: what is appended, LSN 1 first."""
+    for n in range(60):
+        record = b"%04d" % n * (BODY // 4)
+        if log.room < 4000:
+            log.prepare(9000)
+        if not log.fits(len(record)):
+            assert log.make_room(len(record))
+        log.append(record)
+        given.append(record)
+        log.commit(at=n)
+        log.collect()
+        if n % 10 == 9:
+            log.sync(at=n)
+            log.claim(at=n)
+        if n == 40:
+            log.drop(2)
+        log.collect()
+    log.close(at=99)
+
+
+def number_of_calls(durability: wal.Durability) -> int:
+    disk = MemoryDisk()
+    log = opened(disk, durability)
+    calls = fail_at(disk, 0)
+    work(log, [])
+    return len(calls)
+
+
+@pytest.mark.parametrize("durability", [SYNC, WINDOW, NEVER])
+def test_a_failure_at_any_call_is_told_and_loses_nothing_that_was_promised(durability):
+    for nth in range(1, number_of_calls(durability) + 1):
+        disk = MemoryDisk()
+        log = opened(disk, durability)
+        calls = fail_at(disk, nth)
+        given: list[bytes] = []
+        failed = None
+        try:
+            work(log, given)
+        except wal.LogFailed as failure:
+            failed = failure
+        call = calls[nth - 1]
+        if call.startswith(("close spare", "close log")):  # at the very end, when it means nothing any more
+            assert failed is None and log.lsn == log.promised_lsn == len(given)
+        else:
+            assert failed is not None and failed.errno == errno.EIO and failed.path.startswith("/log"), call
+            check_failed(log)
+        check_kept(disk, log, given, call)
+
+
+def check_failed(log: wal.Log) -> None:
+    """For good: nothing more is promised, and everybody is told."""
+    promised, written = log.promised_lsn, log.written_lsn
+    for use in (lambda: log.append(b"x"), lambda: log.commit(at=1), log.collect, lambda: log.make_room(1), lambda: log.drain(at=1)):
+        with pytest.raises((wal.LogFailed, ValueError)):
+            use()
+    log.sync(at=1)
+    log.claim(at=1)
+    log.prepare(1 << 20)
+    log.trim(0)
+    log.drop(99)
+    assert (log.promised_lsn, log.written_lsn) == (promised, written)
+
+
+def check_kept(disk: MemoryDisk, log: wal.Log, given: list[bytes], call: str) -> None:
+    promised = log.promised_lsn
+    before = {path: bytes(file.data) for path, file in disk.names.items()}
+    with contextlib.suppress(wal.LogFailed):
+        log.close(at=1)
+    assert not disk.handles, call
+    assert before == {path: bytes(file.data) for path, file in disk.names.items()}, call
+    replay = wal.Replay("/log", fs=disk.after_kill())
+    found: dict[int, bytes] = {}
+    for frame in replay:
+        found.update(enumerate(frame.records, frame.first_lsn))
+    assert replay.next_lsn > promised, call
+    first = min(found, default=1)
+    assert first <= 40 and list(found) == list(range(first, replay.next_lsn)), call
+    assert all(record == given[lsn - 1] for lsn, record in found.items()), call
+    write(opened(disk), [b"and on it goes"])
+    assert records(disk)[-1] == b"and on it goes"
+
+
+@pytest.mark.parametrize("durability", [SYNC, WINDOW])
+def test_what_was_durable_before_the_failure_outlasts_a_crash_behind_it(durability):
+    for nth in range(1, number_of_calls(durability) + 1):
+        disk = MemoryDisk()
+        log = opened(disk, durability)
+        fail_at(disk, nth)
+        given: list[bytes] = []
+        with contextlib.suppress(wal.LogFailed):
+            work(log, given)
+        replay = wal.Replay("/log", fs=disk.after_crash(Random(nth)))
+        found = {lsn: record for frame in replay for lsn, record in enumerate(frame.records, frame.first_lsn)}
+        assert replay.next_lsn > log.durable_lsn
+        assert all(record == given[lsn - 1] for lsn, record in found.items())
+
+
+def test_a_failed_sync_is_not_tried_again():
+    disk = MemoryDisk()
+    log = opened(disk)
+    write(log, [b"a"])
+    calls = fail_at(disk, 2)
+    log.append(b"b")
+    log.commit(at=1)
+    assert calls == ["write 00000001.wal", "sync 00000001.wal"]
+    with pytest.raises(wal.LogFailed) as caught:
+        log.collect()
+    assert (caught.value.path, caught.value.errno) == (segment(1), errno.EIO)
+    assert caught.value.offset > 1024
+    assert (log.written_lsn, log.durable_lsn, log.promised_lsn) == (2, 1, 1)
+    with pytest.raises(wal.LogFailed):
+        log.close(at=2)
+    assert [call for call in calls if call.startswith(("write", "sync", "truncate"))] == calls[:2]
+
+
+def test_a_failed_sync_takes_nothing_back_in_window_mode():
+    disk = MemoryDisk()
+    log = opened(disk, WINDOW)
+    write(log, [b"a"])
+    fail_at(disk, 1)
+    log.sync(at=1)
+    with pytest.raises(wal.LogFailed):
+        log.collect()
+    assert (log.promised_lsn, log.durable_lsn) == (1, 0)
+
+
+def test_a_full_disk_behind_a_write_is_a_failure_there():
+    """It should not happen where everything was prepared; on some file systems it can."""
+    disk = MemoryDisk()
+    log = opened(disk)
+    fail_at(disk, 1, errno.ENOSPC)
+    write(log, [b"a"])
+    with pytest.raises(wal.LogFailed) as caught:
+        log.collect()
+    assert caught.value.errno == errno.ENOSPC
+    assert "No space left" in str(caught.value)
+
+
+def test_a_mistake_in_the_program_is_a_failure_and_not_a_silent_thread():
+    disk = MemoryDisk()
+    log = opened(disk)
+
+    def before(call, path):
+        raise RuntimeError("a bug")
+
+    disk.before = before
+    write(log, [b"a"])
+    with pytest.raises(wal.LogFailed) as caught:
+        log.collect()
+    assert "a bug" in repr(caught.value.__cause__.__cause__)
+    assert "RuntimeError" in str(caught.value.__cause__)
+
+
+def test_the_first_failure_is_the_one_that_is_told():
+    disk = MemoryDisk()
+    log = opened(disk)
+    fail_at(disk, 1, errno.EROFS)
+    write(log, [b"a"])
+    for _ in range(2):
+        with pytest.raises(wal.LogFailed) as caught:
+            log.collect()
+        assert caught.value.errno == errno.EROFS
+
+
+def test_an_append_after_a_failure_is_refused_even_into_an_open_frame():
+    disk = MemoryDisk()
+    log = opened(disk)
+    log.append(b"a")
+    fail_at(disk, 1)
+    log.prepare(1 << 16)
+    with pytest.raises(wal.LogFailed):
+        log.append(b"b")
+    assert log.lsn == 1

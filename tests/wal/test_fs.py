@@ -1,0 +1,145 @@
+"""The seam on a real file system; and that the disk in memory does the same."""
+
+import errno
+import os
+
+import pytest
+
+import wal
+from tests.wal.disks import MemoryDisk
+from wal import fs as seam
+from wal.fs import FileSystem
+
+
+@pytest.fixture(params=["real", "memory"])
+def place(request, tmp_path):
+    return (FileSystem(), str(tmp_path)) if request.param == "real" else (MemoryDisk(), "/log")
+
+
+def test_files(place):
+    fs, directory = place
+    path = f"{directory}/a"
+    handle = fs.create(path)
+    fs.write(handle, b"hello", 0)
+    fs.write(handle, b"J", 0)
+    fs.write(handle, b"!", 7)
+    fs.sync(handle)
+    assert fs.read(path) == b"Jello\0\0!"
+    assert fs.read(path, 3) == b"Jel"
+    assert fs.read(path, 100) == b"Jello\0\0!"
+    assert fs.size(path) == 8
+    fs.truncate(handle, 2)
+    assert fs.read(path) == b"Je"
+    fs.allocate(handle, 2, 10000)
+    assert fs.read(path) == b"Je" + bytes(9998)
+    fs.close(handle)
+    handle = fs.open(path)
+    fs.write(handle, b"x", 1)
+    fs.close(handle)
+    assert fs.read(path, 3) == b"Jx\0"
+    handle = fs.create(path)
+    assert fs.size(path) == 0
+    fs.close(handle)
+
+
+def test_names(place):
+    fs, directory = place
+    for name in ("a", "b"):
+        handle = fs.create(f"{directory}/{name}")
+        fs.write(handle, name.encode(), 0)
+        fs.close(handle)
+    assert sorted(fs.list(directory)) == ["a", "b"]
+    fs.rename(f"{directory}/a", f"{directory}/b")
+    assert fs.list(directory) == ["b"]
+    assert fs.read(f"{directory}/b") == b"a"
+    handle = fs.open_directory(directory)
+    fs.sync_directory(handle)
+    fs.close(handle)
+    fs.unlink(f"{directory}/b")
+    assert fs.list(directory) == []
+    for missing in (fs.read, fs.open, fs.unlink, fs.size):
+        with pytest.raises(FileNotFoundError):
+            missing(f"{directory}/b")
+
+
+def test_random_bytes(place):
+    fs, _ = place
+    assert len(fs.urandom(8)) == 8
+    assert fs.urandom(8) != fs.urandom(8)
+
+
+def test_fill(place):
+    fs, directory = place
+    handle = fs.create(f"{directory}/a")
+    fs.write(handle, b"x" * 700_000, 0)
+    seam.fill(fs, handle, 10, 600_000)
+    assert fs.read(f"{directory}/a") == b"x" * 10 + bytes(599_990) + b"x" * 100_000
+    fs.close(handle)
+
+
+def test_a_short_write_is_completed(tmp_path, monkeypatch):
+    fs = FileSystem()
+    handle = fs.create(str(tmp_path / "a"))
+    pwrite = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda handle, data, offset: pwrite(handle, data[:3], offset))
+    fs.write(handle, b"0123456789", 5)
+    fs.close(handle)
+    assert (tmp_path / "a").read_bytes() == bytes(5) + b"0123456789"
+
+
+def test_an_allocation_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    fs = FileSystem()
+    handle = fs.create(str(tmp_path / "a"))
+    fs.write(handle, b"abc", 0)
+
+    def full(handle, offset, length):
+        os.ftruncate(handle, offset + length // 2)
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="full"):
+        fs.allocate(handle, 3, 100_000)
+    assert fs.size(str(tmp_path / "a")) == 3
+    fs.close(handle)
+
+
+def test_allocation_without_fallocate_writes_zeros(tmp_path, monkeypatch):
+    fs = FileSystem()
+    handle = fs.create(str(tmp_path / "a"))
+
+    def unsupported(*_):
+        raise OSError(errno.EOPNOTSUPP, "not here")
+
+    monkeypatch.setattr(os, "posix_fallocate", unsupported)
+    fs.allocate(handle, 0, 100_000)
+    fs.close(handle)
+    assert (tmp_path / "a").read_bytes() == bytes(100_000)
+    assert (tmp_path / "a").stat().st_blocks * 512 >= 100_000
+
+
+def test_files_are_for_the_owner_only(tmp_path):
+    log = wal.Log.open(exhausted(tmp_path), 1 << 16, threaded=False)
+    log.prepare(1 << 17)
+    log.close(at=1)
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+
+
+def test_nothing_is_left_open(tmp_path):
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        log = wal.Log.open(exhausted(tmp_path), 1 << 16)
+        for _ in range(20):
+            log.make_room(10000)
+            log.append(b"x" * 10000)
+            log.commit(at=1)
+        log.prepare(1 << 18)
+        log.drop(log.segment)
+        log.close(at=1)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def exhausted(directory) -> wal.Replay:
+    replay = wal.Replay(directory)
+    for _ in replay:
+        pass
+    return replay

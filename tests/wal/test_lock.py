@@ -1,0 +1,93 @@
+"""The lock: one process at a time, and this one not twice either; the C server's kind, so the two see each other."""
+
+import fcntl
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+import wal
+from wal.locking import locked
+
+OTHER = """
+import sys, wal
+from wal.locking import locked
+try:
+    held = wal.lock(sys.argv[1])
+except wal.Locked:
+    print("locked", locked(sys.argv[1]))
+else:
+    print("free", flush=True)
+    sys.stdin.read()
+"""
+
+
+def other(directory) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", OTHER, directory], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_another_process_is_kept_out(tmp_path):
+    held = wal.lock(tmp_path)
+    assert other(tmp_path).communicate()[0] == "locked True\n"
+    held.close()
+    assert other(tmp_path).communicate()[0] == "free\n"
+
+
+def test_another_process_keeps_us_out_until_it_ends(tmp_path):
+    process = other(tmp_path)
+    assert process.stdout.readline() == "free\n"
+    assert locked(tmp_path)
+    with pytest.raises(wal.Locked) as caught:
+        wal.lock(tmp_path)
+    assert caught.value.path == str(tmp_path / "lock")
+    process.kill()
+    process.communicate()
+    assert not locked(tmp_path)
+    wal.lock(tmp_path).close()
+
+
+def test_the_same_process_is_kept_out_too_and_does_not_lose_the_lock_by_trying(tmp_path):
+    held = wal.lock(tmp_path)
+    with pytest.raises(wal.Locked):
+        wal.lock(os.path.join(tmp_path, ".", ""))
+    assert locked(tmp_path)
+    assert other(tmp_path).communicate()[0] == "locked True\n"
+    held.close()
+    held.close()
+    assert not locked(tmp_path)
+    wal.lock(tmp_path).close()
+
+
+def test_nobody_has_a_lock_that_never_was(tmp_path):
+    assert not locked(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_is_the_file_and_the_kind_of_lock_of_the_c_server(tmp_path):
+    held = wal.lock(tmp_path)
+    assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) & 0o077 == 0
+    probe = "import fcntl,sys; f=open(sys.argv[1],'r+'); fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    refused = subprocess.run([sys.executable, "-c", probe, tmp_path / "lock"], capture_output=True, text=True)
+    assert "BlockingIOError" in refused.stderr
+    held.close()
+    assert (tmp_path / "lock").exists()
+
+
+def test_their_lock_keeps_us_out(tmp_path):
+    script = "import fcntl,sys; f=open(sys.argv[1],'w'); fcntl.lockf(f, fcntl.LOCK_EX); print('ok', flush=True); sys.stdin.read()"
+    process = subprocess.Popen([sys.executable, "-c", script, tmp_path / "lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ok\n"
+    with pytest.raises(wal.Locked):
+        wal.lock(tmp_path)
+    process.communicate()
+
+
+def test_a_directory_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        wal.lock(tmp_path / "nowhere")
+
+
+def test_fcntl_is_what_we_think():
+    assert fcntl.LOCK_EX | fcntl.LOCK_NB == 6

@@ -1,0 +1,210 @@
+"""Repair: whatever is damaged, every whole record behind it comes back, what was taken out is kept, and the log is clean afterwards."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+import wal
+from wal import repair
+from wal.format import HEADER_BYTES
+
+SEGMENT = 64 * 1024
+LOST = b"lost"
+
+
+def written(directory: Path, count: int = 600, size: int = 200) -> list[bytes]:
+    """A log of three segments or so, one frame per ten records, closed in order."""
+    replay = wal.Replay(directory)
+    list(replay)
+    log = wal.Log.open(replay, segment_bytes=SEGMENT, meta=lambda: b"meta", threaded=False)
+    records = [b"%06d" % number + bytes([number % 251]) * size for number in range(count)]
+    for number, record in enumerate(records):
+        assert log.make_room(len(record))
+        log.append(record)
+        if number % 10 == 9:
+            log.commit(number)
+    log.close(count)
+    return records
+
+
+def segments(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.wal"))
+
+
+def records_in(directory: Path) -> list[bytes]:
+    replay = wal.Replay(directory)
+    found = [record for frame in replay for record in frame.records]
+    assert replay.torn is None
+    return found
+
+
+def repaired(directory: Path) -> tuple[repair.Plan, list[str]]:
+    with pytest.raises(wal.Corrupt):
+        records_in(directory)
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+    what = repair.plan(directory, lost=LOST)
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before, "a plan changes nothing"
+    return what, repair.mend(what)
+
+
+def flip(path: Path, offset: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 0x10
+    path.write_bytes(data)
+
+
+def lost_lsns(what: repair.Plan) -> set[int]:
+    return {lsn for loss in what.losses for lsn in range(loss.first, loss.last + 1)}
+
+
+def check(directory: Path, expected: list[bytes], what: repair.Plan) -> None:
+    found = records_in(directory)
+    gone = lost_lsns(what)
+    assert found == [LOST if lsn in gone else record for lsn, record in enumerate(expected, 1)]
+    again = repair.plan(directory, lost=LOST)
+    assert not again.changes and not again.losses
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_flipped_bits_cost_their_frames_only(tmp_path: Path, seed: int) -> None:
+    random_ = random.Random(seed)
+    expected = written(tmp_path)
+    *sealed, _ = segments(tmp_path)
+    touched = []
+    for _ in range(random_.randint(1, 4)):
+        path = random_.choice(sealed)
+        offset = random_.randrange(HEADER_BYTES, path.stat().st_size)
+        touched.append(path.read_bytes())
+        flip(path, offset)
+    what, copies = repaired(tmp_path)
+    assert 1 <= len(lost_lsns(what)) <= 40, f"seed {seed}"
+    check(tmp_path, expected, what)
+    for copy in map(Path, copies):
+        assert any(copy.read_bytes() in data for data in [*touched, copy.read_bytes()])
+        _, segment, offset = copy.name.split(".")[:3]
+        assert copy.stat().st_size > 0 and int(segment) > 0 and int(offset) >= HEADER_BYTES
+
+
+def test_what_is_taken_out_is_kept_byte_for_byte(tmp_path: Path) -> None:
+    written(tmp_path)
+    path = segments(tmp_path)[0]
+    flip(path, 5000)
+    damaged = path.read_bytes()
+    what, (copy,) = repaired(tmp_path)
+    (loss,) = what.losses
+    assert Path(copy).name == f"damaged.1.{loss.offset}"
+    assert Path(copy).read_bytes() == damaged[loss.offset : loss.offset + loss.length]
+    assert loss.offset <= 5000 < loss.offset + loss.length
+
+
+def test_missing_segment_is_stood_in_for(tmp_path: Path) -> None:
+    expected = written(tmp_path)
+    segments(tmp_path)[1].unlink()
+    what, _ = repaired(tmp_path)
+    assert len(lost_lsns(what)) > 100
+    check(tmp_path, expected, what)
+
+
+def test_truncated_segment_in_the_middle(tmp_path: Path) -> None:
+    expected = written(tmp_path)
+    path = segments(tmp_path)[0]
+    path.write_bytes(path.read_bytes()[:30_000])
+    what, _ = repaired(tmp_path)
+    check(tmp_path, expected, what)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 512), (512, 1024), (0, 1024)])
+@pytest.mark.parametrize("index", [0, 1])
+def test_header_is_made_anew(tmp_path: Path, start: int, end: int, index: int) -> None:
+    """From its copy, or from what the neighbours and the frames say. No record is lost."""
+    expected = written(tmp_path)
+    path = segments(tmp_path)[index]
+    data = bytearray(path.read_bytes())
+    data[start:end] = b"\xaa" * (end - start)
+    path.write_bytes(data)
+    what, _ = repaired(tmp_path)
+    assert lost_lsns(what) == set()
+    check(tmp_path, expected, what)
+
+
+def test_log_goes_on_after_a_repair(tmp_path: Path) -> None:
+    expected = written(tmp_path)
+    flip(segments(tmp_path)[0], 9000)
+    what, _ = repaired(tmp_path)
+    replay = wal.Replay(tmp_path)
+    list(replay)
+    log = wal.Log.open(replay, segment_bytes=SEGMENT, threaded=False)
+    log.append(b"after")
+    log.commit(1)
+    log.close(1)
+    gone = lost_lsns(what)
+    assert records_in(tmp_path) == [LOST if lsn in gone else record for lsn, record in enumerate(expected, 1)] + [b"after"]
+
+
+def test_record_that_says_nothing_is_taken_out(tmp_path: Path) -> None:
+    expected = written(tmp_path)
+    what = repair.plan(tmp_path, lost=LOST, accept=lambda record: not record.startswith(b"000300"))
+    assert [(loss.first, loss.last) for loss in what.losses] == [(301, 301)]
+    repair.mend(what)
+    check(tmp_path, expected, what)
+
+
+def test_without_any_header_nothing_is_guessed(tmp_path: Path) -> None:
+    written(tmp_path)
+    for path in segments(tmp_path):
+        path.write_bytes(b"\xaa" * HEADER_BYTES + path.read_bytes()[HEADER_BYTES:])
+    with pytest.raises(repair.BeyondRepair, match="no segment has a header"):
+        repair.plan(tmp_path, lost=LOST)
+
+
+class Killed(BaseException):
+    pass
+
+
+class Dying(wal.FileSystem):
+    """Every call that changes something is the last one, from the nth on."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+
+    def write(self, handle: int, data: bytes, offset: int) -> None:
+        self._count()
+        super().write(handle, data, offset)
+
+    def create(self, path: str) -> int:
+        self._count()
+        return super().create(path)
+
+    def rename(self, old: str, new: str) -> None:
+        self._count()
+        super().rename(old, new)
+
+
+def test_repair_that_was_killed_can_be_begun_again(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    expected = written(source)
+    flip(segments(source)[0], 20_000)
+    segments(source)[1].unlink()
+    for at in range(100):
+        directory = tmp_path / f"killed-{at}"
+        directory.mkdir()
+        for path in source.iterdir():
+            (directory / path.name).write_bytes(path.read_bytes())
+        what = repair.plan(directory, lost=LOST)
+        try:
+            repair.mend(what, Dying(at))
+        except Killed:
+            repair.mend(repair.plan(directory, lost=LOST))
+            check(directory, expected, what)
+        else:
+            break
+    assert at > 5

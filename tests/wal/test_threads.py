@@ -1,0 +1,260 @@
+"""The log with its threads, on a real disk; and a writer that is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import wal
+from tests.wal.disks import MemoryDisk
+from tests.wal.logs import DIRECTORY, records, replayed
+from wal.fs import FileSystem
+
+SEGMENT = 1 << 16
+PATIENCE = 20  # seconds; only a test that fails waits that long
+
+
+class Owner:
+    """A log whose owner waits for its notifications."""
+
+    def __init__(self, directory, durability=wal.Durability.SYNC, fs=None):
+        replay = wal.Replay(directory, fs=fs)
+        for _ in replay:
+            pass
+        self.called = threading.Event()
+        self.log = wal.Log.open(replay, SEGMENT, durability, notify=self.called.set, at=1)
+
+    def until(self, condition) -> None:
+        """Collects until the condition holds."""
+        self.log.collect()
+        while not condition():
+            assert self.called.wait(PATIENCE)
+            self.called.clear()
+            self.log.collect()
+
+
+def test_everything_promised_is_there(tmp_path):
+    owner = Owner(tmp_path)
+    log = owner.log
+    log.prepare(4 * SEGMENT)
+    given = []
+    for n in range(2000):
+        record = b"%06d" % n * (n % 50)
+        if not log.fits(len(record)):
+            assert log.make_room(len(record))
+        log.append(record)
+        given.append(record)
+        if n % 7 == 0:
+            log.commit(at=n)
+        if n % 100 == 0:
+            log.collect()
+            log.prepare(4 * SEGMENT)
+    log.commit(at=1)
+    owner.until(lambda: log.promised_lsn == log.lsn)
+    assert records(FileSystem(), tmp_path) == given
+    log.close(at=9)
+    assert records(FileSystem(), tmp_path) == given
+    assert replayed(FileSystem(), tmp_path).claimed_lsn == 2000
+
+
+def test_room_and_bytes_are_exact_when_idle(tmp_path):
+    owner = Owner(tmp_path)
+    log = owner.log
+    for n in range(30):
+        log.prepare(3 * SEGMENT)
+        owner.until(lambda: log.room >= 3 * SEGMENT)
+        for _ in range(20):
+            log.append(bytes(2000))
+        log.commit(at=n)
+        log.drop(log.segment - 2)
+    log.drain(at=1)
+    assert log.oldest >= log.segment - 2 > 5
+    assert log.total_bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert log.segment_sizes == {
+        int(path.stem): path.stat().st_size for path in sorted(tmp_path.glob("*.wal")) if int(path.stem) != log.segment
+    }
+    log.close(at=9)
+
+
+def test_waiting_batches_share_a_sync(tmp_path):
+    """Group commit: while one sync is under way, all that comes waits for the next."""
+    fs = SlowDisk()
+    owner = Owner(DIRECTORY, fs=fs)
+    log = owner.log
+    before = fs.syncs
+    fs.gate.clear()
+    for n in range(50):
+        log.append(b"%d" % n)
+        log.commit(at=n)
+    assert log.promised_lsn == 0
+    fs.gate.set()
+    owner.until(lambda: log.promised_lsn == 50)
+    assert fs.syncs - before <= 2
+    log.close(at=9)
+
+
+class SlowDisk(MemoryDisk):
+    """Whose syncs wait for a gate."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def sync(self, handle):
+        assert self.gate.wait(PATIENCE)
+        super().sync(handle)
+
+
+def test_commit_does_not_wait_for_the_disk():
+    fs = SlowDisk()
+    log = Owner(DIRECTORY, fs=fs).log
+    fs.gate.clear()
+    log.append(b"a")
+    log.commit(at=1)
+    log.sync(at=1)
+    log.prepare(3 * SEGMENT)
+    log.drop(99)
+    log.collect()
+    assert log.promised_lsn == 0
+    fs.gate.set()
+    log.close(at=9)
+    assert log.promised_lsn == 1
+
+
+def test_a_spare_that_is_being_lengthened_can_be_taken():
+    fs = SlowDisk()
+    owner = Owner(DIRECTORY, fs=fs)
+    log = owner.log
+    log.prepare(log.room + 2 * SEGMENT // 16)
+    owner.until(lambda: log.spare_bytes >= 2 * SEGMENT // 16)
+    log.append(bytes(log.left - 52))
+    log.commit(at=1)
+    owner.until(lambda: log.promised_lsn == 1)
+    fs.gate.clear()
+    log.prepare(SEGMENT)  # the preparer is about to sync the next step of it
+    log.append(b"x" * 3000)
+    log.commit(at=2)
+    assert log.segment == 2
+    fs.gate.set()
+    owner.until(lambda: log.promised_lsn == 2 and log.room >= SEGMENT)
+    log.append(b"y" * (log.left - 52))
+    log.commit(at=3)
+    owner.until(lambda: log.promised_lsn == 3)
+    log.drain(at=4)
+    assert log.total_bytes == fs.used()
+    log.close(at=9)
+    assert [len(record) for record in records(fs)][1:2] == [3000]
+
+
+def test_drain_waits_for_drops(tmp_path):
+    for durability in wal.Durability:
+        directory = tmp_path / durability.name
+        directory.mkdir()
+        log = Owner(directory, durability).log
+        for n in range(40):
+            assert log.make_room(10_000)
+            log.append(bytes(10_000))
+            log.commit(at=n)
+        log.drop(3)
+        log.drain(at=1)
+        assert log.oldest == 3
+        assert not (directory / "00000002.wal").exists()
+        log.close(at=2)
+
+
+def test_a_failure_in_a_thread_is_told():
+    threads = threading.active_count()
+    fs = MemoryDisk()
+    owner = Owner(DIRECTORY, fs=fs)
+    log = owner.log
+
+    def before(call, path):
+        raise OSError(5, "broken", path)
+
+    fs.before = before
+    log.append(b"a")
+    log.commit(at=1)
+    with pytest.raises(wal.LogFailed):
+        owner.until(lambda: False)
+    with pytest.raises(wal.LogFailed):
+        log.append(b"b")
+    with pytest.raises(wal.LogFailed):
+        log.drain(at=1)
+    with pytest.raises(wal.LogFailed):
+        log.close(at=2)
+    assert threading.active_count() == threads
+
+
+def test_a_notify_that_raises_does_not_hang_the_log():
+    threads = threading.active_count()
+    replay = replayed(MemoryDisk())
+
+    def notify():
+        raise RuntimeError("the loop is gone")
+
+    log = wal.Log.open(replay, SEGMENT, notify=notify)
+    log.append(b"a")
+    log.commit(at=1)
+    with pytest.raises(wal.LogFailed):
+        log.close(at=2)
+    assert threading.active_count() == threads
+    assert records(replay.fs) == [b"a"]
+
+
+def test_close_ends_the_threads(tmp_path):
+    before = threading.active_count()
+    log = Owner(tmp_path).log
+    assert threading.active_count() == before + 2
+    log.prepare(5 * SEGMENT)
+    log.close(at=1)
+    assert threading.active_count() == before
+
+
+def test_a_process_that_does_not_close_its_log_can_end(tmp_path):
+    script = "import sys, wal; r = wal.Replay(sys.argv[1]); list(r); log = wal.Log.open(r); log.append(b'a'); log.commit(1)"
+    subprocess.run([sys.executable, "-c", script, tmp_path], check=True, timeout=PATIENCE)
+
+
+KILLED = """
+import sys, threading, wal
+replay = wal.Replay(sys.argv[1])
+for _ in replay: pass
+called = threading.Event()
+log = wal.Log.open(replay, 1 << 16, wal.Durability[sys.argv[2]], notify=called.set)
+while True:
+    record = b"%d " % (log.lsn + 1) * 30
+    log.collect()
+    if log.room < 1 << 16:
+        log.prepare(1 << 17)
+    if not log.fits(len(record)):
+        log.make_room(len(record))
+    log.append(record)
+    log.commit(1)
+    if log.lsn % 64 == 0:
+        log.drop(log.segment - 5)
+        if log.promised_lsn > 0:
+            print(log.promised_lsn, flush=True)
+        called.wait(1)
+        called.clear()
+"""
+
+
+@pytest.mark.parametrize("durability", ["SYNC", "WINDOW", "NEVER"])
+def test_what_was_promised_survives_a_kill(tmp_path, durability):
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path, durability], stdout=subprocess.PIPE, text=True)
+        promised = 0
+        for _ in range(20):
+            promised = int(process.stdout.readline())
+        os.kill(process.pid, signal.SIGKILL)
+        rest, _ = process.communicate()
+        promised = max([promised, *(int(line) for line in rest.split("\n")[:-1])])
+        replay = wal.Replay(tmp_path)
+        found = {lsn: record for frame in replay for lsn, record in enumerate(frame.records, frame.first_lsn)}
+        assert replay.next_lsn > promised
+        assert list(found) == list(range(min(found), replay.next_lsn))
+        assert all(record == b"%d " % lsn * 30 for lsn, record in found.items())
