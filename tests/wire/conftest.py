@@ -8,6 +8,8 @@ from .cuts import Cut
 from .servers import Background, Kind, Play, Shared, play_fresh
 from .transcript import Transcript
 
+SharedServers = dict[tuple[Kind, str], Shared]  # by kind and options
+
 
 @pytest.fixture(scope="session")
 def background() -> Iterator[Background]:
@@ -17,15 +19,15 @@ def background() -> Iterator[Background]:
 
 
 @pytest.fixture(scope="session")
-def shared_servers() -> Iterator[dict[Kind, Shared]]:
-    servers: dict[Kind, Shared] = {}
+def shared_servers() -> Iterator[SharedServers]:
+    servers: SharedServers = {}
     yield servers
     for server in servers.values():
         server.close()
 
 
 @pytest.fixture
-def play_live(request: pytest.FixtureRequest, background: Background, shared_servers: dict[Kind, Shared]) -> Play:
+def play_live(request: pytest.FixtureRequest, background: Background, shared_servers: SharedServers) -> Play:
     """Plays a transcript to a server of the wanted kind: shared, fresh, or already waiting in the background."""
 
     def play(kind: Kind, transcript: Transcript, cut: Cut) -> None:
@@ -36,7 +38,8 @@ def play_live(request: pytest.FixtureRequest, background: Background, shared_ser
         elif transcript.fresh or kind.is_c:
             play_fresh(kind, transcript, cut)
         else:
-            shared_servers.setdefault(kind, Shared(kind)).play(transcript, cut)
+            key = (kind, str(transcript.options))
+            shared_servers.setdefault(key, Shared(kind, transcript.options)).play(transcript, cut)
 
     return play
 

@@ -9,10 +9,12 @@ import time
 
 from .cuts import Cut
 from .daemon import Daemon
+from .runner import Mismatch
 from .stream import split_replies, take_reply
 from .transcript import World
 
 REPLY_SECONDS = 5.0
+SYNC_TURNS = 3
 _UNKNOWN = b"UNKNOWN_COMMAND\r\n"
 
 
@@ -99,14 +101,18 @@ class LivePeer:
         """Returns when the server has dealt with everything sent so far.
 
         It has when a later question is answered: what arrived earlier is read in the same turn of the server's loop or in
-        an earlier one. An unknown word is the question, because it is counted nowhere.
+        an earlier one. An unknown word is the question, because it is counted nowhere. It is asked several times because
+        the C server needs several turns to see a waiting client off.
         """
         if idle is None:
             time.sleep(0.02)
             return
-        before = idle.rest()
-        idle.send(b"?\r\n")
-        assert [before, *idle.read(1)] == [b"", _UNKNOWN], f"not idle, or unexpected: {before!r}"
+        for _ in range(SYNC_TURNS):
+            if before := idle.rest():
+                raise Mismatch(f"unexpected: {before!r}")
+            idle.send(b"?\r\n")
+            if (got := idle.read(1)) != [_UNKNOWN]:
+                raise Mismatch(f"a client that should be idle got {got!r}")
 
     def advance(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -57,6 +57,7 @@ class Shared:
     """A server that many transcripts are played to, one after the other."""
 
     kind: Kind
+    options: dict[str, int]
     _context: object = None
     _daemon: Daemon | None = None
 
@@ -70,7 +71,7 @@ class Shared:
             raise
 
     def _start(self) -> Daemon:
-        self._context = self.kind.running({})
+        self._context = self.kind.running(self.options)
         self._daemon = self._context.__enter__()
         return self._daemon
 

@@ -207,7 +207,6 @@ class _Reader:
             transcript.targets = TARGETS[words[-1]]
         elif words[0] == "with" and len(words) == 3:
             transcript.options[words[1]] = int(words[2])
-            transcript.fresh = True
         elif line == "fresh":
             transcript.fresh = True
         elif words[0] == "wait" and len(words) == 2:
