@@ -7,6 +7,7 @@ All integers little-endian; instants wall-clock ns since the epoch, durations ns
     UPDATE   kind=2 u8 | state u8 | 0 u16 | pri u32 | id u64 | delay i64 | deadline_at i64 | the five counters u32
     DELETE   kind=3 u8 | id u64
     PAUSE    kind=4 u8 | 0 u8 | name length u16 | pause i64 | until i64 | tube name        (pause 0: it is over)
+    LOST     kind=6 u8        (stands for a record that was damaged, after a repair)
     IMPORT   kind=5 u8 | phase u8 | 0 u16 | JSON        (phase 1: all before this is void; 2: what came since is whole)
 
 `state` is the C server's number: 1 ready, 2 reserved, 3 buried, 4 delayed. `deadline_at` is the ready time of a delayed job, the TTR's end of a
@@ -24,8 +25,8 @@ from struct import Struct
 from typing import NamedTuple
 
 VERSION = 1
-FULL, UPDATE, DELETE, PAUSE, IMPORT = 1, 2, 3, 4, 5
-KIND_NAMES = {FULL: "full", UPDATE: "update", DELETE: "delete", PAUSE: "pause", IMPORT: "import"}
+FULL, UPDATE, DELETE, PAUSE, IMPORT, LOST = 1, 2, 3, 4, 5, 6
+KIND_NAMES = {FULL: "full", UPDATE: "update", DELETE: "delete", PAUSE: "pause", IMPORT: "import", LOST: "lost"}
 IMPORT_BEGIN, IMPORT_END = 1, 2
 
 FULL_STRUCT = Struct("<BBHIQqqqq5I")
@@ -82,12 +83,16 @@ class Pause(NamedTuple):
     until: int
 
 
+class Lost(NamedTuple):
+    pass
+
+
 class Import(NamedTuple):
     phase: int
     text: bytes  # JSON
 
 
-Record = Full | Update | Delete | Pause | Import
+Record = Full | Update | Delete | Pause | Import | Lost
 
 
 def encode(record: Record) -> bytes:
@@ -100,6 +105,8 @@ def encode(record: Record) -> bytes:
         return UPDATE_STRUCT.pack(UPDATE, record[0], 0, *record[1:])
     if isinstance(record, Delete):
         return DELETE_STRUCT.pack(DELETE, record.id)
+    if isinstance(record, Lost):
+        return bytes((LOST,))
     if isinstance(record, Import):
         return IMPORT_STRUCT.pack(IMPORT, record.phase, 0) + record.text
     return PAUSE_STRUCT.pack(PAUSE, 0, len(record.tube), record.pause, record.until) + record.tube
@@ -127,6 +134,8 @@ def decode(data: bytes) -> Record:
         return Pause(data[PAUSE_STRUCT.size :], pause, until)
     if kind == IMPORT and len(data) >= IMPORT_STRUCT.size and data[1] in (IMPORT_BEGIN, IMPORT_END):
         return Import(data[1], data[IMPORT_STRUCT.size :])
+    if kind == LOST and len(data) == 1:
+        return Lost()
     raise ValueError(f"no record of kind {kind} has {len(data)} bytes")
 
 

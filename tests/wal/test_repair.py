@@ -15,7 +15,7 @@ SEGMENT = 64 * 1024
 LOST = b"lost"
 
 
-def written(directory: Path, count: int = 600, size: int = 200) -> list[bytes]:
+def written(directory: Path, count: int = 900, size: int = 200) -> list[bytes]:
     """A log of three segments or so, one frame per ten records, closed in order."""
     replay = wal.Replay(directory)
     list(replay)
@@ -73,19 +73,13 @@ def test_flipped_bits_cost_their_frames_only(tmp_path: Path, seed: int) -> None:
     random_ = random.Random(seed)
     expected = written(tmp_path)
     *sealed, _ = segments(tmp_path)
-    touched = []
     for _ in range(random_.randint(1, 4)):
         path = random_.choice(sealed)
-        offset = random_.randrange(HEADER_BYTES, path.stat().st_size)
-        touched.append(path.read_bytes())
-        flip(path, offset)
+        flip(path, random_.randrange(HEADER_BYTES, path.stat().st_size))
     what, copies = repaired(tmp_path)
     assert 1 <= len(lost_lsns(what)) <= 40, f"seed {seed}"
     check(tmp_path, expected, what)
-    for copy in map(Path, copies):
-        assert any(copy.read_bytes() in data for data in [*touched, copy.read_bytes()])
-        _, segment, offset = copy.name.split(".")[:3]
-        assert copy.stat().st_size > 0 and int(segment) > 0 and int(offset) >= HEADER_BYTES
+    assert all(Path(copy).stat().st_size > 0 for copy in copies)
 
 
 def test_what_is_taken_out_is_kept_byte_for_byte(tmp_path: Path) -> None:
