@@ -139,7 +139,8 @@ class Reading:
             segment.know(info)
         if replay.unborn:
             number = segment_numbers([os.path.basename(replay.unborn)])[0]
-            self.segments.setdefault(number, Segment(number, replay.unborn)).used_bytes = 0
+            unborn = self.segments.setdefault(number, Segment(number, replay.unborn))
+            unborn.file_bytes, unborn.used_bytes = os.stat(replay.unborn).st_size, 0
         self.claimed_lsn = max(self.claimed_lsn, replay.claimed_lsn)
         self._log_id = replay.log_id
         if replay.exhausted:

@@ -14,6 +14,7 @@ from beanstalkd_binlog.light import LightReplayer
 from beanstalkd_binlog.reading import Reading
 from beanstalkd_binlog.segment import CORRUPT, TORN, Gap
 from beanstalkd_binlog.status import BAD_LOG, CLEAN, NewerLog, complain
+from beanstalkd_binlog.text import count
 from beanstalkd_py.binlog import NewerRecords, Unreadable, forgotten, read_meta, unreadable
 from wal.reader import Damage
 
@@ -87,7 +88,10 @@ class Walk:
         if orphan is None:
             return
         path = self.reading.path(orphan.segment)
-        if orphan.lsn <= self.reading.claimed_lsn:
+        if self.corrupt:  # the server does not get so far
+            more = len(self.replayer.orphans) - 1
+            self._find(CORRUPT, path, orphan.offset, 0, f"{orphan}" + (f"; {count(more, 'more job')} like it" if more else ""))
+        elif orphan.lsn <= self.reading.claimed_lsn:
             self._find(CORRUPT, path, orphan.offset, 0, orphan.reason, str(unreadable(path, orphan)))
         else:
             self._find(TORN, path, orphan.offset, 0, orphan.reason, forgotten(orphan))
