@@ -9,7 +9,7 @@ from beanstalkd_binlog.light import Bodies, stored
 from beanstalkd_binlog.moment import Moment, Past
 from beanstalkd_binlog.output import Column, Output, Table, pairs
 from beanstalkd_binlog.status import complain
-from beanstalkd_binlog.text import CUT_BYTES, json_body, row_body, text
+from beanstalkd_binlog.text import CUT_BYTES, count, json_body, row_body, text
 from beanstalkd_binlog.times import duration
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py.jobs import DELAYED, STATE_NAMES, Job
@@ -44,9 +44,9 @@ def view(walk: Walk, moment: Moment, now: int) -> View:
 
 def _say_what_is_lost(walk: Walk, past: Past) -> None:
     if past.lost:
-        complain(f"{walk.directory}: {past.lost} more jobs were there; they were deleted since, and their records dropped")
+        complain(f"{walk.directory}: {count(past.lost, 'more job')} existed then; deleted since, the records dropped")
     if past.uncertain:
-        complain(f"{walk.directory}: {len(past.uncertain)} jobs (~) are shown as they were later; what they were then was dropped")
+        complain(f"{walk.directory}: {count(len(past.uncertain), 'job')} (~) shown as of later: what changed in between was dropped")
 
 
 def jobs(walk: Walk, output: Output, moment: Moment, now: int, tubes: Iterable[str], states: Iterable[str], encoding: str | None) -> int:
