@@ -1,0 +1,48 @@
+"""SIGKILL at any moment: no acknowledged put lost, no acknowledged delete undone, no job altered, no id given twice."""
+
+from __future__ import annotations
+
+import pytest
+from crashtest.conversation import Conversation, put
+from crashtest.daemon import Daemon
+from crashtest.mix import Mix
+from crashtest.rounds import Rounds
+
+
+@pytest.mark.timeout(120)
+def test_twenty_rounds_of_sigkill_under_mixed_load_at_fifty_connections(daemon, seed):
+    rounds = Rounds(daemon, seed)
+    rounds.run(20)
+    assert rounds.world.answers > 10_000
+    assert not rounds.world.refused_puts
+
+
+def test_what_had_been_told_about_timeouts_stands_after_sigkill(daemon, seed):
+    """The only rounds that last longer than a TTR."""
+    rounds = Rounds(daemon, seed, Mix(jobs=500, short_ttr=0.5, haste=0.02))
+    for _ in range(2):
+        rounds.round(("-s", "65536"), 2.0)
+    assert any(job.start.timeouts for job in rounds.world.jobs.values())
+
+
+def test_sigterm_under_load_leaves_nothing_half_done(daemon, seed):
+    rounds = Rounds(daemon, seed)
+    statuses = []
+    for _ in range(2):
+        rounds.round(("-s", "131072"), 0.2, lambda daemon: statuses.append(daemon.stop()))
+    assert statuses == [0, 0]
+
+
+@pytest.mark.parametrize("end", [Daemon.kill, Daemon.stop])
+def test_no_id_is_given_twice_though_all_jobs_are_gone(daemon, end):
+    """Neither a record of the last id is left, nor its segment, only what the headers say."""
+    daemon.options = ("-s", "65536")
+    id = 0
+    for _ in range(4):
+        daemon.start()
+        with Conversation(daemon.connect()) as client:
+            given = [reply.id for reply in client.ask(*[put(bytes(100))] * 1000)]
+            assert given == list(range(id + 1, id + 1001))
+            id = given[-1]
+            assert set(client.say(*[b"delete %d" % id for id in given])) == {"DELETED"}
+        end(daemon)
