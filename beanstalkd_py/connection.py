@@ -80,7 +80,8 @@ class Connection:
             data = session.take_output()
             if data:
                 log = self.server.log
-                if log is None or log.lsn <= log.promised_lsn:
+                # What is owed leaves first, even if nothing holds it any more: this is also called amid its leaving.
+                if log is None or (log.lsn <= log.promised_lsn and not self.server.owed):
                     self.send(data)
                 else:
                     self.queued += len(data)
