@@ -43,6 +43,7 @@ from .state import Counters, State
 
 STEP_BYTES = 64 * 1024  # compaction per turn of the loop: about 1 ms of jobs of 100 bytes
 STEP_RECORD_BYTES = 512  # what a record by a client earns compaction, on top
+DEAD_SHARE = 50  # compact_all leaves a fiftieth
 WHOLE = 1 << 62  # a step without a limit
 LOOK_BYTES = 16  # what looking at an id costs, in bytes rewritten
 DELETE_BYTES = DELETE_STRUCT.size + LENGTH_FIELD
@@ -346,6 +347,17 @@ class Binlog:
         self.log.commit(wall)
         self.keep_room()
         return self._more
+
+    def compact_all(self, progress: Callable[[int, int], None] = lambda done, total: None) -> bool:
+        """Until hardly anything dead is left, whatever law 9 allows: for operators, not while serving. False on a full disk. Raises LogFailed."""
+        last = self._active
+        total = self._sealed_bytes
+        while self._sealed and next(iter(self._sealed)) < last and self._sealed_bytes - self.accounts.live > self._sealed_bytes // DEAD_SHARE:
+            if not self._compact_step(self._segment_bytes) and self.full:
+                return False
+            self.log.drain(self._wall)
+            progress(total - sum(nbytes for number, nbytes in self._sealed.items() if number < last), total)
+        return True
 
     def compact(self) -> None:
         """Until nothing is left to do: at the start, before anybody is served. Raises LogFailed."""

@@ -73,8 +73,11 @@ def main(argv: list[str]) -> int:
     except (wal.Locked, NoDirectory) as error:
         report(str(error))
         return LOCKED
-    except (wal.Corrupt, wal.NewerVersion, binlog.Unreadable) as error:
+    except (wal.NewerVersion, binlog.NewerRecords) as error:
         report(str(error))
+        return BAD_LOG
+    except (wal.Corrupt, binlog.Unreadable) as error:
+        report(f"{error} (nothing was changed; to mend it: beanstalkd-binlog repair {chosen.wal_dir})")
         return BAD_LOG
     except takeover.DamagedImport as error:
         for line in error.lines:

@@ -170,6 +170,11 @@ class Replayer:
             return state, deadline_at
         return READY, 0
 
+    @property
+    def orphans(self) -> list[int]:
+        """Ids of jobs that were updated, but whose FULL record was never seen."""
+        return sorted(self._orphans)
+
     def finish(self) -> BadRecord | None:
         """The order of burying, and tubes that are not needed. Returns the first update whose job is missing, if any."""
         state = self.state

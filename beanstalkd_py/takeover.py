@@ -161,12 +161,12 @@ def full_record(job: CJob, place: int) -> records.Full:
     )  # fmt: skip
 
 
-def c_job(job: Job, offset: int) -> CJob:
+def c_job(job: Job, offset: int, body: bytes) -> CJob:
     """A job of ours as the C server knows them. offset: wall clock minus monotonic clock, ns."""
     return CJob(
         job.id, job.tube.name, job.state, job.pri, job.delay, job.ttr, job.created_at + offset,
         job.deadline_at + offset if job.state in (DELAYED, RESERVED) else 0,
-        job.reserves, job.timeouts, job.releases, job.buries, job.kicks, job.body,
+        job.reserves, job.timeouts, job.releases, job.buries, job.kicks, body,
     )  # fmt: skip
 
 

@@ -214,7 +214,7 @@ class Replay:
         if later.number != file.number + 1:
             found = f"segment {later.number} as the next"
         elif header is not None and header.base_lsn != self.next_lsn:
-            found = f"the next segment to begin with LSN {header.base_lsn}"
+            found = f"the next segment to begin with LSN {header.base_lsn}" if clean else reason
         elif header is not None and file.header is not None and header.parent_id != file.header.birth_id:
             found = f"segment {later.number}, but as the successor of another segment {file.number}"
         elif clean or (header is not None and header.unsynced):

@@ -47,7 +47,7 @@ def opened(directory: Path) -> Engine:
 
 
 def jobs_of(engine: Engine) -> list[CJob]:
-    return [takeover.c_job(job, 0) for job in takeover.in_export_order(engine)]
+    return [takeover.c_job(job, 0, job.body) for job in takeover.in_export_order(engine)]
 
 
 def some_jobs(count: int = 200) -> list[CJob]:

@@ -8,18 +8,24 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NoReturn
 
 import click
 
 from beanstalkd_binlog import status, times
+from beanstalkd_binlog.compact import compact
+from beanstalkd_binlog.directory import check
 from beanstalkd_binlog.dump import Filter, Printer, dump
+from beanstalkd_binlog.exchange import bring_in, export
 from beanstalkd_binlog.follow import follow
 from beanstalkd_binlog.history import history
 from beanstalkd_binlog.jobs import jobs
+from beanstalkd_binlog.lock import locked
 from beanstalkd_binlog.ls import ls
 from beanstalkd_binlog.moment import Moment
 from beanstalkd_binlog.output import Output, Progress
+from beanstalkd_binlog.repair import repair
 from beanstalkd_binlog.stats import stats
 from beanstalkd_binlog.text import ENCODINGS
 from beanstalkd_binlog.verify import verify
@@ -62,6 +68,9 @@ class Lsns(click.ParamType[tuple[int, "int | None"]]):
         return first, int(match[3]) if match[3] else None if match[2] else first
 
 
+SEGMENT_BYTES = click.option(
+    "-s", "segment_bytes", type=click.IntRange(65536, 1 << 30), default=10 << 20, metavar="BYTES", help="Size of a file.  [default: 10485760]"
+)
 Command = Callable[..., Any]
 DIR = click.argument("directory", metavar="DIR")
 JSON = click.option("--json", "as_json", is_flag=True, help="Lines of JSON.")
@@ -84,7 +93,8 @@ def _end(exit_status: int) -> NoReturn:
 def cli() -> None:
     """What is in a log of beanstalkd-py (the DIR of its -b), also while the server runs.
 
-    Nothing here changes the log or takes its lock. Exit status: 0; 1 and 2 are verify's; 65 damaged or of a newer version; 66 no log there.
+    Only repair, compact and import change something; they refuse while a server runs. Exit status: 0; 1 and 2 are verify's; 10 in use by a
+    server; 65 damaged or of a newer version; 66 no log there.
     """
 
 
@@ -206,6 +216,48 @@ def follow_command(
     output = Output(as_json, full)
     walk = Walk(directory, replay=False)
     follow(walk, output, Printer(output, body, streaming=True), Filter(tubes, ids, kinds), last)
+
+
+@cli.command("repair")
+@DIR
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@JSON
+def repair_command(directory: str, dry_run: bool, as_json: bool) -> None:
+    """Take out what is damaged, keep a copy of it, and salvage every whole record behind it."""
+    check(directory)
+    with nullcontext() if dry_run else locked(directory):
+        _end(repair(directory, Output(as_json), dry_run, time.time_ns()))
+
+
+@cli.command("compact")
+@DIR
+@JSON
+def compact_command(directory: str, as_json: bool) -> None:
+    """Write the jobs that live again, and drop the segments before."""
+    check(directory)
+    with locked(directory):
+        _end(compact(directory, Output(as_json), time.time_ns()))
+
+
+@cli.command("import")
+@click.argument("source", metavar="SRC", type=click.Path(exists=True, file_okay=False))
+@DIR
+@click.option("--accept-damaged-import", "accept_damaged", is_flag=True, help="Take what can be read of damaged files.")
+@SEGMENT_BYTES
+@JSON
+def import_command(source: str, directory: str, accept_damaged: bool, segment_bytes: int, as_json: bool) -> None:
+    """Read the binlog files of the C beanstalkd (versions 5 and 7) in SRC into a log in DIR. Nothing in SRC is changed."""
+    _end(bring_in(source, directory, Output(as_json), accept_damaged, segment_bytes, time.time_ns()))
+
+
+@cli.command("export")
+@DIR
+@click.argument("target", metavar="DST")
+@SEGMENT_BYTES
+@JSON
+def export_command(directory: str, target: str, segment_bytes: int, as_json: bool) -> None:
+    """Write the jobs as binlog files that the C beanstalkd 1.5 to 1.13 reads, into the new directory DST."""
+    _end(export(directory, target, Output(as_json), segment_bytes))
 
 
 def main() -> NoReturn:

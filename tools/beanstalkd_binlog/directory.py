@@ -34,7 +34,7 @@ def check(directory: str) -> None:
 
 
 def _is_neutral(name: str) -> bool:
-    return name in _NEUTRAL or name.startswith((".", "torn.", "beanstalkd-binlog-")) or bool(spare_numbers([name]))
+    return name in _NEUTRAL or name.startswith((".", "torn.", "damaged.", "beanstalkd-binlog-")) or bool(spare_numbers([name]))
 
 
 def _files(names: list[str]) -> str:

@@ -12,6 +12,7 @@ import click
 CLEAN = 0
 TORN = 1  # verify: nothing but an unfinished tail
 CORRUPT = 2  # verify: what had been promised is damaged
+LOCKED = 10  # somebody has the directory's lock; the server's status, too
 BAD_LOG = 65  # damaged (all but verify, after showing what is whole), or of a newer version; the server's status, too
 NO_LOG = 66  # DIR is missing, no directory, not readable, or holds no log
 BUG = 70
