@@ -160,7 +160,8 @@ def test_a_character_that_is_cut_through_is_left_out(lines, tmp_path):
 def test_damage_stands_where_records_are_lost(run, lines, golden):
     found = lines("dump", golden["flipped"])
     assert found[0] == {"segment": 1, "offset": 1024, "kind": "damage", "bytes": 132, "reason": "a payload with a wrong checksum"}
-    assert [line["lsn"] for line in found[1:]] == list(range(2, 16))
+    assert found[1] == {"segment": 1, "offset": 1156, "kind": "damage", "bytes": 0, "reason": "LSN 1 to 1 missing"}
+    assert [line["lsn"] for line in found[2:]] == list(range(2, 16))
     row = run("dump", golden["flipped"]).stdout.splitlines()[1].split(maxsplit=3)
     assert row == ["1", "1024", "damage", "132 bytes: a payload with a wrong checksum"]
 

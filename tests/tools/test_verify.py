@@ -36,13 +36,14 @@ def test_clean_log(run, golden):
 
 
 def test_json_has_the_documented_fields(lines, golden):
-    verdict, damage, summary = lines("verify", golden["flipped"])
+    verdict, damage, missing, summary = lines("verify", golden["flipped"])
     path = str(segment(golden["flipped"], 1))
     said = verdict["server_says"]
     assert said.startswith(f"{path}: corrupt at offset 1024: expected LSN 1, found ")
     assert verdict == {"state": "corrupt", "segment": 1, "path": path, "offset": 1024, "bytes": 0, "reason": said, "server_says": said}
     reason = "a payload with a wrong checksum"
     assert damage == {"state": "corrupt", "segment": 1, "path": path, "offset": 1024, "bytes": 132, "reason": reason, "server_says": None}
+    assert (missing["offset"], missing["reason"]) == (1156, "LSN 1 to 1 missing")
     assert summary == {
         "state": "corrupt", "status": 2, "segments": 4, "bytes": 12080, "records": 14, "jobs": 5, "next_lsn": 16, "running": False,
     }  # fmt: skip

@@ -122,6 +122,7 @@ class Reading:
             yield from self._gap(replay)
         finally:
             self._know(replay)
+            self.next_lsn = max(self.next_lsn, replay.next_lsn)
 
     def _gap(self, replay: wal.Replay) -> Iterator[Gap]:
         """Whether there is one between what was read before and this replay."""
@@ -145,7 +146,6 @@ class Reading:
         self._log_id = replay.log_id
         if replay.exhausted:
             self._done += replay.bytes_total
-            self.next_lsn = max(self.next_lsn, replay.next_lsn)
 
     def _torn(self, replay: wal.Replay) -> str:
         torn = replay.torn
