@@ -36,20 +36,21 @@ class EngineConn:
         return split_replies(self.rest())
 
     def rest(self) -> bytes:
-        self.collect()
         rest, self._got = self._got, b""
         return rest
 
-    def collect(self) -> None:
-        """Takes the session's replies, and closes the connection if the session says so."""
+    def collect(self) -> bool:
+        """Takes the replies, goes on with what was held back for them, closes if the session says so. Did that change anything?"""
         if not self.open:
-            return
+            return False
         self._got += self._session.take_output()
         if self._session.held:
-            self._session.run(self._peer.turn())
-            self._peer.settle()
+            self._session.run(self._peer.now)
         elif self._session.closed:
             self._lose()
+        else:
+            return False
+        return True
 
     def shutdown(self) -> None:
         self._session.end_of_input(self._peer.turn())
@@ -61,13 +62,14 @@ class EngineConn:
             self.shutdown()
             assert not self.open, "the session goes on after the end of input"
         else:
+            self._peer.turn()
             self._lose()
+            self._peer.settle()
         self._got = b""
 
     def _lose(self) -> None:
         self.open = False
-        self._session.lost(self._peer.turn())
-        self._peer.settle()
+        self._session.lost(self._peer.now)
 
 
 class EnginePeer:
@@ -82,7 +84,7 @@ class EnginePeer:
         self.world = World()
         self.cut = cut
         self.polite = polite
-        self._now = 1_000 * SECOND
+        self.now = 1_000 * SECOND
         self._turn = turn
         self._conns: list[EngineConn] = []
 
@@ -93,26 +95,27 @@ class EnginePeer:
 
     def turn(self) -> int:
         """One turn of a server's loop begins: its time; what is due is dealt with first."""
-        self._now += self._turn
-        self.engine.tick(self._now)
+        self.now += self._turn
+        self.engine.tick(self.now)
         self.settle()
-        return self._now
+        return self.now
 
     def settle(self) -> None:
-        Session.settle(self.engine, self._now)
-        for conn in self._conns:
-            conn.collect()
+        changed = [True]
+        while any(changed):
+            Session.settle(self.engine, self.now)
+            changed = [conn.collect() for conn in self._conns]
 
     def sync(self, idle: EngineConn | None) -> None:
         pass
 
     def advance(self, seconds: float) -> None:
-        until = self._now + round(seconds * SECOND)
+        until = self.now + round(seconds * SECOND)
         while (at := self.engine.next_at) <= until:
-            self._now = max(self._now, at)
-            self.engine.tick(self._now)
+            self.now = max(self.now, at)
+            self.engine.tick(self.now)
             self.settle()
-        self._now = until
+        self.now = until
 
     def drain(self) -> None:
         self.engine.draining = True

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from . import daemon
 from .cuts import BYTES, WHOLE, every_cut
 from .engine_peer import EnginePeer
 from .runner import Mismatch, play
@@ -152,3 +153,11 @@ def test_cuts_lose_nothing_and_cut_everywhere() -> None:
         seen.add(tuple(map(len, chunks)))
     assert {(100,), (1,) * 100, *((place, 100 - place) for place in range(1, 100))} <= seen
     assert BYTES.chunks(b"ab") == [b"a", b"b"]
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_a_missing_c_server_is_skipped_but_fails_in_ci(monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]) -> None:
+    monkeypatch.setattr(daemon, "find_c_server", lambda: None)
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="not installed"):
+        daemon.need_c_server()
