@@ -44,11 +44,14 @@ class Connection:
         self._hang_up: HangUp | None = None
         self._ended = False
         self._reading = True
-        self._reader.start(self._readable)
+        self._reader.start(server.ready.append, self._readable)
 
     # --- in ------------------------------------------------------------------------------------------------------
 
     def _readable(self) -> None:
+        """The server's turn has come to it."""
+        if not self._reading:
+            return  # not any more: somebody before it in this turn saw to that
         try:
             data = self._receive(RECEIVE_BYTES)
         except BlockingIOError:
@@ -105,7 +108,7 @@ class Connection:
         if reading is not self._reading:
             self._reading = reading
             if reading:
-                self._reader.start(self._readable)
+                self._reader.start(self.server.ready.append, self._readable)
             else:
                 self._reader.stop()
             if ahead and not self._ended:
@@ -197,6 +200,7 @@ class Connection:
     def abandon(self) -> None:
         """Leaves the loop and closes the socket, and nothing else: so the server ends without a change to any job."""
         self.gone = True
+        self._reading = False
         for watcher in (self._reader, self._writer, self._hang_up):
             if watcher is not None:
                 watcher.stop()

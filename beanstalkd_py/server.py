@@ -1,8 +1,12 @@
 """The server: listeners, connections, timers, signals and the log's wake-up, on gevent's loop.
 
-One turn of the loop: what is readable is read and answered into memory; then, once per turn, what was appended is handed to the log (group commit)
-and the timer is set to the engine's next instant. When the log says how far it got, the replies that waited for it leave, oldest first (law 2).
-Anything unexpected in a callback ends the process: a broken invariant must not go on serving.
+One turn of the loop: the loop says which sockets are readable; they are read and answered into memory in the order in which they became so; then
+what was appended is handed to the log (group commit) and the timer is set to the engine's next instant. When the log says how far it got, the
+replies that waited for it leave, oldest first (law 2). Anything unexpected in a callback ends the process: a broken invariant must not go on serving.
+
+libev calls the watchers of one look at the sockets last come, first served. To clients that would be time running backwards: A closes, then B
+asks, and is told that A still holds its job. So a watcher only notes in `ready` that there is something to do; the turn takes it from there,
+oldest first.
 """
 
 import errno
@@ -10,6 +14,7 @@ import signal
 import socket
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from time import monotonic_ns, time_ns
 from typing import Any
 
@@ -60,6 +65,7 @@ class Server:
         self.log: wal.Log | None = None
         self.owed: deque[tuple[int, Connection, bytes]] = deque()  # LSN it waits for, whose, what
         self.connections: set[Connection] = set()
+        self.ready: list[Callable[[], None]] = []  # what has something to read, the latest first; always the same list
         self.failure: BaseException | None = None
         self.hub: Any = gevent.get_hub()
         self.loop: Any = self.hub.loop
@@ -89,11 +95,11 @@ class Server:
         signals = [self._on_signal(signal.SIGTERM, self._stop.set), self._on_signal(signal.SIGINT, self._stop.set)]
         signals.append(self._on_signal(signal.SIGUSR1, self._drain))
         self._committed.start(self._on_log)
-        self._turn.start(self._end_of_turn)
+        self._turn.start(self._on_turn)
         for listener in self.listeners.sockets:
             watcher = self.loop.io(listener.fileno(), READ)
-            watcher.start(self._acceptable, watcher, listener)
             self._accepting.append(watcher)
+        self._accept()
         self.engine.tick(monotonic_ns())
         ready()
         self._stop.wait()
@@ -119,6 +125,7 @@ class Server:
         if self.failure is None:
             self.failure = failure
         self.owed.clear()
+        self._turn.stop()  # what is ready stays unread, what was appended uncommitted
         self._stop.set()
 
     def _unexpected(self, context: object, kind: Any, value: Any, trace: Any) -> None:
@@ -150,6 +157,13 @@ class Server:
             gevent.sleep(0.001)
 
     # --- one turn ------------------------------------------------------------------------------------------------
+
+    def _on_turn(self) -> None:
+        """Between two looks at the sockets."""
+        ready = self.ready
+        while ready:
+            ready.pop()()
+        self._end_of_turn()
 
     def _end_of_turn(self) -> None:
         binlog = self.binlog
@@ -255,7 +269,13 @@ class Server:
 
     # --- connections ---------------------------------------------------------------------------------------------
 
-    def _acceptable(self, watcher: Any, listener: socket.socket) -> None:
+    def _accept(self) -> None:
+        for watcher, listener in zip(self._accepting, self.listeners.sockets, strict=True):
+            watcher.start(self.ready.append, partial(self._acceptable, listener))
+
+    def _acceptable(self, listener: socket.socket) -> None:
+        if self._stop.is_set():
+            return
         for _ in range(ACCEPTS):
             if len(self.connections) >= self.max_connections:
                 self._pause_accepting()
@@ -292,8 +312,7 @@ class Server:
         self._accept_later.stop()
         self._accept_later = None
         if not self._stop.is_set():
-            for watcher, listener in zip(self._accepting, self.listeners.sockets, strict=True):
-                watcher.start(self._acceptable, watcher, listener)
+            self._accept()
 
     def new_session(self, connection: Connection) -> Session:
         if self.verbosity >= TRACE_COMMANDS:

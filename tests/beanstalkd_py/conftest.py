@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from tests.beanstalkd_py.live import Daemon
+
+
+class Start(Protocol):
+    def __call__(self, *options: str, **how: Any) -> Daemon: ...
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Start]:
+    """Starts daemons on a unix socket, or `at` an address; they end with the test. It does not wait for them."""
+    daemons: list[Daemon] = []
+
+    def launch(*options: str, **how: Any) -> Daemon:
+        daemon = Daemon(options, **{"at": f"unix:{tmp_path}/socket", **how})
+        daemons.append(daemon)
+        return daemon
+
+    yield launch
+    for daemon in daemons:
+        daemon.close()
+
+
+@pytest.fixture
+def start(launch: Start) -> Start:
+    """The same, but returns when the daemon answers."""
+    return lambda *options, **how: launch(*options, **how).wait()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> str:
+    """A directory for -b."""
+    directory = tmp_path / "log"
+    directory.mkdir()
+    return str(directory)
