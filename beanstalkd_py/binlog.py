@@ -42,7 +42,7 @@ from .replay import BadRecord, Replayer
 from .state import Counters, State
 
 STEP_BYTES = 64 * 1024  # compaction per turn of the loop: about 1 ms of jobs of 100 bytes
-STEP_RECORD_BYTES = 512  # what a record by a client earns compaction, on top
+GROWTH_SHARE = 4  # bytes for each byte that clients appended: where law 9 is closest, a quarter of the oldest segment is dead
 DEAD_SHARE = 50  # compact_all leaves a fiftieth
 WHOLE = 1 << 62  # a step without a limit
 LOOK_BYTES = 16  # what looking at an id costs, in bytes rewritten
@@ -77,7 +77,7 @@ class Binlog:
         self._cursor = 0  # in the oldest account's ids
         self.full = False  # the last try to allocate met a full disk; `retry` forgets it
         self._more = False  # compaction has more to do
-        self._grown = 0  # records by clients at the last turn
+        self._left, self._left_of = log.left, log.segment  # what was left of which segment after the last turn
         self._wall = wall  # wall clock at the last turn, ns
         self._set_marks()
 
@@ -171,18 +171,19 @@ class Binlog:
         self._wish = self._floor + size // 2
 
     def keep_room(self) -> None:
-        """Has room prepared ahead, in the background; on a full disk, tries again. Gives back what is too much."""
+        """Has room prepared ahead, in the background, and gives back what is too much. On a full disk it is for `retry` to ask again."""
         log = self.log
         wish = self._floor + max(log.left, self._segment_bytes // 2)
-        if log.room < wish:
-            log.prepare(wish)
-        elif log.room > wish + self._segment_bytes // 2:
+        if log.room > wish:
             log.trim(wish)
+        elif not log.short:
+            log.prepare(wish)
 
     def retry(self) -> None:
         """The disk was full: perhaps it is no longer."""
         self.full = False
-        self.keep_room()
+        self._more = self.behind()
+        self.log.prepare(self._floor + max(self.log.left, self._segment_bytes // 2))
 
     def _make_room(self, nbytes: int, floor: int) -> bool:
         """The prepared spares are low: preparing is behind, or the disk is full. An allocation tells which; but not for each record."""
@@ -337,16 +338,23 @@ class Binlog:
         self.offset = wall - now
         self._wall = wall
         self._set_marks()
-        self._more = self.behind()
-        if self._more:
-            # As fast as the log grows and a little faster, so that it catches up under any load.
-            grown = self.written - self.migrated
-            self._compact_step(STEP_BYTES + 2 * STEP_RECORD_BYTES * (grown - self._grown))
-            self._more = self.behind()
-        self._grown = self.written - self.migrated
+        self._more = self.behind() and self._compact_some()
         self.log.commit(wall)
         self.keep_room()
+        self._left, self._left_of = self.log.left, self.log.segment
         return self._more
+
+    def collect(self) -> None:
+        """The log has news. Raises LogFailed."""
+        self.log.collect()
+        self.keep_room()
+
+    def _compact_some(self) -> bool:
+        """As fast as clients make the log grow and a little faster, so that it catches up under any load. True if more can be done."""
+        before = (self.migrated, self._cursor, len(self._sealed))
+        grown = self._left - self.log.left if self.log.segment == self._left_of else self._segment_bytes
+        self._compact_step(STEP_BYTES + GROWTH_SHARE * max(grown, 0))
+        return before != (self.migrated, self._cursor, len(self._sealed)) and self.behind()
 
     def compact_all(self, progress: Callable[[int, int], None] = lambda done, total: None) -> bool:
         """Until hardly anything dead is left, whatever law 9 allows: for operators, not while serving. False on a full disk. Raises LogFailed."""

@@ -212,9 +212,9 @@ class Server:
     def _on_log(self) -> None:
         """The committer got further (or failed)."""
         log = self.log
-        assert log is not None
+        assert log is not None and self.binlog is not None
         try:
-            log.collect()
+            self.binlog.collect()
         except wal.LogFailed as error:
             self.fail(error)
             return

@@ -27,9 +27,7 @@ class Spares:
         self._preparer = preparer
         self._wake = wake
         self._spares: list[Spare] = []
-        # See Preparer.goal.
-        self._made = 0
-        self._goal = 0
+        self._made = 0  # see Preparer.made
 
     def fitting(self, need: int) -> Spare | None:
         """The first that holds frames of so many bytes."""
@@ -49,15 +47,12 @@ class Spares:
 
     def prepare(self, wish: int, room: int) -> None:
         self.wish = wish
-        lack = wish - room
-        if lack <= 0:
-            self.short = self.short and self.preparing
-            return
         step = self._preparer.step
-        goal = self._made + (lack + step - 1) // step * step
-        self._preparer.goal = goal
-        if goal > self._goal or not self.preparing:
-            self._goal = goal
+        lack = max(wish - room + step - 1, 0) // step * step
+        before, self._preparer.goal = self._preparer.goal, self._made + lack
+        if not lack:
+            self.short = self.short and self.preparing
+        elif not self.preparing or self._preparer.goal > before:
             self.preparing = True
             self._wake()
 
@@ -119,16 +114,26 @@ class Spares:
         return True
 
     def trim(self, excess: int) -> None:
-        """Gives back spares with not more room than excess, the largest first."""
-        for spare in sorted(self._spares, key=lambda spare: -spare.known):
+        """Gives back so much room, or a little less, from the youngest spare on: whole files, and the end of one."""
+        for spare in self._spares[::-1]:
             room = spare.known - OVERHEAD
-            if room > excess:
-                continue
-            excess -= room
-            self.take(spare)
-            with spare.lock:
-                self._directory.fs.close(spare.handle)
-                self._directory.fs.unlink(spare.path)
+            if room <= excess:
+                excess -= room
+                self.take(spare)
+                with spare.lock:
+                    self._directory.fs.close(spare.handle)
+                    self._directory.fs.unlink(spare.path)
+            elif excess >= self._preparer.step:
+                self._cut(spare, spare.known - excess)
+                return
+
+    def _cut(self, spare: Spare, nbytes: int) -> None:
+        with spare.lock:
+            self._directory.fs.truncate(spare.handle, nbytes)
+            spare.size = nbytes
+        self.nbytes -= spare.known - nbytes
+        self.room -= spare.known - nbytes
+        spare.known = nbytes
 
     def close(self) -> None:
         """Lets go of the files. They stay for the next start, which trusts nothing in them: so a failure here means nothing."""

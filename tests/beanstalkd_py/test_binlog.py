@@ -159,6 +159,30 @@ def test_disk_stays_in_proportion(tmp_path: Path, seed: int) -> None:
             assert on_disk <= 2 * live_bytes(daemon.engine) + 2 * SEGMENT, f"seed {seed}, round {round_}"
 
 
+def test_room_set_aside_falls_with_the_live_bytes(tmp_path: Path) -> None:
+    """To the byte, not by whole files: the spares for 40 segments of jobs are too much for none."""
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    for _ in range(2500):
+        daemon.say(session, b"put 0 0 60 1000", b"x" * 1000)
+    session.receive(b"".join(b"delete %d\r\n" % id for id in range(1, 2501)), daemon.now)
+    daemon.turn()
+    daemon.rest()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * SEGMENT
+
+
+def test_full_disk_leaves_compaction_at_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is something to compact, and no room to do it: another turn at once would spin."""
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    for _ in range(300):
+        daemon.say(session, b"put 0 0 60 1000", b"x" * 1000)
+    monkeypatch.setattr(daemon.binlog, "behind", lambda: True)
+    monkeypatch.setattr(daemon.binlog, "_append", lambda record: None)
+    assert daemon.binlog.turn(daemon.now, daemon.now + daemon.wall) is False
+    assert not daemon.binlog.busy
+
+
 def test_disk_falls_when_everything_is_deleted(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
     session = daemon.session()
@@ -310,7 +334,7 @@ def test_what_a_start_compacts_carries_the_time_of_the_start(tmp_path: Path) -> 
     for _ in range(2000):
         daemon.say(session, b"put 0 0 60 100", bytes(100))
     session.receive(b"".join(b"delete %d\r\n" % id for id in range(20, 2001)), daemon.now)
-    daemon.turn()
+    daemon.binlog.log.commit(daemon.now + daemon.wall)  # and killed before a turn could compact
     again = daemon.restarted(tmp_path, now=daemon.now + S)
     again.binlog.log.close(again.now + again.wall)
     at = [frame.at for frame in wal.Replay(tmp_path)]
