@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import greenstalk
 import pytest
 from greenstalk import (
@@ -26,7 +28,7 @@ class Noted:
         self._real = real
         self._called: set[str] = set()
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         self._called.add(name)
         return getattr(self._real, name)
 

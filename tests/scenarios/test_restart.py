@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import greenstalk
 import pytest
@@ -147,7 +148,7 @@ class Flow:
         while self.producing:
             number += 1
             body = f"{name}/{number}"
-            if self.tried(lambda producer, body=body: producer.put(body)):
+            if self.tried(partial(greenstalk.Client.put, body=body)):
                 with self._changed:
                     self.answered.add(body)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from greenstalk import NotFoundError, TimedOutError
+from greenstalk import Client, Job, NotFoundError, TimedOutError
 
 from tests.wire.daemon import Daemon
 
@@ -41,7 +41,7 @@ def test_a_worker_that_hangs_loses_its_job(daemon: Daemon) -> None:
         other.delete(again)
 
 
-def reserve_after_ttr(worker, owner):
+def reserve_after_ttr(worker: Client[str], owner: Client[str]) -> Job[str]:
     """Waits for a job whose TTR is running. The C server now and then forgets the timer of an idle owner, so it is poked."""
     for _ in range(PATIENCE):
         try:

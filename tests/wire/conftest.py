@@ -32,9 +32,7 @@ def play_live(request: pytest.FixtureRequest, background: Background, shared_ser
 
     def play(kind: Kind, transcript: Transcript, cut: Cut) -> None:
         if transcript.waits:
-            if background.outcome(kind, transcript) is None:
-                background.start(kind, _selected_that_wait(request, kind), cut)
-            background.outcome(kind, transcript).result()
+            background.outcome(kind, transcript, cut, _selected_that_wait(request, kind))
         elif transcript.fresh or kind.is_c:
             play_fresh(kind, transcript, cut)
         else:

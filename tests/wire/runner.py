@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from .stream import Malformed
 from .transcript import Expected, Step, Transcript, World
@@ -20,11 +20,14 @@ class Conn(Protocol):
     def close(self) -> None: ...
 
 
-class Peer(Protocol):
+AConn = TypeVar("AConn", bound=Conn)
+
+
+class Peer(Protocol[AConn]):
     world: World
 
-    def open(self) -> Conn: ...
-    def sync(self, idle: Conn | None) -> None: ...
+    def open(self) -> AConn: ...
+    def sync(self, idle: AConn | None) -> None: ...
     def advance(self, seconds: float) -> None: ...
     def drain(self) -> None: ...
     def stop(self) -> None: ...
@@ -34,18 +37,18 @@ class Mismatch(AssertionError):
     """The server did not answer what the transcript says."""
 
 
-def play(transcript: Transcript, peer: Peer) -> None:
+def play(transcript: Transcript, peer: Peer[AConn]) -> None:
     try:
         _Play(transcript, peer).run()
     finally:
         peer.stop()
 
 
-class _Play:
-    def __init__(self, transcript: Transcript, peer: Peer) -> None:
+class _Play(Generic[AConn]):
+    def __init__(self, transcript: Transcript, peer: Peer[AConn]) -> None:
         self.transcript = transcript
         self.peer = peer
-        self.conns: dict[str, Conn] = {}
+        self.conns: dict[str, AConn] = {}
         self.busy: set[str] = set()  # clients that cannot be asked a question: waiting, half-closed or amid a command
 
         self.ended: set[str] = set()  # clients whose connection is over, as it should be

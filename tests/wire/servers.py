@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,7 +58,7 @@ class Shared:
 
     kind: Kind
     options: dict[str, int]
-    _context: object = None
+    _context: AbstractContextManager[Daemon] | None = None
     _daemon: Daemon | None = None
 
     def play(self, transcript: Transcript, cut: Cut) -> None:
@@ -76,9 +76,10 @@ class Shared:
         return self._daemon
 
     def close(self) -> None:
-        if self._daemon is not None:
+        if self._context is not None:
             self._daemon = None
             self._context.__exit__(None, None, None)
+            self._context = None
 
 
 def clear(daemon: Daemon) -> int:
@@ -117,12 +118,12 @@ class Background:
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WAITING_AT_ONCE))
     _futures: dict[tuple[Kind, str], Future[None]] = field(default_factory=dict)
 
-    def start(self, kind: Kind, transcripts: list[Transcript], cut: Cut) -> None:
-        for transcript in transcripts:
-            self._futures[kind, str(transcript)] = self._pool.submit(play_fresh, kind, transcript, cut)
-
-    def outcome(self, kind: Kind, transcript: Transcript) -> Future[None] | None:
-        return self._futures.get((kind, str(transcript)))
+    def outcome(self, kind: Kind, transcript: Transcript, cut: Cut, all_that_wait: list[Transcript]) -> None:
+        """Waits until the transcript was played, and raises what came of it. The first to ask starts all."""
+        if (kind, str(transcript)) not in self._futures:
+            for each in all_that_wait:
+                self._futures[kind, str(each)] = self._pool.submit(play_fresh, kind, each, cut)
+        self._futures[kind, str(transcript)].result()
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)

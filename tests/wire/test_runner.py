@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -28,7 +28,7 @@ def altered(transcript: Transcript) -> Iterator[tuple[str, Transcript]]:
                 yield f"end at {step.line} dropped", _with(transcript, number, name, 0, _no_end)
 
 
-def _with(transcript: Transcript, step: int, name: str, place: int, change) -> Transcript:
+def _with(transcript: Transcript, step: int, name: str, place: int, change: Callable[[Expected, int], None]) -> Transcript:
     other = copy.deepcopy(transcript)
     change(other.steps[step].expected[name], place)
     return other

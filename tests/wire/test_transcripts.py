@@ -73,7 +73,7 @@ def test_daemon_with_a_log(play_live: Play, kind: Kind, transcript: Transcript) 
 
 
 @pytest.mark.parametrize("kind", [TCP], ids=str)
-@pytest.mark.parametrize("transcript", list(filter(is_short, played_to("daemon"))), ids=str)
+@pytest.mark.parametrize("transcript", [each for each in played_to("daemon") if is_short(each)], ids=str)
 def test_daemon_byte_by_byte(play_live: Play, kind: Kind, transcript: Transcript) -> None:
     to_server(play_live, kind, transcript, BYTES)
 

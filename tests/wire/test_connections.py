@@ -1,0 +1,163 @@
+"""What a transcript cannot say: how bytes travel, clients that do not read or break off, and what they cost the server."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .daemon import Daemon, need_c_server
+from .servers import Kind
+from .stream import split_replies, take_reply
+
+MEGABYTE = 1 << 20
+KINDS = [Kind("tcp"), Kind("unix and log", unix=True, logged=True), Kind("c", is_c=True)]
+OURS = KINDS[:2]
+
+
+@pytest.fixture
+def daemon(kind: Kind) -> Iterator[Daemon]:
+    if kind.is_c:
+        kind = Kind(kind.name, (need_c_server(),), is_c=True)
+    with kind.running({}) as daemon:
+        yield daemon
+
+
+def connect(daemon: Daemon) -> socket.socket:
+    connection = daemon.connect()
+    connection.settimeout(10.0)
+    return connection
+
+
+def read(connection: socket.socket, count: int) -> list[bytes]:
+    """That many replies, and not a byte more."""
+    data = b""
+    replies: list[bytes] = []
+    while len(replies) < count:
+        while taken := take_reply(data):
+            replies.append(taken[0])
+            data = taken[1]
+        if len(replies) < count:
+            received = connection.recv(MEGABYTE)
+            assert received, f"the server closed after {len(replies)} of {count} replies"
+            data += received
+    assert (len(replies), data) == (count, b"")
+    return replies
+
+
+def ask(connection: socket.socket, line: bytes) -> bytes:
+    connection.sendall(line + b"\r\n")
+    return read(connection, 1)[0]
+
+
+def resident(daemon: Daemon) -> int:
+    """Bytes of memory that the server holds."""
+    pages = int(Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1])
+    return pages * 4096
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_reply_and_its_body_arrive_together(daemon: Daemon) -> None:
+    """Some clients read once."""
+    with connect(daemon) as client:
+        client.sendall(b"put 0 0 60 1000\r\n" + b"x" * 1000 + b"\r\n")
+        assert client.recv(4096) == b"INSERTED 1\r\n"
+        client.sendall(b"reserve\r\n")
+        assert client.recv(4096) == b"RESERVED 1 1000\r\n" + b"x" * 1000 + b"\r\n"
+        for question in (b"stats", b"stats-job 1", b"stats-tube default", b"list-tubes"):
+            client.sendall(question + b"\r\n")
+            assert len(split_replies(client.recv(4096))) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_client_that_does_not_read_stops_nobody_and_gets_everything_later(daemon: Daemon) -> None:
+    count = 200
+    body = b"x" * 60_000
+    with connect(daemon) as lazy, connect(daemon) as other:
+        assert ask(lazy, b"put 0 0 60 60000\r\n" + body) == b"INSERTED 1\r\n"
+        lazy.sendall(b"peek 1\r\n" * count + b"put 0 0 60 4\r\nlast\r\n")
+        for _ in range(10):
+            assert ask(other, b"list-tube-used") == b"USING default\r\n"
+        replies = read(lazy, count + 1)
+        assert set(replies[:count]) == {b"FOUND 1 60000\r\n" + body + b"\r\n"}
+        assert replies[count] == b"INSERTED 2\r\n"
+
+
+@pytest.mark.parametrize("kind", OURS, ids=str)
+def test_a_client_that_does_not_read_costs_bounded_memory(daemon: Daemon) -> None:
+    body = b"x" * 60_000
+    with connect(daemon) as lazy, connect(daemon) as other:
+        assert ask(lazy, b"put 0 0 60 60000\r\n" + body) == b"INSERTED 1\r\n"
+        before = resident(daemon)
+        lazy.sendall(b"peek 1\r\n" * 2000)  # 120 MB of replies
+        ask(other, b"list-tube-used")
+        assert resident(daemon) - before < 16 * MEGABYTE
+
+
+@pytest.mark.parametrize("kind", OURS, ids=str)
+def test_a_body_too_big_is_not_held(daemon: Daemon) -> None:
+    size = 64 * MEGABYTE
+    with connect(daemon) as client:
+        ask(client, b"list-tube-used")
+        before = resident(daemon)
+        client.sendall(b"put 0 0 60 %d\r\n" % size)
+        for _ in range(64):
+            client.sendall(b"x" * MEGABYTE)
+        assert resident(daemon) - before < 8 * MEGABYTE
+        assert ask(client, b"") == b"JOB_TOO_BIG\r\n"
+        assert ask(client, b"list-tube-used") == b"USING default\r\n"
+
+
+@pytest.mark.parametrize("kind", OURS, ids=str)
+def test_an_endless_line_is_not_held(daemon: Daemon) -> None:
+    with connect(daemon) as client:
+        ask(client, b"list-tube-used")
+        before = resident(daemon)
+        for _ in range(64):
+            client.sendall(b"x" * MEGABYTE)
+        assert resident(daemon) - before < 8 * MEGABYTE
+        assert ask(client, b"") == b"BAD_FORMAT\r\n"
+        assert ask(client, b"list-tube-used") == b"USING default\r\n"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_connection_that_breaks_frees_its_jobs(daemon: Daemon) -> None:
+    with connect(daemon) as other:
+        breaks = connect(daemon)
+        assert ask(breaks, b"put 0 0 60 1\r\nx") == b"INSERTED 1\r\n"
+        assert ask(breaks, b"reserve") == b"RESERVED 1 1\r\nx\r\n"
+        other.sendall(b"reserve-with-timeout 5\r\n")
+        if breaks.family != socket.AF_UNIX:
+            breaks.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST
+        breaks.close()
+        assert read(other, 1) == [b"RESERVED 1 1\r\nx\r\n"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_a_job_given_to_a_client_that_breaks_off_with_replies_unread_comes_back(daemon: Daemon) -> None:
+    with connect(daemon) as other:
+        assert ask(other, b"put 0 0 60 1\r\nx") == b"INSERTED 1\r\n"
+        breaks = connect(daemon)
+        breaks.sendall(b"reserve\r\n" + b"stats\r\n" * 5000)
+        assert breaks.recv(10) == b"RESERVED 1"
+        breaks.close()
+        assert ask(other, b"reserve-with-timeout 5") == b"RESERVED 1 1\r\nx\r\n"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_many_clients_come_and_go(daemon: Daemon) -> None:
+    clients = [connect(daemon) for _ in range(200)]
+    for client in clients:
+        client.sendall(b"reserve-with-timeout 10\r\n")
+    with connect(daemon) as other:
+        for number in range(200):
+            assert ask(other, b"put 0 0 60 3\r\n%03d" % number) == b"INSERTED %d\r\n" % (number + 1)
+        got = {reply for client in clients for reply in read(client, 1)}
+        assert got == {b"RESERVED %d 3\r\n%03d\r\n" % (number + 1, number) for number in range(200)}
+        for client in clients:
+            client.close()
+        for _ in range(200):
+            assert ask(other, b"reserve-with-timeout 5").startswith(b"RESERVED ")
