@@ -199,6 +199,18 @@ def test_nothing_readable_behind_damage_ends_the_file_but_not_the_next(tmp_path)
     assert binlog.maybe_deleted == [1]
 
 
+def test_a_short_record_alone_between_damage_is_not_believed(tmp_path):
+    noise = b"\xff" * 100
+    assert ids(read(tmp_path, log(ONE.full(), noise, ONE.deleted().short(), noise, TWO.full()))) == [1, 2]
+    assert ids(read(tmp_path, log(ONE.full(), noise, ONE.deleted().short(), TWO.full()))) == [2]
+    assert ids(read(tmp_path, log(ONE.full(), noise, ONE.deleted().short(), zeros=100))) == []
+
+
+def test_a_full_record_alone_between_damage_is_believed(tmp_path):
+    noise = b"\xff" * 100
+    assert ids(read(tmp_path, log(ONE.full(), noise, THREE.full(), noise, TWO.full()))) == [1, 2, 3]
+
+
 def test_a_record_inside_a_body_is_no_record(tmp_path):
     smuggled = Rec(77).full() + ONE.deleted().short()
     binlog = read(tmp_path, log(ONE.full(), Rec(2, body=smuggled).full()))
@@ -272,6 +284,12 @@ def test_a_copy_with_another_body_or_tube_leaves_the_first(tmp_path):
     binlog = read(tmp_path, log(ONE.full(), ONE.but(body=b"body X").full(), ONE.but(tube=b"tubf-1").full()))
     assert [(job.tube, job.body) for job in binlog.jobs] == [(b"tube-1", b"body 1")]
     assert messages(binlog) == [f"binlog.1:{at}: the copy of job 1 has another body or tube: the first one is kept" for at in (AT, AT + 98)]
+
+
+def test_a_later_file_with_an_older_job_of_the_same_id_is_not_used(tmp_path):
+    binlog = read(tmp_path, log(ONE.full()), log(ONE.but(created_at=BORN - 5, tube=b"x").full(), TWO.full()))
+    assert [(job.id, job.tube) for job in binlog.jobs] == [(1, b"tube-1"), (2, b"tube-2")]
+    assert messages(binlog) == ["binlog.2:4: another job has the id of job 1: not used"]
 
 
 def test_a_second_job_of_the_same_id_in_the_same_file_is_not_used(tmp_path):
@@ -378,3 +396,5 @@ def test_only_the_header_is_damaged(tmp_path):
     binlog = read(tmp_path, HEADER[:3], log(ONE.full()))
     assert messages(binlog) == ["binlog.1:0: unexpected EOF reading 4 bytes (got 3): version"]
     assert kinds(binlog) == ["damage"]
+    binlog = read(tmp_path, log(ONE.full()), HEADER[:3])
+    assert (kinds(binlog), binlog.maybe_deleted) == (["damage"], [1])

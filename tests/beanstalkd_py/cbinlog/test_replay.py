@@ -59,6 +59,13 @@ def test_a_buried_job_is_deleted_after_restarts_that_each_added_to_its_buries(tm
     assert ids(read(tmp_path, log(PUT.full(), buried.short()), log(buried.but(buries=4).deleted().short(), zeros=100))) == []
 
 
+@pytest.mark.parametrize("next_record", [Rec(2).full(), Rec(9).deleted().short()])
+def test_a_bury_that_a_full_disk_refused_does_not_hide_the_delete(tmp_path, next_record):
+    # The new priority stays in the C server's memory, and no counter tells of it.
+    binlog = read(tmp_path, log(PUT.full(), PUT.reserved().but(pri=99).deleted().short(), next_record))
+    assert (1 in ids(binlog), binlog.damages) == (False, [])
+
+
 def test_a_delayed_job_is_deleted_after_a_restart_that_computed_its_deadline_anew(tmp_path):
     delayed = PUT.but(state=DELAYED, delay=3 * SECOND, deadline_at=BORN + 3 * SECOND)
     moved = delayed.but(deadline_at=BORN + 3 * SECOND + 7000)
@@ -118,6 +125,11 @@ def test_the_copy_of_a_buried_job_keeps_its_place(tmp_path):
     binlog = read(tmp_path, log(one.full(), two.full(), one.buried().short(), two.buried().short(), one.buried().full()))
     assert ids(binlog) == [1, 2]
     assert binlog.damages == []
+
+
+def test_a_copy_is_what_buried_a_job_if_nothing_else_did(tmp_path):
+    records = [Rec(1).full(), Rec(2).full(), Rec(2).buried().short(), Rec(1).buried().full()]
+    assert ids(read(tmp_path, log(*records))) == [2, 1]
 
 
 def test_buried_jobs_whose_burying_was_in_a_file_that_is_gone_come_first(tmp_path):
