@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any, NoReturn
 
 import click
@@ -88,7 +87,18 @@ def _end(exit_status: int) -> NoReturn:
     click.get_current_context().exit(exit_status)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+class Quiet(click.Group):
+    """Ends in silence when nobody reads its output any more; click would call that a failure."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            Output.abandon()
+            ctx.exit(status.CLEAN)
+
+
+@click.group(cls=Quiet, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """What is in a log of beanstalkd-py (the DIR of its -b), also while the server runs.
@@ -271,9 +281,12 @@ def run(arguments: list[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        result = cli.main(arguments, prog_name="beanstalkd-binlog", standalone_mode=False)
-        sys.stdout.flush()
-        return int(result or 0)
+        result = int(cli.main(arguments, prog_name="beanstalkd-binlog", standalone_mode=False) or 0)
+        with suppress(BrokenPipeError):
+            sys.stdout.flush()
+            return result
+        Output.abandon()
+        return result
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
@@ -281,9 +294,6 @@ def run(arguments: list[str]) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return status.INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return status.CLEAN
     except OSError as error:
         status.complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return status.NO_LOG if isinstance(error, (PermissionError, FileNotFoundError)) else status.UNREADABLE

@@ -6,11 +6,13 @@ import time
 from collections import deque
 from typing import NoReturn
 
+import click
+
 from beanstalkd_binlog.dump import Filter, Printer
 from beanstalkd_binlog.entry import Entry, entries, first_put, frame_entries
 from beanstalkd_binlog.output import Output
 from beanstalkd_binlog.segment import Gap
-from beanstalkd_binlog.status import NewerLog, complain
+from beanstalkd_binlog.status import INTERRUPTED, NewerLog, complain
 from beanstalkd_binlog.tail import Tail
 from beanstalkd_binlog.walk import Walk
 from wal import NewerVersion
@@ -40,23 +42,14 @@ class Follower:
 
     def _read(self, last: int | None) -> None:
         """The whole log, and where it ends. Keeps what is new and wanted, at most the last few of it."""
-        walk = self._walk
-        unsynced = Tail.newest_is_unsynced(self._directory)
-        for found in entries(walk):
+        self._waiting = deque(maxlen=last)
+        for found in entries(self._walk):
             if isinstance(found, Entry) and found.lsn > self._shown_lsn and self._wanted.wants(found):
                 self._waiting.append(found)
-                if last is not None:
-                    self._forget(last, found.lsn if unsynced else walk.reading.claimed_lsn)
-        self._tail = Tail(self._directory, walk.reading)
-        if not walk.reading.running:  # a start will take all of it for good
-            self._tail.durable_lsn = walk.reading.next_lsn - 1
-        if last is not None:
-            self._forget(last, self._tail.durable_lsn)
-
-    def _forget(self, last: int, durable_lsn: int) -> None:
-        waiting = self._waiting
-        while len(waiting) > last and waiting[0].lsn <= durable_lsn:
-            waiting.popleft()
+        self._waiting = deque(self._waiting)
+        self._tail = Tail(self._directory, self._walk.reading)
+        if not self._walk.reading.running:  # a start will take all of it for good
+            self._tail.durable_lsn = self._walk.reading.next_lsn - 1
 
     def go_on(self) -> None:
         """What has come since."""
@@ -74,7 +67,6 @@ class Follower:
         """The server has dropped segments that we had not read: all is read anew, to know the jobs."""
         complain(f"{self._directory}: the server dropped segments meanwhile; the log goes on with LSN {gap.first_lsn}")
         self._show()
-        self._waiting.clear()
         self._walk = Walk(self._directory, replay=False)
         self._read(None)
 
@@ -96,5 +88,7 @@ def follow(walk: Walk, output: Output, printer: Printer, wanted: Filter, last: i
             output.flush()
             time.sleep(POLL_S)
             follower.go_on()
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(INTERRUPTED) from None
     except NewerVersion as error:
         raise NewerLog(str(error)) from error

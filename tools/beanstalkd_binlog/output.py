@@ -6,9 +6,11 @@ On a terminal tables are cut to its width and sizes are human; elsewhere nothing
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -35,6 +37,12 @@ class Output:
 
     def size(self, nbytes: int) -> str:
         return size(nbytes) if self.terminal else str(nbytes)
+
+    @staticmethod
+    def abandon() -> None:
+        """Nobody reads any more: what is left to be said goes nowhere."""
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def flush(self) -> None:
         sys.stdout.flush()

@@ -44,6 +44,8 @@ class Tail:
             last = reading.segments[max(reading.segments)]
             self._header = self._read_header(last.number)
             self._offset = max(last.used_bytes, HEADER_BYTES)
+            if self._header is not None and self._header.unsynced:
+                self.durable_lsn = self.next_lsn - 1
 
     def poll(self) -> Iterator[wal.Frame | Gap]:
         """What is new."""
@@ -57,12 +59,6 @@ class Tail:
             if header is None:
                 return  # dropped already, or not whole yet: another look will tell
             yield from self._enter(header)
-
-    @staticmethod
-    def newest_is_unsynced(directory: str) -> bool:
-        """Whether the log is written without syncs, so that it claims nothing."""
-        header = Tail(directory, Reading(directory))._read_header(max(segment_numbers(os.listdir(directory)), default=0))
-        return header is not None and header.unsynced
 
     @property
     def meta(self) -> bytes:

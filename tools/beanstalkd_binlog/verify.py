@@ -17,6 +17,14 @@ def verify(walk: Walk, output: Output) -> int:
     """Returns the exit status."""
     walk.finish()
     status = STATUS_CORRUPT if walk.corrupt else TORN if walk.findings else CLEAN
+    try:
+        _print(walk, output, status)
+    except BrokenPipeError:
+        output.abandon()  # the status says enough
+    return status
+
+
+def _print(walk: Walk, output: Output, status: int) -> None:
     for finding in walk.findings:
         if output.as_json:
             output.json(_finding(finding))
@@ -26,7 +34,7 @@ def verify(walk: Walk, output: Output) -> int:
         output.json(_sum(walk, status))
     else:
         output.line(_said(walk, status))
-    return status
+    output.flush()
 
 
 def _finding(finding: Finding) -> dict[str, object]:
