@@ -10,6 +10,7 @@ import gc
 import io
 import os
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -32,6 +33,10 @@ PID_1_TERMINATED = 143
 
 class NoDirectory(Exception):
     """DIR of -b is none, or none to write to."""
+
+
+class Stopped(BaseException):
+    """A signal asked for the end before there was anything to end. Not an Exception: nobody on the way may take it for a failure."""
 
 
 class NoRoom(Exception):
@@ -89,6 +94,8 @@ def main(argv: list[str]) -> int:
     except wal.LogFailed as error:
         report(str(error))
         return LOG_FAILED
+    except Stopped:
+        return _stopped()
     except Exception:  # a broken invariant: say all we know, and stop
         traceback.print_exc()
         return BUG
@@ -101,14 +108,15 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
     gc.disable()  # nothing here leaves reference cycles behind; a collection over a million jobs takes a second, and replay a third less without
     if chosen.verbosity:
         say(f"pid {os.getpid()}")
+    engine = Engine(chosen.max_job_size, _process())
+    engine.binlog_max_size = chosen.segment_bytes
+    _hear_signals(engine)
     notify = Notify(os.environ, report)
     listeners = listen(chosen, report, os.environ)
     try:
         if chosen.verbosity:
             for listener in listeners.sockets:
                 say(f"bind {listener.fileno()} {address_of(listener)}")
-        engine = Engine(chosen.max_job_size, _process())
-        engine.binlog_max_size = chosen.segment_bytes
         # Made before the user changes: they load what that user may not be allowed to read.
         server = Server(
             engine,
@@ -139,7 +147,25 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
             lock.close()
     finally:
         listeners.close()
+    return _stopped()
+
+
+def _stopped() -> int:
     return PID_1_TERMINATED if os.getpid() == 1 else 0
+
+
+def _hear_signals(engine: Engine) -> None:
+    """Until the loop runs and has its own: a stop ends the start, which may be ended anywhere like by a kill; a drain is not lost."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise Stopped
+
+    def drain(number: int, frame: object) -> None:
+        engine.draining = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGUSR1, drain)
 
 
 def _lock(directory: str) -> wal.Lock:

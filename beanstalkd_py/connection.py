@@ -118,13 +118,12 @@ class Connection:
                 self._hang_up = None
 
     def _hung_up(self) -> None:
-        """It waits in reserve, nothing more is read from it, and now it has closed or shut down its side."""
-        assert self._hang_up is not None
-        self._hang_up.close()
-        self._hang_up = None
+        """It waits in reserve, nothing more is read from it, and now it has closed or shut down its side.
+
+        That ends the waiting. What it had sent before is still in the kernel, and read and answered first.
+        """
         now = monotonic_ns()
-        self._ended = True
-        self.session.end_of_input(now)
+        self.session.hang_up(now)
         self.server.settle(now)
         self.flush(now)
 

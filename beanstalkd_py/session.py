@@ -35,13 +35,17 @@ class Session:
         self.parser.feed(data)
         self.run(now)
 
-    def end_of_input(self, now: int) -> None:
-        """The client shut down its writing side (or closed): what it sent before is still answered."""
-        self._ended = True
+    def hang_up(self, now: int) -> None:
+        """The client will send no more, though all of it may not be here yet: it waits for nothing any longer."""
         reply = self.engine.half_close(self.client, now)
         if reply:
             self._say(reply)
         self.run(now)
+
+    def end_of_input(self, now: int) -> None:
+        """The client shut down its writing side (or closed): what it sent before is still answered."""
+        self._ended = True
+        self.hang_up(now)
 
     def lost(self, now: int) -> None:
         """The connection is gone; the jobs it held are ready again."""

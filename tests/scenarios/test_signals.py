@@ -31,7 +31,6 @@ def test_a_draining_daemon_lets_workers_finish(daemon: Daemon) -> None:
         assert daemon.is_up()
 
 
-@pytest.mark.xfail(strict=True, raises=OSError, reason="SIGUSR1 kills the daemon until its log is read")
 def test_drain_is_heard_while_the_daemon_still_starts(durable: Daemon) -> None:
     """It listens before it has read its log; a signal that comes then must not kill it."""
     for _ in range(5):

@@ -19,18 +19,6 @@ UNIX_LOGGED = Kind("unix and log", unix=True, logged=True)
 SHORT = 2000  # bytes in all that are worth sending one by one
 
 
-#: What our daemon does not do yet: the title of a transcript, and why it fails. Who mends it takes it out here.
-OWED = {
-    "a lot of input behind a waiting reserve, and then the end of input": "what was not read yet is dropped when the client shuts down",
-}
-
-
-def but_owed(transcripts: list[Transcript]) -> list[object]:
-    """Parameters of a test of our daemon."""
-    strictly = {title: pytest.mark.xfail(reason=why, strict=True) for title, why in OWED.items()}
-    return [pytest.param(each, marks=strictly.get(each.title, ())) for each in transcripts]
-
-
 def played_to(target: str) -> list[Transcript]:
     return [transcript for transcript in TRANSCRIPTS if target in transcript.targets]
 
@@ -60,13 +48,13 @@ def to_server(play_live: Play, kind: Kind, transcript: Transcript, cut: Cut) -> 
 
 
 @pytest.mark.parametrize("kind", [TCP], ids=str)
-@pytest.mark.parametrize("transcript", but_owed(played_to("daemon")), ids=str)
+@pytest.mark.parametrize("transcript", played_to("daemon"), ids=str)
 def test_daemon(play_live: Play, kind: Kind, transcript: Transcript) -> None:
     to_server(play_live, kind, transcript, WHOLE)
 
 
 @pytest.mark.parametrize("kind", [UNIX_LOGGED], ids=str)
-@pytest.mark.parametrize("transcript", but_owed([each for each in played_to("daemon") if not each.waits]), ids=str)
+@pytest.mark.parametrize("transcript", [each for each in played_to("daemon") if not each.waits], ids=str)
 def test_daemon_with_a_log(play_live: Play, kind: Kind, transcript: Transcript) -> None:
     """What goes with time is told by the scenarios, which all run with a log."""
     to_server(play_live, kind, transcript, WHOLE)
