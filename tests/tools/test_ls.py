@@ -16,7 +16,7 @@ def test_one_row_per_segment(run, golden):
     said = run("ls", golden["clean"]).stdout.splitlines()
     assert said[0].split("  ")[0] == "segment" and len(said) == 5
     assert said[1].split() == [
-        *("1", "1602", "6", "1", "6", "2026-01-01", "00:00:00.000", "2026-01-01", "00:00:03.000", "162", "224", "2", "sealed"),
+        *("1", "sealed", "1602", "162", "224", "6", "2", "1", "6", "2026-01-01", "00:00:00.000", "2026-01-01", "00:00:03.000"),
     ]
 
 

@@ -7,5 +7,5 @@ The reading commands take no lock and change nothing. Each command is a module t
     walk      both together, with everything there is to find fault with
     entry     a record told in words: what happened to which job, what changed
     ls, dump, jobs, history, stats, verify, follow   the commands
-    directory, status, output, table, text, times, progress   what they share
+    segment, tail, moment, fields, directory, status, output, progress, text, times   what they share
 """

@@ -23,7 +23,8 @@ from beanstalkd_binlog.jobs import jobs
 from beanstalkd_binlog.lock import locked
 from beanstalkd_binlog.ls import ls
 from beanstalkd_binlog.moment import Moment
-from beanstalkd_binlog.output import Output, Progress
+from beanstalkd_binlog.output import Output
+from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.repair import repair
 from beanstalkd_binlog.stats import stats
 from beanstalkd_binlog.text import ENCODINGS

@@ -9,7 +9,8 @@ import os
 
 import wal
 from beanstalkd_binlog.directory import Beside
-from beanstalkd_binlog.output import Output, Progress
+from beanstalkd_binlog.output import Output
+from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.status import BAD_LOG, CLEAN, UNREADABLE, Stop, complain
 from beanstalkd_py.binlog import Binlog, Unreadable, open_binlog
 from beanstalkd_py.engine import Engine

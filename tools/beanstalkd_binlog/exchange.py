@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import wal
 from beanstalkd_binlog.light import Bodies, stored
 from beanstalkd_binlog.lock import locked
-from beanstalkd_binlog.output import Output, Progress
+from beanstalkd_binlog.output import Output
+from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.status import BAD_LOG, CLEAN, NO_LOG, Stop, complain
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py import cbinlog, takeover

@@ -14,8 +14,8 @@ from beanstalkd_py.accounts import Account
 from beanstalkd_py.jobs import Job
 
 COLUMNS = (
-    ("segment", True), ("size", True), ("records", True), ("first LSN", True), ("last LSN", True), ("first time", False), ("last time", False),
-    ("live", True), ("dead", True), ("oldest job", True), ("state", False),
+    ("segment", True), ("state", False), ("size", True), ("live", True), ("dead", True), ("records", True), ("oldest job", True),
+    ("first LSN", True), ("last LSN", True), ("first time", False), ("last time", False),
 )  # fmt: skip
 
 
@@ -81,9 +81,9 @@ def _fields(segment: Segment, live: int, oldest: Job | None) -> dict[str, object
 def _cells(segment: Segment, live: int, oldest: Job | None, output: Output) -> list[str]:
     lsns = [str(segment.first_lsn), str(segment.last_lsn)] if segment.records else ["", ""]
     times = [local(segment.first_at), local(segment.last_at)] if segment.records else ["", ""]
-    sizes = [output.size(live), output.size(segment.record_bytes - live)]
+    sizes = map(output.size, (segment.file_bytes, live, segment.record_bytes - live))
     job = str(oldest.id) if oldest else ""
-    return [str(segment.number), output.size(segment.file_bytes), str(segment.records), *lsns, *times, *sizes, job, segment.state]
+    return [str(segment.number), segment.state, *sizes, str(segment.records), job, *lsns, *times]
 
 
 def _say_sum(walk: Walk, output: Output) -> None:

@@ -1,4 +1,4 @@
-"""Where a command's output goes: a terminal, a pipe, or lines of JSON. Also tables and the progress bar.
+"""Where a command's output goes: a terminal, a pipe, or lines of JSON. Also tables.
 
 On a terminal tables are cut to its width and sizes are human; elsewhere nothing is cut and sizes are bytes.
 """
@@ -9,11 +9,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
-
-import click
 
 from beanstalkd_binlog.text import size
 
@@ -92,32 +90,6 @@ class Table:
 
 def _aligned(cell: str, column: Column) -> str:
     return cell.rjust(column.width) if column.right else cell.ljust(column.width)
-
-
-class Progress:
-    """A bar on stderr, if that is a terminal and stdout does not write to it meanwhile. Use as a context, call with bytes done and in all."""
-
-    def __init__(self, label: str, wanted: bool = True) -> None:
-        self._label = label
-        self._wanted = wanted and sys.stderr.isatty()
-        self._bar: Any = None
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        return self._update if self._wanted else _nothing
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.render_finish()
-
-    def _update(self, done: int, total: int) -> None:
-        if self._bar is None:
-            self._bar = click.progressbar(length=total, label=self._label, file=sys.stderr, update_min_steps=max(total // 200, 1))
-        self._bar.length = max(total, 1)
-        self._bar.update(max(0, min(done, total) - self._bar.pos))
-
-
-def _nothing(done: int, total: int) -> None:
-    pass
 
 
 def pairs(items: Iterable[tuple[str, object]]) -> str:

@@ -7,7 +7,8 @@ May know: `wal.repair`, which does it, and the queue, to say what it means. Prom
 from __future__ import annotations
 
 import wal
-from beanstalkd_binlog.output import Output, Progress
+from beanstalkd_binlog.output import Output
+from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.status import BAD_LOG, CLEAN, Stop
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py.records import FULL, FULL_STRUCT, UPDATE, UPDATE_STRUCT, Delete, Lost, decode, encode, encode_meta

@@ -6,19 +6,18 @@ would meet it; a newer version ends the walk before anything is believed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import wal
 from beanstalkd_binlog.directory import check
 from beanstalkd_binlog.light import LightReplayer
+from beanstalkd_binlog.progress import Reporter, Silent
 from beanstalkd_binlog.reading import Reading
 from beanstalkd_binlog.segment import CORRUPT, TORN, Gap
 from beanstalkd_binlog.status import BAD_LOG, CLEAN, NewerLog, complain
 from beanstalkd_binlog.text import count
 from beanstalkd_py.binlog import NewerRecords, Unreadable, forgotten, read_meta, unreadable
 from wal.reader import Damage
-
-Progress = Callable[[int, int], None]
 
 
 class Finding:
@@ -44,10 +43,11 @@ class Finding:
 class Walk:
     """Iterate it (once) for Frame, Gap and Damage; `replayer` has then applied what came before. Or just `finish` it."""
 
-    def __init__(self, directory: str, progress: Progress = lambda done, total: None, replay: bool = True) -> None:
+    def __init__(self, directory: str, progress: Reporter | None = None, replay: bool = True) -> None:
         check(directory)
         self.directory = directory
-        self.reading = Reading(directory, progress)
+        self._progress = progress or Silent()
+        self.reading = Reading(directory, self._progress)
         self.replayer = LightReplayer()
         self.findings: list[Finding] = []
         self.gaps = 0
@@ -75,6 +75,8 @@ class Walk:
                 self._enter(max(reading.segments))
         except (wal.NewerVersion, NewerRecords) as error:
             raise NewerLog(str(error)) from error
+        finally:
+            self._progress.close()
 
     def finish(self) -> None:
         """Reads what is left, and says what is missing. `replayer.state` is then what the server would begin with."""
