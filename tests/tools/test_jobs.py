@@ -103,10 +103,10 @@ def test_json_has_the_documented_fields(lines, golden):
 def test_table(run, golden, monkeypatch):
     monkeypatch.setattr("time.time_ns", lambda: AT + 90 * S)
     assert run("jobs", golden["clean"], "--tube", "default", "--tube", "mail").stdout == (
-        "job  tube     state   pri    age  ready in  ttr  counts                            size  body\n"
-        "  1  default  buried    9  1m30s             1m  reserves=1 buries=1                  5  hello\n"
-        "  2  mail     ready     5  1m30s             1m  reserves=1 kicks=1                   6  wörld\n"
-        "  3  mail     ready     8  1m30s             1m  reserves=2 timeouts=1 releases=1     4  \\x00\\xff\\r\\n\n"
+        "job  tube     state   pri    age  ready in  ttr  size  counts    body\n"
+        "  1  default  buried    9  1m30s             1m     5  R1 B1     hello\n"
+        "  2  mail     ready     5  1m30s             1m     6  R1 K1     wörld\n"
+        "  3  mail     ready     8  1m30s             1m     4  R2 T1 L1  \\x00\\xff\\r\\n\n"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator
 from beanstalkd_binlog.fields import COUNTERS, changing, deadline, instant
 from beanstalkd_binlog.light import Bodies, stored
 from beanstalkd_binlog.moment import Moment, Past
-from beanstalkd_binlog.output import Column, Output, Table, pairs
+from beanstalkd_binlog.output import Column, Output, Table
 from beanstalkd_binlog.status import complain
 from beanstalkd_binlog.text import CUT_BYTES, count, json_body, row_body, text
 from beanstalkd_binlog.times import duration
@@ -16,8 +16,8 @@ from beanstalkd_py.jobs import DELAYED, STATE_NAMES, Job
 from beanstalkd_py.state import State
 
 COLUMNS = (
-    ("job", True), ("tube", False), ("state", False), ("pri", True), ("age", True), ("ready in", True), ("ttr", True), ("counts", False),
-    ("size", True), ("body", False),
+    ("job", True), ("tube", False), ("state", False), ("pri", True), ("age", True), ("ready in", True), ("ttr", True), ("size", True),
+    ("counts", False), ("body", False),
 )  # fmt: skip
 
 
@@ -100,8 +100,8 @@ def _table(wanted: list[Job], bodies: Bodies, output: Output, shown: View, encod
         data = bodies.read(job, -1 if output.full else CUT_BYTES + 1)
         table.row(
             str(job.id), text(job.tube.name), _state(job, shown), str(job.pri), duration(shown.at - job.created_at),
-            duration(job.deadline_at - shown.at) if job.state == DELAYED else "", duration(job.ttr), counts(job),
-            output.size(len(job.body)), "(gone)" if data is None else row_body(data, encoding, output.full),
+            duration(job.deadline_at - shown.at) if job.state == DELAYED else "", duration(job.ttr),
+            output.size(len(job.body)), counts(job), "(gone)" if data is None else row_body(data, encoding, output.full),
         )  # fmt: skip
     table.end()
 
@@ -111,4 +111,5 @@ def _state(job: Job, shown: View) -> str:
 
 
 def counts(job: Job) -> str:
-    return pairs((name, getattr(job, name)) for name in COUNTERS if getattr(job, name))
+    """`R1 B2`: reserves, timeouts, releases (L), buries, kicks; those that are none are left out."""
+    return " ".join(f"{letter}{getattr(job, name)}" for letter, name in zip("RTLBK", COUNTERS, strict=True) if getattr(job, name))

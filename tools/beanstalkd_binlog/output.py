@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -90,8 +90,3 @@ class Table:
 
 def _aligned(cell: str, column: Column) -> str:
     return cell.rjust(column.width) if column.right else cell.ljust(column.width)
-
-
-def pairs(items: Iterable[tuple[str, object]]) -> str:
-    """`a=1 b=2`"""
-    return " ".join(f"{name}={value}" for name, value in items)
