@@ -27,7 +27,7 @@ class Preparer:
         self.segment_bytes = segment_bytes
         self.step = max(segment_bytes // 16, OVERHEAD + 1)
         self.queue: SimpleQueue[Order] = SimpleQueue()
-        # Bytes of room, added up over the log's life: what the owner would like to have been made, and what was.
+        # Bytes of room, added up over the log's life: what the owner would like to have been made (he writes it), and what was.
         self.goal = 0
         self.made = 0
         self._dirty = dirty  # paths and sizes of files that were segments or spares before
@@ -69,8 +69,8 @@ class Preparer:
         directory = self.directory
         self._at(path, 0)
         nbytes = directory.fs.size(path)
-        # A small file would make a small segment, and each costs a rotation.
-        if self.made >= self.goal or nbytes < self.step:
+        # A small file would make a small segment, and each costs a rotation. Without syncs, the zeros might outlast a crash, and the new name not.
+        if self.made >= self.goal or nbytes < self.step or not directory.sync:
             directory.fs.unlink(path)
             return 0
         spare = spare_path(directory.path, next(directory.numbers))

@@ -48,7 +48,7 @@ def recover(replay: Replay, durability: Durability, segment_bytes: int, meta: by
     directory = Directory(fs, replay.directory, itertools.count(spares[-1] + 1 if spares else 1), synced)
     found = Recovered(directory)
     try:
-        _settle(replay, directory, found)
+        _settle(replay, directory, found, spares)
         found.dirty = [_with_size(fs, spare_path(directory.path, number)) for number in spares]
         found.log_id = replay.log_id or directory.random_id()
         found.birth_id = directory.random_id()
@@ -63,6 +63,9 @@ def recover(replay: Replay, durability: Durability, segment_bytes: int, meta: by
     except OSError as error:
         _release(found)
         raise LogFailed(str(error.filename or replay.directory), 0, error.errno or 0) from error
+    except ValueError:  # metadata that is too long
+        _release(found)
+        raise
     return found
 
 
@@ -80,11 +83,11 @@ def _with_size(fs: FileSystem, path: str) -> tuple[str, int]:
 # --- what is there
 
 
-def _settle(replay: Replay, directory: Directory, found: Recovered) -> None:
+def _settle(replay: Replay, directory: Directory, found: Recovered, spares: list[int]) -> None:
     """Cuts, seals and syncs what replay has read."""
     fs = directory.fs
     if replay.torn:
-        _keep_torn(replay, directory)
+        _keep_torn(replay, directory, spares)
         for path in reversed(replay.torn.later):  # the newest first: what is left in between must be read the same way again
             fs.unlink(path)
         if replay.torn.offset == 0:
@@ -121,37 +124,51 @@ def _seal(directory: Directory, info: SegmentInfo, last: bool, unclaimed: bool) 
     return nbytes
 
 
-def _keep_torn(replay: Replay, directory: Directory) -> None:
+def _keep_torn(replay: Replay, directory: Directory, spares: list[int]) -> None:
     torn = replay.torn
     assert torn is not None
-    _keep(directory, torn.path, torn.segment, torn.offset)
+    _keep(directory, torn.path, torn.segment, torn.offset, spares)
     for path in torn.later:
-        _keep(directory, path, segment_numbers([os.path.basename(path)])[0], 0)
+        _keep(directory, path, segment_numbers([os.path.basename(path)])[0], 0, spares)
     directory.sync_names()
 
 
-def _keep(directory: Directory, path: str, segment: int, offset: int) -> None:
+def _keep(directory: Directory, path: str, segment: int, offset: int, spares: list[int]) -> None:
     """A copy of a file from an offset on, without the zeros at its end, under a name that holds nothing else."""
-    fs = directory.fs
-    data = fs.read(path)
+    data = directory.fs.read(path)
     data = data[offset : content_end(data, offset)]
-    name = torn_path(directory.path, segment, offset)
-    for other in itertools.count(1):
-        try:
-            kept = fs.read(name)
-        except FileNotFoundError:
-            break
-        if kept == data[: len(kept)]:  # from a recovery that was stopped here
-            break
-        name = f"{torn_path(directory.path, segment, offset)}.{other}"
     if not data:
         return
-    handle = fs.create(name)
+    name = torn_path(directory.path, segment, offset)
+    names = itertools.chain([name], (f"{name}.{number}" for number in itertools.count(1)))
+    name = next(name for name in names if _may_hold(directory, name, data))
+    while not _copied(directory, name, data, last=not spares):
+        # A full disk: what was set aside for it are the left-over spares.
+        directory.fs.unlink(spare_path(directory.path, spares.pop()))
+
+
+def _may_hold(directory: Directory, name: str, data: bytes) -> bool:
+    """Whether there is nothing of that name, or nothing but a copy that a recovery before this one did not finish."""
     try:
-        fs.write(handle, data, 0)
+        kept = directory.fs.read(name)
+    except FileNotFoundError:
+        return True
+    return kept == data[: len(kept)]
+
+
+def _copied(directory: Directory, name: str, data: bytes, last: bool) -> bool:
+    """Whether there was space for it; if this is the last try, that is an error."""
+    handle = directory.fs.create(name)
+    try:
+        directory.fs.write(handle, data, 0)
         directory.sync_data(handle)
+    except OSError as error:
+        if last or error.errno not in NO_ROOM:
+            raise
+        return False
     finally:
-        fs.close(handle)
+        directory.fs.close(handle)
+    return True
 
 
 # --- the new active segment

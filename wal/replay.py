@@ -153,8 +153,9 @@ class Replay:
             self.unborn = file.path
             return False
         # Whether it was born unsynced, its neighbours tell. It may be torn then, as far as nothing behind claims what was in it.
-        headers = [other.header for other in (*self._files[:index][::-1], *self._files[index:]) if other.header]
-        if not headers or not headers[0].unsynced:
+        before = [other.header for other in self._files[:index] if other.header][-1:]
+        behind = [other.header for other in self._files[index:] if other.header][:1]
+        if not any(header.unsynced for header in before + behind):
             raise Corrupt(file.path, 0, "a header", file.block.damage[0])
         if index == 0:
             self.next_lsn = 1  # as low as can be, as nobody knows where it began

@@ -127,12 +127,13 @@ class MemoryDisk(FileSystem):
         end = offset + len(data)
         if end > len(file.data):
             assert file not in [named for name, named in self.names.items() if name.endswith(".wal")], f"{path}: written beyond what was prepared"
-            self._reserve(end - len(file.data))
         try:
+            self._reserve(end - len(file.data))
             self.before("write", path)
         except BaseException:
             # What fails, or is interrupted by a crash, may have been done in part.
-            file.data[offset : offset + len(data) // 2] = data[: len(data) // 2]
+            part = min(len(data) // 2, max(self.capacity - self.used(), 0))
+            file.data[offset : offset + part] = data[:part]
             file.change()
             raise
         file.data.extend(bytes(max(offset - len(file.data), 0)))
@@ -194,11 +195,13 @@ class MemoryDisk(FileSystem):
         self.before = lambda call, path: None
         return self
 
-    def after_crash(self, rng: Random) -> MemoryDisk:
+    def after_crash(self, rng: Random, ordered: bool = False) -> MemoryDisk:
+        """ordered: of the names' changes, none survives one before it that did not, as journals of file systems have it."""
         names = dict(self.synced_names)
         mode = rng.randrange(3)
-        for change in self.changes:
-            if mode == 1 or (mode == 2 and rng.random() < 0.5):
+        survivors = len(self.changes) if mode == 1 else rng.randrange(len(self.changes) + 1) if mode == 2 else 0
+        for n, change in enumerate(self.changes):
+            if n < survivors if ordered or mode < 2 else rng.random() < 0.5:
                 change(names)
         return self._like({name: file.after_crash(rng) for name, file in names.items()})
 

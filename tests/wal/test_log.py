@@ -185,7 +185,7 @@ def test_a_claim_counts_as_room():
 
 def test_a_claim_waits_while_something_is_pending():
     disk = MemoryDisk()
-    log = opened(disk)
+    log = opened(disk, segment_bytes=1 << 20)
     write(log, [b"a"])
     log.append(b"b")
     log.claim(at=7)

@@ -247,6 +247,38 @@ def test_a_start_on_a_full_disk_uses_a_left_over_spare():
     assert len(records(disk)) == 2
 
 
+def test_what_is_torn_is_kept_aside_on_a_full_disk_too():
+    """At the cost of spares: that is what they are for."""
+    disk, _, tail = torn_log()
+    for n in (1, 2, 3):
+        disk.names[f"{DIRECTORY}/spare.{n}"] = File(b"\xff" * 100)
+    disk.capacity = disk.used()
+    log = opened(disk)
+    assert list(torn_files(disk).values()) == [tail]
+    assert len(spares(disk)) >= 1
+    write(log, [b"new"])
+    assert records(disk) == [b"a", b"b", b"new"]
+
+
+def test_without_space_for_what_is_torn_nothing_is_cut():
+    disk, offset, tail = torn_log()
+    disk.capacity = disk.used()
+    with pytest.raises(wal.LogFailed):
+        opened(disk)
+    assert bytes(disk.names[segment(1)].data[offset:]).rstrip(b"\0") == tail
+    disk.capacity += 20000
+    opened(disk.after_kill())
+    assert list(torn_files(disk).values()) == [tail]
+
+
+def test_metadata_that_is_too_long_stops_the_start():
+    disk = MemoryDisk()
+    with pytest.raises(ValueError, match="257"):
+        opened(disk, meta=lambda: b"x" * 257)
+    assert not disk.handles
+    assert [path for path in disk.names if path.endswith(".wal")] == []
+
+
 def test_a_start_on_a_disk_without_any_space_fails_and_says_so():
     disk = MemoryDisk()
     disk.capacity = 500

@@ -5,7 +5,8 @@ import pytest
 import wal
 from tests.wal.disks import File, MemoryDisk
 from tests.wal.logs import DIRECTORY, NEVER, SYNC, WINDOW, opened, records, replayed, segment, write
-from wal.format import COPY_BYTES, HEADER_BYTES, encode_frame
+from wal.format import COPY_BYTES, HEADER_BYTES, encode_frame, encode_header
+from wal.reader import read_header
 
 
 def small_log(claimed: bool = False, durability=SYNC) -> MemoryDisk:
@@ -279,6 +280,55 @@ def test_junk_behind_a_sealed_segment_is_corrupt():
     assert_corrupt(disk, 2, end)
 
 
+def test_junk_behind_a_sealed_segment_is_corrupt_before_anything_else_claims_it():
+    disk = MemoryDisk()
+    write(opened(disk), [b"a"])
+    write(opened(disk), [b"b"])
+    end = len(content(disk, 1))
+    content(disk, 1).extend(b"\0\0\0\1")
+    assert_corrupt(disk, 1, end)
+
+
+def test_a_segment_of_another_branch_of_the_log_is_corrupt():
+    """The right number, log and base, but born behind another segment: from a backup that had a life of its own, say."""
+    disk = MemoryDisk()
+    write(opened(disk), [b"a"])
+    backup = disk.copy()
+    backup.rng.seed(9)
+    for branch in (disk, backup):
+        write(opened(branch), [b"b"])
+        write(opened(branch), [b"c"])
+    assert records(disk) == records(backup) == [b"a", b"b", b"c"]
+    disk.names[segment(3)] = backup.names[segment(3)]
+    assert_corrupt(disk, 2, len(content(disk, 2)))
+
+
+def test_a_segment_that_begins_too_early_is_corrupt():
+    disk = three_segments()
+    header = read_header(bytes(content(disk, 3)), 3).header
+    header.base_lsn -= 1
+    content(disk, 3)[:HEADER_BYTES] = encode_header(header)
+    assert_corrupt(disk, 2, len(content(disk, 2)))
+
+
+def test_a_frame_that_was_cut_out_is_missed():
+    disk = small_log()
+    first, second, third = frames(disk)
+    data = content(disk, 1)
+    del data[second.offset : second.end]
+    assert_corrupt(disk, 1, second.offset)
+    disk = small_log()
+    del content(disk, 1)[first.offset : second.end]
+    assert_corrupt(disk, 1, first.offset)
+    disk = MemoryDisk()
+    log = opened(disk, WINDOW)
+    write(log, [b"a"], [b"b"], [b"c"])
+    first, second, third = frames(disk)
+    del content(disk, 1)[second.offset : second.end]
+    torn = replayed(disk).torn
+    assert torn and (torn.offset, torn.expected, torn.nbytes) == (second.offset, 2, third.end - third.offset)
+
+
 def test_zeros_behind_a_sealed_segment_are_its_clean_end():
     disk = three_segments()
     content(disk, 2).extend(bytes(5000))
@@ -290,6 +340,15 @@ def test_a_missing_segment_is_corrupt():
     end = len(content(disk, 1))
     del disk.names[segment(2)]
     assert_corrupt(disk, 1, end)
+
+
+def test_a_missing_number_is_corrupt_even_if_no_lsn_is_missing():
+    disk = three_segments()
+    header = read_header(bytes(content(disk, 3)), 3).header
+    header.number = 4
+    content(disk, 3)[:HEADER_BYTES] = encode_header(header)
+    disk.names[segment(4)] = disk.names.pop(segment(3))
+    assert_corrupt(disk, 2, len(content(disk, 2)))
 
 
 def test_the_oldest_segments_may_be_missing():
@@ -428,6 +487,18 @@ def test_in_a_never_synced_log_what_comes_back_behind_a_cut_is_ignored():
     disk = three_segments(NEVER)
     content(disk, 2).extend(b"\0\0junk")
     assert len(records(disk)) == 30
+
+
+def test_the_header_of_a_later_segment_claims_as_well():
+    disk = MemoryDisk()
+    log = opened(disk)
+    write(log, [b"a"])
+    log.close(at=1)
+    opened(disk, NEVER)  # its header repeats the claim, which is lost with the end of the first segment
+    first, claim = frames(disk)
+    del content(disk, 1)[first.offset + 20 :]
+    assert not first.durable_lsn and claim.durable_lsn == 1
+    assert_corrupt(disk, 1, first.offset)
 
 
 def test_what_was_durable_before_a_never_synced_log_went_on_stays_protected():

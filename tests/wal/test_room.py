@@ -12,6 +12,7 @@ from tests.wal.disks import MemoryDisk, fail_at
 from tests.wal.logs import NEVER, SYNC, WINDOW, records, segment, spares, write
 from wal.directory import OVERHEAD
 from wal.format import FRAME_BYTES, LENGTH_BYTES
+from wal.progress import Grown
 
 SEGMENT = 32768
 STEP = SEGMENT // 16
@@ -197,6 +198,27 @@ def test_another_error_of_preparing_is_final(nth):
         log.append(b"a")
 
 
+def test_a_spare_that_is_taken_at_the_last_moment_is_not_lengthened():
+    """Between the preparer's look at it and its lock, the owner may have taken it and the committer have begun a segment in it."""
+    disk = MemoryDisk()
+    log = opened(disk)
+    log.prepare(log.room + 100)
+    preparer = log._threads.preparer
+    spare = preparer._growing
+
+    class Moment:
+        def __enter__(self):
+            spare.taken = True
+
+        def __exit__(self, *_):
+            pass
+
+    spare.lock = Moment()
+    before = spare.size, physical(disk)
+    assert preparer._advance()
+    assert (spare.size, physical(disk)) == before
+
+
 def test_more_room_than_was_ever_wished_for_is_not_short():
     disk = MemoryDisk()
     log = opened(disk)
@@ -272,6 +294,33 @@ def test_make_room_lengthens_the_youngest_spare_when_that_is_all_there_is():
     log.append(b"x" * needed)
     log.commit(at=1)
     log.collect()
+
+
+@pytest.mark.parametrize("change", ["make_room", "trim"])
+def test_a_spare_changes_its_size_only_under_its_lock(change):
+    """The preparer may be lengthening the same one."""
+    disk = MemoryDisk()
+    log = opened(disk)
+    fill_active(log)
+    log.prepare(SEGMENT - STEP)
+    held = []
+
+    class Lock:
+        def __enter__(self):
+            held.append("locked")
+
+        def __exit__(self, *_):
+            held.append("released")
+
+    log._threads.preparer._growing.lock = Lock()
+    disk.capacity = physical(disk) + STEP
+    disk.before = lambda call, path: held.append(call) if call in ("allocate", "truncate") else None
+    if change == "make_room":
+        assert log.make_room(SEGMENT - OVERHEAD + STEP // 2)
+        assert "locked allocate released" in " ".join(held)
+    else:
+        log.trim(log.room - 2 * STEP)
+        assert held == ["locked", "truncate", "released"]
 
 
 def test_make_room_lacking_only_the_floor():
@@ -419,6 +468,56 @@ def test_what_is_dropped_is_given_back_when_there_is_room_enough():
     before = len(spares(disk)), log.room
     log.drop(4)
     assert (len(spares(disk)), log.room) == before
+
+
+def test_what_is_dropped_is_given_back_when_less_room_is_wished_for_than_once_was():
+    disk = MemoryDisk()
+    log = filled(disk)
+    disk.capacity = physical(disk)
+    log.prepare(9 * SEGMENT)
+    assert log.short
+    log.prepare(log.room)
+    log.drop(4)
+    assert spares(disk) == []
+    disk.capacity = 1 << 30
+    log.prepare(9 * SEGMENT)
+    assert log.room >= 9 * SEGMENT and not log.short
+
+
+def test_a_drop_looks_at_the_room_there_is_now():
+    disk = MemoryDisk()
+    log = filled(disk)
+    log.prepare(log.room)
+    disk.capacity = physical(disk)
+    write(log, [b"x" * 3000])
+    log.drop(2)
+    assert len(spares(disk)) == 1
+
+
+def test_without_syncs_what_is_dropped_is_given_back_whatever_the_wish():
+    """A crash could bring back the name of a segment that had been overwritten with zeros."""
+    disk = MemoryDisk()
+    log = filled(disk, NEVER)
+    disk.capacity = physical(disk)
+    wish = log.room + SEGMENT
+    log.prepare(wish)
+    assert log.short
+    calls = fail_at(disk, 0)
+    log.drop(3)
+    assert [call for call in calls if call.endswith(".wal") and not call.startswith("size")] == ["unlink 00000001.wal", "unlink 00000002.wal"]
+    assert not log.short and log.room >= wish
+
+
+def test_old_news_of_a_spare_takes_nothing_back():
+    """The preparer's report of a step may come after make_room has lengthened the same spare."""
+    disk = MemoryDisk()
+    log = opened(disk)
+    log.prepare(log.room + 100)
+    spare = log._threads.preparer._growing
+    before = log.room, log.spare_bytes
+    log._progress.events.append(Grown(spare, spare.size - 100, 0))
+    log.collect()
+    assert (log.room, log.spare_bytes) == before
 
 
 def test_a_recycled_segment_is_never_larger_than_others():

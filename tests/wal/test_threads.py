@@ -103,8 +103,10 @@ class SlowDisk(MemoryDisk):
         super().__init__()
         self.gate = threading.Event()
         self.gate.set()
+        self.waiting = threading.Event()
 
     def sync(self, handle):
+        self.waiting.set()
         assert self.gate.wait(PATIENCE)
         super().sync(handle)
 
@@ -134,8 +136,10 @@ def test_a_spare_that_is_being_lengthened_can_be_taken():
     log.append(bytes(log.left - 52))
     log.commit(at=1)
     owner.until(lambda: log.promised_lsn == 1)
+    fs.waiting.clear()
     fs.gate.clear()
-    log.prepare(SEGMENT)  # the preparer is about to sync the next step of it
+    log.prepare(SEGMENT)
+    assert fs.waiting.wait(PATIENCE)  # the preparer is about to sync the next step of it
     log.append(b"x" * 3000)
     log.commit(at=2)
     assert log.segment == 2
