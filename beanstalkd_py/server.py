@@ -71,6 +71,7 @@ class Server:
         self.loop: Any = self.hub.loop
         self._accepting: list[Any] = []  # watchers
         self._accept_later: Any = None
+        self._settling = False
         self._timer: Any = None
         self._timer_at = NEVER
         self._sync_timer: Any = None
@@ -200,12 +201,20 @@ class Server:
         self.settle(now)
 
     def settle(self, now: int) -> None:
-        """Replies of clients that were woken go to their connections."""
-        if self.engine.woken:
+        """Replies of clients that were woken go to their connections.
+
+        One of these may turn out to be gone, and its close wakes the next who waits, and so on: each is settled here, one after another, not within
+        each other.
+        """
+        if self._settling:
+            return
+        self._settling = True
+        while self.engine.woken:
             for session in Session.settle(self.engine, now):
                 connection = session.owner
                 if isinstance(connection, Connection) and not connection.gone:
                     connection.flush(now)
+        self._settling = False
 
     # --- the log -------------------------------------------------------------------------------------------------
 
