@@ -118,7 +118,7 @@ class Replay:
         orphan = self._orphans.pop(rec.id, None)
         if rec.state == BURIED:
             # A copy. If the record that buried the job is not here, it was in a file that is gone, before all that are here.
-            known.buried_at = orphan.at if orphan and orphan.state == BURIED else self._at - _BEFORE_ALL
+            known.buried_at = orphan.at if orphan else self._at - _BEFORE_ALL
 
     def _copy(self, segment: Segment, entry: Entry, known: Known) -> None:
         job = entry.job

@@ -199,6 +199,12 @@ def test_nothing_readable_behind_damage_ends_the_file_but_not_the_next(tmp_path)
     assert binlog.maybe_deleted == [1]
 
 
+@pytest.mark.parametrize("header", [b"\x05\0\0\0", HEADER])
+def test_what_ends_a_file_is_reported_once(tmp_path, header):
+    for zeros in range(100):
+        assert kinds(read(tmp_path, header + b"\xff" * 50 + bytes(zeros))) == ["damage"]
+
+
 def test_a_short_record_alone_between_damage_is_not_believed(tmp_path):
     noise = b"\xff" * 100
     assert ids(read(tmp_path, log(ONE.full(), noise, ONE.deleted().short(), noise, TWO.full()))) == [1, 2]
@@ -296,6 +302,21 @@ def test_a_second_job_of_the_same_id_in_the_same_file_is_not_used(tmp_path):
     binlog = read(tmp_path, log(ONE.full(), ONE.but(created_at=BORN + 10**12, tube=b"x").full(), TWO.full()))
     assert [(job.id, job.tube) for job in binlog.jobs] == [(1, b"tube-1"), (2, b"tube-2")]
     assert messages(binlog) == [f"binlog.1:{AT}: another job has the id of job 1: not used"]
+
+
+def test_an_id_that_was_deleted_before_in_the_same_file_is_doubted(tmp_path):
+    # The copy of another job whose id was damaged: ids are given again in later files only.
+    copy = TWO.buried().but(id=1, created_at=TWO.born).full()
+    binlog = read(tmp_path, log(ONE.full(), TWO.full(), ONE.deleted().short(), copy))
+    assert (ids(binlog), binlog.maybe_deleted) == ([2, 1], [1])
+    assert messages(binlog) == ["binlog.1:284: job 1 was deleted before, in this file: one of the ids is damaged"]
+    assert read(tmp_path, log(ONE.full(), ONE.deleted().short()), log(copy)).damages == []
+
+
+def test_counters_that_fall_are_reported(tmp_path):
+    binlog = read(tmp_path, log(ONE.but(timeouts=5).full(), ONE.buried().short()))
+    assert [(job.state, job.timeouts, job.buries) for job in binlog.jobs] == [(BURIED, 0, 1)]
+    assert messages(binlog) == [f"binlog.1:{AT}: job 1 has smaller counters than before"]
 
 
 @pytest.mark.parametrize("state", [0, 5, 9, 255])
