@@ -7,6 +7,7 @@ reply) are kept for it, plus what one recv brought.
 
 import select
 import socket
+from collections.abc import Callable
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ class Connection:
 
     __slots__ = (
         "server", "socket", "fd", "session", "queued", "gone",
-        "_receive", "_send", "_reader", "_reading", "_writer", "_unsent", "_hang_up", "_ended",
+        "_receive", "_send", "_reader", "_reading", "_writer", "_unsent", "_ahead", "_ended",
     )  # fmt: skip
 
     def __init__(self, server: "Server", sock: socket.socket) -> None:
@@ -41,7 +42,7 @@ class Connection:
         self._reader: Any = server.loop.io(self.fd, READ)
         self._writer: Any = None
         self._unsent = bytearray()
-        self._hang_up: HangUp | None = None
+        self._ahead = False  # it waits in reserve, and has sent too much behind that
         self._ended = False
         self._reading = True
         self._reader.start(server.ready.append, self._readable)
@@ -104,20 +105,21 @@ class Connection:
             self.close()
             return
         ahead = session.client.waiting and session.parser.buffered > INPUT_LIMIT
-        reading = not (self._ended or session.closed or session.held or ahead or self.queued > QUEUE_LIMIT)
+        if ahead is not self._ahead:
+            self._ahead = ahead
+            if ahead:
+                self.server.hang_ups.add(self)
+            else:
+                self.server.hang_ups.discard(self)
+        reading = not (ahead or self._ended or session.closed or session.held or self.queued > QUEUE_LIMIT)
         if reading is not self._reading:
             self._reading = reading
             if reading:
                 self._reader.start(self.server.ready.append, self._readable)
             else:
                 self._reader.stop()
-            if ahead and not self._ended:
-                self._hang_up = HangUp(self.server.loop, self.socket, self._hung_up)
-            elif self._hang_up is not None:
-                self._hang_up.close()
-                self._hang_up = None
 
-    def _hung_up(self) -> None:
+    def hung_up(self) -> None:
         """It waits in reserve, nothing more is read from it, and now it has closed or shut down its side.
 
         That ends the waiting. What it had sent before is still in the kernel, and read and answered first.
@@ -200,7 +202,9 @@ class Connection:
         """Leaves the loop and closes the socket, and nothing else: so the server ends without a change to any job."""
         self.gone = True
         self._reading = False
-        for watcher in (self._reader, self._writer, self._hang_up):
+        if self._ahead:
+            self.server.hang_ups.discard(self)
+        for watcher in (self._reader, self._writer):
             if watcher is not None:
                 watcher.stop()
                 watcher.close()
@@ -208,26 +212,32 @@ class Connection:
         # The cycles between connection, session, client and watchers: without them no collector is needed.
         self.session.owner = None
         self.session.client.session = None
-        self._reader = self._writer = self._hang_up = None
+        self._reader = self._writer = None
 
 
-class HangUp:
-    """Tells that the peer closed or half-closed, without reading: the loop's own watchers cannot.
+class HangUps:
+    """Tells that a client closed or half-closed, without reading from it: the loop's own watchers cannot.
 
-    An epoll descriptor with EPOLLRDHUP only is itself something the loop can watch. It costs a descriptor, so it is for the rare client that
-    sends more than INPUT_LIMIT behind a reserve that waits.
+    For the rare clients that send more than INPUT_LIMIT behind a reserve that waits. They all share one epoll descriptor that looks for EPOLLRDHUP
+    only, and is itself something that the loop can watch. It is there from the start: descriptors may be short when it is needed.
     """
 
-    def __init__(self, loop: Any, sock: socket.socket, callback: Any) -> None:
+    def __init__(self, loop: Any, ready: "list[Callable[[], None]]") -> None:
         self._epoll = select.epoll()
-        self._epoll.register(sock.fileno(), select.EPOLLRDHUP)
+        self._watched: dict[int, Connection] = {}
         self._watcher = loop.io(self._epoll.fileno(), READ)
-        self._watcher.start(callback)
+        self._watcher.start(ready.append, self._look)
 
-    def stop(self) -> None:
-        self._watcher.stop()
+    def add(self, connection: Connection) -> None:
+        self._watched[connection.fd] = connection
+        self._epoll.register(connection.fd, select.EPOLLRDHUP)
 
-    def close(self) -> None:
-        self._watcher.stop()
-        self._watcher.close()
-        self._epoll.close()
+    def discard(self, connection: Connection) -> None:
+        if self._watched.pop(connection.fd, None) is not None:
+            self._epoll.unregister(connection.fd)
+
+    def _look(self) -> None:
+        for fd, _ in self._epoll.poll(0):
+            connection = self._watched.get(fd)
+            if connection is not None:
+                connection.hung_up()

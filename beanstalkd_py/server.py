@@ -24,7 +24,7 @@ import gevent.event
 import wal
 
 from .binlog import Binlog
-from .connection import READ, Connection
+from .connection import READ, Connection, HangUps
 from .engine import Engine
 from .jobs import NEVER
 from .listen import Listeners
@@ -69,6 +69,7 @@ class Server:
         self.failure: BaseException | None = None
         self.hub: Any = gevent.get_hub()
         self.loop: Any = self.hub.loop
+        self.hang_ups = HangUps(self.loop, self.ready)
         self._accepting: list[Any] = []  # watchers
         self._accept_later: Any = None
         self._settling = False

@@ -57,6 +57,14 @@ class Client:
             self._got += data
         return replies
 
+    def hear_bytes(self, count: int) -> bytes:
+        """So many bytes, whatever they are; fewer if the connection ends."""
+        got = bytearray(self._got)
+        while len(got) < count and (data := self._receive()):
+            got += data
+        self._got = bytes(got[count:])
+        return bytes(got[:count])
+
     def ask(self, data: bytes) -> bytes:
         self.say(data)
         return b"".join(self.hear())
