@@ -82,6 +82,8 @@ class Server:
         self._stop = gevent.event.Event()
         self._committed: Any = self.loop.async_()
         self._turn: Any = self.loop.prepare()
+        self._idle: Any = self.loop.idle()
+        self._awake = False
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -176,12 +178,20 @@ class Server:
             except wal.LogFailed as error:
                 self.fail(error)
                 return
-            if again:
-                self.loop.run_callback(_nothing)  # the loop must not sleep: compaction goes on in the next turn
+            self._stay_awake(again)
             self._after_commit()
         at = self.engine.timers[0][0] if self.engine.timers else NEVER
         if at != self._timer_at:
             self._set_timer(at)
+
+    def _stay_awake(self, more: bool) -> None:
+        """While compaction has more to do the loop looks at the sockets, but does not sleep. (gevent's own callbacks, added here, come too late.)"""
+        if more is not self._awake:
+            self._awake = more
+            if more:
+                self._idle.start(_nothing)
+            else:
+                self._idle.stop()
 
     def _set_timer(self, at: int) -> None:
         if self._timer is not None:
