@@ -1,7 +1,7 @@
 """Is this a record? Is it about this job? Is it a delete, or an update that a crash cut off? Pure, and without a checksum to lean on.
 
-**Plausible** means: the C server could have written it. Delays and TTRs come as whole seconds, a TTR is at least one, a body at least its CRLF.
-Random bytes pass for a TTR once in 2^32 times, a record that is read a few bytes off its place once in a million.
+**Plausible** means: the C server could have written it. Delays and TTRs come as whole seconds, a TTR is at least one (or what 1.4 made of none), a
+body at least its CRLF. Random bytes pass for a TTR once in 2^32 times, a record that is read a few bytes off its place once in a million.
 
 **The same job** means: creation time, TTR and body size agree. None of them ever changes, and together they are as good as a checksum.
 
@@ -24,6 +24,7 @@ from .format import MAX_BODY_SIZE, MAX_SECONDS_NS, MIN_BODY_SIZE, NAME, SECOND_N
 from .job import BURIED, DELAYED, READY
 
 SECTOR = 512
+TTR_0_OF_1_4_NS = 1000  # it made one microsecond of a TTR of 0; later versions make one second
 YEAR_2100_NS = 4_102_444_800 * SECOND_NS
 LAST_BYTE = 1 << 56  # instants of our days need all eight bytes
 FIRST_SILLY_ID = 1 << 63  # no server counts so far
@@ -32,12 +33,12 @@ FIRST_SILLY_ID = 1 << 63  # no server counts so far
 def plausible(job: Jobrec) -> bool:
     return (
         0 < job.ttr_ns <= MAX_SECONDS_NS
-        and job.ttr_ns % SECOND_NS == 0
+        and (job.ttr_ns % SECOND_NS == 0 or job.ttr_ns == TTR_0_OF_1_4_NS)
         and 0 <= job.delay_ns <= MAX_SECONDS_NS
         and job.delay_ns % SECOND_NS == 0
         and MIN_BODY_SIZE <= job.body_size <= MAX_BODY_SIZE
         and job.created_at_ns > 0
-        and job.deadline_at_ns >= 0
+        and (job.deadline_at_ns >= 0 or job.state != DELAYED)  # 1.4 left in it what was in memory
         and job.state <= DELAYED
     )
 
@@ -87,7 +88,7 @@ def reads_as_torn(known: Jobrec, job: Jobrec) -> bool:
         is_no_delete(known, job)
         or ((job.pri, job.delay_ns) != (known.pri, known.delay_ns) and job.releases == known.releases)
         or (job.deadline_at_ns == 0 and known.deadline_at_ns != 0)
-        or (0 < job.deadline_at_ns < LAST_BYTE <= job.created_at_ns)
+        or (job.deadline_at_ns != known.deadline_at_ns and 0 < job.deadline_at_ns < LAST_BYTE <= job.created_at_ns)
     )
 
 

@@ -108,13 +108,13 @@ class Replay:
         rec = entry.job
         if not READY <= rec.state <= DELAYED:
             segment.report(entry, f"job {rec.id} has state {rec.state}: taken for a put")
-            rec = _mended(rec)
+            rec = rec._replace(state=_likely_state(rec))
         elif not entry.plausible:
             segment.report(entry, f"job {rec.id} is not as beanstalkd writes it: {_strange(rec)}, tube {_show(entry.tube)}")
         if rec.id in self._deleted_here:
             segment.report(entry, f"job {rec.id} was deleted before, in this file: one of the ids is damaged")
             self._doubtful.add(rec.id)
-        known = self._jobs[rec.id] = Known(number, entry, rec if entry.plausible else _mended(rec), self._at)
+        known = self._jobs[rec.id] = Known(number, entry, rec, self._at)
         orphan = self._orphans.pop(rec.id, None)
         if rec.state == BURIED:
             # A copy. If the record that buried the job is not here, it was in a file that is gone, before all that are here.
@@ -173,7 +173,6 @@ class Replay:
             segment.report(entry, f"job {rec.id} has smaller counters than before")
         if not entry.plausible:
             segment.report(entry, f"job {rec.id} is not as beanstalkd writes it: {_strange(rec)}")
-            rec = _mended(rec)
         # A short record is a bury; the copy of a buried job is not, and it keeps its place.
         if rec.state == BURIED and not (entry.tube and known.rec.state == BURIED):
             known.buried_at = self._at
@@ -230,28 +229,31 @@ class Replay:
                 self._doubtful.add(id)
 
 
-def _mended(rec: Jobrec) -> Jobrec:
-    """Within the limits that every job keeps, so that it can be served. A put whose state is lost was delayed if it has a deadline."""
-    state = rec.state
-    if not READY <= state <= DELAYED:
-        state = DELAYED if rec.delay_ns > 0 and rec.deadline_at_ns > rec.created_at_ns else READY
-    return rec._replace(
-        state=state,
-        delay_ns=min(max(rec.delay_ns, 0), MAX_SECONDS_NS),
-        ttr_ns=min(max(rec.ttr_ns, SECOND_NS), MAX_SECONDS_NS),
-        created_at_ns=max(rec.created_at_ns, 1),
-        deadline_at_ns=max(rec.deadline_at_ns, 0),
-    )
+def _likely_state(rec: Jobrec) -> int:
+    """Of a put whose state is damaged: delayed if it has a deadline."""
+    return DELAYED if rec.delay_ns > 0 and rec.deadline_at_ns > rec.created_at_ns else READY
 
 
 def _job(known: Known) -> CJob:
+    """Within the limits that every job keeps, so that it can be served."""
     rec = known.rec
     state = READY if rec.state == RESERVED else rec.state
-    deadline_at_ns = rec.deadline_at_ns if state == DELAYED else 0
     return CJob(
-        rec.id, known.tube, state, rec.pri, rec.delay_ns, rec.ttr_ns, rec.created_at_ns, deadline_at_ns,
-        rec.reserves, rec.timeouts, rec.releases, rec.buries, rec.kicks, known.body,
-    )  # fmt: skip
+        rec.id,
+        known.tube,
+        state,
+        rec.pri,
+        min(max(rec.delay_ns, 0), MAX_SECONDS_NS),
+        min(max(rec.ttr_ns, SECOND_NS), MAX_SECONDS_NS),
+        max(rec.created_at_ns, 1),
+        max(rec.deadline_at_ns, 0) if state == DELAYED else 0,
+        rec.reserves,
+        rec.timeouts,
+        rec.releases,
+        rec.buries,
+        rec.kicks,
+        known.body,
+    )
 
 
 def _strange(rec: Jobrec) -> str:

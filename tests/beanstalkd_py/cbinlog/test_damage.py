@@ -335,12 +335,14 @@ def test_an_update_of_unknown_state_is_not_used(tmp_path, state):
 
 
 def test_numbers_that_beanstalkd_never_writes_are_brought_within_its_limits(tmp_path):
-    binlog = read(tmp_path, log(ONE.but(ttr=-5, delay=-1, created_at=-7, deadline_at=-9).full(), TWO.but(ttr=2**62, delay=2**62).full()))
+    one, two = ONE.but(ttr=-5, delay=-1, created_at=-7, deadline_at=-9), TWO.but(ttr=2**62, delay=2**62)
+    binlog = read(tmp_path, log(one.full(), two.full()))
     assert [(job.ttr_ns, job.delay_ns, job.created_at_ns) for job in binlog.jobs] == [
         (SECOND, 0, 1),
         (0xFFFFFFFF * SECOND, 0xFFFFFFFF * SECOND, TWO.born),
     ]
     assert kinds(binlog) == ["damage", "damage"]
+    assert ids(read(tmp_path, log(one.full(), two.full(), one.deleted().short(), two.deleted().short()))) == []
 
 
 # Files

@@ -19,6 +19,8 @@ U32_SECONDS = 0xFFFFFFFF * SECOND
         {},
         {"ttr_ns": SECOND},
         {"ttr_ns": U32_SECONDS},
+        {"ttr_ns": 1000},
+        {"deadline_at_ns": -5, "state": READY},
         {"delay_ns": 0},
         {"delay_ns": U32_SECONDS},
         {"body_size": 2},
@@ -38,6 +40,7 @@ def test_what_the_c_server_could_have_written_is_plausible(change):
         {"ttr_ns": 0},
         {"ttr_ns": -SECOND},
         {"ttr_ns": SECOND + 1},
+        {"ttr_ns": 2000},
         {"ttr_ns": U32_SECONDS + SECOND},
         {"delay_ns": 1},
         {"delay_ns": -SECOND},
@@ -101,12 +104,19 @@ def test_counters_that_fall_are_no_delete(counter):
         (READY, {"deadline_at_ns": 0}, False, True),
         (READY, {"deadline_at_ns": (1 << 56) - 1}, False, True),
         (READY, {"deadline_at_ns": 1 << 56}, False, False),
+        (READY, {"reserves": 2, "deadline_at_ns": BORN + SECOND}, False, False),
     ],
 )
 def test_a_delete_agrees_with_what_the_log_says(state, change, no_delete, torn):
     known = JOB._replace(state=state)
     assert is_no_delete(known, known._replace(**change)) == no_delete
     assert reads_as_torn(known, known._replace(**change)) == torn
+
+
+def test_a_small_deadline_that_was_there_before_is_no_tear():
+    known = JOB._replace(state=READY, deadline_at_ns=37_000)
+    assert not reads_as_torn(known, known)
+    assert reads_as_torn(known, known._replace(deadline_at_ns=38_000))
 
 
 def test_a_clock_that_began_in_1970_is_no_tear():

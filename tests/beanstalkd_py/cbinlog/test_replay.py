@@ -217,6 +217,23 @@ def test_version_5_files_lead_into_version_7_files(tmp_path):
     assert messages(binlog)[0].endswith("unexpected EOF reading 77 bytes (got 42): v5 job struct")
 
 
+def test_what_1_4_made_of_a_ttr_of_0_is_a_second(tmp_path):
+    put = PUT.but(ttr=1000)
+    v5 = b"\x05\0\0\0" + put.full_v5() + put.buried().short_v5() + Rec(2, ttr=1000).full_v5()
+    binlog = read(tmp_path, v5, log(put.buried().kicked().short(), Rec(2, ttr=1000).deleted().short()))
+    assert [(job.id, job.ttr_ns, job.kicks) for job in binlog.jobs] == [(1, SECOND, 1)]
+    assert binlog.damages == []
+
+
+@pytest.mark.parametrize("deadline_at", [37_000, -37_000])
+def test_what_1_4_left_in_the_deadline_of_a_ready_job_means_nothing(tmp_path, deadline_at):
+    put, other = PUT.but(deadline_at=deadline_at), Rec(2, deadline_at=deadline_at)
+    v5 = b"\x05\0\0\0" + put.full_v5() + other.full_v5() + put.deleted().short_v5()
+    binlog = read(tmp_path, v5)
+    assert [(job.id, job.deadline_at_ns) for job in binlog.jobs] == [(2, 0)]
+    assert binlog.damages == []
+
+
 # Progress
 
 
