@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 import time
@@ -273,6 +274,7 @@ def export_command(directory: str, target: str, segment_bytes: int, as_json: boo
 
 def main() -> NoReturn:
     """The console script."""
+    gc.disable()  # millions of jobs, and no cycles among them: each collection would go through all
     sys.exit(run(sys.argv[1:]))
 
 

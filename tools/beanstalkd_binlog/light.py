@@ -7,6 +7,7 @@ says nothing is noted, and the next one read.
 from __future__ import annotations
 
 import os
+from struct import Struct
 from struct import error as StructError
 from typing import cast
 
@@ -19,18 +20,36 @@ from beanstalkd_py.state import State
 from wal.format import FRAME_BYTES, LENGTH_BYTES
 from wal.names import segment_path
 
+_U64 = (1 << 64) - 1
+_NAME_AND_ID = Struct("<2xH4xQ")  # of a FULL record
+
 
 class Stored:
-    """In the place of a body: where the FULL record is. Its length is the body's."""
+    """In the place of a body: where the FULL record is. Its length is the body's. One integer, as there may be millions."""
 
-    __slots__ = ("length", "lsn", "offset", "segment", "start")
+    __slots__ = ("_place", "length")
 
     def __init__(self, segment: int, offset: int, lsn: int, start: int, length: int) -> None:
-        self.segment = segment
-        self.offset = offset  # of the record
-        self.lsn = lsn
-        self.start = start  # of the body, behind that
+        self._place = ((lsn << 64 | segment) << 64 | offset) << 16 | start
         self.length = length
+
+    @property
+    def lsn(self) -> int:
+        return self._place >> 144
+
+    @property
+    def segment(self) -> int:
+        return self._place >> 80 & _U64
+
+    @property
+    def offset(self) -> int:
+        """Of the record, in its segment."""
+        return self._place >> 16 & _U64
+
+    @property
+    def start(self) -> int:
+        """Of the body, in the record."""
+        return self._place & 0xFFFF
 
     def __len__(self) -> int:
         return self.length
@@ -67,7 +86,7 @@ class LightReplayer(Replayer):
             self.bad.append(BadRecord(frame.segment, frame.offset, lsn, str(error)))
             return
         if record[0] == FULL:
-            _, _, name_length, _, id, *_ = FULL_STRUCT.unpack_from(record)
+            name_length, id = _NAME_AND_ID.unpack_from(record)
             start = FULL_STRUCT.size + name_length
             body = Stored(frame.segment, offset, lsn, start, len(record) - start)
             self.state.jobs[id].body = cast(bytes, body)

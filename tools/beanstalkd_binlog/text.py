@@ -10,7 +10,8 @@ ENCODINGS = ("text", "hex", "base64")
 
 def text(data: bytes) -> str:
     """UTF-8 with everything else escaped: control characters, and bytes that are none."""
-    return "".join(_shown(char) for char in data.decode("utf-8", "surrogateescape"))
+    decoded = data.decode("utf-8", "surrogateescape")
+    return decoded if decoded.isprintable() else "".join(map(_shown, decoded))
 
 
 def _shown(char: str) -> str:

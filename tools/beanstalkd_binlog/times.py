@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
 SECOND = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -16,7 +17,7 @@ def rfc3339(at: int) -> str:
     """UTC with nanoseconds; an instant no calendar has is given as a number."""
     seconds, ns = divmod(at, SECOND)
     try:
-        return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S") + f".{ns:09}Z"
+        return f"{_utc(seconds)}.{ns:09}Z"
     except OverflowError:
         return f"@{at}"
 
@@ -28,6 +29,11 @@ def local(at: int) -> str:
         return (_EPOCH + timedelta(seconds=seconds)).astimezone().strftime("%Y-%m-%d %H:%M:%S") + f".{ns // 1_000_000:03}"
     except OverflowError:
         return f"@{at}"
+
+
+@lru_cache(1024)
+def _utc(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def parse(text: str, now: int) -> int:
