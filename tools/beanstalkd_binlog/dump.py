@@ -15,7 +15,7 @@ from wal.reader import Damage
 
 COLUMNS = (
     ("lsn", True, 6), ("segment", True, 7), ("offset", True, 8), ("time", False, 23), ("event", False, 7), ("job", True, 6),
-    ("tube", False, 10), ("what changed", False, 40), ("body", False, 0),
+    ("tube", False, 10), ("what changed", False, 24, 40), ("body", False, 0),
 )  # fmt: skip
 
 

@@ -47,10 +47,13 @@ class Output:
 
 
 class Column:
-    def __init__(self, title: str, right: bool = False, width: int = 0) -> None:
+    """`width` is what it has at least, `most` what it grows to; a longer cell shifts the rest of its row."""
+
+    def __init__(self, title: str, right: bool = False, width: int = 0, most: int = 1 << 30) -> None:
         self.title = title
         self.right = right
         self.width = max(width, len(title))
+        self.most = most
 
 
 class Table:
@@ -76,7 +79,7 @@ class Table:
         if self._rows and not self._fixed:
             self._fixed = True
             for index, column in enumerate(self._columns):
-                column.width = max(column.width, *(len(row[index]) for row in self._rows))
+                column.width = max(column.width, min(column.most, max(len(row[index]) for row in self._rows)))
             self._write([column.title for column in self._columns])
         for row in self._rows:
             self._write(row)

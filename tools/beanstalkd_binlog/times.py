@@ -65,7 +65,7 @@ def duration(ns: int) -> str:
     if ns < 0:
         return "-" + duration(-ns)
     if ns < SECOND:
-        return f"{ns / 1e6:g}ms" if ns else "0s"
+        return "0s" if not ns else f"{ns // 1_000_000}ms" if ns >= 10_000_000 else f"{ns / 1e6:.2g}ms"
     seconds = ns // SECOND
     parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
