@@ -40,17 +40,20 @@ class NewerVersion(WalError):
 
 
 class LogFailed(WalError):
-    """A write or a sync failed. Final: what was not promised by then never will be by this log."""
+    """A write or a sync failed. Final: what was not promised by then never will be by this log.
 
-    def __init__(self, path: str, offset: int, errno: int) -> None:
-        super().__init__(path, offset, errno)
+    errno is 0 when it was not the system that failed but the program; reason says how.
+    """
+
+    def __init__(self, path: str, offset: int, errno: int, reason: str = "") -> None:
+        super().__init__(path, offset, errno, reason)
         self.path = path
         self.offset = offset
         self.errno = errno
+        self.reason = reason or os.strerror(errno)
 
     def __str__(self) -> str:
-        reason = os.strerror(self.errno) if self.errno else repr(self.__cause__)
-        return f"{self.path}: failed at offset {self.offset}: errno {self.errno}: {reason}"
+        return f"{self.path}: failed at offset {self.offset}: errno {self.errno}: {self.reason}"
 
 
 class LogFull(WalError):

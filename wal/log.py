@@ -341,7 +341,7 @@ class Log:
     def _check(self) -> None:
         failure = self._failure
         if failure is not None:
-            raise LogFailed(failure.path, failure.offset, failure.errno) from failure
+            raise LogFailed(failure.path, failure.offset, failure.errno, failure.reason) from failure
         if self._closed:
             raise ValueError("the log is closed")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 
 _SEGMENT = re.compile(r"(\d{8,})\.wal")
 _SPARE = re.compile(r"spare\.(\d+)")
@@ -25,6 +26,15 @@ def torn_path(directory: str, segment: int, offset: int) -> str:
 
 def damaged_path(directory: str, segment: int, offset: int) -> str:
     return os.path.join(directory, f"damaged.{segment}.{offset}")
+
+
+def tries(path: str) -> Iterator[str]:
+    """Names for a file that must not take another one's place: the path itself, then with numbers behind it."""
+    yield path
+    number = 0
+    while True:
+        number += 1
+        yield f"{path}.{number}"
 
 
 def segment_numbers(names: list[str]) -> list[int]:

@@ -67,6 +67,7 @@ class Progress:
     def fail(self, path: str, offset: int, error: Exception) -> None:
         """The first failure counts. What is not an OSError is a mistake in the program: no better a reason to go on."""
         if self.failure is None:
-            failure = LogFailed(path, offset, error.errno or 0 if isinstance(error, OSError) else 0)
+            errno = error.errno or 0 if isinstance(error, OSError) else 0
+            failure = LogFailed(path, offset, errno, "" if errno else repr(error))
             failure.__cause__ = error
             self.failure = failure

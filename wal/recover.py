@@ -15,7 +15,7 @@ from wal.directory import OVERHEAD, Directory, Durability, Spare, begin_segment
 from wal.errors import LogFailed
 from wal.format import UNSYNCED, Header
 from wal.fs import NO_ROOM, FileSystem, fill
-from wal.names import segment_numbers, spare_numbers, spare_path, torn_path
+from wal.names import segment_numbers, spare_numbers, spare_path, torn_path, tries
 from wal.reader import content_end
 from wal.replay import Replay, SegmentInfo
 
@@ -139,9 +139,10 @@ def _keep(directory: Directory, path: str, segment: int, offset: int, spares: li
     data = data[offset : content_end(data, offset)]
     if not data:
         return
-    name = torn_path(directory.path, segment, offset)
-    names = itertools.chain([name], (f"{name}.{number}" for number in itertools.count(1)))
-    name = next(name for name in names if _may_hold(directory, name, data))
+    names = tries(torn_path(directory.path, segment, offset))
+    name = next(names)
+    while not _may_hold(directory, name, data):
+        name = next(names)
     while not _copied(directory, name, data, last=not spares):
         # A full disk: what was set aside for it are the left-over spares.
         directory.fs.unlink(spare_path(directory.path, spares.pop()))

@@ -15,7 +15,7 @@ from wal.directory import Directory, Spare
 from wal.errors import NewerVersion, WalError
 from wal.format import COPY_BYTES, HEADER_BYTES, VERSION, Frame, Header, encode_frame, encode_header, salt_of
 from wal.fs import FileSystem
-from wal.names import damaged_path, segment_numbers, segment_path, spare_numbers
+from wal.names import damaged_path, segment_numbers, segment_path, spare_numbers, tries
 from wal.reader import Damage, HeaderBlock, content_end, highest_claim, read_header, scan
 
 FRAME_RECORDS = 16 * 1024  # lost records in a frame
@@ -271,7 +271,10 @@ def _keep_aside(directory: Directory, segment: Segment, data: bytes, offset: int
     fs = directory.fs
     path = damaged_path(directory.path, segment.header.number, offset)
     names = fs.list(directory.path)
-    path = next(each for each in _with_tries(path) if os.path.basename(each) not in names)
+    paths = tries(path)
+    path = next(paths)
+    while os.path.basename(path) in names:
+        path = next(paths)
     handle = fs.create(path)
     try:
         fs.write(handle, data[offset : offset + length], 0)
@@ -279,7 +282,3 @@ def _keep_aside(directory: Directory, segment: Segment, data: bytes, offset: int
     finally:
         fs.close(handle)
     return path
-
-
-def _with_tries(path: str) -> itertools.chain[str]:
-    return itertools.chain([path], (f"{path}.{number}" for number in itertools.count(1)))

@@ -55,8 +55,9 @@ def test_header_round_trip():
         given = Header(1 << 40, 1 << 60, 5, (1 << 64) - 1, 1 << 62, 1 << 63, 3, meta, format.UNSYNCED)
         found = decode_header(encode_header(given)[:COPY_BYTES])
         assert isinstance(found, Header)
-        assert all(getattr(found, name) == getattr(given, name) for name in Header.__slots__)
-        assert found.unsynced
+        assert encode_header(found) == encode_header(given)
+        assert (found.number, found.base_lsn, found.durable_lsn, found.log_id) == (1 << 40, 1 << 60, 5, (1 << 64) - 1)
+        assert (found.created_at, found.birth_id, found.parent_id, found.meta, found.unsynced) == (1 << 62, 1 << 63, 3, meta, True)
 
 
 def test_metadata_is_bounded():
