@@ -143,6 +143,7 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
                     raise NoRoom(str(error)) from error
                 raise
         server.serve(log, lambda: notify(READY=1, STATUS="serving"), lambda: notify(STOPPING=1))
+        _be_deaf()
         if lock is not None:
             lock.close()
     finally:
@@ -154,10 +155,17 @@ def _stopped() -> int:
     return PID_1_TERMINATED if os.getpid() == 1 else 0
 
 
+def _be_deaf() -> None:
+    """The end has begun: another signal must not interrupt it, nor kill a process that is all but gone."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _hear_signals(engine: Engine) -> None:
     """Until the loop runs and has its own: a stop ends the start, which may be ended anywhere like by a kill; a drain is not lost."""
 
     def stop(number: int, frame: object) -> NoReturn:
+        _be_deaf()
         raise Stopped
 
     def drain(number: int, frame: object) -> None:

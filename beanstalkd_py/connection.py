@@ -8,6 +8,10 @@ reply) are kept for it, plus what one recv brought.
 import select
 import socket
 from collections.abc import Callable
+from contextlib import suppress
+from fcntl import ioctl
+from struct import Struct
+from termios import TIOCOUTQ
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +23,9 @@ if TYPE_CHECKING:
 RECEIVE_BYTES = 64 * 1024  # for one recv
 QUEUE_LIMIT = 256 * 1024  # bytes of replies not yet taken by the kernel
 INPUT_LIMIT = 64 * 1024  # bytes sent ahead by a client that waits in reserve
+DISCARDS = 64  # recvs of unread input at the server's end
 READ, WRITE = 1, 2
+_INT = Struct("i")
 
 
 class Connection:
@@ -102,7 +108,8 @@ class Connection:
         """Reads on, unless the client has ended, does not take its replies, or sent too much ahead of a reserve that waits."""
         session = self.session
         if session.closed and not self.queued:
-            self.close()
+            if not self.server.ending:  # when all end, each is let go by the server
+                self.close()
             return
         ahead = session.client.waiting and session.parser.buffered > INPUT_LIMIT
         if ahead is not self._ahead:
@@ -189,17 +196,38 @@ class Connection:
             return
         self.abandon()
         self.server.forget(self)
+        if self.server.ending:
+            return  # without a change to any job
         now = monotonic_ns()
         self.session.lost(now)
         self.server.settle(now)
 
-    def stop_reading(self) -> None:
+    def take_no_more(self) -> None:
         """The server ends: no more commands, but what is owed still leaves."""
-        self._ended = True
-        self._watch()
+        self.session.take_no_more()
+        if self._reading:
+            self._reading = False
+            self._reader.stop()
+
+    def all_sent(self) -> bool:
+        """Whether the client has everything. While it has not, closing may lose what is on its way: with commands unread, a close is a reset."""
+        if self.queued:
+            return False
+        try:
+            on_the_way: int = _INT.unpack(ioctl(self.fd, TIOCOUTQ, _INT.pack(0)))[0]
+        except OSError:
+            return True
+        return not on_the_way or self.socket.family == socket.AF_UNIX  # what was sent to a unix socket is its reader's
+
+    def discard_unread(self) -> None:
+        """So that closing is no reset, for which some systems throw away what their client has not read yet."""
+        with suppress(OSError):
+            for _ in range(DISCARDS):
+                if not self._receive(RECEIVE_BYTES):
+                    break
 
     def abandon(self) -> None:
-        """Leaves the loop and closes the socket, and nothing else: so the server ends without a change to any job."""
+        """Leaves the loop and closes the socket, and nothing else."""
         self.gone = True
         self._reading = False
         if self._ahead:

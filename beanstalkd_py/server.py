@@ -37,6 +37,7 @@ SPARE_DESCRIPTORS = 16  # kept from clients, for the log
 CLAIM_S = 0.5  # idle time after which the log says how far it is durable (law 5: within a second)
 RETRY_S = 0.5  # between tries to get room on a full disk
 LINGER_S = 3.0  # at the end, for clients that are slow to take their replies
+POLL_S = 0.005  # at the end, between two looks at what is still owed
 TRACE_COMMANDS = 2  # from this verbosity on
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -79,7 +80,9 @@ class Server:
         self._claim_timer: Any = None
         self._claim_lsn = 0
         self._retry_timer: Any = None
+        self._signals: list[Any] = []  # watchers
         self._stop = gevent.event.Event()
+        self.ending = False  # no connection's end changes anything any more
         self._committed: Any = self.loop.async_()
         self._turn: Any = self.loop.prepare()
         self._idle: Any = self.loop.idle()
@@ -96,8 +99,10 @@ class Server:
         self.binlog = binlog
         self.log = binlog.log if binlog is not None else None
         self.hub.handle_error = self._unexpected
-        signals = [self._on_signal(signal.SIGTERM, self._stop.set), self._on_signal(signal.SIGINT, self._stop.set)]
-        signals.append(self._on_signal(signal.SIGUSR1, self._drain))
+        # They are never stopped: without them a second SIGTERM would kill the process at its end.
+        self._on_signal(signal.SIGTERM, self._stop.set)
+        self._on_signal(signal.SIGINT, self._stop.set)
+        self._on_signal(signal.SIGUSR1, self._drain)
         self._committed.start(self._on_log)
         self._turn.start(self._on_turn)
         for listener in self.listeners.sockets:
@@ -108,18 +113,14 @@ class Server:
         ready()
         self._stop.wait()
         stopping()
-        try:
-            self._end()
-        finally:
-            for watcher in signals:
-                watcher.stop()
+        self._end()
         if self.failure is not None:
             raise self.failure
 
-    def _on_signal(self, number: int, callback: Callable[[], object]) -> Any:
+    def _on_signal(self, number: int, callback: Callable[[], object]) -> None:
         watcher = self.loop.signal(number)
         watcher.start(callback)
-        return watcher
+        self._signals.append(watcher)
 
     def _drain(self) -> None:
         self.engine.draining = True
@@ -137,28 +138,35 @@ class Server:
         self.fail(value if isinstance(value, BaseException) else RuntimeError(str(value)))
 
     def _end(self) -> None:
-        """No new connections, replies owed are sent, the log is committed and closed, the socket file removed."""
+        """No new connections, no more commands, replies owed are sent, the log is committed and closed, the socket file removed."""
         for watcher in self._accepting:
             watcher.stop()
         self.listeners.close()
+        self.ending = True
         if self.failure is None:
-            for connection in list(self.connections):
-                connection.stop_reading()
-            self._settle_log()
+            for connection in self.connections:
+                connection.take_no_more()
+            while self.owed and self.failure is None:  # the log says when it has reached them, be it late
+                gevent.sleep(POLL_S)
             with gevent.Timeout(LINGER_S, False):
-                while any(connection.queued for connection in self.connections) and self.failure is None:
-                    gevent.sleep(0.01)
+                while self._linger():
+                    gevent.sleep(POLL_S)
         self._turn.stop()
         self._committed.stop()
         if self.failure is None and self.log is not None:
             self.log.close(time_ns())
-        for connection in list(self.connections):
+        for connection in self.connections:
             connection.abandon()
 
-    def _settle_log(self) -> None:
-        """Waits until the log has reached everything that was appended."""
-        while self.log is not None and self.owed and self.failure is None:
-            gevent.sleep(0.001)
+    def _linger(self) -> bool:
+        """Lets those go whose clients have all their replies. True while there are others."""
+        if self.failure is not None:
+            return False
+        for connection in [connection for connection in self.connections if connection.all_sent()]:
+            self.connections.discard(connection)
+            connection.discard_unread()
+            connection.abandon()
+        return bool(self.connections)
 
     # --- one turn ------------------------------------------------------------------------------------------------
 

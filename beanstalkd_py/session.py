@@ -47,6 +47,11 @@ class Session:
         self._ended = True
         self.hang_up(now)
 
+    def take_no_more(self) -> None:
+        """The server ends: nothing more is answered."""
+        self.closed = True
+        self.held = False
+
     def lost(self, now: int) -> None:
         """The connection is gone; the jobs it held are ready again."""
         self.closed = True
