@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.wal.disks import File, MemoryDisk
+from tests.wal.logs import records, replayed, segment
 from wal import format
 from wal.format import COPY_BYTES, FRAME_BYTES, HEADER_BYTES, Frame, Header, decode_claim, decode_frame, decode_header, encode_frame, encode_header
 
@@ -48,6 +50,15 @@ def test_golden_bytes_are_read():
     assert frame.records == [b"hello", b"", b"log"]
     assert (frame.segment, frame.offset, frame.end, frame.first_lsn, frame.next_lsn) == (7, 0, len(GOLDEN_FRAME), 42, 45)
     assert (frame.durable_lsn, frame.at) == (41, 10**10)
+
+
+def test_a_golden_segment_is_replayed():
+    disk = MemoryDisk()
+    copy = (GOLDEN_HEADER + bytes(COPY_BYTES - 4 - len(GOLDEN_HEADER))) + bytes.fromhex(GOLDEN_HEADER_CRC)
+    disk.names[segment(7)] = File(copy + copy + GOLDEN_FRAME + bytes(100))
+    assert records(disk) == [b"hello", b"", b"log"]
+    replay = replayed(disk)
+    assert (replay.next_lsn, replay.claimed_lsn, replay.meta, replay.log_id) == (45, 41, b"abc", LOG_ID)
 
 
 def test_header_round_trip():
