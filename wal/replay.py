@@ -172,35 +172,27 @@ class Replay:
         assert file.header is not None
         info = SegmentInfo(file.path, file.header, len(data))
         self.segments.append(info)
+        salt = salt_of(self.log_id)
         done = self.bytes_done
-        reason = ""
-        for found in self._frames(data, file.number):
+        offset = HEADER_BYTES
+        # Frames as long as they are whole and follow each other. Flat, because there may be one for each record.
+        while True:
+            found = decode_frame(data, offset, salt, info.number)
             if isinstance(found, str):
                 reason = found
                 break
-            info.used_bytes = found.end
-            info.next_lsn = self.next_lsn
-            self.bytes_done = done + found.end
+            if found.first_lsn != info.next_lsn:
+                reason = f"a frame that begins with LSN {found.first_lsn}"
+                break
+            offset = found.end
+            info.used_bytes = offset
+            info.next_lsn = self.next_lsn = found.first_lsn + len(found.records)
+            if found.durable_lsn > self.claimed_lsn:
+                self.claimed_lsn = found.durable_lsn
+            self.bytes_done = done + offset
             yield found
         self.bytes_done = done + file.nbytes
-        self._end(index, info.used_bytes, data, reason)
-
-    def _frames(self, data: bytes, segment: int) -> Iterator[Frame | str]:
-        """Frames as long as they are whole and follow each other; then why they do not go on."""
-        salt = salt_of(self.log_id)
-        offset = HEADER_BYTES
-        while True:
-            found = decode_frame(data, offset, salt, segment)
-            if isinstance(found, str):
-                yield found
-                return
-            if found.first_lsn != self.next_lsn:
-                yield f"a frame that begins with LSN {found.first_lsn}"
-                return
-            self.next_lsn = found.next_lsn
-            self.claimed_lsn = max(self.claimed_lsn, found.durable_lsn)
-            offset = found.end
-            yield found
+        self._end(index, offset, data, reason)
 
     def _end(self, index: int, offset: int, data: bytes, reason: str) -> None:
         """The frames of a segment have come to an end here: is that its end, and does the next one follow?"""
