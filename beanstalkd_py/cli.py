@@ -1,13 +1,12 @@
 """The daemon's start: the C server's command line, its order of steps, its exit statuses.
 
 Order: options, listening sockets, user, binlog (lock and replay), serve. What goes wrong is one line on stderr and a status:
-5 usage, 111 sockets, 32 to 34 user, 10 directory or lock, 1 no room to begin, 65 a binlog that is damaged or too new, 74 the log failed while
-running, 70 a bug.
+5 usage, 111 sockets, 32 to 34 user, 10 directory or lock, 1 no room to begin, 65 a binlog that is damaged or too new, 74 the log's
+files cannot be read or written, 70 a bug.
 """
 
 import errno
 import gc
-import io
 import os
 import resource
 import signal
@@ -15,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 import wal
@@ -27,6 +27,7 @@ from .progress import Progress
 from .server import SPARE_DESCRIPTORS, Server
 from .stats import Process
 
+STDOUT, STDERR = 1, 2
 NO_ROOM, LOCKED, BAD_LOG, BUG, LOG_FAILED = 1, 10, 65, 70, 74
 PID_1_TERMINATED = 143
 
@@ -37,6 +38,10 @@ class NoDirectory(Exception):
 
 class Stopped(BaseException):
     """A signal asked for the end before there was anything to end. Not an Exception: nobody on the way may take it for a failure."""
+
+
+class NotReadable(Exception):
+    """A file of the log is there, but cannot be had."""
 
 
 class NoRoom(Exception):
@@ -51,18 +56,16 @@ def run() -> NoReturn:
 def main(argv: list[str]) -> int:
     """Runs the daemon until it is told to stop. argv[0] is the name it goes by in its messages. Returns the exit status."""
     prog = argv[0]
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="surrogateescape")  # a path need not be UTF-8
+    _fill_standard_descriptors()
 
     def report(line: str) -> None:
-        print(f"{prog}: {line}", file=sys.stderr, flush=True)
+        _write(STDERR, f"{prog}: {line}\n")
 
     try:
         chosen = options.parse(argv[1:], prog)
     except options.Exit as end:
-        sys.stdout.write(end.stdout)
-        sys.stderr.write(end.stderr)
+        _write(STDOUT, end.stdout)
+        _write(STDERR, end.stderr)
         return end.status
     for warning in chosen.warnings:
         report(warning)
@@ -91,19 +94,35 @@ def main(argv: list[str]) -> int:
     except NoRoom as error:
         report(str(error))
         return NO_ROOM
-    except wal.LogFailed as error:
+    except (wal.LogFailed, NotReadable) as error:
         report(str(error))
         return LOG_FAILED
     except Stopped:
         return _stopped()
     except Exception:  # a broken invariant: say all we know, and stop
-        traceback.print_exc()
+        _write(STDERR, traceback.format_exc())
         return BUG
+
+
+def _fill_standard_descriptors() -> None:
+    """Where 0, 1 or 2 is closed, a socket or the log would get that number next, and with it whatever somebody has to say."""
+    with suppress(OSError):
+        while (fd := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+            pass
+        os.close(fd)
+
+
+def _write(fd: int, text: str) -> None:
+    """As much as can be written: that nobody listens is no reason to end. (Python's own streams would try again at the exit, and fail then.)"""
+    data = os.fsencode(text)  # a path need not be UTF-8
+    with suppress(OSError):
+        while data:
+            data = data[os.write(fd, data) :]
 
 
 def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
     def say(line: str) -> None:
-        print(line, flush=True)
+        _write(STDOUT, line + "\n")
 
     gc.disable()  # nothing here leaves reference cycles behind; a collection over a million jobs takes a second, and replay a third less without
     if chosen.verbosity:
@@ -142,6 +161,8 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise NoRoom(str(error)) from error
                 raise
+            except OSError as error:
+                raise NotReadable(f"{error.filename or chosen.wal_dir}: {error.strerror or error}") from error
         server.serve(log, lambda: notify(READY=1, STATUS="serving"), lambda: notify(STOPPING=1))
         _be_deaf()
         if lock is not None:
@@ -244,4 +265,8 @@ def _max_connections() -> int:
         soft = hard
     except (ValueError, OSError):
         pass  # some systems refuse what they offer; the soft limit stands
-    return max(1, soft - len(os.listdir("/proc/self/fd")) - SPARE_DESCRIPTORS)
+    try:
+        in_use = len(os.listdir("/proc/self/fd"))
+    except OSError:
+        in_use = 8  # without /proc, somewhat more than there are
+    return max(1, soft - in_use - SPARE_DESCRIPTORS)

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -24,6 +25,7 @@ class Progress:
         self._next = time.monotonic() + QUIET_S
         # Made at once: click loads half of itself for it, which may be too late when the user has changed.
         self._bar: Any = click.progressbar(length=1, label=label, file=sys.stderr)
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()  # None: it was closed before we began
         self._shown = False
 
     def __call__(self, done: int, total: int) -> None:
@@ -32,16 +34,18 @@ class Progress:
             return
         share = f"{self._label}: {done * 100 // max(total, 1)} % of {total / 1e6:.0f} MB"
         self._notify(STATUS=share, EXTEND_TIMEOUT_USEC=EXTEND_S * 1_000_000)
-        if sys.stderr.isatty():
+        if self._terminal:
             self._next = now + 0.1
             self._bar.length = total
             self._shown = True
-            self._bar.update(done - self._bar.pos)
+            with suppress(OSError):
+                self._bar.update(done - self._bar.pos)
         else:
             self._next = now + EVERY_S
             self._report(share)
 
     def close(self) -> None:
         if self._shown:
-            self._bar.update(self._bar.length - self._bar.pos)
-            self._bar.render_finish()
+            with suppress(OSError):
+                self._bar.update(self._bar.length - self._bar.pos)
+                self._bar.render_finish()

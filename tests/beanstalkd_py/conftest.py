@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import pytest
@@ -40,3 +43,11 @@ def log(tmp_path: Path) -> str:
     directory = tmp_path / "log"
     directory.mkdir()
     return str(directory)
+
+
+@pytest.fixture
+def nobodys() -> Iterator[str]:
+    """Another one, which belongs to the user nobody, and stands where that user can come."""
+    with TemporaryDirectory(prefix="nobodys.") as directory:
+        os.chown(directory, pwd.getpwnam("nobody").pw_uid, -1)
+        yield directory
