@@ -120,6 +120,14 @@ _BARE: dict[bytes, Command] = {
 _HOT_BY_ID = {b"delete": DELETE, b"touch": TOUCH, b"peek": PEEK, b"reserve-job": RESERVE_JOB, b"stats-job": STATS_JOB}
 
 
+def word_of(line: bytes) -> str:
+    """The command word of any line, well-formed or not, as the C server logs it."""
+    for word, operation in _PREFIXES:
+        if line.startswith(word):
+            return WORDS[operation]
+    return "<unknown>"
+
+
 def parse_line(line: bytes) -> Command:
     """Any line but put's (without its CRLF) to its command, by the C server's table."""
     if b"\0" in line:
@@ -217,6 +225,14 @@ class Parser:
     def between_commands(self) -> bool:
         """Whether the next byte begins a line."""
         return not (self._skip or self._missing or self._long_line)
+
+    @property
+    def next_line(self) -> bytes | None:
+        """The line that the next command begins with, if it is here as a whole and one begins here: for who wants to show it."""
+        if not self.between_commands:
+            return None
+        line, end, _ = self._buffer[self._position : self._position + MAX_LINE].partition(b"\r\n")
+        return line if end else None
 
     def feed(self, data: bytes) -> None:
         if self._position == len(self._buffer):

@@ -6,7 +6,7 @@ from . import protocol
 from .engine import Engine
 from .session import Session
 
-_LONG = (b"RESERVED ", b"FOUND ", b"OK ")  # replies whose first line is followed by bytes
+_WITH_BYTES = (b"RESERVED ", b"FOUND ", b"OK ")  # replies whose first line is followed by bytes
 
 
 class TracingSession(Session):
@@ -18,14 +18,14 @@ class TracingSession(Session):
         super().__init__(engine, owner)
         self._fd = fd
         self._trace = trace
-        next_command = self.parser.next_command
+        parser = self.parser
+        next_command = parser.next_command
 
         def traced() -> protocol.Command | None:
+            line = parser.next_line
             command = next_command()
-            if command is not None:
-                operation = protocol.PUT if command[0] == protocol.PUT_BEGIN else command[0]
-                if operation < len(protocol.WORDS):
-                    trace(f"<{fd} command {protocol.WORDS[operation]}")
+            if command is not None and line is not None and b"\0" not in line:
+                trace(f"<{fd} command {protocol.word_of(line)}")
             return command
 
         self._next_command = traced
@@ -33,7 +33,10 @@ class TracingSession(Session):
     def take_output(self) -> bytes:
         for reply in self._output:
             line = reply.partition(b"\r\n")[0].decode("ascii", "replace")
+            words = line.split()
+            if words[0] == "INSERTED":
+                self._trace(f"<{self._fd} job {words[1]}")
             self._trace(f">{self._fd} reply {line}")
-            if reply.startswith(_LONG[:2]):
-                self._trace(f">{self._fd} job {line.split()[1]}")
+            if reply.startswith(_WITH_BYTES):
+                self._trace(f">{self._fd} job {words[1] if len(words) > 2 else 0}")
         return super().take_output()
