@@ -9,7 +9,6 @@ asks, and is told that A still holds its job. So a watcher only notes in `ready`
 oldest first.
 """
 
-import errno
 import signal
 import socket
 from collections import deque
@@ -39,7 +38,7 @@ RETRY_S = 0.5  # between tries to get room on a full disk
 LINGER_S = 3.0  # at the end, for clients that are slow to take their replies
 POLL_S = 0.005  # at the end, between two looks at what is still owed
 TRACE_COMMANDS = 2  # from this verbosity on
-OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+SAY_WHY_NS = 60_000_000_000  # between two lines that say why nobody is accepted
 
 
 class Server:
@@ -73,6 +72,7 @@ class Server:
         self.hang_ups = HangUps(self.loop, self.ready)
         self._accepting: list[Any] = []  # watchers
         self._accept_later: Any = None
+        self._say_why_at = 0
         self._settling = False
         self._timer: Any = None
         self._timer_at = NEVER
@@ -306,20 +306,17 @@ class Server:
             return
         for _ in range(ACCEPTS):
             if len(self.connections) >= self.max_connections:
-                self._pause_accepting()
+                self._pause_accepting(f"{self.max_connections} connections: no descriptors for more, so others wait")
                 return
             try:
                 sock, _ = listener.accept()
             except BlockingIOError:
                 return
+            except ConnectionError:
+                continue  # gone already
             except OSError as error:
-                if error.errno in OUT_OF_DESCRIPTORS:
-                    self.report(f"accept(): {error.strerror}")
-                    self._pause_accepting()
-                    return
-                if not isinstance(error, ConnectionError):
-                    self.report(f"accept(): {error.strerror}")
-                continue
+                self._pause_accepting(f"accept(): {error.strerror}")
+                return
             sock.setblocking(False)
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -327,8 +324,12 @@ class Server:
                 self.say(f"accept {sock.fileno()}")
             self.connections.add(Connection(self, sock))
 
-    def _pause_accepting(self) -> None:
-        """Out of descriptors: clients wait in the backlog, and nothing spins."""
+    def _pause_accepting(self, why: str) -> None:
+        """Out of descriptors, most likely: clients wait in the backlog, nothing spins, and the operator hears of it now and then."""
+        now = monotonic_ns()
+        if now >= self._say_why_at:
+            self._say_why_at = now + SAY_WHY_NS
+            self.report(why)
         if self._accept_later is None:
             for watcher in self._accepting:
                 watcher.stop()
