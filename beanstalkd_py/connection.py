@@ -33,7 +33,7 @@ class Connection:
 
     __slots__ = (
         "server", "socket", "fd", "session", "queued", "gone",
-        "_receive", "_send", "_reader", "_reading", "_writer", "_unsent", "_ahead", "_ended",
+        "_receive", "_send", "_reader", "_reading", "_writer", "_unsent", "_ahead", "_ended", "_goes_on",
     )  # fmt: skip
 
     def __init__(self, server: "Server", sock: socket.socket) -> None:
@@ -50,6 +50,7 @@ class Connection:
         self._unsent = bytearray()
         self._ahead = False  # it waits in reserve, and has sent too much behind that
         self._ended = False
+        self._goes_on = False  # its turn comes without anything to read
         self._reading = True
         self._reader.start(server.ready.append, self._readable)
 
@@ -70,7 +71,7 @@ class Connection:
         now = monotonic_ns()
         engine = server.engine
         timers = engine.timers
-        if timers and timers[0][0] <= now:
+        if timers and timers[0][0] <= now:  # as tick_if_due does it
             server.tick(now)
             if self.gone:
                 return
@@ -84,25 +85,32 @@ class Connection:
         self.flush(now)
 
     def flush(self, now: int) -> None:
-        """Hands on what the session has to say, and goes on with commands that were held back for it."""
+        """Hands on what the session has to say. If it held back commands for that, they go on in the next turn, behind those of others."""
         session = self.session
-        while True:
-            data = session.take_output()
-            if data:
-                log = self.server.log
-                # What is owed leaves first, even if nothing holds it any more: this is also called amid its leaving.
-                if log is None or (log.lsn <= log.promised_lsn and not self.server.owed):
-                    self.send(data)
-                else:
-                    self.queued += len(data)
-                    self.server.owed.append((log.lsn, self, data))
-            if not session.held or self.queued > QUEUE_LIMIT or self.gone:
-                break
-            session.run(now)
-            if session.engine.woken:
-                self.server.settle(now)
+        data = session.take_output()
+        if data:
+            log = self.server.log
+            # What is owed leaves first, even if nothing holds it any more: this is also called amid its leaving.
+            if log is None or (log.lsn <= log.promised_lsn and not self.server.owed):
+                self.send(data)
+            else:
+                self.queued += len(data)
+                self.server.owed.append((log.lsn, self, data))
+        if session.held and self.queued <= QUEUE_LIMIT and not self._goes_on:
+            self._goes_on = True
+            self.server.later.append(self._go_on)
         if not self.gone:
             self._watch()
+
+    def _go_on(self) -> None:
+        self._goes_on = False
+        if self.gone:
+            return
+        now = monotonic_ns()
+        self.server.tick_if_due(now)
+        self.session.run(now)
+        self.server.settle(now)
+        self.flush(now)
 
     def _watch(self) -> None:
         """Reads on, unless the client has ended, does not take its replies, or sent too much ahead of a reserve that waits."""

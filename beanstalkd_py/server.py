@@ -66,6 +66,7 @@ class Server:
         self.owed: deque[tuple[int, Connection, bytes]] = deque()  # LSN it waits for, whose, what
         self.connections: set[Connection] = set()
         self.ready: list[Callable[[], None]] = []  # what has something to read, the latest first; always the same list
+        self.later: list[Callable[[], None]] = []  # what goes on in the next turn
         self.failure: BaseException | None = None
         self.hub: Any = gevent.get_hub()
         self.loop: Any = self.hub.loop
@@ -172,34 +173,40 @@ class Server:
 
     def _on_turn(self) -> None:
         """Between two looks at the sockets."""
+        later = self.later
+        if later:
+            self.later = []
         ready = self.ready
         while ready:
             ready.pop()()
+        for go_on in later:
+            go_on()
         self._end_of_turn()
 
     def _end_of_turn(self) -> None:
         binlog = self.binlog
+        more = bool(self.later)
         if binlog is not None and binlog.busy:
             now = monotonic_ns()
             try:
-                again = binlog.turn(now, time_ns())
+                more = binlog.turn(now, time_ns()) or more
             except wal.LogFailed as error:
                 self.fail(error)
                 return
-            self._stay_awake(again)
             self._after_commit()
+        if more is not self._awake:
+            self._stay_awake(more)
         at = self.engine.timers[0][0] if self.engine.timers else NEVER
         if at != self._timer_at:
             self._set_timer(at)
 
     def _stay_awake(self, more: bool) -> None:
-        """While compaction has more to do the loop looks at the sockets, but does not sleep. (gevent's own callbacks, added here, come too late.)"""
-        if more is not self._awake:
-            self._awake = more
-            if more:
-                self._idle.start(_nothing)
-            else:
-                self._idle.stop()
+        """While there is more to do the loop looks at the sockets, but does not sleep. (gevent's own callbacks, added here, come too late.)"""
+        self._awake = more
+        if more:
+            self._idle.start(_nothing)
+        else:
+            self._idle.stop()
 
     def _set_timer(self, at: int) -> None:
         if self._timer is not None:
@@ -214,6 +221,11 @@ class Server:
     def _on_timer(self) -> None:
         self._timer_at = -1  # whatever is next, the timer must be set anew
         self.tick(monotonic_ns())
+
+    def tick_if_due(self, now: int) -> None:
+        """Before any command: what has expired by then has."""
+        if self.engine.next_at <= now:
+            self.tick(now)
 
     def tick(self, now: int) -> None:
         self.engine.tick(now)

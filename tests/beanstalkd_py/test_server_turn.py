@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
+from beanstalkd_py.session import OUTPUT_LIMIT
 from tests.beanstalkd_py.conftest import Start
 
 ALWAYS_MORE = """
@@ -28,3 +30,19 @@ sys.exit(cli.main(["busy", *sys.argv[1:]]))
 def test_the_loop_does_not_sleep_while_compaction_has_more_to_do(launch: Start, log: str) -> None:
     daemon = launch("-b", log, program=(sys.executable, "-c", ALWAYS_MORE))
     assert daemon.ended() == 0
+
+
+def test_who_asks_for_much_does_not_keep_others_waiting(start: Start) -> None:
+    """However fast it takes its replies: each turn it gets so many, then the next one is served."""
+    size = 1000
+    daemon = start(at="127.0.0.1")
+    greedy, other = daemon.client(), daemon.client()
+    greedy.put(b"x" * size)
+    other.ask(b"list-tube-used\r\n")
+    with daemon.held():
+        greedy.say(b"peek 1\r\n" * 5000)
+        other.say(b"stats\r\n" * 3)
+    asked = [int(found[1]) for stats in other.hear(3) if (found := re.search(rb"cmd-peek: (\d+)", stats))]
+    assert asked == [OUTPUT_LIMIT // (size + len(b"FOUND 1 1000\r\n\r\n")) + 1] * 3
+    greedy.hear_bytes(5000 * (size + 16))
+    assert other.stat(b"cmd-peek") == b"5000"
