@@ -246,14 +246,14 @@ class Parser:
         buffer = self._buffer
         start = self._position
         if self._missing or self._skip or self._long_line:
-            return self._go_on()
+            return self._go_on() or self._none()
         end = buffer.find(b"\r\n", start, start + MAX_LINE)
         if end < 0:
             if len(buffer) - start >= MAX_LINE:
                 self._long_line = True
                 self._position = start + MAX_LINE - 1  # its last byte may be the CR
-                return self._go_on()
-            return None
+                return self._go_on() or self._none()
+            return self._none()
         self._position = end + 2
         line = buffer[start:end]
         word, _, rest = line.partition(b" ")
@@ -276,6 +276,13 @@ class Parser:
         if bare is not None:
             return bare
         return parse_line(line)
+
+    def _none(self) -> Command | None:
+        """Nothing to take as yet. What was taken must not cost memory while the client is silent: it may have been 64 kB."""
+        if self._position:
+            self._buffer = self._buffer[self._position :]
+            self._position = 0
+        return None
 
     def _odd_put(self, line: bytes) -> Command | None:
         if b"\0" in line:

@@ -1,0 +1,108 @@
+"""What clients cost while they are there, and that nothing of them stays when they are gone."""
+
+from __future__ import annotations
+
+import resource
+import sys
+
+import pytest
+
+from tests.beanstalkd_py.conftest import Start
+from tests.beanstalkd_py.live import Client, wait_until
+
+ASK = b"list-tube-used\r\n"
+ANSWER = b"USING default\r\n"
+CLIENTS = 2000
+
+
+@pytest.fixture
+def many_descriptors() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < CLIENTS + 500:
+        pytest.skip(f"no more than {hard} descriptors are allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def test_thousands_of_clients_cost_some_kilobytes_each(many_descriptors: None, start: Start) -> None:
+    """Also those that had much to say once."""
+    daemon = start(at="127.0.0.1")
+    before = daemon.rss_kb()
+    clients = [daemon.client() for _ in range(CLIENTS)]
+    for client in clients:
+        client.say(ASK)
+    assert all(client.hear() == [ANSWER] for client in clients)
+    assert clients[0].stat(b"current-connections") == b"%d" % CLIENTS
+    for client in clients[:500]:
+        client.say(ASK * 4000)
+        assert client.hear_bytes(4000 * len(ANSWER)) == ANSWER * 4000
+    for client in clients[500:1000]:
+        client.say(b"put 0 0 60 50000\r\n" + b"x" * 10_000)
+    assert int(clients[0].stat(b"cmd-put")) <= 500
+    assert daemon.rss_kb() - before < CLIENTS * 5 + 500 * 12
+
+
+GARBAGE = """
+import collections, gc, sys
+from beanstalkd_py import cli
+
+status = cli.main(["kept", *sys.argv[1:]])
+gc.set_debug(gc.DEBUG_SAVEALL)
+gc.collect()
+left = collections.Counter(type(each).__name__ for each in gc.garbage)
+print({name: left[name] for name in ("Connection", "Session", "TracingSession", "Client", "Parser", "Job", "socket") if left[name]})
+sys.exit(status)
+"""
+
+
+def come_and_go(client: Client, how: int) -> None:
+    """One of the ways in which a client may end."""
+    if how == 0:
+        client.ask(b"put 0 0 60 1\r\nx\r\n")
+    elif how == 1:
+        client.say(b"reserve-with-timeout 0\r\nput 0 0 60 100\r\nx")
+    elif how == 2:
+        client.say(b"watch nothing\r\nignore default\r\nreserve\r\n" + ASK * 9000)
+    elif how == 3:
+        client.say(b"put 0 5 60 1\r\nx\r\nreserve-with-timeout 0\r\nquit\r\n")
+        client.rest()
+    elif how == 4:
+        client.say(b"use gone\r\nreserve-with-timeout 0\r\nput 0 0 60 1\r\nx\r\n")
+        client.half_close()
+        client.rest()
+    elif how == 5:
+        client.say(b"stats\r\n" * 3000)
+        client.socket.recv(1)
+        client.reset()
+        return
+    client.close()
+
+
+def test_no_cycle_keeps_what_is_gone(start: Start) -> None:
+    """The server runs without a collector, so what is in a cycle would never be freed."""
+    daemon = start(at="127.0.0.1", program=(sys.executable, "-c", GARBAGE))
+    for number in range(120):
+        come_and_go(daemon.client(), number % 6)
+    last = daemon.client()
+    wait_until(lambda: last.stat(b"current-connections") == b"1", "they are gone")
+    last.say(b"kick 1000\r\n" + b"".join(b"delete %d\r\n" % id for id in range(1, 200)))
+    last.hear(200)
+    assert daemon.stop() == 0
+    assert daemon.said() == "{}\n"
+
+
+def test_thousands_that_come_and_go_leave_nothing(start: Start, log: str) -> None:
+    daemon = start("-b", log, "-F", at="127.0.0.1")
+    watcher = daemon.client()
+
+    def round(count: int) -> tuple[int, int]:
+        for number in range(count):
+            come_and_go(daemon.client(), (0, 1, 3, 4)[number % 4])
+        wait_until(lambda: watcher.stat(b"current-connections") == b"1", "they are gone")
+        while (found := watcher.ask(b"peek-ready\r\n")).startswith(b"FOUND"):
+            watcher.ask(b"delete " + found.split()[1] + b"\r\n")
+        return daemon.rss_kb(), daemon.descriptors()
+
+    rss, descriptors = round(1000)
+    rss_later, descriptors_later = round(3000)
+    assert rss_later - rss < 1000
+    assert abs(descriptors_later - descriptors) <= 3  # those of the log
