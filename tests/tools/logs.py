@@ -41,11 +41,8 @@ def update(id: int, state: int = READY, **changes: int) -> Update:
 
 
 def open_log(directory: Path, durability: wal.Durability = SYNC, segment_bytes: int = SEGMENT, next_id: int = 1, at: int = AT) -> wal.Log:
-    replay = wal.Replay(directory, fs=Unsynced())
-    for _ in replay:
-        pass
     return wal.Log.open(
-        replay, segment_bytes=segment_bytes, durability=durability, meta=lambda: encode_meta(next_id), at=at, threaded=False
+        replayed(directory), segment_bytes=segment_bytes, durability=durability, meta=lambda: encode_meta(next_id), at=at, threaded=False
     )
 
 
@@ -126,7 +123,7 @@ def newer(directory: Path) -> Path:
 
 def newer_records(directory: Path) -> Path:
     directory.mkdir(parents=True)
-    log = wal.Log.open(_replayed(directory), segment_bytes=SEGMENT, meta=lambda: struct.pack("<HHIQ", 2, 0, 0, 1), at=AT, threaded=False)
+    log = wal.Log.open(replayed(directory), segment_bytes=SEGMENT, meta=lambda: struct.pack("<HHIQ", 2, 0, 0, 1), at=AT, threaded=False)
     append(log, [put(1)], AT)
     log.close(AT)
     return directory
@@ -195,7 +192,7 @@ def change_header(path: Path, **changes: object) -> None:
     patch(path, 0, encode_header(header))
 
 
-def _replayed(directory: Path) -> wal.Replay:
+def replayed(directory: Path) -> wal.Replay:
     replay = wal.Replay(directory, fs=Unsynced())
     for _ in replay:
         pass

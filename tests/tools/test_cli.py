@@ -273,6 +273,11 @@ def test_long_work_shows_a_bar_on_a_terminal_only(long_log, run):
     assert run("verify", long_log).stderr == ""
 
 
+def test_no_bar_in_a_pipe(run, long_log, monkeypatch):
+    monkeypatch.setattr("beanstalkd_binlog.progress.QUIET_S", 0)
+    assert run("verify", long_log).stderr == ""
+
+
 def test_the_bar_ends_before_anything_is_printed(golden):
     for command, last in (("ls", "spares, 0 B"), ("verify", "5 jobs"), ("jobs", "zzz…"), ("stats", "4")):
         bar, _, rest = on_terminal(command, golden["clean"], patient=False).rpartition("%")

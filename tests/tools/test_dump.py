@@ -33,6 +33,11 @@ def test_a_row_says_what_changed(run, golden):
     assert said[4].endswith("mail        for 10s, until 2026-01-01 00:00:12.000")
 
 
+def test_a_long_change_shifts_its_own_row_only(run, golden):
+    said = run("dump", golden["clean"]).stdout.splitlines()
+    assert said[0].index("body") == said[1].index("hello") == said[3].index("\\x00") < said[2].index("wörld")
+
+
 def test_offset_is_where_the_record_lies(lines, golden):
     story = [record for batch in STORY for record in batch]
     for line, record in zip(lines("dump", golden["clean"]), story, strict=True):
@@ -162,6 +167,7 @@ def test_damage_stands_where_records_are_lost(run, lines, golden):
     assert found[0] == {"segment": 1, "offset": 1024, "kind": "damage", "bytes": 132, "reason": "a payload with a wrong checksum"}
     assert found[1] == {"segment": 1, "offset": 1156, "kind": "damage", "bytes": 0, "reason": "LSN 1 to 1 missing"}
     assert [line["lsn"] for line in found[2:]] == list(range(2, 16))
+    assert found[-1]["event"] == "rewrite"  # a buried job was put before, even if that is lost
     row = run("dump", golden["flipped"]).stdout.splitlines()[1].split(maxsplit=3)
     assert row == ["1", "1024", "damage", "132 bytes: a payload with a wrong checksum"]
 
@@ -199,6 +205,11 @@ def test_rewritten_job_of_a_log_without_its_beginning_is_no_put(lines, tmp_path)
     assert events == [(2, "put"), (1, "rewrite"), (3, "put")]
 
 
+def test_put_in_a_log_that_has_its_beginning_is_a_put_whatever_its_id(lines, tmp_path):
+    write(tmp_path / "log", [put(1)], next_id=10)  # an upload that began before the segment
+    assert lines("dump", tmp_path / "log")[0]["event"] == "put"
+
+
 def test_two_counters_at_once_are_just_an_update(lines, tmp_path):
     write(tmp_path / "log", [put(1)], [update(1, releases=1, kicks=1)])
     assert lines("dump", tmp_path / "log")[1]["event"] == "update"
@@ -226,6 +237,14 @@ def test_history_says_when_the_beginning_was_dropped(run, tmp_path):
     segment(log, 1).unlink()
     assert "what happened before was dropped with its segments" in run("history", log, 1).stdout
     assert "what happened before" not in run("history", log, 2).stdout
+
+
+def test_history_says_how_the_job_stands(run, tmp_path, monkeypatch):
+    log = write(tmp_path / "log", *STORY[:2])
+    monkeypatch.setattr("time.time_ns", lambda: AT + 100 * S)
+    assert run("history", log, 2).stdout.splitlines()[-1] == "now delayed until 2026-01-01 00:01:41.000; a restart would bring it back"
+    monkeypatch.setattr("time.time_ns", lambda: AT + 102 * S)
+    assert run("history", log, 2).stdout.splitlines()[-1] == "now ready; a restart would bring it back"
 
 
 def test_history_of_a_job_that_never_was(run, lines, golden):

@@ -12,14 +12,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from beanstalkd_binlog.dump import Filter
+from beanstalkd_binlog.entry import Entry
+from beanstalkd_binlog.follow import Follower
 from beanstalkd_binlog.reading import Reading
 from beanstalkd_binlog.segment import Gap
 from beanstalkd_binlog.tail import Tail
+from beanstalkd_binlog.walk import Walk
 
 import wal
 from beanstalkd_py.records import Delete
-from tests.tools.logs import AT, NEVER, append, flip, last_segment, newer, open_log, put, segment, write
+from tests.tools.logs import AT, NEVER, append, flip, last_segment, newer, open_log, patch, put, segment, write
 from tests.wire.daemon import ROOT, Daemon
+from wal.format import HEADER_BYTES
 
 # The tail
 
@@ -112,9 +117,10 @@ def test_tail_goes_over_a_restart(tmp_path):
     append(log, [put(2)], AT)
     log.close(AT + 1)
     again = open_log(tmp_path, at=AT + 2)
+    assert polled(tail) == [2]
+    assert tail.durable_lsn == 2  # by the new segment's header
     append(again, [put(3)], AT + 2)
-    assert polled(tail) == [2, 3]
-    assert tail.durable_lsn == 2
+    assert polled(tail) == [3]
     again.close(AT + 3)
 
 
@@ -131,6 +137,34 @@ def test_tail_goes_over_starts_that_replace_a_segment_without_records(tmp_path):
     assert tail is not None and polled(tail) == [2]
     assert len(list(tmp_path.glob("*.wal"))) == 2
     log.close(AT + 42)
+
+
+def test_tail_reads_to_the_end_of_a_segment_that_is_sealed_meanwhile(tmp_path, monkeypatch):
+    log = open_log(tmp_path)
+    append(log, [put(1, body=b"x" * 1000)], AT)
+    tail = tail_of(tmp_path)
+    following = Tail._following
+
+    def busy(self):
+        if log.lsn == 1:
+            append(log, [put(2, body=b"x" * 1000)], AT)
+            append(log, [put(3, body=b"x" * 3000)], AT)
+        return following(self)
+
+    monkeypatch.setattr(Tail, "_following", busy)
+    assert polled(tail) == [2, 3]
+    log.close(AT)
+
+
+def test_tail_takes_no_frame_of_the_files_former_life(tmp_path):
+    log = open_log(tmp_path)
+    append(log, [put(1)], AT)
+    append(log, [put(2)], AT)
+    tail = tail_of(tmp_path)
+    path = last_segment(tmp_path)
+    patch(path, tail._offset, path.read_bytes()[HEADER_BYTES : tail._offset])
+    assert polled(tail) == []
+    log.close(AT)
 
 
 def test_tail_from_an_empty_directory(tmp_path):
@@ -174,7 +208,59 @@ def test_tail_names_a_newer_version(tmp_path):
         polled(tail)
 
 
-# The command, beside a real server
+# The command
+
+
+class Printed:
+    """In the place of a Printer."""
+
+    def __init__(self) -> None:
+        self.lsns: list[int] = []
+
+    def entry(self, entry: Entry) -> None:
+        self.lsns.append(entry.lsn)
+
+
+def test_what_is_written_but_not_durable_yet_is_not_shown(tmp_path):
+    lock = wal.lock(tmp_path)
+    log = open_log(tmp_path)
+    append(log, [put(1)], AT)
+    append(log, [put(2)], AT)
+    printed = Printed()
+    follower = Follower(Walk(str(tmp_path), replay=False), printed, Filter())  # type: ignore[arg-type]
+    follower.begin(10)
+    assert printed.lsns == [1]
+    append(log, [put(3), put(4)], AT)
+    follower.go_on()
+    assert printed.lsns == [1, 2]
+    log.claim(AT)
+    follower.go_on()
+    assert printed.lsns == [1, 2, 3, 4]
+    log.close(AT)
+    lock.close()
+
+
+def test_what_was_read_before_a_gap_is_shown(tmp_path):
+    """It was durable, or the server could not have dropped it."""
+    lock = wal.lock(tmp_path)
+    log = open_log(tmp_path)
+    append(log, [put(1, body=b"x" * 2000)], AT)
+    printed = Printed()
+    follower = Follower(Walk(str(tmp_path), replay=False), printed, Filter())  # type: ignore[arg-type]
+    follower.begin(10)
+    assert printed.lsns == []
+    for id in range(2, 7):
+        append(log, [put(id, body=b"x" * 2000)], AT)
+    log.drop(log.segment)
+    append(log, [put(7)], AT)
+    log.claim(AT)
+    follower.go_on()
+    assert printed.lsns == [1, 6, 7]
+    log.close(AT)
+    lock.close()
+
+
+# Beside a real server
 
 
 class Follow:

@@ -189,6 +189,22 @@ def test_bodies_come_from_the_latest_whole_record(lines, tmp_path):
     assert (first["segment"], first["lsn"], first["body"]) == (max(frame.segment for frame in frames(log)), 3, "a" * 2000)
 
 
+def test_body_of_a_segment_that_is_another_by_now_is_none(lines, tmp_path, monkeypatch):
+    """The server made a new segment of the file, with another job in the same place."""
+    from beanstalkd_binlog.light import Bodies
+
+    log = write(tmp_path / "log", [put(1, body=b"a" * 100)])
+    other = write(tmp_path / "other", [put(2, body=b"b" * 100)])
+    enter = Bodies.__enter__
+
+    def replaced(bodies):
+        segment(other, 1).rename(segment(log, 1))
+        return enter(bodies)
+
+    monkeypatch.setattr(Bodies, "__enter__", replaced)
+    assert [(line["job"], line["body"]) for line in lines("jobs", log)] == [(1, None)]
+
+
 def test_body_of_a_segment_that_is_gone_meanwhile_is_none(lines, tmp_path, monkeypatch):
     """The server may drop it between our reading and our printing; or fill the file with zeros, to use it again."""
     from beanstalkd_binlog.light import Bodies

@@ -80,6 +80,7 @@ def walked(directory: Path) -> tuple[Walk, list[int | str]]:
             seen.extend(range(found.first_lsn, found.next_lsn))
         else:
             seen.append("gap" if isinstance(found, Gap) else "damage")
+            walk.segments_at_gap = set(walk.reading.segments)
     walk.settle()
     return walk, seen
 
@@ -102,9 +103,17 @@ def test_what_was_read_before_a_gap_counts_no_more(tmp_path, at_read):
     log = four_segments(tmp_path / "log")
     at_read(once(lambda: drop(log, 1, 2, 3), 3))
     walk, seen = walked(log)
-    assert seen == [1, 2, 3, "gap", 6, 7] and not walk.findings and walk.gaps == 1
+    assert seen == [1, 2, 3, "gap", 6, 7] and not walk.findings and walk.gaps == 1 and walk.segments_at_gap == set()
     assert set(walk.replayer.state.jobs) == {2, 4}
     assert set(walk.reading.segments) == {4}
+
+
+def test_what_was_wrong_before_a_gap_is_wrong_no_more(tmp_path, at_read):
+    log = write(tmp_path / "log", [b"\x63", put(1, body=b"a" * 2000)], [put(2, body=b"b" * 2000)], [put(3, body=b"c" * 2000)])
+    assert len(walked(log)[0].findings) == 1
+    at_read(once(lambda: drop(log, 1, 2), 2))
+    walk, seen = walked(log)
+    assert seen == [1, 2, "gap", 4] and not walk.findings
 
 
 def test_segments_dropped_after_they_were_read_make_no_gap(tmp_path, at_read):
@@ -156,6 +165,23 @@ def test_hole_that_is_filled_at_the_second_look(tmp_path, at_read):
     at_read(once(half_seen, 2))
     walk, seen = walked(log)
     assert seen == [1, 2, 3, 4, 5, 6, 7] and not walk.findings
+
+
+def test_second_look_reads_no_more_than_it_must(tmp_path, monkeypatch):
+    """What is whole already is not read again."""
+    log = four_segments(tmp_path / "log")
+    flip(segment(log, 3), HEADER_BYTES + 60)
+    read = []
+    real = wal.FileSystem.read
+
+    def counted(self, path, nbytes=-1):
+        if nbytes < 0:
+            read.append(int(path[-12:-4]))
+        return real(self, path, nbytes)
+
+    monkeypatch.setattr(wal.FileSystem, "read", counted)
+    walk, _ = walked(log)
+    assert walk.findings and (read.count(1), read.count(2)) == (1, 1)
 
 
 def test_damage_that_is_there_at_the_second_look_counts(tmp_path):
@@ -219,6 +245,21 @@ def test_segment_that_a_start_puts_in_the_place_of_an_empty_one(tmp_path, at_rea
     at_read(once(restart, 2))
     walk, seen = walked(log)
     assert restarted and seen == [1, 2] and not walk.findings
+
+
+def test_gap_is_told(run, tmp_path, at_read):
+    log = four_segments(tmp_path / "log")
+    at_read(once(lambda: drop(log, 1, 2, 3), 3))
+    said = run("dump", log)
+    assert said.stderr == f"beanstalkd-binlog: {log}: the server dropped segments meanwhile; the log goes on with LSN 6\n"
+    assert [line.split()[0] for line in said.stdout.splitlines()[1:]] == ["1", "2", "3", "6", "7"]
+
+
+def test_growth_begins_anew_behind_a_gap(lines, tmp_path, at_read):
+    log = four_segments(tmp_path / "log")
+    at_read(once(lambda: drop(log, 1, 2, 3), 3))
+    (found,) = lines("stats", log)
+    assert found["kinds"].keys() == {"full"} and found["kinds"]["full"]["records"] == 2
 
 
 def test_directory_that_is_dropped_faster_than_it_is_listed(tmp_path, monkeypatch):

@@ -88,6 +88,7 @@ def test_counts():
 
 
 def test_text_escapes_what_is_not_printable():
+    assert text(b"\x1b[31m") == "\\x1b[31m"
     assert text(b"a\tb\xffc\xc3\xa4\x00\xf0\x9f\x8d\x80\\") == "a\\tb\\xffcä\\x00🍀\\"
 
 

@@ -132,7 +132,21 @@ def test_the_daemon_says_it_and_ends_with_the_status_of_a_bad_log(run, tmp_path)
     assert server.returncode == run("dump", log).exit_code == 65
 
 
+def test_newer_records_in_a_segment_without_any_are_named_too(run, tmp_path):
+    log = write(tmp_path / "log", [put(1)])
+    wal.Log.open(logs.replayed(log), segment_bytes=4096, meta=lambda: b"\x02\0" + bytes(14), at=AT, threaded=False).close(AT)
+    found = run("verify", log)
+    assert (found.exit_code, server_says(log)) == (65, found.stderr.removeprefix("beanstalkd-binlog: ").rstrip())
+
+
 # All of it
+
+
+def test_records_of_another_log_are_not_taken_for_ours(lines, tmp_path):
+    log = another_log(tmp_path / "log")
+    *found, _ = lines("verify", log)
+    assert found[1]["reason"] == "a segment of log 0000000000003039" and found[1]["bytes"] == segment(log, 3).stat().st_size
+    assert [line["lsn"] for line in lines("dump", log) if "lsn" in line] == [1, 2, 3, 4, 5, 6, 7, 8, 14, 15]
 
 
 def test_all_damage_is_listed(lines, tmp_path):

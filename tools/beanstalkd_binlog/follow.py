@@ -28,7 +28,6 @@ class Follower:
         self._printer = printer
         self._wanted = wanted
         self._waiting: deque[Entry] = deque()
-        self._shown_lsn = 0
         self._walk = walk
         self._tail = Tail(walk.directory, walk.reading)
 
@@ -44,7 +43,7 @@ class Follower:
         """The whole log, and where it ends. Keeps what is new and wanted, at most the last few of it."""
         self._waiting = deque(maxlen=last)
         for found in entries(self._walk):
-            if isinstance(found, Entry) and found.lsn > self._shown_lsn and self._wanted.wants(found):
+            if isinstance(found, Entry) and self._wanted.wants(found):
                 self._waiting.append(found)
         self._waiting = deque(self._waiting)
         self._tail = Tail(self._directory, self._walk.reading)
@@ -65,18 +64,16 @@ class Follower:
 
     def _catch_up(self, gap: Gap) -> None:
         """The server has dropped segments that we had not read: all is read anew, to know the jobs."""
-        complain(f"{self._directory}: the server dropped segments meanwhile; the log goes on with LSN {gap.first_lsn}")
+        self._tail.durable_lsn = gap.first_lsn - 1  # or it would not have been dropped
         self._show()
+        complain(f"{self._directory}: the server dropped segments meanwhile; the log goes on with LSN {gap.first_lsn}")
         self._walk = Walk(self._directory, replay=False)
         self._read(None)
 
     def _show(self) -> None:
         waiting = self._waiting
         while waiting and waiting[0].lsn <= self._tail.durable_lsn:
-            entry = waiting.popleft()
-            self._shown_lsn = entry.lsn
-            self._printer.entry(entry)
-        self._shown_lsn = max(self._shown_lsn, min(self._tail.durable_lsn, waiting[0].lsn - 1 if waiting else self._tail.next_lsn - 1))
+            self._printer.entry(waiting.popleft())
 
 
 def follow(walk: Walk, output: Output, printer: Printer, wanted: Filter, last: int) -> NoReturn:

@@ -43,6 +43,8 @@ def view(walk: Walk, moment: Moment, now: int) -> View:
 
 
 def _say_what_is_lost(walk: Walk, past: Past) -> None:
+    if past.before_log:
+        complain(f"{walk.directory}: that is before the log begins")
     if past.lost:
         complain(f"{walk.directory}: {count(past.lost, 'more job')} existed then; deleted since, the records dropped")
     if past.uncertain:

@@ -79,7 +79,6 @@ class LightReplayer(Replayer):
 
     def apply_one(self, record: bytes, frame: wal.Frame, lsn: int, offset: int) -> None:
         """One record of a frame, at this offset in the file."""
-        self.records += 1
         try:
             self.apply_record(record, self.accounts.of(frame.segment), frame, lsn)
         except (ValueError, StructError) as error:

@@ -37,9 +37,9 @@ class _From(wal.FileSystem):
 
 
 class Reading:
-    """To be iterated once: Frame, Gap, and Damage behind which frames go on."""
+    """To be iterated once: Frame, Gap, and Damage behind which frames go on. alone: the lock is ours, so nobody writes."""
 
-    def __init__(self, directory: str, progress: Callable[[int, int], None] = lambda done, total: None) -> None:
+    def __init__(self, directory: str, progress: Callable[[int, int], None] = lambda done, total: None, alone: bool = False) -> None:
         self.directory = directory
         self.segments: dict[int, Segment] = {}
         self.running = False  # somebody has the lock
@@ -49,6 +49,7 @@ class Reading:
         self.claimed_lsn = 0
         self.next_lsn = 0
         self._log_id = 0
+        self._alone = alone
         self._progress = progress
         self._place = (0, 0)  # of the verdict: segment, offset
         self._done = 0
@@ -78,7 +79,7 @@ class Reading:
         while True:
             before = self.next_lsn
             found = ""
-            self.running = locked(self.directory)
+            self.running = not self._alone and locked(self.directory)
             try:
                 replay = wal.Replay(self.directory, fs=_From(self._first()))
                 yield from self._new(replay)
@@ -163,7 +164,7 @@ class Reading:
     # --- behind damage
 
     def _behind(self) -> Iterator[wal.Frame | Damage]:
-        first, offset = self._place
+        first, offset = self._place if self.state == TORN else self._reached()
         for number in self._numbers():
             if number < first:
                 continue
@@ -176,6 +177,11 @@ class Reading:
                 if isinstance(found, Damage):
                     self.damage.append(found)
                 yield found
+
+    def _reached(self) -> tuple[int, int]:
+        """How far all was whole. The verdict may be on what lies behind that: headers are looked at first."""
+        last = max(self.segments, default=0)
+        return last, self.segments[last].used_bytes if last else 0
 
     def _segment(self, number: int, data: bytes, offset: int) -> Iterator[wal.Frame | Damage]:
         segment = self._enter(number, data)
@@ -197,7 +203,6 @@ class Reading:
             if isinstance(found, wal.Frame):
                 segment.take(found)
                 self.next_lsn = found.next_lsn
-                self.claimed_lsn = max(self.claimed_lsn, found.durable_lsn)
             yield found
 
     def _enter(self, number: int, data: bytes) -> Segment:

@@ -24,7 +24,7 @@ class Beyond(Stop):
 def repair(directory: str, output: Output, dry_run: bool, at: int) -> int:
     """at: wall clock, ns. The directory is locked, unless it is a dry run. Returns the exit status."""
     with Progress("reading") as progress:
-        walk = Walk(directory, progress, replay=False)
+        walk = Walk(directory, progress, replay=False, alone=not dry_run)
         last_lsns = _read(walk)
     try:
         what = plan(directory, lost=encode(Lost()), accept=_says_something)

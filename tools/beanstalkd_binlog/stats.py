@@ -97,7 +97,7 @@ def stats(walk: Walk, output: Output, now: int) -> int:
 
 
 def _fields(walk: Walk, growth: Growth, sums: Sums, sizes: Sizes, now: int) -> dict[str, object]:
-    paused = [tube for tube in walk.replayer.state.tubes.values() if tube.paused_until > now]
+    paused = [tube for tube in walk.replayer.state.tubes.values() if tube.paused_until]
     return {
         "jobs": sums.jobs,
         "body_bytes": sums.body_bytes,

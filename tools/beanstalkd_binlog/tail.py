@@ -120,14 +120,9 @@ class Tail:
         """The file may be another one by now: a start puts a new segment in the place of one that had no record."""
         assert self._header is not None
         header = self._decode(path, os.pread(handle, COPY_BYTES, 0), self._header.number)
-        if header is None:
+        if header is None or header.base_lsn != self._header.base_lsn:
             return False
-        if header.created_at != self._header.created_at:
-            if header.base_lsn != self.next_lsn:
-                return False
-            self._header = header
-            self._offset = HEADER_BYTES
-            self._claim(header.durable_lsn)
+        self._header = header
         return True
 
     def _read_frames(self, handle: int) -> Iterator[wal.Frame]:

@@ -34,7 +34,6 @@ def _print(walk: Walk, output: Output, status: int) -> None:
         output.json(_sum(walk, status))
     else:
         output.line(_said(walk, status))
-    output.flush()
 
 
 def _finding(finding: Finding) -> dict[str, object]:

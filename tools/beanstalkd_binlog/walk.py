@@ -41,17 +41,20 @@ class Finding:
 
 
 class Walk:
-    """Iterate it (once) for Frame, Gap and Damage; `replayer` has then applied what came before. Or just `finish` it."""
+    """Iterate it (once) for Frame, Gap and Damage; `replayer` has then applied what came before. Or just `finish` it.
 
-    def __init__(self, directory: str, progress: Reporter | None = None, replay: bool = True) -> None:
+    replay: False for who applies each frame himself. alone: the caller has the lock, so a half written end is torn.
+    """
+
+    def __init__(self, directory: str, progress: Reporter | None = None, replay: bool = True, alone: bool = False) -> None:
         check(directory)
         self.directory = directory
         self._progress = progress or Silent()
-        self.reading = Reading(directory, self._progress)
+        self.reading = Reading(directory, self._progress, alone)
         self.replayer = LightReplayer()
         self.findings: list[Finding] = []
         self.gaps = 0
-        self.applies = replay  # else whoever iterates applies each frame
+        self._applies = replay
         self._segment = 0
         self._bad = 0
 
@@ -62,7 +65,7 @@ class Walk:
                 self._say_verdict()
                 if isinstance(found, wal.Frame):
                     self._enter(found.segment)
-                    if self.applies:
+                    if self._applies:
                         self.replayer.apply(found)
                 elif isinstance(found, Gap):
                     self._begin_anew()
