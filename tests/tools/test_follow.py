@@ -114,8 +114,7 @@ def test_tail_goes_over_a_restart(tmp_path):
     log = open_log(tmp_path)
     append(log, [put(1)], AT)
     tail = tail_of(tmp_path)
-    append(log, [put(2)], AT)
-    log.close(AT + 1)
+    append(log, [put(2)], AT)  # killed here
     again = open_log(tmp_path, at=AT + 2)
     assert polled(tail) == [2]
     assert tail.durable_lsn == 2  # by the new segment's header
@@ -165,6 +164,29 @@ def test_tail_takes_no_frame_of_the_files_former_life(tmp_path):
     patch(path, tail._offset, path.read_bytes()[HEADER_BYTES : tail._offset])
     assert polled(tail) == []
     log.close(AT)
+
+
+def test_tail_knows_of_the_segment_that_was_put_in_the_place_of_an_empty_one(tmp_path):
+    """Here the new one is never synced, so what is written counts."""
+    write(tmp_path, [put(1)])
+    open_log(tmp_path, at=AT + 10).close(AT + 10)
+    tail = tail_of(tmp_path)
+    log = open_log(tmp_path, durability=NEVER, at=AT + 20)
+    append(log, [put(2)], AT + 20)
+    assert (polled(tail), tail.durable_lsn) == ([2], 2)
+    log.close(AT + 20)
+
+
+@pytest.mark.parametrize("frames", [1, 5])
+def test_another_log_in_the_same_place_is_begun_at_its_beginning(tmp_path, frames):
+    """Somebody has emptied the directory, and started again."""
+    write(tmp_path, *[[put(id, body=b"x" * 2000)] for id in range(1, 4)])
+    tail = tail_of(tmp_path)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    write(tmp_path, *[[put(id, body=b"x" * 2000)] for id in range(1, 1 + frames)])
+    assert polled(tail) == ["gap", *range(1, 1 + frames)]
+    assert polled(tail) == []
 
 
 def test_tail_from_an_empty_directory(tmp_path):
@@ -391,7 +413,7 @@ def test_follow_that_was_stopped_for_long_reads_anew(follow, daemon: Daemon, tmp
         following.process.send_signal(signal.SIGCONT)
         last = following.line()
         assert (last["event"], last["job"], last["tube"], last["was"]) == ("kick", 1, "mail", {"state": "buried", "kicks": 0})
-    assert "the server dropped segments meanwhile" in following.stop()[2]
+    assert "what came meanwhile was dropped" in following.stop()[2]
 
 
 def test_follow_ends_quietly_when_nobody_reads(follow, daemon: Daemon, tmp_path):

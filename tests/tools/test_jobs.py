@@ -155,7 +155,7 @@ def compacted(directory: Path) -> Path:
     append(log, [update(2, pri=22, kicks=1), update(3, BURIED, pri=33, buries=1), Delete(4)], AT + 20 * S)
     append(log, [put(7, created_at=AT + 21 * S), Delete(7)], AT + 21 * S)
     for id, state, pri in ((1, BURIED, 1), (2, READY, 22), (3, BURIED, 33)):
-        append(log, [put(id, body=b"%d" % id * 500, state=state, pri=pri)], AT + 22 * S)
+        append(log, [put(id, body=b"%d" % id * 500, state=state, pri=pri, delay=9 * S * (id == 1))], AT + 22 * S)
     log.close(AT + 22 * S)
     segment(directory, 1).unlink()
     return directory
@@ -175,6 +175,11 @@ def test_jobs_of_then_are_taken_from_what_was_written_again(lines, run, tmp_path
     assert "1 job (~) shown as of later" in said.stderr
     assert [line.split()[2] for line in said.stdout.splitlines()[1:]] == ["buried", "buried", "buried~", "ready"]
     assert said.exit_code == 0
+
+
+def test_jobs_that_nothing_had_happened_to_yet(lines, tmp_path):
+    log = compacted(tmp_path / "log")
+    assert [(line["job"], line["certain"]) for line in lines("jobs", log, "--at", 8)] == [(1, True), (2, True), (3, False)]
 
 
 def test_now_nothing_is_uncertain(lines, run, tmp_path):

@@ -125,21 +125,44 @@ def test_gap_before_the_moment_makes_what_was_read_void(tmp_path, monkeypatch):
     log = write(
         tmp_path / "log",
         [put(1, body=b"a" * 2000), update(7, BURIED, pri=77)],
-        [put(2, body=b"b" * 2000), Delete(1)],
-        [put(3, body=b"c" * 2000)],
-        [put(4, body=b"d" * 2000), put(2), put(7)],
+        [put(2, body=b"b" * 2000)],
+        [put(3, body=b"c" * 2000), Delete(1), update(7, BURIED, pri=78)],  # LSN 4 to 6
+        [put(4, body=b"d" * 2000)],
+        [put(2), put(7)],  # LSN 8, 9
         next_id=8,
     )
-    real = wal.FileSystem.read
-
-    def read(self, path, nbytes=-1):
-        if nbytes < 0 and path.endswith("3.wal") and segment(log, 1).exists():
-            for number in (1, 2, 3):
-                segment(log, number).unlink()
-        return real(self, path, nbytes)
-
-    monkeypatch.setattr(wal.FileSystem, "read", read)
-    past = Past(Walk(str(log), replay=False), Moment(lsn=99))
+    drop_when_reading(log, 3, monkeypatch)
+    past = Past(Walk(str(log), replay=False), Moment(lsn=7))
     past.read()
     jobs = past.replayer.state.jobs
     assert set(jobs) == {2, 4, 7} and jobs[7].pri == 5
+
+
+def test_gap_behind_the_moment_changes_nothing(tmp_path, monkeypatch):
+    log = write(
+        tmp_path / "log",
+        [put(1, body=b"a" * 2500)],
+        [put(2, body=b"b" * 2500)],  # LSN 2: the moment
+        [put(3, body=b"c" * 2500)],
+        [put(4, body=b"d" * 2500)],
+        [put(1, body=b"a" * 2500), put(2)],
+        next_id=3,
+    )
+    segment(log, 1).unlink()
+    drop_when_reading(log, 4, monkeypatch)
+    past = Past(Walk(str(log), replay=False), Moment(lsn=2))
+    past.read()
+    assert set(past.replayer.state.jobs) == {1, 2}
+
+
+def drop_when_reading(log: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server drops everything up to this segment, when it is about to be read."""
+    real = wal.FileSystem.read
+
+    def read(self, path, nbytes=-1):
+        if nbytes < 0 and path.endswith(f"{number}.wal"):
+            for each in range(1, number + 1):
+                segment(log, each).unlink(missing_ok=True)
+        return real(self, path, nbytes)
+
+    monkeypatch.setattr(wal.FileSystem, "read", read)

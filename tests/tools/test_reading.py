@@ -251,7 +251,7 @@ def test_gap_is_told(run, tmp_path, at_read):
     log = four_segments(tmp_path / "log")
     at_read(once(lambda: drop(log, 1, 2, 3), 3))
     said = run("dump", log)
-    assert said.stderr == f"beanstalkd-binlog: {log}: the server dropped segments meanwhile; the log goes on with LSN 6\n"
+    assert said.stderr == f"beanstalkd-binlog: {log}: what came meanwhile was dropped; the log goes on with LSN 6\n"
     assert [line.split()[0] for line in said.stdout.splitlines()[1:]] == ["1", "2", "3", "6", "7"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from beanstalkd_binlog.status import NO_LOG
+from beanstalkd_binlog.walk import Walk
 
 import wal
 from beanstalkd_py.binlog import Unreadable, open_binlog
@@ -213,6 +214,15 @@ def test_half_written_frame_of_a_running_server_is_no_damage(run, tmp_path):
     assert found.exit_code == 0
     assert found.stdout == f"{log}: clean: 1 segment, 1 record, 1 job; a server has it open, segment 1 is active\n"
     assert run("verify", log).exit_code == 1
+
+
+def test_half_written_frame_is_torn_to_who_has_the_lock_himself(tmp_path):
+    log = logs.torn(tmp_path / "log")
+    lock = wal.lock(log)
+    walk = Walk(str(log), alone=True)
+    walk.finish()
+    lock.close()
+    assert [finding.state for finding in walk.findings] == ["torn"]
 
 
 def test_corruption_is_told_beside_a_running_server_too(run, tmp_path):

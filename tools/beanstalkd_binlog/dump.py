@@ -110,5 +110,5 @@ def show(walk: Walk, printer: Printer, wants: Callable[[Entry], bool], is_past: 
         elif isinstance(found, Damage):
             printer.damage(found)
         elif isinstance(found, Gap):
-            complain(f"{walk.directory}: the server dropped segments meanwhile; the log goes on with LSN {found.first_lsn}")
+            complain(f"{walk.directory}: what came meanwhile was dropped; the log goes on with LSN {found.first_lsn}")
     return True

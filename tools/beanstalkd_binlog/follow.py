@@ -66,7 +66,7 @@ class Follower:
         """The server has dropped segments that we had not read: all is read anew, to know the jobs."""
         self._tail.durable_lsn = gap.first_lsn - 1  # or it would not have been dropped
         self._show()
-        complain(f"{self._directory}: the server dropped segments meanwhile; the log goes on with LSN {gap.first_lsn}")
+        complain(f"{self._directory}: what came meanwhile was dropped; the log goes on with LSN {gap.first_lsn}")
         self._walk = Walk(self._directory, replay=False)
         self._read(None)
 

@@ -54,7 +54,7 @@ class Past:
         self._over = False  # the moment is behind us
         self._updates: dict[int, bytes] = {}  # the latest of jobs nobody has seen whole
         self._changed: set[int] = set()  # jobs nobody has seen whole, updated since
-        self._next_id = 1  # of the moment
+        self._next_id = 1  # when the segment of the moment began: whole jobs from this id on were seen, or came later
         self.before_log = False  # the moment is so early that the log knows nothing of it
 
     def read(self) -> None:
@@ -80,16 +80,11 @@ class Past:
                 self._before(data, frame, frame.first_lsn + index, offset)
                 self.at = max(self.at, frame.at) if self._moment.at is None else self.at
             else:
-                self._end_moment()
+                self._over = True
                 if self._knows_all() or not self._behind(data, frame, frame.first_lsn + index, offset):
                     return False
             offset += len(data)
         return True
-
-    def _end_moment(self) -> None:
-        if not self._over:
-            self._over = True
-            self._next_id = max(self._next_id, self.replayer.highest_id + 1)
 
     def _knows_all(self) -> bool:
         """Nothing was dropped: all jobs of the moment are known."""

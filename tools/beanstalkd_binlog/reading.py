@@ -164,7 +164,7 @@ class Reading:
     # --- behind damage
 
     def _behind(self) -> Iterator[wal.Frame | Damage]:
-        first, offset = self._place if self.state == TORN else self._reached()
+        first, offset = self._reached()
         for number in self._numbers():
             if number < first:
                 continue
@@ -186,9 +186,9 @@ class Reading:
     def _segment(self, number: int, data: bytes, offset: int) -> Iterator[wal.Frame | Damage]:
         segment = self._enter(number, data)
         if self.state == TORN:
-            segment.state = TORN
-            end = content_end(data, offset)
-            yield Damage(number, offset, end - offset, "what was never promised")
+            length = content_end(data, offset) - offset
+            if length:
+                yield Damage(number, offset, length, "what was never promised")
             return
         block = read_header(data[:HEADER_BYTES], number)
         header = block.header

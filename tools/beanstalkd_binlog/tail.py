@@ -51,13 +51,10 @@ class Tail:
         """What is new."""
         while True:
             yield from self._frames()
-            number = self._following()
-            if number == 0:
+            header = self._following()
+            if header is None:
                 return
             yield from self._frames()  # it was sealed before the next one got its name: now all of it is there
-            header = self._read_header(number)
-            if header is None:
-                return  # dropped already, or not whole yet: another look will tell
             yield from self._enter(header)
 
     @property
@@ -68,13 +65,17 @@ class Tail:
     def begins_segment(self, frame: wal.Frame) -> bool:
         return self._header is not None and frame.first_lsn == self._header.base_lsn
 
-    def _following(self) -> int:
-        """The segment behind ours; 0 if there is none."""
-        current = self._header.number if self._header else 0
-        return min((number for number in segment_numbers(os.listdir(self._directory)) if number > current), default=0)
+    def _following(self) -> Header | None:
+        """Of the segment behind ours; of the first one, if another log lies there by now. None: not yet, or dropped while we looked."""
+        numbers = segment_numbers(os.listdir(self._directory))
+        first = self._read_header(numbers[0]) if numbers else None
+        if first is None or self._header is None or first.log_id != self._header.log_id:
+            return first
+        later = [number for number in numbers if number > self._header.number]
+        return self._read_header(later[0]) if later else None
 
     def _enter(self, header: Header) -> Iterator[Gap]:
-        if self.next_lsn and header.base_lsn != self.next_lsn:
+        if self._header is not None and (header.base_lsn, header.log_id) != (self.next_lsn, self._header.log_id):
             yield Gap(header.number, header.base_lsn)
         self._header = header
         self._offset = HEADER_BYTES
@@ -120,7 +121,7 @@ class Tail:
         """The file may be another one by now: a start puts a new segment in the place of one that had no record."""
         assert self._header is not None
         header = self._decode(path, os.pread(handle, COPY_BYTES, 0), self._header.number)
-        if header is None or header.base_lsn != self._header.base_lsn:
+        if header is None or header.log_id != self._header.log_id:
             return False
         self._header = header
         return True
