@@ -5,13 +5,13 @@ proportion (law 9). Opening it replays. It knows no sockets and no clock: the se
 
 Let S be the segment size and L the live bytes. Room is what is physically prepared for records to come (see `wal.Log.room`).
 
-- `floor` = min(S, L) + 1/8 S bytes of spare files. Puts stop where the spares would come below. So the oldest segment, or all that is live if it is
-  less, can always be written again.
-- `wish` = floor + 1/2 S, the free part of the active segment counted in: what is prepared ahead.
-- Below the floor there is room for updates, deletes and compaction. Compaction needs the live bytes of the oldest segment to be able to drop
-  it; so an update or delete that would leave less than that and a little more first compacts. A full cycle merges every update into its job's FULL
-  record and leaves deletes behind for good, so each round gives back what such records took.
-- Segments go from the oldest end when the sealed ones hold more than 2 L + S - wish, and as soon as they hold nothing live.
+- `kept` = the largest segment, or L if that is less: what must be free for compaction to be able to write any one segment again, and then drop it.
+- `floor` = kept + 1/4 S + 1/16 L bytes of spare files. Puts stop where the spares would come below.
+- `wish` = floor + 1/4 S, the free part of the active segment counted in: what is prepared ahead.
+- Below the floor there is room for updates, deletes and compaction. An update or delete that would leave less than kept and a little more first
+  compacts. A full cycle merges every update into its job's FULL record and leaves deletes behind for good, so each cycle gives back what such
+  records took; 1/16 L of them between two cycles keeps the price of a full disk at 16 bytes for each byte, at most.
+- Segments go from the oldest end when the sealed ones hold more than 2 L + S - (kept + 1/2 S + 1/16 L), and as soon as they hold nothing live.
 """
 
 from collections.abc import Callable
@@ -70,10 +70,12 @@ class Binlog:
         self.migrated = 0  # of them by compaction
         self._pauses = replayer.pauses
         self._segment_bytes = segment_bytes
-        self._floor = self._wish = 0  # set by _set_marks
+        self._kept = self._floor = self._most = 0  # set by _set_marks
+        self._largest = segment_bytes  # bytes of the largest segment so far
         self._active = log.segment  # the segment that the last record went to
         self._sealed = dict(log.segment_sizes)  # bytes of the segments before it that were not given up, oldest first
         self._sealed_bytes = sum(self._sealed.values())
+        self._largest = max(self._largest, *self._sealed.values(), 0)
         self._cursor = 0  # in the oldest account's ids
         self.full = False  # the last try to allocate met a full disk; `retry` forgets it
         self._more = False  # compaction has more to do
@@ -126,7 +128,7 @@ class Binlog:
         return True
 
     def delete(self, job: Job) -> bool:
-        if not self._room_for_small(DELETE_BYTES):
+        if not self._room_for_small(DELETE_BYTES, last_resort=True):
             return False
         number = self._append(DELETE_STRUCT.pack(DELETE, job.id))
         if number is None:
@@ -165,15 +167,20 @@ class Binlog:
     # --- room ----------------------------------------------------------------------------------------------------
 
     def _set_marks(self) -> None:
-        """Floor and wish follow the live bytes; once per turn is often enough, since a turn adds little."""
+        """The marks follow the live bytes; once per turn is often enough, since a turn adds little."""
         size = self._segment_bytes
-        self._floor = min(size, self.accounts.live) + size // 8
-        self._wish = self._floor + size // 2
+        live = self.accounts.live
+        self._kept = min(self._largest, live)
+        self._floor = self._kept + size // 4 + live // 16
+        self._most = self._floor + size // 4  # bytes of spares, at the most
+
+    def _wish(self) -> int:
+        return self._floor + max(self.log.left, self._segment_bytes // 4)
 
     def keep_room(self) -> None:
         """Has room prepared ahead, in the background, and gives back what is too much. On a full disk it is for `retry` to ask again."""
         log = self.log
-        wish = self._floor + max(log.left, self._segment_bytes // 2)
+        wish = self._wish()
         if log.room > wish:
             log.trim(wish)
         elif not log.short:
@@ -183,7 +190,7 @@ class Binlog:
         """The disk was full: perhaps it is no longer."""
         self.full = False
         self._more = self.behind()
-        self.log.prepare(self._floor + max(self.log.left, self._segment_bytes // 2))
+        self.log.prepare(self._wish())
 
     def _make_room(self, nbytes: int, floor: int) -> bool:
         """The prepared spares are low: preparing is behind, or the disk is full. An allocation tells which; but not for each record."""
@@ -197,8 +204,11 @@ class Binlog:
         floor = self._floor + max(0, log.left - nbytes - FRAME_BYTES)  # the spares alone must keep the floor
         return log.fits(nbytes, floor) or self._make_room(nbytes, floor)
 
-    def _room_for_small(self, nbytes: int) -> bool:
-        """Room for an update or a delete. On a full disk compaction gives it, here and now if need be."""
+    def _room_for_small(self, nbytes: int, last_resort: bool = False) -> bool:
+        """Room for an update or a delete. On a full disk compaction gives it, here and now if need be.
+
+        last_resort: takes what compaction should have, if there is nothing else; for a delete, which makes room.
+        """
         log = self.log
         nbytes += FRAME_BYTES
         if log.spare_bytes >= self._floor + nbytes or self._make_room(nbytes, log.left + self._floor):
@@ -206,17 +216,18 @@ class Binlog:
         for _ in range(2 * len(self._sealed) + 2):
             if self._may_append(nbytes):
                 return True
-            if not self._compact_step(WHOLE):
+            log.drain(self._wall)  # what was dropped before may be room by now
+            if not self._may_append(nbytes) and not self._compact_step(WHOLE):
                 break
-            log.drain(self._wall)
-        return self._may_append(nbytes)
+            self._set_marks()
+        return self._may_append(nbytes) or (last_resort and log.fits(nbytes))
 
     def _may_append(self, nbytes: int) -> bool:
-        """Whether enough would be left to compact the oldest segment, after which it can be dropped."""
+        """Whether enough would be left to write any one segment again."""
         log = self.log
         if not self._sealed:
             return nbytes <= log.left or nbytes <= log.spare_bytes
-        return log.room - nbytes >= self._oldest().live + self._segment_bytes // 16
+        return log.room - nbytes >= self._kept + self._segment_bytes // 16
 
     def _append(self, record: bytes) -> int | None:
         """To the log; None when it physically cannot be."""
@@ -240,6 +251,7 @@ class Binlog:
             nbytes = self.log.segment_sizes[sealed]
             self._sealed[sealed] = nbytes
             self._sealed_bytes += nbytes
+            self._largest = max(self._largest, nbytes)
         self._active = number
 
     def _oldest(self) -> Account:
@@ -255,7 +267,7 @@ class Binlog:
             return True
         if self.log.short or self.full:
             return self._sealed_bytes - live > self._segment_bytes // 8
-        return self._sealed_bytes > 2 * live + self._segment_bytes - self._wish
+        return self._sealed_bytes > 2 * live + self._segment_bytes - self._most
 
     def _compact_step(self, limit: int) -> bool:
         """Works on the oldest segment for about `limit` bytes. True when it was given up."""
@@ -348,9 +360,12 @@ class Binlog:
         """The log has news. Raises LogFailed."""
         self.log.collect()
         self.keep_room()
+        self._more = self._more or self.behind()
 
     def _compact_some(self) -> bool:
         """As fast as clients make the log grow and a little faster, so that it catches up under any load. True if more can be done."""
+        if (self.full or self.log.short) and self.log.room < self._oldest().live:
+            return False  # the room for it is that of the segment dropped before: `collect` will tell
         before = (self.migrated, self._cursor, len(self._sealed))
         grown = self._left - self.log.left if self.log.segment == self._left_of else self._segment_bytes
         self._compact_step(STEP_BYTES + GROWTH_SHARE * max(grown, 0))
@@ -369,9 +384,12 @@ class Binlog:
 
     def compact(self) -> None:
         """Until nothing is left to do: at the start, before anybody is served. Raises LogFailed."""
-        while self.behind() and self._compact_step(self._segment_bytes):
-            self.log.commit(self._wall)
+        while self.behind() and self._compact_step(WHOLE):
+            self.log.drain(self._wall)
             self._set_marks()
+        # What a stop or a kill left of the active segment went back to the disk: it is ours again before anybody is served.
+        self.keep_room()
+        self.log.drain(self._wall)
 
 
 def open_binlog(

@@ -9,12 +9,17 @@ overwritten before the file is offered again, so its frames never pass for new o
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 
 from wal.directory import OVERHEAD, Directory, Spare
 from wal.fs import NO_ROOM, fill
 from wal.names import segment_path, spare_path
 from wal.progress import Cleaned, Dropped, Grown, Progress, Rested
+
+# The smallest step in which a spare grows: a block of most file systems, and more than OVERHEAD.
+LEAST = 4096
 
 # Numbers of segments to drop; () is a wake-up only; an event is to be set in its turn; None is the end.
 Order = tuple[int, ...] | threading.Event | None
@@ -26,6 +31,7 @@ class Preparer:
         self.progress = progress
         self.segment_bytes = segment_bytes
         self.step = max(segment_bytes // 16, OVERHEAD + 1)
+        self._steps = [self.step, *(step for step in (self.step // 4, LEAST) if LEAST <= step < self.step)]
         self.queue: SimpleQueue[Order] = SimpleQueue()
         # Bytes of room, added up over the log's life: what the owner would like to have been made (he writes it), and what was.
         self.goal = 0
@@ -92,11 +98,15 @@ class Preparer:
 
     def _advance(self) -> bool:
         """One bounded step. False if the disk is full. What was ours already comes first: it costs no new space."""
+        if self._dirty:
+            return self._had_room(self._clean)
+        # The last bytes of a full disk count: what a small segment gave back must not be left to others for being less than a step.
+        return any(self._had_room(partial(self._grow, step)) for step in self._steps)
+
+    @staticmethod
+    def _had_room(act: Callable[[], None]) -> bool:
         try:
-            if self._dirty:
-                self._clean()
-            else:
-                self._grow()
+            act()
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
@@ -124,23 +134,23 @@ class Preparer:
         self.progress.events.append(Cleaned(nbytes))
         self._grown(spare, spare.size - OVERHEAD)
 
-    def _grow(self) -> None:
+    def _grow(self, step: int) -> None:
         spare = self._growing
         if spare is None or spare.taken or spare.size >= self.segment_bytes:
-            self._create()
+            self._create(step)
             return
         with spare.lock:
             # Taken in the meantime: the committer has it, or waits for this lock to have it.
             if not spare.taken:
                 old = spare.size
-                self._lengthen(spare, min(old + self.step, self.segment_bytes))
+                self._lengthen(spare, min(old + step, self.segment_bytes))
                 self._grown(spare, spare.size - old)
 
-    def _create(self) -> None:
+    def _create(self, step: int) -> None:
         self._at(self.directory.path, 0)
         spare = self.directory.new_spare()
         try:
-            self._lengthen(spare, min(self.step, self.segment_bytes))
+            self._lengthen(spare, min(step, self.segment_bytes))
         except OSError:
             self.directory.fs.close(spare.handle)
             self.directory.fs.unlink(spare.path)
