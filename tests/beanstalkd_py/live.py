@@ -118,6 +118,7 @@ class Daemon:
         environ: Mapping[str, str] | None = None,
         program: Sequence[str] = OURS,
         before: Callable[[], None] = lambda: None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.at = at
         self.port = 0
@@ -138,6 +139,7 @@ class Daemon:
             stderr=self._said,
             env=dict(os.environ, **(environ or {})),
             preexec_fn=prepare,
+            pass_fds=pass_fds,
         )
 
     # --- its life
