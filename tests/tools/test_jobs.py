@@ -155,7 +155,7 @@ def compacted(directory: Path) -> Path:
     append(log, [update(2, pri=22, kicks=1), update(3, BURIED, pri=33, buries=1), Delete(4)], AT + 20 * S)
     append(log, [put(7, created_at=AT + 21 * S), Delete(7)], AT + 21 * S)
     for id, state, pri in ((1, BURIED, 1), (2, READY, 22), (3, BURIED, 33)):
-        append(log, [put(id, body=b"%d" % id * 500, state=state, pri=pri, delay=9 * S * (id == 1))], AT + 22 * S)
+        append(log, [put(id, body=b"%d" % id * 500, state=state, pri=pri, **({"delay": 9 * S, "buries": 1} if id == 1 else {}))], AT + 22 * S)
     log.close(AT + 22 * S)
     segment(directory, 1).unlink()
     return directory
