@@ -146,7 +146,7 @@ def compacted(directory: Path) -> Path:
     """Segment 1 had jobs 1 to 5; what was alive was written again behind LSN 9, and the segment dropped."""
     directory.mkdir()
     log = open_log(directory, next_id=6)
-    append(log, [put(id, body=b"%d" % id * 500) for id in range(1, 6)], AT)
+    append(log, [put(id, body=b"%d" % id * 400) for id in range(1, 6)], AT)
     append(log, [update(1, BURIED, pri=1, buries=1)], AT + 10 * S)
     log.close(AT + 10 * S)
     log = open_log(directory, next_id=6, at=AT + 11 * S)  # LSN 7 begins segment 2
