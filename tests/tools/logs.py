@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -152,10 +151,6 @@ MAKERS = {
     maker.__name__: maker
     for maker in (clean, killed, torn, flipped, missing, newer, newer_records, orphan, unreadable, imported, empty)
 }
-
-
-def of_c_server(directory: Path, sample: Path) -> Path:
-    return Path(shutil.copytree(sample, directory))
 
 
 # --- damage

@@ -24,7 +24,6 @@ from tests.wire.daemon import ROOT
 
 COMMANDS = ("ls", "verify", "dump", "jobs", "stats", "history")
 PROGRAM = [sys.executable, "-m", "beanstalkd_binlog"]
-SAMPLE = Path("../shared/samples/c-binlog/01_basic_states/data")
 
 DAMAGED = {"flipped", "missing", "orphan", "unreadable"}
 NEWER = {"newer", "newer_records"}

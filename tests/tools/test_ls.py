@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from beanstalkd_binlog.directory import Beside
 
 import wal
 from beanstalkd_py.accounts import Accounts
@@ -149,6 +150,13 @@ def test_stats_count_what_lies_beside(lines, tmp_path):
     (tmp_path / "log" / "torn.1.2000").write_bytes(b"abc")
     (found,) = lines("stats", tmp_path / "log")
     assert (found["spares"], found["spare_bytes"], found["torn_bytes"]) == (1, 5000, 3)
+
+
+def test_spares_may_go_while_they_are_counted(tmp_path, monkeypatch):
+    (tmp_path / "spare.2").write_bytes(b"abc")
+    monkeypatch.setattr("os.listdir", lambda path: ["spare.1", "spare.2"])
+    beside = Beside(str(tmp_path))
+    assert (beside.spares, beside.spare_bytes) == (2, 3)
 
 
 def test_stats_in_words(run, golden):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import re
 import sys
 import time
 import traceback
@@ -13,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from beanstalkd_binlog import status, times
+from beanstalkd_binlog import status
 from beanstalkd_binlog.compact import compact
 from beanstalkd_binlog.directory import check
 from beanstalkd_binlog.dump import Filter, Printer, dump
@@ -25,6 +24,7 @@ from beanstalkd_binlog.lock import locked
 from beanstalkd_binlog.ls import ls
 from beanstalkd_binlog.moment import Moment
 from beanstalkd_binlog.output import Output
+from beanstalkd_binlog.params import At, Instant, Lsns
 from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.repair import repair
 from beanstalkd_binlog.stats import stats
@@ -33,41 +33,6 @@ from beanstalkd_binlog.verify import verify
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py import __version__
 from beanstalkd_py.records import KIND_NAMES
-
-
-class Instant(click.ParamType[int]):
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return value if isinstance(value, int) else times.parse(value, time.time_ns())
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class At(click.ParamType[Moment]):
-    name = "lsn|time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Moment:
-        if isinstance(value, Moment):
-            return value
-        if re.fullmatch(r"\d+", value):
-            return Moment(lsn=int(value))
-        return Moment(at=Instant().convert(value, param, ctx))
-
-
-class Lsns(click.ParamType[tuple[int, "int | None"]]):
-    name = "a:b"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int | None]:
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d*)(:?)(\d*)", value)
-        if not match or value in ("", ":"):
-            self.fail(f"{value!r} is no range of LSNs: 5, 5:9, 5: or :9", param, ctx)
-        first = int(match[1] or 0)
-        return first, int(match[3]) if match[3] else None if match[2] else first
-
 
 SEGMENT_BYTES = click.option(
     "-s", "segment_bytes", type=click.IntRange(65536, 1 << 30), default=10 << 20, metavar="BYTES", help="Size of a file.  [default: 10485760]"

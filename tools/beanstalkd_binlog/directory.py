@@ -6,7 +6,7 @@ May know: names and sizes. Promises: a directory without our log is never taken 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from contextlib import suppress
 
 from beanstalkd_binlog.status import NoLog
 from beanstalkd_py.cbinlog import find_files
@@ -58,6 +58,6 @@ def _bytes(directory: str, names: list[str]) -> int:
     """Files may go while we look."""
     total = 0
     for name in names:
-        path = Path(directory, name)
-        total += path.stat().st_size if path.exists() else 0
+        with suppress(FileNotFoundError):
+            total += os.stat(os.path.join(directory, name)).st_size
     return total
