@@ -1,7 +1,8 @@
 """What each segment of the log holds for the queue: the books that compaction is decided by.
 
 A job's live bytes are its latest FULL record and the latest UPDATE behind that, each with its length field in the frame. All else in the
-log is dead. `Account.ids` has 8 bytes for each FULL in the segment, so that compaction finds its jobs without reading the disk.
+log is dead. Compaction merges the UPDATE into the FULL: what no compaction gives back are the FULL records alone (`kept`). `Account.ids` has 8
+bytes for each FULL in the segment, so that compaction finds its jobs without reading the disk.
 """
 
 from array import array
@@ -29,12 +30,19 @@ class Account:
 class Accounts:
     """All segments' accounts, oldest first, and the sum of what is live."""
 
-    __slots__ = ("by_number", "current", "live")
+    __slots__ = ("by_number", "current", "largest", "live", "updates")
 
     def __init__(self) -> None:
         self.by_number: dict[int, Account] = {}
         self.current = Account(0)
         self.live = 0  # bytes, over all segments
+        self.updates = 0  # bytes of them in UPDATE records
+        self.largest = 0  # bytes of the largest FULL record seen so far
+
+    @property
+    def kept(self) -> int:
+        """Bytes that the jobs take when all that can be given back was given back."""
+        return self.live - self.updates
 
     def of(self, number: int) -> Account:
         """The account of the segment that is written (or replayed) at the moment: the same one again and again."""
@@ -66,6 +74,8 @@ class Accounts:
     def update_written(self, job: Job, account: Account) -> None:
         if isinstance(job.update, Account):
             self.add(job.update, -UPDATE_BYTES)
+        else:
+            self.updates += UPDATE_BYTES
         job.update = account
         self.add(account, UPDATE_BYTES)
 
@@ -75,6 +85,7 @@ class Accounts:
             self.add(job.home, -full_bytes)
         if isinstance(job.update, Account):
             self.add(job.update, -UPDATE_BYTES)
+            self.updates -= UPDATE_BYTES
             job.update = None
 
 

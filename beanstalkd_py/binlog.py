@@ -3,15 +3,17 @@
 It turns job changes into records (law 1: appended before memory changes), decides whether there is room for them (law 4) and keeps the disk in
 proportion (law 9). Opening it replays. It knows no sockets and no clock: the server tells it the time once per turn of its loop.
 
-Let S be the segment size and L the live bytes. Room is what is physically prepared for records to come (see `wal.Log.room`).
+Let S be the segment size (or the largest segment), L the bytes of the living jobs' FULL records, A all that the files hold beyond: what is dead,
+what is prepared, and the UPDATEs, which compaction merges. To change or delete jobs leaves A as it is (or adds to it), and one pass of
+compaction over all segments makes room of it, but for what the active segment holds. Room is what is prepared (see `wal.Log.room`).
 
-- `kept` = the largest segment, or L if that is less: what must be free for compaction to be able to write any one segment again, and then drop it.
-- `floor` = kept + 1/4 S + 1/16 L bytes of spare files. Puts stop where the spares would come below.
-- `wish` = floor + 1/4 S, the free part of the active segment counted in: what is prepared ahead.
-- Below the floor there is room for updates, deletes and compaction. An update or delete that would leave less than kept and a little more first
-  compacts. A full cycle merges every update into its job's FULL record and leaves deletes behind for good, so each cycle gives back what such
-  records took; 1/16 L of them between two cycles keeps the price of a full disk at 16 bytes for each byte, at most.
-- Segments go from the oldest end when the sealed ones hold more than 2 L + S - (kept + 1/2 S + 1/16 L), and as soon as they hold nothing live.
+- `need` = min(L, S) + 1/16 S + two of the largest records: the room to work off any one segment, and what rotation may waste on the way. On a full
+  disk nothing but compaction may leave less. So the oldest segment can always be written again, and dropped.
+- `floor` = need + S + 1/8 (S + L). Puts stop where A would come below. So a pass finds 1/8 (S + L) to give back: an update costs at most
+  eight times its length of rewriting, however large the log.
+- `wish` = floor + 1/2 S. Room is prepared ahead until A is that much, and given back when it is more.
+- Segments go from the oldest end when the files hold more than 2 L + 2 S, and as soon as they hold nothing live. On a full disk they go when room
+  comes near to `low` = need + 1/16 S; if that is too late, a command waits for as much of a pass as it needs.
 """
 
 from collections.abc import Callable
@@ -70,14 +72,14 @@ class Binlog:
         self.migrated = 0  # of them by compaction
         self._pauses = replayer.pauses
         self._segment_bytes = segment_bytes
-        self._kept = self._floor = self._most = 0  # set by _set_marks
-        self._largest = segment_bytes  # bytes of the largest segment so far
+        self._need = self._low = self._floor = self._beyond = self._put_mark = 0  # set by _set_marks
         self._active = log.segment  # the segment that the last record went to
         self._sealed = dict(log.segment_sizes)  # bytes of the segments before it that were not given up, oldest first
         self._sealed_bytes = sum(self._sealed.values())
-        self._largest = max(self._largest, *self._sealed.values(), 0)
+        self._widest = max(self._sealed.values(), default=0)  # bytes of the largest segment, about
         self._cursor = 0  # in the oldest account's ids
         self.full = False  # the last try to allocate met a full disk; `retry` forgets it
+        self._spent = False  # and compaction did not help; the same
         self._more = False  # compaction has more to do
         self._left, self._left_of = log.left, log.segment  # what was left of which segment after the last turn
         self._wall = wall  # wall clock at the last turn, ns
@@ -100,20 +102,21 @@ class Binlog:
         )  # fmt: skip
         nbytes = len(record) + LENGTH_FIELD
         log = self.log
-        if log.spare_bytes < self._floor + nbytes and not self._room_for_put(nbytes):
+        accounts = self.accounts
+        if (log.room - nbytes < self._put_mark or nbytes > accounts.largest) and not self._room_for_put(nbytes):
             return None
         try:
             number = log.append(record)
         except wal.LogFull:  # larger than any spare
-            if not self._make_room(len(record), self._floor):
+            if not self._in_one_piece(len(record), self._low):
                 return None
             number = log.append(record)
         if number != self._active:
-            self._rotated(number)
-        account = self.accounts.of(number)
+            self._rotated(number, nbytes)
+        account = accounts.of(number)
         account.ids.append(id)
         account.live += nbytes
-        self.accounts.live += nbytes
+        accounts.live += nbytes
         self.written += 1
         return account
 
@@ -128,7 +131,7 @@ class Binlog:
         return True
 
     def delete(self, job: Job) -> bool:
-        if not self._room_for_small(DELETE_BYTES, last_resort=True):
+        if not self._room_for_small(DELETE_BYTES) and not self.log.fits(DELETE_BYTES):  # the last of the room, for what gives back more
             return False
         number = self._append(DELETE_STRUCT.pack(DELETE, job.id))
         if number is None:
@@ -166,20 +169,43 @@ class Binlog:
 
     # --- room ----------------------------------------------------------------------------------------------------
 
-    def _set_marks(self) -> None:
-        """The marks follow the live bytes; once per turn is often enough, since a turn adds little."""
+    def _set_marks(self, more: int = 0) -> None:
+        """They follow the live bytes (and so many more): set once per turn and per segment, and by puts that come near."""
+        accounts = self.accounts
+        room = self.log.room
+        kept = accounts.kept + more
         size = self._segment_bytes
-        live = self.accounts.live
-        self._kept = min(self._largest, live)
-        self._floor = self._kept + size // 4 + live // 16
-        self._most = self._floor + size // 4  # bytes of spares, at the most
+        span = max(size, self._widest, accounts.largest)
+        self._need = min(kept, span) + size // 16 + 2 * accounts.largest
+        self._low = self._need + size // 16
+        self._floor = self._need + span + (size + kept) // 8
+        self._beyond = self._count_beyond() - more
+        # Each byte of a put takes one of room and of A and raises `low` by 1 and the floor by 9/8 at most: until here they cannot have met.
+        self._put_mark = room - min((room - self._low) // 2, 8 * (self._beyond - self._floor) // 17)
+
+    def _count_beyond(self) -> int:
+        """A, without segments that were given up: what becomes room of them counts then."""
+        return self.log.total_bytes - self._given_up - self.accounts.kept
+
+    @property
+    def _given_up(self) -> int:
+        """Bytes of segments that are about to be dropped."""
+        return self.log.sealed_bytes - self._sealed_bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the disk is, as far as one knows."""
+        return self.full or self.log.short
 
     def _wish(self) -> int:
-        return self._floor + max(self.log.left, self._segment_bytes // 4)
+        """Room wished for."""
+        size = self._segment_bytes
+        return max(self.log.room + self._floor + size // 2 - self._beyond - self._given_up, self._low + size // 8)
 
     def keep_room(self) -> None:
         """Has room prepared ahead, in the background, and gives back what is too much. On a full disk it is for `retry` to ask again."""
         log = self.log
+        self._beyond = self._count_beyond()
         wish = self._wish()
         if log.room > wish:
             log.trim(wish)
@@ -188,46 +214,48 @@ class Binlog:
 
     def retry(self) -> None:
         """The disk was full: perhaps it is no longer."""
-        self.full = False
+        self.full = self._spent = False
         self._more = self.behind()
         self.log.prepare(self._wish())
 
     def _make_room(self, nbytes: int, floor: int) -> bool:
         """The prepared spares are low: preparing is behind, or the disk is full. An allocation tells which; but not for each record."""
-        if self.full:
+        if self.is_full:
             return False
         self.full = not self.log.make_room(nbytes, floor)
+        self._more = self._more or self.full  # a turn is wanted, though nothing was appended: compaction may give what is lacking
         return not self.full
 
     def _room_for_put(self, nbytes: int) -> bool:
         log = self.log
-        floor = self._floor + max(0, log.left - nbytes - FRAME_BYTES)  # the spares alone must keep the floor
-        return log.fits(nbytes, floor) or self._make_room(nbytes, floor)
+        self.accounts.largest = max(self.accounts.largest, nbytes)
+        self._set_marks(nbytes)
+        lack = self._floor - self._beyond
+        if lack > 0 and not self._make_room(nbytes, log.room - nbytes + lack):
+            return False
+        return self._room_above(self._low, nbytes) or self._compact_for(self._low, nbytes)
 
-    def _room_for_small(self, nbytes: int, last_resort: bool = False) -> bool:
-        """Room for an update or a delete. On a full disk compaction gives it, here and now if need be.
+    def _room_for_small(self, nbytes: int) -> bool:
+        """Room for an update or a delete. On a full disk compaction gives it, here and now if need be."""
+        return self._room_above(self._low, nbytes) or self._room_above(self._need, nbytes) or self._compact_for(self._need, nbytes)
 
-        last_resort: takes what compaction should have, if there is nothing else; for a delete, which makes room.
-        """
-        log = self.log
-        nbytes += FRAME_BYTES
-        if log.spare_bytes >= self._floor + nbytes or self._make_room(nbytes, log.left + self._floor):
-            return True
+    def _room_above(self, floor: int, nbytes: int) -> bool:
+        return self.log.room - nbytes - FRAME_BYTES >= floor or self._make_room(nbytes, floor)
+
+    def _compact_for(self, floor: int, nbytes: int) -> bool:
+        """Up to two passes over the log."""
+        if self._spent:
+            return False
+        self.log.drain(self._wall)  # what is just being prepared may do
         for _ in range(2 * len(self._sealed) + 2):
-            if self._may_append(nbytes):
-                return True
-            log.drain(self._wall)  # what was dropped before may be room by now
-            if not self._may_append(nbytes) and not self._compact_step(WHOLE):
-                break
             self._set_marks()
-        return self._may_append(nbytes) or (last_resort and log.fits(nbytes))
-
-    def _may_append(self, nbytes: int) -> bool:
-        """Whether enough would be left to write any one segment again."""
-        log = self.log
-        if not self._sealed:
-            return nbytes <= log.left or nbytes <= log.spare_bytes
-        return log.room - nbytes >= self._kept + self._segment_bytes // 16
+            if self._room_above(floor, nbytes):
+                return True
+            if not self._compact_step(WHOLE):
+                break
+            self.log.drain(self._wall)
+        self._spent = not self._room_above(floor, nbytes)
+        return not self._spent
 
     def _append(self, record: bytes) -> int | None:
         """To the log; None when it physically cannot be."""
@@ -235,24 +263,37 @@ class Binlog:
         try:
             number = log.append(record)
         except wal.LogFull:
-            if not self._make_room(len(record), 0):
+            if not self._in_one_piece(len(record), 0):
                 return None
             number = log.append(record)
         self.written += 1
         if number != self._active:
-            self._rotated(number)
+            self._rotated(number, len(record))
         return number
+
+    def _in_one_piece(self, nbytes: int, floor: int) -> bool:
+        """No spare holds so much. On a full disk there may be room, but in pieces: gives the spares back, and takes as much in one."""
+        log = self.log
+        if self._make_room(nbytes, floor):
+            return True
+        log.drain(self._wall)
+        if log.room - nbytes < floor:
+            return False
+        log.trim(log.left)
+        made = log.make_room(nbytes)
+        log.prepare(self._wish())
+        return made
 
     # --- compaction ----------------------------------------------------------------------------------------------
 
-    def _rotated(self, number: int) -> None:
-        """The log began a new segment: the ones before it are sealed."""
+    def _rotated(self, number: int, nbytes: int) -> None:
+        """The log began a new segment with a record of so many bytes: the ones before it are sealed."""
         for sealed in range(self._active, number):
-            nbytes = self.log.segment_sizes[sealed]
-            self._sealed[sealed] = nbytes
-            self._sealed_bytes += nbytes
-            self._largest = max(self._largest, nbytes)
+            self._sealed[sealed] = self.log.segment_sizes[sealed]
+            self._sealed_bytes += self._sealed[sealed]
         self._active = number
+        self._widest = max(self.log.left + nbytes, *self._sealed.values())
+        self._set_marks()
 
     def _oldest(self) -> Account:
         """The account of the oldest sealed segment (there is one)."""
@@ -262,16 +303,24 @@ class Binlog:
         """Whether compaction has work: law 9, or, on a full disk, anything worth giving back."""
         if not self._sealed:
             return False
-        live = self.accounts.live
         if self._oldest().live <= 0:
             return True
-        if self.log.short or self.full:
-            return self._sealed_bytes - live > self._segment_bytes // 8
-        return self._sealed_bytes > 2 * live + self._segment_bytes - self._most
+        size = self._segment_bytes
+        kept = self.accounts.kept
+        beyond = self._count_beyond()
+        if not self.is_full:
+            # 1/8 S less, because room is prepared in steps.
+            return beyond > kept + 2 * size - size // 8 and self._sealed_bytes > kept + size // 8
+        room = self.log.room
+        return room < self._low + size // 2 and beyond - room > size + size // 8 and self._can_work_off()
+
+    def _can_work_off(self) -> bool:
+        """Whether there is room for what is left of the oldest segment: to begin without would use up room for nothing."""
+        return not self.is_full or self.log.room >= self._oldest().live
 
     def _compact_step(self, limit: int) -> bool:
         """Works on the oldest segment for about `limit` bytes. True when it was given up."""
-        if not self._sealed:
+        if not self._sealed or not self._can_work_off():
             return False
         oldest = self._oldest()
         jobs = self.state.jobs
@@ -364,8 +413,6 @@ class Binlog:
 
     def _compact_some(self) -> bool:
         """As fast as clients make the log grow and a little faster, so that it catches up under any load. True if more can be done."""
-        if (self.full or self.log.short) and self.log.room < self._oldest().live:
-            return False  # the room for it is that of the segment dropped before: `collect` will tell
         before = (self.migrated, self._cursor, len(self._sealed))
         grown = self._left - self.log.left if self.log.segment == self._left_of else self._segment_bytes
         self._compact_step(STEP_BYTES + GROWTH_SHARE * max(grown, 0))
@@ -384,12 +431,12 @@ class Binlog:
 
     def compact(self) -> None:
         """Until nothing is left to do: at the start, before anybody is served. Raises LogFailed."""
-        while self.behind() and self._compact_step(WHOLE):
-            self.log.drain(self._wall)
+        while self.behind() and self._compact_step(self._segment_bytes):
+            self.log.commit(self._wall)
             self._set_marks()
-        # What a stop or a kill left of the active segment went back to the disk: it is ours again before anybody is served.
-        self.keep_room()
-        self.log.drain(self._wall)
+        # Spares of the last run are there, but not known to be zeros: they do not count yet.
+        known = self.log.room + self._sealed_bytes - self.accounts.kept
+        self.log.prepare(self.log.room + self._floor + self._segment_bytes // 2 - known)
 
 
 def open_binlog(

@@ -105,7 +105,10 @@ class Replayer:
                 self._orphans.pop(id, None)
             job.home = account
             account.ids.append(id)
-            self.accounts.add(account, FULL_OVERHEAD + len(record) - FULL_STRUCT.size)
+            nbytes = FULL_OVERHEAD + len(record) - FULL_STRUCT.size
+            self.accounts.add(account, nbytes)
+            if nbytes > self.accounts.largest:
+                self.accounts.largest = nbytes
         else:
             engine.apply_change(job, state, pri, delay, deadline_at, (counts[0], counts[1], counts[2], counts[3], counts[4]))
             self.accounts.full_written(job, account, full_bytes(job))

@@ -196,6 +196,8 @@ class Server:
             self._after_commit()
         if more is not self._awake:
             self._stay_awake(more)
+        if binlog is not None and binlog.is_full and self._retry_timer is None:
+            self._retry_timer = self._later(RETRY_S, self._retry)
         at = self.engine.timers[0][0] if self.engine.timers else NEVER
         if at != self._timer_at:
             self._set_timer(at)
@@ -267,7 +269,7 @@ class Server:
             connection.send_promised(data, now)
 
     def _after_commit(self) -> None:
-        """Timers that the log's promises need: the window of -f MS, the claim of an idle log, another try on a full disk."""
+        """Timers that the log's promises need: the window of -f MS, the claim of an idle log."""
         log = self.log
         assert log is not None
         if self.sync_ms and self._sync_timer is None and log.durable_lsn < log.lsn:
@@ -275,8 +277,6 @@ class Server:
         if self._claim_timer is None:
             self._claim_lsn = log.lsn
             self._claim_timer = self._later(CLAIM_S, self._claim)
-        if self._disk_is_full() and self._retry_timer is None:
-            self._retry_timer = self._later(RETRY_S, self._retry)
 
     def _later(self, seconds: float, callback: Callable[[], None]) -> Any:
         timer = self.loop.timer(seconds)
@@ -301,11 +301,6 @@ class Server:
         self._retry_timer = None
         assert self.binlog is not None
         self.binlog.retry()
-        if self._disk_is_full():
-            self._retry_timer = self._later(RETRY_S, self._retry)
-
-    def _disk_is_full(self) -> bool:
-        return self.binlog is not None and (self.binlog.full or self.binlog.log.short)
 
     # --- connections ---------------------------------------------------------------------------------------------
 

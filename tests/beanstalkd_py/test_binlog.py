@@ -284,6 +284,7 @@ def test_restarts_leave_no_trail(tmp_path: Path) -> None:
     session = daemon.session()
     for _ in range(300):
         daemon.say(session, b"put 0 0 60 1", b"x")
+    daemon = daemon.restarted(tmp_path)
     names = None
     for _ in range(5):
         daemon = daemon.restarted(tmp_path)
