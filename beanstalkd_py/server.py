@@ -68,6 +68,9 @@ class Server:
         self.ready: list[Callable[[], None]] = []  # what has something to read, the latest first; always the same list
         self.later: list[Callable[[], None]] = []  # what goes on in the next turn
         self.failure: BaseException | None = None
+        # Whatever the environment says: `ready` stands on the order in which these two call watchers.
+        gevent.config.loop = ["libev-cext", "libev-cffi"]
+        gevent.config.libev_backend = "epoll"
         self.hub: Any = gevent.get_hub()
         self.loop: Any = self.hub.loop
         self.hang_ups = HangUps(self.loop, self.ready)

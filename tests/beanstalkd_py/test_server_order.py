@@ -32,9 +32,10 @@ def test_who_has_connected_or_gone_is_counted_for_who_asks_then(start: Start) ->
     assert b"\ncurrent-connections: 1\n" in asker.hear()[0]
 
 
+@pytest.mark.parametrize("environ", [{}, {"GEVENT_LOOP": "libuv", "GEVENT_BACKEND": "select"}], ids=["", "whatever the environment says"])
 @pytest.mark.parametrize("at", ["unix", "127.0.0.1"])
-def test_jobs_are_numbered_in_the_order_in_which_they_were_put(start: Start, at: str) -> None:
-    daemon = start(**({} if at == "unix" else {"at": at}))
+def test_jobs_are_numbered_in_the_order_in_which_they_were_put(start: Start, at: str, environ: dict[str, str]) -> None:
+    daemon = start(environ=environ, **({} if at == "unix" else {"at": at}))
     clients = [daemon.client() for _ in range(100)]  # more than the loop takes at one look
     for number, client in enumerate(clients, 1):
         client.ask(b"use %d\r\n" % number)  # accepted, each of them
