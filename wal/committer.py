@@ -94,7 +94,7 @@ class Committer:
         elif isinstance(operation, Fence):
             self._fences.append(operation)
         elif isinstance(operation, Close):
-            self._close()
+            self._close(operation.cut)
 
     def _give_up(self, batches: list[Batch]) -> None:
         """After a failure nothing is done any more, but nobody waits in vain."""
@@ -176,13 +176,19 @@ class Committer:
     def _seal(self) -> None:
         """Cuts off the zeros and makes the rest durable."""
         self._fs.truncate(self._active.handle, self._offset)
+        self._make_durable()
+
+    def _make_durable(self) -> None:
         self._directory.sync_data(self._active.handle)
         if not self._never:
             self._progress.durable_lsn = self._progress.written_lsn
 
-    def _close(self) -> None:
+    def _close(self, cut: bool) -> None:
         self._write()
-        self._seal()
+        if cut:
+            self._seal()
+        else:
+            self._make_durable()
         self._release()
 
     def _release(self) -> None:

@@ -346,7 +346,10 @@ class Log:
             raise ValueError("the log is closed")
 
     def close(self, at: int) -> None:
-        """Commits, syncs, says so in a claim, and seals. Raises LogFailed, if the log failed, after everything was let go."""
+        """Commits, syncs, says so in a claim, and seals. Raises LogFailed, if the log failed, after everything was let go.
+
+        On a full disk the rest of the active segment stays: it is room for the next start, which nobody else should take in between.
+        """
         if self._closed:
             return
         self._take()
@@ -356,7 +359,7 @@ class Log:
         if not self._never and self._claimed < self.lsn:
             operations.append(Sync(True, self.lsn + 1))  # there is always room for this claim: OVERHEAD
         self._closed = True
-        self._threads.close(operations, at)
+        self._threads.close(operations, at, cut=not self.short)
         self._take()
         self._spares.close()
         self._directory.close()

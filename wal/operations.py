@@ -62,9 +62,12 @@ class Fence:
 
 
 class Close:
-    """Seal the active segment and leave it; the last operation."""
+    """Leave the active segment, sealed if cut, else with its zeros; the last operation."""
 
-    __slots__ = ()
+    __slots__ = ("cut",)
+
+    def __init__(self, cut: bool) -> None:
+        self.cut = cut
 
 
 Operation = Write | Rotate | Sync | Drop | Fence | Close

@@ -67,8 +67,8 @@ class Threads:
         self.preparer.queue.put(passed)
         passed.wait()
 
-    def close(self, operations: list[Operation], at: int) -> None:
-        self.commit([*operations, Close()], at)
+    def close(self, operations: list[Operation], at: int, cut: bool) -> None:
+        self.commit([*operations, Close(cut)], at)
         if self._threads:
             committer, preparer = self._threads
             committer.join()  # the last drops go from one to the other

@@ -553,3 +553,27 @@ def test_drain_inline_does_what_a_sync_would():
     log.drop(2)
     log.drain(at=1)
     assert (log.oldest, log.durable_lsn) == (2, log.lsn)
+
+
+def test_a_stop_on_a_full_disk_gives_nothing_back():
+    """Somebody else would take it before the next start."""
+    disk = MemoryDisk()
+    log = opened(disk)
+    disk.capacity = physical(disk)
+    log.prepare(4 * SEGMENT)
+    log.collect()
+    assert log.short
+    write(log, [b"a"])
+    log.close(at=9)
+    assert physical(disk) == disk.capacity
+    again = opened(disk)
+    assert records(disk) == [b"a"]
+    assert again.room > SEGMENT // 2
+
+
+def test_a_stop_gives_back_the_rest_of_the_segment_when_the_disk_is_not_full():
+    disk = MemoryDisk()
+    log = opened(disk)
+    write(log, [b"a"])
+    log.close(at=9)
+    assert physical(disk) < SEGMENT
