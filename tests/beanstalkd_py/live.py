@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.wire.stream import take_reply
@@ -256,14 +256,12 @@ def _status(pid: int, key: str) -> str:
 def listening_port(pid: int) -> int:
     """The TCP port that a process listens on; 0 if there is none yet."""
     sockets = set()
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        try:
+    with suppress(FileNotFoundError):  # closed meanwhile, or ended
+        for fd in os.listdir(f"/proc/{pid}/fd"):
             sockets.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
-        except FileNotFoundError:
-            pass  # closed meanwhile
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
-                return int(fields[1].rpartition(":")[2], 16)
+        for table in ("tcp", "tcp6"):
+            for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                    return int(fields[1].rpartition(":")[2], 16)
     return 0
