@@ -99,8 +99,10 @@ class Connection:
         if session.held and self.queued <= QUEUE_LIMIT and not self._goes_on:
             self._goes_on = True
             self.server.later.append(self._go_on)
-        if not self.gone:
-            self._watch()
+        # Whether `_watch` has anything to change: seldom. (Who has ended or is gone is not read from.)
+        if not self._reading or session.closed or session.held or session.client.waiting or self.queued > QUEUE_LIMIT:
+            if not self.gone:
+                self._watch()
 
     def _go_on(self) -> None:
         self._goes_on = False

@@ -69,8 +69,6 @@ _BAD_FORMAT: Command = (REPLY, replies.BAD_FORMAT)
 _UNKNOWN: Command = (REPLY, replies.UNKNOWN_COMMAND)
 _BAD_PUT: Command = (COUNTED_REPLY, replies.BAD_FORMAT, PUT)
 _BAD_PAUSE: Command = (COUNTED_REPLY, replies.BAD_FORMAT, PAUSE_TUBE)
-_DIGITS = b"0123456789"
-_DIGITS_AND_SPACE = b"0123456789 "
 
 _NAME_BYTES = rb"[A-Za-z0-9\-+/;.$_()]"
 _NAME = re.compile(rb"(?!-)" + _NAME_BYTES + rb"{1,%d}\Z" % MAX_NAME)
@@ -117,6 +115,8 @@ _BARE: dict[bytes, Command] = {
     for word, operation in _PREFIXES
     if operation in (PEEK_READY, PEEK_DELAYED, PEEK_BURIED, RESERVE, STATS, LIST_TUBES, LIST_TUBE_USED, LIST_TUBES_WATCHED)
 }
+# Where the table has the space behind the word, and the word ends there, no other can match.
+_WITH_ARGUMENTS: dict[bytes, int] = {word[:-1]: operation for word, operation in _PREFIXES if word.endswith(b" ") and operation != PUT}
 _HOT_BY_ID = {b"delete": DELETE, b"touch": TOUCH, b"peek": PEEK, b"reserve-job": RESERVE_JOB, b"stats-job": STATS_JOB}
 
 
@@ -235,10 +235,7 @@ class Parser:
         return line if end else None
 
     def feed(self, data: bytes) -> None:
-        if self._position == len(self._buffer):
-            self._buffer = data
-        else:
-            self._buffer = self._buffer[self._position :] + data
+        self._buffer = self._buffer[self._position :] + data if self._buffer else data
         self._position = 0
 
     def next_command(self) -> Command | None:
@@ -247,6 +244,10 @@ class Parser:
         start = self._position
         if self._missing or self._skip or self._long_line:
             return self._go_on() or self._none()
+        if start == len(buffer):  # as _none does it: every batch ends so
+            self._buffer = b""
+            self._position = 0
+            return None
         end = buffer.find(b"\r\n", start, start + MAX_LINE)
         if end < 0:
             if len(buffer) - start >= MAX_LINE:
@@ -256,25 +257,28 @@ class Parser:
             return self._none()
         self._position = end + 2
         line = buffer[start:end]
-        word, _, rest = line.partition(b" ")
+        words = line.split(b" ", 5)
+        word = words[0]
         if word == b"put":
-            # The plain form first (0.9 us); whatever differs goes the exact and slower way (1.9 us).
-            numbers = rest.split(b" ")
-            if len(numbers) == 4 and not rest.translate(None, _DIGITS_AND_SPACE):
-                try:
-                    pri, delay, ttr, size = map(int, numbers)
-                except ValueError:
-                    return self._odd_put(line)
+            # The plain form first (0.6 us); whatever differs goes the exact and slower way (1.9 us).
+            if len(words) == 5 and words[1].isdigit() and words[2].isdigit() and words[3].isdigit() and words[4].isdigit():
+                pri = int(words[1])
+                delay = int(words[2])
+                ttr = int(words[3])
+                size = int(words[4])
                 if pri <= U32 and delay <= U32 and ttr <= U32 and size <= self._max_job_size:
                     return self._body(pri, delay * SECOND, (ttr or 1) * SECOND, size)
             return self._odd_put(line)
         operation = _HOT_BY_ID.get(word)
-        if operation is not None and rest.isdigit():
-            number = int(rest)
+        if operation is not None and len(words) == 2 and words[1].isdigit():
+            number = int(words[1])
             return (operation, number) if number <= U64 else _BAD_FORMAT
         bare = _BARE.get(line)
         if bare is not None:
             return bare
+        operation = _WITH_ARGUMENTS.get(word)
+        if operation is not None and len(words) > 1 and b"\0" not in line:
+            return _arguments(operation, line[len(word) + 1 :])
         return parse_line(line)
 
     def _none(self) -> Command | None:
