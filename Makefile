@@ -14,8 +14,8 @@ serve: $(READY) ## run the durable daemon on 127.0.0.1:11300, its jobs in ./bean
 	exec $(BIN)/beanstalkd-py -l 127.0.0.1 -p 11300 -b beanstalk
 
 .PHONY: test
-test: lint      ## lint, then run all tests
-	$(BIN)/python -m pytest
+test: lint      ## lint, then run all tests (much of their time they wait, hence four at once)
+	$(BIN)/python -m pytest -q -n 4 --dist worksteal
 
 .PHONY: lint
 lint: $(READY)  ## ruff and mypy
