@@ -5,6 +5,7 @@ reached the LSN it was said at (law 2). A client that does not read its replies 
 reply) are kept for it, plus what one recv brought.
 """
 
+import errno
 import select
 import socket
 from collections.abc import Callable
@@ -25,6 +26,7 @@ QUEUE_LIMIT = 256 * 1024  # bytes of replies not yet taken by the kernel
 INPUT_LIMIT = 64 * 1024  # bytes sent ahead by a client that waits in reserve
 DISCARDS = 64  # recvs of unread input at the server's end
 READ, WRITE = 1, 2
+UNREACHABLE = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
 _INT = Struct("i")
 
 
@@ -195,8 +197,8 @@ class Connection:
     # --- the end -------------------------------------------------------------------------------------------------
 
     def lost(self, error: OSError) -> None:
-        """The socket broke. A peer that went away is nothing to report."""
-        if not isinstance(error, ConnectionError):
+        """The socket broke. A peer that went away is nothing to report, nor one that cannot be reached any more."""
+        if not isinstance(error, ConnectionError) and error.errno not in UNREACHABLE:
             self.server.report(f"connection: {error.strerror}")
         self.close()
 

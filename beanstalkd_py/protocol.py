@@ -350,8 +350,9 @@ class Parser:
             self._collected += chunk
         if self._missing:
             return None
-        body = bytes(self._collected)
+        collected = self._collected
         self._collected = bytearray()
-        if not body.endswith(b"\r\n"):
+        if not collected.endswith(b"\r\n"):
             return (PUT_ABORT, replies.EXPECTED_CRLF)
-        return (PUT_END, *self._put, body[:-2])
+        del collected[-2:]  # in place: a body may be a gigabyte
+        return (PUT_END, *self._put, bytes(collected))

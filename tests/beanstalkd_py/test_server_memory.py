@@ -106,3 +106,32 @@ def test_thousands_that_come_and_go_leave_nothing(start: Start, log: str) -> Non
     rss_later, descriptors_later = round(3000)
     assert rss_later - rss < 1000
     assert abs(descriptors_later - descriptors) <= 3  # those of the log
+
+
+def test_a_large_body_is_held_twice_at_most_while_it_arrives(start: Start) -> None:
+    size = 60 << 20
+    daemon = start("-z", str(size), at="127.0.0.1")
+    client = daemon.client()
+    body = b"x" * size
+    before = daemon.rss_kb()
+    assert client.put(body) == 1
+    assert daemon.peak_kb() - before < 2.4 * size / 1024
+    assert daemon.rss_kb() - before < 1.2 * size / 1024
+    client.say(b"reserve\r\nquit\r\n")
+    assert client.hear_bytes(size + 100) == b"RESERVED 1 %d\r\n%b\r\n" % (size, body)
+
+
+def test_bodies_in_small_pieces_are_not_held_again_and_again(start: Start) -> None:
+    size = 3_000_000
+    daemon = start("-z", str(size), at="127.0.0.1")
+    clients = [daemon.client() for _ in range(4)]
+    before = daemon.rss_kb()
+    for client in clients:
+        client.say(b"put 0 0 60 %d\r\n" % size)
+    for _ in range(size // 1000):
+        for client in clients:
+            client.say(b"x" * 1000)
+    assert daemon.peak_kb() - before < 4 * 1.3 * size / 1024 + 1000
+    for client in clients:
+        client.say(b"\r\n")
+        assert client.hear()[0].startswith(b"INSERTED ")
