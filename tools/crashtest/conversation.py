@@ -49,7 +49,7 @@ class Conversation:
 
     def ask(self, *commands: bytes) -> list[Reply]:
         """The replies to commands, each without its line's end."""
-        return self._gather(_lines(commands), len(commands))
+        return self._gather(_lines(commands), len(commands)) if commands else []
 
     def _gather(self, sent: bytes, count: int) -> list[Reply]:
         found: list[Reply] = []

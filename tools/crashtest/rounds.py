@@ -33,6 +33,7 @@ class Rounds:
         self._seed = seed
         self._mix = mix or Mix()
         self._connections = connections
+        self.refused = 0  # puts in the last round
         self._say = say
         self._number = 0
 
@@ -61,7 +62,8 @@ class Rounds:
             self._restart_and_audit(load, options)
         except (AssertionError, DidNotServe, OSError, TimeoutError) as error:
             raise Fault(f"{about}: {error}\n{self.daemon.errors()}") from error
-        self._say(f"{about}: {self.world.answers - answers} answers, {len(self.world.jobs)} jobs")
+        self.refused, self.world.refused_puts = self.world.refused_puts, 0
+        self._say(f"{about}: {self.world.answers - answers} answers, {self.refused} puts refused, {len(self.world.jobs)} jobs")
 
     def _restart_and_audit(self, load: Load, options: Sequence[str]) -> None:
         if self.chance.random() < 0.25:  # killed once more, somewhere in its start
