@@ -108,6 +108,8 @@ class Server:
         self._on_signal(signal.SIGINT, self._stop.set)
         self._on_signal(signal.SIGUSR1, self._drain)
         self._committed.start(self._on_log)
+        if binlog is not None:
+            self.wake_up()  # what its threads said before that was heard by nobody
         self._turn.start(self._on_turn)
         for listener in self.listeners.sockets:
             watcher = self.loop.io(listener.fileno(), READ)

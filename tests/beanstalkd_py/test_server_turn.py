@@ -46,3 +46,43 @@ def test_who_asks_for_much_does_not_keep_others_waiting(start: Start) -> None:
     assert asked == [OUTPUT_LIMIT // (size + len(b"FOUND 1 1000\r\n\r\n")) + 1] * 3
     greedy.hear_bytes(5000 * (size + 16))
     assert other.stat(b"cmd-peek") == b"5000"
+
+
+NEWS_BEFORE_SERVING = """
+import os, signal, sys, threading, time
+from beanstalkd_py import binlog, cli, server
+
+opened = binlog.open_binlog
+serve = server.Server.serve
+
+def wait_for(happens):
+    give_up_at = time.monotonic() + 10
+    while not happens() and time.monotonic() < give_up_at:
+        time.sleep(0.002)
+
+def late(*arguments, **keywords):
+    it = opened(*arguments, **keywords)
+    wait_for(lambda: it.log._progress.events and it.log._threads.preparer.queue.empty())
+    time.sleep(0.1)
+    return it
+
+def watched(self, it, ready, stopping):
+    def watch():
+        wait_for(lambda: it.log.spare_bytes)
+        print(it.log.spare_bytes > 0, flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch).start()
+    serve(self, it, ready, stopping)
+
+binlog.open_binlog = late
+server.Server.serve = watched
+sys.exit(cli.main(["late", *sys.argv[1:]]))
+"""
+
+
+def test_what_the_log_prepared_before_the_loop_ran_is_known(launch: Start, log: str) -> None:
+    """Otherwise the first put prepares it once more, on the loop."""
+    daemon = launch("-b", log, program=(sys.executable, "-c", NEWS_BEFORE_SERVING))
+    assert daemon.ended() == 0
+    assert daemon.said() == "True\n"
