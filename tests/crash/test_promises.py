@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crashtest.conversation import Conversation, put
+from crashtest.conversation import Closed, Conversation, put
 from crashtest.daemon import Daemon
-from crashtest.directory import await_that
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    directory = tmp_path / "log"
-    directory.mkdir()
-    return directory
+from crashtest.directory import await_that, sizes
 
 
 @pytest.fixture
@@ -47,3 +43,100 @@ def test_replies_keep_their_order_when_the_log_lets_several_go_at_once(slow_daem
         send_and_see(slow_daemon, a, b"quit")
         send_and_see(slow_daemon, b, b"reserve-with-timeout 5")
         assert [str(reply).split()[0] for reply in b.replies(2)] == ["INSERTED", "RESERVED"]
+
+
+# A disk that fails (law 4)
+
+
+@pytest.fixture
+def trigger(tmp_path: Path) -> Path:
+    """The disk fails as soon as this file is there."""
+    return tmp_path / "fail"
+
+
+def failing(directory: Path, call: str, error: str, trigger: Path, *options: str) -> Daemon:
+    program = (sys.executable, "-m", "crashtest.faulty", f"fail:{call}:{error}:{trigger}", "--")
+    return Daemon(directory, ("-s", "65536", *options), program=program)
+
+
+def await_rest(directory: Path) -> None:
+    """Until no room is being prepared any more: that would fail first."""
+    seen: list[dict[str, int]] = []
+
+    def rests() -> bool:
+        seen.append(sizes(directory))
+        return len(seen) > 20 and all(each == seen[-1] for each in seen[-20:])
+
+    await_that(rests, lambda: seen[-1])
+
+
+def work_until_closed(client: Conversation) -> tuple[list[int], set[int]]:
+    """Puts and deletes every other job. Returns the ids of those that were answered, and those of deletes that were sent."""
+    kept: list[int] = []
+    gone: set[int] = set()
+    try:
+        while True:
+            ids = [reply.id for reply in client.ask(*[put(bytes(1000))] * 40)]
+            kept += ids[1::2]
+            gone |= set(ids[::2])
+            assert set(client.say(*[b"delete %d" % id for id in ids[::2]])) == {"DELETED"}
+            assert len(kept) < 20_000, "the disk did not fail"
+    except (Closed, ConnectionError):
+        return kept, gone
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("write", "EIO"),
+        ("write", "ENOSPC"),
+        ("sync", "EIO"),
+        ("truncate", "EIO"),
+        ("rename", "EIO"),
+        ("create", "EIO"),
+        ("unlink", "EIO"),
+        ("sync_directory", "EIO"),
+    ],
+)
+def test_a_failed_disk_ends_the_server_with_one_line_and_nothing_answered_is_lost(directory, trigger, call, error):
+    with failing(directory, call, error, trigger) as daemon:
+        daemon.start()
+        with Conversation(daemon.connect()) as client:
+            ids = [reply.id for reply in client.ask(*[put(b"before")] * 10)]
+            trigger.touch()
+            kept, gone = work_until_closed(client)
+        assert daemon.wait() == 74
+        number = getattr(errno, error)
+        line = rf"beanstalkd-py: {re.escape(str(directory))}\S*: failed at offset \d+: errno {number}: {re.escape(os.strerror(number))}\n"
+        assert re.fullmatch(line, daemon.errors())
+        trigger.unlink()
+        daemon.start()
+        with Conversation(daemon.connect()) as client:
+            assert {reply.words[0] for reply in client.ask(*[b"peek %d" % id for id in ids + kept])} == {b"FOUND"}
+            assert not gone.intersection(ids + kept)
+
+
+@pytest.mark.parametrize("call", ["write", "sync"])
+def test_no_promise_leaves_after_a_failure(directory, trigger, call):
+    with failing(directory, call, "EIO", trigger) as daemon:
+        daemon.start()
+        with Conversation(daemon.connect()) as client, Conversation(daemon.connect()) as reader:
+            client.ask(put(b"before"))
+            await_rest(directory)
+            trigger.touch()
+            client.send(put(b"never promised"))
+            with pytest.raises((Closed, ConnectionError)):
+                client.replies(1)
+            with pytest.raises((Closed, ConnectionError)):
+                reader.ask(b"peek 2")
+        assert daemon.wait() == 74
+
+
+def test_a_failed_sync_ends_the_server_within_the_window(directory, trigger):
+    """With -f the reply does not wait for the sync, but the server does not go on without it."""
+    with failing(directory, "sync", "EIO", trigger, "-f", "1500") as daemon:
+        daemon.start()
+        with Conversation(daemon.connect()) as client:
+            assert client.say(put(b"written")) == ["INSERTED 1"]
+            trigger.touch()
+            assert daemon.wait() == 74
