@@ -7,8 +7,9 @@ Let S be the segment size (or the largest segment), L the bytes of the living jo
 what is prepared, and the UPDATEs, which compaction merges. To change or delete jobs leaves A as it is (or adds to it), and one pass of
 compaction over all segments makes room of it, but for what the active segment holds. Room is what is prepared (see `wal.Log.room`).
 
-- `need` = min(L, S) + 1/16 (S + L) + two of the largest records: the room to work off any one segment, and what rotation may waste on the way:
-  headers, and blocks half used, of as many segments as L takes. On a full disk nothing but compaction may leave less. So the oldest segment can always be written again, and dropped.
+- `need` = min(L, S) + 1/16 (S + L) + two of the largest records: the room to work off any one segment, and what rotation may waste on the way
+  (headers, and blocks half used, of as many segments as L takes). On a full disk nothing but compaction may leave less. So the oldest segment
+  can always be written again, and dropped.
 - `floor` = need + S + 1/8 (S + L). Puts stop where A would come below. So a pass finds 1/8 (S + L) to give back: an update costs at most
   eight times its length of rewriting, however large the log.
 - `wish` = floor + 1/2 S. Room is prepared ahead until A is that much, and given back when it is more.
