@@ -45,6 +45,24 @@ def test_replies_keep_their_order_when_the_log_lets_several_go_at_once(slow_daem
         assert [str(reply).split()[0] for reply in b.replies(2)] == ["INSERTED", "RESERVED"]
 
 
+def test_nobody_learns_of_a_job_before_it_is_synced(directory, tmp_path):
+    """Neither who puts it nor who finds it."""
+    held = tmp_path / "held"
+    program = (sys.executable, "-m", "crashtest.faulty", f"hold:sync:{held}", "--")
+    with Daemon(directory, ("-V",), program=program) as daemon:
+        daemon.start()
+        with Conversation(daemon.connect()) as client, Conversation(daemon.connect()) as other:
+            held.touch()
+            send_and_see(daemon, client, b"list-tubes")
+            other.send(b"peek 1", b"reserve", b"stats-job 1", b"list-tubes-watched")
+            await_that(lambda: "command list-tubes-watched" in daemon.said(), daemon.said)
+            assert not client.hears_something(0.3)
+            assert not other.hears_something(0.0)
+            held.unlink()
+            assert [str(reply).split()[0] for reply in client.replies(2)] == ["INSERTED", "OK"]
+            assert [str(reply).split()[0] for reply in other.replies(4)] == ["FOUND", "RESERVED", "OK", "OK"]
+
+
 # A disk that fails (law 4)
 
 

@@ -47,6 +47,11 @@ class Conversation:
         """The next ones."""
         return self._gather(b"", count)
 
+    def hears_something(self, seconds: float) -> bool:
+        """Whether the server says anything within this time."""
+        self._selector.modify(self._socket, selectors.EVENT_READ)
+        return bool(self._selector.select(seconds))
+
     def ask(self, *commands: bytes) -> list[Reply]:
         """The replies to commands, each without its line's end."""
         return self._gather(_lines(commands), len(commands)) if commands else []

@@ -1,6 +1,7 @@
 """python -m crashtest.faulty FAULT... -- OPTIONS: the daemon on a disk with faults.
 
     slow:SECONDS            each sync takes so long
+    hold:CALL:FILE          the file system's CALL does not return while FILE exists
     fail:CALL:ERRNO:FILE    the file system's CALL fails with ERRNO (a name, such as EIO) as soon as FILE exists
 
 May know: the seam wal.FileSystem. Promises: without a fault, and before it, everything is as in the server proper.
@@ -18,6 +19,8 @@ from typing import Any
 import wal
 from beanstalkd_py import cli
 
+from .daemon import LOOK_AGAIN_S
+
 
 def slow(seconds: str) -> None:
     sync = wal.FileSystem.sync
@@ -27,6 +30,18 @@ def slow(seconds: str) -> None:
         sync(self, handle)
 
     wal.FileSystem.sync = slowly  # type: ignore[method-assign]
+
+
+def hold(call: str, path: str) -> None:
+    proper = getattr(wal.FileSystem, call)
+
+    def held(self: wal.FileSystem, *arguments: Any) -> Any:
+        result = proper(self, *arguments)
+        while os.path.exists(path):
+            time.sleep(LOOK_AGAIN_S)
+        return result
+
+    setattr(wal.FileSystem, call, held)
 
 
 def fail(call: str, name: str, path: str) -> None:
@@ -41,7 +56,7 @@ def fail(call: str, name: str, path: str) -> None:
     setattr(wal.FileSystem, call, faulty)
 
 
-FAULTS: dict[str, Callable[..., None]] = {"slow": slow, "fail": fail}
+FAULTS: dict[str, Callable[..., None]] = {"slow": slow, "hold": hold, "fail": fail}
 
 
 def main(argv: list[str]) -> int:
