@@ -24,12 +24,14 @@ from .engine import Engine
 from .listen import ListenFailed, address_of, listen
 from .notify import Notify
 from .progress import Progress
-from .server import SPARE_DESCRIPTORS, Server
+from .server import Server
 from .stats import Process
 
 STDOUT, STDERR = 1, 2
 NO_ROOM, LOCKED, BAD_LOG, BUG, LOG_FAILED = 1, 10, 65, 70, 74
 PID_1_TERMINATED = 143
+SPARE_DESCRIPTORS = 16  # kept from clients
+LOG_DESCRIPTORS = 64  # the same, where there is a log and descriptors are not that few
 
 
 class NoDirectory(Exception):
@@ -141,7 +143,7 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
             engine,
             listeners,
             report,
-            _max_connections(),
+            _max_connections(logged=chosen.wal_dir is not None),
             sync_ms=0 if chosen.never_sync else chosen.sync_ms,
             verbosity=chosen.verbosity,
             say=say,
@@ -257,8 +259,11 @@ def _cpu() -> tuple[float, float]:
     return usage.ru_utime, usage.ru_stime
 
 
-def _max_connections() -> int:
-    """As many as there are descriptors, less what the process itself needs: so accept() never runs out of them."""
+def _max_connections(logged: bool) -> int:
+    """As many as there are descriptors, less what the process itself needs: so accept() never runs out of them, nor does the log.
+
+    The log holds each prepared segment open, 2 or 3 at the default size, dozens where segments are small and jobs are large.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -269,4 +274,5 @@ def _max_connections() -> int:
         in_use = len(os.listdir("/proc/self/fd"))
     except OSError:
         in_use = 8  # without /proc, somewhat more than there are
-    return max(1, soft - in_use - SPARE_DESCRIPTORS)
+    spare = max(SPARE_DESCRIPTORS, min(LOG_DESCRIPTORS, soft // 4)) if logged else SPARE_DESCRIPTORS
+    return max(1, soft - in_use - spare)

@@ -32,7 +32,6 @@ from .trace import TracingSession
 
 ACCEPTS = 64  # connections taken per readable event of a listener
 ACCEPT_PAUSE_S = 1.0  # without descriptors: until one is closed, or this long
-SPARE_DESCRIPTORS = 16  # kept from clients, for the log
 CLAIM_S = 0.5  # idle time after which the log says how far it is durable (law 5: within a second)
 RETRY_S = 0.5  # between tries to get room on a full disk
 LINGER_S = 3.0  # at the end, for clients that are slow to take their replies

@@ -13,13 +13,14 @@ SAID = r"connections: no descriptors for more, so others wait"
 
 
 def test_clients_beyond_the_limit_wait_and_are_served_when_others_go(start: Start, log: str) -> None:
-    daemon = start("-b", log, "-s", "65536", at="127.0.0.1", descriptors=LIMIT)
-    clients = [daemon.client() for _ in range(LIMIT + 40)]
+    limit = 256  # a log of such small segments holds some dozens of them
+    daemon = start("-b", log, "-s", "65536", at="127.0.0.1", descriptors=limit)
+    clients = [daemon.client() for _ in range(limit + 40)]
     for client in clients:
         client.say(b"list-tube-used\r\n")
     served = int(clients[0].hear() and clients[0].stat(b"current-connections"))
-    assert LIMIT // 2 < served < LIMIT
-    assert daemon.descriptors() < LIMIT
+    assert limit // 2 < served <= limit - 64
+    assert daemon.descriptors() < limit
     assert not daemon.spins()
     # The log goes on, through many segments.
     for _ in range(100):
