@@ -7,7 +7,7 @@ Let S be the segment size (or the largest segment), L the bytes of the living jo
 what is prepared, and the UPDATEs, which compaction merges. To change or delete jobs leaves A as it is (or adds to it), and one pass of
 compaction over all segments makes room of it, but for what the active segment holds. Room is what is prepared (see `wal.Log.room`).
 
-- `need` = min(L, S) + 1/16 (S + L) + two of the largest records: the room to work off any one segment, and what rotation may waste on the way
+- `need` = min(L, S) + 1/16 S + 1/32 L + two of the largest records: the room to work off any one segment, and what rotation may waste on the way
   (headers, and blocks half used, of as many segments as L takes). On a full disk nothing but compaction may leave less. So the oldest segment
   can always be written again, and dropped.
 - `floor` = need + S + 1/8 (S + L). Puts stop where A would come below. So a pass finds 1/8 (S + L) to give back: an update costs at most
@@ -177,7 +177,7 @@ class Binlog:
         kept = accounts.kept + more
         size = self._segment_bytes
         span = max(size, self._widest, accounts.largest)
-        self._need = min(kept, span) + size // 16 + 2 * accounts.largest + kept // 16
+        self._need = min(kept, span) + size // 16 + 2 * accounts.largest + kept // 32
         self._low = self._need + size // 16
         self._floor = self._need + span + (size + kept) // 8
         self._beyond = self._count_beyond() - more
