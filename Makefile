@@ -2,6 +2,9 @@
 
 PYTHON ?= python3
 BIN = .venv/bin
+RUNG = PYTHONPATH=.:tools $(BIN)/python -m
+# For the rungs of the proof: make simulate SEED=17 SECONDS=60
+LENGTH = $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
 READY = .venv/ready
 
 .PHONY: help

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from crashtest.daemon import Daemon
-from crashtest.smalldisk import NotPermitted, SmallDisk
+from crash.daemon import Daemon
+from crash.smalldisk import NotPermitted, SmallDisk
 
 
 @pytest.fixture

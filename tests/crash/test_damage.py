@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from crashtest.conversation import Conversation, put
-from crashtest.daemon import Daemon, DidNotServe
-from crashtest.directory import await_that, contents, sizes
+from crash.conversation import Conversation, put
+from crash.daemon import Daemon, DidNotServe
+from crash.directory import await_that, contents, sizes
 
 import wal
 

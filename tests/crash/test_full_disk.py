@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterable
 
 import pytest
-from crashtest.conversation import Conversation, batches, put
-from crashtest.daemon import Daemon
-from crashtest.directory import await_that, sizes
-from crashtest.mix import Mix
-from crashtest.rounds import Rounds
-from crashtest.smalldisk import Neighbour, SmallDisk
+from crash.conversation import Conversation, batches, put
+from crash.daemon import Daemon
+from crash.directory import await_that, sizes
+from crash.mix import Mix
+from crash.rounds import Rounds
+from crash.smalldisk import Neighbour, SmallDisk
 
 MIB = 1 << 20
 LATER_S = 100_000

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from crashtest.conversation import Conversation, put
-from crashtest.daemon import Daemon
-from crashtest.directory import await_that, sizes
-from crashtest.mix import Mix
-from crashtest.rounds import Rounds
+from crash.conversation import Conversation, put
+from crash.daemon import Daemon
+from crash.directory import await_that, sizes
+from crash.mix import Mix
+from crash.rounds import Rounds
 
 import wal
 

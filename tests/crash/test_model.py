@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from crashtest.model import ABSENT_STATE, BURIED, DELAYED, GONE, READY, RESERVED, UNANSWERED, Act, Seen, after, outcomes, survived
+from crash.model import ABSENT_STATE, BURIED, DELAYED, GONE, READY, RESERVED, UNANSWERED, Act, Seen, after, outcomes, survived
 
 NOW = 1000.0
 LONG = 3600

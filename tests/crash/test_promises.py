@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crashtest.conversation import Closed, Conversation, put
-from crashtest.daemon import Daemon
-from crashtest.directory import await_that, sizes
+from crash.conversation import Closed, Conversation, put
+from crash.daemon import Daemon
+from crash.directory import await_that, sizes
 
 
 @pytest.fixture
 def slow_daemon(directory: Path) -> Iterator[Daemon]:
     """Each sync takes half a second: time enough for others to get in line behind it. It says what it is asked for (-VV)."""
-    with Daemon(directory, ("-V",), program=(sys.executable, "-m", "crashtest.faulty", "slow:0.5", "--")) as daemon:
+    with Daemon(directory, ("-V",), program=(sys.executable, "-m", "crash.faulty", "slow:0.5", "--")) as daemon:
         yield daemon.start()
 
 
@@ -48,7 +48,7 @@ def test_replies_keep_their_order_when_the_log_lets_several_go_at_once(slow_daem
 def test_nobody_learns_of_a_job_before_it_is_synced(directory, tmp_path):
     """Neither who puts it nor who finds it."""
     held = tmp_path / "held"
-    program = (sys.executable, "-m", "crashtest.faulty", f"hold:sync:{held}", "--")
+    program = (sys.executable, "-m", "crash.faulty", f"hold:sync:{held}", "--")
     with Daemon(directory, ("-V",), program=program) as daemon:
         daemon.start()
         with Conversation(daemon.connect()) as client, Conversation(daemon.connect()) as other:
@@ -73,7 +73,7 @@ def trigger(tmp_path: Path) -> Path:
 
 
 def failing(directory: Path, call: str, error: str, trigger: Path, *options: str) -> Daemon:
-    program = (sys.executable, "-m", "crashtest.faulty", f"fail:{call}:{error}:{trigger}", "--")
+    program = (sys.executable, "-m", "crash.faulty", f"fail:{call}:{error}:{trigger}", "--")
     return Daemon(directory, ("-s", "65536", *options), program=program)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
-from crashtest.conversation import Conversation, batches, put
-from crashtest.daemon import Daemon
-from crashtest.directory import HighWater, await_that, sizes, total
+from crash.conversation import Conversation, batches, put
+from crash.daemon import Daemon
+from crash.directory import HighWater, await_that, sizes, total
 
 from beanstalkd_py.records import FULL_STRUCT
 

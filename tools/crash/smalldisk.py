@@ -16,7 +16,7 @@ from types import TracebackType
 
 from .daemon import PROGRAM, ROOT, Daemon
 
-_MOUNT = 'mount -t tmpfs -o "size=$1,mode=700" crashtest "$0" && echo mounted && exec cat'
+_MOUNT = 'mount -t tmpfs -o "size=$1,mode=700" crash "$0" && echo mounted && exec cat'
 
 
 class NotPermitted(Exception):

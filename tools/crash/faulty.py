@@ -1,4 +1,4 @@
-"""python -m crashtest.faulty FAULT... -- OPTIONS: the daemon on a disk with faults.
+"""python -m crash.faulty FAULT... -- OPTIONS: the daemon on a disk with faults.
 
     slow:SECONDS            each sync takes so long
     hold:CALL:FILE          the file system's CALL does not return while FILE exists

@@ -80,7 +80,7 @@ class Daemon:
         self._process = subprocess.Popen(
             [*self._prefix, *self._program, *listen, *(self.options if options is None else options)],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "tools")},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tools"), *filter(None, [os.environ.get("PYTHONPATH")])])},
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._errors,
