@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from simulation.disk import MemoryDisk
+
 import wal
-from tests.wal.disks import MemoryDisk
 
 DIRECTORY = "/log"
 SEGMENT = 8192

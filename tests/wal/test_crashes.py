@@ -13,9 +13,9 @@ import os
 from random import Random
 
 import pytest
+from simulation.disk import MemoryDisk
 
 import wal
-from tests.wal.disks import MemoryDisk
 from tests.wal.logs import DIRECTORY, NEVER, SYNC, WINDOW, replayed
 from wal.directory import OVERHEAD
 from wal.reader import read_header

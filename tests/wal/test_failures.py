@@ -5,9 +5,9 @@ import errno
 from random import Random
 
 import pytest
+from simulation.disk import MemoryDisk, fail_at
 
 import wal
-from tests.wal.disks import MemoryDisk, fail_at
 from tests.wal.logs import NEVER, SYNC, WINDOW, opened, records, segment, write
 
 BODY = 400

@@ -1,8 +1,8 @@
 """The bytes of a segment: frozen, and every changed bit seen."""
 
 import pytest
+from simulation.disk import File, MemoryDisk
 
-from tests.wal.disks import File, MemoryDisk
 from tests.wal.logs import records, replayed, segment
 from wal import format
 from wal.format import COPY_BYTES, FRAME_BYTES, HEADER_BYTES, Frame, Header, decode_claim, decode_frame, decode_header, encode_frame, encode_header

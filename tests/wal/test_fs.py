@@ -4,9 +4,9 @@ import errno
 import os
 
 import pytest
+from simulation.disk import MemoryDisk
 
 import wal
-from tests.wal.disks import MemoryDisk
 from wal import fs as seam
 from wal.fs import FileSystem
 

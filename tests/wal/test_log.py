@@ -1,9 +1,9 @@
 """The writer: what it promises when, which segment a record goes to, and what it counts."""
 
 import pytest
+from simulation.disk import MemoryDisk
 
 import wal
-from tests.wal.disks import MemoryDisk
 from tests.wal.logs import DIRECTORY, NEVER, SEGMENT, SYNC, WINDOW, opened, records, replayed, segment, write
 from wal.directory import OVERHEAD
 from wal.format import FRAME_BYTES, HEADER_BYTES, LENGTH_BYTES

@@ -3,8 +3,9 @@
 from itertools import pairwise
 from random import Random
 
+from simulation.disk import MemoryDisk
+
 import wal
-from tests.wal.disks import MemoryDisk
 from tests.wal.logs import DIRECTORY, opened, segment, write
 from wal.format import COPY_BYTES, FRAME_BYTES, HEADER_BYTES, Frame, Header, encode_frame, encode_header, salt_of
 from wal.reader import Damage, content_end, highest_claim, next_frame, read_header, scan

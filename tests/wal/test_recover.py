@@ -3,9 +3,9 @@
 from random import Random
 
 import pytest
+from simulation.disk import File, MemoryDisk, fail_at
 
 import wal
-from tests.wal.disks import File, MemoryDisk, fail_at
 from tests.wal.logs import DIRECTORY, NEVER, SEGMENT, SYNC, WINDOW, opened, records, replayed, segment, spares, torn_files, write
 from wal.format import COPY_BYTES, HEADER_BYTES
 

@@ -1,9 +1,9 @@
 """Replay: what is whole comes back in order; what is not is torn or corrupt, as the claims behind it say."""
 
 import pytest
+from simulation.disk import File, MemoryDisk
 
 import wal
-from tests.wal.disks import File, MemoryDisk
 from tests.wal.logs import DIRECTORY, NEVER, SYNC, WINDOW, opened, records, replayed, segment, write
 from wal.format import COPY_BYTES, HEADER_BYTES, encode_frame, encode_header
 from wal.reader import read_header

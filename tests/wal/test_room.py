@@ -5,10 +5,10 @@ from itertools import pairwise
 from random import Random
 
 import pytest
+from simulation.disk import MemoryDisk, fail_at
 
 import wal
 from tests.wal import logs
-from tests.wal.disks import MemoryDisk, fail_at
 from tests.wal.logs import NEVER, SYNC, WINDOW, records, segment, spares, write
 from wal.directory import OVERHEAD
 from wal.format import FRAME_BYTES, LENGTH_BYTES

@@ -7,9 +7,9 @@ import sys
 import threading
 
 import pytest
+from simulation.disk import MemoryDisk
 
 import wal
-from tests.wal.disks import MemoryDisk
 from tests.wal.logs import DIRECTORY, records, replayed
 from wal.fs import FileSystem
 

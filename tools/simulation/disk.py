@@ -40,13 +40,16 @@ class File:
         return b"".join(sectors)
 
 
+Change = Callable[[dict[str, File]], object]
+
+
 class MemoryDisk(FileSystem):
     """One directory. before(call, path) is asked before each call, and may raise."""
 
     def __init__(self, seed: int = 0) -> None:
         self.names: dict[str, File] = {}
         self.synced_names: dict[str, File] = {}
-        self.changes: list[Callable[[dict[str, File]], None]] = []  # of names, not synced yet
+        self.changes: list[Change] = []  # of names, not synced yet
         self.handles: dict[int, tuple[str, File]] = {}
         self.next_handle = 3
         self.capacity = 1 << 40
@@ -56,19 +59,19 @@ class MemoryDisk(FileSystem):
 
     # --- names
 
-    def list(self, directory):
+    def list(self, directory: str) -> list[str]:
         self.before("list", directory)
         return [os.path.basename(path) for path in self.names]
 
-    def size(self, path):
+    def size(self, path: str) -> int:
         self.before("size", path)
         return len(self._file(path).data)
 
-    def rename(self, old, new):
+    def rename(self, old: str, new: str) -> None:
         self.before("rename", old)
         file = self._file(old)
 
-        def change(names):
+        def change(names: dict[str, File]) -> None:
             names.pop(old, None)
             names[new] = file
 
@@ -77,20 +80,20 @@ class MemoryDisk(FileSystem):
             if opened is file:
                 self.handles[handle] = new, file
 
-    def unlink(self, path):
+    def unlink(self, path: str) -> None:
         self.before("unlink", path)
         self._file(path)
         self._change(lambda names: names.pop(path, None))
 
-    def _change(self, change):
+    def _change(self, change: Change) -> None:
         change(self.names)
         self.changes.append(change)
 
-    def open_directory(self, directory):
+    def open_directory(self, directory: str) -> int:
         self.before("open_directory", directory)
         return self._handle(directory, File())
 
-    def sync_directory(self, handle):
+    def sync_directory(self, handle: int) -> None:
         self.before("sync_directory", self.handles[handle][0])
         self.syncs += 1
         self.synced_names = dict(self.names)
@@ -98,12 +101,12 @@ class MemoryDisk(FileSystem):
 
     # --- contents
 
-    def read(self, path, nbytes=-1):
+    def read(self, path: str, nbytes: int = -1) -> bytes:
         self.before("read", path)
         data = self._file(path).data
         return bytes(data if nbytes < 0 else data[:nbytes])
 
-    def create(self, path):
+    def create(self, path: str) -> int:
         self.before("create", path)
         file = self.names.get(path)
         if file is None:
@@ -114,15 +117,15 @@ class MemoryDisk(FileSystem):
             file.change()
         return self._handle(path, file)
 
-    def open(self, path):
+    def open(self, path: str) -> int:
         self.before("open", path)
         return self._handle(path, self._file(path))
 
-    def close(self, handle):
+    def close(self, handle: int) -> None:
         path, _ = self.handles.pop(handle)
         self.before("close", path)
 
-    def write(self, handle, data, offset):
+    def write(self, handle: int, data: bytes, offset: int) -> None:
         path, file = self.handles[handle]
         end = offset + len(data)
         if end > len(file.data):
@@ -140,14 +143,14 @@ class MemoryDisk(FileSystem):
         file.data[offset:end] = data
         file.change()
 
-    def sync(self, handle):
+    def sync(self, handle: int) -> None:
         path, file = self.handles[handle]
         self.before("sync", path)
         self.syncs += 1
         file.synced = bytes(file.data)
         file.history.clear()
 
-    def truncate(self, handle, nbytes):
+    def truncate(self, handle: int, nbytes: int) -> None:
         path, file = self.handles[handle]
         self.before("truncate", path)
         assert nbytes <= len(file.data)
@@ -155,7 +158,7 @@ class MemoryDisk(FileSystem):
             del file.data[nbytes:]
             file.change()
 
-    def allocate(self, handle, old, new):
+    def allocate(self, handle: int, old: int, new: int) -> None:
         path, file = self.handles[handle]
         self.before("allocate", path)
         assert old == len(file.data) < new
@@ -163,11 +166,11 @@ class MemoryDisk(FileSystem):
         file.data.extend(bytes(new - old))
         file.change()
 
-    def lock(self, path):
+    def lock(self, path: str) -> int:
         self.before("lock", path)
         return self.create(path)
 
-    def urandom(self, nbytes):
+    def urandom(self, nbytes: int) -> bytes:
         return self.rng.randbytes(nbytes)
 
     # ---
