@@ -1,7 +1,12 @@
-"""A disk in memory to put in the place of the real one: it can be full, fail at the nth call, and crash.
+"""A disk in memory behind the log's seam: it can be full, fail at the nth call, be watched at every call, and lose its power.
 
-A crash keeps what was synced. Of what was not, each 512-byte sector of a file, its size, and each change of a name survives or does not, as the
-dice say (names in the order in which they were changed, but with any of them missing).
+May know: the seam (`wal.FileSystem`), files (`simulation.file`), dice. Promises: deterministic; reads see what was written; an error leaves a part
+of a write, nothing of an allocation; a power cut leaves what was synced and, as the dice say, of the rest all, nothing, all up to some instant, or
+anything: each sector of a file, its size, and each change of a name for itself. (docs/durability.md, assumptions 1 to 3.)
+
+    disk = MemoryDisk(seed)
+    log = open_binlog("/log", ..., threaded=False, fs=disk)
+    disk = disk.after_crash(Random(seed))     # or after_kill: the machine lives on
 """
 
 from __future__ import annotations
@@ -10,52 +15,57 @@ import errno
 import os
 from collections.abc import Callable
 from random import Random
+from typing import NamedTuple
+
+from simulation.file import SECTOR, File
 
 from wal.fs import FileSystem
 
-SECTOR = 512
+__all__ = ["SECTOR", "File", "MemoryDisk", "PowerFailure", "fail_at"]
+
+Names = dict[str, File]
+Changes = list["NameChange"]
+Hook = Callable[[str, str], object]
 
 
-class File:
-    def __init__(self, content: bytes = b"") -> None:
-        self.data = bytearray(content)
-        self.synced = bytes(content)
-        self.history: list[bytes] = []  # contents since the last sync, oldest first
+class NameChange(NamedTuple):
+    """The name `old` is gone, `new` is the file's ("": none is). `at`: as `Change.at`."""
 
-    def change(self) -> None:
-        self.history.append(bytes(self.data))
+    at: int
+    old: str
+    new: str
+    file: File
 
-    def after_crash(self, rng: Random) -> bytes:
-        versions = [self.synced, *self.history]
-        mode = rng.randrange(4)
-        if mode == 0:
-            return versions[0]
-        if mode == 1:
-            return versions[-1]
-        size = len(rng.choice(versions))
-        sectors = []
-        for start in range(0, size, SECTOR):
-            length = min(SECTOR, size - start)
-            sectors.append(rng.choice(versions)[start : start + length].ljust(length, b"\0"))
-        return b"".join(sectors)
+    def carry_out(self, names: Names) -> None:
+        names.pop(self.old, None)
+        if self.new:
+            names[self.new] = self.file
 
 
-Change = Callable[[dict[str, File]], object]
+class PowerFailure(BaseException):
+    """For `before` to raise. Not an Exception: nothing in the log may catch it."""
 
 
 class MemoryDisk(FileSystem):
-    """One directory. before(call, path) is asked before each call, and may raise."""
+    """One directory.
+
+    before(call, path) is asked before each call, and may raise: an OSError is the call's outcome; `capacity` (bytes) makes ENOSPC by itself.
+    underway(call, path) is told of each call that changes something, when it is done but not synced: a power cut now is one in the middle of it. It
+    is told of a sync before that has done anything.
+    """
 
     def __init__(self, seed: int = 0) -> None:
-        self.names: dict[str, File] = {}
-        self.synced_names: dict[str, File] = {}
-        self.changes: list[Change] = []  # of names, not synced yet
+        self.names: Names = {}
+        self.synced_names: Names = {}
+        self.changes: Changes = []  # not synced yet, oldest first
         self.handles: dict[int, tuple[str, File]] = {}
         self.next_handle = 3
         self.capacity = 1 << 40
         self.syncs = 0
+        self.count = 0  # of all changes
         self.rng = Random(seed)
-        self.before: Callable[[str, str], None] = lambda call, path: None
+        self.before: Hook = _nothing
+        self.underway: Hook = _nothing
 
     # --- names
 
@@ -70,23 +80,20 @@ class MemoryDisk(FileSystem):
     def rename(self, old: str, new: str) -> None:
         self.before("rename", old)
         file = self._file(old)
-
-        def change(names: dict[str, File]) -> None:
-            names.pop(old, None)
-            names[new] = file
-
-        self._change(change)
+        self._change(old, new, file)
         for handle, (_, opened) in self.handles.items():
             if opened is file:
                 self.handles[handle] = new, file
+        self.underway("rename", old)
 
     def unlink(self, path: str) -> None:
         self.before("unlink", path)
-        self._file(path)
-        self._change(lambda names: names.pop(path, None))
+        self._change(path, "", self._file(path))
+        self.underway("unlink", path)
 
-    def _change(self, change: Change) -> None:
-        change(self.names)
+    def _change(self, old: str, new: str, file: File) -> None:
+        change = NameChange(self._next(), old, new, file)
+        change.carry_out(self.names)
         self.changes.append(change)
 
     def open_directory(self, directory: str) -> int:
@@ -94,7 +101,9 @@ class MemoryDisk(FileSystem):
         return self._handle(directory, File())
 
     def sync_directory(self, handle: int) -> None:
-        self.before("sync_directory", self.handles[handle][0])
+        path, _ = self.handles[handle]
+        self.underway("sync_directory", path)
+        self.before("sync_directory", path)
         self.syncs += 1
         self.synced_names = dict(self.names)
         self.changes.clear()
@@ -110,12 +119,16 @@ class MemoryDisk(FileSystem):
         self.before("create", path)
         file = self.names.get(path)
         if file is None:
-            file = File()
-            self._change(lambda names: names.__setitem__(path, file))
-        else:
-            file.data.clear()
-            file.change()
+            file = self._born(path)
+        elif file.data:
+            file.resize(self._next(), 0)
+        self.underway("create", path)
         return self._handle(path, file)
+
+    def _born(self, path: str) -> File:
+        file = File()
+        self._change("", path, file)
+        return file
 
     def open(self, path: str) -> int:
         self.before("open", path)
@@ -127,53 +140,63 @@ class MemoryDisk(FileSystem):
 
     def write(self, handle: int, data: bytes, offset: int) -> None:
         path, file = self.handles[handle]
-        end = offset + len(data)
-        if end > len(file.data):
-            assert file not in [named for name, named in self.names.items() if name.endswith(".wal")], f"{path}: written beyond what was prepared"
+        more = offset + len(data) - len(file.data)
+        if more > 0:
+            assert not path.endswith(".wal"), f"{path}: written beyond what was prepared"
         try:
-            self._reserve(end - len(file.data))
+            if more > 0:
+                self._reserve(more)
             self.before("write", path)
         except BaseException:
-            # What fails, or is interrupted by a crash, may have been done in part.
-            part = min(len(data) // 2, max(self.capacity - self.used(), 0))
-            file.data[offset : offset + part] = data[:part]
-            file.change()
+            # What fails, or is interrupted by a crash, may have been done in part: short writes come first.
+            part = min(self.rng.randrange(len(data) + 1), max(self.capacity - self.used(), 0))
+            file.write(self._next(), data[:part], offset)
             raise
-        file.data.extend(bytes(max(offset - len(file.data), 0)))
-        file.data[offset:end] = data
-        file.change()
+        file.write(self._next(), data, offset)
+        self.underway("write", path)
 
     def sync(self, handle: int) -> None:
         path, file = self.handles[handle]
-        self.before("sync", path)
+        self.underway("sync", path)
+        try:
+            self.before("sync", path)
+        except OSError:
+            file.fail_sync(self.rng)
+            raise
         self.syncs += 1
-        file.synced = bytes(file.data)
-        file.history.clear()
+        file.sync()
 
     def truncate(self, handle: int, nbytes: int) -> None:
         path, file = self.handles[handle]
         self.before("truncate", path)
         assert nbytes <= len(file.data)
         if nbytes < len(file.data):
-            del file.data[nbytes:]
-            file.change()
+            file.resize(self._next(), nbytes)
+        self.underway("truncate", path)
 
     def allocate(self, handle: int, old: int, new: int) -> None:
         path, file = self.handles[handle]
         self.before("allocate", path)
         assert old == len(file.data) < new
         self._reserve(new - old)
-        file.data.extend(bytes(new - old))
-        file.change()
+        file.resize(self._next(), new)
+        self.underway("allocate", path)
 
     def lock(self, path: str) -> int:
         self.before("lock", path)
-        return self.create(path)
+        return self._handle(path, self.names.get(path) or self._born(path))
+
+    def locked(self, path: str) -> bool:
+        return any(path == held for held, _ in self.handles.values())
 
     def urandom(self, nbytes: int) -> bytes:
         return self.rng.randbytes(nbytes)
 
     # ---
+
+    def _next(self) -> int:
+        self.count += 1
+        return self.count
 
     def _file(self, path: str) -> File:
         if path not in self.names:
@@ -192,25 +215,60 @@ class MemoryDisk(FileSystem):
     def used(self) -> int:
         return sum(len(file.data) for file in self.names.values())
 
+    # --- the end of the process, and of the power
+
     def after_kill(self) -> MemoryDisk:
-        """The process ended, the machine did not: everything that was written is there, synced or not."""
+        """The process ended, the machine did not: this disk, with everything that was written, synced or not."""
         self.handles.clear()
-        self.before = lambda call, path: None
+        self.before = self.underway = _nothing
         return self
 
     def after_crash(self, rng: Random, ordered: bool = False) -> MemoryDisk:
-        """ordered: of the names' changes, none survives one before it that did not, as journals of file systems have it."""
-        names = dict(self.synced_names)
-        mode = rng.randrange(3)
-        survivors = len(self.changes) if mode == 1 else rng.randrange(len(self.changes) + 1) if mode == 2 else 0
-        for n, change in enumerate(self.changes):
-            if n < survivors if ordered or mode < 2 else rng.random() < 0.5:
-                change(names)
+        """Another disk, all of it synced.
+
+        ordered: of the names' changes, none survives one before it that did not, as journals of file systems have it.
+        """
+        instants = self._instants()
+        if instants and rng.randrange(4) == 0:
+            at = rng.choice(instants)
+            names = self._names([change for change in self.changes if change.at <= at])
+            return self._like({name: file.at_instant(at, rng) for name, file in names.items()})
+        names = self._names(self._surviving_changes(rng, ordered))
         return self._like({name: file.after_crash(rng) for name, file in names.items()})
+
+    def _instants(self) -> tuple[int, ...]:
+        """Of all that is not synced."""
+        changes = [change.at for file in self._files() for change in file.changes]
+        return tuple(sorted(changes + [change.at for change in self.changes]))
+
+    def _surviving_changes(self, rng: Random, ordered: bool) -> Changes:
+        way = rng.randrange(4)
+        if way == 3 and not ordered:
+            return [change for change in self.changes if rng.random() < 0.5]
+        return self.changes[: (0, len(self.changes), rng.randrange(len(self.changes) + 1))[way % 3]]
+
+    def _names(self, changes: Changes) -> Names:
+        names = dict(self.synced_names)
+        for change in changes:
+            change.carry_out(names)
+        return names
+
+    def _files(self) -> set[File]:
+        return {*self.names.values(), *self.synced_names.values(), *(change.file for change in self.changes)}
 
     def copy(self) -> MemoryDisk:
         """All of it synced."""
         return self._like({name: bytes(file.data) for name, file in self.names.items()})
+
+    def twin(self) -> MemoryDisk:
+        """The same, with what is not synced: what is done to one of the two does not change the other. No handles, no hooks."""
+        twins = {file: file.copy() for file in self._files()}
+        disk = self._like({})
+        disk.count = self.count
+        disk.names = {name: twins[file] for name, file in self.names.items()}
+        disk.synced_names = {name: twins[file] for name, file in self.synced_names.items()}
+        disk.changes = [change._replace(file=twins[change.file]) for change in self.changes]
+        return disk
 
     def _like(self, contents: dict[str, bytes]) -> MemoryDisk:
         disk = MemoryDisk()
@@ -232,3 +290,7 @@ def fail_at(disk: MemoryDisk, nth: int, error: int = errno.EIO) -> list[str]:
 
     disk.before = before
     return calls
+
+
+def _nothing(call: str, path: str) -> None:
+    pass

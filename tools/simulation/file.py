@@ -1,0 +1,142 @@
+"""A file of the disk in memory: what the process sees, what no power cut can take, and the changes in between.
+
+May know: nothing but bytes and dice. Promises: a change costs what it writes, not what the file holds; what was synced survives everything; of
+what was not, each sector has the changes up to some one, in the order in which they were made, and the size is one that the file had.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import NamedTuple
+
+SECTOR = 512  # bytes that a disk writes wholly or not at all
+
+
+class Change(NamedTuple):
+    """Bytes from `start` on are `data` now, and the file is `size` long. `at`: its place in the order of all changes of the disk."""
+
+    at: int
+    start: int
+    data: bytes
+    size: int
+
+    def carry_out(self, content: bytearray, nbytes: int | None = None) -> None:
+        """On what the changes before it have made; only the first nbytes of it, if given."""
+        data = self.data[:nbytes]
+        if self.start > len(content):
+            content.extend(bytes(self.start - len(content)))
+        content[self.start : self.start + len(data)] = data
+
+
+class File:
+    """Reads see `data`. It may be looked at and, by tests that damage it, changed from outside."""
+
+    __slots__ = ("changes", "data", "synced")
+
+    def __init__(self, content: bytes = b"") -> None:
+        self.data = bytearray(content)
+        self.synced = bytearray(content)
+        self.changes: list[Change] = []  # since the last sync, oldest first
+
+    def copy(self) -> File:
+        twin = File()
+        twin.data = bytearray(self.data)
+        twin.synced = bytearray(self.synced)
+        twin.changes = list(self.changes)
+        return twin
+
+    # --- what the process does
+
+    def write(self, at: int, data: bytes, offset: int) -> None:
+        change = Change(at, offset, data, max(len(self.data), offset + len(data)))
+        change.carry_out(self.data)
+        self.changes.append(change)
+
+    def resize(self, at: int, nbytes: int) -> None:
+        """What is cut off is zeros if the file grows again."""
+        old = len(self.data)
+        _resize(self.data, nbytes)
+        self.changes.append(Change(at, nbytes, bytes(max(old - nbytes, 0)), nbytes))
+
+    def sync(self) -> None:
+        self._settle(len(self.changes))
+        self.changes.clear()
+
+    def fail_sync(self, dice: Random) -> None:
+        """The kernel takes all of it for written now: no later sync writes what was not. Reads see it until the power goes."""
+        self.changes = [change for change in self.changes if dice.random() < 0.5]
+        self.sync()
+
+    def _settle(self, count: int) -> None:
+        for change in self.changes[:count]:
+            change.carry_out(self.synced)
+            _resize(self.synced, change.size)
+
+    # --- what is there after the power has failed
+
+    def at_instant(self, at: int, dice: Random) -> bytes:
+        """All changes before that one, and a part of it."""
+        content = bytearray(self.synced)
+        for change in self.changes:
+            if change.at > at:
+                break
+            change.carry_out(content, None if change.at < at else _sectors(change, dice))
+            _resize(content, change.size)
+        return bytes(content)
+
+    def after_crash(self, dice: Random) -> bytes:
+        """As any of the ways of a disk has it: nothing of what was not synced, all of it, all up to some change, each sector for itself."""
+        if not self.changes:
+            return bytes(self.synced)
+        way = dice.randrange(6)
+        if way < 2:
+            at = (self.changes[0].at - 1, self.changes[-1].at + 1)[way]
+            return self.at_instant(at, dice)
+        if way == 2:
+            return self.at_instant(dice.choice(self.changes).at, dice)
+        return self._sector_by_sector(dice, damaged=way == 5)
+
+    def _sector_by_sector(self, dice: Random, damaged: bool) -> bytes:
+        content = bytearray(self.synced)
+        share = dice.choice((0.05, 0.3, 0.7))  # of a sector's changes, that it is the first one lost
+        lost: set[int] = set()
+        for change in self.changes:
+            for start in range(change.start // SECTOR, (change.start + len(change.data) + SECTOR - 1) // SECTOR):
+                if start not in lost and dice.random() < share:
+                    lost.add(start)
+                if start not in lost:
+                    _within(change, start * SECTOR, start * SECTOR + SECTOR).carry_out(content)
+        if damaged:
+            self._flip(content, dice)
+        _resize(content, dice.choice([len(self.synced), *(change.size for change in self.changes)]))
+        return bytes(content)
+
+    def _flip(self, content: bytearray, dice: Random) -> None:
+        """Bits that are neither what was there nor what was written: where something else was to be written than was there."""
+        for _ in range(dice.randrange(1, 8)):
+            change = dice.choice(self.changes)
+            if not change.data:
+                continue
+            place = dice.randrange(len(change.data))
+            offset = change.start + place
+            if offset < len(content) and change.data[place : place + 1] != self.synced[offset : offset + 1]:
+                content[offset] ^= 1 << dice.randrange(8)
+
+
+def _resize(content: bytearray, nbytes: int) -> None:
+    if nbytes < len(content):
+        del content[nbytes:]
+    else:
+        content.extend(bytes(nbytes - len(content)))
+
+
+def _sectors(change: Change, dice: Random) -> int:
+    """How much of a write a power cut left, if all of it goes to the disk in order: up to the end of some sector."""
+    end = change.start + dice.randrange(len(change.data) + 1)
+    return max(end // SECTOR * SECTOR - change.start, 0)
+
+
+def _within(change: Change, start: int, end: int) -> Change:
+    """The part of a change that lies between two offsets of the file."""
+    low = max(start, change.start)
+    return Change(change.at, low, change.data[low - change.start : end - change.start], change.size)
