@@ -26,8 +26,8 @@ lint: $(READY)  ## ruff and mypy
 	$(BIN)/mypy beanstalkd_py wal $(wildcard tools)
 
 .PHONY: bench
-bench: $(READY) ## measure
-	$(BIN)/python tools/bench
+bench: $(READY) ## measure, beside the C server; make bench ARGUMENTS='--quick --only put-*' (or --help)
+	$(RUNG) bench $(ARGUMENTS)
 
 .PHONY: clean
 clean:          ## remove what was made, but never jobs

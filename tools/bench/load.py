@@ -1,0 +1,82 @@
+"""beanload, the load generator: compiled on the spot, run, its findings as a Sample. Any reply that does not belong fails the run.
+
+May know: the C compiler, beanload's options and its JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+from .prepare import make_tubes
+from .rows import Load
+from .servers import ROOT, Running
+
+SOURCE = ROOT.parent / "shared" / "bench" / "beanload.c"
+WARM_UP = 20  # a run is preceded by one of so much fewer jobs
+MOST_JOBS_WARM_UP = 5_000
+
+
+class Sample(NamedTuple):
+    """One run. Latencies in us from write to reply; nan where the load has no such command. CPU of the server, us per job."""
+
+    per_s: float
+    user_us: float
+    system_us: float
+    put_p50_us: float = math.nan
+    put_p99_us: float = math.nan
+    put_p999_us: float = math.nan
+    delete_p50_us: float = math.nan
+    delete_p99_us: float = math.nan
+    delete_p999_us: float = math.nan
+
+
+class NoLoad(Exception):
+    """Why there can be no load."""
+
+
+class Beanload:
+    """The compiled program."""
+
+    def __init__(self, source: Path, directory: Path) -> None:
+        if not source.exists():
+            raise NoLoad(f"{source} is not there: name it with --beanload")
+        if not shutil.which("cc"):
+            raise NoLoad("a C compiler (cc) is needed to build the load")
+        self._program = directory / "beanload"
+        subprocess.run(["cc", "-O2", "-o", str(self._program), str(source)], check=True)
+
+    def run(self, server: Running, producers: int, consumers: int, depth: int, jobs: int, body: int = 100, more: tuple[str, ...] = ()) -> Sample:
+        """more: further options. Raises subprocess.CalledProcessError when the server answers wrongly, not at all, or loses what it was given."""
+        options = {"-p": server.port, "-P": producers, "-C": consumers, "-d": depth, "-n": jobs, "-s": body}
+        before = server.cpu()
+        command = [str(self._program), *(str(word) for option in options.items() for word in option), *more]
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+        used = server.cpu().since(before)
+        return _sample(json.loads(output), used.user / jobs * 1e6, used.system / jobs * 1e6)
+
+
+def _sample(found: dict[str, object], user_us: float, system_us: float) -> Sample:
+    latencies: dict[str, float] = {}
+    for command in ("put", "delete"):
+        measured = found.get(f"{command}_us", {})
+        assert isinstance(measured, dict)
+        latencies.update({f"{command}_{key}_us": measured[key] for key in ("p50", "p99", "p999") if key in measured})
+    jobs, seconds = found["jobs"], found["seconds"]
+    assert isinstance(jobs, int) and isinstance(seconds, float)
+    return Sample(jobs / max(seconds, 1e-3), user_us, system_us, **latencies)
+
+
+def measure(beanload: Beanload, server: Running, load: Load, jobs: int) -> Sample:
+    """One run of a load on a fresh server."""
+    make_tubes(server, load.tubes)
+    few = max(1, min(jobs // WARM_UP, MOST_JOBS_WARM_UP))
+    if load.preloaded:
+        beanload.run(server, 50, 0, 50, jobs + few)
+    depth = min(load.depth, jobs)
+    beanload.run(server, load.producers, load.consumers, min(depth, few), few, load.body)
+    return beanload.run(server, load.producers, load.consumers, depth, jobs, load.body)

@@ -1,0 +1,54 @@
+"""What half a million jobs cost: to start with, in memory, on disk.
+
+The jobs are put without a sync (-F): what is in the log is the same. Disk is what the directory takes, with all that is set aside.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from .load import Beanload
+from .rows import Goal
+from .servers import Subject, running
+
+JOBS = 500_000
+
+
+class Start(NamedTuple):
+    """replayed_per_s: jobs, from the start of the process to its first answer. Bytes of memory and of disk per job."""
+
+    replayed_per_s: float
+    memory_bytes: float
+    disk_bytes: float
+
+
+class StartRow(NamedTuple):
+    name: str
+    title: str
+    goal: Goal
+    metric: str
+
+
+START_ROWS = (
+    StartRow("start-replay", f"start with {JOBS} jobs", Goal(1.0), "replayed_per_s"),
+    StartRow("start-memory", "memory per job", Goal(1.5, at_most=True), "memory_bytes"),
+    StartRow("start-disk", "disk per job", Goal(0.5, at_most=True), "disk_bytes"),
+)
+
+
+def measure(beanload: Beanload, subject: Subject, directory: Path, jobs: int = JOBS) -> Start:
+    with running(subject, ["-F"], directory) as server:
+        beanload.run(server, 50, 0, 50, 1000)
+        before = server.resident_bytes()
+        beanload.run(server, 50, 0, 50, jobs)
+        memory_bytes = (server.resident_bytes() - before) / jobs
+    disk_bytes = _taken_bytes(directory) / jobs
+    started_at = time.monotonic()
+    with running(subject, ["-F"], directory):
+        return Start(jobs / (time.monotonic() - started_at), memory_bytes, disk_bytes)
+
+
+def _taken_bytes(directory: Path) -> int:
+    return sum(path.stat().st_blocks * 512 for path in directory.iterdir())
