@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.wire.stream import take_reply
+from judge.stream import take_reply
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = (sys.executable, "-m", "beanstalkd_py")

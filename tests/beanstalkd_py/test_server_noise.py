@@ -10,10 +10,10 @@ from contextlib import suppress
 from random import Random
 
 import pytest
+from judge.noise import block
 
 from tests.beanstalkd_py.conftest import Start
 from tests.beanstalkd_py.live import Client, Daemon, wait_until
-from tests.wire.streams import block
 
 SEEDS = range(int(os.environ.get("SERVER_NOISE", "1")))
 CLIENTS = 40

@@ -9,7 +9,7 @@ import pytest
 
 from tests.beanstalkd_py.conftest import Start
 from tests.beanstalkd_py.live import OURS, Daemon, wait_until
-from tests.wire.daemon import need_c_server
+from tests.wire.reference import need_c_server
 
 DIALOGUE = [
     b"put 0 0 60 2\r\nab\r\n",

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from judge.daemon import OURS, Daemon
 
-from tests.wire.daemon import OURS, Daemon, need_c_server
+from tests.wire.reference import need_c_server
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable
 
 import greenstalk
-
-from tests.wire.daemon import Daemon
+from judge.daemon import Daemon
 
 #: How long anybody waits for what must come.
 PATIENCE = 20

@@ -15,8 +15,7 @@ from greenstalk import (
     NotIgnoredError,
     TimedOutError,
 )
-
-from tests.wire.daemon import Daemon
+from judge.daemon import Daemon
 
 CALLS = {name for name in vars(Client) if not name.startswith("_") and callable(getattr(Client, name))}
 

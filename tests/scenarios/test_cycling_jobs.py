@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
-from tests.wire.daemon import Daemon
+from judge.daemon import Daemon
 
 from .people import PATIENCE, Workers, client
 

@@ -10,8 +10,7 @@ from functools import partial
 import greenstalk
 import pytest
 from greenstalk import NotFoundError, TimedOutError
-
-from tests.wire.daemon import Daemon
+from judge.daemon import Daemon
 
 from .people import PATIENCE, Workers, client
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from greenstalk import TimedOutError
-
-from tests.wire.daemon import Daemon
+from judge.daemon import Daemon
 
 from .people import PATIENCE, client
 

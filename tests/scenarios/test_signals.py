@@ -8,8 +8,7 @@ import time
 import greenstalk
 import pytest
 from greenstalk import DrainingError
-
-from tests.wire.daemon import Daemon
+from judge.daemon import Daemon
 
 from .people import PATIENCE, client
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from beanstalkd_binlog.cli import cli
 from click.testing import CliRunner, Result
+from judge.daemon import OURS, Daemon
 
 from tests.tools import logs
-from tests.wire.daemon import OURS, Daemon
 
 Cli = Callable[..., Result]
 

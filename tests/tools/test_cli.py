@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 from beanstalkd_binlog import cli as module
 from beanstalkd_binlog.status import BUG, INTERRUPTED, NO_LOG, UNREADABLE
+from judge.daemon import ROOT
 
 from tests.tools import logs
 from tests.tools.logs import put, segment, write
-from tests.wire.daemon import ROOT
 
 COMMANDS = ("ls", "verify", "dump", "jobs", "stats", "history")
 PROGRAM = [sys.executable, "-m", "beanstalkd_binlog"]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from judge.daemon import OURS, Daemon
 
 import wal
 from beanstalkd_py import cbinlog
@@ -16,7 +17,6 @@ from tests.beanstalkd_py.cbinlog.c_server import need_c_server, running
 from tests.beanstalkd_py.cbinlog.test_live import Workload, assert_server_has, random_jobs
 from tests.tools import logs
 from tests.tools.conftest import Cli
-from tests.wire.daemon import OURS, Daemon
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples" / "c-binlog"
 Lines = Callable[..., list[dict[str, object]]]

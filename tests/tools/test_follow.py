@@ -19,11 +19,11 @@ from beanstalkd_binlog.reading import Reading
 from beanstalkd_binlog.segment import Gap
 from beanstalkd_binlog.tail import Tail
 from beanstalkd_binlog.walk import Walk
+from judge.daemon import ROOT, Daemon
 
 import wal
 from beanstalkd_py.records import Delete
 from tests.tools.logs import AT, NEVER, append, flip, last_segment, newer, open_log, patch, put, segment, write
-from tests.wire.daemon import ROOT, Daemon
 from wal.format import HEADER_BYTES
 
 # The tail

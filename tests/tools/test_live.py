@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.wire.daemon import Daemon
+from judge.daemon import Daemon
 
 ROUNDS = 6
 LIVE = 200

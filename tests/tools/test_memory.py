@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from judge.daemon import ROOT
 
 from tests.tools.logs import put, write
-from tests.wire.daemon import ROOT
 
 MIB = 1 << 20
 BODIES = 96 * MIB

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from beanstalkd_binlog.status import NO_LOG
 from beanstalkd_binlog.walk import Walk
+from judge.daemon import ROOT
 
 import wal
 from beanstalkd_py.binlog import Unreadable, open_binlog
 from beanstalkd_py.state import State
 from tests.tools import logs
 from tests.tools.logs import AT, change_header, clean, flip, frames, last_segment, patch, put, segment, write
-from tests.wire.daemon import ROOT
 from wal.format import HEADER_BYTES
 
 STATUSES = {

@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from judge.cuts import Cut
+from judge.transcript import Transcript
 
-from .cuts import Cut
 from .servers import Background, Kind, Play, Shared, play_fresh
-from .transcript import Transcript
 
 SharedServers = dict[tuple[Kind, str], Shared]  # by kind and options
 

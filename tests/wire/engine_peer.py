@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from judge.cuts import Cut
+from judge.stream import split_replies
+from judge.transcript import World
+
 from beanstalkd_py.engine import Engine
 from beanstalkd_py.session import Session
-
-from .cuts import Cut
-from .stream import split_replies
-from .transcript import World
 
 SECOND = 1_000_000_000
 #: Real time goes on between any two reads, and so does the fake clock.

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .cuts import Cut
-from .daemon import OURS, Daemon
-from .live_peer import LivePeer
-from .runner import play
-from .stream import take_reply
-from .transcript import Transcript, World
+from judge.cuts import Cut
+from judge.daemon import OURS, Daemon
+from judge.live_peer import LivePeer
+from judge.runner import play
+from judge.stream import take_reply
+from judge.transcript import Transcript, World
 
 WAITING_AT_ONCE = 6
 

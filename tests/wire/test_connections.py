@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from judge.daemon import Daemon
+from judge.stream import split_replies, take_reply
 
-from .daemon import Daemon, need_c_server
+from .reference import need_c_server
 from .servers import Kind
-from .stream import split_replies, take_reply
 
 MEGABYTE = 1 << 20
 KINDS = [Kind("tcp"), Kind("unix and log", unix=True, logged=True), Kind("c", is_c=True)]

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
+from judge.cuts import WHOLE
+from judge.live_peer import LivePeer
+from judge.transcript import World
 
-from .cuts import WHOLE
-from .daemon import need_c_server
 from .engine_peer import EnginePeer
-from .live_peer import LivePeer
+from .reference import need_c_server
 from .servers import Kind
-from .transcript import World
 
 SEEDS = range(int(os.environ.get("WIRE_FUZZ", "20")))
 COMMANDS = 400

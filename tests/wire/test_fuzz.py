@@ -9,13 +9,13 @@ import os
 from random import Random
 
 import pytest
+from judge.cuts import BYTES, WHOLE, Cut, every_cut
+from judge.daemon import Daemon
+from judge.noise import block
+from judge.stream import Malformed, split_replies, take_reply
 
-from .cuts import BYTES, WHOLE, Cut, every_cut
-from .daemon import Daemon
 from .engine_peer import EngineConn, EnginePeer
 from .servers import Kind
-from .stream import Malformed, split_replies, take_reply
-from .streams import block
 
 SEEDS = range(int(os.environ.get("WIRE_FUZZ", "25")))
 STEPS = 400

@@ -6,14 +6,14 @@ import copy
 from collections.abc import Callable, Iterator
 
 import pytest
+from judge.cuts import BYTES, WHOLE, every_cut
+from judge.runner import Mismatch, play
+from judge.stream import Malformed, split_replies, take_reply
+from judge.transcript import BadTranscript, Expected, Reply, Transcript, World, literal, parse
 
-from . import daemon
-from .cuts import BYTES, WHOLE, every_cut
+from . import reference
 from .engine_peer import EnginePeer
-from .runner import Mismatch, play
-from .stream import Malformed, split_replies, take_reply
 from .test_transcripts import played_to
-from .transcript import BadTranscript, Expected, Reply, Transcript, World, literal, parse
 
 
 def altered(transcript: Transcript) -> Iterator[tuple[str, Transcript]]:
@@ -157,7 +157,7 @@ def test_cuts_lose_nothing_and_cut_everywhere() -> None:
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
 def test_a_missing_c_server_is_skipped_but_fails_in_ci(monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]) -> None:
-    monkeypatch.setattr(daemon, "find_c_server", lambda: None)
+    monkeypatch.setattr(reference, "find_c_server", lambda: None)
     monkeypatch.setenv("CI", ci)
     with pytest.raises(outcome, match="not installed"):
-        daemon.need_c_server()
+        reference.need_c_server()

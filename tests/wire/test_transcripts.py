@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from judge.cuts import BYTES, WHOLE, Cut, every_cut
+from judge.daemon import find_c_server
+from judge.runner import Mismatch, play
+from judge.transcript import Transcript, World, load
 
-from .cuts import BYTES, WHOLE, Cut, every_cut
-from .daemon import find_c_server, need_c_server
 from .engine_peer import EnginePeer
-from .runner import Mismatch, play
+from .reference import need_c_server
 from .servers import Kind, Play
-from .transcript import Transcript, World, load
 
 Failed = pytest.fail.Exception
 TRANSCRIPTS = list(load())

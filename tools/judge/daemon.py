@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 OURS = [sys.executable, "-m", "beanstalkd_py"]
 START_SECONDS = 20.0
@@ -33,17 +31,6 @@ def find_c_server() -> str | None:
         if candidate and _is_c(candidate):
             return candidate
     return None
-
-
-def need_c_server() -> str:
-    """The same for a test: where it is missing the test is skipped, but in CI, which installs it, it fails."""
-    path = find_c_server()
-    if path is None:
-        why = "the C server, beanstalkd, is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(why, pytrace=False)
-        pytest.skip(why)
-    return path
 
 
 def _is_c(path: str) -> bool:

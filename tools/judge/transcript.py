@@ -1,6 +1,6 @@
 """Transcripts: what clients send and what the server must answer, byte for byte.
 
-The text format is described in README.md beside this file. This module turns a file into `Transcript`s and knows
+The text format is described in tests/wire/README.md, beside the transcripts. This module turns a file into `Transcript`s and knows
 nothing of servers. A transcript is a list of steps. Each step is one stimulus (bytes from one client, a wait, ...) and,
 for every client, exactly the replies which it must bring forth: a client not mentioned must get nothing.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "transcripts"
+FOLDER = Path(__file__).resolve().parents[2] / "tests" / "wire" / "transcripts"
 
 #: What varies from server to server or from run to run, and nothing else.
 PLACEHOLDERS = {
