@@ -1,0 +1,170 @@
+"""What the naive server knows, and what happens to it: who gets which job, and what time does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+from .jobs import Client, Job, Tube, swap_remove
+
+SECOND = 1_000_000_000
+DEADLINE_SOON = b"DEADLINE_SOON\r\n"
+TIMED_OUT = b"TIMED_OUT\r\n"
+
+
+class State:
+    """`room`: how many changes the disk has room for (None: any number); what comes after them is refused."""
+
+    def __init__(self, now: int = 0, max_job_size: int = 65535, binlog_max_size: int = 10485760) -> None:
+        self.started_at = now
+        self.max_job_size = max_job_size
+        self.binlog_max_size = binlog_max_size
+        self.room: int | None = None
+        self.draining = False
+        self.jobs: dict[int, Job] = {}
+        self.default = Tube(b"default", 0)
+        self.tubes = [self.default]  # in the order of list-tubes
+        self.clients: dict[Hashable, Client] = {}  # in the order in which they came
+        self.buried: list[Job] = []  # in the order of burying
+        self.waiting: list[Client] = []  # in the order in which they began to wait
+        self.woken: list[tuple[Client, bytes]] = []  # and what they are told
+        self.counts: dict[str, int] = {}  # of commands, by their word
+        self.next_id = 1
+        self.highest_put = 0  # the highest id that was answered
+        self.tubes_made = self.jobs_taken = 0
+        self.total_jobs = self.timeouts = self.total_connections = 0
+
+    # --- tubes
+
+    def tube(self, name: bytes) -> Tube | None:
+        return next((tube for tube in self.tubes if tube.name == name), None)
+
+    def tube_or_new(self, name: bytes) -> Tube:
+        tube = self.tube(name)
+        if tube is None:
+            self.tubes_made += 1
+            tube = Tube(name, self.tubes_made)
+            self.tubes.append(tube)
+        return tube
+
+    def let_go(self, tube: Tube) -> None:
+        """It is gone, unless somebody needs it."""
+        jobs = [job for job in self.jobs.values() if job.tube is tube]
+        clients = [client for client in self.clients.values() if client.used is tube or tube in client.watched]
+        if not (jobs or clients or tube.kept or tube is self.default):
+            swap_remove(self.tubes, tube)
+
+    def end_pause(self, tube: Tube, now: int) -> None:
+        tube.pause = tube.paused_until = 0
+        tube.kept = False
+        self.serve(now)
+        self.let_go(tube)
+
+    def oldest_first(self) -> list[Tube]:
+        return sorted(self.tubes, key=lambda tube: tube.made)
+
+    # --- jobs
+
+    def ready(self, tubes: list[Tube]) -> list[Job]:
+        """The best one first."""
+        return sorted((job for job in self.jobs.values() if job.state == "ready" and job.tube in tubes), key=lambda job: (job.pri, job.id))
+
+    def delayed(self, tube: Tube) -> list[Job]:
+        """The soonest one first."""
+        return sorted((job for job in self.jobs.values() if job.state == "delayed" and job.tube is tube), key=_deadline)
+
+    def held(self, client: Client) -> list[Job]:
+        """In the order in which it got them."""
+        return sorted((job for job in self.jobs.values() if job.holder is client), key=lambda job: job.taken)
+
+    def move(self, job: Job, state: str, deadline_at: int = 0) -> None:
+        """Out of where it is and into another state, without an owner."""
+        if job.state == "buried":
+            self.buried.remove(job)
+        if state == "buried":
+            self.buried.append(job)
+        job.state = state
+        job.deadline_at = deadline_at
+        job.holder = None
+
+    def take(self, client: Client, job: Job, now: int) -> bytes:
+        """It is the client's."""
+        self.move(job, "reserved", now + job.ttr)
+        self.jobs_taken += 1
+        job.taken = self.jobs_taken
+        job.holder = client
+        job.reserves += 1
+        return b"RESERVED %d %d\r\n%b\r\n" % (job.id, len(job.body), job.body)
+
+    def refused(self) -> bool:
+        """Whether the disk has no room for one change more."""
+        if self.room is None:
+            return False
+        self.room -= 1
+        return self.room < 0
+
+    # --- who waits
+
+    def on_offer(self, client: Client) -> list[Job]:
+        return self.ready([tube for tube in client.watched if not tube.paused_until])
+
+    def serve(self, now: int) -> None:
+        """As long as somebody waits for a job that is ready: the best of these jobs goes to who has waited longest for it."""
+        while jobs := [job for client in self.waiting for job in self.on_offer(client)]:
+            best = min(jobs, key=lambda job: (job.pri, job.id))
+            client = next(client for client in self.waiting if best.tube in client.watched)
+            self.wake(client, self.take(client, best, now))
+
+    def wake(self, client: Client, reply: bytes) -> None:
+        self.waiting.remove(client)
+        self.woken.append((client, reply))
+
+    def is_soon(self, client: Client, now: int) -> bool:
+        """Whether a job it holds is within its last second."""
+        return any(job.deadline_at - SECOND <= now for job in self.held(client))
+
+    # --- time
+
+    def next_at(self) -> int | None:
+        """When something is due; None: never."""
+        dues = [job.deadline_at for job in self.jobs.values() if job.state in ("delayed", "reserved")]
+        dues += [tube.paused_until for tube in self.tubes if tube.paused_until]
+        for client in self.waiting:
+            dues += [job.deadline_at - SECOND for job in self.held(client)]
+            dues += [] if client.wait_until is None else [client.wait_until]
+        return min(dues, default=None)
+
+    def tick(self, now: int) -> None:
+        """What is due: delayed jobs, then ends of pauses, then what is due for clients; each by age."""
+        for tube in self.oldest_first():
+            self.each(self.delayed(tube), lambda job: self.move(job, "ready"), now)
+        for tube in self.oldest_first():
+            if tube.paused_until and tube.paused_until <= now:
+                self.end_pause(tube, now)
+        for client in list(self.clients.values()):
+            self.client_tick(client, now)
+
+    def each(self, jobs: list[Job], change: Callable[[Job], None], now: int) -> None:
+        """What happens to each of these jobs that are due; the job is on offer at once."""
+        for job in jobs:
+            if job.deadline_at <= now:
+                change(job)
+                self.serve(now)
+
+    def client_tick(self, client: Client, now: int) -> None:
+        if client in self.waiting and self.is_soon(client, now):
+            self.wake(client, DEADLINE_SOON)
+        self.each(sorted(self.held(client), key=_deadline), self.time_out, now)
+        if client in self.waiting and client.wait_until is not None and client.wait_until <= now:
+            self.wake(client, TIMED_OUT)
+
+    def time_out(self, job: Job) -> None:
+        """Nobody asked, so nobody can be refused: without room it is just not saved."""
+        self.timeouts += 1
+        job.timeouts += 1
+        if not self.refused():
+            job.save()
+        self.move(job, "ready")
+
+
+def _deadline(job: Job) -> tuple[int, int]:
+    return job.deadline_at, job.id

@@ -1,0 +1,119 @@
+"""The naive server's YAML answers. What only the process can know is a question mark: `blurred` makes the same of a real server's answers."""
+
+from __future__ import annotations
+
+import re
+
+from .jobs import Job, Tube
+from .state import SECOND, State
+
+URGENT = 1024  # priorities below are
+COUNTED = (
+    "put", "peek", "peek-ready", "peek-delayed", "peek-buried", "reserve", "reserve-with-timeout", "delete", "release", "use", "watch", "ignore",
+    "bury", "kick", "touch", "stats", "stats-job", "stats-tube", "list-tubes", "list-tube-used", "list-tubes-watched", "pause-tube",
+)  # fmt: skip
+UNKNOWN = (
+    "pid", "version", "rusage-utime", "rusage-stime", "binlog-oldest-index", "binlog-current-index", "binlog-records-migrated",
+    "binlog-records-written", "id", "hostname", "os", "platform",
+)  # fmt: skip
+
+
+def _ok(text: str) -> bytes:
+    return b"OK %d\r\n%b\r\n" % (len(text), text.encode())
+
+
+def _yaml(**values: object) -> bytes:
+    return _ok("---\n" + "".join(f"{key.replace('_', '-')}: {value}\n" for key, value in values.items()))
+
+
+def _yes(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def seconds_left(until: int, now: int) -> int:
+    """A full second that has only begun does not count, so what has just begun is one less already."""
+    return max(until - now - 1, 0) // SECOND
+
+
+def names(tubes: list[Tube]) -> bytes:
+    return _ok("---\n" + "".join(f"- {tube.name.decode()}\n" for tube in tubes))
+
+
+def _in_states(jobs: list[Job]) -> dict[str, int]:
+    ready = [job for job in jobs if job.state == "ready"]
+    counts = {"current_jobs_urgent": sum(job.pri < URGENT for job in ready), "current_jobs_ready": len(ready)}
+    for state in ("reserved", "delayed", "buried"):
+        counts[f"current_jobs_{state}"] = sum(job.state == state for job in jobs)
+    return counts
+
+
+def server(state: State, now: int) -> bytes:
+    clients = list(state.clients.values())
+    return _yaml(
+        **_in_states(list(state.jobs.values())),
+        **{f"cmd-{word}": state.counts.get(word, 0) for word in COUNTED},
+        job_timeouts=state.timeouts,
+        total_jobs=state.total_jobs,
+        max_job_size=state.max_job_size,
+        current_tubes=len(state.tubes),
+        current_connections=len(clients),
+        current_producers=sum(client.producer for client in clients),
+        current_workers=sum(client.worker for client in clients),
+        current_waiting=len(state.waiting),
+        total_connections=state.total_connections,
+        **dict.fromkeys(UNKNOWN[:4], "?"),
+        uptime=(now - state.started_at) // SECOND,
+        **dict.fromkeys(UNKNOWN[4:8], "?"),
+        binlog_max_size=state.binlog_max_size,
+        draining=_yes(state.draining),
+        **dict.fromkeys(UNKNOWN[8:], "?"),
+    )
+
+
+def job(job: Job, now: int) -> bytes:
+    return _yaml(
+        id=job.id,
+        tube=f'"{job.tube.name.decode()}"',
+        state=job.state,
+        pri=job.pri,
+        age=(now - job.created_at) // SECOND,
+        delay=job.delay // SECOND,
+        ttr=job.ttr // SECOND,
+        time_left=seconds_left(job.deadline_at, now),
+        file="?",
+        reserves=job.reserves,
+        timeouts=job.timeouts,
+        releases=job.releases,
+        buries=job.buries,
+        kicks=job.kicks,
+    )
+
+
+def tube(state: State, tube: Tube, now: int) -> bytes:
+    clients = state.clients.values()
+    return _yaml(
+        name=f'"{tube.name.decode()}"',
+        **_in_states([job for job in state.jobs.values() if job.tube is tube]),
+        total_jobs=tube.total_jobs,
+        current_using=sum(client.used is tube for client in clients),
+        current_watching=sum(tube in client.watched for client in clients),
+        current_waiting=sum(tube in client.watched for client in state.waiting),
+        cmd_delete=tube.deletes,
+        cmd_pause_tube=tube.pauses,
+        pause=tube.pause // SECOND,
+        pause_time_left=seconds_left(tube.paused_until, now),
+    )
+
+
+_ANSWER = re.compile(rb"OK [0-9]+\r\n(---\n(?:current-jobs-urgent|id): [0-9]+\n[^\r]*)\r\n")
+_VALUE = re.compile(rf"^({'|'.join(UNKNOWN[:-4])}|file|hostname|os|platform): .*$|^(id): [0-9a-f]{{16}}$".encode(), re.MULTILINE)
+
+
+def blurred(replies: bytes) -> bytes:
+    """A real server's replies with a question mark for what the naive one cannot know. Job ids must be shorter than 16 digits."""
+
+    def without(match: re.Match[bytes]) -> bytes:
+        text = _VALUE.sub(lambda line: (line[1] or line[2]) + b": ?", match[1])
+        return b"OK %d\r\n%b\r\n" % (len(text), text)
+
+    return _ANSWER.sub(without, replies)

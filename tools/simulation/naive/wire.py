@@ -1,0 +1,125 @@
+"""Bytes to commands for the naive server, one rule after the other, with nothing kept in between but the bytes.
+
+`line_and_rest` waits for a whole line however long it is; `words` says what it means: a command's word and its arguments, or `Bad`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .state import SECOND
+
+MAX_LINE = 224  # bytes with its CRLF
+MAX_NAME = 200
+U32, U64 = 2**32 - 1, 2**64 - 1
+MAX_TIMEOUT_S = 2**31 - 1
+NAME = rb"[-A-Za-z0-9+/;.$_()]+"
+
+ONE_ID = ("peek", "reserve-job", "delete", "touch", "kick-job", "stats-job")
+ONE_NAME = ("use", "watch", "ignore", "stats-tube")
+BARE = ("peek-ready", "peek-delayed", "peek-buried", "reserve", "stats", "list-tubes-watched", "list-tube-used", "list-tubes")
+
+
+class Bad(Exception):
+    """The line is refused. `counts`: as which command it counts all the same."""
+
+    def __init__(self, reply: bytes = b"BAD_FORMAT\r\n", counts: str = "") -> None:
+        super().__init__(reply)
+        self.reply = reply
+        self.counts = counts
+
+
+class Reader:
+    """Reads a line's arguments from the left."""
+
+    def __init__(self, rest: bytes) -> None:
+        self.rest = rest
+
+    def take(self, pattern: bytes) -> bytes:
+        match = re.match(pattern, self.rest)
+        if match is None:
+            raise Bad
+        self.rest = self.rest[match.end() :]
+        return match[0]
+
+    def number(self, most: int) -> int:
+        number = int(self.take(rb" *[0-9]+"))
+        if number > most:
+            raise Bad
+        return number
+
+    def seconds(self) -> int:
+        return self.number(U32) * SECOND
+
+    def end(self) -> None:
+        if self.rest:
+            raise Bad
+
+
+def words(line: bytes) -> tuple[str, list[object]]:
+    """Any line but put's: the command's word and its arguments. Durations in ns."""
+    if b"\0" in line:
+        raise Bad
+    for word in (*ONE_ID, *ONE_NAME, "reserve-with-timeout", "release", "bury", "kick"):
+        if line.startswith(word.encode() + b" "):
+            return word, _arguments(word, Reader(line[len(word) + 1 :]))
+    for word in BARE:
+        if line.startswith(word.encode()):
+            Reader(line[len(word) :]).end()
+            return word, []
+    if line.startswith(b"quit"):
+        return "quit", []
+    if line.startswith(b"pause-tube"):
+        return "pause-tube", _pause(Reader(line[len(b"pause-tube") :]))
+    raise Bad(b"UNKNOWN_COMMAND\r\n")
+
+
+def _arguments(word: str, reader: Reader) -> list[object]:
+    if word in ONE_NAME:
+        return [_name(reader.rest)]
+    if word == "kick":
+        return [_bound(reader)]
+    if word == "reserve-with-timeout":
+        return [reader.number(MAX_TIMEOUT_S) * SECOND]
+    arguments: list[object] = [reader.number(U64)]
+    if word in ("release", "bury"):
+        arguments.append(reader.number(U32))
+    if word == "release":
+        arguments.append(reader.seconds())
+    reader.end()
+    return arguments
+
+
+def _name(name: bytes) -> bytes:
+    if not re.fullmatch(NAME, name) or name.startswith(b"-") or len(name) > MAX_NAME:
+        raise Bad
+    return name
+
+
+def _bound(reader: Reader) -> int:
+    """What strtoul makes of it, cut to 32 bits."""
+    number = int(reader.take(rb"[ \t\n\v\f\r]*[-+]?[0-9]+"))
+    if abs(number) > U64:
+        raise Bad
+    return number % 2**32
+
+
+def _pause(reader: Reader) -> list[object]:
+    name = reader.take(b" *" + NAME).lstrip(b" ")
+    pause = reader.seconds()
+    reader.end()
+    try:
+        return [_name(name), pause]
+    except Bad:
+        raise Bad(counts="pause-tube") from None
+
+
+def put(line: bytes, max_job_size: int) -> list[int]:
+    """Priority, delay and TTR (ns), bytes of the body. Too big a one may have anything behind that."""
+    if b"\0" in line:
+        raise Bad
+    reader = Reader(line[len(b"put ") :])
+    pri, delay, ttr, nbytes = reader.number(U32), reader.seconds(), reader.seconds(), reader.number(U32)
+    if nbytes <= max_job_size and reader.rest:
+        raise Bad(counts="put")
+    return [pri, delay, max(ttr, SECOND), nbytes]
