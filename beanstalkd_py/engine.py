@@ -264,6 +264,9 @@ class Engine(State):
         self.apply_pause(tube, pause, until)
         tube.pause_count += 1
         self._offer(tube, now)
+        if not pause and tube.kept and tube is not self.default:  # it came back for its pause only
+            tube.kept = False
+            self.let_go(tube)
         return replies.PAUSED
 
     # --- stats and lists -----------------------------------------------------------------------------------------

@@ -111,6 +111,7 @@ class Replayer:
                 self.accounts.largest = nbytes
         else:
             engine.apply_change(job, state, pri, delay, deadline_at, (counts[0], counts[1], counts[2], counts[3], counts[4]))
+            job.created_at = created_at - self.offset  # not what it was, if the wall's clock has been set since
             self.accounts.full_written(job, account, full_bytes(job))
 
     def _update(self, record: bytes, account: Account, frame: Frame, lsn: int) -> None:

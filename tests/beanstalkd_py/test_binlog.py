@@ -262,6 +262,24 @@ def test_paused_tube_without_jobs_stays_until_its_pause_ends(tmp_path: Path) -> 
     assert b"mail" not in again.engine.tubes
 
 
+def test_paused_tube_that_came_back_goes_when_somebody_ends_its_pause(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    daemon.say(session, b"use mail")
+    daemon.say(session, b"pause-tube mail 100")
+    again = daemon.restarted(tmp_path)
+    session = again.session()
+    assert again.say(session, b"pause-tube mail 0") == b"PAUSED\r\n"
+    assert again.say(session, b"pause-tube mail 0") == b"NOT_FOUND\r\n"
+
+
+def test_latest_record_says_when_a_job_was_made(tmp_path: Path) -> None:
+    """The wall's clock was set between two of them: the age must not depend on whether the older one is still there."""
+    before, after = (records.Full(READY, 0, 1, 0, 60 * S, WALL + at, 0, 0, 0, 0, 0, 0, b"default", b"x") for at in (5 * S, 55 * S))
+    _append(tmp_path, records.encode(before), records.encode(after))
+    assert Daemon(tmp_path).engine.jobs[1].created_at == 55 * S
+
+
 def test_tube_that_goes_takes_its_pause_along(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
     session = daemon.session()
