@@ -77,6 +77,7 @@ class Binlog:
         self._active = log.segment  # the segment that the last record went to
         self._sealed = dict(log.segment_sizes)  # bytes of the segments before it that were not given up, oldest first
         self._sealed_bytes = sum(self._sealed.values())
+        self._active_bytes = 0  # of the segment that is written, about; 0 for the first one, which is never larger than `segment_bytes`
         self._widest = max(self._sealed.values(), default=0)  # bytes of the largest segment, about
         self._cursor = 0  # in the oldest account's ids
         self.full = False  # the last try to allocate met a full disk; `retry` forgets it
@@ -176,13 +177,14 @@ class Binlog:
         room = self.log.room
         kept = accounts.kept + more
         size = self._segment_bytes
-        span = max(size, self._widest, accounts.largest)
-        self._need = min(kept, span) + size // 16 + 2 * accounts.largest + kept // 32
+        largest = min(accounts.largest, kept)  # the largest ever may be gone
+        span = max(size, self._widest, largest)
+        self._need = min(kept, span) + size // 16 + 2 * largest + kept // 32
         self._low = self._need + size // 16
         self._floor = self._need + span + (size + kept) // 8
         self._beyond = self._count_beyond() - more
-        # Each byte of a put takes one of room and of A and raises `low` by 1 and the floor by 9/8 at most: until here they cannot have met.
-        self._put_mark = room - min((room - self._low) // 2, 8 * (self._beyond - self._floor) // 17)
+        # Each byte of a put takes one of room and of A and raises `low` and the floor by less than 5: until here they cannot have met.
+        self._put_mark = room - min(room - self._low, self._beyond - self._floor) // 6
 
     def _count_beyond(self) -> int:
         """A, without segments that were given up: what becomes room of them counts then."""
@@ -293,7 +295,8 @@ class Binlog:
             self._sealed[sealed] = self.log.segment_sizes[sealed]
             self._sealed_bytes += self._sealed[sealed]
         self._active = number
-        self._widest = max(self.log.left + nbytes, *self._sealed.values())
+        self._active_bytes = self.log.left + nbytes
+        self._widest = max(self._active_bytes, *self._sealed.values())
         self._set_marks()
 
     def _oldest(self) -> Account:
@@ -382,8 +385,10 @@ class Binlog:
         """Nothing in it is needed: it goes when what was appended up to now is durable."""
         self.log.drop(oldest.number + 1)
         self._sealed_bytes -= self._sealed.pop(oldest.number)
+        self._widest = max(self._active_bytes, *self._sealed.values()) if self._sealed else self._active_bytes
         self.accounts.close(oldest)
         self._cursor = 0
+        self._set_marks()
 
     # --- time ----------------------------------------------------------------------------------------------------
 

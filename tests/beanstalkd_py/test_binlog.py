@@ -171,6 +171,30 @@ def test_room_set_aside_falls_with_the_live_bytes(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * SEGMENT
 
 
+def test_no_room_is_set_aside_for_a_large_job_that_is_gone(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    daemon.engine.max_job_size = 20 * SEGMENT
+    session = daemon.session()
+    daemon.say(session, b"put 0 0 60 %d" % (20 * SEGMENT), bytes(20 * SEGMENT))
+    assert daemon.say(session, b"delete 1") == b"DELETED\r\n"
+    daemon.rest()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * SEGMENT
+
+
+def test_no_room_is_set_aside_for_large_segments_that_are_gone(tmp_path: Path) -> None:
+    """They are of a run with another -s."""
+    daemon = Daemon(tmp_path, segment_bytes=16 * SEGMENT)
+    session = daemon.session()
+    for _ in range(200):
+        daemon.say(session, b"put 0 0 60 5000", bytes(5000))
+    daemon = daemon.restarted(tmp_path)
+    session = daemon.session()
+    session.receive(b"".join(b"delete %d\r\n" % id for id in range(1, 201)), daemon.now)
+    assert daemon.turn(session) == b"DELETED\r\n" * 200
+    daemon.rest()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * SEGMENT
+
+
 def test_full_disk_leaves_compaction_at_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is something to compact, and no room to do it: another turn at once would spin."""
     daemon = Daemon(tmp_path)
