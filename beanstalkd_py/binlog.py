@@ -478,6 +478,7 @@ def open_binlog(
         at=wall_now,
         threaded=threaded,
         fs=fs,
+        claim=not replayer.orphans,
     )
     if replay.torn is not None:
         report(f"{replay.torn}")
@@ -485,6 +486,10 @@ def open_binlog(
         report("an import was not finished, and is forgotten")
         for phase in (IMPORT_BEGIN, IMPORT_END):
             log.append(encode(Import(phase, b"{}")))
+    for id in replayer.orphans:  # together with the claim behind which they would be damage
+        if not log.fits(DELETE_STRUCT.size):
+            log.make_room(DELETE_STRUCT.size)
+        log.append(DELETE_STRUCT.pack(DELETE, id))
     opened = Binlog(state, log, replayer, segment_bytes, wall_now)
     state.journal = opened
     opened.compact()

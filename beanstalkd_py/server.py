@@ -109,6 +109,7 @@ class Server:
         self._committed.start(self._on_log)
         if binlog is not None:
             self.wake_up()  # what its threads said before that was heard by nobody
+            self._after_commit()  # the start may have compacted, and nobody need ever write anything
         self._turn.start(self._on_turn)
         for listener in self.listeners.sockets:
             watcher = self.loop.io(listener.fileno(), READ)

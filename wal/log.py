@@ -76,11 +76,12 @@ class Log:
         at: int = 0,
         threaded: bool = True,
         fs: FileSystem | None = None,
+        claim: bool = True,
     ) -> Log:
         """Goes on where an exhausted replay ended.
 
         meta: its bytes go into the header of each new segment. notify: called (by any thread) when there is something to collect.
-        at: wall time, ns. fs is the replay's, if not given.
+        at: wall time, ns. fs is the replay's, if not given. claim: at once, that all that was read is durable; otherwise the first commit says so.
         """
         if not replay.exhausted:
             raise ValueError("the replay is not exhausted")
@@ -88,7 +89,7 @@ class Log:
             raise ValueError(f"segments of {segment_bytes} bytes are too small")
         if fs is not None:
             replay.fs = fs
-        found = recover(replay, durability, segment_bytes, meta(), at)
+        found = recover(replay, durability, segment_bytes, meta(), at, claim)
         threads = Threads(found, segment_bytes, durability, replay.next_lsn - 1, notify)
         log = Log(replay, found, threads, durability, meta)
         if threaded:

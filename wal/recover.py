@@ -41,7 +41,7 @@ class Recovered:
 _NO_SPARE = Spare("", -1, 0)
 
 
-def recover(replay: Replay, durability: Durability, segment_bytes: int, meta: bytes, at: int) -> Recovered:
+def recover(replay: Replay, durability: Durability, segment_bytes: int, meta: bytes, at: int, claim: bool) -> Recovered:
     fs = replay.fs
     synced = durability is not Durability.NEVER
     spares = spare_numbers(fs.list(replay.directory))
@@ -53,11 +53,11 @@ def recover(replay: Replay, durability: Durability, segment_bytes: int, meta: by
         found.log_id = replay.log_id or directory.random_id()
         found.birth_id = directory.random_id()
         found.durable_lsn = replay.next_lsn - 1 if synced else replay.claimed_lsn
-        found.claimed_lsn = found.durable_lsn
+        found.claimed_lsn = found.durable_lsn if claim else replay.claimed_lsn
         found.active = _first_spare(directory, segment_bytes, found)
         flags = 0 if synced else UNSYNCED
         header = Header(
-            found.number, replay.next_lsn, found.durable_lsn, found.log_id, at, found.birth_id, found.parent_id, meta, flags
+            found.number, replay.next_lsn, found.claimed_lsn, found.log_id, at, found.birth_id, found.parent_id, meta, flags
         )
         begin_segment(directory, found.active, header)
     except OSError as error:

@@ -361,6 +361,28 @@ def test_update_of_a_job_that_never_was_refuses_the_start(tmp_path: Path) -> Non
     assert "job 42" in _refusal(tmp_path)
 
 
+def _synced(directory: Path) -> Binlog:
+    return open_binlog(
+        str(directory), Engine(), segment_bytes=SEGMENT, durability=wal.Durability.SYNC, now=0, wall_now=0, notify=lambda: None, threaded=False
+    )
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+def test_update_that_was_forgotten_once_is_forgotten_for_good(tmp_path: Path, turns: int) -> None:
+    """With -F, a power failure may leave it without the job. Nothing promised it; what a start that forgave it goes on to promise must not change that."""
+    replay = wal.Replay(tmp_path)
+    assert list(replay) == []
+    log = wal.Log.open(replay, SEGMENT, wal.Durability.NEVER, meta=lambda: records.encode_meta(50), threaded=False)
+    log.append(records.encode(records.Full(READY, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, b"default", b"")))  # so the segment stays
+    log.append(records.encode(records.Update(1, 0, 42, 0, 0, 0, 0, 0, 0, 0)))
+    log.commit(0)
+    for _ in range(3):
+        binlog = _synced(tmp_path)
+        for _ in range(turns):
+            binlog.turn(0, 0)
+    assert binlog.state.jobs.keys() == {1} and binlog.state.next_id == 50
+
+
 def test_record_that_says_nothing_refuses_the_start(tmp_path: Path) -> None:
     _append(tmp_path, b"\x09abc")
     assert "kind 9" in _refusal(tmp_path)

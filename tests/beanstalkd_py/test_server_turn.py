@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 
+import wal
+from beanstalkd_py.jobs import READY
+from beanstalkd_py.records import Delete, Full, encode, encode_meta
 from beanstalkd_py.session import OUTPUT_LIMIT
 from tests.beanstalkd_py.conftest import Start
+from tests.beanstalkd_py.live import wait_until
 
 ALWAYS_MORE = """
 import os, signal, sys
@@ -86,3 +91,23 @@ def test_what_the_log_prepared_before_the_loop_ran_is_known(launch: Start, log: 
     daemon = launch("-b", log, program=(sys.executable, "-c", NEWS_BEFORE_SERVING))
     assert daemon.ended() == 0
     assert daemon.said() == "True\n"
+
+
+def many_dead(directory: str, segment_bytes: int) -> None:
+    """A log of one job below many that were deleted: a start has something to compact."""
+    replay = wal.Replay(directory)
+    assert list(replay) == []
+    log = wal.Log.open(replay, segment_bytes, wal.Durability.NEVER, meta=lambda: encode_meta(1000), threaded=False)
+    for id in range(1, 1000):
+        log.make_room(10_000)
+        log.append(encode(Full(READY, 0, id, 0, 60, 0, 0, 0, 0, 0, 0, 0, b"default", bytes(1000))))
+        if id > 1:
+            log.append(encode(Delete(id)))
+    log.close(0)
+
+
+def test_what_a_start_has_compacted_is_synced_though_nobody_says_anything(start: Start, log: str) -> None:
+    """Law 3: within the window, also without traffic. What shows it is that the segment goes which is not needed any more."""
+    many_dead(log, 1 << 16)
+    start("-b", log, "-s", "65536", "-f", "50")
+    wait_until(lambda: "00000001.wal" not in os.listdir(log), "the oldest segment is gone")
