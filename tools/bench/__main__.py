@@ -15,16 +15,17 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from . import servers
+from . import pause, servers
 from .chart import svg
+from .growth import GROWTH_ROWS
 from .load import SOURCE, Beanload, NoLoad
 from .report import table
 from .rows import ROWS, chosen
-from .sections import Found, Machine, load_lines, start_lines
+from .sections import Found, Machine, growth_lines, load_lines, pause_lines, start_lines
 from .start import START_ROWS
 
 QUICK = 5  # a fifth of the jobs
-NAMES = [row.name for row in (*ROWS, *START_ROWS)]
+NAMES = [*(row.name for row in ROWS), *(row.name for row in START_ROWS), *(row.name for row in GROWTH_ROWS), pause.NAME]
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -55,6 +56,9 @@ def measure(machine: Machine, only: list[str]) -> Iterable[Found]:
     names = chosen(NAMES, only)
     yield from load_lines(machine, [row for row in ROWS if row.name in names])
     yield from start_lines(machine, [row for row in START_ROWS if row.name in names])
+    yield from growth_lines(machine, [row for row in GROWTH_ROWS if row.name in names])
+    if pause.NAME in names:
+        yield from pause_lines(machine)
 
 
 def write(output: Path, found: list[Found], title: str) -> None:
@@ -74,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     options.output.mkdir(parents=True, exist_ok=True)
     rounds = options.rounds or (3 if options.quick else 7)
-    with tempfile.TemporaryDirectory(dir=options.output, prefix="run.") as directory:
+    with tempfile.TemporaryDirectory(dir=options.output, prefix="run.") as directory, servers.on_core(servers.LOAD_CORE):
         try:
             beanload = Beanload(options.beanload, Path(directory).resolve())
         except NoLoad as error:

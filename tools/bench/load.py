@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from .prepare import make_tubes
+from .pipeline import make_tubes
 from .rows import Load
 from .servers import ROOT, Running
 

@@ -16,7 +16,7 @@ S = TypeVar("S", bound=NamedTuple)
 
 
 class Ratio(NamedTuple):
-    """The median of the rounds' ratios to the C server, the least and the greatest of them."""
+    """The median of the rounds' ratios, the least and the greatest of them."""
 
     median: float
     least: float
@@ -39,10 +39,13 @@ def typical(samples: Sequence[Sample]) -> Sample:
     return Sample(*(median(values) for values in zip(*samples, strict=True)))
 
 
-def ratio(samples: Samples[S], label: str, metric: str) -> Ratio | None:
-    """None for the C server itself, and where there is none."""
-    if label == C or not samples.get(C):
+def ratio(samples: Samples[S], label: str, metric: str, beside: str = C) -> Ratio | None:
+    """To that other label. None for itself, and where it was not measured."""
+    if label == beside or not samples.get(beside):
         return None
-    pairs = zip(samples[label], samples[C], strict=True)
-    ratios = [getattr(mine, metric) / getattr(theirs, metric) for mine, theirs in pairs]
+    pairs = zip(samples[label], samples[beside], strict=True)
+    return spread([getattr(mine, metric) / getattr(theirs, metric) for mine, theirs in pairs])
+
+
+def spread(ratios: Sequence[float]) -> Ratio:
     return Ratio(median(ratios), min(ratios), max(ratios))

@@ -12,15 +12,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from . import load, start
+from . import growth, load, pause, start
+from .growth import GrowthRow
 from .load import Beanload, Sample
 from .report import Line, as_json
-from .rounds import ratio, run, typical
+from .rounds import ratio, run, spread, typical
 from .rows import Load, Row
 from .servers import C, Subject, running, scratch
 from .start import Start, StartRow
 
 START_ROUNDS = 3  # at most: they take long, and vary little
+LONG_ROUNDS = 5  # the same, where little of the time goes into a round
 LEAST_JOBS = 200
 
 
@@ -54,7 +56,7 @@ def load_lines(machine: Machine, rows: Sequence[Row]) -> Iterator[Found]:
 
 
 def _one(machine: Machine, used: Load, subject: Subject) -> Sample:
-    jobs = max(used.jobs[subject.label == C] // machine.fewer, LEAST_JOBS)
+    jobs = max(used.jobs[subject.label == C] // machine.fewer, used.depth, LEAST_JOBS)
     with scratch(machine.directory) as directory, running(subject, used.flags, directory) as server:
         sample = load.measure(machine.beanload, server, used, jobs)
     machine.say(".")
@@ -82,6 +84,40 @@ def _one_start(machine: Machine, subject: Subject) -> Start:
         found = start.measure(machine.beanload, subject, directory)
     machine.say(".")
     return found
+
+
+def growth_lines(machine: Machine, rows: Sequence[GrowthRow]) -> Iterator[Found]:
+    for subject in _ours(machine) if rows else ():
+        machine.say(f"costs that do not grow, {subject.label} ")
+        few, many = (f"{subject.label}, {jobs}" for jobs in (growth.SMALL, growth.LARGE))
+        with scratch(machine.directory) as directory:
+            pairs = []
+            for pair in growth.measure(subject, directory, min(machine.rounds, LONG_ROUNDS)):
+                pairs.append(pair)
+                machine.say(".")
+        machine.say("\n")
+        samples = {few: [pair[0] for pair in pairs], many: [pair[1] for pair in pairs]}
+        for row in rows:
+            for label, of_it in samples.items():
+                measured = f"{median(getattr(each, row.metric) for each in of_it):.2f} us"
+                found = Line(row.name, row.title, label, measured, None, ratio(samples, label, row.metric, few), growth.GOAL)
+                yield Found(found, as_json(found, of_it))
+
+
+def pause_lines(machine: Machine) -> Iterator[Found]:
+    for subject in _ours(machine):
+        machine.say(f"no pause, {subject.label} ")
+        with scratch(machine.directory) as directory:
+            found = pause.measure(machine.beanload, subject, directory, min(machine.rounds, LONG_ROUNDS))
+        machine.say("\n")
+        sample = typical(found.samples)
+        ratios = spread([each.put_p999_us / each.put_p50_us for each in found.samples])
+        line = Line(pause.NAME, pause.TITLE, subject.label, f"{sample.put_p999_us:.0f} us", sample, ratios, pause.GOAL)
+        yield Found(line, {**as_json(line, found.samples), "events": found.events})
+
+
+def _ours(machine: Machine) -> list[Subject]:
+    return [subject for subject in machine.subjects if subject.label != C]
 
 
 def _found(row: Row | StartRow, label: str, measured: str, sample: Sample | None, samples: dict[str, Any]) -> Found:

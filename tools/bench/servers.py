@@ -25,6 +25,8 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PATIENCE_S = 120.0
 LOOK_AGAIN_S = 0.001
 C = "C"
+# The first and the last that we may use; the same where there is but one.
+SERVER_CORE, *_, LOAD_CORE = sorted(os.sched_getaffinity(0)) * 2
 
 
 class Subject(NamedTuple):
@@ -62,14 +64,15 @@ def c_server() -> Subject | None:
     return Subject(C, (path,), dict(os.environ)) if path else None
 
 
-def cores() -> tuple[int, int]:
-    """One for the server, one for the load (the same, where there is no other)."""
-    found = sorted(os.sched_getaffinity(0))
-    return found[0], found[-1]
-
-
-def pin(core: int, pid: int = 0) -> None:
-    os.sched_setaffinity(pid, {core})
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """What is started meanwhile stays there."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 class Running:
@@ -87,6 +90,10 @@ class Running:
     def cpu(self) -> Cpu:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return Cpu(int(fields[11]) / TICKS, int(fields[12]) / TICKS)
+
+    def cpu_ns(self) -> int:
+        """User and system together: finer than `cpu`, whose parts are told in hundredths of a second."""
+        return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{self.process.pid}/task").glob("*/schedstat"))
 
     def resident_bytes(self) -> int:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
@@ -110,12 +117,8 @@ def running(subject: Subject, flags: Sequence[str], directory: Path) -> Iterator
     port = _free_port()
     log = ("-b", str(directory)) if flags else ()
     command = [*subject.command, "-l", "127.0.0.1", "-p", str(port), *log, *flags]
-    server, load = cores()
-    pin(server)  # is inherited; taken back at once
-    try:
+    with on_core(SERVER_CORE):
         process = subprocess.Popen(command, cwd=directory, env=subject.environment, stdin=subprocess.DEVNULL)
-    finally:
-        pin(load)
     try:
         found = Running(process, port)
         _await_answer(found)

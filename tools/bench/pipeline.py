@@ -1,0 +1,70 @@
+"""One connection with many commands on the way: for what a server holds before the clock starts, and for what beanload cannot do.
+
+May know: the protocol, a socket. Promises: every command was answered as it should be. Bodies have no line end in them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from types import TracebackType
+
+from .servers import Running
+
+COMMANDS_ON_THE_WAY = 500
+RECEIVE_BYTES = 1 << 18
+A_YEAR_S = 31_536_000
+
+
+class Pipeline:
+    """A connection to a server that answers."""
+
+    def __init__(self, server: Running) -> None:
+        self._connection = server.connect()
+        self._lines = self._incoming()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._connection.close()
+
+    def ask(self, commands: Iterable[bytes], *replies: bytes) -> list[bytes]:
+        """Sends all commands, each of which is answered by lines that begin like the replies. Returns all lines. Raises AssertionError."""
+        found: list[bytes] = []
+        waiting = iter(commands)
+        while batch := list(islice(waiting, COMMANDS_ON_THE_WAY)):
+            self._connection.sendall(b"".join(batch))
+            lines = list(islice(self._lines, len(batch) * len(replies)))
+            assert len(lines) == len(batch) * len(replies), "the connection ended"
+            for line, reply in zip(lines, replies * len(batch), strict=True):
+                assert line.startswith(reply), f"{line!r} instead of {reply!r}"
+            found += lines
+        return found
+
+    def reserve(self, count: int, body: bytes) -> list[int]:
+        """The ids of that many jobs; their bodies begin like this one."""
+        lines = self.ask([b"reserve\r\n"] * count, b"RESERVED", body)
+        return [int(line.split()[1]) for line in lines[::2]]
+
+    def stats(self) -> dict[str, int]:
+        """The numbers among them."""
+        self._connection.sendall(b"stats\r\n")
+        assert next(self._lines).startswith(b"OK ")
+        found = re.findall(r"^([a-z-]+): (\d+)$", next(self._lines).decode(), re.MULTILINE)
+        return {name: int(value) for name, value in found}
+
+    def _incoming(self) -> Iterator[bytes]:
+        rest = b""
+        while data := self._connection.recv(RECEIVE_BYTES):
+            *lines, rest = (rest + data).split(b"\r\n")
+            yield from lines
+
+
+def make_tubes(server: Running, count: int) -> None:
+    """Tubes that live because there is a delayed job in each."""
+    if count:
+        commands = (b"use idle-%d\r\nput 0 %d 60 1\r\nx\r\n" % (number, A_YEAR_S) for number in range(count))
+        with Pipeline(server) as pipeline:
+            pipeline.ask(commands, b"USING", b"INSERTED")
