@@ -25,6 +25,10 @@ lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/mypy beanstalkd_py wal $(wildcard tools)
 
+.PHONY: model
+model: $(READY) ## play the engine against the naive server, with hypothesis
+	$(RUNG) model $(LENGTH)
+
 .PHONY: bench
 bench: $(READY) ## measure, beside the C server; make bench ARGUMENTS='--quick --only put-*' (or --help)
 	$(RUNG) bench $(ARGUMENTS)

@@ -104,11 +104,12 @@ class State:
         self.workers -= client.worker
         for job in list(client.reserved.values()):
             self._to_ready(job, now)
-        client.used.using -= 1
-        self.let_go(client.used)
-        for tube in client.watched:
+        # The C server's order, which list-tubes shows: it takes the first tube off its watch list until none is left, the last one moving up.
+        for tube in client.watched[:1] + client.watched[:0:-1]:
             tube.watching -= 1
             self.let_go(tube)
+        client.used.using -= 1
+        self.let_go(client.used)
         client.watched = []
         client.places = {}
 

@@ -27,7 +27,7 @@ __all__ = ["Found", "Naive", "blurred"]
 
 @dataclass
 class Found:
-    """What a restart leaves open, as the real server has it afterwards: `Naive.restart` checks that it may be so, and goes on with it."""
+    """What a restart leaves open, as the real server has it after its first tick: `Naive.restart` checks that it may be so, and goes on with it."""
 
     next_id: int
     listed: list[bytes]  # names of all tubes, as list-tubes has them
@@ -146,7 +146,10 @@ class Naive(State):
     # --- the end of the process, and its next life
 
     def restart(self, now: int, shift: int, found: Found) -> None:
-        """Killed, and started again with all that was on disk. `now`: of the new clock; `shift`: how far it is ahead of the old one (ns)."""
+        """Killed, and started again with all that was on disk, and ticked.
+
+        now: of the new clock; shift: how far it is ahead of the old one (ns).
+        """
         self.clients, self.waiting, self.woken, self.counts = {}, [], [], {}
         self.total_jobs = self.timeouts = self.total_connections = 0
         self.started_at = now
@@ -158,6 +161,7 @@ class Naive(State):
             self._come_back(job, shift, *found.counts[job.id])
         for tube in list(self.tubes):
             self._tube_comes_back(tube, shift)
+        self.tick(now)
         self._put_in_order(found)
 
     def _come_back(self, job: Job, shift: int, reserves: int, timeouts: int) -> None:

@@ -52,6 +52,8 @@ class State:
         clients = [client for client in self.clients.values() if client.used is tube or tube in client.watched]
         if not (jobs or clients or tube.kept or tube is self.default):
             swap_remove(self.tubes, tube)
+            if tube.paused_until:
+                self.refused()  # that the pause is over must survive: another change, for which nobody can be refused
 
     def end_pause(self, tube: Tube, now: int) -> None:
         tube.pause = tube.paused_until = 0
@@ -126,12 +128,16 @@ class State:
 
     def next_at(self) -> int | None:
         """When something is due; None: never."""
+        return min(self.dues(), default=None)
+
+    def dues(self) -> list[int]:
+        """When what is due."""
         dues = [job.deadline_at for job in self.jobs.values() if job.state in ("delayed", "reserved")]
         dues += [tube.paused_until for tube in self.tubes if tube.paused_until]
         for client in self.waiting:
             dues += [job.deadline_at - SECOND for job in self.held(client)]
             dues += [] if client.wait_until is None else [client.wait_until]
-        return min(dues, default=None)
+        return dues
 
     def tick(self, now: int) -> None:
         """What is due: delayed jobs, then ends of pauses, then what is due for clients; each by age."""

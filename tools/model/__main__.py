@@ -1,0 +1,39 @@
+"""python -m model: plays of the engine against the naive server, seed after seed. A seed's number decides everything in its plays."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+
+from .machine import run
+
+PLAYS = 200  # of a seed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="model", description=__doc__)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32))
+    parser.add_argument("--seconds", type=float, default=60.0, help="begin no further seed after so many (60)")
+    parser.add_argument("--steps", type=int, default=50, help="of a play, at most (50)")
+    chosen = parser.parse_args()
+    end = time.monotonic() + chosen.seconds
+    plays = steps = 0
+    seed = chosen.seed
+    while True:
+        try:
+            counts = run(seed, PLAYS, chosen.steps)
+        except BaseException:
+            print(f"model: seed {seed} fails; again: make model SEED={seed} SECONDS=0", file=sys.stderr, flush=True)
+            raise
+        plays, steps = plays + counts[0], steps + counts[1]
+        if time.monotonic() >= end:
+            break
+        seed += 1
+    print(f"model: seeds {chosen.seed}..{seed}, {plays} plays, {steps} steps, ok")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

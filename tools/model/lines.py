@@ -1,0 +1,59 @@
+"""Commands as templates, and the choices that fill them: so that most of them mean something, whatever the jobs are by then."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import asdict, dataclass
+
+from hypothesis import strategies as st
+from simulation.model import Naive
+
+
+@dataclass(frozen=True, repr=False)
+class Picks:
+    job: int  # which of all jobs (by age); beyond them, one that is not there
+    mine: int  # which of the client's own; beyond them, as `job` says
+    pri: int
+    delay: int
+    ttr: int
+    size: int
+    seconds: int
+    bound: int
+    tube: str
+
+    def __repr__(self) -> str:
+        return "..."  # a failure is told in bytes sent
+
+
+PICKS = st.builds(
+    Picks,
+    job=st.integers(0, 7),
+    mine=st.integers(0, 2),
+    pri=st.sampled_from([0, 1, 1023, 1024, 4294967295]),
+    delay=st.sampled_from([0, 1, 2, 60]),
+    ttr=st.sampled_from([0, 1, 2, 3, 120]),
+    size=st.sampled_from([0, 1, 7, 50, 51]),
+    seconds=st.sampled_from([0, 1, 2, 50]),
+    bound=st.sampled_from([0, 1, 2, 100]),
+    tube=st.sampled_from(["default", "a", "b", "c", "d", "e", "-none-"]),
+)
+
+BY_JOB = ["reserve-job {job}", "delete {job}", "release {job} {pri} {delay}", "bury {job} {pri}", "touch {job}", "kick-job {job}"]
+BY_OWNER = ["delete {mine}", "release {mine} {pri} {delay}", "bury {mine} {pri}", "touch {mine}"]
+BY_TUBE = ["use {tube}", "watch {tube}", "ignore {tube}", "pause-tube {tube} {seconds}"]
+LOOKS = ["peek {job}", "peek-ready", "peek-delayed", "peek-buried", "stats", "stats-job {job}", "stats-tube {tube}"]
+LISTS = ["list-tubes", "list-tube-used", "list-tubes-watched"]
+PUTS = ["put {pri} {delay} {ttr} {size}", "put 0 0 1 {size}"]
+RESERVES = ["reserve", "reserve-with-timeout {seconds}", "reserve-job {job}"]
+TEMPLATES = [*PUTS, *RESERVES, *BY_JOB, *BY_OWNER, *BY_TUBE, *LOOKS, *LISTS, "kick {bound}", "kick {bound}", "quit"]
+
+
+def fill(template: str, picks: Picks, naive: Naive, client: Hashable) -> bytes:
+    """The command's bytes, with its body if it is a put."""
+    jobs = sorted(naive.jobs)
+    job = jobs[picks.job] if picks.job < len(jobs) else naive.next_id + picks.job
+    mine = [held.id for held in naive.held(naive.clients[client])]
+    own = mine[picks.mine] if picks.mine < len(mine) else job
+    line = template.format_map({**asdict(picks), "job": job, "mine": own})
+    body = bytes(range(97, 97 + 26)) * 2
+    return f"{line}\r\n".encode() + (body[: picks.size] + b"\r\n" if template.startswith("put") else b"")

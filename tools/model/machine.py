@@ -1,0 +1,152 @@
+"""What hypothesis may do to a pair: the commands of four clients, bytes in pieces, time, hang-ups, a full disk, restarts.
+
+A run is a function of its seed (`run`). A failure comes shrunk to the few steps that it takes, as Python to paste into a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, note, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from .lines import BY_OWNER, BY_TUBE, PICKS, PUTS, RESERVES, TEMPLATES, Picks, fill
+from .pair import SECOND, Pair
+
+WHO = st.integers(0, 3)
+LAPSES = st.sampled_from([1, SECOND // 3, SECOND - 1, SECOND, 2 * SECOND, 61 * SECOND])
+PIECES = [
+    b"put ", b"0 0 1 2", b"1", b" ", b"\r\n", b"\r", b"\n", b"\0", b"\t", b"reserve", b"reserve-with-timeout", b"-job", b"stats", b"-tube ", b"peek",
+    b"-ready", b"kick", b" -1", b"+2", b"4294967295", b"4294967296", b"18446744073709551616", b"2147483648", b"pause-tube", b"default", b"-a",
+    b"list-tubes", b"use ", b"-watched", b"quit", b"x" * 199, b"bury 1 ", b"delete ", b"51", b"50 ", b"a,b", b"put 0 0 1 3\r\nabc",
+]  # fmt: skip
+ODD = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map(b"".join)
+
+
+class Machine(RuleBasedStateMachine):
+    """Steps are counted in `steps`, runs in `plays`."""
+
+    steps = 0
+    plays = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        Machine.plays += 1
+        self.lives = [0] * 4  # how often each client connected
+        self.rest = [b""] * 4  # what each has not sent yet of what it began to send
+
+    @initialize(kind=st.sampled_from(["memory", "rationed", "binlog"]))
+    def begin(self, kind: str) -> None:
+        self.pair = Pair(kind)
+
+    def name(self, who: int) -> str:
+        """The client's name; it connects if need be."""
+        Machine.steps += 1
+        if f"{who}.{self.lives[who]}" not in self.pair.sessions:
+            self.lives[who] += 1
+            self.rest[who] = b""
+            self.pair.connect(f"{who}.{self.lives[who]}")
+        return f"{who}.{self.lives[who]}"
+
+    def say(self, who: int, line: str, picks: Picks) -> None:
+        name = self.name(who)
+        data = self.rest[who] + fill(line, picks, self.pair.naive, name)
+        self.rest[who] = b""
+        self.pair.send(name, data)
+
+    @rule(who=WHO, line=st.sampled_from(TEMPLATES), picks=PICKS)
+    def command(self, who: int, line: str, picks: Picks) -> None:
+        self.say(who, line, picks)
+
+    @rule(who=WHO, line=st.sampled_from(PUTS), picks=PICKS)
+    def put(self, who: int, line: str, picks: Picks) -> None:
+        self.say(who, line, picks)
+
+    @rule(who=WHO, line=st.sampled_from(RESERVES), picks=PICKS)
+    def reserve(self, who: int, line: str, picks: Picks) -> None:
+        self.say(who, line, picks)
+
+    @rule(who=WHO, line=st.sampled_from(BY_OWNER), picks=PICKS)
+    def done(self, who: int, line: str, picks: Picks) -> None:
+        self.say(who, line, picks)
+
+    @rule(who=WHO, line=st.sampled_from(BY_TUBE), picks=PICKS)
+    def tube(self, who: int, line: str, picks: Picks) -> None:
+        self.say(who, line, picks)
+
+    @rule(who=WHO, lines=st.lists(st.tuples(st.sampled_from(TEMPLATES), PICKS), min_size=2, max_size=6))
+    def pipeline(self, who: int, lines: list[tuple[str, Picks]]) -> None:
+        """Several commands in one piece."""
+        name = self.name(who)
+        data = b"".join(fill(line, picks, self.pair.naive, name) for line, picks in lines)
+        self.pair.send(name, self.rest[who] + data)
+        self.rest[who] = b""
+
+    @rule(who=WHO, line=st.sampled_from(TEMPLATES), picks=PICKS, part=st.integers(1, 40))
+    def begin_to_send(self, who: int, line: str, picks: Picks, part: int) -> None:
+        """The rest comes with what the client sends next."""
+        name = self.name(who)
+        data = self.rest[who] + fill(line, picks, self.pair.naive, name)
+        self.rest[who] = data[part:]
+        self.pair.send(name, data[:part])
+
+    @rule(who=WHO, data=ODD)
+    def odd_bytes(self, who: int, data: bytes) -> None:
+        name = self.name(who)
+        self.pair.send(name, self.rest[who] + data)
+        self.rest[who] = b""
+
+    @rule(ns=LAPSES)
+    def advance(self, ns: int) -> None:
+        self.pair.advance(ns)
+
+    @rule(ns=LAPSES)
+    def jump(self, ns: int) -> None:
+        self.pair.jump(ns)
+
+    @rule(who=WHO, how=st.sampled_from([Pair.half_close, Pair.end, Pair.lose]))
+    def hang_up(self, who: int, how: Callable[[Pair, str], None]) -> None:
+        how(self.pair, self.name(who))
+
+    @precondition(lambda self: sum(self.lives) > 5)  # late: no job is put afterwards
+    @rule()
+    def drain(self) -> None:
+        self.pair.drain()
+
+    @precondition(lambda self: self.pair.rationed is not None)
+    @rule(room=st.none() | st.integers(0, 2))
+    def ration(self, room: int | None) -> None:
+        self.pair.ration(room)
+
+    @precondition(lambda self: self.pair.binlog is not None)
+    @rule(away=st.sampled_from([0, 1, SECOND, 90 * SECOND]), clean=st.booleans())
+    def restart(self, away: int, clean: bool) -> None:
+        self.pair.restart(away, clean)
+
+    def teardown(self) -> None:
+        try:
+            if self.pair.sound:
+                self.pair.finish()
+        finally:
+            note("\n".join([f"pair = Pair({self.pair.kind!r})", *(f"pair.{step}" for step in self.pair.script)]))
+
+
+def run(number: int, plays: int = 100, steps: int = 50) -> tuple[int, int]:
+    """So many plays of so many steps at most, decided by the seed. Raises Difference. Returns how many plays and steps it was."""
+    before = Machine.plays, Machine.steps
+    seeded: Any = seed(number)(type("Machine", (Machine,), {}))
+    run_state_machine_as_test(
+        seeded,
+        settings=settings(
+            max_examples=plays,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,
+            print_blob=False,
+            suppress_health_check=list(HealthCheck),
+            phases=(Phase.generate, Phase.shrink),
+        ),
+    )
+    return Machine.plays - before[0], Machine.steps - before[1]

@@ -1,0 +1,91 @@
+"""What the engine knows and what the naive server knows, in the same words. The only place here that looks into the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+
+from simulation.model import Naive
+
+from beanstalkd_py.engine import Engine
+from beanstalkd_py.jobs import DELAYED, NEVER, RESERVED, STATE_NAMES, Client, Job, Tube
+from beanstalkd_py.session import Session
+
+
+class Difference(AssertionError):
+    """The engine is not what it should be."""
+
+
+def same(what: str, got: object, expected: object) -> None:
+    if got != expected:
+        raise Difference(f"{what}:\n     got {got!r}\nexpected {expected!r}")
+
+
+Facts = Iterator[tuple[str, object]]
+
+
+def compare(engine: Engine, sessions: Mapping[Hashable, Session], naive: Naive) -> None:
+    """Raises Difference, naming the first thing that is not the same."""
+    names = {session.client: name for name, session in sessions.items()}
+    expected = dict(_of_naive(naive))
+    got = dict(_of_engine(engine, names))
+    for what in [*expected, *got]:
+        same(what, got.get(what), expected.get(what))
+
+
+def _of_engine(engine: Engine, names: dict[Client, Hashable]) -> Facts:
+    yield "next id", engine.next_id
+    yield "tubes", [tube.name for tube in engine.tube_list]
+    for tube in engine.tube_list:
+        yield f"tube {tube.name!r}", _tube(tube, names)
+    for job in engine.jobs.values():
+        yield f"job {job.id}", _job(job, names)
+    for client, name in names.items():
+        yield f"client {name!r}", _client(client)
+
+
+def _tube(tube: Tube, names: dict[Client, Hashable]) -> object:
+    waiting = [names[client] for client in tube.waiting]
+    return tube.pause, tube.paused_until, list(tube.buried), waiting, tube.total_jobs, tube.delete_count, tube.pause_count
+
+
+def _job(job: Job, names: dict[Client, Hashable]) -> object:
+    timed = job.state in (DELAYED, RESERVED)
+    return (
+        (job.tube.name, STATE_NAMES[job.state], job.pri, job.delay, job.ttr, job.body, job.created_at),
+        job.deadline_at if timed else 0,
+        (job.reserves, job.timeouts, job.releases, job.buries, job.kicks),
+        names[job.owner] if job.owner is not None else None,
+    )
+
+
+def _client(client: Client) -> object:
+    until = client.wait_until if client.waiting and client.wait_until != NEVER else None
+    watched = [tube.name for tube in client.watched]
+    return client.used.name, watched, list(client.reserved), client.producer, client.worker, client.waiting, until
+
+
+def _of_naive(naive: Naive) -> Facts:
+    yield "next id", naive.next_id
+    yield "tubes", [tube.name for tube in naive.tubes]
+    for tube in naive.tubes:
+        buried = [job.id for job in naive.buried if job.tube is tube]
+        waiting = [client.name for client in naive.waiting if tube in client.watched]
+        yield f"tube {tube.name!r}", (tube.pause, tube.paused_until, buried, waiting, tube.total_jobs, tube.deletes, tube.pauses)
+    for job in naive.jobs.values():
+        yield (
+            f"job {job.id}",
+            (
+                (job.tube.name, job.state, job.pri, job.delay, job.ttr, job.body, job.created_at),
+                job.deadline_at,
+                (job.reserves, job.timeouts, job.releases, job.buries, job.kicks),
+                job.holder.name if job.holder is not None else None,
+            ),
+        )
+    for client in naive.clients.values():
+        waits = client in naive.waiting
+        watched = [tube.name for tube in client.watched]
+        held = [job.id for job in naive.held(client)]
+        yield (
+            f"client {client.name!r}",
+            (client.used.name, watched, held, client.producer, client.worker, waits, client.wait_until if waits else None),
+        )
