@@ -33,6 +33,10 @@ model: $(READY) ## play the engine against the naive server, with hypothesis
 bench: $(READY) ## measure, beside the C server; make bench ARGUMENTS='--quick --only put-*' (or --help)
 	$(RUNG) bench $(ARGUMENTS)
 
+.PHONY: crash
+crash: $(READY) ## kill the installed daemon again and again, and ask for every job (SEED= SECONDS= ROUNDS=200 PROGRAM=)
+	$(RUNG) crash $(LENGTH) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PROGRAM),--program $(PROGRAM))
+
 .PHONY: clean
 clean:          ## remove what was made, but never jobs
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,6 +11,7 @@ from crash.conversation import Conversation, batches, put
 from crash.daemon import Daemon
 from crash.directory import await_that, sizes
 from crash.mix import Mix
+from crash.moments import after
 from crash.rounds import Rounds
 from crash.smalldisk import Neighbour, SmallDisk
 
@@ -173,6 +174,6 @@ def test_sigkill_under_mixed_load_while_the_disk_is_filled_and_freed(small_disk,
         await_that(lambda: len(spares(disk)) > 0, lambda: sizes(disk.path / "log"))
         for number in range(6):
             neighbour = Neighbour(disk, seed + number).start()
-            rounds.round(options, 0.3 + 0.5 * chance.random(), end)
+            rounds.round(options, after(0.3 + 0.5 * chance.random(), end))
             refused += rounds.refused
     assert refused, f"seed {seed}"

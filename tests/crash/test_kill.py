@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 import pytest
+from crash import cserver
 from crash.conversation import Conversation, put
 from crash.daemon import Daemon
-from crash.directory import await_that, sizes
+from crash.directory import await_that, segments, sizes
+from crash.lives import Life
 from crash.mix import Mix
+from crash.moments import AT_START, TAKING_OVER, UNDER_LOAD, after, at, compacting
 from crash.rounds import Rounds
 
 import wal
 
 
-@pytest.mark.timeout(120)
-def test_twenty_rounds_of_sigkill_under_mixed_load_at_fifty_connections(daemon, seed):
-    rounds = Rounds(daemon, seed)
-    for _ in range(20):
-        rounds.run(1)
-        assert not rounds.refused, f"seed {seed}"
-    assert rounds.world.answers > 10_000, f"seed {seed}"
+@pytest.mark.timeout(180)
+def test_a_life_of_nine_rounds_of_sigkill_at_fifty_connections(daemon, seed):
+    """Each moment once: the short form of `make crash`."""
+    lines = []
+    life = Life(daemon, 2 * seed, None, say=lines.append)
+    life.run(len(UNDER_LOAD) + len(AT_START) + 3)
+    assert life.rounds.world.answers > 5_000, lines
+    assert sum(life.rounds.moments.values()) >= 9 + len(AT_START), lines
+
+
+@pytest.mark.parametrize("name", ["compaction", *UNDER_LOAD])
+def test_each_moment_under_load_comes(daemon, seed, name):
+    rounds = Rounds(daemon, seed, Mix(jobs=1000))
+    rounds.round(("-s", "65536"), compacting(rounds.chance) if name == "compaction" else at(name, rounds.chance))
+    assert rounds.moments == {name: 1}
+
+
+def test_a_take_over_killed_at_each_of_its_stages(daemon, seed):
+    c_server = cserver.installed()
+    assert c_server, "beanstalkd is not installed (Debian: apt-get install beanstalkd)"
+    life = Life(daemon, 2 * seed + 1, c_server)
+    life.run(0)
+    # The files may all be moved before the kill comes.
+    assert TAKING_OVER.keys() - {"import: moving"} <= life.rounds.moments.keys()
 
 
 def test_what_had_been_told_about_timeouts_stands_after_sigkill(daemon, seed):
     """The only rounds that last longer than a TTR."""
     rounds = Rounds(daemon, seed, Mix(jobs=500, short_ttr=0.5, haste=0.02))
     for _ in range(2):
-        rounds.round(("-s", "65536"), 2.0)
+        rounds.round(("-s", "65536"), after(2.0))
     assert any(job.start.timeouts for job in rounds.world.jobs.values())
 
 
@@ -33,7 +53,7 @@ def test_sigterm_under_load_leaves_nothing_half_done(daemon, seed):
     rounds = Rounds(daemon, seed)
     statuses = []
     for _ in range(2):
-        rounds.round(("-s", "131072"), 0.2, lambda daemon: statuses.append(daemon.stop()))
+        rounds.round(("-s", "131072"), after(0.2, lambda daemon: statuses.append(daemon.stop())))
     assert statuses == [0, 0]
 
 
@@ -52,6 +72,6 @@ def test_no_id_is_given_twice_though_nothing_is_left_of_the_jobs(daemon, directo
         for _ in range(2):
             end(daemon)
             daemon.start()
-            await_that(lambda: len(list(directory.glob("*.wal"))) == 1, lambda: sizes(directory))
+            await_that(lambda: len(segments(directory)) == 1, lambda: sizes(directory))
         end(daemon)
         assert not [frame for frame in wal.Replay(directory) if frame.records]

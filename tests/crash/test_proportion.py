@@ -101,7 +101,7 @@ def test_at_any_moment_of_rest(daemon, segment_bytes, seed):
             try:
                 await_proportion(daemon.directory, segment_bytes, list(jobs.values()))
             except AssertionError as error:
-                raise AssertionError(f"CRASHTEST_SEED={seed}: {error}") from error
+                raise AssertionError(f"CRASH_SEED={seed}: {error}") from error
 
 
 def some_changes(client: Conversation, chance: random.Random, jobs: dict[int, bytes], wanted: int) -> None:

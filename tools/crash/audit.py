@@ -60,7 +60,7 @@ class Audit:
     def run(self) -> None:
         """Raises Fault."""
         world = self._world
-        there = self._look(sorted(world.jobs))
+        there = look(self._server, sorted(world.jobs))
         self._look_for_strangers(there)
         for job in world.jobs.values():
             found = there.get(job.id)
@@ -76,18 +76,6 @@ class Audit:
 
     # --- asking
 
-    def _look(self, ids: Iterable[int]) -> dict[int, Found]:
-        there: dict[int, Found] = {}
-        for batch in batches((b"%d" % id for id in ids), 200):
-            asked_at = time.monotonic()
-            replies = self._server.ask(*(word + id for id in batch for word in (b"peek ", b"stats-job ")))
-            answered_at = time.monotonic()
-            for id, peeked, looked in zip(batch, replies[::2], replies[1::2], strict=True):
-                found = _found(int(id), peeked, looked, asked_at, answered_at)
-                if found is not None:
-                    there[found.id] = found
-        return there
-
     def _look_for_strangers(self, there: dict[int, Found]) -> None:
         """Jobs that no answer told of: puts that were under way, or something that should be gone."""
         world = self._world
@@ -98,13 +86,13 @@ class Audit:
         lacking = sum(counts.values()) - len(there)
         if lacking:
             highest = world.highest_id + len(self._puts) + world.refused_puts
-            strangers = self._look(set(range(world.id_at_restart + 1, highest + 1)) - set(world.jobs))
+            strangers = look(self._server, set(range(world.id_at_restart + 1, highest + 1)) - set(world.jobs))
             for found in strangers.values():
                 world.met(found.id, found.body)
             there.update(strangers)
             lacking -= len(strangers)
         if lacking:
-            returned = self._look(set(range(1, world.id_at_restart + 1)) - set(world.jobs))
+            returned = look(self._server, set(range(1, world.id_at_restart + 1)) - set(world.jobs))
             raise Fault(f"{lacking} jobs too many: {counts}; back from the dead are {[(id, found.seen) for id, found in returned.items()]}")
 
     def _check_next_id(self) -> None:
@@ -221,6 +209,20 @@ class Audit:
         for _, _, den, id in sorted(self._reburied, key=lambda buried: buried[:2]):
             den.moved(id)
             den.buried[id] = None
+
+
+def look(server: Conversation, ids: Iterable[int]) -> dict[int, Found]:
+    """Those of these jobs that there are."""
+    there: dict[int, Found] = {}
+    for batch in batches((b"%d" % id for id in ids), 200):
+        asked_at = time.monotonic()
+        replies = server.ask(*(word + id for id in batch for word in (b"peek ", b"stats-job ")))
+        answered_at = time.monotonic()
+        for id, peeked, looked in zip(batch, replies[::2], replies[1::2], strict=True):
+            found = _found(int(id), peeked, looked, asked_at, answered_at)
+            if found is not None:
+                there[found.id] = found
+    return there
 
 
 def _found(id: int, peeked: Reply, looked: Reply, asked_at: float, answered_at: float) -> Found | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import socket
+import struct
 import time
 from collections import deque
 
@@ -16,6 +17,7 @@ from .replies import Replies, Reply, fields
 from .world import Den, Fault, Pause, Put, World
 
 RECEIVE_BYTES = 1 << 18
+_RESET = struct.pack("ii", 1, 0)  # struct linger
 LONG_DELAY_S = 100_000
 STEP_S = 1_000  # between two long delays, so that their order is certain
 
@@ -65,6 +67,8 @@ class Client:
         self.held: dict[int, None] = {}  # reserved by it, as far as it knows, and not given away by a command under way
         self.ended = False
         self.quitting: Act | None = None
+        self.left = False  # of its own will
+        self.dozes = False  # reads its answers late, now and then
         self.depth = 1  # commands on the way
         self.share = 1.0  # of the number of jobs wanted
         self.output = bytearray()
@@ -135,8 +139,20 @@ class Client:
 
     def quit(self) -> None:
         """What it holds is given back when it is gone; all that it sent before is answered."""
+        self.left = True
         self.quitting = self._act("close")
         self.output += b"quit\r\n"
+
+    def vanish(self) -> None:
+        """Resets the connection, answers unread. Not while it is anybody's guess which jobs it holds."""
+        if any(command.act.kind == "reserve" for command in self.under_way):
+            return
+        held = {*self._owned, *(command.id for command in self.under_way if command.act.kind == "reserve-job")}
+        act = self._act("close")
+        for id in held:
+            self.world.jobs[id].acts.append(copy.copy(act))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.left = self.ended = True
 
     def flush(self) -> bool:
         """False when the socket does not take everything."""

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = (sys.executable, "-m", "beanstalkd_py")
+INSTALLED = (str(Path(sys.executable).with_name("beanstalkd-py")),)
 PATIENCE_S = 30.0
 LOOK_AGAIN_S = 0.002
 
@@ -36,16 +36,18 @@ class DidNotServe(Exception):
 class Daemon:
     """One server on one directory, through any number of starts.
 
-    options: of every start. prefix: a program to run it by, such as nsenter. program: what to run instead of the server proper.
+    directory: of its log; None for a server without. options: of every start. prefix: a program to run it by, such as nsenter. program: what to
+    run instead of the script that is installed beside this Python. Only Python itself is shown the modules of this tree.
     """
 
     def __init__(
-        self, directory: str | Path, options: Sequence[str] = (), prefix: Sequence[str] = (), program: Sequence[str] = PROGRAM
+        self, directory: str | Path | None, options: Sequence[str] = (), prefix: Sequence[str] = (), program: Sequence[str] = INSTALLED
     ) -> None:
-        self.directory = str(directory)
+        self.directory = "" if directory is None else os.path.abspath(directory)
         self.options = tuple(options)
         self.port = 0
         self._prefix = tuple(prefix)
+        self.program = program[0]
         self._program = tuple(program)
         self._process: subprocess.Popen[bytes] | None = None
         self._output = tempfile.TemporaryFile()
@@ -76,15 +78,19 @@ class Daemon:
             said.seek(0)
             said.truncate()
         # -V: it says which port it got.
-        listen = ("-V", "-l", "127.0.0.1", "-p", "0", "-b", self.directory)
+        listen = ("-V", "-l", "127.0.0.1", "-p", "0", *(("-b", self.directory) if self.directory else ()))
         self._process = subprocess.Popen(
             [*self._prefix, *self._program, *listen, *(self.options if options is None else options)],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tools"), *filter(None, [os.environ.get("PYTHONPATH")])])},
+            env=self._environ(),
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._errors,
         )
+
+    def _environ(self) -> dict[str, str]:
+        environ = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        return {**environ, "PYTHONPATH": str(ROOT / "tools")} if self._program[0] == sys.executable else environ
 
     def await_service(self) -> None:
         """It listens before it has read its log, and answers afterwards."""
@@ -122,8 +128,12 @@ class Daemon:
 
     def stop(self) -> int:
         """SIGTERM. Returns the exit status."""
-        self.process.send_signal(signal.SIGTERM)
+        self.terminate()
         return self.wait()
+
+    def terminate(self) -> None:
+        """SIGTERM, and no waiting."""
+        self.process.send_signal(signal.SIGTERM)
 
     def wait(self) -> int:
         return self.process.wait(PATIENCE_S)

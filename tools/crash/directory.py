@@ -31,6 +31,11 @@ def total(directory: str | Path) -> int:
     return sum(sizes(directory).values())
 
 
+def segments(directory: str | Path) -> list[str]:
+    """Their names, the oldest first."""
+    return sorted(name for name in sizes(directory) if name.endswith(".wal"))
+
+
 def contents(directory: str | Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in Path(directory).iterdir()}
 

@@ -15,14 +15,17 @@ from .mix import SHARED, Mix
 from .world import Den, Fault, World
 
 SILENCE_S = 20.0
+DOZE_S = 0.3  # at most
 OUTPUT_MAX = 1 << 20  # bytes not yet taken by the kernel, beyond which a client asks for nothing more
 EVENT_READ, EVENT_WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 
 class Load:
-    """lonely: how many of the connections have a tube of their own."""
+    """lonely: how many of the connections have a tube of their own. dozing: the share that reads its answers late."""
 
-    def __init__(self, world: World, daemon: Daemon, mix: Mix, connections: int = 50, lonely: int = 10, depth: int = 20) -> None:
+    def __init__(
+        self, world: World, daemon: Daemon, mix: Mix, connections: int = 50, lonely: int = 10, depth: int = 20, dozing: float = 0.1
+    ) -> None:
         self.world = world
         self.clients: list[Client] = []
         self._daemon = daemon
@@ -30,6 +33,8 @@ class Load:
         self._depth = depth
         self._connections = connections
         self._lonely = lonely
+        self._dozing = dozing
+        self._asleep: list[tuple[float, Client]] = []  # until when
         self._selector = selectors.DefaultSelector()
         self._asking = True
 
@@ -49,10 +54,11 @@ class Load:
 
     def _talk(self, goes_on: Callable[[], bool]) -> None:
         heard_at = time.monotonic()
-        while self._selector.get_map():
+        while self._selector.get_map() or self._asleep:
             self._asking = self._asking and goes_on()
-            if not self._asking and not any(client.under_way for client in self.clients):
+            if not self._asking and not any(client.under_way and not client.ended for client in self.clients):
                 return
+            self._wake(time.monotonic())
             events = self._selector.select(0.05)
             now = time.monotonic()
             if events:
@@ -74,6 +80,7 @@ class Load:
         client = Client(self.world, connection, SHARED if den is None else (den.tube,), den)
         client.depth = 1 + int(self.world.chance.random() * self._depth)
         client.share = 1.0 if den is None else 0.02
+        client.dozes = self.world.chance.random() < self._dozing
         self.clients.append(client)
         self._selector.register(connection, EVENT_READ, client)
         self._turn(client, 0)
@@ -81,23 +88,37 @@ class Load:
     def _turn(self, client: Client, mask: int) -> None:
         if mask & EVENT_READ:
             client.receive()
-        if client.ended:
-            self._selector.unregister(client.socket)
-            client.socket.close()
-            if client.quitting and self._asking:
-                self._open(self._connections)
-            return
-        if self._asking:
+        if self._asking and not client.ended:
             self._refill(client)
+        if client.ended:
+            self._let_go(client)
+            return
         wants = EVENT_READ if client.flush() else EVENT_READ | EVENT_WRITE
         if self._selector.get_key(client.socket).events != wants:
             self._selector.modify(client.socket, wants, client)
+        if client.dozes and client.chance.random() < 0.1:
+            self._selector.unregister(client.socket)
+            self._asleep.append((time.monotonic() + DOZE_S * client.chance.random(), client))
+
+    def _let_go(self, client: Client) -> None:
+        """The server closed it, or the client did, and then another takes its place."""
+        self._selector.unregister(client.socket)
+        client.socket.close()
+        if self._asking and client.left:
+            self._open(self._connections)
+
+    def _wake(self, now: float) -> None:
+        for place in reversed(range(len(self._asleep))):
+            if self._asleep[place][0] <= now:
+                _, client = self._asleep.pop(place)
+                self._selector.register(client.socket, EVENT_READ, client)
+                self._turn(client, 0)
 
     def _refill(self, client: Client) -> None:
         """New commands, when half of the old ones were answered."""
         if 2 * len(client.under_way) > client.depth or len(client.output) > OUTPUT_MAX:
             return
-        while len(client.under_way) < client.depth and not client.quitting:
+        while len(client.under_way) < client.depth and not (client.quitting or client.ended):
             self._mix.think(client)
 
     def _waiting(self) -> str:

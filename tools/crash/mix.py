@@ -34,7 +34,10 @@ class Mix:
         if chance < self.haste and client.held:
             self._give_away(client, crowd)
         elif chance > 0.999 and client.den is None:
-            client.quit()
+            if client.chance.random() < 0.5:
+                client.quit()
+            else:
+                client.vanish()
         elif client.chance.random() < (0.6 if crowd < 1 else 0.1 / crowd**3):
             self._put(client)
         elif chance < 0.75:

@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from .daemon import PROGRAM, ROOT, Daemon
+from .daemon import ROOT, Daemon
 
 _MOUNT = 'mount -t tmpfs -o "size=$1,mode=700" crash "$0" && echo mounted && exec cat'
 
@@ -57,7 +57,7 @@ class SmallDisk:
         log.mkdir(exist_ok=True)
         user = ("--user", "--preserve-credentials") if self._user else ()
         enter = ("nsenter", f"--target={self._keeper.pid}", *user, "--mount", "env", "-C", str(ROOT))
-        return Daemon(self._mount_point / "log", options, enter, PROGRAM)
+        return Daemon(self._mount_point / "log", options, enter)
 
     def fill(self) -> int:
         """Somebody else takes all the space there is. Returns how many bytes that was."""
