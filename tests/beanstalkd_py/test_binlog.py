@@ -369,7 +369,7 @@ def _synced(directory: Path) -> Binlog:
 
 @pytest.mark.parametrize("turns", [0, 1])
 def test_update_that_was_forgotten_once_is_forgotten_for_good(tmp_path: Path, turns: int) -> None:
-    """With -F, a power failure may leave it without the job. Nothing promised it; what a start that forgave it goes on to promise must not change that."""
+    """With -F, a power failure may leave it without the job. Nothing promised it, and nothing that is promised later changes that."""
     replay = wal.Replay(tmp_path)
     assert list(replay) == []
     log = wal.Log.open(replay, SEGMENT, wal.Durability.NEVER, meta=lambda: records.encode_meta(50), threaded=False)
