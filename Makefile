@@ -29,6 +29,10 @@ lint: $(READY)  ## ruff and mypy
 model: $(READY) ## play the engine against the naive server, with hypothesis
 	$(RUNG) model $(LENGTH)
 
+.PHONY: simulate
+simulate: $(READY) ## live through whole worlds: server, disk, clocks and crashes out of one seed
+	$(RUNG) simulation $(LENGTH)
+
 .PHONY: bench
 bench: $(READY) ## measure, beside the C server; make bench ARGUMENTS='--quick --only put-*' (or --help)
 	$(RUNG) bench $(ARGUMENTS)

@@ -38,8 +38,11 @@ class Found:
 class Naive(State):
     """One server. Clients go by the names that the caller gives them.
 
+    `output_limit`: bytes of replies owed to a client beyond which none of its commands is taken, until `go_on`.
     `room`: how many changes of jobs and pauses the disk has room for (None: any number); those beyond are refused. To be set before each command.
     """
+
+    output_limit = 1 << 62
 
     # --- one client's dialogue
 
@@ -51,6 +54,10 @@ class Naive(State):
     def receive(self, name: Hashable, data: bytes, now: int) -> None:
         """Bytes from the client, in any pieces."""
         self.clients[name].inbox += data
+        self._run(self.clients[name], now)
+
+    def go_on(self, name: Hashable, now: int) -> None:
+        """With commands that were held back until the replies were taken."""
         self._run(self.clients[name], now)
 
     def half_close(self, name: Hashable, now: int, ended: bool = False) -> None:
@@ -99,7 +106,7 @@ class Naive(State):
         return self.clients[name].closed
 
     def _run(self, client: Client, now: int) -> None:
-        while not client.closed and client not in self.waiting:
+        while not client.closed and client not in self.waiting and len(client.outbox) <= self.output_limit:
             if client.upload is not None:
                 reply = self._body(client, now)
             elif b"\r\n" in client.inbox:

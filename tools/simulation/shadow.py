@@ -1,0 +1,179 @@
+"""The naive server as a shadow of the real one: it does the same at the same time, and writes down what must last.
+
+May know: the naive server, the history. It hears what the real server answered for one thing only: where the disk was too full for a change, nobody
+else can know that. Whether that may be is for the caller to say (`may_refuse`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Hashable, Mapping
+
+from beanstalkd_py.session import OUTPUT_LIMIT
+
+from .facts import Facts, Fault, Found
+from .history import Change, History, Kept, Pause
+from .model import Naive
+from .naive.jobs import Client, Job, Tube
+
+FIRST_RANK = 1 << 32  # behind those that a start found
+_KICKED = re.compile(rb"KICKED (\d+)\r\n")
+
+
+class Shadow(Naive):
+    def __init__(self, now: int, max_job_size: int, binlog_max_size: int, history: History) -> None:
+        super().__init__(now, max_job_size, binlog_max_size)
+        self.history = history
+        self.output_limit = OUTPUT_LIMIT
+        self.may_refuse = False
+        self.refusals = 0
+        self._heard: Mapping[Hashable, bytes] = {}  # the real server's replies in this step
+        self._current: Client | None = None  # whose command is carried out; None: nobody's, time does it
+        self._asked: tuple[Hashable, int, int] = (None, 0, 0)  # whose reply at which offset, and for how many changes there was room
+        self._versions: dict[int, tuple[int, ...]] = {}  # of each job's latest record
+        self._born: dict[int, int] = {}
+        self._pauses: dict[bytes, tuple[int, int]] = {}
+        self._ticking = False
+        self._ranks = itertools.count(FIRST_RANK)
+
+    # --- what the real server said
+
+    def hear(self, replies: Mapping[Hashable, bytes]) -> None:
+        self._heard = replies
+        self._asked = None, 0, 0
+
+    def _run(self, client: Client, now: int) -> None:
+        self._current = client
+        super()._run(client, now)
+        self._current = None
+
+    def refused(self) -> bool:
+        """Called before each change."""
+        self.mark()
+        client = self._current
+        if client is None:  # a TTR is over, be there room to write it down or not
+            return self.may_refuse
+        at = len(client.outbox)
+        name, before, room = self._asked
+        room = room + 1 if (name, before) == (client.name, at) else 0
+        self._asked = client.name, at, room
+        reply = self._heard.get(client.name, b"")[at:]
+        kicked = _KICKED.match(reply)
+        if reply.startswith(b"OUT_OF_MEMORY") or (kicked is not None and int(kicked[1]) <= room):
+            return self._is_refused()
+        return False
+
+    def _is_refused(self) -> bool:
+        if not self.may_refuse:
+            raise Fault("a change was refused, though there is room")
+        self.refusals += 1
+        return True
+
+    # --- what must last
+
+    def let_go(self, tube: Tube) -> None:
+        super().let_go(tube)
+        if tube.paused_until and tube not in self.tubes:
+            self.mark()
+
+    def tick(self, now: int) -> None:
+        self.mark()
+        self._ticking = True
+        super().tick(now)
+        self.mark()
+        self._ticking = False
+
+    def mark(self) -> None:
+        """Writes down what has changed since the last time: at most one job, and with it the pause of a tube that went with it."""
+        history = self.history
+        versions = {id: _version(job) for id, job in self.jobs.items()}
+        for id in self._versions.keys() - versions.keys():
+            history.changes.append(Change(id, None))
+        for id, version in versions.items():
+            if self._versions.get(id) != version:
+                history.changes.append(Change(id, self._kept(self.jobs[id])))
+        self._versions = versions
+        self._mark_pauses()
+        history.next_id = self.next_id
+        history.most.update((job.id, (job.reserves, job.timeouts)) for job in self.jobs.values())
+
+    def _kept(self, job: Job) -> Kept:
+        since = len(self.history.offsets) - 1
+        born = self._born.setdefault(job.id, since)
+        rank = next(self._ranks) if job.state == "buried" else 0
+        return Kept(_as_recorded(job), since, born, rank)
+
+    def _mark_pauses(self) -> None:
+        """That time has ended a pause is not written down."""
+        pauses = {tube.name: (tube.pause, tube.paused_until) for tube in self.tubes if tube.paused_until}
+        since = len(self.history.offsets) - 1
+        if not self._ticking:
+            self.history.changes += [Change(name, None) for name in self._pauses if name not in pauses]
+        changed = {name: pause for name, pause in pauses.items() if self._pauses.get(name) != pause}
+        self.history.changes += [Change(name, Pause(*pause, since)) for name, pause in changed.items()]
+        self._pauses = pauses
+
+    # --- a new life
+
+    def come_back(self, facts: Facts, offset: int) -> None:
+        """All that is there is what was found. For a shadow that is new."""
+        self.next_id = facts.next_id
+        for made, name in enumerate(facts.made):
+            self._make_tube(name, made)
+        self.tubes = [self._named(name) for name in facts.listed]
+        self.default = self._named(b"default")
+        self.tubes_made = len(self.tubes)
+        for name, (pause, until) in facts.pauses.items():
+            tube = self._named(name)
+            tube.pause, tube.paused_until, tube.kept = pause, until - offset, True
+        for id, found in facts.jobs.items():
+            self._make_job(id, found, offset)
+        self.buried = [self.jobs[id] for ids in facts.buried.values() for id in ids]
+        self._versions = {id: _version(job) for id, job in self.jobs.items()}
+        self._born = dict.fromkeys(self.jobs, 0)
+        self._pauses = {tube.name: (tube.pause, tube.paused_until) for tube in self.tubes if tube.paused_until}
+
+    def _make_tube(self, name: bytes, made: int) -> None:
+        if name == b"default":
+            self.default.made = made
+        else:
+            self.tubes.append(Tube(name, made))
+
+    def _named(self, name: bytes) -> Tube:
+        tube = self.tube(name)
+        assert tube is not None
+        return tube
+
+    def _make_job(self, id: int, found: Found, offset: int) -> None:
+        job = Job(id, self._named(found.tube), found.pri, found.delay, found.ttr, found.body, found.created_at - offset)
+        job.state = found.state
+        job.deadline_at = found.deadline_at - offset if found.state == "delayed" else 0
+        job.reserves, job.timeouts, job.releases, job.buries, job.kicks = found[-5:]
+        job.save()
+        self.jobs[id] = job
+
+
+def _version(job: Job) -> tuple[int, ...]:
+    """Each record of a job has another."""
+    return job.saved_reserves, job.saved_timeouts, job.releases, job.buries, job.kicks
+
+
+def _as_recorded(job: Job) -> Found:
+    """On disk a reserved job is a ready one."""
+    delayed = job.state == "delayed"
+    return Found(
+        job.tube.name,
+        job.body,
+        "ready" if job.state == "reserved" else job.state,
+        job.pri,
+        job.delay,
+        job.ttr,
+        job.created_at,
+        job.deadline_at if delayed else 0,
+        job.saved_reserves,
+        job.saved_timeouts,
+        job.releases,
+        job.buries,
+        job.kicks,
+    )

@@ -1,0 +1,206 @@
+"""A world: one machine, one directory, several lives of the server on it, out of one seed.
+
+After each life's end, whatever it was, the next start must find everything that was answered, and nothing that never was (see `history`).
+
+May know: everything here. Promises: `run` is a function of its seed; a Fault says which, what the world did at last, and how to see it again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from random import Random
+
+import wal
+from beanstalkd_py.binlog import Unreadable
+
+from . import checks
+from .disk import PowerFailure
+from .facts import Fault
+from .fibers import in_place_of_threads
+from .history import History
+from .life import Life, Opened, Options, open_server
+from .machine import BROKEN, CUT, KILL, Machine
+from .talk import Talk
+
+SYNC, WINDOW, NEVER = wal.Durability.SYNC, wal.Durability.WINDOW, wal.Durability.NEVER
+LAST_EVENTS = 60
+STOP, NO_ROOM = "stop", "no room to begin"
+
+# How often, in comparison; each world has some of them more often, and some never.
+EVENTS: list[tuple[Callable[[Life], str], float]] = [
+    (Life.whole_turn, 12),
+    (Life.speak, 8),
+    (Life.serve, 10),
+    (Life.end_of_turn, 8),
+    (Life.hear_the_log, 8),
+    (Life.get_on, 8),
+    (Life.take_replies, 4),
+    (Life.connect, 1),
+    (Life.hang_up, 0.4),
+    (Life.moment, 4),
+    (Life.while_passes, 2),
+    (Life.set_the_wall_clock, 0.2),
+    (Life.fill_the_disk, 0.2),
+    (Life.free_the_disk, 0.5),
+    (Life.drain, 0.03),
+    (checks.observe, 0.5),
+    (checks.kill_now, 0.5),
+    (checks.cut_now, 0.5),
+    (checks.proportion, 0.3),
+]
+ALWAYS = (Life.whole_turn, Life.speak, Life.serve, Life.end_of_turn, Life.hear_the_log, Life.get_on, Life.take_replies, Life.connect)
+
+
+def run(seed: int) -> Counter[str]:
+    """A whole world. Returns what there was in it. Raises Fault."""
+    world = World(seed)
+    try:
+        with in_place_of_threads(world.machine.fibers):
+            world.run()
+    except Exception as error:
+        events = "\n".join(f"    {event}" for event in world.trace)
+        raise Fault(f"{events}\n{type(error).__name__}: {error}\npython -m simulation --seed {seed}") from error
+    return world.counts
+
+
+class World:
+    def __init__(self, seed: int) -> None:
+        self.dice = Random(seed)
+        self.machine = Machine(self.dice)
+        self.history = History()
+        self.counts: Counter[str] = Counter(worlds=1)
+        self.trace: deque[str] = deque(maxlen=LAST_EVENTS)
+        self.sizes = self.dice.choice(((8192,), (8192, 8192, 16384, 65536), (65536,), (65536, 131072)))
+        self.max_job_size = self.dice.choice((1000, 3000, 65535))
+        largest = min(self.max_job_size, self.dice.choice((100, 1000, max(self.sizes) // 4)))
+        self.talk = Talk(self.dice, self.max_job_size, largest)
+        self.events = [event for event, _ in EVENTS]
+        self.weights = [weight * self.dice.choice((0.3, 1, 1, 3) if event in ALWAYS else (0, 0, 1, 1, 3)) for event, weight in EVENTS]
+        self.most_clients = self.dice.choice((2, 4, 8))
+        # What the last lives promised: the position up to which nothing may be missing after a kill, and after a power cut.
+        self.answered = self.durable = 0
+        self.unsynced = False  # since a life that never synced
+        self.anything = False  # and then the power failed: nothing was promised
+        self.ended_at = 0  # the last life, by its own clock
+        self.over = False
+
+    def run(self) -> None:
+        for _ in range(self.dice.randrange(2, 6)):
+            self.live()
+            if self.over:
+                return
+        self.machine.free()
+        self.machine.doom_at = 0
+        self._start(self._options())
+
+    def say(self, event: str) -> None:
+        if event:
+            self.trace.append(event)
+
+    # --- a life
+
+    def _options(self) -> Options:
+        durability = self.dice.choice((SYNC, SYNC, SYNC, WINDOW, NEVER))
+        sync_ms = self.dice.choice((5, 50, 1000)) if durability is WINDOW else 0
+        return Options(self.dice.choice(self.sizes), durability, sync_ms, self.dice.random() < 0.5, self.max_job_size)
+
+    def live(self) -> None:
+        options = self._options()
+        self.machine.arm()
+        life: Life | None = None
+        try:
+            life = self._start(options)
+            if life is None:
+                return
+            for _ in range(self.dice.choice((5, 100, 400, 800))):
+                self._event(life)
+            end = self._choose_end(life)
+        except PowerFailure:
+            end = self.machine.doom
+            self.say(f"{end} in {self.machine.last_call}")
+        except (wal.LogFailed, wal.LogFull, OSError) as error:
+            end = self._failed(error, starting=life is None)
+        if life is not None:
+            self._promised(life)
+        self._end(end)
+
+    def _promised(self, life: Life) -> None:
+        """What its replies stand for."""
+        self.answered = life.server.answered
+        self.durable = life.durable()
+        self.ended_at = self.machine.clock.now
+
+    def _event(self, life: Life) -> None:
+        if not life.server.connections:
+            self.say(life.connect())
+        (event,) = self.dice.choices(self.events, self.weights)
+        if event is checks.cut_now and self.unsynced:
+            return
+        if event is Life.connect and len(life.server.connections) >= self.most_clients:
+            return
+        self.say(f"... {event.__name__}")
+        said = event(life)
+        self.trace.pop()
+        self.say(said)
+
+    def _choose_end(self, life: Life) -> str:
+        end = self.dice.choice((KILL, CUT, STOP, STOP))
+        if end == STOP:
+            self.say(life.stop())
+            self.counts["stops"] += 1
+            end = self.dice.choice((KILL, CUT))
+            self.counts[end] -= 1
+        return end
+
+    def _failed(self, error: OSError | wal.LogFailed | wal.LogFull, starting: bool) -> str:
+        self.say(f"{type(error).__name__}: {error}")
+        if checks.is_no_room(error):
+            self.machine.free()
+            if starting and self.counts["fills"]:
+                return NO_ROOM
+        if self.machine.doom != BROKEN or self.machine.doom_at:
+            raise error
+        # Of what a failed sync had to write, reads say that it is there, but no later sync will write it.
+        return CUT if self.machine.sync_failed else BROKEN
+
+    def _end(self, end: str) -> None:
+        self.say(f"the end: {end}")
+        self.counts[end] += 1
+        if not self.machine.is_limited or self.dice.random() < 0.5:
+            self.machine.free()
+        if end != CUT:
+            self.machine.kill()
+            return
+        self.machine.cut(ordered=self.unsynced)
+        self.anything = self.anything or self.unsynced
+        self.answered = min(self.answered, self.durable)
+
+    # --- a start
+
+    def _start(self, options: Options) -> Life | None:
+        """None: what was never promised is in no state to go on with."""
+        self.say(f"starts with {options}")
+        self.counts["starts"] += 1
+        self.unsynced = self.unsynced or options.durability is NEVER
+        try:
+            opened = open_server(self.machine.disk, self.machine.clock, options)
+        except (wal.Corrupt, Unreadable) as error:
+            if not self.anything:
+                raise Fault(f"the server does not start: {error}") from error
+            self.counts["lost"] += 1
+            self.over = True
+            return None
+        self._check(opened, options)
+        return Life(self.machine, options, opened, self.history, self.talk, self.counts)
+
+    def _check(self, opened: Opened, options: Options) -> None:
+        if not self.anything:
+            position = self.history.match(opened.facts, self.answered, self.ended_at)
+            self.say(f"comes back as after change {position} of {self.history.position}, {self.answered} were answered for")
+        offset = self.machine.clock.wall - self.machine.clock.now
+        self.history.begin_anew(opened.facts, offset)
+        self.answered = self.durable = 0
+        self.anything = False
+        self.unsynced = options.durability is NEVER
+
