@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -124,7 +125,7 @@ def updates_are_counted_twice(patch: pytest.MonkeyPatch) -> None:
     ("break_it", "said"),
     [
         (replies_leave_at_once, "came back"),
-        (syncs_do_nothing, "came back"),
+        (syncs_do_nothing, "came back|does not start"),
         (deletes_are_not_written, "came back"),
         (releases_without_delay_are_not_written, "came back"),
         (compaction_forgets, "no job knows of"),
@@ -139,4 +140,4 @@ def updates_are_counted_twice(patch: pytest.MonkeyPatch) -> None:
 )
 def test_a_server_that_breaks_a_law_is_caught(monkeypatch: pytest.MonkeyPatch, break_it: Break, said: str) -> None:
     break_it(monkeypatch)
-    assert said in caught()
+    assert re.search(said, caught())
