@@ -27,6 +27,7 @@ from .connection import READ, Connection, HangUps
 from .engine import Engine
 from .jobs import NEVER
 from .listen import Listeners
+from .memory import LOOK_S, Memory
 from .session import Session
 from .trace import TracingSession
 
@@ -83,6 +84,8 @@ class Server:
         self._claim_timer: Any = None
         self._claim_lsn = 0
         self._retry_timer: Any = None
+        self._memory = Memory(engine, self.connections)
+        self._memory_timer: Any = self.loop.timer(LOOK_S, LOOK_S)
         self._signals: list[Any] = []  # watchers
         self._stop = gevent.event.Event()
         self.ending = False  # no connection's end changes anything any more
@@ -111,6 +114,7 @@ class Server:
             self.wake_up()  # what its threads said before that was heard by nobody
             self._after_commit()  # the start may have compacted, and nobody need ever write anything
         self._turn.start(self._on_turn)
+        self._memory_timer.start(self._memory.look)
         for listener in self.listeners.sockets:
             watcher = self.loop.io(listener.fileno(), READ)
             self._accepting.append(watcher)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 # Rooms of the server that may know the world outside: sockets, clocks, the system.
 OUTER = {
     f"beanstalkd_py.{room}"
-    for room in ("__main__", "cli", "connection", "listen", "notify", "options", "privileges", "progress", "server")
+    for room in ("__main__", "cli", "connection", "listen", "memory", "notify", "options", "privileges", "progress", "server")
 }
 USES_GEVENT = {"beanstalkd_py.cli", "beanstalkd_py.connection", "beanstalkd_py.server"}
 KNOWS_THE_LOG = {f"beanstalkd_py.{room}" for room in ("binlog", "replay", "takeover", "cli", "server")}
