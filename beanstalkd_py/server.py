@@ -182,9 +182,7 @@ class Server:
 
     def _on_turn(self) -> None:
         """Between two looks at the sockets."""
-        later = self.later
-        if later:
-            self.later = []
+        later, self.later = self.later, []  # what goes on after this turn is for the next one
         ready = self.ready
         while ready:
             ready.pop()()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+import time
 
 import pytest
 
@@ -39,6 +40,21 @@ def test_thousands_of_clients_cost_some_kilobytes_each(many_descriptors: None, s
         client.say(b"put 0 0 60 50000\r\n" + b"x" * 10_000)
     assert int(clients[0].stat(b"cmd-put")) <= 500
     assert daemon.rss_kb() - before < CLIENTS * 5 + 500 * 12
+
+
+def test_a_client_that_does_not_read_its_replies_costs_little(start: Start) -> None:
+    """One turn's replies and those that wait for it to read, however much it asked for."""
+    daemon = start(at="127.0.0.1")
+    asking = daemon.client()
+    asking.put(b"x" * 60_000)
+    before = daemon.rss_kb()
+    for _ in range(10):
+        daemon.client().say(b"peek 1\r\n" * 500)
+    asked = b""
+    while asked != (asked := asking.stat(b"cmd-peek")):
+        time.sleep(0.2)
+    assert int(asked) < 10 * 500
+    assert daemon.rss_kb() - before < 10 * 1000
 
 
 GARBAGE = """
