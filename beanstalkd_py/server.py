@@ -297,11 +297,13 @@ class Server:
 
     def _claim(self) -> None:
         self._claim_timer = None
-        assert self.log is not None
-        if self.log.lsn == self._claim_lsn:
-            self.log.claim(time_ns())
-        else:
-            self._claim_lsn = self.log.lsn
+        log = self.log
+        assert log is not None
+        idle = log.lsn == self._claim_lsn
+        if idle:
+            log.claim(time_ns())
+        if log.unclaimed or not idle:  # a sync may still be under way, or its window not over
+            self._claim_lsn = log.lsn
             self._claim_timer = self._later(CLAIM_S, self._claim)
 
     def _retry(self) -> None:

@@ -189,6 +189,11 @@ class Log:
         if not self._never and self._able():
             self._threads.commit([Sync(False, 0)], at)
 
+    @property
+    def unclaimed(self) -> bool:
+        """Whether there is something that is durable, or will be, and not written down as such."""
+        return not self._never and self._claimed < self.lsn
+
     def claim(self, at: int) -> None:
         """Writes down what is durable, if that is not said yet: for an owner who falls idle. Never when something is pending."""
         if self.durable_lsn <= self._claimed or self.pending or not self._able():

@@ -111,3 +111,16 @@ def test_what_a_start_has_compacted_is_synced_though_nobody_says_anything(start:
     many_dead(log, 1 << 16)
     start("-b", log, "-s", "65536", "-f", "50")
     wait_until(lambda: "00000001.wal" not in os.listdir(log), "the oldest segment is gone")
+
+
+def claimed(directory: str) -> int:
+    """Up to which LSN the log says that it is durable."""
+    replay = wal.Replay(directory)
+    assert len(list(replay)) > 0
+    return replay.claimed_lsn
+
+
+def test_an_idle_log_says_that_it_is_durable_however_long_the_window(start: Start, log: str) -> None:
+    """Law 5. Half a second after the last command nothing is synced yet: one must look again."""
+    start("-b", log, "-f", "1600").client().put()
+    wait_until(lambda: claimed(log) == 1, "the put is claimed")

@@ -12,10 +12,10 @@ from beanstalkd_py.accounts import UPDATE_BYTES
 from beanstalkd_py.options import SMALLEST_SEGMENT_BYTES
 from beanstalkd_py.records import FULL_STRUCT
 
-from .clock import MILLISECOND
+from .clock import MILLISECOND, SECOND
 from .disk import MemoryDisk
 from .facts import Fault
-from .life import Life, Options, open_server
+from .life import DIRECTORY, Life, Options, open_server
 from .machine import PLENTY
 
 LENGTH_FIELD = 4
@@ -55,20 +55,43 @@ def _look(life: Life, disk: MemoryDisk, must: int) -> int:
     return life.history.match(opened.facts, must, life.clock.now)
 
 
-def proportion(life: Life) -> str:
-    """Law 9, at rest. (Where a job is as large as a segment, room for two of them is on top; segments that no server has hold too much else.)"""
-    if life.shadow.may_refuse:
-        return ""
-    life.pass_time((life.options.sync_ms + 1) * MILLISECOND)  # segments go when what replaces them is durable
-    life.come_to_rest()
+def rest(life: Life) -> str:
+    """After a second in which nothing happened: law 5, law 9, and the log's books."""
+    log = life.server.log
+    lsn = -1
+    while lsn != log.lsn:
+        lsn = log.lsn
+        life.pass_time(SECOND + life.options.sync_ms * MILLISECOND, smoothly=True)
+    if not life.shadow.may_refuse:
+        _check_proportion(life)
+    files = {path: len(file.data) for path, file in life.machine.disk.names.items() if "/torn." not in path}
+    if log.total_bytes != sum(files.values()):
+        raise Fault(f"the log knows of {log.total_bytes} bytes, there are {files}")
+    if len(life.machine.disk.handles) > 2 + sum("/spare." in path for path in files):
+        raise Fault(f"open: {sorted(life.machine.disk.handles.values())}")
+    if life.options.durability is not wal.Durability.NEVER:
+        check_claim(life.machine.disk.copy(), log.lsn)
+    return f"rests, with {sum(files.values())} bytes on disk"
+
+
+def check_claim(disk: MemoryDisk, lsn: int) -> None:
+    """Law 5: all that is there is said to be durable, and nothing is torn."""
+    replay = wal.Replay(DIRECTORY, fs=disk)
+    for _ in replay:
+        pass
+    if replay.torn is not None or (replay.claimed_lsn, replay.next_lsn) != (lsn, lsn + 1):
+        raise Fault(f"{replay.claimed_lsn} of {replay.next_lsn - 1} records are claimed, and there are {lsn}; torn: {replay.torn}")
+
+
+def _check_proportion(life: Life) -> None:
+    """Law 9. (Room for four of the largest jobs is on top, see architecture.md; segments that no server has hold too much else.)"""
     size = max([life.options.segment_bytes, *life.server.log.segment_sizes.values()])
     live = sum(FULL_STRUCT.size + UPDATE_BYTES + LENGTH_FIELD + len(job.tube.name) + len(job.body) for job in life.shadow.jobs.values())
     files = {path: len(file.data) for path, file in life.machine.disk.names.items() if "/torn." not in path}
-    largest = max([0, *(len(job.body) for job in life.shadow.jobs.values())])
-    most = 2 * live + 2 * size + 2 * largest + (size if size < SMALLEST_SEGMENT_BYTES else 0)
+    largest = min(life.talk.largest, live)
+    most = 2 * live + 2 * size + 4 * largest + (size if size < SMALLEST_SEGMENT_BYTES else 0)
     if sum(files.values()) > most:
         raise Fault(f"{sum(files.values())} bytes on disk for {live} live ones and segments of {size}: {files}")
-    return f"{sum(files.values())} bytes on disk for {live}"
 
 
 def is_no_room(error: OSError | wal.LogFailed | wal.LogFull) -> bool:

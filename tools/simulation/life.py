@@ -214,14 +214,14 @@ class Life:
         self.pass_time(self.dice.choice((MILLISECOND, 60 * MILLISECOND, SECOND, 5 * SECOND, 200 * SECOND)))
         return f"it is {_time(self.clock.now)}"
 
-    def pass_time(self, duration: int) -> None:
-        """Timer by timer, each in time or a little late."""
+    def pass_time(self, duration: int, smoothly: bool = False) -> None:
+        """Timer by timer, each in time or a little late; or smoothly: all in time, and the threads keep up."""
         until = self.clock.now + duration
-        self._turns()
+        self._turns(smoothly)
         while (at := self._next_at()) <= until:
-            self.clock.now = max(self.clock.now, at + self._lateness(at))
+            self.clock.now = max(self.clock.now, at if smoothly else at + self._lateness(at))
             self.server.on_timers()
-            self._turns()
+            self._turns(smoothly)
         self.clock.now = max(self.clock.now, until)
 
     def _next_at(self) -> int:
@@ -236,9 +236,11 @@ class Life:
         most = dues[1] - 1 if len(dues) > 1 else at + SECOND
         return self.dice.randrange(max(most - at, 0) + 1)
 
-    def _turns(self) -> None:
+    def _turns(self, smoothly: bool) -> None:
         """Before the loop sleeps, all turns are done; threads need not be."""
-        if self.options.slow and self.dice.random() < 0.8:
+        if smoothly:
+            self.come_to_rest()
+        elif self.dice.random() < 0.8:
             self.all_get_on()
         self.server.rest()
         self._check_window()
@@ -272,8 +274,7 @@ class Life:
             return ""
         self.machine.free()
         for _ in range(3):
-            self.pass_time(SECOND)
-            self.come_to_rest()
+            self.pass_time(SECOND, smoothly=True)
         self.shadow.may_refuse = False
         return "the disk has room again"
 

@@ -233,9 +233,10 @@ class Server:
 
     def _claim(self) -> None:
         self.claim_at = None
-        if self.log.lsn == self._claim_lsn:
+        idle = self.log.lsn == self._claim_lsn
+        if idle:
             self.log.claim(self.clock.wall)
-        else:
+        if self.log.unclaimed or not idle:
             self._claim_lsn = self.log.lsn
             self.claim_at = self.clock.now + CLAIM
 

@@ -47,7 +47,7 @@ EVENTS: list[tuple[Callable[[Life], str], float]] = [
     (checks.observe, 0.5),
     (checks.kill_now, 0.5),
     (checks.cut_now, 0.5),
-    (checks.proportion, 0.3),
+    (checks.rest, 0.3),
 ]
 ALWAYS = (Life.whole_turn, Life.speak, Life.serve, Life.end_of_turn, Life.hear_the_log, Life.get_on, Life.take_replies, Life.connect)
 
@@ -148,6 +148,8 @@ class World:
         end = self.dice.choice((KILL, CUT, STOP, STOP))
         if end == STOP:
             self.say(life.stop())
+            if life.options.durability is not NEVER:
+                checks.check_claim(self.machine.disk.copy(), life.server.log.lsn)
             self.counts["stops"] += 1
             end = self.dice.choice((KILL, CUT))
             self.counts[end] -= 1
