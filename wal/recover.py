@@ -17,7 +17,7 @@ from wal.format import UNSYNCED, Header
 from wal.fs import NO_ROOM, FileSystem, fill
 from wal.names import segment_numbers, spare_numbers, spare_path, torn_path, tries
 from wal.reader import content_end
-from wal.replay import Replay, SegmentInfo
+from wal.replay import Replay, SegmentInfo, Torn
 
 
 class Recovered:
@@ -87,11 +87,8 @@ def _settle(replay: Replay, directory: Directory, found: Recovered, spares: list
     """Cuts, seals and syncs what replay has read."""
     fs = directory.fs
     if replay.torn:
-        _keep_torn(replay, directory, spares)
-        for path in reversed(replay.torn.later):  # the newest first: what is left in between must be read the same way again
-            fs.unlink(path)
-        if replay.torn.offset == 0:
-            fs.unlink(replay.torn.path)
+        _keep_torn(replay.torn, directory, spares)
+        _remove_torn(replay.torn, directory)
     if replay.unborn:
         fs.unlink(replay.unborn)
     if replay.torn or replay.unborn:
@@ -124,13 +121,36 @@ def _seal(directory: Directory, info: SegmentInfo, last: bool, unclaimed: bool) 
     return nbytes
 
 
-def _keep_torn(replay: Replay, directory: Directory, spares: list[int]) -> None:
-    torn = replay.torn
-    assert torn is not None
+def _keep_torn(torn: Torn, directory: Directory, spares: list[int]) -> None:
     _keep(directory, torn.path, torn.segment, torn.offset, spares)
     for path in torn.later:
         _keep(directory, path, segment_numbers([os.path.basename(path)])[0], 0, spares)
     directory.sync_names()
+
+
+def _remove_torn(torn: Torn, directory: Directory) -> None:
+    """The segments that are torn as a whole. What is left in between must be read the same way again: hence the newest first.
+
+    That one without a header was never synced, the headers around it tell: so it goes before these. The place itself may be one; empty and
+    the last, it is a segment that was being born.
+    """
+    fs = directory.fs
+    if torn.offset == 0:
+        _empty(torn.path, directory)
+    others = [path for path in torn.later if path not in torn.headless]
+    for path in (*reversed(torn.headless), *reversed(others)):
+        fs.unlink(path)
+    if torn.offset == 0:
+        fs.unlink(torn.path)
+
+
+def _empty(path: str, directory: Directory) -> None:
+    handle = directory.fs.open(path)
+    try:
+        directory.fs.truncate(handle, 0)
+        directory.sync_data(handle)
+    finally:
+        directory.fs.close(handle)
 
 
 def _keep(directory: Directory, path: str, segment: int, offset: int, spares: list[int]) -> None:

@@ -40,9 +40,11 @@ class SegmentInfo:
 class Torn:
     """An unfinished tail: nothing from this place on had been promised. nbytes leaves out the zeros at the end."""
 
-    __slots__ = ("expected", "later", "nbytes", "offset", "path", "reason", "segment")
+    __slots__ = ("expected", "headless", "later", "nbytes", "offset", "path", "reason", "segment")
 
-    def __init__(self, path: str, segment: int, offset: int, nbytes: int, expected: int, reason: str, later: list[str]) -> None:
+    def __init__(
+        self, path: str, segment: int, offset: int, nbytes: int, expected: int, reason: str, later: list[str], headless: list[str]
+    ) -> None:
         self.path = path
         self.segment = segment
         self.offset = offset
@@ -50,6 +52,7 @@ class Torn:
         self.expected = expected  # the LSN that was due there
         self.reason = reason
         self.later = later  # paths of the segments behind it, torn with it
+        self.headless = headless  # of these, whose header is lost
 
     def __str__(self) -> str:
         lost = f"{self.nbytes} bytes" + (f" and {len(self.later)} later segments" if self.later else "")
@@ -226,8 +229,9 @@ class Replay:
             self._corrupt(index, offset, found)
         file = self._files[index]
         later = [other.path for other in self._files[index + 1 :]]
+        headless = [other.path for other in self._files[index + 1 :] if other.header is None]
         nbytes = content_end(data, offset) - offset
-        self.torn = Torn(file.path, file.number, offset, nbytes, self.next_lsn, found, later)
+        self.torn = Torn(file.path, file.number, offset, nbytes, self.next_lsn, found, later, headless)
 
     def _corrupt(self, index: int, offset: int, found: str) -> None:
         raise Corrupt(self._files[index].path, offset, f"LSN {self.next_lsn}", found)

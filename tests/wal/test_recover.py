@@ -115,6 +115,36 @@ def test_a_lost_header_of_a_never_synced_log_takes_its_segment_with_it():
     assert len(records(disk)) == 12
 
 
+def without_headers(numbers: tuple[int, ...]) -> MemoryDisk:
+    """Five segments, those from the first lost one on never synced."""
+    disk = MemoryDisk()
+    log = opened(disk, NEVER if 1 in numbers else SYNC)
+    for n in range(50):
+        if n == 12 and 1 not in numbers:
+            log = opened(disk, NEVER)
+        write(log, [bytes([n]) * 500])
+    assert log.segment == 5
+    for number in numbers:
+        disk.names[segment(number)].data[:HEADER_BYTES] = b"\xff" * HEADER_BYTES
+    return disk.copy()
+
+
+@pytest.mark.parametrize("headless", [(1,), (2,), (1, 2), (2, 3), (1, 2, 3), (2, 4), (1, 2, 4)])
+def test_recovery_from_lost_headers_stopped_anywhere_can_be_begun_again(headless):
+    """The headers of its neighbours tell that a segment without one was never synced: they must not go before it."""
+    disk = without_headers(headless)
+    found = records(disk)
+    calls = fail_at(disk, 0)
+    opened(disk)
+    for nth in range(1, len(calls) + 1):
+        disk = without_headers(headless)
+        fail_at(disk, nth)
+        with pytest.raises((wal.LogFailed, OSError)):
+            opened(disk)
+        opened(disk.after_kill())
+        assert records(disk) == found, calls[nth - 1]
+
+
 @pytest.mark.parametrize("durability", [SYNC, NEVER])
 def test_a_segment_that_was_being_born_is_removed(durability):
     disk = MemoryDisk()
