@@ -18,6 +18,7 @@ compaction over all segments makes room of it, but for what the active segment h
 """
 
 from collections.abc import Callable
+from struct import error as StructError
 
 import wal
 
@@ -31,12 +32,13 @@ from .records import (
     FULL_STRUCT,
     IMPORT_BEGIN,
     IMPORT_END,
-    PAUSE,
-    PAUSE_STRUCT,
     UPDATE,
     UPDATE_STRUCT,
     VERSION,
+    Full,
     Import,
+    Pause,
+    Update,
     decode_meta,
     encode,
     encode_meta,
@@ -125,7 +127,10 @@ class Binlog:
     def change(self, job: Job, state: int, pri: int, delay: int, deadline_at: int, counters: Counters) -> bool:
         if not self._room_for_small(UPDATE_BYTES):
             return False
-        record = UPDATE_STRUCT.pack(UPDATE, state, 0, pri, job.id, delay, self._on_disk(state, deadline_at), *counters)
+        try:
+            record = UPDATE_STRUCT.pack(UPDATE, state, 0, pri, job.id, delay, self._on_disk(state, deadline_at), *counters)
+        except StructError:
+            record = encode(Update(state, pri, job.id, delay, self._on_disk(state, deadline_at), *counters))
         number = self._append(record)
         if number is None:
             return False
@@ -159,7 +164,7 @@ class Binlog:
         return deadline_at + self.offset if state in (DELAYED, RESERVED) else deadline_at
 
     def _pause_record(self, name: bytes, pause: int, until: int) -> bytes:
-        return PAUSE_STRUCT.pack(PAUSE, 0, len(name), pause, until + self.offset if pause else 0) + name
+        return encode(Pause(name, pause, until + self.offset if pause else 0))
 
     def _pause_written(self, name: bytes, account: Account, nbytes: int) -> None:
         old = self._pauses.pop(name, None)
@@ -350,15 +355,13 @@ class Binlog:
         """The job's FULL record again, as it is now."""
         body = job.body
         name = job.tube.name
-        offset = self.offset
-        record = (
-            FULL_STRUCT.pack(
-                FULL, job.state, len(name), job.pri, job.id, job.delay, job.ttr, job.created_at + offset,
-                self._on_disk(job.state, job.deadline_at), job.reserves, job.timeouts, job.releases, job.buries, job.kicks,
-            )
-            + name
-            + body
-        )  # fmt: skip
+        created_at, deadline_at = job.created_at + self.offset, self._on_disk(job.state, job.deadline_at)
+        counts = job.reserves, job.timeouts, job.releases, job.buries, job.kicks
+        try:
+            head = FULL_STRUCT.pack(FULL, job.state, len(name), job.pri, job.id, job.delay, job.ttr, created_at, deadline_at, *counts)
+            record = head + name + body
+        except StructError:
+            record = encode(Full(job.state, job.pri, job.id, job.delay, job.ttr, created_at, deadline_at, *counts, name, body))
         number = self._append(record)
         if number is None:
             return False

@@ -22,6 +22,7 @@ A segment's metadata, written when the segment begins:
 """
 
 from struct import Struct
+from struct import error as StructError
 from typing import NamedTuple
 
 VERSION = 1
@@ -37,6 +38,7 @@ IMPORT_STRUCT = Struct("<BBH")
 META_STRUCT = Struct("<HHIQ")
 
 MAX_NAME = 200
+SILLY_ID = 1 << 63  # no server counts so far. From here on an id is damage, or the C server's damage taken over, and the next id does not follow it
 
 
 class Full(NamedTuple):
@@ -96,7 +98,29 @@ Record = Full | Update | Delete | Pause | Import | Lost
 
 
 def encode(record: Record) -> bytes:
-    """A record's bytes. The server's hot path packs by itself (`binlog`); tests hold the two together."""
+    """A record's bytes. The server's hot path packs by itself (`binlog`); tests hold the two together.
+
+    A number that is too large for its field becomes the largest: a count after a day of releases, or what was taken over from damaged files.
+    """
+    try:
+        return _pack(record)
+    except StructError:
+        return _pack(_fitted(record))
+
+
+def _fitted(record: Record) -> Record:
+    if not isinstance(record, Full | Update | Pause):
+        return record
+    fields = record._asdict()
+    sizes = {name: (0, (1 << 32) - 1) if name in _U32 else (-1 << 63, (1 << 63) - 1) for name in fields if name in _U32 | _I64}
+    return record._replace(**{name: min(max(fields[name], low), high) for name, (low, high) in sizes.items()})
+
+
+_U32 = {"pri", "reserves", "timeouts", "releases", "buries", "kicks"}
+_I64 = {"delay", "ttr", "created_at", "deadline_at", "pause", "until"}
+
+
+def _pack(record: Record) -> bytes:
     if isinstance(record, Full):
         *fields, tube, body = record
         state, *rest = fields
@@ -156,4 +180,6 @@ def decode_meta(meta: bytes) -> tuple[int, int]:
     if len(meta) < META_STRUCT.size:
         raise ValueError(f"metadata of {len(meta)} bytes")
     version, _, _, next_id = META_STRUCT.unpack_from(meta)
+    if version <= VERSION and next_id > SILLY_ID:
+        raise ValueError(f"metadata that gives {next_id} as the next id")
     return version, next_id

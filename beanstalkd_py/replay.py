@@ -17,6 +17,7 @@ from .records import (
     FULL_STRUCT,
     IMPORT_BEGIN,
     MAX_NAME,
+    SILLY_ID,
     UPDATE,
     UPDATE_STRUCT,
     Import,
@@ -91,7 +92,7 @@ class Replayer:
         if state not in _STATES or not 0 < name_length <= MAX_NAME or name_end > len(record):
             decode(record)
         state, deadline_at = self._come_back(state, deadline_at)
-        if id > self.highest_id:
+        if self.highest_id < id < SILLY_ID:
             self.highest_id = id
         engine = self.state
         job = engine.jobs.get(id)
@@ -128,7 +129,7 @@ class Replayer:
 
     def _delete(self, id: int) -> None:
         self._orphans.pop(id, None)
-        if id > self.highest_id:
+        if self.highest_id < id < SILLY_ID:
             self.highest_id = id
         job = self.state.jobs.get(id)
         if job is not None:

@@ -45,6 +45,7 @@ class Numbered(Protocol):
     number: int
 
 
+ODD_NAMES = "surrogateescape"  # no client can make them, but the C server's binlog, taken over damaged, may hold any bytes
 _COMMANDS = (
     "cmd-put", "cmd-peek", "cmd-peek-ready", "cmd-peek-delayed", "cmd-peek-buried", "cmd-reserve", "cmd-reserve-with-timeout",
     "cmd-delete", "cmd-release", "cmd-use", "cmd-watch", "cmd-ignore", "cmd-bury", "cmd-kick", "cmd-touch", "cmd-stats",
@@ -54,7 +55,7 @@ _COMMANDS = (
 
 def _yaml(lines: Iterable[tuple[str, object]]) -> bytes:
     text = "---\n" + "".join(f"{key}: {value}\n" for key, value in lines)
-    data = text.encode()
+    data = text.encode(errors=ODD_NAMES)
     return replies.OK % (len(data), data)
 
 
@@ -117,7 +118,7 @@ def job(job: Job, now: int) -> bytes:
     return _yaml(
         [
             ("id", job.id),
-            ("tube", f'"{job.tube.name.decode()}"'),
+            ("tube", f'"{job.tube.name.decode(errors=ODD_NAMES)}"'),
             ("state", STATE_NAMES[job.state]),
             ("pri", job.pri),
             ("age", (now - job.created_at) // SECOND),
@@ -139,7 +140,7 @@ def tube(tube: Tube, now: int) -> bytes:
     left = tube.paused_until - now if tube.paused_until else 0
     return _yaml(
         [
-            ("name", f'"{tube.name.decode()}"'),
+            ("name", f'"{tube.name.decode(errors=ODD_NAMES)}"'),
             ("current-jobs-urgent", tube.urgent_count),
             ("current-jobs-ready", tube.ready_count),
             ("current-jobs-reserved", tube.reserved_count),

@@ -90,9 +90,21 @@ class _Known:
         self.next_id = apply_all(self.replay, replayer, lambda line: None, lambda done, total: None)
         self.jobs = len(replayer.state.jobs)
         self.finished = bool(replayer.imported) and not replayer.importing
-        manifest = json.loads(replayer.imported or b"{}")
-        self.folder: str = manifest.get("folder", "")
-        self.files: list[list[object]] = manifest.get("files", [])
+        try:
+            self.folder, self.files = _remembered(replayer.imported)
+        except (ValueError, RecursionError) as error:
+            raise Unreadable(f"{directory}: what the log says of a take-over cannot be understood: {error}") from error
+
+
+def _remembered(text: bytes) -> tuple[str, list[list[object]]]:
+    """The folder that the old files go to, and what is known of each of them. Raises ValueError."""
+    manifest = json.loads(text or b"{}")
+    if not isinstance(manifest, dict):
+        raise ValueError(f"{manifest!r:.50}")
+    folder, files = manifest.get("folder", ""), manifest.get("files", [])
+    if not isinstance(folder, str) or os.path.basename(folder) != folder or not isinstance(files, list):
+        raise ValueError(f"{manifest!r:.50}")
+    return folder, files
 
 
 def read_into(

@@ -41,6 +41,7 @@ META_BYTES = 256
 FRAME_BYTES = 48  # the header of a frame
 LENGTH_BYTES = 4  # of each record, in front of the payload's records
 RECORD_BYTES_MAX = (1 << 32) - 64
+LAST = (1 << 62) - 1  # LSN or segment number that a header may begin with: whatever is counted on from there still fits
 
 SEGMENT_MAGIC = b"\x89WAL\r\n\x1a\n"  # also says when a transfer in text mode spoiled it
 FRAME_MAGIC = b"\xf7wF\x91"
@@ -150,6 +151,8 @@ def decode_header(copy: bytes) -> Header | str:
     _, _, flags, number, base_lsn, durable_lsn, log_id, created_at, birth_id, parent_id, length, meta = _COPY.unpack_from(copy)
     if length > META_BYTES:
         return f"metadata of {length} bytes"
+    if number > LAST or not 0 < base_lsn <= LAST:
+        return f"segment {number} with base LSN {base_lsn}"
     return Header(number, base_lsn, durable_lsn, log_id, created_at, birth_id, parent_id, meta[:length], flags)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from wal.directory import Directory, Spare
 from wal.errors import NewerVersion, WalError
@@ -19,6 +19,9 @@ from wal.names import damaged_path, segment_numbers, segment_path, spare_numbers
 from wal.reader import Damage, HeaderBlock, content_end, highest_claim, read_header, scan
 
 FRAME_RECORDS = 16 * 1024  # lost records in a frame
+# What a log can have lost in one place. Beyond that it is not a gap, but a file that does not belong there.
+LOST_MAX = 1 << 28  # records
+MISSING_MAX = 1 << 16  # segments
 
 
 class BeyondRepair(WalError):
@@ -39,6 +42,23 @@ class Loss:
         self.reason = reason
 
 
+class Lost:
+    """LSNs from `first` to (without) `until`, for which nothing but the owner's record of a loss stands: frames, made when they are written."""
+
+    __slots__ = ("at", "claim", "first", "until")
+
+    def __init__(self, first: int, until: int, claim: int, at: int) -> None:
+        self.first = first
+        self.until = until
+        self.claim = claim
+        self.at = at
+
+    def frames(self, record: bytes, salt: int) -> Iterator[bytes]:
+        for first in range(self.first, self.until, FRAME_RECORDS):
+            count = min(self.until - first, FRAME_RECORDS)
+            yield b"".join(encode_frame(first, self.claim, self.at, [record] * count, salt))
+
+
 class Segment:
     """How a segment is to be written again: its header, then ranges of the old file and frames made anew, in order."""
 
@@ -47,7 +67,7 @@ class Segment:
     def __init__(self, path: str, header: Header) -> None:
         self.path = path
         self.header = header
-        self.parts: list[tuple[int, int] | bytes] = []
+        self.parts: list[tuple[int, int] | bytes | Lost] = []
         self.taken: list[tuple[int, int]] = []  # offset and length of what is left out
         self.changed = False
 
@@ -68,7 +88,7 @@ class Plan:
         self.segments: list[Segment] = []  # all of them; those with `changed` are written again
         self._fs = fs
         self._accept = accept
-        self._lost = lost
+        self.lost = lost
         self._numbers = segment_numbers(fs.list(directory))
         self._blocks = {number: self._header(number) for number in self._numbers}
         headers = [block.header for block in self._blocks.values() if block.header is not None]
@@ -78,7 +98,7 @@ class Plan:
         self._expected = 0  # the next LSN; 0: not known yet
         self._claim = 0
         self._at = 0
-        self._meta = b""
+        self._meta = headers[0].meta if headers else b""  # of a segment whose header is gone
         for number in self._numbers:
             self._segment(number)
 
@@ -147,6 +167,9 @@ class Plan:
             path = segment_path(self.directory, number)
             raise BeyondRepair(f"{path}: begins with LSN {header.base_lsn}, but LSN {self._expected - 1} stands before it: one of the two is stale")
         last = self.segments[-1].header.number
+        if number - last > MISSING_MAX:
+            path = segment_path(self.directory, number)
+            raise BeyondRepair(f"{path}: {number - last - 1} segments are missing before it: move away what does not belong")
         for missing in range(last + 1, number):
             birth_id = header.parent_id if missing == number - 1 else self._new_id()
             between = Header(missing, self._expected, self._claim, self._log_id, self._at, birth_id, self._birth(), self._meta)
@@ -190,7 +213,7 @@ class Plan:
         if all(map(self._accept, frame.records)):
             segment.keep(frame)
             return
-        records = [record if self._accept(record) else self._lost for record in frame.records]
+        records = [record if self._accept(record) else self.lost for record in frame.records]
         segment.parts.append(b"".join(encode_frame(frame.first_lsn, frame.durable_lsn, frame.at, records, salt_of(self._log_id))))
         segment.taken.append((frame.offset, frame.end - frame.offset))
         segment.changed = True
@@ -205,13 +228,14 @@ class Plan:
 
     def _lose(self, segment: Segment, offset: int, length: int, until: int, reason: str) -> None:
         """LSNs from the expected one up to (without) `until` are gone: lost records take their place."""
+        if until - self._expected > LOST_MAX:
+            lost = f"LSN {self._expected} to {until - 1} missing ({reason})"
+            raise BeyondRepair(f"{segment.path}: at offset {offset} there would be {lost}: no log loses so much in one place")
         self.losses.append(Loss(segment.path, offset, length, self._expected, until - 1, reason))
         segment.changed = True
-        while self._expected < until:
-            count = min(until - self._expected, FRAME_RECORDS)
-            records = [self._lost] * count
-            segment.parts.append(b"".join(encode_frame(self._expected, self._claim, self._at, records, salt_of(self._log_id))))
-            self._expected += count
+        if self._expected < until:
+            segment.parts.append(Lost(self._expected, until, self._claim, self._at))
+            self._expected = until
 
 
 def plan(
@@ -238,13 +262,13 @@ def mend(what: Plan, fs: FileSystem | None = None) -> list[str]:
     try:
         for segment in what.segments:
             if segment.changed:
-                copies += _write_again(directory, segment)
+                copies += _write_again(directory, segment, what.lost)
     finally:
         fs.close(directory.handle)
     return copies
 
 
-def _write_again(directory: Directory, segment: Segment) -> list[str]:
+def _write_again(directory: Directory, segment: Segment, lost: bytes) -> list[str]:
     fs = directory.fs
     exists = os.path.basename(segment.path) in fs.list(directory.path)
     data = fs.read(segment.path) if exists else b""
@@ -254,12 +278,19 @@ def _write_again(directory: Directory, segment: Segment) -> list[str]:
     spare = directory.new_spare()
     _write(fs, spare, encode_header(segment.header))
     for part in segment.parts:
-        _write(fs, spare, part if isinstance(part, bytes) else data[part[0] : part[1]])
+        for piece in _pieces(part, data, lost, salt_of(segment.header.log_id)):
+            _write(fs, spare, piece)
     directory.sync_data(spare.handle)
     fs.close(spare.handle)
     fs.rename(spare.path, segment.path)
     directory.sync_names()
     return copies
+
+
+def _pieces(part: tuple[int, int] | bytes | Lost, data: bytes, lost: bytes, salt: int) -> Iterable[bytes]:
+    if isinstance(part, Lost):
+        return part.frames(lost, salt)
+    return [part if isinstance(part, bytes) else data[part[0] : part[1]]]
 
 
 def _write(fs: FileSystem, spare: Spare, data: bytes) -> None:

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from .damage import Damage, Kind
 from .format import INVALID, MAX_SECONDS_NS, SECOND_NS, Jobrec
 from .job import BURIED, DELAYED, READY, RESERVED, CJob
-from .judgement import changes_nothing, counters_fell, is_no_delete, reads_as_torn, same_job
+from .judgement import FIRST_SILLY_ID, changes_nothing, counters_fell, is_no_delete, reads_as_torn, same_job
 from .segment import Entry, Segment
 
-LAST_ID = (1 << 64) - 1
 _BEFORE_ALL = 1 << 62
 
 
@@ -180,8 +179,8 @@ class Replay:
         known.last_at = self._at
 
     def _count_id(self, segment: Segment, entry: Entry) -> None:
-        if entry.job.id == LAST_ID:
-            segment.report(entry, f"job {LAST_ID} has the last id of all: the next id goes by the others")
+        if entry.job.id >= FIRST_SILLY_ID:
+            segment.report(entry, f"job {entry.job.id} has an id that no server has come to: the next id goes by the others")
         else:
             self._highest_id = max(self._highest_id, entry.job.id)
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from .damage import Damage, Kind
 from .format import CRLF, HEADER, INVALID, LAYOUTS, MAX_BODY_SIZE, MAX_NAME, MIN_BODY_SIZE, Jobrec, Layout
-from .judgement import is_name, may_be_cut, plausible, plausible_behind_damage
+from .judgement import FIRST_SILLY_ID, is_name, may_be_cut, plausible, plausible_behind_damage
 
 
 class Entry(NamedTuple):
@@ -172,7 +172,7 @@ class Segment:
         assert layout is not None
         ids: tuple[int, ...] = ()
         if flaw.job is not None:
-            if plausible(flaw.job):
+            if plausible(flaw.job) and flaw.job.id < FIRST_SILLY_ID:
                 self.highest_id = max(self.highest_id, flaw.job.id)
             self.dropped.add(flaw.job.id)
             ids = (flaw.job.id,)

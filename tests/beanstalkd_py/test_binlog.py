@@ -404,3 +404,24 @@ def test_what_a_start_compacts_carries_the_time_of_the_start(tmp_path: Path) -> 
     again.binlog.log.close(again.now + again.wall)
     at = [frame.at for frame in wal.Replay(tmp_path)]
     assert at[-1] == again.now + again.wall and at == sorted(at)
+
+
+def test_counts_beyond_32_bits_stay_at_the_largest_on_disk(tmp_path: Path) -> None:
+    """A job that a bad client releases a day long gets there."""
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    daemon.say(session, b"put 0 0 60 1", b"x")
+    (job,) = daemon.engine.jobs.values()
+    job.reserves = job.releases = (1 << 32) - 1
+    daemon.say(session, b"reserve")
+    assert daemon.say(session, b"release 1 0 0") == b"RELEASED\r\n"
+    again = daemon.restarted(tmp_path)
+    assert [(job.reserves, job.releases) for job in again.engine.jobs.values()] == [((1 << 32) - 1, (1 << 32) - 1)]
+
+
+def test_a_next_id_that_no_server_comes_to_is_refused(tmp_path: Path) -> None:
+    replay = wal.Replay(tmp_path)
+    list(replay)
+    wal.Log.open(replay, segment_bytes=SEGMENT, meta=lambda: records.encode_meta((1 << 64) - 1), threaded=False).close(0)
+    with pytest.raises(Unreadable, match="18446744073709551615 as the next id"):
+        Daemon(tmp_path)

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 import wal
-from beanstalkd_py import cbinlog, takeover
+from beanstalkd_py import cbinlog, records, takeover
 from beanstalkd_py.binlog import Unreadable, open_binlog
 from beanstalkd_py.cbinlog import CJob
 from beanstalkd_py.engine import Engine
 from beanstalkd_py.jobs import BURIED, DELAYED, READY
+from beanstalkd_py.session import Session
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples" / "c-binlog"
 S = 1_000_000_000
@@ -213,3 +214,46 @@ class _NoEnd:
         if phase == self._records.IMPORT_END:
             raise Killed
         return self._records.Import(phase, text)
+
+
+def test_numbers_and_names_that_no_server_makes_are_served_all_the_same(tmp_path: Path) -> None:
+    """What damage may leave in the C server's files, and an operator accept."""
+    most = (1 << 63) - 1
+    jobs = [
+        CJob(1, b"\xff\n", READY, 0, most, most, most, 0, *[(1 << 32) - 1] * 5, b"odd"),
+        CJob((1 << 64) - 2, b"t", DELAYED, 0, 0, S, WALL, WALL + S, 0, 0, 0, 0, 0, b"last"),
+    ]
+    log = wal.Log.open(replayed_log(tmp_path), segment_bytes=SEGMENT, meta=lambda: records.encode_meta(5), at=WALL, threaded=False)
+    for job in jobs:
+        log.append(records.encode(takeover.full_record(job, 0)))
+    log.close(WALL)
+    engine = Engine()
+    binlog = open_binlog(
+        str(tmp_path), engine, segment_bytes=SEGMENT, durability=wal.Durability.NEVER, now=WALL, wall_now=WALL, notify=lambda: None, threaded=False
+    )
+    session = Session(engine)
+    session.receive(b"stats-job 1\r\nreserve-job 1\r\nrelease 1 0 4294967295\r\nkick-job 1\r\nput 0 0 1 0\r\n\r\nuse a\r\npeek-ready\r\n", WALL)
+    said = session.take_output()
+    assert b'tube: "\xff\n"' in said and said.endswith(b"RELEASED\r\nKICKED\r\nINSERTED 5\r\nUSING a\r\nNOT_FOUND\r\n")
+    binlog.compact_all()
+    binlog.log.close(WALL)
+    assert {job.id: (job.reserves, job.kicks) for job in opened(tmp_path).jobs.values()} == {
+        1: ((1 << 32) - 1, (1 << 32) - 1), 5: (0, 0), (1 << 64) - 2: (0, 0)
+    }  # fmt: skip
+
+
+def replayed_log(directory: Path) -> wal.Replay:
+    replay = wal.Replay(directory)
+    list(replay)
+    return replay
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"[1]", b'{"folder": 1}', b'{"folder": "../up"}', b'{"files": 1}', b"[" * 100_000])
+def test_an_import_record_that_makes_no_sense_is_refused(tmp_path: Path, text: bytes) -> None:
+    log = wal.Log.open(replayed_log(tmp_path), segment_bytes=1 << 20, meta=lambda: records.encode_meta(1), at=WALL, threaded=False)
+    for phase in (records.IMPORT_BEGIN, records.IMPORT_END):
+        log.append(records.encode(records.Import(phase, text)))
+    log.close(WALL)
+    cbinlog.write_directory(str(tmp_path), some_jobs(3), 10)
+    with pytest.raises(Unreadable, match="what the log says of a take-over cannot be understood"):
+        take_over(tmp_path)

@@ -11,8 +11,10 @@ import pytest
 import wal
 from beanstalkd_py.binlog import Unreadable, open_binlog
 from beanstalkd_py.engine import Engine
+from beanstalkd_py.jobs import BURIED
 from tests.tools import logs
 from tests.tools.conftest import Cli
+from wal.format import FRAME_BYTES, encode_frame, salt_of
 
 DAMAGED = ["flipped", "missing", "orphan", "unreadable"]
 Lines = Callable[..., list[dict[str, object]]]
@@ -158,3 +160,38 @@ def test_a_copy_of_the_log_repairs_alike(tmp_path: Path, run: Cli) -> None:
     run("repair", other)
     names = {name for name in contents(log) if name.startswith("damaged.")}
     assert names == {name for name in contents(other) if name.startswith("damaged.")}
+
+
+def test_a_first_segment_without_a_header_gets_one_that_the_server_takes(tmp_path: Path, run: Cli) -> None:
+    """The next id is not in it any more: it was said again in the segments behind it."""
+    log = logs.clean(tmp_path / "log")
+    logs.patch(logs.segment(log, 1), 0, b"\xaa" * 1024)
+    assert run("repair", log).exit_code == 0
+    assert run("verify", log).exit_code == 0
+    assert server_says(log) == ""
+
+
+def test_what_is_whole_behind_a_torn_place_is_kept_and_makes_sense(tmp_path: Path, run: Cli, lines: Lines) -> None:
+    """The power went: of three frames the middle one was lost, and with it the beginning of a job that the last one speaks of."""
+    log = logs.write(tmp_path / "log", [logs.put(1)], [logs.put(7)], [logs.update(7, BURIED), logs.put(2)], close=False)
+    first, second, third = logs.frames(log)
+    path = logs.segment(log, 1)
+    salt = salt_of(int.from_bytes(path.read_bytes()[40:48], "little"))
+    for frame in (first, third):  # none of them knew anything to be durable
+        logs.patch(path, frame.offset, b"".join(encode_frame(frame.first_lsn, 0, frame.at, frame.records, salt)))
+    logs.flip(path, second.offset + FRAME_BYTES + 9)
+    assert run("verify", log).exit_code == 1
+    (affected,) = [line for line in lines("repair", log) if line["event"] == "affected"]
+    assert affected["lost"] == [7]
+    assert run("verify", log).exit_code == 0
+    assert server_says(log) == ""
+    assert {line["job"] for line in lines("jobs", log)} == {1, 2}
+
+
+def test_metadata_that_says_nothing_is_beyond_repair(tmp_path: Path, run: Cli) -> None:
+    log = logs.clean(tmp_path / "log")
+    logs.change_header(logs.segment(log, 1), meta=b"")
+    before = contents(log)
+    result = run("repair", log)
+    assert (result.exit_code, "metadata of 0 bytes" in result.stderr) == (65, True)
+    assert contents(log) == before

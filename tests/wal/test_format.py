@@ -149,3 +149,9 @@ def test_a_frame_costs_48_bytes_and_4_per_record():
     head, payload = encode_frame(1, 0, 0, [b"abc", b"de"], SALT)
     assert len(head) == FRAME_BYTES == 48
     assert len(payload) == 4 + 4 + 5
+
+
+def test_lsns_that_leave_no_room_to_count_on_are_refused():
+    """Otherwise the next segment's header could not be written."""
+    for number, base_lsn in ((1, 0), (1, (1 << 64) - 1), (1 << 63, 1)):
+        assert decode_header(encode_header(Header(number, base_lsn, 0, 1, 0, 1, 0))[:COPY_BYTES]) == f"segment {number} with base LSN {base_lsn}"

@@ -9,7 +9,8 @@ import pytest
 
 import wal
 from wal import repair
-from wal.format import HEADER_BYTES
+from wal.format import HEADER_BYTES, decode_frame, encode_frame, salt_of
+from wal.reader import read_header, scan
 
 SEGMENT = 64 * 1024
 LOST = b"lost"
@@ -122,6 +123,7 @@ def test_header_is_made_anew(tmp_path: Path, start: int, end: int, index: int) -
     what, _ = repaired(tmp_path)
     assert lost_lsns(what) == set()
     check(tmp_path, expected, what)
+    assert [segment.header.meta for segment in what.segments] == [b"meta"] * len(what.segments)
 
 
 def test_log_goes_on_after_a_repair(tmp_path: Path) -> None:
@@ -202,3 +204,33 @@ def test_repair_that_was_killed_can_be_begun_again(tmp_path: Path) -> None:
         else:
             break
     assert at > 5
+
+
+def test_a_segment_that_does_not_belong_is_no_reason_to_make_all_those_before_it(tmp_path: Path) -> None:
+    """A copy that somebody named by the date."""
+    written(tmp_path)
+    (tmp_path / "20260101.wal").write_bytes(segments(tmp_path)[0].read_bytes())
+    with pytest.raises(repair.BeyondRepair, match=r"20260101.wal: 2026\d+ segments are missing before it"):
+        repair.plan(tmp_path, lost=LOST)
+
+
+def test_a_gap_that_no_log_can_have_is_not_filled(tmp_path: Path) -> None:
+    """A frame that says it is of another age, with a right checksum."""
+    written(tmp_path)
+    path = segments(tmp_path)[0]
+    data = path.read_bytes()
+    salt = salt_of(read_header(data[:HEADER_BYTES], 1).header.log_id)
+    frame = next(found for found in scan(data, salt, 1) if isinstance(found, wal.Frame))
+    aged = b"".join(encode_frame(1 << 50, 0, 0, frame.records, salt))
+    path.write_bytes(data[: frame.end] + aged + data[frame.end + len(aged) :])
+    with pytest.raises(repair.BeyondRepair, match=rf"00000001.wal: at offset {frame.end} there would be LSN 11 to {(1 << 50) - 1} missing"):
+        repair.plan(tmp_path, lost=LOST)
+
+
+def test_a_million_lost_records_are_not_held_in_memory(tmp_path: Path) -> None:
+    """They are made when they are written."""
+    gap = repair.Lost(1, 1_000_001, 0, 0)
+    frames = [decode_frame(data, 0, 7, 1) for data in gap.frames(LOST, 7)]
+    assert [frame.first_lsn for frame in frames] == [1, *(frame.next_lsn for frame in frames[:-1])]
+    assert {record for frame in frames for record in frame.records} == {LOST}
+    assert sum(len(frame.records) for frame in frames) == 1_000_000

@@ -7,10 +7,12 @@ May know: `wal.repair`, which does it, and the queue, to say what it means. Prom
 from __future__ import annotations
 
 import wal
+from beanstalkd_binlog.light import LightReplayer
 from beanstalkd_binlog.output import Output
 from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.status import BAD_LOG, CLEAN, Stop
 from beanstalkd_binlog.walk import Walk
+from beanstalkd_py.binlog import Unreadable, read_meta
 from beanstalkd_py.records import FULL, FULL_STRUCT, UPDATE, UPDATE_STRUCT, Delete, Lost, decode, encode, encode_meta
 from wal.repair import BeyondRepair, Plan, mend, plan
 
@@ -28,18 +30,20 @@ def repair(directory: str, output: Output, dry_run: bool, at: int) -> int:
         last_lsns = _read(walk)
     try:
         what = plan(directory, lost=encode(Lost()), accept=_says_something)
-    except (BeyondRepair, wal.NewerVersion) as error:
+        for segment in what.segments:
+            read_meta(segment.path, segment.header.meta)
+    except (BeyondRepair, wal.NewerVersion, Unreadable) as error:
         raise Beyond(str(error)) from error
-    missing = walk.replayer.orphans
     _tell_findings(walk, output)
     affected = _affected(last_lsns, what)
-    _tell_losses(what, affected, missing, output)
     if dry_run:
+        _tell_losses(what, affected, walk.replayer.orphans, output)
         _tell(output, "dry_run", f"{directory}: nothing was changed (--dry-run)" if walk.findings else f"{directory}: clean, nothing to do", [])
         return CLEAN
     copies = mend(what) if what.changes else []
+    missing = _go_on(directory, at) if walk.findings or what.changes else []
+    _tell_losses(what, affected, missing, output)
     if walk.findings or what.changes:
-        _go_on(directory, missing, at)
         _tell(output, "repaired", f"{directory}: repaired" + (f"; what was taken out is kept in {', '.join(copies)}" if copies else ""), copies)
     else:
         _tell(output, "clean", f"{directory}: clean, nothing to do", [])
@@ -54,18 +58,21 @@ def _says_something(record: bytes) -> bool:
     return True
 
 
-def _go_on(directory: str, missing: list[int], at: int) -> None:
-    """Opens the log once, which cuts a torn tail; jobs whose beginning is lost are deleted for good."""
+def _go_on(directory: str, at: int) -> list[int]:
+    """Opens the log once, which cuts a torn tail; jobs whose beginning is lost are deleted for good. Returns their ids."""
     replay = wal.Replay(directory)
-    for _ in replay:
-        pass
+    replayer = LightReplayer()
+    for frame in replay:
+        replayer.apply(frame)
+    replayer.finish()
     log = wal.Log.open(replay, segment_bytes=SEGMENT_BYTES, meta=lambda: replay.meta or encode_meta(1), at=at, threaded=False)
-    for id in missing:
+    for id in replayer.orphans:
         record = encode(Delete(id))
         if log.make_room(len(record)):
             log.append(record)
     log.commit(at)
     log.close(at)
+    return replayer.orphans
 
 
 SEGMENT_BYTES = 65536  # of the segment that takes the deletes; the server makes its own
