@@ -41,6 +41,10 @@ bench: $(READY) ## measure, beside the C server; make bench ARGUMENTS='--quick -
 crash: $(READY) ## kill the installed daemon again and again, and ask for every job (SEED= SECONDS= ROUNDS=200 PROGRAM=)
 	$(RUNG) crash $(LENGTH) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PROGRAM),--program $(PROGRAM))
 
+.PHONY: load
+load: $(READY)  ## thousands of connections, slow and half-open ones, storms; memory after millions of jobs (SEED= SECONDS= PROGRAM=)
+	$(RUNG) load $(LENGTH) $(if $(PROGRAM),--program $(PROGRAM))
+
 .PHONY: clean
 clean:          ## remove what was made, but never jobs
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

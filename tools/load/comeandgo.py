@@ -1,0 +1,55 @@
+"""A great many jobs, all there at once and then all gone, again and again.
+
+May know: a daemon, conversations. Promises: every reply is right, and memory is what it was each time they are gone.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from crash.conversation import Conversation
+from crash.daemon import Daemon
+
+from .scale import Scale
+from .vitals import MIB, check_memory, vitals
+
+AT_ONCE = 10_000
+BODIES = (1000, 100, 10)  # bytes
+
+
+def come_and_go(daemon: Daemon, scale: Scale, chance: Random) -> str:
+    pid = daemon.process.pid
+    before = vitals(pid)
+    left = []
+    with Conversation(daemon.connect()) as client:
+        id = _next_id(client)
+        for cycle in range(scale.cycles):
+            body = chance.randbytes(BODIES[cycle % len(BODIES)])
+            _put(client, range(id, id + scale.jobs), body)
+            _reserve_and_delete(client, range(id, id + scale.jobs), body)
+            id += scale.jobs
+            check_memory(pid, before)
+            left.append(vitals(pid).rss_bytes // MIB)
+    memory = f"{before.rss_bytes // MIB} MiB before, {vitals(pid).most_bytes // MIB} at most, then {min(left)}..{max(left)}"
+    return f"{scale.cycles} x {scale.jobs} jobs ({memory})"
+
+
+def _next_id(client: Conversation) -> int:
+    inserted, _ = client.ask(b"put 0 0 60 0\r\n", b"list-tube-used")
+    client.ask(b"delete %d" % inserted.id)
+    return inserted.id + 1
+
+
+def _put(client: Conversation, ids: range, body: bytes) -> None:
+    for start in range(0, len(ids), AT_ONCE):
+        some = ids[start : start + AT_ONCE]
+        client.expect(b"put 0 0 60 %d\r\n%b\r\n" % (len(body), body) * len(some), b"".join([b"INSERTED %d\r\n" % id for id in some]))
+
+
+def _reserve_and_delete(client: Conversation, ids: range, body: bytes) -> None:
+    for start in range(0, len(ids), AT_ONCE):
+        some = ids[start : start + AT_ONCE]
+        client.expect(
+            b"".join([b"reserve\r\ndelete %d\r\n" % id for id in some]),
+            b"".join([b"RESERVED %d %d\r\n%b\r\nDELETED\r\n" % (id, len(body), body) for id in some]),
+        )
