@@ -1,0 +1,118 @@
+"""Real logs, made by the engine and its binlog under random commands on a disk in memory; and any directory as such a disk."""
+
+from __future__ import annotations
+
+from random import Random
+
+from simulation.disk import File, MemoryDisk
+
+import wal
+from beanstalkd_py.binlog import Binlog, open_binlog
+from beanstalkd_py.engine import Engine
+from beanstalkd_py.records import IMPORT_BEGIN, IMPORT_END, Import, encode
+from beanstalkd_py.session import Session
+
+SECOND = 1_000_000_000
+START = 1000 * SECOND
+WALL = 1_700_000_000 * SECOND  # wall clock minus monotonic clock
+SEGMENT_BYTES = 4096
+DIRECTORY = "/log"
+
+Files = dict[str, bytes]  # by name
+
+
+def disk_of(files: Files) -> MemoryDisk:
+    disk = MemoryDisk()
+    disk.names = {f"{DIRECTORY}/{name}": File(data) for name, data in files.items()}
+    disk.synced_names = dict(disk.names)
+    return disk
+
+
+def files_of(disk: MemoryDisk) -> Files:
+    """What it holds, but for the lock and spares."""
+    names = {path.rpartition("/")[2]: file for path, file in disk.names.items()}
+    return {name: bytes(file.data) for name, file in sorted(names.items()) if not name.startswith(("spare", "lock"))}
+
+
+def opened(disk: MemoryDisk, now: int = START, durability: wal.Durability = wal.Durability.SYNC) -> tuple[Engine, Binlog]:
+    engine = Engine(max_job_size=3000)
+    binlog = open_binlog(
+        DIRECTORY,
+        engine,
+        segment_bytes=SEGMENT_BYTES,
+        durability=durability,
+        now=now,
+        wall_now=now + WALL,
+        notify=lambda: None,
+        threaded=False,
+        fs=disk,
+    )
+    return engine, binlog
+
+
+def a_log(rng: Random) -> Files:
+    """Some segments, with jobs in all states, pauses, dead records, and a clean end or none."""
+    disk = MemoryDisk(rng.randrange(1 << 30))
+    durability = rng.choice((wal.Durability.SYNC, wal.Durability.SYNC, wal.Durability.NEVER))
+    now = START
+    for _ in range(rng.choice((1, 1, 2))):
+        engine, binlog = opened(disk, now, durability)
+        if not engine.jobs and rng.random() < 0.2:
+            _as_taken_over(engine, binlog)
+        session = Session(engine)
+        for _ in range(rng.choice((5, 20, 60))):
+            now += rng.choice((1, SECOND // 2, SECOND))
+            engine.tick(now)
+            session.receive(b"".join(command(rng, engine.next_id) for _ in range(rng.choice((1, 1, 5)))), now)
+            session.take_output()
+            binlog.turn(now, now + WALL)
+        if rng.random() < 0.5:
+            binlog.log.close(now + WALL)
+        disk.after_kill()
+    return files_of(disk)
+
+
+def _as_taken_over(engine: Engine, binlog: Binlog) -> None:
+    """It begins as one that was taken over from the C server."""
+    for phase in (IMPORT_BEGIN, IMPORT_END):
+        text = b'{"folder": "beanstalkd-binlog-2026", "files": [["binlog.1", 4096, 1700000000000000000]]}'
+        binlog.log.append(encode(Import(phase, text)))
+
+
+def command(rng: Random, next_id: int) -> bytes:
+    """A command that does something, more often than not."""
+    id, tube = rng.randrange(1, next_id + 1), rng.choice((b"default", b"a", b"some-longer.name"))
+    pri, delay = rng.choice((0, 1024, 4294967295)), rng.choice((0, 0, 3, 100000))
+    body = rng.randbytes(rng.choice((0, 1, 1, 20, 20, 300, rng.randrange(2000))))
+    put = b"put %d %d %d %d\r\n%b\r\n" % (pri, delay, rng.choice((1, 60, 4294967295)), len(body), body)
+    held = [b"release %d %d %d\r\n" % (id, pri, delay), b"bury %d %d\r\n" % (id, pri), b"touch %d\r\n" % id]
+    others = [
+        b"delete %d\r\n" % id, b"kick-job %d\r\n" % id, b"kick 3\r\n", b"use %b\r\n" % tube, b"watch %b\r\n" % tube,
+        b"pause-tube %b %d\r\n" % (tube, rng.choice((0, 5, 1000))),
+    ]  # fmt: skip
+    reserve = [b"reserve-with-timeout 0\r\n", b"reserve-job %d\r\n" % id]
+    return rng.choice([put, put, put, rng.choice(reserve), b"reserve-job %d\r\n" % id + rng.choice(held), rng.choice(others)])
+
+
+def exercise(engine: Engine, binlog: Binlog, now: int) -> int:
+    """Every command, on what is there: nothing may raise. Returns the time it is then."""
+    session = Session(engine)
+    lines = [b"stats", b"list-tubes", b"put 0 0 1 1\r\nx", b"put 0 5 1 1\r\ny"]
+    words = (b"stats-job", b"peek", b"kick-job", b"reserve-job", b"touch", b"stats-job")
+    lines += [b"%b %d" % (word, id) for id in [*engine.jobs][:4] for word in words]
+    lines += [b"release %d 5 %d" % (id, id % 3) for id in [*engine.jobs][:4:2]] + [b"bury %d 5" % id for id in [*engine.jobs][1:4:2]]
+    for tube in engine.tube_list[:3]:
+        lines += [b"use " + tube.name, b"watch " + tube.name, b"stats-tube " + tube.name, b"peek-ready", b"peek-delayed", b"peek-buried", b"kick 2"]
+        lines += [b"pause-tube %b 1" % tube.name]
+    lines += [b"reserve-with-timeout 0"] * 3 + [b"delete %d" % id for id in [*engine.jobs][:3]] + [b"stats", b"reserve-with-timeout 2"]
+    for line in lines:
+        session.receive(line + b"\r\n", now)
+        Session.settle(engine, now)
+        session.take_output()
+        binlog.turn(now, now + WALL)
+        now += SECOND // 10
+        engine.tick(now)
+    session.lost(now)
+    Session.settle(engine, now)
+    binlog.turn(now, now + WALL)
+    return now

@@ -1,0 +1,92 @@
+"""Any bytes, in any pieces, from several clients: to the parser alone, and to sessions and engine beside the naive server.
+
+However a stream is cut, the commands are the same, and nothing is held but a line and a body; the naive server, which waits for whole lines and
+bodies, gives the same replies; nobody is left behind when all are gone.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from random import Random
+
+from judge.noise import block
+from model.pair import MAX_JOB_SIZE, SECOND, Pair
+
+from beanstalkd_py import protocol
+from beanstalkd_py.protocol import MAX_LINE, Command, Parser
+
+from .bounds import bounded
+from .count import Count
+
+BLOCKS = 40  # of a stream
+STEPS = 60  # of several clients
+LARGEST = 1 << 30  # bytes of a body, with the largest -z
+
+
+def run(seed: int, count: Count) -> None:
+    """Some inputs, decided by the seed. Raises whatever is wrong."""
+    rng = Random(f"parser {seed}")
+    for max_job_size in (MAX_JOB_SIZE, 500, LARGEST):
+        stream = b"".join(block(rng) for _ in range(BLOCKS))
+        count.input(len(stream))
+        cut_anyhow(rng, stream, max_job_size)
+    clients(rng, count)
+
+
+def cut_anyhow(rng: Random, stream: bytes, max_job_size: int) -> None:
+    whole = bounded(len(stream), lambda: commands([stream], max_job_size))
+    for pieces in (singly(stream), cut(rng, stream, 3), cut(rng, stream, 100)):
+        again = bounded(len(stream), lambda pieces=pieces: commands(pieces, max_job_size))  # type: ignore[misc]
+        assert again == whole, _first_difference(again, whole)
+
+
+def commands(pieces: list[bytes], max_job_size: int) -> list[Command]:
+    """What the parser makes of it; a put whose body came with it in the words for one whose body came later."""
+    parser = Parser(max_job_size)
+    found: list[Command] = []
+    for piece in pieces:
+        parser.feed(piece)
+        while (command := parser.next_command()) is not None:
+            if command[0] == protocol.PUT:
+                found += [(protocol.PUT_BEGIN,), (protocol.PUT_END, *command[1:])]
+            else:
+                found.append(command)
+        assert parser.buffered < MAX_LINE, f"{parser.buffered} bytes are held back"
+    return found
+
+
+def singly(stream: bytes) -> list[bytes]:
+    return [stream[at : at + 1] for at in range(len(stream))]
+
+
+def cut(rng: Random, stream: bytes, times: int) -> list[bytes]:
+    places = sorted({0, len(stream), *(rng.randrange(len(stream) + 1) for _ in range(times))})
+    return [stream[start:end] for start, end in pairwise(places)]
+
+
+def _first_difference(got: list[Command], expected: list[Command]) -> str:
+    place = next((n for n, (one, other) in enumerate(zip(got, expected, strict=False)) if one != other), min(len(got), len(expected)))
+    return f"command {place} is {got[place : place + 1]}, not {expected[place : place + 1]}"
+
+
+def clients(rng: Random, count: Count) -> None:
+    pair = Pair(rng.choice(("memory", "memory", "binlog")))
+    for step in range(STEPS):
+        name = rng.randrange(4)
+        if name not in pair.sessions:
+            pair.connect(name)
+        what = rng.random()
+        if what < 0.88:
+            noise = block(rng)
+            count.input(len(noise))
+            for piece in cut(rng, noise, rng.choice((0, 1, 5))):
+                if name in pair.sessions:
+                    pair.send(name, piece)
+        elif what < 0.94:
+            pair.advance(rng.choice((0, SECOND // 10, SECOND, 30 * SECOND, 5000 * SECOND)))
+        else:
+            rng.choice((pair.half_close, pair.end, pair.lose))(name)
+        if pair.binlog is not None and step % 20 == 19:
+            pair.restart(rng.choice((0, SECOND)), clean=rng.random() < 0.5)
+    count.add("commands", sum(pair.engine.counts))
+    pair.finish()
