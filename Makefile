@@ -49,6 +49,10 @@ crash: $(READY) ## kill the installed daemon again and again, and ask for every 
 load: $(READY)  ## thousands of connections, slow and half-open ones, storms; memory after millions of jobs (SEED= SECONDS= PROGRAM=)
 	$(RUNG) load $(LENGTH) $(if $(PROGRAM),--program $(PROGRAM))
 
+.PHONY: mutants
+mutants: $(READY) ## break each law on purpose, in a copy: somebody must notice; make mutants ARGUMENTS='--first --only reply-*' (or --help)
+	$(RUNG) mutants $(LENGTH) $(ARGUMENTS)
+
 .PHONY: clean
 clean:          ## remove what was made, but never jobs
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

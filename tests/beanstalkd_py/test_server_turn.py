@@ -124,3 +124,10 @@ def test_an_idle_log_says_that_it_is_durable_however_long_the_window(start: Star
     """Law 5. Half a second after the last command nothing is synced yet: one must look again."""
     start("-b", log, "-f", "1600").client().put()
     wait_until(lambda: claimed(log) == 1, "the put is claimed")
+
+
+def test_a_delay_ends_for_who_waits_though_nobody_says_anything(start: Start) -> None:
+    """Law 8: timers and commands go by one clock, the monotonic one."""
+    daemon = start()
+    daemon.client().say(b"put 0 1 60 1\r\nx\r\n")
+    assert daemon.client().ask(b"reserve\r\n") == b"RESERVED 1 1\r\nx\r\n"

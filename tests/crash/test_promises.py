@@ -45,6 +45,14 @@ def test_replies_keep_their_order_when_the_log_lets_several_go_at_once(slow_daem
         assert [str(reply).split()[0] for reply in b.replies(2)] == ["INSERTED", "RESERVED"]
 
 
+def test_replies_of_several_turns_keep_their_order_when_they_go_at_once(slow_daemon):
+    with Conversation(slow_daemon.connect()) as client, Conversation(slow_daemon.connect()) as other:
+        send_and_see(slow_daemon, other, b"peek-ready")  # keeps the log busy
+        send_and_see(slow_daemon, client, b"list-tubes")
+        send_and_see(slow_daemon, client, b"list-tube-used")
+        assert [str(reply).split()[0] for reply in client.replies(4)] == ["INSERTED", "OK", "INSERTED", "USING"]
+
+
 def test_nobody_learns_of_a_job_before_it_is_synced(directory, tmp_path):
     """Neither who puts it nor who finds it."""
     held = tmp_path / "held"

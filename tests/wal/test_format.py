@@ -123,7 +123,8 @@ def test_a_frame_of_another_log_is_not_valid():
 
 def test_lengths_are_not_believed():
     """A frame with right checksums and wrong lengths: not even a broken writer makes the reader read beyond the frame."""
-    for count, payload in [(2, b"\1\0\0\0a"), (1, b"\2\0\0\0a"), (1, b"\0\0\0\0a"), (1 << 31, b"abcd"), (1, b"")]:
+    two = [(2, bytes([1, 0, 0, 0, length, 0, 0, 0]) + b"abc") for length in (1, 3, 255)]
+    for count, payload in [*two, (2, b"\1\0\0\0a"), (1, b"\2\0\0\0a"), (1, b"\0\0\0\0a"), (1 << 31, b"abcd"), (1, b"")]:
         data = with_payload(count, payload)
         assert decode_frame(data, 0, SALT, 1) == "record lengths that do not add up"
     head, payload = encode_frame(1, 0, 0, [b"x" * 100], SALT)

@@ -42,6 +42,16 @@ def test_files(place):
     fs.close(handle)
 
 
+def test_syncs_reach_the_kernel():
+    """Who asks it to sync a pipe is told that this cannot be done."""
+    reader, writer = os.pipe()
+    for sync in (FileSystem().sync, FileSystem().sync_directory):
+        with pytest.raises(OSError, match=os.strerror(errno.EINVAL)):
+            sync(writer)
+    os.close(reader)
+    os.close(writer)
+
+
 def test_names(place):
     fs, directory = place
     for name in ("a", "b"):
