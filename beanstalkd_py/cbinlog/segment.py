@@ -113,8 +113,11 @@ class Segment:
             return None
         return LAYOUTS[version]
 
-    def _parse(self, layout: Layout, start: int) -> Entry | None:
-        """The record at `start`, None where the end is, or a Flaw. Checks, order and offsets are the C server's, but for those marked."""
+    def _parse(self, layout: Layout, start: int, body: bool = True) -> Entry | None:
+        """The record at `start`, None where the end is, or a Flaw. Checks, order and offsets are the C server's, but for those marked.
+
+        body: False leaves it out. A search looks at many places, and what looks like a body may go on to the end of the file at each of them.
+        """
         data = self._data
         left = len(data) - start
         if start >= self._data_end:
@@ -144,9 +147,9 @@ class Segment:
             raise Flaw(start, at, "a record that ends behind its tube name" if cut else "no job id, and not the end either", cut=cut)
         if namelen == 0:
             return Entry(start, body_at, b"", job, b"", plausible(job))
-        return self._parse_full(start, body_at, tube, job, layout)
+        return self._parse_full(start, body_at, tube, job, layout, body)
 
-    def _parse_full(self, start: int, body_at: int, tube: bytes, job: Jobrec, layout: Layout) -> Entry:
+    def _parse_full(self, start: int, body_at: int, tube: bytes, job: Jobrec, layout: Layout, body: bool) -> Entry:
         # Marked: all but the short read. The C server has -z in place of our bounds, knows no CRLF, and takes state 0 for a delete.
         if job.state == INVALID and self._data_end <= body_at:
             raise Flaw(start, body_at - layout.jobrec.size, f"the record of job {job.id} is unfinished: job struct", cut=True)
@@ -161,7 +164,7 @@ class Segment:
         name = self._names.get(tube)
         if name is None and is_name(tube):
             name = self._names[tube] = tube
-        return Entry(start, end, name or tube, job, self._data[body_at : end - 2], plausible(job) and name is not None)
+        return Entry(start, end, name or tube, job, self._data[body_at : end - 2] if body else b"", plausible(job) and name is not None)
 
     def _short_read(self, start: int, at: int, size: int, what: str, job: Jobrec | None = None) -> Flaw:
         return Flaw(start, at, f"unexpected EOF reading {size} bytes (got {len(self._data) - at}): {what}", cut=True, job=job)
@@ -211,7 +214,7 @@ class Segment:
     def _whole_at(self, layout: Layout, start: int) -> int:
         """The end of the record at `start`, if one stands there beyond doubt; else 0."""
         try:
-            entry = self._parse(layout, start)
+            entry = self._parse(layout, start, body=False)
         except Flaw:
             return 0
         if entry is None:

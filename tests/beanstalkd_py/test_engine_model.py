@@ -30,7 +30,7 @@ def test_everything_at_once(kind: str) -> None:
     pair.send("a", b"release 1 7 0\r\nreserve-job 3\r\ntouch 3\r\nignore default\r\nreserve-job 2\r\nbury 2 1\r\nreserve-with-timeout 9\r\n")
     pair.send("c", b"watch x\r\nreserve\r\n")
     pair.advance(5 * SECOND)
-    pair.send("b", b"kick 5\r\npause-tube x 2\r\nstats\r\nput 0 0 1 51\r\n" + bytes(53) + b"put 0 0 1 1\r\nxyz\r\n")
+    pair.send("b", b"kick 5\r\npause-tube x 2\r\nstats\r\nput 0 0 1 601\r\n" + bytes(603) + b"put 0 0 1 1\r\nxyz\r\n")
     pair.end("b")
     pair.advance(5 * SECOND)
     if kind == "binlog":

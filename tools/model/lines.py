@@ -32,7 +32,7 @@ PICKS = st.builds(
     pri=st.sampled_from([0, 1, 1023, 1024, 4294967295]),
     delay=st.sampled_from([0, 1, 2, 60]),
     ttr=st.sampled_from([0, 1, 2, 3, 120]),
-    size=st.sampled_from([0, 1, 7, 50, 51]),
+    size=st.sampled_from([0, 1, 7, 300, 600, 601]),
     seconds=st.sampled_from([0, 1, 2, 50]),
     bound=st.sampled_from([0, 1, 2, 100]),
     tube=st.sampled_from(["default", "a", "b", "c", "d", "e", "-none-"]),
@@ -48,6 +48,9 @@ RESERVES = ["reserve", "reserve-with-timeout {seconds}", "reserve-job {job}"]
 TEMPLATES = [*PUTS, *RESERVES, *BY_JOB, *BY_OWNER, *BY_TUBE, *LOOKS, *LISTS, "kick {bound}", "kick {bound}", "quit"]
 
 
+BODY = bytes(range(97, 97 + 26)) * 25
+
+
 def fill(template: str, picks: Picks, naive: Naive, client: Hashable) -> bytes:
     """The command's bytes, with its body if it is a put."""
     jobs = sorted(naive.jobs)
@@ -55,5 +58,4 @@ def fill(template: str, picks: Picks, naive: Naive, client: Hashable) -> bytes:
     mine = [held.id for held in naive.held(naive.clients[client])]
     own = mine[picks.mine] if picks.mine < len(mine) else job
     line = template.format_map({**asdict(picks), "job": job, "mine": own})
-    body = bytes(range(97, 97 + 26)) * 2
-    return f"{line}\r\n".encode() + (body[: picks.size] + b"\r\n" if template.startswith("put") else b"")
+    return f"{line}\r\n".encode() + (BODY[: picks.size] + b"\r\n" if template.startswith("put") else b"")

@@ -23,7 +23,7 @@ SECOND = 1_000_000_000
 START = 1000 * SECOND
 WALL = 1_700_000_000 * SECOND  # wall clock minus the first life's monotonic clock
 SEGMENT_BYTES = 4096
-MAX_JOB_SIZE = 50
+MAX_JOB_SIZE = 600  # so a few jobs fill a segment, and compaction has work
 FOR_EVER = 2**33 * SECOND
 
 

@@ -421,3 +421,28 @@ def test_only_the_header_is_damaged(tmp_path):
     assert kinds(binlog) == ["damage"]
     binlog = read(tmp_path, log(ONE.full()), HEADER[:3])
     assert (kinds(binlog), binlog.maybe_deleted) == (["damage"], [1])
+
+
+class Counting(bytes):
+    """Knows how much was copied out of it."""
+
+    copied = 0
+
+    def __getitem__(self, place):
+        found = super().__getitem__(place)
+        Counting.copied += len(found) if isinstance(place, slice) else 0
+        return found
+
+
+def test_a_search_does_not_copy_what_may_be_bodies():
+    """A client may fill bodies with what looks like records, each with a body up to the end of the file: not 50 times the file is copied then."""
+    end = 100_000
+    data = HEADER + b"\xff" * 4
+    while len(data) < end // 2:
+        size = len(Rec(1 << 63, created_at=BORN).full()) - len(b"hello\r\n")
+        data += Rec(1 << 63, created_at=BORN, body_size=end - len(data) - size).full()[:size]
+    data = data.ljust(end - 2, b"x") + b"\r\n" + b"\xff" * 200
+    Counting.copied = 0
+    segment = Segment("binlog.1", Counting(data), lambda damage: None)
+    assert segment.take() is None
+    assert Counting.copied < 2 * end
