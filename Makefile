@@ -53,6 +53,10 @@ load: $(READY)  ## thousands of connections, slow and half-open ones, storms; me
 mutants: $(READY) ## break each law on purpose, in a copy: somebody must notice; make mutants ARGUMENTS='--first --only reply-*' (or --help)
 	$(RUNG) mutants $(LENGTH) $(ARGUMENTS)
 
+.PHONY: prove
+prove: $(READY) ## the long form of every rung, an hour on two cores (MINUTES=60 SEED= ARGUMENTS='--only simulation crash')
+	$(RUNG) prove $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGUMENTS)
+
 .PHONY: clean
 clean:          ## remove what was made, but never jobs
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
