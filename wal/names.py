@@ -39,10 +39,10 @@ def tries(path: str) -> Iterator[str]:
 
 def segment_numbers(names: list[str]) -> list[int]:
     """Of the segments among these names, ascending."""
-    found = (int(match[1]) for match in map(_SEGMENT.fullmatch, names) if match)
-    return sorted(number for number in found if f"{number:08}.wal" in names)
+    found = {match[0]: int(match[1]) for match in map(_SEGMENT.fullmatch, names) if match}
+    return sorted(number for name, number in found.items() if name == f"{number:08}.wal")
 
 
 def spare_numbers(names: list[str]) -> list[int]:
-    found = (int(match[1]) for match in map(_SPARE.fullmatch, names) if match)
-    return sorted(number for number in found if f"spare.{number}" in names)
+    found = {match[0]: int(match[1]) for match in map(_SPARE.fullmatch, names) if match}
+    return sorted(number for name, number in found.items() if name == f"spare.{number}")

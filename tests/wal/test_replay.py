@@ -6,6 +6,7 @@ from simulation.disk import File, MemoryDisk
 import wal
 from tests.wal.logs import DIRECTORY, NEVER, SYNC, WINDOW, opened, records, replayed, segment, write
 from wal.format import COPY_BYTES, HEADER_BYTES, encode_frame, encode_header
+from wal.names import segment_numbers, spare_numbers
 from wal.reader import read_header
 
 
@@ -508,3 +509,10 @@ def test_what_was_durable_before_a_never_synced_log_went_on_stays_protected():
     first, *_ = frames(disk)
     content(disk, 1)[first.offset + 50] ^= 1
     assert_corrupt(disk, 1, first.offset)
+
+
+def test_a_file_with_more_zeros_in_its_name_is_none_of_ours():
+    """A copy beside the segment: that one must not count twice."""
+    names = ["00000002.wal", "00000001.wal", "000000001.wal", "spare.7", "spare.007", "spare.08"]
+    assert segment_numbers(names) == [1, 2]
+    assert spare_numbers(names) == [7]

@@ -29,6 +29,7 @@ SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "samples" / "c
 SECOND = 1_000_000_000
 BORN = 1_700_000_000 * SECOND
 SEGMENT_BYTES = 65536
+IDS = [number for number in NUMBERS if 0 < number != 2**63 - 1]  # the next one would be 2^63, which may be there, and no server comes so far
 LIMITS = [2**64 - 1, 2**32 - 1, 2**63 - 1, 2**63 - 1, 2**31 - 1, 2**63 - 1, 2**63 - 1, *[2**32 - 1] * 5, 255]
 STRUCT = {7: ("<QI4xqqi4xqqIIIIIB3x", "<i", 1), 5: ("<QI4xqqi4xqqIIIIIB", "<Q", 1000)}  # job, name length, ns of a unit
 
@@ -90,7 +91,7 @@ class Player:
         rng = self.rng
         id, self.next_id = self.next_id, self.next_id + 1
         if rng.random() < 0.02:
-            id = rng.choice(NUMBERS) or 1
+            id = rng.choice(IDS)
         tube, body = rng.choice((b"default", b"a", b"x" * 200)), rng.randbytes(rng.choice((0, 5, 100, 700)))
         self.texts[id] = tube, body
         self.jobs[id] = [id, rng.choice((0, 1024)), 0, 60 * SECOND, len(body) + 2, BORN + id % 1000 * 1000, 0, 0, 0, 0, 0, 0, 1]
@@ -101,7 +102,7 @@ class Player:
         values = [value // unit if index in (2, 3, 5, 6) else value for index, value in enumerate(fields)]
         if self.rng.random() < 0.05:
             which = self.rng.randrange(13)
-            values[which] = self.rng.choice(NUMBERS) & LIMITS[which]
+            values[which] = self.rng.choice(NUMBERS) & LIMITS[which] if which else self.rng.choice(IDS)
         return struct.pack(length, len(tube)) + tube + struct.pack(job, *values) + (body + b"\r\n" if tube else b"")
 
 

@@ -58,7 +58,7 @@ def one(files: Files, written: Written | None, count: Count, measured: bool = Tr
     if written is not None and read is not None:
         written.check(files, read)
     bounded(nbytes, lambda: _search(files))
-    if bounded(4 * nbytes, lambda: tried(lambda: _serve(files))):
+    if bounded(4 * nbytes, lambda: tried(lambda: _serve(files, forged=written is None))):
         count.add("opened")
     mended = bounded(4 * nbytes, lambda: tried(lambda: _repair(files)))
     if mended is not None:
@@ -113,15 +113,16 @@ def _search(files: Files) -> None:
                 end = place[1]
 
 
-def _serve(files: Files) -> bool:
-    """A server's life on it, and what a restart finds then."""
+def _serve(files: Files, forged: bool) -> bool:
+    """A server's life on it, and what a restart finds then. (Of a forged log only the ids: there may be two bodies of one job.)"""
     disk = disk_of(files)
     engine, binlog = opened(disk)
     now = exercise(engine, binlog, START)
     left = _known(engine)
     disk.after_kill()
     again, _ = opened(disk, now)
-    assert _known(again) == left, "a restart does not find the same jobs"
+    found = _known(again)
+    assert found.keys() == left.keys() and (forged or found == left), "a restart does not find the same jobs"
     return True
 
 
