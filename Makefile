@@ -29,6 +29,10 @@ lint: $(READY)  ## ruff and mypy
 model: $(READY) ## play the engine against the naive server, with hypothesis
 	$(RUNG) model $(LENGTH)
 
+.PHONY: judge
+judge: $(READY) ## play random commands to the C server as well, and compare every byte (SEED= SECONDS=; needs beanstalkd and cc)
+	$(RUNG) judge $(LENGTH)
+
 .PHONY: fuzz
 fuzz: $(READY)  ## bytes that nobody sane sends or writes, to every reader of bytes (SEED= SECONDS= ONLY=parser, segments, commands, cfiles, daemon)
 	$(RUNG) fuzz $(LENGTH) $(if $(ONLY),--only $(ONLY))

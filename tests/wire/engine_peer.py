@@ -120,5 +120,11 @@ class EnginePeer:
     def drain(self) -> None:
         self.engine.draining = True
 
+    def restart(self) -> None:
+        raise NotImplementedError("the engine has nothing to come back from")
+
+    def set_wall_clock(self, seconds: float) -> None:
+        raise NotImplementedError("the engine does not know the wall clock")
+
     def stop(self) -> None:
         pass

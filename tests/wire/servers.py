@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 
 from judge.cuts import Cut
 from judge.daemon import OURS, Daemon
+from judge.janitor import clear
 from judge.live_peer import LivePeer
 from judge.runner import play
-from judge.stream import take_reply
 from judge.transcript import Transcript, World
 
 WAITING_AT_ONCE = 6
@@ -80,30 +80,6 @@ class Shared:
             self._daemon = None
             self._context.__exit__(None, None, None)
             self._context = None
-
-
-def clear(daemon: Daemon) -> int:
-    """Deletes all jobs and returns the last id given."""
-    with daemon.connect() as janitor:
-
-        def ask(line: str) -> list[str]:
-            janitor.sendall(line.encode() + b"\r\n")
-            reply = b""
-            while take_reply(reply) is None:
-                data = janitor.recv(1 << 20)
-                assert data, "the server closed the janitor's connection"
-                reply += data
-            return reply.decode("latin-1").split()
-
-        for tube in [word for word in ask("list-tubes")[3:] if word != "-"]:
-            ask(f"use {tube}")
-            for state in "ready", "delayed", "buried":
-                while (found := ask(f"peek-{state}"))[0] == "FOUND":
-                    ask(f"delete {found[1]}")
-        ask("use default")
-        base = int(ask("put 0 0 1 0\r\n")[1])
-        ask(f"delete {base}")
-        return base
 
 
 def play_fresh(kind: Kind, transcript: Transcript, cut: Cut) -> None:

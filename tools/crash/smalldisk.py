@@ -51,13 +51,17 @@ class SmallDisk:
         found = os.statvfs(self.path)
         return found.f_bavail * found.f_frsize
 
+    @property
+    def enter(self) -> tuple[str, ...]:
+        """What to run a program by that shall see the disk."""
+        user = ("--user", "--preserve-credentials") if self._user else ()
+        return ("nsenter", f"--target={self._keeper.pid}", *user, "--mount", "env", "-C", str(ROOT))
+
     def daemon(self, *options: str) -> Daemon:
         """A server on the directory `log` there."""
         log = self.path / "log"
         log.mkdir(exist_ok=True)
-        user = ("--user", "--preserve-credentials") if self._user else ()
-        enter = ("nsenter", f"--target={self._keeper.pid}", *user, "--mount", "env", "-C", str(ROOT))
-        return Daemon(self._mount_point / "log", options, enter)
+        return Daemon(self._mount_point / "log", options, self.enter)
 
     def fill(self) -> int:
         """Somebody else takes all the space there is. Returns how many bytes that was."""

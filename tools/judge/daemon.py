@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,13 +39,17 @@ def _is_c(path: str) -> bool:
 
 
 class Daemon:
-    """One server; `address` is where it listens at the moment (a restart over TCP moves it to another port)."""
+    """One server; `address` is where it listens at the moment (a restart over TCP moves it to another port).
 
-    def __init__(self, program: list[str], options: list[str], unix: Path | None = None) -> None:
+    environment: beyond that of this process.
+    """
+
+    def __init__(self, program: list[str], options: list[str], unix: Path | None = None, environment: Mapping[str, str] | None = None) -> None:
         self.program = program
         self.options = options
         self.unix = unix
         self.address: Address = ""
+        self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._said = tempfile.TemporaryFile()
 
@@ -78,7 +82,12 @@ class Daemon:
         self._said.seek(0)
         self._said.truncate()
         self._process = subprocess.Popen(
-            [*self.program, *listen, *self.options], cwd=ROOT, stdout=self._said, stderr=self._said, stdin=subprocess.DEVNULL
+            [*self.program, *listen, *self.options],
+            cwd=ROOT,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._said,
+            stderr=self._said,
         )
 
     def _wait_until(self, ready: Callable[[], bool]) -> None:

@@ -21,9 +21,10 @@ _UNKNOWN = b"UNKNOWN_COMMAND\r\n"
 class LiveConn:
     """One client's connection."""
 
-    def __init__(self, daemon: Daemon, cut: Cut) -> None:
+    def __init__(self, daemon: Daemon, cut: Cut, patience_s: float = REPLY_SECONDS) -> None:
         self._socket = daemon.connect()
         self._cut = cut
+        self._patience_s = patience_s
         self._got = b""
         self.open = True
 
@@ -38,7 +39,7 @@ class LiveConn:
     def read(self, count: int) -> list[bytes]:
         """That many replies, or those that came before the connection ended or the time was over."""
         replies: list[bytes] = []
-        give_up_at = time.monotonic() + REPLY_SECONDS
+        give_up_at = time.monotonic() + self._patience_s
         while len(replies) < count:
             taken = take_reply(self._got)
             if taken is not None:
@@ -49,7 +50,7 @@ class LiveConn:
         return replies
 
     def read_to_eof(self) -> list[bytes]:
-        give_up_at = time.monotonic() + REPLY_SECONDS
+        give_up_at = time.monotonic() + self._patience_s
         while self._receive(give_up_at - time.monotonic()):
             pass
         replies, self._got = split_replies(self._got), b""
@@ -85,14 +86,15 @@ class LiveConn:
 class LivePeer:
     """One server, and the clients of one transcript."""
 
-    def __init__(self, daemon: Daemon, world: World, cut: Cut) -> None:
+    def __init__(self, daemon: Daemon, world: World, cut: Cut, patience_s: float = REPLY_SECONDS) -> None:
         self.daemon = daemon
         self.world = world
         self._cut = cut
+        self._patience_s = patience_s
         self._conns: list[LiveConn] = []
 
     def open(self) -> LiveConn:
-        conn = LiveConn(self.daemon, self._cut)
+        conn = LiveConn(self.daemon, self._cut, self._patience_s)
         self._conns.append(conn)
         self.sync(conn)  # the server has accepted it: from now on it counts
         return conn
@@ -129,6 +131,16 @@ class LivePeer:
                 if b"draining: true" in stats:
                     return
                 assert time.monotonic() < give_up_at, "SIGUSR1 did not bring the server to drain"
+
+    def restart(self) -> None:
+        """The server is killed, and started again on what it left behind. Its clients are gone."""
+        self.daemon.kill()
+        self.stop()
+        self._conns.clear()
+        self.daemon.start()
+
+    def set_wall_clock(self, seconds: float) -> None:
+        raise NotImplementedError("nobody sets the clock of the machine")
 
     def stop(self) -> None:
         for conn in self._conns:

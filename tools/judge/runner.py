@@ -30,6 +30,8 @@ class Peer(Protocol[AConn]):
     def sync(self, idle: AConn | None) -> None: ...
     def advance(self, seconds: float) -> None: ...
     def drain(self) -> None: ...
+    def restart(self) -> None: ...
+    def set_wall_clock(self, seconds: float) -> None: ...
     def stop(self) -> None: ...
 
 
@@ -74,6 +76,11 @@ class _Play(Generic[AConn]):
             self.ended.add(step.name)
         elif step.verb == "wait":
             self.peer.advance(step.seconds)
+        elif step.verb == "clock":
+            self.peer.set_wall_clock(step.seconds)
+        elif step.verb == "restart":
+            self.peer.restart()
+            self.ended.update(self.conns)
         else:
             assert step.verb == "drain"
             self.peer.drain()

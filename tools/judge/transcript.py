@@ -27,7 +27,6 @@ TARGETS = {
     "everywhere": frozenset({"engine", "daemon", "c"}),
     "ours": frozenset({"engine", "daemon"}),
     "engine": frozenset({"engine"}),
-    "c": frozenset({"c"}),
 }
 
 _ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "s": b" ", "0": b"\0", "\\": b"\\", "{": b"{", "#": b"#", "<": b"<"}
@@ -211,6 +210,10 @@ class _Reader:
             transcript.fresh = True
         elif words[0] == "wait" and len(words) == 2:
             self.add(Step(self.number, "wait", seconds=float(words[1])))
+        elif words[0] == "clock" and len(words) == 2:
+            self.add(Step(self.number, "clock", seconds=float(words[1])))
+        elif line == "restart":
+            self.add(Step(self.number, "restart"))
         elif line == "drain":
             transcript.fresh = True
             self.add(Step(self.number, "drain"))

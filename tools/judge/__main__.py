@@ -1,0 +1,87 @@
+"""python -m judge: random commands to this server and to the C server, which must say the same, byte for byte."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections import Counter
+
+from crash.smalldisk import NotPermitted
+
+from .bench import Bench, NoReference, need_c_server
+from .clock import Clock, NoCompiler
+from .differences import TABLE, shows
+from .play import COMMANDS, Outcome, play_seed, replay
+from .probes import Prober, Stale
+from .shrink import shrink
+from .writing import write
+
+LONG_S = 60.0
+IMPATIENT_S = 1.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="judge", description=__doc__)
+    parser.add_argument("--seed", type=int, help="the first one; without --seconds, the only one, and no probes")
+    parser.add_argument("--seconds", type=float, help=f"how long to go on with the next seeds ({LONG_S:.0f} without --seed)")
+    parser.add_argument("--commands", type=int, default=COMMANDS, help="of one seed, at most (default: %(default)s)")
+    parser.add_argument("--server", help="the C server (default: the one installed)")
+    chosen = parser.parse_args()
+    first = random.SystemRandom().getrandbits(31) if chosen.seed is None else chosen.seed
+    seconds = chosen.seconds if chosen.seconds is not None else LONG_S if chosen.seed is None else 0.0
+    try:
+        with Clock() as clock:
+            bench = Bench(clock, c=chosen.server or need_c_server())
+            print(f"--seed {first}, beside {bench.c} {bench.c_version}", flush=True)
+            if chosen.seed is None or seconds:
+                _probe(bench)
+            return _judge(bench, first, seconds, chosen.commands)
+    except (NoReference, NoCompiler, Stale) as reason:
+        print(f"judge: {reason}", file=sys.stderr)
+        return 1
+
+
+def _probe(bench: Bench) -> None:
+    """Every row of the table still shows."""
+    with Prober(bench) as prober:
+        for row in TABLE.values():
+            try:
+                prober.check(row)
+            except NotPermitted as reason:
+                print(f"{row.name}: not probed, as there can be no small disk here: {reason}", flush=True)
+
+
+def _judge(bench: Bench, first: int, seconds: float, commands: int) -> int:
+    end_at = time.monotonic() + seconds
+    seed, said, opened = first, 0, 0
+    seen: Counter[str] = Counter()
+    while True:
+        outcome = play_seed(bench, seed, commands)
+        said += outcome.commands
+        opened += outcome.connections
+        seen += outcome.seen
+        if outcome.failure:
+            _report(bench, seed, commands, outcome)
+            return 1
+        if time.monotonic() >= end_at:
+            break
+        seed += 1
+    expected = [row.name for row in TABLE.values() if shows(row, bench.c_version)]
+    rows = ", ".join(f"{name} {seen[name]}" for name in expected if seen[name])
+    print(f"judge: seeds {first}..{seed}, {said} commands in {seed - first + 1} sequences on {opened} connections, differences seen: {rows}, ok")
+    return 0
+
+
+def _report(bench: Bench, seed: int, commands: int, outcome: Outcome) -> None:
+    print(f"judge: seed {seed}: {outcome.failure}", flush=True)
+    short = shrink(outcome.sequence, lambda sequence: replay(bench, sequence, IMPATIENT_S).kind == outcome.kind)
+    again = replay(bench, short)
+    print(write(f"seed {seed}, shortened", short.setting, short.moves, again.told), end="")
+    print(f"# {again.failure or 'the last time both said the same'}")
+    print(f"again: PYTHONPATH=.:tools .venv/bin/python -m judge --seed {seed} --commands {commands}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""The two programs that are compared, and the clock that both see.
+
+May know: processes. Promises: no process is left behind.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from .clock import Clock
+from .daemon import OURS, Daemon, find_c_server
+from .moves import Setting
+from .sides import Side
+from .trial import Trial
+
+
+class NoReference(RuntimeError):
+    """The C server is not installed."""
+
+
+@dataclass
+class Bench:
+    """The programs that are compared, and their clock."""
+
+    clock: Clock
+    ours: list[str] = field(default_factory=lambda: list(OURS))
+    c: str = field(default_factory=lambda: need_c_server())
+
+    @cached_property
+    def c_version(self) -> str:
+        return subprocess.run([self.c, "-v"], capture_output=True, text=True, check=True).stdout.split()[1]
+
+    def program(self, server: str) -> list[str]:
+        """server: ours or c."""
+        return self.ours if server == "ours" else [self.c]
+
+    @contextmanager
+    def trial(self, setting: Setting) -> Iterator[Trial]:
+        with ExitStack() as stack:
+            self.clock.reset(setting.stir_ns)
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="judge.")))
+            sides = [stack.enter_context(self._side(setting, server, folder)) for server in ("ours", "c")]
+            yield Trial(setting, self.clock, sides[0], sides[1], self.c_version)
+
+    @contextmanager
+    def _side(self, setting: Setting, server: str, above: Path) -> Iterator[Side]:
+        folder = above / server
+        folder.mkdir()
+        options = setting.options + (["-b", str(folder)] if setting.logged else [])
+        daemon = Daemon(self.program(server), options, folder / "socket" if setting.unix else None, self.clock.environment)
+        try:
+            side = Side(daemon.start())
+            try:
+                yield side
+            finally:
+                side.close()
+        finally:
+            daemon.close()
+
+
+def need_c_server() -> str:
+    """The path of the C server."""
+    path = find_c_server()
+    if path is None:
+        raise NoReference("the C server, beanstalkd, is not installed")
+    return path

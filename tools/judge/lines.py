@@ -1,0 +1,60 @@
+"""What one client sends, cut into lines and commands: what the judge knows of it without asking a server.
+
+May know: the parser. It is fed line by line and body by body, so that each is seen as it was sent.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from beanstalkd_py.protocol import COUNT, PUT_BEGIN, Command, Parser
+
+_PUT = re.compile(rb"put +\d+ +\d+ +\d+ +(\d+)")
+
+
+class Line(NamedTuple):
+    """bytes: with its CRLF; b"" for the end of a body. command: of beanstalkd_py.protocol."""
+
+    data: bytes
+    command: Command
+
+
+class Lines:
+    """One client's input."""
+
+    def __init__(self, max_job_size: int) -> None:
+        self._parser = Parser(max_job_size)
+        self._line = bytearray()
+        self.missing = 0  # bytes of a body, CRLF included, that must come before the next line
+
+    def feed(self, data: bytes) -> list[Line]:
+        """The lines and bodies that end in these bytes."""
+        found = []
+        at = 0
+        while at < len(data):
+            end = min(at + self.missing, len(data)) if self.missing else data.find(b"\n", at) + 1 or len(data)
+            command = self._take(data[at:end])
+            at = end
+            if command is not None:
+                found.append(Line(bytes(self._line), command))
+                self.missing = _body_bytes(self._line, command)
+                self._line.clear()
+        return found
+
+    def _take(self, piece: bytes) -> Command | None:
+        if self.missing:
+            self.missing -= len(piece)
+        else:
+            self._line += piece
+        self._parser.feed(piece)
+        return self._parser.next_command()
+
+
+def _body_bytes(line: bytearray, command: Command) -> int:
+    """How many bytes of a body this line of a put announces."""
+    if command[0] not in (PUT_BEGIN, COUNT):
+        return 0
+    put = _PUT.match(line)
+    assert put, line
+    return int(put[1]) + 2

@@ -1,0 +1,55 @@
+"""python -m judge.table: the table of differences as docs/protocol.md shows it; --write puts it there."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from .daemon import ROOT
+from .differences import RESTART, STATS, TABLE, WIRE, Difference
+
+PAGE = ROOT / "docs" / "protocol.md"
+BEGIN = "<!-- The table of tools/judge/differences.py: `python -m judge.table --write` puts it here. -->\n"
+END = "<!-- The end of the table. -->\n"
+
+
+class NoPlace(ValueError):
+    """The page does not have the two marks."""
+
+
+def render() -> str:
+    return "\n".join(_section(title, [row for row in TABLE.values() if row.section == title]) for title in (WIRE, STATS, RESTART))
+
+
+def _section(title: str, rows: list[Difference]) -> str:
+    head = f"## {title}\n\n| | when | the C server | this server | why |\n|---|---|---|---|---|\n"
+    return head + "".join(map(_row, rows))
+
+
+def _row(row: Difference) -> str:
+    c = f"up to {row.until}: {row.c}" if row.until else row.c
+    cells = (f"`{row.name}`", row.when, c, row.ours, row.why)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def placed(page: str) -> str:
+    """The page with the table as it is now. Raises NoPlace."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise NoPlace(f"{PAGE} must have the lines {BEGIN!r} and {END!r}")
+    return f"{before}{BEGIN}\n{render()}\n{END}{after}"
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="judge.table", description=__doc__)
+    parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
+    if parser.parse_args(argv).write:
+        PAGE.write_text(placed(PAGE.read_text()))
+    else:
+        print(render(), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
