@@ -40,9 +40,10 @@ RUNGS = (
     Rung("simulation", "simulation", 0, 0.50),
     Rung("model", "model", 0, 0.15),
     Rung("fuzz", "fuzz", 0, 0.15, _only(READERS_IN_MEMORY)),
-    Rung("crash", "crash", 1, 0.40, ("--rounds", "1000000")),
+    Rung("crash", "crash", 1, 0.30, ("--rounds", "1000000")),
     Rung("load", "load", 1, 0.20),
-    Rung("fuzz", "fuzz, daemon", 1, 0.20, _only(["daemon"])),
+    Rung("judge", "judge", 1, 0.15),
+    Rung("fuzz", "fuzz, daemon", 1, 0.15, _only(["daemon"])),
     Rung("mutants", "mutants", 2, 0.20, ("--jobs", "2")),
 )
 
