@@ -7,18 +7,24 @@ process has grown), and when clients ask for little: under load, what is free is
 """
 
 import ctypes
+import gc
 import os
 import sys
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING
 
-from .jobs import Job
+from .jobs import Client, Job
 from .state import State
+
+if TYPE_CHECKING:
+    from .connection import Connection
 
 LOOK_S = 2.0  # between two looks
 QUIET = 500  # commands between two looks: that is little
 GROWTH_BYTES = 32 << 20  # the process may grow by so much, and a quarter, before more is tried
 TABLE_BYTES = 400  # of a dict for each of its jobs; a table that is more is mostly empty (a full one has 24 to 100)
 SMALL_TABLE_BYTES = 1 << 20
+FEW_JOBS = 10_000  # with them, the collector takes 20 ms; with a million a second
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -26,7 +32,11 @@ class Memory:
     """state, connections: what memory is used for. resident: says how much of it there is, in bytes. trim: gives back what is free."""
 
     def __init__(
-        self, state: State, connections: Sized, resident: Callable[[], int] | None = None, trim: Callable[[], None] | None = None
+        self,
+        state: State,
+        connections: "Collection[Connection]",
+        resident: Callable[[], int] | None = None,
+        trim: Callable[[], None] | None = None,
     ) -> None:
         self._state = state
         self._connections = connections
@@ -45,10 +55,30 @@ class Memory:
         if self._commands - before > QUIET:
             return
         if 4 * here < 3 * self._most or self._resident() > self._left + self._left // 4 + GROWTH_BYTES:
-            shrink(jobs)
+            self._forget()
             self._trim()
             self._most = here
             self._left = self._resident()
+
+
+    def _forget(self) -> None:
+        """What is kept though it means nothing any more. Python gives back whole MiBs, and each such thing may hold the one that it is in."""
+        shrink(self._state.jobs)
+        forget_stale(self._state, (connection.session.client for connection in self._connections))
+        if len(self._state.jobs) < FEW_JOBS:
+            gc.collect()  # for its lists of objects that it keeps for the next of their kind
+
+
+def forget_stale(state: State, clients: Iterable[Client]) -> None:
+    """Heaps in which nothing is true any more."""
+    for tube in state.tube_list:
+        if not tube.ready_count:
+            tube.ready.clear()
+        if not tube.delayed_count:
+            tube.delayed.clear()
+    for client in clients:
+        if not client.reserved:
+            client.deadlines.clear()
 
 
 def shrink(jobs: dict[int, Job]) -> None:

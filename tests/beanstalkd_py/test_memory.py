@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from beanstalkd_py.engine import Engine
 from beanstalkd_py.jobs import READY, Job
-from beanstalkd_py.memory import GROWTH_BYTES, QUIET, Memory, resident_bytes, trim_of_c
+from beanstalkd_py.memory import GROWTH_BYTES, QUIET, Memory, forget_stale, resident_bytes, trim_of_c
+from beanstalkd_py.session import Session
 from beanstalkd_py.state import State
 
 MIB = 1 << 20
@@ -18,7 +21,7 @@ class World:
 
     def __init__(self, jobs: int = 0, connections: int = 0) -> None:
         self.state = State()
-        self.connections = [None] * connections
+        self.connections = [SimpleNamespace(session=SimpleNamespace(client=self.state.connect())) for _ in range(connections)]
         self.resident = 100 * MIB
         self.trims = 0
         self.memory = Memory(self.state, self.connections, lambda: self.resident, self._trim)
@@ -110,6 +113,22 @@ def test_a_table_that_is_in_use_is_left_alone() -> None:
     before = sys.getsizeof(world.state.jobs)
     assert world.look() == 1
     assert sys.getsizeof(world.state.jobs) == before
+
+
+def test_heaps_keep_nothing_when_nothing_in_them_is_true_any_more() -> None:
+    engine = Engine()
+    session = Session(engine)
+
+    def kept(commands: bytes) -> tuple[bool, bool, bool]:
+        session.receive(commands, 0)
+        forget_stale(engine, [session.client])
+        return bool(engine.default.ready), bool(engine.default.delayed), bool(session.client.deadlines)
+
+    assert kept(b"put 0 0 60 0\r\n\r\n" * 2 + b"put 0 9 60 0\r\n\r\n" + b"reserve\r\n") == (True, True, True)
+    assert kept(b"delete 1\r\n") == (True, True, False)
+    assert kept(b"delete 3\r\n") == (True, False, False)
+    assert kept(b"reserve\r\n") == (False, False, True)
+    assert kept(b"release 2 0 9\r\n") == (False, True, False)
 
 
 def test_what_is_free_goes_back_to_the_system() -> None:

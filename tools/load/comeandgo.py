@@ -5,6 +5,7 @@ May know: a daemon, conversations. Promises: every reply is right, and memory is
 
 from __future__ import annotations
 
+import time
 from random import Random
 
 from crash.conversation import Conversation
@@ -14,6 +15,7 @@ from .scale import Scale
 from .vitals import MIB, check_memory, vitals
 
 AT_ONCE = 10_000
+SETTLE_S = 2.5  # the server looks every 2 s for something to give back
 BODIES = (1000, 100, 10)  # bytes
 
 
@@ -29,9 +31,20 @@ def come_and_go(daemon: Daemon, scale: Scale, chance: Random) -> str:
             _reserve_and_delete(client, range(id, id + scale.jobs), body)
             id += scale.jobs
             check_memory(pid, before)
-            left.append(vitals(pid).rss_bytes // MIB)
+            left.append(_settled(pid) // MIB)
     memory = f"{before.rss_bytes // MIB} MiB before, {vitals(pid).most_bytes // MIB} at most, then {min(left)}..{max(left)}"
     return f"{scale.cycles} x {scale.jobs} jobs ({memory})"
+
+
+def _settled(pid: int) -> int:
+    """Bytes of memory, when they get no less any more."""
+    before = vitals(pid).rss_bytes
+    while True:
+        time.sleep(SETTLE_S)
+        now = vitals(pid).rss_bytes
+        if now > before - MIB:
+            return now
+        before = now
 
 
 def _next_id(client: Conversation) -> int:
