@@ -41,6 +41,10 @@ fuzz: $(READY)  ## bytes that nobody sane sends or writes, to every reader of by
 simulate: $(READY) ## live through whole worlds: server, disk, clocks and crashes out of one seed
 	$(RUNG) simulation $(LENGTH)
 
+.PHONY: crashes
+crashes: $(READY) ## let the power fail at every call that the log makes to a disk in memory, and recover
+	$(RUNG) simulation.crashes $(LENGTH)
+
 .PHONY: bench
 bench: $(READY) ## measure, beside the C server; make bench ARGUMENTS='--quick --only put-*' (or --help)
 	$(RUNG) bench $(ARGUMENTS)

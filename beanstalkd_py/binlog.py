@@ -321,7 +321,8 @@ class Binlog:
             # 1/8 S less, because room is prepared in steps.
             return beyond > kept + 2 * size - size // 8 and self._sealed_bytes > kept + size // 8
         room = self.log.room
-        return room < self._low + size // 2 and beyond - room > size + size // 8 and self._can_work_off()
+        dead = beyond - self.log.left - self.log.spare_bytes  # what the spares cannot hold records in is not given back
+        return room < self._low + size // 2 and dead > size + size // 8 and self._can_work_off()
 
     def _can_work_off(self) -> bool:
         """Whether there is room for what is left of the oldest segment: to begin without would use up room for nothing."""

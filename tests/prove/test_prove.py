@@ -27,7 +27,7 @@ print("met", sys.argv[1:5])
 def test_every_rung_is_run():
     """Who builds another one gives it a place in `prove.rungs`."""
     there = {path.parent.name for path in (ROOT / "tools").glob("*/__main__.py")}
-    assert {rung.name for rung in RUNGS} == there - NOT_RUNGS
+    assert {rung.name.partition(".")[0] for rung in RUNGS} == there - NOT_RUNGS
 
 
 def test_the_lanes_take_the_time_there_is():

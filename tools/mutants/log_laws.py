@@ -31,7 +31,7 @@ LOG = (
         "wal/committer.py",
         "        self._fs.sync(self._active.handle)\n        progress.durable_lsn = written\n",
         "        progress.durable_lsn = written\n",
-        ("tests/wal/test_crashes.py", WORLDS),
+        ("tests/simulation/test_crashes.py", WORLDS),
     ),
     Mutant(
         3,
@@ -40,7 +40,7 @@ LOG = (
         "wal/directory.py",
         "    directory.fs.rename(spare.path, segment_path(directory.path, header.number))\n    directory.sync_names()\n",
         "    directory.fs.rename(spare.path, segment_path(directory.path, header.number))\n",
-        ("tests/wal/test_crashes.py", WORLDS),
+        ("tests/simulation/test_crashes.py", WORLDS),
     ),
     Mutant(
         3,
@@ -49,7 +49,7 @@ LOG = (
         "wal/directory.py",
         "    directory.sync_data(spare.handle)\n    directory.fs.rename",
         "    directory.fs.rename",
-        ("tests/wal/test_crashes.py", WORLDS),
+        ("tests/simulation/test_crashes.py", WORLDS),
     ),
     Mutant(
         3,
@@ -58,7 +58,7 @@ LOG = (
         "wal/committer.py",
         "        self._fs.truncate(self._active.handle, self._offset)\n        self._make_durable()\n",
         "        self._fs.truncate(self._active.handle, self._offset)\n        self._progress.durable_lsn = self._progress.written_lsn\n",
-        ("tests/wal/test_crashes.py", WORLDS),
+        ("tests/simulation/test_crashes.py", WORLDS),
     ),
     Mutant(
         3,
@@ -67,7 +67,7 @@ LOG = (
         "wal/recover.py",
         "    if not cut and not (unclaimed and directory.sync):\n",
         "    if not cut:\n",
-        ("tests/wal/test_crashes.py", WORLDS),
+        ("tests/simulation/test_crashes.py", WORLDS),
     ),
     Mutant(
         3,

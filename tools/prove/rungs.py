@@ -15,7 +15,7 @@ READERS_IN_MEMORY = ("parser", "segments", "commands", "cfiles")
 
 
 class Rung(NamedTuple):
-    """name: of the package; as: what the table calls it. share: of the whole's time. lane: 0 and 1 run at once, 2 afterwards."""
+    """name: of the module; as: what the table calls it. share: of the whole's time. lane: 0 and 1 run at once, 2 afterwards."""
 
     name: str
     shown: str
@@ -37,7 +37,8 @@ def _only(readers: Iterable[str]) -> tuple[str, ...]:
 
 
 RUNGS = (
-    Rung("simulation", "simulation", 0, 0.50),
+    Rung("simulation", "simulation", 0, 0.40),
+    Rung("simulation.crashes", "crashes", 0, 0.10),
     Rung("model", "model", 0, 0.15),
     Rung("fuzz", "fuzz", 0, 0.15, _only(READERS_IN_MEMORY)),
     Rung("crash", "crash", 1, 0.30, ("--rounds", "1000000")),

@@ -21,7 +21,9 @@ from simulation.file import SECTOR, File
 
 from wal.fs import FileSystem
 
-__all__ = ["SECTOR", "File", "MemoryDisk", "PowerFailure", "fail_at"]
+__all__ = ["ROOMY", "SECTOR", "File", "MemoryDisk", "PowerFailure", "fail_at"]
+
+ROOMY = 1 << 40  # a capacity (bytes) without end
 
 Names = dict[str, File]
 Changes = list["NameChange"]
@@ -60,7 +62,7 @@ class MemoryDisk(FileSystem):
         self.changes: Changes = []  # not synced yet, oldest first
         self.handles: dict[int, tuple[str, File]] = {}
         self.next_handle = 3
-        self.capacity = 1 << 40
+        self.capacity = ROOMY
         self.syncs = 0
         self.count = 0  # of all changes
         self.rng = Random(seed)
@@ -209,7 +211,7 @@ class MemoryDisk(FileSystem):
         return self.next_handle
 
     def _reserve(self, nbytes: int) -> None:
-        if self.used() + nbytes > self.capacity:
+        if self.capacity < ROOMY and self.used() + nbytes > self.capacity:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def used(self) -> int:

@@ -1,0 +1,37 @@
+"""The command line of a rung: seeds, one after another, until the time is up; what was counted; and how to see a failure again."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from .sweep.points import Wrong
+
+
+def work_through(rung: str, about: str, run: Callable[[int, Counter[str]], None]) -> int:
+    """The exit status. run(seed, counts) adds to the counts, and raises Wrong."""
+    parser = argparse.ArgumentParser(prog=rung, description=about)
+    parser.add_argument("--seed", type=int, help="the first; without --seconds, the only one")
+    parser.add_argument("--seconds", type=float, help="how long to go on with the next ones (60 without --seed)")
+    chosen = parser.parse_args()
+    first = random.SystemRandom().randrange(1 << 32) if chosen.seed is None else chosen.seed
+    seconds = chosen.seconds if chosen.seconds is not None else 60 if chosen.seed is None else 0
+    end = time.monotonic() + seconds
+    counts: Counter[str] = Counter()
+    seed = first
+    while True:
+        try:
+            run(seed, counts)
+        except Wrong as wrong:
+            print(wrong)
+            print(f"again: PYTHONPATH=.:tools {sys.executable} -m {rung} --seed {seed}")
+            return 1
+        if time.monotonic() >= end:
+            break
+        seed += 1
+    print(f"{rung}: seeds {first}..{seed}, {', '.join(f'{count} {what}' for what, count in sorted(counts.items()))}, ok")
+    return 0

@@ -1,0 +1,205 @@
+"""Lives of a bare log on one disk, one after another: random use of every method it has, swept, and ended by a stop, a kill or a power failure.
+
+May know: `wal`. Promises: every record that was promised (and not dropped) must come back, unaltered and in order; a drop that was
+reported must stay done. Of a log that is never synced, whatever comes back must once have been written.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from random import Random
+
+import wal
+
+from ..disk import ROOMY, MemoryDisk
+from .points import Sweep, Wrong
+from .process import DIRECTORY, Mode
+from .queuelife import check_whole, headless
+
+SEGMENT = 6000
+NEVER = wal.Durability.NEVER
+
+
+class LogLife:
+    """A `Subject`."""
+
+    def __init__(self, seed: int, modes: tuple[Mode, ...], counts: Counter[str], tries: int) -> None:
+        self.dice = Random(seed)
+        self.modes = modes
+        self.disk = MemoryDisk(seed)
+        self.sweep = Sweep(self, Random(~seed), tries, counts)
+        self.given: dict[int, bytes] = {}  # LSN -> record
+        self.ever: set[tuple[int, bytes]] = set()  # also those that were lost
+        self.bases: dict[int, int] = {}  # segment -> its first LSN
+        self.kept = 0  # up to here everything outlasts the process
+        self.durable = 0  # and up to here, the power
+        self.may_be_gone = 1  # LSNs below this were dropped
+        self.are_gone = 1  # LSNs below this were reported as dropped
+        self.unsynced = False  # since a life that never synced
+        self.mode = modes[0]
+        self.log: wal.Log | None = None
+
+    def run(self, lives: int, acts: int) -> None:
+        for n in range(lives):
+            self.begin(self.dice.choice(self.modes) if n else self.modes[0])
+            self.disk.capacity = self.dice.choice((ROOMY, ROOMY, self.disk.used() + self.dice.randrange(3 * SEGMENT)))
+            self.sweep.watch()
+            try:
+                self.start()
+                self.work(self.dice.randrange(1, acts))
+            except wal.LogFailed as failure:  # a start needs some space
+                _check_full(failure)
+            if not self.end(killed=self.dice.randrange(2) == 0):
+                return
+
+    # --- one life
+
+    def begin(self, mode: Mode) -> None:
+        self.disk.capacity = ROOMY
+        self.mode = mode
+        self.log = None
+
+    def start(self) -> None:
+        never = self.mode.durability is NEVER
+        self.unsynced |= never
+        self.log = self.opened(self.disk, b"%d" % len(self.given))
+        self.unsynced = never
+
+    def opened(self, disk: MemoryDisk, meta: bytes = b"") -> wal.Log:
+        replay = wal.Replay(DIRECTORY, fs=disk)
+        for _ in replay:
+            pass
+        return wal.Log.open(replay, SEGMENT, self.mode.durability, at=1, threaded=False, meta=lambda: meta)
+
+    # --- what one can do
+
+    def work(self, acts: int) -> None:
+        assert self.log is not None
+        log = self.log
+        steps = (*[self._append] * 4, *[self._commit] * 2, self._sync, self._claim, self._room, self._drop)
+        for _ in range(acts):
+            self.dice.choice(steps)(log)
+            log.collect()
+            if log.room < 0:
+                raise Wrong(f"expected room of 0 bytes or more, got {log.room}")
+        if self.dice.random() < 0.4:
+            log.close(at=9)
+
+    def _append(self, log: wal.Log) -> None:
+        size = self.dice.choice((0, 1, 30, 200, 600, 2500, 7000))
+        record = self.dice.randbytes(min(size, 20)) * (size // 20 + 1)
+        try:
+            number = log.append(record)
+        except wal.LogFull:
+            return self._room(log)
+        self.given[log.lsn] = record
+        self.ever.add((log.lsn, record))
+        self.bases.setdefault(number, log.lsn)
+
+    def _commit(self, log: wal.Log) -> None:
+        log.commit(at=self.dice.randrange(1 << 60))
+
+    def _sync(self, log: wal.Log) -> None:
+        log.sync(at=2)
+
+    def _claim(self, log: wal.Log) -> None:
+        log.claim(at=3)
+
+    def _room(self, log: wal.Log) -> None:
+        way = self.dice.randrange(4)
+        if way == 0:
+            log.make_room(self.dice.choice((100, 7000)))
+        elif way == 1:
+            log.trim(self.dice.randrange(4 * SEGMENT))
+        else:
+            log.prepare(self.dice.randrange(4 * SEGMENT))
+
+    def _drop(self, log: wal.Log) -> None:
+        if self.dice.random() < 0.7:
+            return
+        before = self.dice.randrange(log.oldest, log.segment + 1)
+        if before in self.bases and not (log.pending and before == log.segment):
+            self.may_be_gone = max(self.may_be_gone, self.bases[before])
+            log.drop(before)
+
+    # --- what must be true afterwards
+
+    def _see(self) -> None:
+        if self.log is not None:
+            self.kept = self.log.promised_lsn
+            self.durable = self.log.durable_lsn
+            self.are_gone = max(self.are_gone, self.bases.get(self.log.oldest, 0))
+
+    def read(self, left: MemoryDisk, killed: bool) -> int | None:
+        self._see()
+        replay = wal.Replay(DIRECTORY, fs=left)
+        try:
+            found = _records(replay)
+        except (wal.Corrupt, wal.NewerVersion) as damage:
+            if self.unsynced and not killed and headless(left, damage.path):
+                return None
+            raise
+        if killed and self.log is not None:
+            check_whole(replay)
+        last = replay.next_lsn - 1
+        self._check(found, min(found, default=replay.next_lsn), last, self.unsynced and not killed, killed)
+        return last
+
+    def _check(self, found: dict[int, bytes], first: int, last: int, lost: bool, killed: bool) -> None:
+        """lost: nothing is promised any more (drops wait for writes only), but nothing is made up."""
+        must = 0 if lost else self.kept if killed else self.durable
+        if last < must:
+            raise Wrong(f"expected all that was promised, up to LSN {must}, got LSN {last}")
+        if list(found) != list(range(first, last + 1)):
+            raise Wrong(f"expected LSN {first} to {last}, got {list(found)}")
+        if not lost and not min(self.are_gone, last + 1) <= first <= self.may_be_gone:
+            raise Wrong(f"expected the first LSN to be {self.are_gone} to {self.may_be_gone}, got {first}")
+        for lsn, record in found.items():
+            if (lsn, record) not in self.ever if lost else record != self.given[lsn]:
+                raise Wrong(f"LSN {lsn}: expected {self.given.get(lsn, b'')[:40]!r}, got {record[:40]!r}")
+
+    def recover(self, left: MemoryDisk, killed: bool, lsn: int) -> bool:
+        if self.sweep.dice.randrange(2):
+            left.capacity = ROOMY
+        try:
+            log = self.opened(left)
+        except wal.LogFailed as failure:
+            _check_full(failure)
+            left.capacity = ROOMY
+            log = self.opened(left)
+        if log.lsn < lsn:
+            raise Wrong(f"expected the log to go on behind LSN {lsn}, got {log.lsn}")
+        return True
+
+    def end(self, killed: bool) -> bool:
+        """The disk is what a kill or a power failure leaves of it. False if the next life may refuse that."""
+        left = self.disk.twin() if killed else self.disk.after_crash(self.dice, ordered=self.unsynced)
+        last = self.read(left, killed)
+        if last is None:
+            return False
+        found = _records(wal.Replay(DIRECTORY, fs=left))
+        first = min(found, default=last + 1)
+        self.given = {lsn: record for lsn, record in self.given.items() if lsn < first} | found
+        self.bases = {number: base for number, base in self.bases.items() if base <= last}
+        if self.unsynced and not killed:
+            self.are_gone, self.may_be_gone = first, max(first, self.may_be_gone)
+        self.kept = last
+        self.durable = min(self.durable, last) if killed else last
+        self.unsynced &= killed
+        self.disk = left
+        return True
+
+
+def _records(replay: wal.Replay) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    for frame in replay:
+        found.update(enumerate(frame.records, frame.first_lsn))
+        if frame.durable_lsn >= frame.first_lsn:
+            raise Wrong(f"LSN {frame.first_lsn}: expected a claim of less, got {frame.durable_lsn}")
+    return found
+
+
+def _check_full(failure: wal.LogFailed) -> None:
+    if failure.errno != errno.ENOSPC:
+        raise failure

@@ -1,0 +1,71 @@
+"""What of a queue must be the same after a restart: each job as the disk should know it, and each pause.
+
+May know: the engine's public fields. Promises: two views are equal exactly when a client could not tell the jobs apart after a restart at a given
+instant. Instants are wall clock, ns. Reserved means ready: whoever held it is gone. The count of reserves is left out: it reaches the disk with
+the job's next record only.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from beanstalkd_py.jobs import BURIED, DELAYED, READY, RESERVED, STATE_NAMES, Job, Tube
+from beanstalkd_py.state import State
+
+Key = int | bytes  # a job's id, or the name of a tube that is paused
+
+
+class JobView(NamedTuple):
+    tube: bytes
+    body: bytes
+    pri: int
+    delay: int
+    ttr: int
+    created_at: int
+    state: int
+    at: int  # when a delayed job is ready; a buried one's place in the order; else 0
+    timeouts: int
+    releases: int
+    buries: int
+    kicks: int
+
+    def come_back(self, wall: int) -> JobView:
+        """As it is after a restart at that instant."""
+        return self._replace(state=READY, at=0) if self.state == DELAYED and self.at <= wall else self
+
+    def __str__(self) -> str:
+        fields = self._asdict() | {"state": STATE_NAMES[self.state], "body": f"{self.body[:20]!r} of {len(self.body)} bytes"}
+        return ", ".join(f"{name} {value}" for name, value in fields.items())
+
+
+class PauseView(NamedTuple):
+    pause: int
+    until: int
+
+    def come_back(self, wall: int) -> PauseView | None:
+        return self if self.until > wall else None
+
+
+View = JobView | PauseView
+
+
+def view_job(job: Job, offset: int) -> JobView:
+    """offset: wall clock minus the engine's, ns."""
+    state = READY if job.state == RESERVED else job.state
+    at = job.deadline_at + offset if state == DELAYED else job.deadline_at if state == BURIED else 0
+    return JobView(
+        job.tube.name, job.body, job.pri, job.delay, job.ttr, job.created_at + offset,
+        state, at, job.timeouts, job.releases, job.buries, job.kicks,
+    )  # fmt: skip
+
+
+def view_pause(tube: Tube, offset: int) -> PauseView:
+    return PauseView(tube.pause, tube.paused_until + offset)
+
+
+def view_all(state: State, offset: int) -> dict[Key, View]:
+    views: dict[Key, View] = {id: view_job(job, offset) for id, job in state.jobs.items()}
+    for name, tube in state.tubes.items():
+        if tube.paused_until:
+            views[name] = view_pause(tube, offset)
+    return views
