@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from wal.directory import Directory, Spare
 from wal.errors import NewerVersion, WalError
-from wal.format import COPY_BYTES, HEADER_BYTES, VERSION, Frame, Header, encode_frame, encode_header, salt_of
+from wal.format import COPY_BYTES, HEADER_BYTES, LAST, VERSION, Frame, Header, encode_frame, encode_header, salt_of
 from wal.fs import FileSystem
 from wal.names import damaged_path, segment_numbers, segment_path, spare_numbers, tries
 from wal.reader import Damage, HeaderBlock, content_end, highest_claim, read_header, scan
@@ -146,6 +146,8 @@ class Plan:
         frames = (found for found in scan(data, salt_of(self._log_id), number) if isinstance(found, Frame))
         first = next(frames, None)
         base_lsn = self._expected or (first.first_lsn if first is not None else 1)
+        if not 0 < base_lsn <= LAST:
+            raise BeyondRepair(f"{segment_path(self.directory, number)}: no header, and frames that begin with LSN {base_lsn}")
         birth_id = self._parent_of(number + 1) or self._new_id()
         return Header(number, base_lsn, self._claim, self._log_id, self._at, birth_id, self._birth(), self._meta)
 

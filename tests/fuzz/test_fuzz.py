@@ -51,7 +51,7 @@ def test_a_parser_that_minds_how_bytes_are_cut_is_found(monkeypatch: Monkey) -> 
 
 
 def test_a_parser_that_holds_what_it_should_skip_is_found() -> None:
-    stream = b"put 0 0 0 4294967290\r\n" + bytes(4 << 20)
+    stream = b"put 0 0 0 4294967290\r\n" + bytes(8 << 20)
     with pytest.raises(TooMuch, match="bytes of memory"):
         bounded(100, lambda: parser.commands([stream[at : at + 4096] for at in range(0, len(stream), 4096)], max_job_size=1 << 32))
 

@@ -234,3 +234,12 @@ def test_a_million_lost_records_are_not_held_in_memory(tmp_path: Path) -> None:
     assert [frame.first_lsn for frame in frames] == [1, *(frame.next_lsn for frame in frames[:-1])]
     assert {record for frame in frames for record in frame.records} == {LOST}
     assert sum(len(frame.records) for frame in frames) == 1_000_000
+
+
+def test_a_header_is_not_made_of_an_lsn_that_no_header_may_have(tmp_path: Path) -> None:
+    written(tmp_path)
+    first, second, *_ = segments(tmp_path)
+    salt = salt_of(read_header(second.read_bytes()[:HEADER_BYTES], 2).header.log_id)
+    first.write_bytes(b"\xaa" * HEADER_BYTES + b"".join(encode_frame(0, 0, 0, [b"x"], salt)))
+    with pytest.raises(repair.BeyondRepair, match="no header, and frames that begin with LSN 0"):
+        repair.plan(tmp_path, lost=LOST)
