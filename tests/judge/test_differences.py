@@ -139,3 +139,22 @@ def yaml(*lines: str) -> bytes:
 )
 def test_what_may_differ_and_what_may_not(ours: bytes, c: bytes, rows: set[str] | None) -> None:
     assert differing(ours, c) == rows
+
+
+@pytest.mark.parametrize(
+    ("ours", "c", "rows"),
+    [
+        (yaml("pri: 7", "releases: 1"), yaml("pri: 5", "releases: 0"), {"kept-priority"}),
+        (yaml("buries: 1"), yaml("buries: 2"), {"buries"}),
+        (yaml("buries: 2"), yaml("buries: 1"), None),
+        (yaml("state: ready", "time-left: 0"), yaml("state: delayed", "time-left: 9"), {"by-id"}),
+        (yaml("state: delayed", "time-left: 0"), yaml("state: delayed", "time-left: 9"), None),
+        (yaml("state: buried"), yaml("state: ready"), None),
+        (yaml("ttr: 1"), yaml("ttr: 2"), None),
+        (yaml("kicks: 1"), yaml("kicks: 0"), None),
+        (b"NOT_FOUND\r\n", yaml("id: 1"), None),
+    ],
+)
+def test_what_may_differ_after_a_restart(ours: bytes, c: bytes, rows: set[str] | None) -> None:
+    assert differing(ours, c, restarted=True) == rows
+    assert differing(ours, c) is None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Move(NamedTuple):
-    """verb: open, send, shutdown, close (of a client), wait, drain."""
+    """verb: open, send, shutdown, close (of a client), wait, drain, restart (after a SIGKILL: all clients are gone)."""
 
     verb: str
     name: str = ""
@@ -27,6 +27,7 @@ class Setting:
     unix: bool = False
     timed: bool = False  # seconds go by
     crowd: bool = False  # clients may wait for the same tube
+    restarts: bool = False  # in the end; no body is then as large as allowed (row max-size)
 
     @property
     def tick_ns(self) -> int:

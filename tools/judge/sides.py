@@ -37,6 +37,8 @@ class Side:
         if move.verb == "open":
             self._conns[move.name] = LiveConn(self.daemon, WHOLE)
             self.ended.discard(move.name)
+        elif move.verb == "restart":
+            self._restart()
         elif move.verb == "drain":
             self.daemon.send_signal(signal.SIGUSR1)
         elif (conn := self._conns.get(move.name)) is not None and conn.open:
@@ -46,6 +48,15 @@ class Side:
                 conn.shutdown()
             elif move.verb == "close":
                 self._conns.pop(move.name).close()
+
+    def _restart(self) -> None:
+        self.daemon.kill()
+        self.close()
+        self.ended.update(self._conns)
+        self._conns.clear()
+        self._rests.clear()
+        self.daemon.start()
+        self._witness = LiveConn(self.daemon, WHOLE)
 
     def ask(self, line: bytes) -> bytes:
         """The witness's question. When its answer is here, what arrived before it has been read."""

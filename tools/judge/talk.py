@@ -21,6 +21,7 @@ from .rules import objection
 
 NAMES = "ABCDEFGH"
 WITNESS = "Z"  # looks at everything in the end
+SMALL_BYTES = 3000  # the largest bodies of a sequence with a restart
 DEAF_BYTES = 200_000  # who announced more than that is given up
 MOST_MOVES = {False: 850, True: 380}  # timed or not: fewer than it takes until parts of a second add up to whole ones
 QUIRKS = 0.002  # how many lines are said that the C server reads in another way: they end the sequence
@@ -57,9 +58,12 @@ _NEAR = (0, 0, 1, 1, 2, 3, 5)
 
 def draw(rng: Random) -> tuple[Manner, Setting]:
     manner = rng.choice(MANNERS)
+    logged = rng.random() < 0.3
+    restarts = logged and rng.random() < 0.6
     return manner, Setting(
-        max_job_size=rng.choice((65535, 65535, 0, 1, 100, 300, 200_000)),
-        logged=rng.random() < 0.3,
+        max_job_size=200_000 if restarts else rng.choice((65535, 65535, 0, 1, 100, 300, 200_000)),
+        logged=logged,
+        restarts=restarts,
         unix=rng.random() < 0.3,
         timed=manner.timed,
         crowd=manner.crowd,
@@ -81,7 +85,7 @@ class Talk:
             delays=_NEAR if manner.timed else _FAR,
             ttrs=(1, 1, 2, 3, 5, 1000) if manner.timed else (0, 1, 2, 1000, 2**32 - 1),
             timeouts=(1, 2, 3) if manner.timed else (1, 1000, 2**31 - 1),
-            max_job_size=setting.max_job_size,
+            max_job_size=SMALL_BYTES if setting.restarts else setting.max_job_size,
         )
 
     def moves(self) -> Iterator[Move]:
@@ -91,6 +95,10 @@ class Talk:
             if self._book.commands >= self._commands or number > most:
                 break
         yield from self._look()
+        if self._setting.restarts:
+            yield Move("restart")
+            yield Move("open", WITNESS)
+            yield from self._look_at_jobs()
 
     # --- the talk
 
@@ -168,6 +176,9 @@ class Talk:
         yield Move("open", WITNESS)
         yield Move("send", WITNESS, b"stats\r\nlist-tubes\r\n")
         tubes = sorted({client.used for client in self._book.clients.values()} | {b"default", b"a", b"b", b"c"})
-        questions = [b"stats-tube %b\r\n" % name for name in tubes] + [b"stats-job %d\r\npeek %d\r\n" % (id, id) for id in self._book.ids]
-        for at in range(0, len(questions), LOOK_AT_ONCE):
-            yield Move("send", WITNESS, b"".join(questions[at : at + LOOK_AT_ONCE]))
+        yield Move("send", WITNESS, b"".join(b"stats-tube %b\r\n" % name for name in tubes))
+        yield from self._look_at_jobs()
+
+    def _look_at_jobs(self) -> Iterator[Move]:
+        for at in range(0, len(self._book.ids), LOOK_AT_ONCE):
+            yield Move("send", WITNESS, b"".join(b"stats-job %d\r\npeek %d\r\n" % (id, id) for id in self._book.ids[at : at + LOOK_AT_ONCE]))

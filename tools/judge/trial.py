@@ -60,6 +60,7 @@ class Trial:
         self.patience_s = REPLY_SECONDS
         self._quirk = ""  # a row that this move is to show
         self._crowded = False
+        self._restarted = False
 
     # --- moves
 
@@ -87,6 +88,9 @@ class Trial:
     def _note(self, move: Move) -> None:
         if move.verb == "open":
             self.book.opens(move.name)
+        elif move.verb == "restart":
+            self._restarted = True
+            self.book.clients.clear()
         elif move.verb == "close":
             self.book.leaves(move.name)
         elif move.name in self.book.clients:
@@ -133,7 +137,7 @@ class Trial:
             self.told[-1][name][0].append(our_reply)
             self.told[-1][name][1].append(c_reply)
             command = self._expected(name)
-            shown = differences(our_reply, c_reply)
+            shown = differences(our_reply, c_reply, self._restarted)
             if shown is None and self._is_half_put(command, our_reply):
                 shown = {"half-put"}
             if shown is None:

@@ -39,8 +39,8 @@ def write(title: str, setting: Setting, moves: Sequence[Move], told: Sequence[To
 def _move(move: Move) -> Iterator[str]:
     if move.verb == "wait":
         yield f"wait {move.seconds}"
-    elif move.verb == "drain":
-        yield "drain"
+    elif move.verb in ("drain", "restart"):
+        yield move.verb
     elif move.verb != "send":
         yield f"{move.name} {move.verb}"
     else:
