@@ -17,40 +17,53 @@ from .lives import ROUNDS, Life
 
 
 def main() -> int:
+    chosen = _chosen()
+    print(f"--seed {chosen.seed} --program {chosen.program}", flush=True)
+    end_at = float("inf") if chosen.seconds is None else time.monotonic() + chosen.seconds
+    seed, left = chosen.seed, chosen.rounds or (ROUNDS if chosen.seconds is None else sys.maxsize)
+    moments: Counter[str] = Counter()
+    rounds = answers = 0
+    while left > 0 and (seed == chosen.seed or time.monotonic() < end_at):
+        planned = min(left, ROUNDS)
+        life = _live(chosen, seed, planned, end_at)
+        if life is None:
+            return 1
+        moments.update(life.rounds.moments)
+        answers += life.rounds.world.answers
+        rounds += life.rounds.number
+        left -= planned
+        seed += 1
+    killed = ", ".join(f"{count} x {name}" for name, count in sorted(moments.items()))
+    print(f"crash: seeds {chosen.seed}..{seed - 1}, {rounds} rounds, killed at {killed}, {answers} answers, ok")
+    return 0
+
+
+def _chosen() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="crash", description=__doc__)
-    parser.add_argument("--seed", type=int, help="of the first life; a random one otherwise")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"in all; {ROUNDS} are a life, on a directory of its own (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="no round begins after so many")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(31), help="of the first life; a random one otherwise")
+    parser.add_argument("--rounds", type=int, help=f"in all; {ROUNDS} are a life, on a directory of its own (default: one life)")
+    parser.add_argument("--seconds", type=float, help="no round begins after so many; without --rounds there are as many as fit in")
     parser.add_argument("--connections", type=int, default=50)
     parser.add_argument("--program", default=INSTALLED[0], help="the daemon; beanstalkd-binlog is beside it (default: %(default)s)")
     parser.add_argument("--c-server", default=cserver.installed(), help="whose binlog is taken over (default: %(default)s)")
-    chosen = parser.parse_args()
-    first = random.SystemRandom().getrandbits(31) if chosen.seed is None else chosen.seed
-    print(f"--seed {first} --program {chosen.program}", flush=True)
-    end_at = time.monotonic() + chosen.seconds
-    seed, left = first, chosen.rounds
-    counts: Counter[str] = Counter()
-    answers = 0
-    while left > 0 and time.monotonic() < end_at:
-        directory = tempfile.mkdtemp(prefix="crash.")
-        rounds = min(left, ROUNDS)
-        try:
-            with Daemon(directory, program=(chosen.program,)) as daemon:
-                life = Life(daemon, seed, chosen.c_server, chosen.connections, _say)
-                life.run(rounds, lambda: time.monotonic() < end_at)
-        except Exception as error:
-            print(error if isinstance(error, AssertionError) else traceback.format_exc(), file=sys.stderr)
-            print(f"the directory is kept: {directory}", file=sys.stderr)
-            print(f"again: make crash SEED={seed} ROUNDS={rounds}", file=sys.stderr)
-            return 1
-        shutil.rmtree(directory)
-        counts.update(life.rounds.moments)
-        answers += life.rounds.world.answers
-        left -= rounds
-        seed += 1
-    killed = ", ".join(f"{count} x {name}" for name, count in sorted(counts.items()))
-    print(f"crash: seeds {first}..{seed - 1}, {chosen.rounds - left} rounds, killed at {killed}, {answers} answers, ok")
-    return 0
+    return parser.parse_args()
+
+
+def _live(chosen: argparse.Namespace, seed: int, rounds: int, end_at: float) -> Life | None:
+    """One life. None if it failed, and that was said."""
+    directory = tempfile.mkdtemp(prefix="crash.")
+    try:
+        with Daemon(directory, program=(chosen.program,)) as daemon:
+            life = Life(daemon, seed, chosen.c_server, chosen.connections, _say)
+            life.run(rounds, lambda: time.monotonic() < end_at)
+    except Exception as error:
+        program = "" if chosen.program == INSTALLED[0] else f" PROGRAM={chosen.program}"
+        print(error if isinstance(error, AssertionError) else traceback.format_exc(), file=sys.stderr)
+        print(f"the directory is kept: {directory}", file=sys.stderr)
+        print(f"again: make crash SEED={seed} ROUNDS={rounds}{program}", file=sys.stderr)
+        return None
+    shutil.rmtree(directory)
+    return life
 
 
 def _say(line: str) -> None:

@@ -43,7 +43,7 @@ class Rounds:
         self._mix = mix or Mix()
         self._connections = connections
         self._say = say
-        self._number = 0
+        self.number = 0  # of the round
 
     def run(self, rounds: int) -> None:
         """Killed at any time."""
@@ -56,7 +56,7 @@ class Rounds:
 
     def round(self, options: Sequence[str], end: End, start: str = "") -> None:
         """Load until the end, a restart (and before that one that is killed at the moment `start`), the audit."""
-        self._number += 1
+        self.number += 1
         answers = self.world.answers
         about, moments = "", [LOAD]
         try:
@@ -81,7 +81,7 @@ class Rounds:
         self._say(f"{self._about(about, moments)}: {answered} answers, {self.refused} puts refused, {len(self.world.jobs)} jobs")
 
     def _about(self, options: str, moments: Sequence[str]) -> str:
-        return f"round {self._number}, {options or 'default options'}, killed at {' and '.join(moments)}"
+        return f"round {self.number}, {options or 'default options'}, killed at {' and '.join(moments)}"
 
     def audit(self, load: Load | None = None) -> None:
         """Of a server that was just started."""
