@@ -85,7 +85,7 @@ class Binlog:
         self.full = False  # the last try to allocate met a full disk; `retry` forgets it
         self._spent = False  # and compaction did not help; the same
         self._more = False  # compaction has more to do
-        self._left, self._left_of = log.left, log.segment  # what was left of which segment after the last turn
+        self._appended = log.appended_bytes  # after the last turn
         self._wall = wall  # wall clock at the last turn, ns
         self._set_marks()
 
@@ -412,7 +412,7 @@ class Binlog:
         self._more = self.behind() and self._compact_some()
         self.log.commit(wall)
         self.keep_room()
-        self._left, self._left_of = self.log.left, self.log.segment
+        self._appended = self.log.appended_bytes
         return self._more
 
     def collect(self) -> None:
@@ -424,8 +424,8 @@ class Binlog:
     def _compact_some(self) -> bool:
         """As fast as clients make the log grow and a little faster, so that it catches up under any load. True if more can be done."""
         before = (self.migrated, self._cursor, len(self._sealed))
-        grown = self._left - self.log.left if self.log.segment == self._left_of else self._segment_bytes
-        self._compact_step(STEP_BYTES + GROWTH_SHARE * max(grown, 0))
+        grown = self.log.appended_bytes - self._appended
+        self._compact_step(STEP_BYTES + GROWTH_SHARE * grown)
         return before != (self.migrated, self._cursor, len(self._sealed)) and self.behind()
 
     def compact_all(self, progress: Callable[[int, int], None] = lambda done, total: None) -> bool:

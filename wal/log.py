@@ -50,6 +50,7 @@ class Log:
         # The open frame. _space is what may still be added to it without a second thought; 0: there is none.
         self._records: list[bytes] = []
         self._space = 0
+        self._framed = 0  # bytes of all frames so far, the open one as if it were used up
         self._operations: list[Operation] = []
 
         # The active segment: _left is what is behind _space.
@@ -141,10 +142,12 @@ class Log:
             self._rotate(spare)
         self._space = min(self._left, max(FRAME_MAX, need)) - FRAME_BYTES
         self._left -= self._space + FRAME_BYTES
+        self._framed += self._space + FRAME_BYTES
         self._count_room()
 
     def _close_frame(self) -> None:
         self._left += self._space
+        self._framed -= self._space
         self._space = 0
         if self._records:
             self._operations.append(Write(self.lsn + 1 - len(self._records), self._records))
@@ -221,6 +224,11 @@ class Log:
         self.collect()
 
     # --- room
+
+    @property
+    def appended_bytes(self) -> int:
+        """What was appended since the log was opened: records, with what their frames add."""
+        return self._framed - self._space
 
     @property
     def left(self) -> int:

@@ -10,7 +10,8 @@ import pytest
 
 import wal
 from beanstalkd_py import records
-from beanstalkd_py.binlog import Binlog, Unreadable, open_binlog
+from beanstalkd_py.accounts import FULL_OVERHEAD
+from beanstalkd_py.binlog import GROWTH_SHARE, STEP_BYTES, Binlog, Unreadable, open_binlog
 from beanstalkd_py.engine import Engine
 from beanstalkd_py.jobs import DELAYED, READY, RESERVED
 from beanstalkd_py.session import Session
@@ -157,6 +158,22 @@ def test_disk_stays_in_proportion(tmp_path: Path, seed: int) -> None:
             on_disk = sum(path.stat().st_size for path in tmp_path.iterdir())
             assert daemon.binlog.accounts.live - live_bytes(daemon.engine) in range(200), f"seed {seed}"  # pauses are live too
             assert on_disk <= 2 * live_bytes(daemon.engine) + 2 * SEGMENT, f"seed {seed}, round {round_}"
+
+
+def test_compaction_takes_small_steps_also_when_a_segment_begins(tmp_path: Path) -> None:
+    """Everybody waits meanwhile."""
+    daemon = Daemon(tmp_path, segment_bytes=64 * SEGMENT)
+    session = daemon.session()
+    session.receive(b"put 0 0 60 1\r\nx\r\n" * 40_000, daemon.now)
+    steps = []
+    while daemon.binlog.migrated < 120_000:
+        before = daemon.binlog.migrated
+        session.receive(b"put 0 0 60 10000\r\n%b\r\n" % bytes(10_000) * 10, daemon.now)
+        daemon.turn(session)
+        steps.append(daemon.binlog.migrated - before)
+        last = daemon.engine.next_id
+        session.receive(b"".join(b"delete %d\r\n" % id for id in range(last - 10, last)), daemon.now)
+    assert max(steps) * FULL_OVERHEAD <= STEP_BYTES + GROWTH_SHARE * 110_000
 
 
 def test_room_set_aside_falls_with_the_live_bytes(tmp_path: Path) -> None:

@@ -243,6 +243,18 @@ def test_one_commit_may_span_segments():
     assert records(disk) == [bytes([n]) * 700 for n in range(40)]
 
 
+def test_what_was_appended_is_counted_to_the_byte_over_segments():
+    disk = MemoryDisk()
+    log = opened(disk)
+    batches = [[bytes([n]) * (37 * n % 700)] * (n % 5) for n in range(60)]
+    for batch in batches:
+        write(log, batch)
+        assert log.appended_bytes == sum(frame.end - frame.offset for frame in frames(disk))
+    assert log.segment > 4
+    log.append(b"abc")
+    assert log.appended_bytes - sum(frame.end - frame.offset for frame in frames(disk)) == FRAME_BYTES + LENGTH_BYTES + 3
+
+
 def test_a_sealed_segment_is_exactly_what_was_used_and_durable():
     disk = MemoryDisk()
     log = opened(disk)
