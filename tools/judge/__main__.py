@@ -20,6 +20,7 @@ from .writing import write
 
 LONG_S = 60.0
 IMPATIENT_S = 1.0
+SAY_S = 60.0  # from one word about how far it is to the next
 
 
 def main() -> int:
@@ -55,6 +56,7 @@ def _probe(bench: Bench) -> None:
 
 def _judge(bench: Bench, first: int, seconds: float, commands: int) -> int:
     end_at = time.monotonic() + seconds
+    say_at = time.monotonic() + SAY_S
     seed, said, opened = first, 0, 0
     seen: Counter[str] = Counter()
     while True:
@@ -68,6 +70,9 @@ def _judge(bench: Bench, first: int, seconds: float, commands: int) -> int:
         if time.monotonic() >= end_at:
             break
         seed += 1
+        if time.monotonic() >= say_at:
+            say_at += SAY_S
+            print(f"seed {seed}: {said} commands so far", flush=True)
     expected = [row.name for row in TABLE.values() if shows(row, bench.c_version)]
     rows = ", ".join(f"{name} {seen[name]}" for name in expected if seen[name])
     print(f"judge: seeds {first}..{seed}, {said} commands in {seed - first + 1} sequences on {opened} connections, differences seen: {rows}, ok")

@@ -24,7 +24,7 @@ BODY = b"x" * 400
 PATIENCE_S = 10.0
 
 
-class Talk:
+class Asker:
     """One client that asks and waits for the answer."""
 
     def __init__(self, connection: socket.socket) -> None:
@@ -51,35 +51,35 @@ class Talk:
 
 
 @contextmanager
-def _full(bench: Bench, server: str) -> Iterator[Talk]:
+def _full(bench: Bench, server: str) -> Iterator[Asker]:
     with tempfile.TemporaryDirectory(prefix="judge.") as folder, SmallDisk(Path(folder), DISK_BYTES) as disk:
         (disk.path / "log").mkdir()
         options = ["-b", f"{folder}/log", "-s", str(SEGMENT_BYTES)]
         daemon = Daemon([*disk.enter, *bench.program(server)], options)
         try:
             with daemon.start().connect() as connection:
-                yield Talk(connection)
+                yield Asker(connection)
         finally:
             daemon.close()
 
 
 def refuses(bench: Bench, server: str) -> bool:
     """The C server answers some bury with INTERNAL_ERROR, and then nobody holds the job; ours buries all."""
-    with _full(bench, server) as talk:
-        ids = talk.fill(delay=0)
+    with _full(bench, server) as client:
+        ids = client.fill(delay=0)
         for _ in ids:
-            talk.ask(b"reserve")
-        refused = [id for id in ids if talk.ask(b"bury %d 0" % id) != b"BURIED\r\n"]
+            client.ask(b"reserve")
+        refused = [id for id in ids if client.ask(b"bury %d 0" % id) != b"BURIED\r\n"]
         if server == "ours":
             return not refused
-        return bool(refused) and talk.ask(b"release %d 0 0" % refused[0]) == b"NOT_FOUND\r\n"
+        return bool(refused) and client.ask(b"release %d 0 0" % refused[0]) == b"NOT_FOUND\r\n"
 
 
 def counts(bench: Bench, server: str) -> bool:
     """The C server says that it kicked more jobs than it did."""
-    with _full(bench, server) as talk:
-        kicked = int(talk.ask(b"kick %d" % len(talk.fill(delay=1000))).split()[1])
-        ready = int(re.findall(rb"current-jobs-ready: (\d+)", talk.ask(b"stats"))[0])
+    with _full(bench, server) as client:
+        kicked = int(client.ask(b"kick %d" % len(client.fill(delay=1000))).split()[1])
+        ready = int(re.findall(rb"current-jobs-ready: (\d+)", client.ask(b"stats"))[0])
         return kicked == ready if server == "ours" else kicked > ready
 
 
