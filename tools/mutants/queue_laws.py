@@ -25,7 +25,7 @@ QUEUE = (
         "counters):\n            return False\n        self.apply_change(job, state, pri, delay, deadline_at, counters)\n",
         "counters):\n            self.apply_change(job, state, pri, delay, deadline_at, counters)\n            return False\n"
         "        self.apply_change(job, state, pri, delay, deadline_at, counters)\n",
-        ("tests/beanstalkd_py/test_engine_invariants.py", WORLDS),
+        ("tests/beanstalkd_py/test_engine_invariants.py",),
     ),
     Mutant(
         1,
