@@ -83,9 +83,10 @@ def _report(bench: Bench, seed: int, commands: int, outcome: Outcome) -> None:
     print(f"judge: seed {seed}: {outcome.failure}", flush=True)
     short = shrink(outcome.sequence, lambda sequence: replay(bench, sequence, IMPATIENT_S).kind == outcome.kind)
     again = replay(bench, short)
-    print(write(f"seed {seed}, shortened", short.setting, short.moves, again.told), end="")
+    how = ", with a log" * short.setting.logged + ", over unix sockets" * short.setting.unix
+    print(write(f"seed {seed}, shortened{how}", short.setting, short.moves, again.told), end="")
     print(f"# {again.failure or 'the last time both said the same'}")
-    print(f"again: PYTHONPATH=.:tools .venv/bin/python -m judge --seed {seed} --commands {commands}", flush=True)
+    print(f"again: PYTHONPATH=.:tools .venv/bin/python -m judge --seed {seed} --commands {commands} --server {bench.c}", flush=True)
 
 
 if __name__ == "__main__":

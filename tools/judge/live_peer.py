@@ -29,12 +29,24 @@ class LiveConn:
         self.open = True
 
     def send(self, block: bytes) -> None:
-        self._socket.settimeout(REPLY_SECONDS)
         try:
             for chunk in self._cut.chunks(block):
-                self._socket.sendall(chunk)
+                self._send(chunk)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the server has closed already (`quit`): what it said before can still be read
+
+    def _send(self, chunk: bytes) -> None:
+        """Takes replies meanwhile: the C server reads nothing as long as they do not leave it. Raises TimeoutError."""
+        give_up_at = time.monotonic() + REPLY_SECONDS
+        while chunk and self.open:
+            seconds = max(give_up_at - time.monotonic(), 0.0)
+            readable, writable, _ = select.select([self._socket], [self._socket], [], seconds)
+            if writable:
+                chunk = chunk[self._socket.send(chunk, socket.MSG_DONTWAIT) :]
+            elif readable:
+                self._receive(0.0)
+            else:
+                raise TimeoutError("the server does not read")
 
     def read(self, count: int) -> list[bytes]:
         """That many replies, or those that came before the connection ended or the time was over."""
