@@ -1,20 +1,22 @@
-"""One client's socket and its session, on gevent's loop: watchers with callbacks, no greenlet, no switch.
+"""One client's socket and its session: what the kernel says of the socket in, replies out. No greenlet, no switch.
 
-A readable socket costs one recv and, when there is something to say, one send. With a log, what is said waits on the server's list until the log has
-reached the LSN it was said at (law 2). A client that does not read its replies is not read from either: at most QUEUE_LIMIT bytes (and one
-reply) are kept for it, plus what one recv brought.
+A readable socket costs one recv and, when there is something to say, one send. What is said waits on the server's list until the turn is over
+and, with a log, until that has reached the LSN it was said at (law 2). A client that does not read its replies is not read from either: at most
+QUEUE_LIMIT bytes (and one reply) are kept for it, plus what one recv brought.
+
+epoll is edge-triggered: it tells of news once, in the order in which they came. So whatever may be left unread is read in a later turn without being
+asked for: a recv that took less than it could leaves nothing, but for the cases in `_least_of_more`.
 """
 
 import errno
 import select
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from fcntl import ioctl
 from struct import Struct
 from termios import TIOCOUTQ
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .session import Session
 
@@ -25,17 +27,20 @@ RECEIVE_BYTES = 64 * 1024  # for one recv
 QUEUE_LIMIT = 256 * 1024  # bytes of replies not yet taken by the kernel
 INPUT_LIMIT = 64 * 1024  # bytes sent ahead by a client that waits in reserve
 DISCARDS = 64  # recvs of unread input at the server's end
-READ, WRITE = 1, 2
+READABLE = select.EPOLLIN
+WRITABLE = select.EPOLLOUT
+HUNG_UP = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+EVENTS = READABLE | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET  # what each socket is registered for
 UNREACHABLE = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
 _INT = Struct("i")
 
 
 class Connection:
-    """A client. `queued`: bytes of replies that wait, for the log or for the socket."""
+    """A client. `queued`: bytes of replies that wait, for the end of the turn, for the log or for the socket."""
 
     __slots__ = (
         "server", "socket", "fd", "session", "queued", "gone",
-        "_receive", "_send", "_reader", "_reading", "_writer", "_unsent", "_ahead", "_ended", "_goes_on",
+        "_receive", "_send", "_reading", "_least_of_more", "_hung_up", "_unsent", "_ahead", "_ended", "_goes_on",
     )  # fmt: skip
 
     def __init__(self, server: "Server", sock: socket.socket) -> None:
@@ -47,21 +52,36 @@ class Connection:
         self.gone = False
         self._receive = sock.recv
         self._send = sock.send
-        self._reader: Any = server.loop.io(self.fd, READ)
-        self._writer: Any = None
+        self._reading = True
+        # A recv of so many bytes may have left more: as much as it could take; for unix sockets, which stop behind passed descriptors,
+        # for urgent data and for the end of input, any.
+        self._least_of_more = 1 if sock.family == socket.AF_UNIX else RECEIVE_BYTES
+        self._hung_up = False  # the client closed or shut down its side; perhaps there is more to read before that
         self._unsent = bytearray()
         self._ahead = False  # it waits in reserve, and has sent too much behind that
         self._ended = False
         self._goes_on = False  # its turn comes without anything to read
-        self._reading = True
-        self._reader.start(server.ready.append, self._readable)
+        server.epoll.register(self.fd, EVENTS)
 
     # --- in ------------------------------------------------------------------------------------------------------
 
-    def _readable(self) -> None:
-        """The server's turn has come to it."""
-        if not self._reading:
-            return  # not any more: somebody before it in this turn saw to that
+    def on_event(self, event: int) -> None:
+        """The kernel has news: a set of epoll's flags."""
+        if event != READABLE:
+            if event & WRITABLE and self._unsent:
+                self._writable()
+            if not event & ~WRITABLE or self.gone:
+                return
+            self._least_of_more = 1
+            if event & HUNG_UP:
+                self._hung_up = True
+                if self._ahead:
+                    self.hung_up()
+        if self._reading:
+            self.read()
+
+    def read(self) -> None:
+        """One recv, and what follows from it."""
         try:
             data = self._receive(RECEIVE_BYTES)
         except BlockingIOError:
@@ -78,6 +98,8 @@ class Connection:
             if self.gone:
                 return
         if data:
+            if len(data) >= self._least_of_more:
+                server.later.append(self._read_on)
             self.session.receive(data, now)
         else:
             self._ended = True
@@ -86,18 +108,19 @@ class Connection:
             server.settle(now)
         self.flush(now)
 
+    def _read_on(self) -> None:
+        if self._reading:
+            self.read()
+
     def flush(self, now: int) -> None:
         """Hands on what the session has to say. If it held back commands for that, they go on in the next turn, behind those of others."""
         session = self.session
         data = session.take_output()
         if data:
-            log = self.server.log
-            # What is owed leaves first, even if nothing holds it any more: this is also called amid its leaving.
-            if log is None or (log.lsn <= log.promised_lsn and not self.server.owed):
-                self.send(data)
-            else:
-                self.queued += len(data)
-                self.server.owed.append((log.lsn, self, data))
+            server = self.server
+            log = server.log
+            self.queued += len(data)
+            server.owed.append((0 if log is None else log.lsn, self, data))
         if session.held and self.queued <= QUEUE_LIMIT and not self._goes_on:
             self._goes_on = True
             self.server.later.append(self._go_on)
@@ -123,20 +146,13 @@ class Connection:
             if not self.server.ending:  # when all end, each is let go by the server
                 self.close()
             return
-        ahead = session.client.waiting and session.parser.buffered > INPUT_LIMIT
-        if ahead is not self._ahead:
-            self._ahead = ahead
-            if ahead:
-                self.server.hang_ups.add(self)
-            else:
-                self.server.hang_ups.discard(self)
-        reading = not (ahead or self._ended or session.closed or session.held or self.queued > QUEUE_LIMIT)
-        if reading is not self._reading:
-            self._reading = reading
-            if reading:
-                self._reader.start(self.server.ready.append, self._readable)
-            else:
-                self._reader.stop()
+        self._ahead = session.client.waiting and session.parser.buffered > INPUT_LIMIT
+        reading = not (self._ahead or self._ended or session.closed or session.held or self.queued > QUEUE_LIMIT)
+        if reading and not self._reading:
+            self.server.later.append(self._read_on)  # what came in the meantime was not asked for
+        self._reading = reading
+        if self._ahead and self._hung_up:
+            self.hung_up()
 
     def hung_up(self) -> None:
         """It waits in reserve, nothing more is read from it, and now it has closed or shut down its side.
@@ -166,23 +182,22 @@ class Connection:
         if sent < len(data):
             self._unsent += memoryview(data)[sent:]
             self.queued += len(data) - sent
-            if self._writer is None:
-                self._writer = self.server.loop.io(self.fd, WRITE)
-            self._writer.start(self._writable)
+            self.server.epoll.modify(self.fd, EVENTS | WRITABLE)
 
-    def send_promised(self, data: bytes, now: int) -> None:
-        """The log has reached what this was waiting for."""
+    def deliver(self, data: bytes) -> None:
+        """What this was waiting for has come to pass."""
         if self.gone:
             return
         self.queued -= len(data)
         self.send(data)
-        if not self.gone and (self.session.held or self.session.closed or not self._reading):
-            self.flush(now)
+        session = self.session
+        if not self.gone and (session.held or session.closed or not self._reading):
+            self.flush(monotonic_ns())
 
     def _writable(self) -> None:
         try:
             with memoryview(self._unsent) as unsent:
-                sent = self._send(unsent[:QUEUE_LIMIT])
+                sent = self._send(unsent)
         except BlockingIOError:
             return
         except OSError as error:
@@ -191,7 +206,7 @@ class Connection:
         del self._unsent[:sent]
         self.queued -= sent
         if not self._unsent:
-            self._writer.stop()
+            self.server.epoll.modify(self.fd, EVENTS)
         self.flush(monotonic_ns())
 
     # --- the end -------------------------------------------------------------------------------------------------
@@ -217,9 +232,7 @@ class Connection:
     def take_no_more(self) -> None:
         """The server ends: no more commands, but what is owed still leaves."""
         self.session.take_no_more()
-        if self._reading:
-            self._reading = False
-            self._reader.stop()
+        self._reading = False
 
     def all_sent(self) -> bool:
         """Whether the client has everything. While it has not, closing may lose what is on its way: with commands unread, a close is a reset."""
@@ -242,42 +255,7 @@ class Connection:
         """Leaves the loop and closes the socket, and nothing else."""
         self.gone = True
         self._reading = False
-        if self._ahead:
-            self.server.hang_ups.discard(self)
-        for watcher in (self._reader, self._writer):
-            if watcher is not None:
-                watcher.stop()
-                watcher.close()
         self.socket.close()
-        # The cycles between connection, session, client and watchers: without them no collector is needed.
+        # The cycles between connection, session and client: without them no collector is needed.
         self.session.owner = None
         self.session.client.session = None
-        self._reader = self._writer = None
-
-
-class HangUps:
-    """Tells that a client closed or half-closed, without reading from it: the loop's own watchers cannot.
-
-    For the rare clients that send more than INPUT_LIMIT behind a reserve that waits. They all share one epoll descriptor that looks for EPOLLRDHUP
-    only, and is itself something that the loop can watch. It is there from the start: descriptors may be short when it is needed.
-    """
-
-    def __init__(self, loop: Any, ready: "list[Callable[[], None]]") -> None:
-        self._epoll = select.epoll()
-        self._watched: dict[int, Connection] = {}
-        self._watcher = loop.io(self._epoll.fileno(), READ)
-        self._watcher.start(ready.append, self._look)
-
-    def add(self, connection: Connection) -> None:
-        self._watched[connection.fd] = connection
-        self._epoll.register(connection.fd, select.EPOLLRDHUP)
-
-    def discard(self, connection: Connection) -> None:
-        if self._watched.pop(connection.fd, None) is not None:
-            self._epoll.unregister(connection.fd)
-
-    def _look(self) -> None:
-        for fd, _ in self._epoll.poll(0):
-            connection = self._watched.get(fd)
-            if connection is not None:
-                connection.hung_up()

@@ -1,14 +1,16 @@
 """The server: listeners, connections, timers, signals and the log's wake-up, on gevent's loop.
 
-One turn of the loop: the loop says which sockets are readable; they are read and answered into memory in the order in which they became so; then
-what was appended is handed to the log (group commit) and the timer is set to the engine's next instant. When the log says how far it got, the
-replies that waited for it leave, oldest first (law 2). Anything unexpected in a callback ends the process: a broken invariant must not go on serving.
+All clients' sockets stand in one epoll of the server's own, which the loop watches. One round: epoll says who has news; they are read and answered
+into memory in the order in which the news came; then what was appended is handed to the log (group commit), and what may leave does. When the log
+says how far it got, the replies that waited for it leave, oldest first (law 2). Anything unexpected in a callback ends the process: a broken
+invariant must not go on serving.
 
-libev calls the watchers of one look at the sockets last come, first served. To clients that would be time running backwards: A closes, then B
-asks, and is told that A still holds its job. So a watcher only notes in `ready` that there is something to do; the turn takes it from there,
-oldest first.
+Why not a watcher of the loop for each socket: libev calls them last come, first served. To clients that would be time running backwards: A closes,
+then B asks, and is told that A still holds its job. It also costs more (docs/performance.md), as does sending each reply at once: each send may
+wake a client on another core, while those of a whole round find it awake.
 """
 
+import select
 import signal
 import socket
 from collections import deque
@@ -23,7 +25,7 @@ import gevent.event
 import wal
 
 from .binlog import Binlog
-from .connection import READ, Connection, HangUps
+from .connection import Connection
 from .engine import Engine
 from .jobs import NEVER
 from .listen import Listeners
@@ -31,6 +33,10 @@ from .memory import LOOK_S, Memory
 from .session import Session
 from .trace import TracingSession
 
+READ = 1  # what the loop's watchers are to look for
+NEWS = 256  # sockets served in a round
+ROUNDS = 8  # before the loop looks at its other watchers
+FEW = 4  # sockets in a round: behind so few it is not likely that there is news already
 ACCEPTS = 64  # connections taken per readable event of a listener
 ACCEPT_PAUSE_S = 1.0  # without descriptors: until one is closed, or this long
 CLAIM_S = 0.5  # idle time after which the log says how far it is durable (law 5: within a second)
@@ -64,17 +70,17 @@ class Server:
         self.binlog: Binlog | None = None
         self.log: wal.Log | None = None
         self.owed: deque[tuple[int, Connection, bytes]] = deque()  # LSN it waits for, whose, what
-        self.connections: set[Connection] = set()
-        self.ready: list[Callable[[], None]] = []  # what has something to read, the latest first; always the same list
+        self.connections: dict[int, Connection] = {}  # by descriptor
+        self.epoll = select.epoll()  # of their sockets, and of those that listen
+        self._on_event: dict[int, Callable[[int], None]] = {}  # by descriptor; given a set of epoll's flags
         self.later: list[Callable[[], None]] = []  # what goes on in the next turn
         self.failure: BaseException | None = None
-        # Whatever the environment says: `ready` stands on the order in which these two call watchers.
+        # Whatever the environment says: the others need cffi, or look through all descriptors.
         gevent.config.loop = ["libev-cext", "libev-cffi"]
         gevent.config.libev_backend = "epoll"
         self.hub: Any = gevent.get_hub()
         self.loop: Any = self.hub.loop
-        self.hang_ups = HangUps(self.loop, self.ready)
-        self._accepting: list[Any] = []  # watchers
+        self._news: Any = self.loop.io(self.epoll.fileno(), READ)
         self._accept_later: Any = None
         self._say_why_at = 0
         self._settling = False
@@ -84,7 +90,7 @@ class Server:
         self._claim_timer: Any = None
         self._claim_lsn = 0
         self._retry_timer: Any = None
-        self._memory = Memory(engine, self.connections)
+        self._memory = Memory(engine, self.connections.values())
         self._memory_timer: Any = self.loop.timer(LOOK_S, LOOK_S)
         self._signals: list[Any] = []  # watchers
         self._stop = gevent.event.Event()
@@ -113,11 +119,9 @@ class Server:
         if binlog is not None:
             self.wake_up()  # what its threads said before that was heard by nobody
             self._after_commit()  # the start may have compacted, and nobody need ever write anything
+        self._news.start(self._on_news)
         self._turn.start(self._on_turn)
         self._memory_timer.start(self._memory.look)
-        for listener in self.listeners.sockets:
-            watcher = self.loop.io(listener.fileno(), READ)
-            self._accepting.append(watcher)
         self._accept()
         self.engine.tick(monotonic_ns())
         ready()
@@ -140,7 +144,8 @@ class Server:
         if self.failure is None:
             self.failure = failure
         self.owed.clear()
-        self._turn.stop()  # what is ready stays unread, what was appended uncommitted
+        self._news.stop()
+        self._turn.stop()  # what has news stays unread, what was appended uncommitted
         self._stop.set()
 
     def _unexpected(self, context: object, kind: Any, value: Any, trace: Any) -> None:
@@ -149,45 +154,58 @@ class Server:
 
     def _end(self) -> None:
         """No new connections, no more commands, replies owed are sent, the log is committed and closed, the socket file removed."""
-        for watcher in self._accepting:
-            watcher.stop()
+        if self._accept_later is None:
+            self._accept_none()
         self.listeners.close()
         self.ending = True
         if self.failure is None:
-            for connection in self.connections:
+            for connection in self.connections.values():
                 connection.take_no_more()
             while self.owed and self.failure is None:  # the log says when it has reached them, be it late
                 gevent.sleep(POLL_S)
             with gevent.Timeout(LINGER_S, False):
                 while self._linger():
                     gevent.sleep(POLL_S)
+        self._news.stop()
         self._turn.stop()
         self._committed.stop()
         if self.failure is None and self.log is not None:
             self.log.close(time_ns())
-        for connection in self.connections:
+        for connection in self.connections.values():
             connection.abandon()
 
     def _linger(self) -> bool:
         """Lets those go whose clients have all their replies. True while there are others."""
         if self.failure is not None:
             return False
-        for connection in [connection for connection in self.connections if connection.all_sent()]:
-            self.connections.discard(connection)
+        for connection in [connection for connection in self.connections.values() if connection.all_sent()]:
+            del self.connections[connection.fd]
             connection.discard_unread()
             connection.abandon()
         return bool(self.connections)
 
     # --- one turn ------------------------------------------------------------------------------------------------
 
+    def _on_news(self) -> None:
+        """Some sockets have news; and, under load, more of them as soon as those are served."""
+        on_event = self._on_event
+        for _ in range(ROUNDS):
+            news = self.epoll.poll(0, NEWS)
+            for fd, event in news:
+                if fd in on_event:  # else somebody before it in this round made the server close it
+                    on_event[fd](event)
+            self._end_of_turn()
+            if len(news) < FEW or self.failure is not None:
+                return
+            if self.log is not None:
+                self._on_log()
+
     def _on_turn(self) -> None:
-        """Between two looks at the sockets."""
-        later, self.later = self.later, []  # what goes on after this turn is for the next one
-        ready = self.ready
-        while ready:
-            ready.pop()()
-        for go_on in later:
-            go_on()
+        """Between two looks of the loop at its watchers."""
+        if self.later:
+            later, self.later = self.later, []  # what goes on after this turn is for the next one
+            for go_on in later:
+                go_on()
         self._end_of_turn()
 
     def _end_of_turn(self) -> None:
@@ -201,6 +219,9 @@ class Server:
                 self.fail(error)
                 return
             self._after_commit()
+        if self.owed:
+            self._deliver()
+            more = more or bool(self.later)
         if more is not self._awake:
             self._stay_awake(more)
         if binlog is not None and binlog.is_full and self._retry_timer is None:
@@ -267,13 +288,15 @@ class Server:
         except wal.LogFailed as error:
             self.fail(error)
             return
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """What may leave does. What is said now, to clients that this makes go on, leaves behind that."""
         owed = self.owed
-        promised = log.promised_lsn
-        now = 0
+        promised = NEVER if self.log is None else self.log.promised_lsn
         while owed and owed[0][0] <= promised:
             _, connection, data = owed.popleft()
-            now = now or monotonic_ns()
-            connection.send_promised(data, now)
+            connection.deliver(data)
 
     def _after_commit(self) -> None:
         """Timers that the log's promises need: the window of -f MS, the claim of an idle log."""
@@ -314,10 +337,17 @@ class Server:
     # --- connections ---------------------------------------------------------------------------------------------
 
     def _accept(self) -> None:
-        for watcher, listener in zip(self._accepting, self.listeners.sockets, strict=True):
-            watcher.start(self.ready.append, partial(self._acceptable, listener))
+        """Among the clients' sockets, so that who comes and who goes is known in that order."""
+        for listener in self.listeners.sockets:
+            self.epoll.register(listener, select.EPOLLIN)
+            self._on_event[listener.fileno()] = partial(self._acceptable, listener)
 
-    def _acceptable(self, listener: socket.socket) -> None:
+    def _accept_none(self) -> None:
+        for listener in self.listeners.sockets:
+            self.epoll.unregister(listener)
+            del self._on_event[listener.fileno()]
+
+    def _acceptable(self, listener: socket.socket, event: int) -> None:
         if self._stop.is_set():
             return
         for _ in range(ACCEPTS):
@@ -338,7 +368,9 @@ class Server:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self.verbosity:
                 self.say(f"accept {sock.fileno()}")
-            self.connections.add(Connection(self, sock))
+            connection = Connection(self, sock)
+            self.connections[connection.fd] = connection
+            self._on_event[connection.fd] = connection.on_event
 
     def _pause_accepting(self, why: str) -> None:
         """Out of descriptors, most likely: clients wait in the backlog, nothing spins, and the operator hears of it now and then."""
@@ -347,8 +379,7 @@ class Server:
             self._say_why_at = now + SAY_WHY_NS
             self.report(why)
         if self._accept_later is None:
-            for watcher in self._accepting:
-                watcher.stop()
+            self._accept_none()
             self._accept_later = self._later(ACCEPT_PAUSE_S, self._accept_again)
 
     def _accept_again(self) -> None:
@@ -365,7 +396,7 @@ class Server:
         return Session(self.engine, connection)
 
     def forget(self, connection: Connection) -> None:
-        self.connections.discard(connection)
+        del self.connections[connection.fd], self._on_event[connection.fd]
         if self.verbosity:
             self.say(f"close {connection.fd}")
         if self._accept_later is not None:

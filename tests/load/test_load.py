@@ -68,10 +68,14 @@ STRANGE = """
 import sys
 from beanstalkd_py import cli, server
 
+end_of_turn = server.Server._end_of_turn
+
 def busy(self):
+    end_of_turn(self)
     self._stay_awake(True)
 
 def talkative(self):
+    end_of_turn(self)
     sys.stderr.write("by the way")
     sys.stderr.flush()
 

@@ -77,9 +77,9 @@ QUEUE = (
         2,
         "reply-early",
         "replies leave at once, before what they promise is durable",
-        "beanstalkd_py/connection.py",
-        "            if log is None or (log.lsn <= log.promised_lsn and not self.server.owed):\n",
-        "            if True:\n",
+        "beanstalkd_py/server.py",
+        "        promised = NEVER if self.log is None else self.log.promised_lsn\n",
+        "        promised = NEVER\n",
         ("tests/crash/test_promises.py::test_nobody_learns_of_a_job_before_it_is_synced",),
     ),
     Mutant(
@@ -105,8 +105,9 @@ QUEUE = (
         "reply-overtakes-owed",
         "a reply that waits for nothing overtakes those that do",
         "beanstalkd_py/connection.py",
-        "log.promised_lsn and not self.server.owed):\n",
-        "log.promised_lsn):\n",
+        "            server.owed.append((0 if log is None else log.lsn, self, data))\n",
+        "            if log is not None and log.lsn <= log.promised_lsn:\n                self.deliver(data)\n"
+        "            else:\n                server.owed.append((0 if log is None else log.lsn, self, data))\n",
         ("tests/crash/test_promises.py::test_replies_keep_their_order_when_the_log_lets_several_go_at_once",),
     ),
     Mutant(
@@ -123,8 +124,8 @@ QUEUE = (
         "owed-sent-after-failure",
         "what a failed log owes is sent when the server ends",
         "beanstalkd_py/server.py",
-        "        self.owed.clear()\n        self._turn.stop()",
-        "        for _, connection, data in self.owed:\n            connection.send(data)\n        self._turn.stop()",
+        "        self.owed.clear()\n        self._news.stop()",
+        "        for _, connection, data in self.owed:\n            connection.send(data)\n        self._news.stop()",
         ("tests/crash/test_promises.py",),
     ),
     # --- 7: ids are never reused
