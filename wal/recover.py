@@ -109,12 +109,16 @@ def _seal(directory: Directory, info: SegmentInfo, last: bool, unclaimed: bool) 
     """Truncates the last segment to what is used of it, and makes durable what nothing says is. Returns the size."""
     nbytes = info.used_bytes if last else info.file_bytes
     cut = nbytes < info.file_bytes
-    if not cut and not (unclaimed and directory.sync):
+    unsafe = unclaimed and directory.sync
+    if not cut and not unsafe:
         return nbytes
     handle = directory.fs.open(info.path)
     try:
         if cut:
             directory.fs.truncate(handle, nbytes)
+        if unsafe:
+            # A sync of it may have failed before. The kernel takes it for written since then: another sync would do nothing, and succeed.
+            directory.fs.write(handle, directory.fs.read(info.path, nbytes), 0)
         directory.sync_data(handle)
     finally:
         directory.fs.close(handle)

@@ -146,6 +146,25 @@ def test_recovery_from_lost_headers_stopped_anywhere_can_be_begun_again(headless
         assert records(disk) == found, calls[nth - 1]
 
 
+@pytest.mark.parametrize("between", [(), (NEVER,), (NEVER, WINDOW)])
+@pytest.mark.parametrize("seed", range(8))
+def test_what_was_synced_in_vain_is_written_again(seed, between):
+    """After a failed sync the kernel takes what is not on disk for what is: who reads it, and syncs again, must not believe it."""
+    disk = MemoryDisk(seed)
+    log = opened(disk)
+    write(log, [b"a" * 600])
+    fail_at(disk, 2)
+    write(log, [b"b" * 600])
+    for durability in (*between, SYNC):
+        disk = disk.after_kill()
+        log = opened(disk, durability)
+        write(log, [b"c" * 600])
+    found = records(disk)
+    assert found == [b"a" * 600, b"b" * 600] + [b"c" * 600] * (len(between) + 1)
+    assert log.promised_lsn == len(found)
+    assert records(disk.after_crash(Random(seed))) == found
+
+
 @pytest.mark.parametrize("durability", [SYNC, NEVER])
 def test_a_segment_that_was_being_born_is_removed(durability):
     disk = MemoryDisk()
