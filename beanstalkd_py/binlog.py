@@ -107,12 +107,15 @@ class Binlog:
         nbytes = len(record) + LENGTH_FIELD
         log = self.log
         accounts = self.accounts
-        if (log.room - nbytes < self._put_mark or nbytes > accounts.largest) and not self._room_for_put(nbytes):
+        largest = accounts.largest
+        if (log.room - nbytes < self._put_mark or nbytes > largest) and not self._room_for_put(nbytes):
+            self._put_refused(largest)
             return None
         try:
             number = log.append(record)
         except wal.LogFull:  # larger than any spare
             if not self._in_one_piece(len(record), self._low):
+                self._put_refused(largest)
                 return None
             number = log.append(record)
         if number != self._active:
@@ -242,6 +245,11 @@ class Binlog:
         if lack > 0 and not self._make_room(nbytes, log.room - nbytes + lack):
             return False
         return self._room_above(self._low, nbytes) or self._compact_for(self._low, nbytes)
+
+    def _put_refused(self, largest: int) -> None:
+        """A job that is not there must not count: by its length, what is set aside would be too little for whatever comes behind it."""
+        self.accounts.largest = largest
+        self._set_marks()
 
     def _room_for_small(self, nbytes: int) -> bool:
         """Room for an update or a delete. On a full disk compaction gives it, here and now if need be."""

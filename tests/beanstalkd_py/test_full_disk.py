@@ -204,3 +204,14 @@ def test_a_job_larger_than_any_segment_is_moved_as_well(tmp_path):
     ids += queue.fill(random_, 1000)
     go_on(queue, random_, ids, 5000)
     assert len(queue.killed().engine.jobs) == len(ids)
+
+
+def test_a_put_that_is_refused_takes_nothing_from_the_others(tmp_path):
+    """What is set aside follows the largest job: once that of one whom nobody let in."""
+    random_ = random.Random(1)
+    queue = Queue(FullFileSystem(tmp_path, 3 << 20), 256 * KIB)
+    ids = queue.fill(random_, 100)
+    go_on(queue, random_, ids, 10000)
+    for _ in range(100):
+        said = queue.say(b"put 0 0 60 65000\r\n" + bytes(65000), b"pause-tube default 0")
+        assert said == [b"OUT_OF_MEMORY", b"PAUSED"]
