@@ -1,7 +1,7 @@
 """The binlog: the queue's journal on a log. The only room that knows both sides.
 
 It turns job changes into records (law 1: appended before memory changes), decides whether there is room for them (law 4) and keeps the disk in
-proportion (law 9). Opening it replays. It knows no sockets and no clock: the server tells it the time once per turn of its loop.
+proportion (law 9). How it comes to be is `opening`. It knows no sockets and no clock: the server tells it the time once per turn of its loop.
 
 Let S be the segment size (or the largest segment), L the bytes of the living jobs' FULL records, A all that the files hold beyond: what is dead,
 what is prepared, and the UPDATEs, which compaction merges. To change or delete jobs leaves A as it is (or adds to it), and one pass of
@@ -23,27 +23,21 @@ from struct import error as StructError
 import wal
 
 from . import stats
-from .accounts import LENGTH_FIELD, PAUSE_OVERHEAD, UPDATE_BYTES, Account, Accounts, full_bytes
+from .accounts import LENGTH_FIELD, PAUSE_OVERHEAD, UPDATE_BYTES, Account, full_bytes
 from .jobs import DELAYED, RESERVED, Job, Tube
 from .records import (
     DELETE,
     DELETE_STRUCT,
     FULL,
     FULL_STRUCT,
-    IMPORT_BEGIN,
-    IMPORT_END,
     UPDATE,
     UPDATE_STRUCT,
-    VERSION,
     Full,
-    Import,
     Pause,
     Update,
-    decode_meta,
     encode,
-    encode_meta,
 )
-from .replay import BadRecord, Replayer
+from .replay import Replayer
 from .state import Counters, State
 
 STEP_BYTES = 64 * 1024  # compaction per turn of the loop: about 1 ms of jobs of 100 bytes
@@ -53,14 +47,6 @@ WHOLE = 1 << 62  # a step without a limit
 LOOK_BYTES = 16  # what looking at an id costs, in bytes rewritten
 DELETE_BYTES = DELETE_STRUCT.size + LENGTH_FIELD
 FRAME_BYTES = 48  # what a record may cost beyond itself: a frame of its own
-
-
-class Unreadable(Exception):
-    """The log is whole, but what it says cannot be: newer records, or a job's beginning is missing. Nothing was changed."""
-
-
-class NewerRecords(Unreadable):
-    """Records of a version that is not known here."""
 
 
 class Binlog:
@@ -455,102 +441,3 @@ class Binlog:
         # Spares of the last run are there, but not known to be zeros: they do not count yet.
         known = self.log.room + self._sealed_bytes - self.accounts.kept
         self.log.prepare(self.log.room + self._floor + self._segment_bytes // 2 - known)
-
-
-def open_binlog(
-    directory: str,
-    state: State,
-    *,
-    segment_bytes: int,
-    durability: wal.Durability,
-    now: int,
-    wall_now: int,
-    notify: Callable[[], None],
-    report: Callable[[str], None] = lambda line: None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-    threaded: bool = True,
-    fs: wal.FileSystem | None = None,
-) -> Binlog:
-    """Replays the log in `directory` into `state` and opens it for writing.
-
-    now, wall_now: monotonic and wall-clock ns. notify: called from the log's threads when there is news. report: a line for the operator.
-    progress: bytes done and in all. Raises wal.Corrupt, wal.NewerVersion and Unreadable (then nothing was changed), OSError and wal.LogFailed.
-    """
-    accounts = Accounts()
-    replayer = Replayer(state, accounts, wall_now - now)
-    replay = wal.Replay(directory, fs=fs)
-    next_id = apply_all(replay, replayer, report, progress)
-    state.next_id = max(state.next_id, next_id)
-    log = wal.Log.open(
-        replay,
-        segment_bytes=segment_bytes,
-        durability=durability,
-        meta=lambda: encode_meta(state.next_id),
-        notify=notify,
-        at=wall_now,
-        threaded=threaded,
-        fs=fs,
-        claim=not replayer.orphans,
-    )
-    if replay.torn is not None:
-        report(f"{replay.torn}")
-    if replayer.importing:
-        report("an import was not finished, and is forgotten")
-        for phase in (IMPORT_BEGIN, IMPORT_END):
-            log.append(encode(Import(phase, b"{}")))
-    for id in replayer.orphans:  # together with the claim behind which they would be damage
-        if not log.fits(DELETE_STRUCT.size):
-            log.make_room(DELETE_STRUCT.size)
-        log.append(DELETE_STRUCT.pack(DELETE, id))
-    opened = Binlog(state, log, replayer, segment_bytes, wall_now)
-    state.journal = opened
-    opened.compact()
-    return opened
-
-
-def apply_all(
-    replay: wal.Replay, replayer: Replayer, report: Callable[[str], None], progress: Callable[[int, int], None]
-) -> int:
-    """Everything in the log to the replayer's state. Returns the next id. Raises as `open_binlog` does."""
-    segment = 0
-    next_id = 1
-    try:
-        for frame in replay:
-            if frame.segment != segment:
-                segment = frame.segment
-                read_meta(replay.segments[-1].path, replay.segments[-1].meta)
-            replayer.apply(frame)
-            progress(replay.bytes_done, replay.bytes_total)
-        orphan = replayer.finish()
-        if orphan is not None and orphan.lsn <= replay.claimed_lsn:
-            raise orphan
-        if orphan is not None:
-            report(forgotten(orphan))
-    except BadRecord as error:
-        path = next(segment.path for segment in replay.segments if segment.number == error.segment)
-        raise unreadable(path, error) from error
-    if replay.segments:
-        next_id = read_meta(replay.segments[-1].path, replay.segments[-1].meta)
-    return max(next_id, replayer.highest_id + 1)
-
-
-# What the tools say as well, in the same words:
-
-
-def unreadable(path: str, bad: BadRecord) -> Unreadable:
-    return Unreadable(f"{path}: corrupt at offset {bad.offset}: {bad}")
-
-
-def forgotten(orphan: BadRecord) -> str:
-    return f"{orphan}; it was never promised, and is forgotten"
-
-
-def read_meta(path: str, meta: bytes) -> int:
-    """The next id when the segment began, out of its metadata. Raises Unreadable."""
-    try:
-        version, next_id = decode_meta(meta)
-    except ValueError as error:
-        raise Unreadable(f"{path}: corrupt at offset 0: {error}") from error
-    if version > VERSION:
-        raise NewerRecords(f"{path}: records of version {version} are newer than {VERSION}, the newest known here")
-    return next_id

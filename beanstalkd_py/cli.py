@@ -19,7 +19,8 @@ from typing import NoReturn
 
 import wal
 
-from . import SERVER_VERSION, binlog, options, privileges, takeover
+from . import SERVER_VERSION, opening, options, privileges, takeover
+from .binlog import Binlog
 from .engine import Engine
 from .listen import ListenFailed, address_of, listen
 from .notify import Notify
@@ -83,10 +84,10 @@ def main(argv: list[str]) -> int:
     except (wal.Locked, NoDirectory) as error:
         report(str(error))
         return LOCKED
-    except (wal.NewerVersion, binlog.NewerRecords) as error:
+    except (wal.NewerVersion, opening.NewerRecords) as error:
         report(str(error))
         return BAD_LOG
-    except (wal.Corrupt, binlog.Unreadable) as error:
+    except (wal.Corrupt, opening.Unreadable) as error:
         report(f"{error} (nothing was changed; to mend it: beanstalkd-binlog repair {chosen.wal_dir})")
         return BAD_LOG
     except takeover.DamagedImport as error:
@@ -208,7 +209,7 @@ def _lock(directory: str) -> wal.Lock:
 
 def _open(
     chosen: options.Options, engine: Engine, server: Server, report: Callable[[str], None], progress: Progress
-) -> binlog.Binlog:
+) -> Binlog:
     """Replays DIR into the engine and opens it for writing."""
     assert chosen.wal_dir is not None
     if chosen.never_sync:
@@ -225,7 +226,7 @@ def _open(
             report=report,
             progress=progress,
         )
-    opened = binlog.open_binlog(
+    opened = opening.open_binlog(
         chosen.wal_dir,
         engine,
         segment_bytes=chosen.log_segment_bytes,

@@ -15,9 +15,9 @@ import wal
 
 from . import cbinlog, records
 from .accounts import Accounts
-from .binlog import Unreadable, apply_all
 from .cbinlog import CJob
 from .jobs import BURIED, DELAYED, RESERVED, Job
+from .opening import Unreadable, apply_all
 from .replay import Replayer
 from .state import State
 

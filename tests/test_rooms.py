@@ -20,7 +20,7 @@ OUTER = {
     for room in ("__main__", "cli", "connection", "listen", "memory", "notify", "options", "privileges", "progress", "server")
 }
 USES_GEVENT = {"beanstalkd_py.cli", "beanstalkd_py.connection", "beanstalkd_py.server"}
-KNOWS_THE_LOG = {f"beanstalkd_py.{room}" for room in ("binlog", "replay", "takeover", "cli", "server")}
+KNOWS_THE_LOG = {f"beanstalkd_py.{room}" for room in ("binlog", "opening", "replay", "takeover", "cli", "server")}
 KNOWS_FILES = {"beanstalkd_py.cbinlog.files", "beanstalkd_py.takeover"}
 CHECKSUMS = {"crcmod", "google_crc32c"}
 

@@ -11,9 +11,10 @@ import pytest
 import wal
 from beanstalkd_py import records
 from beanstalkd_py.accounts import FULL_OVERHEAD
-from beanstalkd_py.binlog import GROWTH_SHARE, STEP_BYTES, Binlog, Unreadable, open_binlog
+from beanstalkd_py.binlog import GROWTH_SHARE, STEP_BYTES, Binlog
 from beanstalkd_py.engine import Engine
 from beanstalkd_py.jobs import DELAYED, READY, RESERVED
+from beanstalkd_py.opening import Unreadable, open_binlog
 from beanstalkd_py.session import Session
 
 S = 1_000_000_000

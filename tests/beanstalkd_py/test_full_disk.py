@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import wal
-from beanstalkd_py.binlog import Binlog, open_binlog
+from beanstalkd_py.binlog import Binlog
 from beanstalkd_py.engine import Engine
+from beanstalkd_py.opening import open_binlog
 from beanstalkd_py.session import Session
 
 S = 1_000_000_000

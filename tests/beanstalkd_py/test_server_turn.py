@@ -55,9 +55,9 @@ def test_who_asks_for_much_does_not_keep_others_waiting(start: Start) -> None:
 
 NEWS_BEFORE_SERVING = """
 import os, signal, sys, threading, time
-from beanstalkd_py import binlog, cli, server
+from beanstalkd_py import cli, opening, server
 
-opened = binlog.open_binlog
+opened = opening.open_binlog
 serve = server.Server.serve
 
 def wait_for(happens):
@@ -80,7 +80,7 @@ def watched(self, it, ready, stopping):
     threading.Thread(target=watch).start()
     serve(self, it, ready, stopping)
 
-binlog.open_binlog = late
+opening.open_binlog = late
 server.Server.serve = watched
 sys.exit(cli.main(["late", *sys.argv[1:]]))
 """

@@ -12,10 +12,10 @@ import pytest
 
 import wal
 from beanstalkd_py import cbinlog, records, takeover
-from beanstalkd_py.binlog import Unreadable, open_binlog
 from beanstalkd_py.cbinlog import CJob
 from beanstalkd_py.engine import Engine
 from beanstalkd_py.jobs import BURIED, DELAYED, READY
+from beanstalkd_py.opening import Unreadable, open_binlog
 from beanstalkd_py.session import Session
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples" / "c-binlog"

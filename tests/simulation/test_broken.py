@@ -12,6 +12,7 @@ from simulation.server import Server
 from simulation.world import run
 
 import beanstalkd_py.binlog
+import beanstalkd_py.opening
 import beanstalkd_py.state
 from beanstalkd_py.accounts import Accounts
 from beanstalkd_py.binlog import Binlog
@@ -80,7 +81,7 @@ def nothing_is_compacted(patch: pytest.MonkeyPatch) -> None:
 
 def ids_are_not_kept(patch: pytest.MonkeyPatch) -> None:
     """Law 7."""
-    patch.setattr(beanstalkd_py.binlog, "encode_meta", lambda next_id: encode_meta(1))
+    patch.setattr(beanstalkd_py.opening, "encode_meta", lambda next_id: encode_meta(1))
 
 
 def whoever_came_last_is_served_first(patch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from beanstalkd_binlog.moment import Moment, Past
 from beanstalkd_binlog.walk import Walk
 
 import wal
-from beanstalkd_py.binlog import open_binlog
 from beanstalkd_py.engine import Engine
 from beanstalkd_py.jobs import BURIED, DELAYED, READY
+from beanstalkd_py.opening import open_binlog
 from beanstalkd_py.records import IMPORT_BEGIN, IMPORT_END, Delete, Import
 from beanstalkd_py.session import Session
 from tests.tools.logs import AT, S, Unsynced, append, open_log, put, segment, update, write

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import wal
-from beanstalkd_py.binlog import Unreadable, open_binlog
 from beanstalkd_py.engine import Engine
 from beanstalkd_py.jobs import BURIED
+from beanstalkd_py.opening import Unreadable, open_binlog
 from tests.tools import logs
 from tests.tools.conftest import Cli
 from wal.format import FRAME_BYTES, encode_frame, salt_of

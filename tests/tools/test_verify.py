@@ -12,7 +12,7 @@ from beanstalkd_binlog.walk import Walk
 from judge.daemon import ROOT
 
 import wal
-from beanstalkd_py.binlog import Unreadable, open_binlog
+from beanstalkd_py.opening import Unreadable, open_binlog
 from beanstalkd_py.state import State
 from tests.tools import logs
 from tests.tools.logs import AT, change_header, clean, flip, frames, last_segment, patch, put, segment, write

@@ -12,8 +12,9 @@ from beanstalkd_binlog.directory import Beside
 from beanstalkd_binlog.output import Output
 from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.status import BAD_LOG, CLEAN, UNREADABLE, Stop, complain
-from beanstalkd_py.binlog import Binlog, Unreadable, open_binlog
+from beanstalkd_py.binlog import Binlog
 from beanstalkd_py.engine import Engine
+from beanstalkd_py.opening import Unreadable, open_binlog
 from wal.names import segment_numbers, segment_path
 
 DEFAULT_SEGMENT_BYTES = 10 << 20

@@ -13,7 +13,7 @@ from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.status import BAD_LOG, CLEAN, NO_LOG, Stop, complain
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py import cbinlog, takeover
-from beanstalkd_py.binlog import Unreadable, read_meta
+from beanstalkd_py.opening import Unreadable, read_meta
 
 
 class Refused(Stop):

@@ -12,7 +12,7 @@ from beanstalkd_binlog.output import Output
 from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.status import BAD_LOG, CLEAN, Stop
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_py.binlog import Unreadable, read_meta
+from beanstalkd_py.opening import Unreadable, read_meta
 from beanstalkd_py.records import FULL, FULL_STRUCT, UPDATE, UPDATE_STRUCT, Delete, Lost, decode, encode, encode_meta
 from wal.repair import BeyondRepair, Plan, mend, plan
 

@@ -16,7 +16,7 @@ from beanstalkd_binlog.reading import Reading
 from beanstalkd_binlog.segment import CORRUPT, TORN, Gap
 from beanstalkd_binlog.status import BAD_LOG, CLEAN, NewerLog, complain
 from beanstalkd_binlog.text import count
-from beanstalkd_py.binlog import NewerRecords, Unreadable, forgotten, read_meta, unreadable
+from beanstalkd_py.opening import NewerRecords, Unreadable, forgotten, read_meta, unreadable
 from wal.reader import Damage
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from random import Random
 
 import wal
-from beanstalkd_py.binlog import Binlog, Unreadable, open_binlog
+from beanstalkd_py.binlog import Binlog
 from beanstalkd_py.cbinlog import CBinlog, read_directory
 from beanstalkd_py.engine import Engine
+from beanstalkd_py.opening import Unreadable, open_binlog
 from beanstalkd_py.takeover import DamagedImport, take_over
 
 from . import bounds

@@ -7,8 +7,9 @@ from random import Random
 from simulation.disk import File, MemoryDisk
 
 import wal
-from beanstalkd_py.binlog import Binlog, open_binlog
+from beanstalkd_py.binlog import Binlog
 from beanstalkd_py.engine import Engine
+from beanstalkd_py.opening import open_binlog
 from beanstalkd_py.records import IMPORT_BEGIN, IMPORT_END, Import, encode
 from beanstalkd_py.session import Session
 

@@ -14,8 +14,8 @@ from typing import TypeVar
 from simulation.disk import MemoryDisk
 
 import wal
-from beanstalkd_py.binlog import Unreadable
 from beanstalkd_py.engine import Engine
+from beanstalkd_py.opening import Unreadable
 from beanstalkd_py.records import Lost, decode, encode
 from wal.format import salt_of
 from wal.names import segment_path

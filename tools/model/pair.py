@@ -12,8 +12,8 @@ from simulation.disk import MemoryDisk
 from simulation.model import Found, Naive, blurred
 
 import wal
-from beanstalkd_py.binlog import open_binlog
 from beanstalkd_py.engine import Engine
+from beanstalkd_py.opening import open_binlog
 from beanstalkd_py.session import Session
 
 from .rationed import Rationed

@@ -12,8 +12,9 @@ from random import Random
 from typing import NamedTuple
 
 import wal
-from beanstalkd_py.binlog import Binlog, open_binlog
+from beanstalkd_py.binlog import Binlog
 from beanstalkd_py.engine import Engine
+from beanstalkd_py.opening import open_binlog
 from beanstalkd_py.options import SMALLEST_SEGMENT_BYTES
 from beanstalkd_py.stats import Process
 

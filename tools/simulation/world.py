@@ -12,7 +12,7 @@ from collections.abc import Callable
 from random import Random
 
 import wal
-from beanstalkd_py.binlog import Unreadable
+from beanstalkd_py.opening import Unreadable
 
 from . import checks
 from .disk import PowerFailure

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import wal
-from beanstalkd_py.binlog import Binlog, open_binlog
+from beanstalkd_py.binlog import Binlog
 from beanstalkd_py.engine import Engine
+from beanstalkd_py.opening import open_binlog
 from beanstalkd_py.session import Session
 
 from ..disk import MemoryDisk

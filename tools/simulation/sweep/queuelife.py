@@ -11,7 +11,7 @@ from collections import Counter
 from random import Random
 
 import wal
-from beanstalkd_py.binlog import Unreadable
+from beanstalkd_py.opening import Unreadable
 from wal.reader import read_header
 
 from ..disk import ROOMY, MemoryDisk
