@@ -45,6 +45,10 @@ simulate: $(READY) ## live through whole worlds: server, disk, clocks and crashe
 crashes: $(READY) ## let the power fail at every call that the log makes to a disk in memory, and recover
 	$(RUNG) simulation.crashes $(LENGTH)
 
+.PHONY: faults
+faults: $(READY) ## let each of these calls fail in turn, with EIO, on a full disk, without descriptors; and recover
+	$(RUNG) simulation.faults $(LENGTH)
+
 .PHONY: bench
 bench: $(READY) ## measure, beside the C server; make bench ARGUMENTS='--quick --only put-*' (or --help)
 	$(RUNG) bench $(ARGUMENTS)

@@ -37,8 +37,9 @@ def _only(readers: Iterable[str]) -> tuple[str, ...]:
 
 
 RUNGS = (
-    Rung("simulation", "simulation", 0, 0.40),
+    Rung("simulation", "simulation", 0, 0.32),
     Rung("simulation.crashes", "crashes", 0, 0.10),
+    Rung("simulation.faults", "faults", 0, 0.08),
     Rung("model", "model", 0, 0.15),
     Rung("fuzz", "fuzz", 0, 0.15, _only(READERS_IN_MEMORY)),
     Rung("crash", "crash", 1, 0.30, ("--rounds", "1000000")),

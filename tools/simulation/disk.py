@@ -63,11 +63,13 @@ class MemoryDisk(FileSystem):
         self.handles: dict[int, tuple[str, File]] = {}
         self.next_handle = 3
         self.capacity = ROOMY
+        self.growing = False  # whether the latest write is (or was) to lengthen a file
+        self.cut_short = False  # whether a write failed, and so may have been done in part
         self.syncs = 0
         self.count = 0  # of all changes
         self.rng = Random(seed)
-        self.before: Hook = _nothing
-        self.underway: Hook = _nothing
+        self.before: Hook = nothing
+        self.underway: Hook = nothing
 
     # --- names
 
@@ -143,14 +145,16 @@ class MemoryDisk(FileSystem):
     def write(self, handle: int, data: bytes, offset: int) -> None:
         path, file = self.handles[handle]
         more = offset + len(data) - len(file.data)
-        if more > 0:
+        self.growing = more > 0
+        if self.growing:
             assert not path.endswith(".wal"), f"{path}: written beyond what was prepared"
         try:
-            if more > 0:
+            if self.growing:
                 self._reserve(more)
             self.before("write", path)
         except BaseException:
             # What fails, or is interrupted by a crash, may have been done in part: short writes come first.
+            self.cut_short = True
             part = min(self.rng.randrange(len(data) + 1), max(self.capacity - self.used(), 0))
             file.write(self._next(), data[:part], offset)
             raise
@@ -217,12 +221,17 @@ class MemoryDisk(FileSystem):
     def used(self) -> int:
         return sum(len(file.data) for file in self.names.values())
 
+    def fail_writeback(self) -> None:
+        """What the kernel wrote by itself failed as well, and nobody is left to be told: see `File.fail_sync`."""
+        for file in self.names.values():
+            file.fail_sync(self.rng)
+
     # --- the end of the process, and of the power
 
     def after_kill(self) -> MemoryDisk:
         """The process ended, the machine did not: this disk, with everything that was written, synced or not."""
         self.handles.clear()
-        self.before = self.underway = _nothing
+        self.before = self.underway = nothing
         return self
 
     def after_crash(self, rng: Random, ordered: bool = False) -> MemoryDisk:
@@ -294,5 +303,5 @@ def fail_at(disk: MemoryDisk, nth: int, error: int = errno.EIO) -> list[str]:
     return calls
 
 
-def _nothing(call: str, path: str) -> None:
+def nothing(call: str, path: str) -> None:
     pass

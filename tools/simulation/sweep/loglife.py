@@ -48,6 +48,8 @@ class LogLife:
             try:
                 self.start()
                 self.work(self.dice.randrange(1, acts))
+                if self.dice.random() < 0.4:
+                    self.stop()
             except wal.LogFailed as failure:  # a start needs some space
                 _check_full(failure)
             if not self.end(killed=self.dice.randrange(2) == 0):
@@ -83,8 +85,22 @@ class LogLife:
             log.collect()
             if log.room < 0:
                 raise Wrong(f"expected room of 0 bytes or more, got {log.room}")
-        if self.dice.random() < 0.4:
-            log.close(at=9)
+
+    def stop(self) -> None:
+        assert self.log is not None
+        self.log.close(at=9)
+
+    @property
+    def opened_log(self) -> wal.Log | None:
+        return self.log
+
+    def check_revived(self) -> None:
+        assert self.log is not None
+        self.log.prepare(3 * SEGMENT)
+        if self.log.short or not self.log.make_room(7000):
+            raise Wrong(f"expected room on a disk that has it, got {self.log.room} bytes")
+        self._append(self.log)
+        self._commit(self.log)
 
     def _append(self, log: wal.Log) -> None:
         size = self.dice.choice((0, 1, 30, 200, 600, 2500, 7000))
@@ -140,7 +156,7 @@ class LogLife:
             if self.unsynced and not killed and headless(left, damage.path):
                 return None
             raise
-        if killed and self.log is not None:
+        if killed and self.log is not None and not self.disk.cut_short:
             check_whole(replay)
         last = replay.next_lsn - 1
         self._check(found, min(found, default=replay.next_lsn), last, self.unsynced and not killed, killed)

@@ -65,7 +65,7 @@ class Sweep:
         with self._tracing(f"call {self.counts['crash points']}, {call} {os.path.basename(path)}"):
             self.fail(1 if "/spare." in path else self.tries)
 
-    def fail(self, tries: int) -> None:
+    def fail(self, tries: int = 2) -> None:
         """The power fails, and the process is killed, here and now."""
         for _ in range(tries):
             self._judge(self._crashed(self.subject.disk), False, 0, ALL)

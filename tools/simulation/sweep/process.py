@@ -6,7 +6,7 @@ Promises: deterministic; `history` is told of every change before the disk may k
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ import wal
 from beanstalkd_py.binlog import Binlog
 from beanstalkd_py.engine import Engine
 from beanstalkd_py.opening import open_binlog
+from beanstalkd_py.replies import OUT_OF_MEMORY
 from beanstalkd_py.session import Session
 
 from ..disk import MemoryDisk
@@ -59,6 +60,7 @@ class Process:
         self.sessions: list[Session] = []
         self.owed: deque[tuple[int, Session, bytes]] = deque()  # LSN it waits for, whose, what
         self.told: list[tuple[Session, bytes]] = []  # replies that have left
+        self.refused: Counter[bytes] = Counter()  # commands that were answered with OUT_OF_MEMORY
         self._sync_at = self._claim_at = self._retry_at = NEVER
         self._claim_lsn = 0
 
@@ -111,15 +113,21 @@ class Process:
 
     def say(self, session: Session, line: bytes) -> None:
         session.receive(line + b"\r\n", self.now)
+        reply = session.take_output()
+        if reply == OUT_OF_MEMORY:
+            self.refused[line.split(None, 1)[0]] += 1
+        self._owe(session, reply)
         self._settle()
 
     def _settle(self) -> None:
         Session.settle(self.engine, self.now)
         for session in self.sessions:
-            reply = session.take_output()
-            if reply:
-                self.owed.append((self.log.lsn, session, reply))
+            self._owe(session, session.take_output())
         self.look()
+
+    def _owe(self, session: Session, reply: bytes) -> None:
+        if reply:
+            self.owed.append((self.log.lsn, session, reply))
 
     # --- the loop
 

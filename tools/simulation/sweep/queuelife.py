@@ -11,13 +11,14 @@ from collections import Counter
 from random import Random
 
 import wal
+from beanstalkd_py.binlog import Binlog
 from beanstalkd_py.opening import Unreadable
 from wal.reader import read_header
 
 from ..disk import ROOMY, MemoryDisk
 from .clients import Clients
 from .points import Sweep, Wrong
-from .process import DIRECTORY, MS, SEGMENT, Mode, Process
+from .process import DIRECTORY, MS, RETRY, SEGMENT, Mode, Process
 from .versions import Found, History
 from .views import Key
 
@@ -48,7 +49,7 @@ class QueueLife:
                 self.disk.capacity = self.disk.used() + self.dice.randrange(6) * SEGMENT
             self.work(acts)
             if self.dice.randrange(3) == 0:
-                self.process.stop()
+                self.stop()
             if not self.end(killed=self.dice.randrange(2) == 0):
                 return
 
@@ -68,6 +69,24 @@ class QueueLife:
         clients = Clients(self.process, self.dice, live=self.dice.choice((5, 30, 60)))
         for _ in range(acts):
             clients.act()
+
+    def stop(self) -> None:
+        self.process.stop()
+
+    @property
+    def opened_log(self) -> wal.Log | None:
+        journal = self.process.engine.journal
+        return journal.log if isinstance(journal, Binlog) else None
+
+    def check_revived(self) -> None:
+        process = self.process
+        if any(word != b"put" for word in process.refused):
+            raise Wrong(f"expected nothing but puts to be refused, got {dict(process.refused)}")
+        process.elapse(2 * RETRY)
+        process.say(process.connect(), b"put 0 0 1 5\r\nagain")
+        process.turn()
+        if not process.told or not process.told[-1][1].startswith(b"INSERTED"):
+            raise Wrong(f"expected a put to be answered with INSERTED, got {process.told[-1:]}")
 
     def end(self, killed: bool) -> bool:
         """The disk is what a kill or a power failure leaves of it. False if the next life may refuse that."""
@@ -108,7 +127,7 @@ class QueueLife:
             if self.unsynced and not killed and headless(left, damage.path):
                 return None
             raise
-        if killed and self.process.binlog is not None:
+        if killed and self.process.binlog is not None and not self.disk.cut_short:
             check_whole(replay)
         lsn = replay.next_lsn - 1
         must = self.promised(killed)
