@@ -435,6 +435,8 @@ class Binlog:
 
     def compact(self) -> None:
         """Until nothing is left to do: at the start, before anybody is served. Raises LogFailed."""
+        if self.behind():  # a drop gives back what nobody wishes for: of what was set aside, too
+            self.log.prepare(self.log.total_bytes - self.log.sealed_bytes)
         while self.behind() and self._compact_step(self._segment_bytes):
             self.log.commit(self._wall)
             self._set_marks()

@@ -40,6 +40,17 @@ class FullFileSystem(wal.FileSystem):
         super().allocate(handle, old, new)
 
 
+class Coveted(FullFileSystem):
+    """Whatever is unlinked while the server starts has somebody else at once."""
+
+    started = False
+
+    def unlink(self, path: str) -> None:
+        super().unlink(path)
+        if not self.started:
+            self.capacity = used(self.directory)
+
+
 def used(directory: Path) -> int:
     return sum(entry.stat().st_size for entry in os.scandir(directory))
 
@@ -216,3 +227,20 @@ def test_a_put_that_is_refused_takes_nothing_from_the_others(tmp_path):
     for _ in range(100):
         said = queue.say(b"put 0 0 60 65000\r\n" + bytes(65000), b"pause-tube default 0")
         assert said == [b"OUT_OF_MEMORY", b"PAUSED"]
+
+
+def test_a_start_gives_back_nothing_of_what_was_set_aside(tmp_path):
+    """Its compaction drops segments before it is known how much room is wished for."""
+    random_ = random.Random(1)
+    queue = Queue(FullFileSystem(tmp_path, 2 << 20), 64 * KIB)
+    ids = queue.fill(random_, 1000)
+    for id in ids[::2] + ids[1::4]:
+        queue.session.receive(b"delete %d\r\n" % id, queue.now)
+    queue.binlog.log.commit(queue.now)
+    assert queue.binlog.behind()
+    set_aside = sum(file.stat().st_size for file in tmp_path.glob("spare.*"))
+    queue.fs = Coveted(tmp_path, used(tmp_path))
+    queue = queue.killed()
+    assert queue.binlog.log.room > set_aside * 3 // 4
+    queue.fs.started = True
+    go_on(queue, random_, ids[3::4], 2000)
