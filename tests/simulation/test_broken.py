@@ -30,7 +30,7 @@ def caught() -> str:
         try:
             run(seed)
         except Fault as fault:
-            assert f"python -m simulation --seed {seed}" in str(fault)
+            assert f"make simulate SEED={seed}" in str(fault)
             return str(fault)
     return "nobody noticed"
 

@@ -18,7 +18,7 @@ from .probes import Prober, Stale
 from .shrink import shrink
 from .writing import write
 
-LONG_S = 60.0
+LONG_S = 120.0  # more than 100 000 commands
 IMPATIENT_S = 1.0
 SAY_S = 60.0  # from one word about how far it is to the next
 
@@ -60,7 +60,11 @@ def _judge(bench: Bench, first: int, seconds: float, commands: int) -> int:
     seed, said, opened = first, 0, 0
     seen: Counter[str] = Counter()
     while True:
-        outcome = play_seed(bench, seed, commands)
+        try:
+            outcome = play_seed(bench, seed, commands)
+        except Exception:
+            print(f"judge: seed {seed} ends in an error; {_again(bench, seed, commands)}", flush=True)
+            raise
         said += outcome.commands
         opened += outcome.connections
         seen += outcome.seen
@@ -86,7 +90,11 @@ def _report(bench: Bench, seed: int, commands: int, outcome: Outcome) -> None:
     how = ", with a log" * short.setting.logged + ", over unix sockets" * short.setting.unix
     print(write(f"seed {seed}, shortened{how}", short.setting, short.moves, again.told), end="")
     print(f"# {again.failure or 'the last time both said the same'}")
-    print(f"again: PYTHONPATH=.:tools .venv/bin/python -m judge --seed {seed} --commands {commands} --server {bench.c}", flush=True)
+    print(_again(bench, seed, commands), flush=True)
+
+
+def _again(bench: Bench, seed: int, commands: int) -> str:
+    return f"again: PYTHONPATH=.:tools .venv/bin/python -m judge --seed {seed} --commands {commands} --server {bench.c}"
 
 
 if __name__ == "__main__":

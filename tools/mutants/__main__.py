@@ -67,7 +67,7 @@ def _told(trials: Trials, mutant: Mutant, command: str) -> str:
     took_s = time.monotonic() - began_at
     print(f"law {mutant.law or 'C'}, {mutant.name}: {verdict} ({command}, {took_s:.1f} s)", flush=True)
     if verdict != NOTICED:
-        print(f"  expected: {mutant.broken} is noticed\n  again: python -m mutants --only {mutant.name}", flush=True)
+        print(f"  expected: {mutant.broken} is noticed\n  again: make mutants ARGUMENTS='--only {mutant.name}'", flush=True)
     return verdict
 
 

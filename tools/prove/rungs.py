@@ -1,7 +1,7 @@
 """Which rungs there are, in which lane each runs, and for how long.
 
 Two lanes run at once, so that two cores are used: rungs that live in one process, and rungs of real servers, sockets and disks, which would disturb
-each other's timing. The mutants come at the end, alone.
+each other's timing. The tests and the mutants come at the end, alone.
 """
 
 from __future__ import annotations
@@ -11,22 +11,30 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 MINUTES = 60.0  # of the whole, on two cores
+LOAD_S = 300.0  # a load of each kind in its full size takes about twice that
 READERS_IN_MEMORY = ("parser", "segments", "commands", "cfiles")
 
 
 class Rung(NamedTuple):
-    """name: of the module; as: what the table calls it. share: of the whole's time. lane: 0 and 1 run at once, 2 afterwards."""
+    """name: of the module; shown: what the table calls it. share: of the whole's time. lane: 0 and 1 run at once, 2 afterwards.
+
+    takes_s: the shortest time in which the long form has a sense; with less, the words in `short` are added. seeded: takes --seed and --seconds.
+    """
 
     name: str
     shown: str
     lane: int
     share: float
     more: tuple[str, ...] = ()
+    takes_s: float = 0.0
+    short: tuple[str, ...] = ()
+    seeded: bool = True
 
     def command(self, seed: int, minutes: float) -> list[str]:
         """For the interpreter."""
-        seconds = max(1, round(60 * minutes * self.share))
-        return ["-m", self.name, "--seed", str(seed), "--seconds", str(seconds), *self.more]
+        seconds = self.seconds(minutes)
+        length = ("--seed", str(seed), "--seconds", str(max(1, round(seconds)))) if self.seeded else ()
+        return ["-m", self.name, *length, *self.more, *(self.short if seconds < self.takes_s else ())]
 
     def seconds(self, minutes: float) -> float:
         return 60 * minutes * self.share
@@ -37,15 +45,16 @@ def _only(readers: Iterable[str]) -> tuple[str, ...]:
 
 
 RUNGS = (
-    Rung("simulation", "simulation", 0, 0.32),
+    Rung("simulation", "simulation", 0, 0.30),
     Rung("simulation.crashes", "crashes", 0, 0.10),
     Rung("simulation.faults", "faults", 0, 0.08),
-    Rung("model", "model", 0, 0.15),
-    Rung("fuzz", "fuzz", 0, 0.15, _only(READERS_IN_MEMORY)),
+    Rung("model", "model", 0, 0.11),
+    Rung("fuzz", "fuzz", 0, 0.14, _only(READERS_IN_MEMORY)),
     Rung("crash", "crash", 1, 0.30, ("--rounds", "1000000")),
-    Rung("load", "load", 1, 0.20),
+    Rung("load", "load", 1, 0.18, takes_s=LOAD_S, short=("--short",)),
     Rung("judge", "judge", 1, 0.15),
-    Rung("fuzz", "fuzz, daemon", 1, 0.15, _only(["daemon"])),
+    Rung("fuzz", "fuzz-daemon", 1, 0.10, _only(["daemon"])),
+    Rung("pytest", "tests", 2, 0.07, ("-q", "-n", "4", "--dist", "worksteal"), seeded=False),
     Rung("mutants", "mutants", 2, 0.20, ("--jobs", "2")),
 )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import random
-import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from .sweep.points import Wrong
 
 
 def work_through(rung: str, about: str, run: Callable[[int, Counter[str]], None]) -> int:
-    """The exit status. run(seed, counts) adds to the counts, and raises Wrong."""
+    """The exit status. run(seed, counts) adds to the counts, and raises Wrong, or whatever the server raised."""
     parser = argparse.ArgumentParser(prog=rung, description=about)
     parser.add_argument("--seed", type=int, help="the first; without --seconds, the only one")
     parser.add_argument("--seconds", type=float, help="how long to go on with the next ones (60 without --seed)")
@@ -26,9 +26,9 @@ def work_through(rung: str, about: str, run: Callable[[int, Counter[str]], None]
     while True:
         try:
             run(seed, counts)
-        except Wrong as wrong:
-            print(wrong)
-            print(f"again: PYTHONPATH=.:tools {sys.executable} -m {rung} --seed {seed}")
+        except (Wrong, Exception) as failure:
+            print(failure if isinstance(failure, Wrong) else traceback.format_exc())
+            print(f"again: PYTHONPATH=.:tools .venv/bin/python -m {rung} --seed {seed}")
             return 1
         if time.monotonic() >= end:
             break

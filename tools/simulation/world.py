@@ -60,7 +60,7 @@ def run(seed: int) -> Counter[str]:
             world.run()
     except Exception as error:
         events = "\n".join(f"    {event}" for event in world.trace)
-        raise Fault(f"{events}\n{type(error).__name__}: {error}\npython -m simulation --seed {seed}") from error
+        raise Fault(f"{events}\n{type(error).__name__}: {error}\nagain: make simulate SEED={seed}") from error
     return world.counts
 
 
