@@ -60,6 +60,11 @@ def test_what_no_kill_explains_must_not_be_said(line):
         Said().hear(line)
 
 
+def test_what_the_c_server_says_of_a_sound_end_may_be_said():
+    """Fewer zeros than a record has bytes: `make crash SEED=1786802997 ROUNDS=1`."""
+    Said().hear("d: /d/binlog.409:8156: unexpected EOF reading 80 bytes (got 36): job struct\n")
+
+
 def test_only_torn_tails_that_were_spoken_of_may_lie_there():
     said = Said()
     said.hear("d: /d/00000012.wal: torn at offset 4096: expected LSN 7, found zeros; 48 bytes were never promised\n")

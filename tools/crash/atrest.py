@@ -28,6 +28,8 @@ _LINES = (
     re.compile(r"the take-over of beanstalkd's binlog goes on: its jobs are in the log already"),
     re.compile(r"beanstalkd's binlog files are kept in .*"),
     re.compile(r"\d+ jobs taken over from \d+ binlog files of beanstalkd"),
+    # The C server's words where the zeros at the end of its last file are less than a record. The same may stand for a job that is cut: the audit misses that.
+    re.compile(r".*/binlog\.\d+:\d+: unexpected EOF reading 80 bytes \(got \d+\): job struct"),
 )
 
 

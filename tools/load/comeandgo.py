@@ -32,7 +32,7 @@ def come_and_go(daemon: Daemon, scale: Scale, chance: Random) -> str:
             id += scale.jobs
             check_memory(pid, before)
             left.append(_settled(pid) // MIB)
-    memory = f"{before.rss_bytes // MIB} MiB before, {vitals(pid).most_bytes // MIB} at most, then {min(left)}..{max(left)}"
+    memory = f"{before.rss_bytes // MIB} MiB before, {vitals(pid).most_bytes // MIB} at most, then {', '.join(map(str, left))}"
     return f"{scale.cycles} x {scale.jobs} jobs ({memory})"
 
 
