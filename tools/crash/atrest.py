@@ -28,7 +28,7 @@ _LINES = (
     re.compile(r"the take-over of beanstalkd's binlog goes on: its jobs are in the log already"),
     re.compile(r"beanstalkd's binlog files are kept in .*"),
     re.compile(r"\d+ jobs taken over from \d+ binlog files of beanstalkd"),
-    # The C server's words where the zeros at the end of its last file are less than a record. The same may stand for a job that is cut: the audit misses that.
+    # The C server's words where the zeros at the end of its last file are less than a record; also where a job is cut, but the audit would miss that.
     re.compile(r".*/binlog\.\d+:\d+: unexpected EOF reading 80 bytes \(got \d+\): job struct"),
 )
 
