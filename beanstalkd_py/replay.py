@@ -142,7 +142,8 @@ class Replayer:
         if old is not None:
             self.accounts.add(old[0], -old[1])
         tube.kept = bool(pause.pause) or tube is self.state.default
-        self.state.apply_pause(tube, pause.pause, pause.until - self.offset if pause.pause else 0)
+        until = pause.until - self.offset or -1  # 0 means none; that one is over as well
+        self.state.apply_pause(tube, pause.pause, until if pause.pause else 0)
         if pause.pause:
             nbytes = PAUSE_OVERHEAD + len(pause.tube)
             self.pauses[pause.tube] = (account, nbytes)

@@ -315,6 +315,17 @@ def test_paused_tube_that_came_back_goes_when_somebody_ends_its_pause(tmp_path: 
     assert again.say(session, b"pause-tube mail 0") == b"NOT_FOUND\r\n"
 
 
+def test_pause_that_ended_when_the_clock_was_zero_is_over(tmp_path: Path) -> None:
+    """In memory, an end at 0 would mean that there is no pause."""
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    daemon.say(session, b"use mail")
+    daemon.say(session, b"pause-tube mail 100")
+    zero = daemon.wall + daemon.engine.tubes[b"mail"].paused_until
+    again = daemon.restarted(tmp_path, now=9 * S, wall=zero)
+    assert b"mail" not in again.engine.tubes
+
+
 def test_latest_record_says_when_a_job_was_made(tmp_path: Path) -> None:
     """The wall's clock was set between two of them: the age must not depend on whether the older one is still there."""
     before, after = (records.Full(READY, 0, 1, 0, 60 * S, WALL + at, 0, 0, 0, 0, 0, 0, b"default", b"x") for at in (5 * S, 55 * S))

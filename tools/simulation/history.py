@@ -150,7 +150,10 @@ class Moment:
         if isinstance(found, Found):
             assert isinstance(key, int)
             return isinstance(thing, Kept) and self._is(key, thing, found)
-        return isinstance(thing, Pause) and found[0] == thing.pause and found[1] in self._instants(thing.until, thing.since)
+        if not isinstance(thing, Pause) or found[0] != thing.pause:
+            return False
+        ends = self._instants(thing.until, thing.since)
+        return found[1] in ends or found[1] + 1 in ends  # an end at 0 of the new clock would mean none: it is a ns earlier
 
     def _is(self, id: int, kept: Kept, found: Found) -> bool:
         was = kept.found
