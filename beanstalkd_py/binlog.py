@@ -351,7 +351,8 @@ class Binlog:
         body = job.body
         name = job.tube.name
         created_at, deadline_at = job.created_at + self.offset, self._on_disk(job.state, job.deadline_at)
-        counts = job.reserves, job.timeouts, job.releases, job.buries, job.kicks
+        _, timeouts, releases, buries, kicks = job.history
+        counts = job.reserves, timeouts, releases, buries, kicks
         try:
             head = FULL_STRUCT.pack(FULL, job.state, len(name), job.pri, job.id, job.delay, job.ttr, created_at, deadline_at, *counts)
             record = head + name + body

@@ -43,7 +43,8 @@ class Engine(State):
         if job is None or job.state == RESERVED:
             return replies.NOT_FOUND
         if job.state != READY and self.journal is not None:
-            counters = (job.reserves + 1, job.timeouts, job.releases, job.buries, job.kicks)
+            _, timeouts, releases, buries, kicks = job.history
+            counters = (job.reserves + 1, timeouts, releases, buries, kicks)
             if not self.journal.change(job, RESERVED, job.pri, job.delay, now + job.ttr, counters):
                 return replies.OUT_OF_MEMORY
         if not client.worker:
@@ -133,7 +134,8 @@ class Engine(State):
         job = self._held(client, id)
         if job is None:
             return replies.NOT_FOUND
-        counters = (job.reserves, job.timeouts, job.releases + 1, job.buries, job.kicks)
+        _, timeouts, releases, buries, kicks = job.history
+        counters = (job.reserves, timeouts, releases + 1, buries, kicks)
         if not self._change(job, DELAYED if delay else READY, pri, delay, now + delay if delay else 0, counters):
             return replies.OUT_OF_MEMORY
         self._offer(job.tube, now)
@@ -145,7 +147,8 @@ class Engine(State):
         job = self._held(client, id)
         if job is None:
             return replies.NOT_FOUND
-        counters = (job.reserves, job.timeouts, job.releases, job.buries + 1, job.kicks)
+        _, timeouts, releases, buries, kicks = job.history
+        counters = (job.reserves, timeouts, releases, buries + 1, kicks)
         if not self._change(job, BURIED, pri, job.delay, self.next_bury, counters):
             return replies.OUT_OF_MEMORY
         return replies.BURIED
@@ -162,7 +165,8 @@ class Engine(State):
         return replies.TOUCHED
 
     def _kick(self, job: Job, now: int) -> bool:
-        counters = (job.reserves, job.timeouts, job.releases, job.buries, job.kicks + 1)
+        _, timeouts, releases, buries, kicks = job.history
+        counters = (job.reserves, timeouts, releases, buries, kicks + 1)
         if not self._change(job, READY, job.pri, job.delay, 0, counters):
             return False
         self._offer(job.tube, now)

@@ -18,12 +18,18 @@ ID_MASK = (1 << ID_BITS) - 1
 SLACK = 64  # stale entries that are not worth a rebuild
 
 
+NO_HISTORY = (0, 0, 0, 0, 0)  # shared by all jobs to which nothing has happened but reserves
+
+
 class Job:
-    """One job. Instants are monotonic ns; durations ns. `home` and `update` belong to the journal and mean nothing here."""
+    """One job. Instants are monotonic ns; durations ns. `home` and `update` belong to the journal and mean nothing here.
+
+    There may be millions: an attribute more is 8 bytes of each. `history` is reserves, timeouts, releases, buries, kicks, as they were when it was
+    changed last; of these, reserves alone go on counting in between, in `reserves`.
+    """
 
     __slots__ = (
-        "id", "tube", "state", "pri", "delay", "ttr", "body", "created_at", "deadline_at",
-        "reserves", "timeouts", "releases", "buries", "kicks", "owner", "home", "update",
+        "id", "tube", "state", "pri", "delay", "ttr", "body", "created_at", "deadline_at", "reserves", "history", "owner", "home", "update",
     )  # fmt: skip
 
     def __init__(
@@ -38,10 +44,27 @@ class Job:
         self.body = body
         self.created_at = created_at
         self.deadline_at = deadline_at  # ready time of a delayed job, TTR's end of a reserved one, order of a buried one
-        self.reserves = self.timeouts = self.releases = self.buries = self.kicks = 0
+        self.reserves = 0
+        self.history: tuple[int, ...] = NO_HISTORY
         self.owner: Client | None = None
         self.home: object = None  # where its latest whole record is
         self.update: object = None  # where its latest update behind that is
+
+    @property
+    def timeouts(self) -> int:
+        return self.history[1]
+
+    @property
+    def releases(self) -> int:
+        return self.history[2]
+
+    @property
+    def buries(self) -> int:
+        return self.history[3]
+
+    @property
+    def kicks(self) -> int:
+        return self.history[4]
 
 
 class Tube:
@@ -50,7 +73,7 @@ class Tube:
     __slots__ = (
         "name", "ready", "delayed", "buried", "waiting", "ready_count", "urgent_count", "delayed_count", "reserved_count",
         "jobs", "using", "watching", "total_jobs", "delete_count", "pause_count", "pause", "paused_until", "kept",
-        "place", "order", "timer_at", "pause_home",
+        "place", "order", "timer_at", "pause_home", "ttr",
     )  # fmt: skip
 
     def __init__(self, name: bytes, place: int, order: int) -> None:
@@ -70,6 +93,7 @@ class Tube:
         self.order = order  # breaks ties among timers
         self.timer_at = NEVER
         self.pause_home: object = None  # belongs to the journal
+        self.ttr = 0  # of the job that was put last: jobs of one TTR share the integer
 
 
 class Client:

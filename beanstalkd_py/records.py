@@ -32,6 +32,7 @@ IMPORT_BEGIN, IMPORT_END = 1, 2
 
 FULL_STRUCT = Struct("<BBHIQqqqq5I")
 UPDATE_STRUCT = Struct("<BBHIQqq5I")
+READY_STRUCT = Struct("<IIQqqqqQQI")  # a FULL again, quicker to take apart: kind, state and name length in one, and the counters in three
 DELETE_STRUCT = Struct("<BQ")
 PAUSE_STRUCT = Struct("<BBHqq")
 IMPORT_STRUCT = Struct("<BBH")

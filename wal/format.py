@@ -87,22 +87,41 @@ class Header:
 
 
 class Frame:
-    """One frame as it was read: what one commit wrote. Without records it is a claim only."""
+    """One frame as it was read: what one commit wrote. Without records it is a claim only.
 
-    __slots__ = ("at", "durable_lsn", "end", "first_lsn", "offset", "records", "segment")
+    data: the whole segment. The records lie in it from `start` on, one behind another, of these `lengths`; `records` cuts them out when asked.
+    """
 
-    def __init__(self, segment: int, offset: int, end: int, first_lsn: int, durable_lsn: int, at: int, records: list[bytes]) -> None:
+    __slots__ = ("_records", "at", "data", "durable_lsn", "end", "first_lsn", "lengths", "offset", "segment", "start")
+
+    def __init__(
+        self, segment: int, offset: int, end: int, first_lsn: int, durable_lsn: int, at: int, data: bytes, start: int, lengths: tuple[int, ...]
+    ) -> None:
         self.segment = segment
         self.offset = offset
         self.end = end
         self.first_lsn = first_lsn
         self.durable_lsn = durable_lsn
         self.at = at
-        self.records = records
+        self.data = data
+        self.start = start
+        self.lengths = lengths
+        self._records: list[bytes] | None = None
+
+    @property
+    def records(self) -> list[bytes]:
+        if self._records is None:
+            at = self.start
+            records = []
+            for length in self.lengths:
+                records.append(self.data[at : at + length])
+                at += length
+            self._records = records
+        return self._records
 
     @property
     def next_lsn(self) -> int:
-        return self.first_lsn + len(self.records)
+        return self.first_lsn + len(self.lengths)
 
 
 def salt_of(log_id: int) -> int:
@@ -180,23 +199,14 @@ def decode_frame(data: bytes, offset: int, salt: int, segment: int) -> Frame | s
         return f"the file's end within a frame of {FRAME_BYTES + length} bytes"
     if crc(data[start:end], salt) != payload_crc:
         return "a payload with a wrong checksum"
-    records = _records(data, start, end, count)
-    if records is None:
+    first = start + count * LENGTH_BYTES
+    if first > end:
         return "record lengths that do not add up"
-    return Frame(segment, offset, end, first_lsn, durable_lsn, at, records)
-
-
-def _records(data: bytes, start: int, end: int, count: int) -> list[bytes] | None:
-    at = start + count * LENGTH_BYTES
-    if count == 1 and at <= end:  # most frames of a log with little traffic
-        return [data[at:end]] if _U32.unpack_from(data, start)[0] == end - at else None
-    if at > end:
-        return None
-    records = []
-    for length in struct.unpack_from(f"<{count}I", data, start):
-        records.append(data[at : at + length])
-        at += length
-    return records if at == end else None
+    # Most frames of a log with little traffic have one record.
+    lengths = _U32.unpack_from(data, start) if count == 1 else struct.unpack_from(f"<{count}I", data, start)
+    if sum(lengths) != end - first:
+        return "record lengths that do not add up"
+    return Frame(segment, offset, end, first_lsn, durable_lsn, at, data, first, lengths)
 
 
 def decode_claim(data: bytes, offset: int, salt: int) -> tuple[int, int] | None:

@@ -189,7 +189,7 @@ class Replay:
                 break
             offset = found.end
             info.used_bytes = offset
-            info.next_lsn = self.next_lsn = found.first_lsn + len(found.records)
+            info.next_lsn = self.next_lsn = found.next_lsn
             if found.durable_lsn > self.claimed_lsn:
                 self.claimed_lsn = found.durable_lsn
             self.bytes_done = done + offset

@@ -441,7 +441,8 @@ def test_counts_beyond_32_bits_stay_at_the_largest_on_disk(tmp_path: Path) -> No
     session = daemon.session()
     daemon.say(session, b"put 0 0 60 1", b"x")
     (job,) = daemon.engine.jobs.values()
-    job.reserves = job.releases = (1 << 32) - 1
+    job.reserves = (1 << 32) - 1
+    job.history = (0, 0, (1 << 32) - 1, 0, 0)
     daemon.say(session, b"reserve")
     assert daemon.say(session, b"release 1 0 0") == b"RELEASED\r\n"
     again = daemon.restarted(tmp_path)

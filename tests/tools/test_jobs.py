@@ -27,7 +27,7 @@ def replayed(directory: Path, upto: int = 1 << 60, now: int = AT) -> State:
     replayer = Replayer(State(), Accounts(), 0)
     for frame in wal.Replay(directory):
         if frame.first_lsn <= upto:
-            frame.records = frame.records[: upto + 1 - frame.first_lsn]
+            frame.lengths = frame.lengths[: upto + 1 - frame.first_lsn]
             replayer.apply(frame)
     replayer.finish()
     replayer.state.tick(now)

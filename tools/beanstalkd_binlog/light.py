@@ -17,7 +17,6 @@ from beanstalkd_py.jobs import Job
 from beanstalkd_py.records import FULL, FULL_STRUCT
 from beanstalkd_py.replay import BadRecord, Replayer
 from beanstalkd_py.state import State
-from wal.format import FRAME_BYTES, LENGTH_BYTES
 from wal.names import segment_path
 
 _U64 = (1 << 64) - 1
@@ -61,7 +60,7 @@ def stored(job: Job) -> Stored:
 
 def offset_of(frame: wal.Frame) -> int:
     """Of its first record, in the file."""
-    return frame.offset + FRAME_BYTES + LENGTH_BYTES * len(frame.records)
+    return frame.start
 
 
 class LightReplayer(Replayer):
