@@ -33,6 +33,11 @@ class Fault:
         self._disk = disk
         disk.before = self
 
+    @property
+    def blinding(self) -> bool:
+        """Whether there was no descriptor for space that the log had already: what was set aside before a start, or what compaction gave back."""
+        return self.error in _DESCRIPTORS and any(call.startswith("open ") for call in self.failed)
+
     def end(self) -> None:
         """Nothing fails any more."""
         self._disk.before = nothing

@@ -94,7 +94,7 @@ class LogLife:
     def opened_log(self) -> wal.Log | None:
         return self.log
 
-    def check_revived(self) -> None:
+    def check_revived(self, blind: bool) -> None:
         assert self.log is not None
         self.log.prepare(3 * SEGMENT)
         if self.log.short or not self.log.make_room(7000):

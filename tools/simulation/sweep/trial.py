@@ -51,8 +51,11 @@ class Life(Protocol):
     def stop(self) -> None: ...
     def end(self, killed: bool) -> bool: ...
 
-    def check_revived(self) -> None:
-        """A while after the error has gone: raises Wrong if anything was refused that must not be, or is still."""
+    def check_revived(self, blind: bool) -> None:
+        """A while after the error has gone: raises Wrong if anything was refused that must not be, or is still.
+
+        blind: see `Fault.blinding`.
+        """
 
 
 def attempt(life: Life, plan: Plan, fault: Fault) -> bool:
@@ -97,7 +100,7 @@ def _live(life: Life, acts: int, fault: Fault) -> wal.LogFailed | OSError | None
         life.work(acts)
         if fault.failed:
             fault.end()
-            life.check_revived()
+            life.check_revived(fault.blinding)
         life.stop()
     except (wal.LogFailed, OSError) as failure:
         return failure
