@@ -95,7 +95,7 @@ LOG = (
         "wal/committer.py",
         "                progress.fail(self._path, self._offset, error)\n        if progress",
         "                pass\n        if progress",
-        ("tests/wal/test_failures.py",),
+        ("tests/wal/test_failures.py", "tests/simulation/test_faults.py"),
     ),
     Mutant(
         4,
@@ -104,7 +104,7 @@ LOG = (
         "wal/committer.py",
         "        self._fs.sync(self._active.handle)\n",
         "        try:\n            self._fs.sync(self._active.handle)\n        except OSError:\n            pass\n",
-        ("tests/wal/test_failures.py",),
+        ("tests/wal/test_failures.py", "tests/simulation/test_faults.py"),
     ),
     Mutant(
         4,
@@ -113,7 +113,7 @@ LOG = (
         "wal/committer.py",
         "        self._fs.sync(self._active.handle)\n",
         "        try:\n            self._fs.sync(self._active.handle)\n        except OSError:\n            self._fs.sync(self._active.handle)\n",
-        ("tests/wal/test_failures.py",),
+        ("tests/wal/test_failures.py", "tests/simulation/test_faults.py"),
     ),
     Mutant(
         4,
@@ -122,7 +122,7 @@ LOG = (
         "wal/log.py",
         "            self._left += self._space\n            self._space = 0\n\n    def _apply",
         "            pass\n\n    def _apply",
-        ("tests/wal/test_failures.py",),
+        ("tests/wal/test_failures.py", "tests/simulation/test_faults.py"),
     ),
     Mutant(
         4,
@@ -132,6 +132,24 @@ LOG = (
         "            if error.errno not in NO_ROOM:\n                raise\n            return False\n",
         "            raise\n",
         ("tests/wal/test_room.py", WORLDS),
+    ),
+    Mutant(
+        4,
+        "synced-in-vain",
+        "a start believes the sync of what a failed sync may have left",
+        "wal/recover.py",
+        "        if unsafe:\n",
+        "        if False:\n",
+        ("tests/wal/test_recover.py::test_what_was_synced_in_vain_is_written_again", "tests/simulation/test_faults.py"),
+    ),
+    Mutant(
+        4,
+        "descriptors-are-a-failure",
+        "want of file descriptors while preparing ends the log",
+        "wal/fs.py",
+        "errno.EDQUOT, errno.EMFILE, errno.ENFILE))",
+        "errno.EDQUOT))",
+        ("tests/simulation/test_faults.py",),
     ),
     # --- 5: torn is not corrupt
     Mutant(

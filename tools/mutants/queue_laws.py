@@ -250,6 +250,15 @@ QUEUE = (
         " and False:\n            return None\n",
         ("tests/beanstalkd_py/test_full_disk.py",),
     ),
+    Mutant(
+        9,
+        "refused-puts-count",
+        "what is set aside follows the largest job that anybody tried to put",
+        "beanstalkd_py/binlog.py",
+        "        self.accounts.largest = largest\n        self._set_marks()\n",
+        "        pass\n",
+        ("tests/beanstalkd_py/test_full_disk.py::test_a_put_that_is_refused_takes_nothing_from_the_others",),
+    ),
     # --- 10: beside the C server
     Mutant(
         10,
