@@ -232,6 +232,7 @@ def _left_over(directory: Directory, segment_bytes: int, found: Recovered) -> Sp
     """The largest left-over spare, emptied."""
     path, nbytes = max(found.dirty, key=lambda spare: spare[1])
     found.dirty.remove((path, nbytes))
+    directory.sync_names()  # it may have been dropped just before a kill: on disk it has a segment's name still
     handle = directory.fs.open(path)
     spare = Spare(path, handle, min(nbytes, segment_bytes))
     try:

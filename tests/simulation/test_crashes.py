@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 
 import pytest
 from simulation.crashes import PLANS
@@ -58,3 +59,8 @@ def test_compaction_on_a_full_disk_comes_to_an_end(seed, monkeypatch):
     life = QueueLife(seed, MODES[:1], Counter(), tries=0)
     monkeypatch.setattr(life.sweep, "watch", lambda: None)
     life.run(lives=4, acts=100)
+
+
+def test_what_was_dropped_is_a_segment_until_its_new_name_is_durable():
+    """A start on a full disk once made a new segment of a spare that was an old one still, for who had lost the power."""
+    LogLife(1197879342, MODES[:1], Counter(), tries=2).run(lives=5, acts=Random(1197879342).choice((10, 40, 120)))
