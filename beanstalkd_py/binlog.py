@@ -437,8 +437,9 @@ class Binlog:
     def compact(self) -> None:
         """Until nothing is left to do: at the start, before anybody is served. Raises LogFailed."""
         if self.behind():  # a drop gives back what nobody wishes for: of what was set aside, too
-            self.log.prepare(self.log.total_bytes - self.log.sealed_bytes)
-        while self.behind() and self._compact_step(self._segment_bytes):
+            self.log.prepare(min(self.log.total_bytes - self.log.sealed_bytes, self._floor + self._segment_bytes // 2))
+        last = self._active  # once over all of it: what room takes too much of is given back by turns, and not by writing on and on
+        while self.behind() and next(iter(self._sealed)) < last and self._compact_step(self._segment_bytes):
             self.log.commit(self._wall)
             self._set_marks()
         # Spares of the last run are there, but not known to be zeros: they do not count yet.

@@ -315,6 +315,28 @@ def test_paused_tube_that_came_back_goes_when_somebody_ends_its_pause(tmp_path: 
     assert again.say(session, b"pause-tube mail 0") == b"NOT_FOUND\r\n"
 
 
+def test_start_is_done_whatever_was_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs that fill their segments badly, and much room from when there were large ones: all of it was written again, without end."""
+    daemon = Daemon(tmp_path, segment_bytes=8192)
+    session = daemon.session()
+    for _ in range(30):
+        daemon.say(session, b"put 0 0 60 4500", bytes(4500))
+    for id in range(31, 33):
+        daemon.say(session, b"put 0 0 60 65000", bytes(65000))
+        daemon.say(session, b"delete %d" % id)
+    steps = 0
+    step = Binlog._compact_step
+
+    def counted(binlog: Binlog, limit: int) -> bool:
+        nonlocal steps
+        steps += 1
+        assert steps < 200
+        return step(binlog, limit)
+
+    monkeypatch.setattr(Binlog, "_compact_step", counted)
+    assert len(daemon.restarted(tmp_path, segment_bytes=8192).engine.jobs) == 30
+
+
 def test_pause_that_ended_when_the_clock_was_zero_is_over(tmp_path: Path) -> None:
     """In memory, an end at 0 would mean that there is no pause."""
     daemon = Daemon(tmp_path)

@@ -40,6 +40,14 @@ def test_every_rung_is_run():
     assert len({rung.shown for rung in RUNGS}) == len(RUNGS)
 
 
+def test_the_documents_name_targets_that_there_are():
+    targets = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {page.name: set(re.findall(r"`make ([a-z]+)", page.read_text())) for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
+    assert set().union(*named.values()) <= targets
+    assert named["testing.md"] >= {target for target in targets if f"$(RUNG) {target}" in (ROOT / "Makefile").read_text()} | {"simulate", "crashes", "test"}
+    assert named["README.md"] | named["CONTRIBUTING.md"] | named["testing.md"] | {"serve", "help"} == targets
+
+
 def test_the_lanes_take_the_time_there_is():
     for first in range(2):
         assert sum(rung.share for rung in RUNGS if rung.lane in (first, 2)) == pytest.approx(1)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 MINUTES = 60.0  # of the whole, on two cores
-LOAD_S = 300.0  # a load of each kind in its full size takes about twice that
+LOAD_S = 200.0  # the loads in their full size take about twice that
 READERS_IN_MEMORY = ("parser", "segments", "commands", "cfiles")
 
 
@@ -50,10 +50,10 @@ RUNGS = (
     Rung("simulation.faults", "faults", 0, 0.08),
     Rung("model", "model", 0, 0.11),
     Rung("fuzz", "fuzz", 0, 0.14, _only(READERS_IN_MEMORY)),
-    Rung("crash", "crash", 1, 0.30, ("--rounds", "1000000")),
-    Rung("load", "load", 1, 0.18, takes_s=LOAD_S, short=("--short",)),
-    Rung("judge", "judge", 1, 0.15),
-    Rung("fuzz", "fuzz-daemon", 1, 0.10, _only(["daemon"])),
+    Rung("crash", "crash", 1, 0.32, ("--rounds", "1000000")),
+    Rung("load", "load", 1, 0.12, takes_s=LOAD_S, short=("--short",)),
+    Rung("judge", "judge", 1, 0.17),
+    Rung("fuzz", "fuzz-daemon", 1, 0.12, _only(["daemon"])),
     Rung("pytest", "tests", 2, 0.07, ("-q", "-n", "4", "--dist", "worksteal"), seeded=False),
     Rung("mutants", "mutants", 2, 0.20, ("--jobs", "2")),
 )

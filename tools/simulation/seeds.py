@@ -4,12 +4,36 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from .sweep.points import Wrong
+
+SEED_CPU_S = 300.0  # thirty times what a seed takes
+
+
+class Endless(BaseException):
+    """Not an Exception: it is raised anywhere, and nobody is to make something else of it."""
+
+
+@contextmanager
+def ends_within(cpu_s: float) -> Iterator[None]:
+    """Raises Endless when this process has worked for so long, however slow the machine is."""
+
+    def over(number: int, frame: object) -> None:
+        raise Endless(f"it does not end: {cpu_s:g} s of CPU time were not enough")
+
+    before = signal.signal(signal.SIGVTALRM, over)
+    signal.setitimer(signal.ITIMER_VIRTUAL, cpu_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def work_through(rung: str, about: str, run: Callable[[int, Counter[str]], None]) -> int:
@@ -25,8 +49,9 @@ def work_through(rung: str, about: str, run: Callable[[int, Counter[str]], None]
     seed = first
     while True:
         try:
-            run(seed, counts)
-        except (Wrong, Exception) as failure:
+            with ends_within(SEED_CPU_S):
+                run(seed, counts)
+        except (Wrong, Endless, Exception) as failure:
             print(failure if isinstance(failure, Wrong) else traceback.format_exc())
             print(f"again: PYTHONPATH=.:tools .venv/bin/python -m {rung} --seed {seed}")
             return 1

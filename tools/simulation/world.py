@@ -7,6 +7,7 @@ May know: everything here. Promises: `run` is a function of its seed; a Fault sa
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable
 from random import Random
@@ -21,10 +22,13 @@ from .fibers import in_place_of_threads
 from .history import History
 from .life import Life, Opened, Options, open_server
 from .machine import BROKEN, CUT, KILL, Machine
+from .seeds import Endless, ends_within
 from .talk import Talk
 
 SYNC, WINDOW, NEVER = wal.Durability.SYNC, wal.Durability.WINDOW, wal.Durability.NEVER
 LAST_EVENTS = 60
+LAST_FRAMES = 4
+WORLD_CPU_S = 60.0  # most take a twentieth of a second
 STOP, NO_ROOM = "stop", "no room to begin"
 
 # How often, in comparison; each world has some of them more often, and some never.
@@ -56,11 +60,12 @@ def run(seed: int) -> Counter[str]:
     """A whole world. Returns what there was in it. Raises Fault."""
     world = World(seed)
     try:
-        with in_place_of_threads(world.machine.fibers):
+        with ends_within(WORLD_CPU_S), in_place_of_threads(world.machine.fibers):
             world.run()
-    except Exception as error:
+    except (Exception, Endless) as error:
         events = "\n".join(f"    {event}" for event in world.trace)
-        raise Fault(f"{events}\n{type(error).__name__}: {error}\nagain: make simulate SEED={seed}") from error
+        where = "".join(traceback.format_tb(error.__traceback__)[-LAST_FRAMES:])
+        raise Fault(f"{events}\n{where}{type(error).__name__}: {error}\nagain: make simulate SEED={seed}") from error
     return world.counts
 
 
