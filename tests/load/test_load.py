@@ -12,6 +12,7 @@ from crash.conversation import Conversation, put
 from crash.daemon import Daemon
 from crash.world import Fault
 from load import vitals
+from load.comeandgo import check_growth
 from load.scale import LONG, SHORT, SPARE, within
 from load.scenarios import LOADS, raise_limit, run
 from load.vitals import check_at_rest, check_memory, vitals_at_rest
@@ -99,3 +100,9 @@ def test_there_are_as_many_connections_as_descriptors_allow() -> None:
     assert within(LONG, 2000).idle == 2000 - LONG.busy - SPARE
     assert within(LONG, 100).idle == 0
     assert os.sysconf("SC_OPEN_MAX") > SHORT.idle + SHORT.busy + SPARE
+
+
+def test_memory_that_grows_from_cycle_to_cycle_is_noticed() -> None:
+    check_growth([40, 45, 74, 48, 54, 88, 51, 54, 54, 50])
+    with pytest.raises(Fault, match="grows"):
+        check_growth([40, 45, 74, 51, 54, 88, 60, 64, 84, 70])

@@ -49,5 +49,5 @@ def test_a_world_that_does_not_end_is_told(monkeypatch):
             pass
 
     monkeypatch.setattr(Binlog, "compact", stuck)
-    with pytest.raises(Fault, match="(?s)does not end.*again: make simulate SEED=7"):
+    with pytest.raises(Fault, match=r"(?s)does not end.*again: make simulate SEED=7"):
         world.run(7)

@@ -6,16 +6,20 @@ May know: a daemon, conversations. Promises: every reply is right, and memory is
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from random import Random
 
 from crash.conversation import Conversation
 from crash.daemon import Daemon
+from crash.world import Fault
 
 from .scale import Scale
-from .vitals import MIB, check_memory, vitals
+from .vitals import GROWTH, MIB, check_memory, vitals
 
 AT_ONCE = 10_000
 SETTLE_S = 2.5  # the server looks every 2 s for something to give back
+ENOUGH_CYCLES = 6
+GROWTH_MIB = 4
 BODIES = (1000, 100, 10)  # bytes
 
 
@@ -32,8 +36,17 @@ def come_and_go(daemon: Daemon, scale: Scale, chance: Random) -> str:
             id += scale.jobs
             check_memory(pid, before)
             left.append(_settled(pid) // MIB)
+    check_growth(left)
     memory = f"{before.rss_bytes // MIB} MiB before, {vitals(pid).most_bytes // MIB} at most, then {', '.join(map(str, left))}"
     return f"{scale.cycles} x {scale.jobs} jobs ({memory})"
+
+
+def check_growth(left: Sequence[int]) -> None:
+    """left: MiB after each cycle. Which of them leaves a little more behind is chance; that all of the later ones do is not."""
+    half = len(left) // 2
+    early, late = left[:half], left[half:]
+    if len(left) >= ENOUGH_CYCLES and min(late) > GROWTH * min(early) + GROWTH_MIB:
+        raise Fault(f"memory grows from cycle to cycle: {left} MiB")
 
 
 def _settled(pid: int) -> int:
