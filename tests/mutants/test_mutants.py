@@ -103,7 +103,9 @@ def test_a_piece_that_is_not_there_once_is_found_out(trials):
 
 def test_a_command_that_fails_anyway_proves_nothing(trials, tmp_path):
     (tmp_path / "thing.py").write_text(WHOLE.replace("2", "3"))
-    assert "fails without it" in trials.verdict(mutant("3 *", "4 *"), COMMANDS[0])
+    said = trials.verdict(mutant("3 *", "4 *"), COMMANDS[0])
+    assert "fails without it" in said and "AssertionError" in said
+    assert "as said above" in trials.verdict(mutant("3 *", "5 *"), COMMANDS[0])  # once is enough
 
 
 def test_a_page_without_marks_is_refused():

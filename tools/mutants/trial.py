@@ -29,8 +29,9 @@ class Trials:
         """NOTICED, or what else happened."""
         if command not in self._whole:
             self._whole[command] = _complaint(*self._run(command))
-        if self._whole[command]:
-            return f"`{command}` fails without it:\n{self._whole[command]}"
+        if complaint := self._whole[command]:
+            self._whole[command] = "as said above"
+            return f"`{command}` fails without it:\n{complaint}"
         try:
             with self._tree.broken(mutant):
                 status, said = self._run(command)
