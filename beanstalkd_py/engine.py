@@ -6,12 +6,10 @@ the client waits (reserve) or is gone (quit), b"" that there is nothing to say y
 Source: beanstalkd 1.13, prot.c; where the C server is at fault (a job lost in limbo, an upload that can be seen, unfair waiters), the repaired rule.
 """
 
-from collections.abc import Iterator
-
 from . import protocol, replies, stats
-from .jobs import BURIED, DELAYED, NEVER, READY, RESERVED, Client, Job, Tube, first_delayed, first_ready, swap_remove
+from .jobs import BURIED, DELAYED, NEVER, READY, RESERVED, Client, Job, Kick, Tube, first_delayed, first_ready, swap_remove
 from .protocol import Command
-from .state import Counters, State
+from .state import AT_ONCE, Counters, State
 
 
 class Engine(State):
@@ -172,26 +170,32 @@ class Engine(State):
         self._offer(job.tube, now)
         return True
 
-    def kick(self, client: Client, now: int, command: Command) -> bytes:
-        """Up to `bound` buried jobs, or, if there are none, delayed ones. The count is of jobs that were kicked."""
-        self.counts[protocol.KICK] += 1
-        bound = command[1]
-        kicked = 0
-        for job in self._kickable(client.used):
-            if kicked == bound:
-                break
-            if not self._kick(job, now):
-                return replies.KICKED_COUNT % kicked if kicked else replies.OUT_OF_MEMORY
-            kicked += 1
-        return replies.KICKED_COUNT % kicked
+    def kick(self, client: Client, now: int, command: Command) -> bytes | None:
+        """Up to `bound` buried jobs, or, if there are none, delayed ones. The count is of jobs that were kicked.
 
-    def _kickable(self, tube: Tube) -> Iterator[Job]:
-        if tube.buried:
-            while tube.buried:
-                yield next(iter(tube.buried.values()))
-            return
-        while (job := first_delayed(tube, self.jobs)) is not None:
-            yield job
+        Of many, some at once; None: not all of them yet. It goes on with `kick_on`, when others have been served.
+        """
+        self.counts[protocol.KICK] += 1
+        tube = client.used
+        buried = bool(tube.buried)
+        client.kick = Kick(buried, min(command[1], len(tube.buried) if buried else tube.delayed_count))
+        return self.kick_on(client, client.kick, now)
+
+    def kick_on(self, client: Client, kick: Kick, now: int) -> bytes | None:
+        for _ in range(min(kick.left, AT_ONCE)):
+            job = self._kickable(client.used, kick.buried)
+            if job is None or not self._kick(job, now):
+                client.kick = None
+                return replies.KICKED_COUNT % kick.kicked if kick.kicked or job is None else replies.OUT_OF_MEMORY
+            kick.kicked += 1
+            kick.left -= 1
+        if kick.left:
+            return None
+        client.kick = None
+        return replies.KICKED_COUNT % kick.kicked
+
+    def _kickable(self, tube: Tube, buried: bool) -> Job | None:
+        return next(iter(tube.buried.values()), None) if buried else first_delayed(tube, self.jobs)
 
     def kick_job(self, client: Client, now: int, command: Command) -> bytes:
         job = self.jobs.get(command[1])

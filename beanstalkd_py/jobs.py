@@ -1,11 +1,13 @@
 """Jobs, tubes and clients as the engine keeps them. No decisions here: fields, counts and the heaps they stand in.
 
 Heaps hold integers, `priority << 64 | id` or `instant << 64 | id`: smaller and quicker to compare than tuples, and a tie goes to the smaller
-id. An entry whose job has moved on is stale; it is dropped when it comes to the top, and a heap that is more than half stale is made anew, so no heap
-costs more than a constant times what stands in it.
+id. The entry on top leaves with its job. That of another job stays and is stale; it is dropped when it comes to the top. A heap that is more than
+half stale is tidied: a small one is made anew, a large one is gone through a few entries at a time, by those who left the stale ones, so that
+nobody waits for it. So no heap costs more than a constant times what stands in it.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 READY, RESERVED, BURIED, DELAYED = 1, 2, 3, 4  # the C server's numbers
@@ -16,6 +18,8 @@ MARGIN = 1_000_000_000  # ns before its deadline at which a job is DEADLINE_SOON
 ID_BITS = 64
 ID_MASK = (1 << ID_BITS) - 1
 SLACK = 64  # stale entries that are not worth a rebuild
+AT_ONCE = 4096  # entries: so many are made anew in a millisecond
+STEPS = 8  # entries of a larger heap to look at, for each that was left stale: in a heap that is half stale, four of them go
 
 
 NO_HISTORY = (0, 0, 0, 0, 0)  # shared by all jobs to which nothing has happened but reserves
@@ -73,7 +77,7 @@ class Tube:
     __slots__ = (
         "name", "ready", "delayed", "buried", "waiting", "ready_count", "urgent_count", "delayed_count", "reserved_count",
         "jobs", "using", "watching", "total_jobs", "delete_count", "pause_count", "pause", "paused_until", "kept",
-        "place", "order", "timer_at", "pause_home", "ttr",
+        "place", "order", "timer_at", "pause_home", "ttr", "ready_swept", "delayed_swept",
     )  # fmt: skip
 
     def __init__(self, name: bytes, place: int, order: int) -> None:
@@ -93,7 +97,19 @@ class Tube:
         self.order = order  # breaks ties among timers
         self.timer_at = NEVER
         self.pause_home: object = None  # belongs to the journal
+        self.ready_swept = self.delayed_swept = 0  # how far the heaps have been tidied
         self.ttr = 0  # of the job that was put last: jobs of one TTR share the integer
+
+
+class Kick:
+    """A kick that is not done in one piece. Its client is answered when it is done."""
+
+    __slots__ = ("buried", "kicked", "left")
+
+    def __init__(self, buried: bool, left: int) -> None:
+        self.buried = buried  # of buried jobs, else of delayed ones
+        self.left = left  # jobs
+        self.kicked = 0
 
 
 class Client:
@@ -101,7 +117,7 @@ class Client:
 
     __slots__ = (
         "used", "watched", "places", "reserved", "deadlines", "producer", "worker", "waiting", "wait_until", "half_closed",
-        "quit", "upload_id", "upload_at", "order", "timer_at", "session",
+        "quit", "upload_id", "upload_at", "order", "timer_at", "swept", "kick", "session",
     )  # fmt: skip
 
     def __init__(self, used: Tube, order: int) -> None:
@@ -119,6 +135,8 @@ class Client:
         self.upload_at = 0
         self.order = order
         self.timer_at = NEVER
+        self.kick: Kick | None = None  # under way
+        self.swept = 0  # how far the heap of deadlines has been tidied
         self.session: object = None
 
     def soonest_job(self) -> Job | None:
@@ -142,8 +160,54 @@ class Client:
         heap = self.deadlines
         heappush(heap, job.deadline_at << ID_BITS | job.id)
         if len(heap) > 2 * len(self.reserved) + SLACK:
-            heap[:] = [held.deadline_at << ID_BITS | held.id for held in self.reserved.values()]
-            heapify(heap)
+            if _is_much(heap, len(self.reserved)):
+                self.swept = sweep(heap, self.swept, self._is_held)
+            else:
+                heap[:] = [held.deadline_at << ID_BITS | held.id for held in self.reserved.values()]
+                heapify(heap)
+
+    def _is_held(self, key: int) -> bool:
+        job = self.reserved.get(key & ID_MASK)
+        return job is not None and job.deadline_at == key >> ID_BITS
+
+
+def remove_at(heap: list[int], at: int) -> None:
+    """Takes the entry at this place out of a heap."""
+    last = heap.pop()
+    count = len(heap)
+    if at == count:
+        return
+    while (child := 2 * at + 1) < count:
+        if child + 1 < count and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= last:
+            break
+        heap[at] = heap[child]
+        at = child
+    while at and heap[parent := (at - 1) >> 1] > last:
+        heap[at] = heap[parent]
+        at = parent
+    heap[at] = last
+
+
+def sweep(heap: list[int], at: int, is_live: Callable[[int], bool]) -> int:
+    """Looks at a few entries from this place on, and takes out what is stale. Returns where to go on.
+
+    Whenever an entry leaves, another one may be lifted to before this place: the next round looks at it.
+    """
+    for _ in range(STEPS):
+        if at >= len(heap):
+            at = 0
+        if is_live(heap[at]):
+            at += 1
+        else:
+            remove_at(heap, at)
+    return at
+
+
+def _is_much(heap: list[int], count: int) -> bool:
+    """Whether to go through it in steps. An entry may be there more than once; of a heap that is full of such ones, steps do not make less."""
+    return AT_ONCE < len(heap) <= 4 * count
 
 
 def first_ready(tube: Tube, jobs: dict[int, Job]) -> Job | None:
@@ -171,15 +235,23 @@ def first_delayed(tube: Tube, jobs: dict[int, Job]) -> Job | None:
 
 
 def tidy_ready(tube: Tube, jobs: dict[int, Job]) -> None:
-    """Makes the ready heap anew when most of it is stale."""
+    """Does something about a ready heap that is mostly stale."""
     heap = tube.ready
-    if len(heap) > 2 * tube.ready_count + SLACK:
+    if len(heap) <= 2 * tube.ready_count + SLACK:
+        return
+    if _is_much(heap, tube.ready_count):
+        tube.ready_swept = sweep(heap, tube.ready_swept, lambda key: _is_ready(jobs.get(key & ID_MASK), key))
+    else:
         heap[:] = sorted({key for key in heap if _is_ready(jobs.get(key & ID_MASK), key)})
 
 
 def tidy_delayed(tube: Tube, jobs: dict[int, Job]) -> None:
     heap = tube.delayed
-    if len(heap) > 2 * tube.delayed_count + SLACK:
+    if len(heap) <= 2 * tube.delayed_count + SLACK:
+        return
+    if _is_much(heap, tube.delayed_count):
+        tube.delayed_swept = sweep(heap, tube.delayed_swept, lambda key: _is_delayed(jobs.get(key & ID_MASK), key))
+    else:
         heap[:] = sorted({key for key in heap if _is_delayed(jobs.get(key & ID_MASK), key)})
 
 

@@ -2,7 +2,7 @@
 
 The owner feeds what the socket gave (`receive`, `end_of_input`, `lost`), takes what is owed (`take_output`) and calls `settle` after anything that
 may have woken other clients. A session stops taking commands while its client waits in reserve, and while more than OUTPUT_LIMIT bytes of
-replies are owed: `run` goes on when they were taken. So a client that never reads costs bounded memory.
+replies are owed: `run` goes on when they were taken. So a client that never reads costs bounded memory. A kick of many jobs is held back likewise.
 """
 
 from .engine import Engine
@@ -73,7 +73,15 @@ class Session:
         client = self.client
         output = self._output
         owed = self._owed
-        self.held = False
+        if self.held:
+            self.held = False
+            if client.kick is not None:
+                reply = self.engine.kick_on(client, client.kick, now)
+                if reply is None:
+                    self.held = True
+                    return
+                output.append(reply)
+                owed += len(reply)
         while True:
             if owed > OUTPUT_LIMIT:
                 self.held = True
@@ -85,6 +93,7 @@ class Session:
             reply = handlers[command[0]](client, now, command)
             if reply is None:
                 self.closed = client.quit
+                self.held = client.kick is not None
                 break
             if reply:
                 output.append(reply)

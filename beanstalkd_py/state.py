@@ -19,6 +19,7 @@ from .jobs import (
     NEVER,
     READY,
     RESERVED,
+    SLACK,
     URGENT,
     Client,
     Job,
@@ -31,6 +32,8 @@ from .jobs import (
 )
 
 DEFAULT_TUBE = b"default"
+AT_ONCE = 1000  # jobs that one tick, or one kick, moves in one piece: one to three milliseconds
+BREATH = 1_000_000  # ns until it goes on: others are served meanwhile
 Counters = tuple[int, int, int, int, int]  # reserves, timeouts, releases, buries, kicks
 
 
@@ -172,10 +175,14 @@ class State:
             self._plan(client, soonest)
 
     def _delayed_to_ready(self, tube: Tube, now: int) -> None:
-        while (job := first_delayed(tube, self.jobs)) is not None and job.deadline_at <= now:
-            heappop(tube.delayed)
+        left = AT_ONCE
+        while left and (job := first_delayed(tube, self.jobs)) is not None and job.deadline_at <= now:
             self._to_ready(job, now)
-        self._plan_tube(tube)
+            left -= 1
+        if left:
+            self._plan_tube(tube)
+        else:
+            self._plan(tube, now + BREATH)
 
     def _end_pause(self, tube: Tube, now: int) -> None:
         if not tube.paused_until or tube.paused_until > now:
@@ -191,12 +198,17 @@ class State:
         if client.waiting and client.soonest_deadline() - MARGIN <= now:
             self._stop_waiting(client)
             self.woken.append((client, replies.DEADLINE_SOON))
-        while (job := client.soonest_job()) is not None and job.deadline_at <= now:
+        left = AT_ONCE
+        while left and (job := client.soonest_job()) is not None and job.deadline_at <= now:
             self._time_out(job, now)
+            left -= 1
         if client.waiting and client.wait_until <= now:
             self._stop_waiting(client)
             self.woken.append((client, replies.TIMED_OUT))
-        self._plan_client(client)
+        if left:
+            self._plan_client(client)
+        else:
+            self._plan(client, now + BREATH)
 
     def _time_out(self, job: Job, now: int) -> None:
         """The TTR is over: ready again. Nobody asked, so nobody can be refused: without room it is just not journalled."""
@@ -258,7 +270,7 @@ class State:
             self._plan(tube, until)
 
     def _leave(self, job: Job) -> None:
-        """Out of where it stands; heaps keep a stale entry."""
+        """Out of where it stands; a heap keeps a stale entry, unless it is the top one."""
         tube = job.tube
         state = job.state
         if state == RESERVED:
@@ -274,11 +286,19 @@ class State:
             if job.pri < URGENT:
                 tube.urgent_count -= 1
                 self.urgent_count -= 1
-            tidy_ready(tube, self.jobs)
+            ready = tube.ready
+            pri = job.pri
+            if ready[0] == (pri << ID_BITS | job.id if pri else job.id):
+                heappop(ready)
+            if len(ready) > 2 * tube.ready_count + SLACK:
+                tidy_ready(tube, self.jobs)
         elif state == DELAYED:
             tube.delayed_count -= 1
             self.delayed_count -= 1
-            tidy_delayed(tube, self.jobs)
+            if tube.delayed[0] == job.deadline_at << ID_BITS | job.id:
+                heappop(tube.delayed)
+            if len(tube.delayed) > 2 * tube.delayed_count + SLACK:
+                tidy_delayed(tube, self.jobs)
         else:
             del tube.buried[job.id]
             self.buried_count -= 1

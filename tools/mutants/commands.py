@@ -10,8 +10,8 @@ COMMANDS = (
         "ttr-early",
         "a TTR ends a second early",
         "beanstalkd_py/state.py",
-        "        while (job := client.soonest_job()) is not None and job.deadline_at <= now:\n",
-        "        while (job := client.soonest_job()) is not None and job.deadline_at - MARGIN <= now:\n",
+        "client.soonest_job()) is not None and job.deadline_at <= now:\n",
+        "client.soonest_job()) is not None and job.deadline_at - MARGIN <= now:\n",
         (WORLDS, "tests/wire/test_transcripts.py -k ttr"),
     ),
     Mutant(
@@ -19,8 +19,8 @@ COMMANDS = (
         "ttr-late",
         "a TTR ends half a second late",
         "beanstalkd_py/state.py",
-        "        while (job := client.soonest_job()) is not None and job.deadline_at <= now:\n",
-        "        while (job := client.soonest_job()) is not None and job.deadline_at + MARGIN // 2 <= now:\n",
+        "client.soonest_job()) is not None and job.deadline_at <= now:\n",
+        "client.soonest_job()) is not None and job.deadline_at + MARGIN // 2 <= now:\n",
         (WORLDS,),
     ),
     Mutant(
@@ -82,8 +82,8 @@ COMMANDS = (
         "delay-early",
         "delayed jobs are ready a second early",
         "beanstalkd_py/state.py",
-        "is not None and job.deadline_at <= now:\n            heappop(tube.delayed)\n",
-        "is not None and job.deadline_at - MARGIN <= now:\n            heappop(tube.delayed)\n",
+        "first_delayed(tube, self.jobs)) is not None and job.deadline_at <= now:\n",
+        "first_delayed(tube, self.jobs)) is not None and job.deadline_at - MARGIN <= now:\n",
         (WORLDS, "model --seed 1 --seconds 20"),
     ),
     Mutant(
@@ -91,8 +91,8 @@ COMMANDS = (
         "kick-takes-delayed",
         "kick takes delayed jobs though there are buried ones",
         "beanstalkd_py/engine.py",
-        "        if tube.buried:\n            while tube.buried:\n",
-        "        if tube.buried and not tube.delayed:\n            while tube.buried:\n",
+        "        buried = bool(tube.buried)\n",
+        "        buried = bool(tube.buried) and not tube.delayed\n",
         (WORLDS, "tests/wire/test_transcripts.py -k states"),
     ),
     Mutant(

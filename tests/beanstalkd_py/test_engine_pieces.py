@@ -1,0 +1,149 @@
+"""What is too much for one piece of work is done in several, and others are served in between. Large heaps stay heaps while they are tidied."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from beanstalkd_py import jobs, state
+from beanstalkd_py.jobs import ID_BITS, SLACK, remove_at, sweep
+from beanstalkd_py.session import Session
+from tests.beanstalkd_py.test_engine_costs import SECOND, World, put
+
+MANY = 2 * state.AT_ONCE + 500
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heaps of a hundred are large ones."""
+    monkeypatch.setattr(jobs, "AT_ONCE", 100)
+
+
+def is_heap(heap: list[int]) -> bool:
+    return all(heap[(at - 1) >> 1] <= key for at, key in enumerate(heap) if at)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_heap_without_an_entry_of_its_middle_is_a_heap(seed: int) -> None:
+    chance = random.Random(seed)
+    heap = sorted(chance.randrange(50) for _ in range(chance.randrange(1, 60)))
+    while heap:
+        left = heap.copy()
+        at = chance.randrange(len(heap))
+        left.remove(heap[at])
+        remove_at(heap, at)
+        assert is_heap(heap) and sorted(heap) == sorted(left), seed
+
+
+def test_a_sweep_looks_at_few_entries_and_finds_all_that_are_stale() -> None:
+    heap = list(range(1000))
+    at = looks = 0
+
+    def is_live(key: int) -> bool:
+        nonlocal looks
+        looks += 1
+        return key % 3 == 0
+
+    rounds = 1500 // jobs.STEPS
+    for _ in range(rounds):
+        at = sweep(heap, at, is_live)
+    assert is_heap(heap) and sorted(heap) == list(range(0, 1000, 3))
+    assert looks <= rounds * jobs.STEPS
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("delay", [0, 1000])
+def test_a_large_heap_is_never_mostly_stale(seed: int, delay: int) -> None:
+    chance = random.Random(seed)
+    world = World()
+    client = world.client()
+    ids = list(range(1, 3001))
+    for _ in ids:
+        world.say(client, put(pri=chance.randrange(10), delay=delay and delay + chance.randrange(1000)))
+    tube = client.client.used
+    chance.shuffle(ids)
+    for id in ids:
+        assert world.say(client, f"delete {id}\r\n") == b"DELETED\r\n"
+        heap, count = (tube.delayed, tube.delayed_count) if delay else (tube.ready, tube.ready_count)
+        assert is_heap(heap), seed
+        assert len(heap) <= max(100, 3 * count) + SLACK, (seed, len(heap), count)
+    assert not tube.ready_count and not tube.delayed_count
+
+
+def test_touches_of_many_jobs_leave_no_heap_that_is_mostly_stale() -> None:
+    chance = random.Random(1)
+    world = World()
+    client = world.client()
+    world.say(client, (put() + "reserve\r\n") * 500)
+    for _ in range(5000):
+        world.say(client, f"touch {chance.randrange(1, 501)}\r\n")
+        assert is_heap(client.client.deadlines)
+        assert len(client.client.deadlines) <= 3 * 500 + SLACK
+    assert all(job.deadline_at << ID_BITS | job.id in client.client.deadlines for job in client.client.reserved.values())
+
+
+def test_one_job_that_goes_and_comes_does_not_fill_a_large_heap() -> None:
+    """Its entries are all live: steps would not make them less."""
+    world = World()
+    client = world.client()
+    world.say(client, put() * 200)
+    world.say(client, "reserve-job 150\r\nrelease 150 5 0\r\n" * 3000)
+    assert len(client.client.used.ready) <= 4 * 200 + SLACK
+
+
+def buried(count: int, **how: int) -> tuple[World, Session]:
+    world = World()
+    client = world.client()
+    world.say(client, put(**how) * count)
+    if not how:
+        world.say(client, "reserve\r\n" * count)
+        world.say(client, "".join(f"bury {id} 5\r\n" for id in range(1, count + 1)))
+    return world, client
+
+
+@pytest.mark.parametrize("how", [{}, {"delay": 1000}])
+def test_others_are_served_while_many_jobs_are_kicked(how: dict[str, int]) -> None:
+    world, client = buried(MANY, **how)
+    other = world.client()
+    assert world.say(client, "kick 1000000\r\npeek-buried\r\n") == b""
+    seen = []
+    while client.held:
+        seen.append(int(re.findall(rb"current-jobs-ready: (\d+)", world.say(other, "stats\r\n"))[0]))
+        client.run(world.now)
+    assert seen == [state.AT_ONCE, 2 * state.AT_ONCE]
+    assert client.take_output() == b"KICKED %d\r\nNOT_FOUND\r\n" % MANY
+
+
+def test_a_kick_counts_what_others_left_of_the_jobs() -> None:
+    world, client = buried(MANY)
+    other = world.client()
+    world.say(client, f"kick {MANY}\r\n")
+    world.say(other, "".join(f"delete {id}\r\n" for id in range(state.AT_ONCE + 1, MANY - 9)))
+    client.run(world.now)
+    assert client.take_output() == b"KICKED %d\r\n" % (state.AT_ONCE + 10)
+    assert not client.held
+
+
+def test_a_client_that_leaves_ends_its_kick() -> None:
+    world, client = buried(MANY)
+    world.say(client, f"kick {MANY}\r\n")
+    client.lost(world.now)
+    assert world.engine.ready_count == state.AT_ONCE
+
+
+@pytest.mark.parametrize("what", ["delay", "ttr"])
+def test_much_that_is_due_at_once_is_done_in_pieces(what: str) -> None:
+    world = World()
+    client = world.client()
+    world.say(client, put(**{what: 10}) * MANY)
+    if what == "ttr":
+        world.say(client, "reserve\r\n" * MANY)
+    world.wait(10)
+    ready = [world.engine.ready_count]
+    while ready[-1] < MANY:
+        assert world.engine.next_at == world.now + state.BREATH
+        world.wait(state.BREATH / SECOND)
+        ready.append(world.engine.ready_count)
+    assert ready == [state.AT_ONCE, 2 * state.AT_ONCE, MANY]
