@@ -6,6 +6,8 @@ RUNG = PYTHONPATH=.:tools $(BIN)/python -m
 # For the rungs of the proof: make simulate SEED=17 SECONDS=60
 LENGTH = $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
 READY = .venv/ready
+COMPILED = build/compiled
+PARTS = Makefile setup.cfg setup.py pyproject.toml README.md CHANGELOG.md CONTRIBUTING.md LICENSE beanstalkd_py wal tools tests docs
 
 .PHONY: help
 help:           ## list the targets
@@ -19,6 +21,24 @@ serve: $(READY) ## run the durable daemon on 127.0.0.1:11300, its jobs in ./bean
 .PHONY: test
 test: lint      ## lint, then run all tests (much of their time they wait, hence four at once)
 	$(BIN)/python -m pytest -q -n 4 --dist worksteal
+
+.PHONY: compiled
+compiled:       ## in build/compiled, a copy of this tree with its hot modules compiled by mypyc, and the wheel of that in dist/
+	@mkdir -p $(COMPILED) && cd $(COMPILED) && rm -rf $(PARTS) build *.so
+	@ln -sfn ../../shared build/shared
+	tar -c --exclude=__pycache__ $(PARTS) | tar -x -C $(COMPILED)
+	$(MAKE) --no-print-directory -C $(COMPILED) wheel
+	@mkdir -p dist && cp $(COMPILED)/dist/*.whl dist/
+
+.PHONY: testcompiled
+testcompiled: compiled ## run all tests on the compiled modules, but for those that put something in the place of a part of them
+	cd $(COMPILED) && .venv/bin/python -m pytest -q -n 4 --dist worksteal -m 'not sources'
+
+.PHONY: wheel
+wheel: $(READY)
+	rm -rf dist && BEANSTALKD_COMPILED=1 $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/pip install --quiet --no-deps --force-reinstall dist/*.whl
+	$(BIN)/python -m zipfile -e dist/*.whl dist/whole && cp -r dist/whole/wal dist/whole/beanstalkd_py dist/whole/*.so .
 
 .PHONY: lint
 lint: $(READY)  ## ruff and mypy

@@ -9,6 +9,7 @@ nobody waits for it. So no heap costs more than a constant times what stands in 
 from collections import OrderedDict
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
+from typing import Any
 
 READY, RESERVED, BURIED, DELAYED = 1, 2, 3, 4  # the C server's numbers
 STATE_NAMES = {READY: "ready", RESERVED: "reserved", DELAYED: "delayed", BURIED: "buried"}
@@ -45,7 +46,7 @@ class Job:
         self.pri = pri
         self.delay = delay
         self.ttr = ttr
-        self.body = body
+        self.body: Any = body  # bytes; what only looks into a log may put in its place where they lie
         self.created_at = created_at
         self.deadline_at = deadline_at  # ready time of a delayed job, TTR's end of a reserved one, order of a buried one
         self.reserves = 0

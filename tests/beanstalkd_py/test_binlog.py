@@ -213,6 +213,7 @@ def test_no_room_is_set_aside_for_large_segments_that_are_gone(tmp_path: Path) -
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * SEGMENT
 
 
+@pytest.mark.sources
 def test_full_disk_leaves_compaction_at_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is something to compact, and no room to do it: another turn at once would spin."""
     daemon = Daemon(tmp_path)

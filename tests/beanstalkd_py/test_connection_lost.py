@@ -21,11 +21,13 @@ def lost(number: int) -> list[str]:
     return said
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize("name", ["ECONNRESET", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"])
 def test_a_peer_that_is_gone_is_nothing_to_report(name: str) -> None:
     """A host with a thousand workers goes down: that is not a thousand lines."""
     assert lost(getattr(errno, name)) == []
 
 
+@pytest.mark.sources
 def test_what_else_breaks_it_is() -> None:
     assert lost(errno.EIO) == ["connection: Input/output error"]

@@ -51,6 +51,7 @@ def test_a_full_disk_refuses_and_changes_nothing() -> None:
     pair.finish()
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize("method", ["release", "touch", "reserve_job", "ignore", "_end_pause", "_client_timer", "let_go"])
 def test_a_broken_rule_is_found(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     monkeypatch.setattr(Engine, method, lambda *_: b"")

@@ -67,6 +67,7 @@ def test_jobs_that_came_in_between_do_not_hide_it() -> None:
     assert world.look() == 1
 
 
+@pytest.mark.sources
 def test_connections_that_are_gone_count() -> None:
     world = World(connections=1000)
     world.look()

@@ -6,6 +6,8 @@ import os
 import re
 import sys
 
+import pytest
+
 import wal
 from beanstalkd_py.jobs import READY
 from beanstalkd_py.records import Delete, Full, encode, encode_meta
@@ -32,6 +34,7 @@ sys.exit(cli.main(["busy", *sys.argv[1:]]))
 """
 
 
+@pytest.mark.sources
 def test_the_loop_does_not_sleep_while_compaction_has_more_to_do(launch: Start, log: str) -> None:
     daemon = launch("-b", log, program=(sys.executable, "-c", ALWAYS_MORE))
     assert daemon.ended() == 0

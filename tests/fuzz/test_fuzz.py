@@ -45,6 +45,7 @@ def seen(run: Callable[[int, Count], None], seeds: int = 20) -> str:
     return ""
 
 
+@pytest.mark.sources
 def test_a_parser_that_minds_how_bytes_are_cut_is_found(monkeypatch: Monkey) -> None:
     monkeypatch.setattr(Parser, "_none", lambda self: None if not self._position else setattr(self, "_buffer", b""))
     assert "AssertionError" in seen(parser.run) or "TypeError" in seen(parser.run)
@@ -61,6 +62,7 @@ def test_a_reader_without_checksums_is_found(monkeypatch: Monkey) -> None:
     assert "Error" in seen(segments.run)
 
 
+@pytest.mark.sources
 def test_damage_that_is_passed_over_is_found(monkeypatch: Monkey) -> None:
     monkeypatch.setattr(wal.Replay, "_end", lambda *arguments: None)
     assert "missing without a word" in seen(segments.run)

@@ -85,6 +85,7 @@ sys.exit(cli.main(sys.argv))
 """
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize(("how", "what"), [("busy", "ticks of CPU"), ("talkative", "stderr: 'by the way")])
 def test_a_server_that_is_never_at_rest_is_noticed(tmp_path: Path, how: str, what: str, hurry: None) -> None:
     (tmp_path / "strange.py").write_text(STRANGE)

@@ -122,6 +122,7 @@ def updates_are_counted_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Accounts, "forget", forget_less)
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize(
     ("break_it", "said"),
     [

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from struct import Struct
 from struct import error as StructError
-from typing import cast
 
 import wal
 from beanstalkd_py.accounts import Accounts
@@ -55,7 +54,8 @@ class Stored:
 
 
 def stored(job: Job) -> Stored:
-    return cast(Stored, job.body)
+    body: Stored = job.body
+    return body
 
 
 def offset_of(frame: wal.Frame) -> int:
@@ -63,12 +63,32 @@ def offset_of(frame: wal.Frame) -> int:
     return frame.start
 
 
-class LightReplayer(Replayer):
+class LightReplayer:
     """Times in its jobs are wall-clock: there is no monotonic clock to translate to."""
 
     def __init__(self) -> None:
-        super().__init__(State(), Accounts(), 0)
+        self.state = State()
+        self.accounts = Accounts()
         self.bad: list[BadRecord] = []
+        self._whole = Replayer(self.state, self.accounts, 0)
+
+    @property
+    def highest_id(self) -> int:
+        return self._whole.highest_id
+
+    @property
+    def importing(self) -> bool:
+        """Inside an import that has not ended."""
+        return self._whole.importing
+
+    @property
+    def orphans(self) -> list[int]:
+        """Ids of jobs that were updated, but whose FULL record was never seen."""
+        return self._whole.orphans
+
+    def finish(self) -> BadRecord | None:
+        """Returns the first update whose job is missing, if any."""
+        return self._whole.finish()
 
     def apply(self, frame: wal.Frame) -> None:
         offset = offset_of(frame)
@@ -79,7 +99,7 @@ class LightReplayer(Replayer):
     def apply_one(self, record: bytes, frame: wal.Frame, lsn: int, offset: int) -> None:
         """One record of a frame, at this offset in the file."""
         try:
-            self.apply_record(record, self.accounts.of(frame.segment), frame, lsn)
+            self._whole.apply_record(record, self.accounts.of(frame.segment), frame, lsn)
         except (ValueError, StructError) as error:
             self.bad.append(BadRecord(frame.segment, frame.offset, lsn, str(error)))
             return
@@ -87,7 +107,7 @@ class LightReplayer(Replayer):
             name_length, id = _NAME_AND_ID.unpack_from(record)
             start = FULL_STRUCT.size + name_length
             body = Stored(frame.segment, offset, lsn, start, len(record) - start)
-            self.state.jobs[id].body = cast(bytes, body)
+            self.state.jobs[id].body = body
 
 
 class Bodies:

@@ -24,7 +24,9 @@ class Lines:
     """One client's input."""
 
     def __init__(self, max_job_size: int) -> None:
+        self._max_job_size = max_job_size
         self._parser = Parser(max_job_size)
+        self._open = bytearray()  # what came since the last command ended
         self._line = bytearray()
         self.missing = 0  # bytes of a body, CRLF included, that must come before the next line
 
@@ -40,9 +42,18 @@ class Lines:
                 found.append(Line(bytes(self._line), command))
                 self.missing = _body_bytes(self._line, command)
                 self._line.clear()
+                if not self.missing:
+                    self._open.clear()
         return found
 
+    def ahead(self, data: bytes) -> list[Line]:
+        """What `feed` would return."""
+        twin = Lines(self._max_job_size)
+        twin.feed(bytes(self._open))
+        return twin.feed(data)
+
     def _take(self, piece: bytes) -> Command | None:
+        self._open += piece
         if self.missing:
             self.missing -= len(piece)
         else:

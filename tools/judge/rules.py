@@ -6,7 +6,6 @@ May know: the book. The rules hold for a sequence that is drawn and for one that
 from __future__ import annotations
 
 from collections import Counter
-from copy import deepcopy
 
 from beanstalkd_py.protocol import PEEK, PUT, PUT_END, QUIT, RELEASE, RESERVE_TIMEOUT, Command
 
@@ -27,7 +26,7 @@ def objection(book: Book, setting: Setting, move: Move) -> str:
         return "a close breaks off what was not answered yet, anywhere"
     if move.verb != "send":
         return ""
-    lines = deepcopy(client.lines).feed(move.data)
+    lines = client.lines.ahead(move.data)
     if _says_more_than_quit(lines, move.data):
         return "a close with unread input is a reset, and takes replies with it that were sent before"
     others = [other for other in book.clients.values() if other is not client]

@@ -7,7 +7,6 @@ What the C server leaves open, in which order clients are served that wait for t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
@@ -164,7 +163,7 @@ class Talk:
         return [data[a:b] for a, b in pairwise(places)]
 
     def _is_fit(self, name: str, client: Client, data: bytes) -> bool:
-        lines = deepcopy(client.lines).feed(data)
+        lines = client.lines.ahead(data)
         if any(quirk(line, self._c_version) for line in lines) and self._rng.random() > QUIRKS:
             return False
         return not objection(self._book, self._setting, Move("send", name, data))

@@ -70,6 +70,6 @@ def copied(root: Path = ROOT) -> Iterator[Tree]:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.so"))
     elif source.exists():
         shutil.copy(source, target)
