@@ -6,8 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import click
-
 from .notify import Notify
 
 QUIET_S = 2.0  # a replay shorter than this says nothing
@@ -23,9 +21,9 @@ class Progress:
         self._report = report
         self._notify = notify
         self._next = time.monotonic() + QUIET_S
-        # Made at once: click loads half of itself for it, which may be too late when the user has changed.
-        self._bar: Any = click.progressbar(length=1, label=label, file=sys.stderr)
         self._terminal = sys.stderr is not None and sys.stderr.isatty()  # None: it was closed before we began
+        # Made at once: loading click may be too late when the user has changed. Only for a terminal: it takes a tenth of a start.
+        self._bar: Any = _bar(label) if self._terminal else None
         self._shown = False
 
     def __call__(self, done: int, total: int) -> None:
@@ -49,3 +47,9 @@ class Progress:
             with suppress(OSError):
                 self._bar.update(self._bar.length - self._bar.pos)
                 self._bar.render_finish()
+
+
+def _bar(label: str) -> Any:
+    import click
+
+    return click.progressbar(length=1, label=label, file=sys.stderr)

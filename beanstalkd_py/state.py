@@ -32,7 +32,7 @@ from .jobs import (
 )
 
 DEFAULT_TUBE = b"default"
-AT_ONCE = 1000  # jobs that one tick, or one kick, moves in one piece: one to three milliseconds
+AT_ONCE = 500  # jobs that one tick, or one kick, moves in one piece: one to three milliseconds
 BREATH = 1_000_000  # ns until it goes on: others are served meanwhile
 Counters = tuple[int, int, int, int, int]  # reserves, timeouts, releases, buries, kicks
 

@@ -12,7 +12,7 @@ from beanstalkd_py.jobs import ID_BITS, SLACK, remove_at, sweep
 from beanstalkd_py.session import Session
 from tests.beanstalkd_py.test_engine_costs import SECOND, World, put
 
-MANY = 2 * state.AT_ONCE + 500
+MANY = 2 * state.AT_ONCE + state.AT_ONCE // 2
 
 
 @pytest.fixture(autouse=True)
