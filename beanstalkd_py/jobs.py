@@ -1,12 +1,13 @@
 """Jobs, tubes and clients as the engine keeps them. No decisions here: fields, counts and the heaps they stand in.
 
-Heaps hold integers, `priority << 64 | id` or `instant << 64 | id`: smaller and quicker to compare than tuples, and a tie goes to the smaller
-id. The entry on top leaves with its job. That of another job stays and is stale; it is dropped when it comes to the top. A heap that is more than
-half stale is tidied: a small one is made anew, a large one is gone through a few entries at a time, by those who left the stale ones, so that
-nobody waits for it. So no heap costs more than a constant times what stands in it.
+Heaps hold integers, `priority << 64 | id` or `instant << 64 | id`: smaller and quicker to compare than tuples, and a tie goes to the smaller id.
+Ready jobs mostly come in that order already: those stand in a line, the others in a heap. The entry on top leaves with its job. That of another job
+stays and is stale; it is dropped when it comes to the top. A heap that is more than half stale is tidied: a small one is made anew, a large one is
+gone through a few entries at a time, by those who left the stale ones, so that nobody waits for it. So no heap costs more than a constant times
+what stands in it.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -76,14 +77,15 @@ class Tube:
     """A named set of jobs, with its counters and those who wait on it."""
 
     __slots__ = (
-        "name", "ready", "delayed", "buried", "waiting", "ready_count", "urgent_count", "delayed_count", "reserved_count",
+        "name", "in_order", "ready", "delayed", "buried", "waiting", "ready_count", "urgent_count", "delayed_count", "reserved_count",
         "jobs", "using", "watching", "total_jobs", "delete_count", "pause_count", "pause", "paused_until", "kept",
         "place", "order", "timer_at", "pause_home", "ttr", "ready_swept", "delayed_swept",
     )  # fmt: skip
 
     def __init__(self, name: bytes, place: int, order: int) -> None:
         self.name = name
-        self.ready: list[int] = []  # heap of priority << 64 | id
+        self.in_order: deque[int] = deque()  # priority << 64 | id of ready jobs, ascending, as they came
+        self.ready: list[int] = []  # heap of the same, of those that did not come in order
         self.delayed: list[int] = []  # heap of deadline << 64 | id
         self.buried: OrderedDict[int, Job] = OrderedDict()
         self.waiting: OrderedDict[Client, None] = OrderedDict()
@@ -161,7 +163,7 @@ class Client:
         heap = self.deadlines
         heappush(heap, job.deadline_at << ID_BITS | job.id)
         if len(heap) > 2 * len(self.reserved) + SLACK:
-            if _is_much(heap, len(self.reserved)):
+            if _is_much(len(heap), len(self.reserved)):
                 self.swept = sweep(heap, self.swept, self._is_held)
             else:
                 heap[:] = [held.deadline_at << ID_BITS | held.id for held in self.reserved.values()]
@@ -206,21 +208,32 @@ def sweep(heap: list[int], at: int, is_live: Callable[[int], bool]) -> int:
     return at
 
 
-def _is_much(heap: list[int], count: int) -> bool:
-    """Whether to go through it in steps. An entry may be there more than once; of a heap that is full of such ones, steps do not make less."""
-    return AT_ONCE < len(heap) <= 4 * count
+def _is_much(entries: int, count: int) -> bool:
+    """Whether to go through them in steps. An entry may be there more than once; of a heap that is full of such ones, steps do not make less."""
+    return AT_ONCE < entries <= 4 * count
 
 
 def first_ready(tube: Tube, jobs: dict[int, Job]) -> Job | None:
     """The ready job of `tube` with the smallest (priority, id)."""
     heap = tube.ready
+    line = tube.in_order
+    in_line = None
+    while line:
+        key = line[0]
+        job = jobs.get(key & ID_MASK)
+        if job is not None and job.state == READY and job.pri == key >> ID_BITS:
+            if not heap or key <= heap[0]:
+                return job
+            in_line = job
+            break
+        line.popleft()
     while heap:
         key = heap[0]
         job = jobs.get(key & ID_MASK)
         if job is not None and job.state == READY and job.pri == key >> ID_BITS:
-            return job
+            return job if in_line is None or key < line[0] else in_line
         heappop(heap)
-    return None
+    return in_line
 
 
 def first_delayed(tube: Tube, jobs: dict[int, Job]) -> Job | None:
@@ -236,21 +249,31 @@ def first_delayed(tube: Tube, jobs: dict[int, Job]) -> Job | None:
 
 
 def tidy_ready(tube: Tube, jobs: dict[int, Job]) -> None:
-    """Does something about a ready heap that is mostly stale."""
+    """Does something about ready entries that are mostly stale. Of a long line, what is live of its beginning goes into the heap."""
     heap = tube.ready
-    if len(heap) <= 2 * tube.ready_count + SLACK:
+    line = tube.in_order
+    entries = len(heap) + len(line)
+    if entries <= 2 * tube.ready_count + SLACK:
         return
-    if _is_much(heap, tube.ready_count):
-        tube.ready_swept = sweep(heap, tube.ready_swept, lambda key: _is_ready(jobs.get(key & ID_MASK), key))
+    if not _is_much(entries, tube.ready_count):
+        live = {key for keys in (heap, line) for key in keys if _is_ready(jobs.get(key & ID_MASK), key)}
+        heap.clear()
+        line.clear()
+        line.extend(sorted(live))
+    elif line:
+        for _ in range(min(STEPS, len(line))):
+            key = line.popleft()
+            if _is_ready(jobs.get(key & ID_MASK), key):
+                heappush(heap, key)
     else:
-        heap[:] = sorted({key for key in heap if _is_ready(jobs.get(key & ID_MASK), key)})
+        tube.ready_swept = sweep(heap, tube.ready_swept, lambda key: _is_ready(jobs.get(key & ID_MASK), key))
 
 
 def tidy_delayed(tube: Tube, jobs: dict[int, Job]) -> None:
     heap = tube.delayed
     if len(heap) <= 2 * tube.delayed_count + SLACK:
         return
-    if _is_much(heap, tube.delayed_count):
+    if _is_much(len(heap), tube.delayed_count):
         tube.delayed_swept = sweep(heap, tube.delayed_swept, lambda key: _is_delayed(jobs.get(key & ID_MASK), key))
     else:
         heap[:] = sorted({key for key in heap if _is_delayed(jobs.get(key & ID_MASK), key)})

@@ -73,6 +73,7 @@ def forget_stale(state: State, clients: Iterable[Client]) -> None:
     """Heaps in which nothing is true any more."""
     for tube in state.tube_list:
         if not tube.ready_count:
+            tube.in_order.clear()
             tube.ready.clear()
         if not tube.delayed_count:
             tube.delayed.clear()

@@ -4,6 +4,7 @@ Reserved jobs come back ready; delayed ones whose time has passed are made ready
 buried; a paused tube is kept until its pause ends.
 """
 
+from collections import deque
 from struct import Struct
 from struct import error as StructError
 
@@ -279,7 +280,8 @@ class Replayer:
         if self.importing:
             self._void()
         for tube in state.tube_list:
-            tube.ready.sort()  # it was only appended to
+            tube.in_order = deque(sorted([*tube.ready, *tube.in_order]))  # the heap was only appended to
+            tube.ready.clear()
         for tube in list(state.tube_list):
             if len(tube.buried) > 1:
                 in_order = sorted(tube.buried.values(), key=lambda job: (job.deadline_at, job.id))

@@ -234,7 +234,12 @@ class State:
         self.jobs[id] = job
         tube.jobs += 1
         if state == READY:  # as _enter does it; a call less is 0.1 us
-            heappush(tube.ready, pri << ID_BITS | id if pri else id)  # priority 0 needs no integer of its own: 32 bytes less
+            key = pri << ID_BITS | id if pri else id  # priority 0 needs no integer of its own: 32 bytes less
+            line = tube.in_order
+            if not line or key > line[-1]:
+                line.append(key)
+            else:
+                heappush(tube.ready, key)
             tube.ready_count += 1
             self.ready_count += 1
             if pri < URGENT:
@@ -287,10 +292,14 @@ class State:
                 tube.urgent_count -= 1
                 self.urgent_count -= 1
             ready = tube.ready
+            line = tube.in_order
             pri = job.pri
-            if ready[0] == (pri << ID_BITS | job.id if pri else job.id):
+            key = pri << ID_BITS | job.id if pri else job.id
+            if line and line[0] == key:
+                line.popleft()
+            elif ready and ready[0] == key:
                 heappop(ready)
-            if len(ready) > 2 * tube.ready_count + SLACK:
+            if len(line) + len(ready) > 2 * tube.ready_count + SLACK:
                 tidy_ready(tube, self.jobs)
         elif state == DELAYED:
             tube.delayed_count -= 1
@@ -308,7 +317,12 @@ class State:
         tube = job.tube
         state = job.state
         if state == READY:
-            heappush(tube.ready, job.pri << ID_BITS | job.id if job.pri else job.id)
+            key = job.pri << ID_BITS | job.id if job.pri else job.id
+            line = tube.in_order
+            if not line or key > line[-1]:
+                line.append(key)
+            else:
+                heappush(tube.ready, key)
             tube.ready_count += 1
             self.ready_count += 1
             if job.pri < URGENT:
@@ -370,6 +384,9 @@ class State:
     def _best_ready(self, client: Client) -> Job | None:
         """The job with the smallest (priority, id) over the tubes it watches, paused ones aside."""
         best: Job | None = None
+        if len(client.watched) == 1:
+            tube = client.watched[0]
+            return first_ready(tube, self.jobs) if tube.ready_count and not tube.paused_until else None
         for tube in client.watched:
             if tube.ready_count and not tube.paused_until:
                 job = first_ready(tube, self.jobs)

@@ -153,7 +153,7 @@ class Play:
         assert len(jobs) == tube.jobs
         assert [len(by_state[state]) for state in (READY, RESERVED, DELAYED)] == [tube.ready_count, tube.reserved_count, tube.delayed_count]
         assert tube.urgent_count == sum(job.pri < URGENT for job in by_state[READY])
-        assert all(job.pri << ID_BITS | job.id in tube.ready for job in by_state[READY])
+        assert all(job.pri << ID_BITS | job.id in [*tube.in_order, *tube.ready] for job in by_state[READY])
         assert all(job.deadline_at << ID_BITS | job.id in tube.delayed for job in by_state[DELAYED])
         assert first_ready(tube, self.engine.jobs) is min(by_state[READY], key=lambda job: (job.pri, job.id), default=None)
         assert first_delayed(tube, self.engine.jobs) is min(by_state[DELAYED], key=lambda job: (job.deadline_at, job.id), default=None)
