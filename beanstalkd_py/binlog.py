@@ -44,6 +44,7 @@ STEP_BYTES = 64 * 1024  # compaction per turn of the loop: about 1 ms of jobs of
 GROWTH_SHARE = 4  # bytes for each byte that clients appended: where law 9 is closest, a quarter of the oldest segment is dead
 DEAD_SHARE = 50  # compact_all leaves a fiftieth
 WHOLE = 1 << 62  # a step without a limit
+LITTLE_SHARE = 64  # until a 64th of a segment was appended or has died, no turn looks whether there is room or work: 3 us less
 LOOK_BYTES = 16  # what looking at an id costs, in bytes rewritten
 DELETE_BYTES = DELETE_STRUCT.size + LENGTH_FIELD
 FRAME_BYTES = 48  # what a record may cost beyond itself: a frame of its own
@@ -71,7 +72,9 @@ class Binlog:
         self.full = False  # the last try to allocate met a full disk; `retry` forgets it
         self._spent = False  # and compaction did not help; the same
         self._more = False  # compaction has more to do
-        self._appended = log.appended_bytes  # after the last turn
+        self._appended = log.appended_bytes  # after the last turn that looked at everything
+        self._kept = 0  # the same
+        self._changes = log.changes  # that room was kept for
         self._wall = wall  # wall clock at the last turn, ns
         self._set_marks()
 
@@ -202,6 +205,7 @@ class Binlog:
     def keep_room(self) -> None:
         """Has room prepared ahead, in the background, and gives back what is too much. On a full disk it is for `retry` to ask again."""
         log = self.log
+        self._changes = log.changes
         self._beyond = self._count_beyond()
         wish = self._wish()
         if log.room > wish:
@@ -396,25 +400,42 @@ class Binlog:
         """Whether `turn` has something to do."""
         return self.log.pending or self._more
 
-    def turn(self, now: int, wall: int) -> bool:
+    def turn(self, now: int, wall: int, here: bool = False) -> bool:
         """The end of a turn of the loop: compacts a little and commits. True if it wants another turn soon. Raises LogFailed.
 
-        now: monotonic ns; wall: wall-clock ns.
+        now: monotonic ns; wall: wall-clock ns. here: the commit is better done at once than by another thread (see `wal.Log.commit`).
         """
+        log = self.log
         self.offset = wall - now
         self._wall = wall
+        if not self._more and log.changes == self._changes and self._little_happened():
+            self._commit(here)
+            return False
         self._set_marks()
         self._more = self.behind() and self._compact_some()
-        self.log.commit(wall)
+        self._commit(here)
         self.keep_room()
-        self._appended = self.log.appended_bytes
+        self._appended = log.appended_bytes
+        self._kept = self.accounts.kept
         return self._more
+
+    def _little_happened(self) -> bool:
+        """Since the last turn that looked at everything."""
+        little = self._segment_bytes // LITTLE_SHARE
+        if self.log.appended_bytes - self._appended > little or abs(self.accounts.kept - self._kept) > little or self.is_full:
+            return False
+        return not self._sealed or self._oldest().live > 0
+
+    def _commit(self, here: bool) -> None:
+        if self.log.commit(self._wall, here):
+            self.log.collect()
 
     def collect(self) -> None:
         """The log has news. Raises LogFailed."""
         self.log.collect()
-        self.keep_room()
-        self._more = self._more or self.behind()
+        if self.log.changes != self._changes:
+            self.keep_room()
+            self._more = self._more or self.behind()
 
     def _compact_some(self) -> bool:
         """As fast as clients make the log grow and a little faster, so that it catches up under any load. True if more can be done."""

@@ -66,22 +66,9 @@ class Connection:
     # --- in ------------------------------------------------------------------------------------------------------
 
     def on_event(self, event: int) -> None:
-        """The kernel has news: a set of epoll's flags."""
-        if event != READABLE:
-            if event & WRITABLE and self._unsent:
-                self._writable()
-            if not event & ~WRITABLE or self.gone:
-                return
-            self._least_of_more = 1
-            if event & HUNG_UP:
-                self._hung_up = True
-                if self._ahead:
-                    self.hung_up()
-        if self._reading:
-            self.read()
-
-    def read(self) -> None:
-        """One recv, and what follows from it."""
+        """The kernel has news: a set of epoll's flags. One recv, and what follows from it. Hot, hence flat: `flush` is in it again."""
+        if (event != READABLE and not self._on_other(event)) or not self._reading:
+            return
         try:
             data = self._receive(RECEIVE_BYTES)
         except BlockingIOError:
@@ -90,6 +77,7 @@ class Connection:
             self.lost(error)
             return
         server = self.server
+        session = self.session
         now = monotonic_ns()
         engine = server.engine
         timers = engine.timers
@@ -100,17 +88,39 @@ class Connection:
         if data:
             if len(data) >= self._least_of_more:
                 server.later.append(self._read_on)
-            self.session.receive(data, now)
+            plain = session.receive(data, now)
         else:
             self._ended = True
-            self.session.end_of_input(now)
+            plain = False
+            session.end_of_input(now)
         if engine.woken:
             server.settle(now)
-        self.flush(now)
+        if not plain:
+            self.flush(now)
+            return
+        data = session.take_output()
+        if data:
+            log = server.log
+            self.queued += len(data)
+            server.owed.append((0 if log is None else log.lsn, self, data))
+            if self.queued > QUEUE_LIMIT:
+                self._watch()
+
+    def _on_other(self, event: int) -> bool:
+        """More, or less, than that there is something to read. Returns whether there is."""
+        if event & WRITABLE and self._unsent:
+            self._writable()
+        if not event & ~WRITABLE or self.gone:
+            return False
+        self._least_of_more = 1
+        if event & HUNG_UP:
+            self._hung_up = True
+            if self._ahead:
+                self.hung_up()
+        return True
 
     def _read_on(self) -> None:
-        if self._reading:
-            self.read()
+        self.on_event(READABLE)
 
     def flush(self, now: int) -> None:
         """Hands on what the session has to say. If it held back commands for that, they go on in the next turn, behind those of others."""
@@ -190,8 +200,7 @@ class Connection:
             return
         self.queued -= len(data)
         self.send(data)
-        session = self.session
-        if not self.gone and (session.held or session.closed or not self._reading):
+        if not self._reading and not self.gone:  # so it is whoever is held back, or closed
             self.flush(monotonic_ns())
 
     def _writable(self) -> None:

@@ -10,6 +10,7 @@ then B asks, and is told that A still holds its job. It also costs more (docs/pe
 wake a client on another core, while those of a whole round find it awake.
 """
 
+import os
 import select
 import signal
 import socket
@@ -36,7 +37,9 @@ from .trace import TracingSession
 READ = 1  # what the loop's watchers are to look for
 NEWS = 256  # sockets served in a round
 ROUNDS = 8  # before the loop looks at its other watchers
-FEW = 4  # sockets in a round: behind so few it is not likely that there is news already
+STAY_S = 0.001  # how long the next round is waited for before the loop looks at its other watchers: one look less for each command of a lone client
+HERE_NS = 20_000_000  # a commit on this thread that took longer: for a while, none is
+NOT_HERE_NS = 10_000_000_000  # how long
 ACCEPTS = 64  # connections taken per readable event of a listener
 ACCEPT_PAUSE_S = 1.0  # without descriptors: until one is closed, or this long
 CLAIM_S = 0.5  # idle time after which the log says how far it is durable (law 5: within a second)
@@ -95,27 +98,31 @@ class Server:
         self._signals: list[Any] = []  # watchers
         self._stop = gevent.event.Event()
         self.ending = False  # no connection's end changes anything any more
-        self._committed: Any = self.loop.async_()
+        self._log_news = os.eventfd(0)  # never read: edge-triggered, each write to it is news
+        self.epoll.register(self._log_news, select.EPOLLIN | select.EPOLLET)
+        self._on_event[self._log_news] = self._on_log_news
         self._turn: Any = self.loop.prepare()
         self._idle: Any = self.loop.idle()
         self._awake = False
+        self._only_writes = False  # a commit waits for no sync
+        self._not_here_before = 0
 
     # --- life ----------------------------------------------------------------------------------------------------
 
     def wake_up(self) -> None:
         """From any thread: the log has news."""
-        self._committed.send()
+        os.eventfd_write(self._log_news, 1)
 
     def serve(self, binlog: Binlog | None, ready: Callable[[], None], stopping: Callable[[], None]) -> None:
         """Serves until SIGTERM, SIGINT or a failure; then ends in order. Raises what stopped it, if it was not a signal."""
         self.binlog = binlog
         self.log = binlog.log if binlog is not None else None
+        self._only_writes = self.log is not None and not self.log.promise_durable
         self.hub.handle_error = self._unexpected
         # They are never stopped: without them a second SIGTERM would kill the process at its end.
         self._on_signal(signal.SIGTERM, self._stop.set)
         self._on_signal(signal.SIGINT, self._stop.set)
         self._on_signal(signal.SIGUSR1, self._drain)
-        self._committed.start(self._on_log)
         if binlog is not None:
             self.wake_up()  # what its threads said before that was heard by nobody
             self._after_commit()  # the start may have compacted, and nobody need ever write anything
@@ -168,7 +175,6 @@ class Server:
                     gevent.sleep(POLL_S)
         self._news.stop()
         self._turn.stop()
-        self._committed.stop()
         if self.failure is None and self.log is not None:
             self.log.close(time_ns())
         for connection in self.connections.values():
@@ -189,16 +195,17 @@ class Server:
     def _on_news(self) -> None:
         """Some sockets have news; and, under load, more of them as soon as those are served."""
         on_event = self._on_event
+        poll = self.epoll.poll
         for _ in range(ROUNDS):
-            news = self.epoll.poll(0, NEWS)
+            news = poll(STAY_S, NEWS)
+            if not news:
+                return
             for fd, event in news:
                 if fd in on_event:  # else somebody before it in this round made the server close it
                     on_event[fd](event)
-            self._end_of_turn()
-            if len(news) < FEW or self.failure is not None:
+            self._end_of_turn(len(news) == 1)
+            if self._awake or self.failure is not None:
                 return
-            if self.log is not None:
-                self._on_log()
 
     def _on_turn(self) -> None:
         """Between two looks of the loop at its watchers."""
@@ -208,16 +215,20 @@ class Server:
                 go_on()
         self._end_of_turn()
 
-    def _end_of_turn(self) -> None:
+    def _end_of_turn(self, alone: bool = False) -> None:
+        """alone: only one socket had news."""
         binlog = self.binlog
         more = bool(self.later)
         if binlog is not None and binlog.busy:
             now = monotonic_ns()
+            here = (alone or self._only_writes) and now > self._not_here_before
             try:
-                more = binlog.turn(now, time_ns()) or more
+                more = binlog.turn(now, time_ns(), here) or more
             except wal.LogFailed as error:
                 self.fail(error)
                 return
+            if here and monotonic_ns() - now > HERE_NS:
+                self._not_here_before = now + NOT_HERE_NS
             self._after_commit()
         if self.owed:
             self._deliver()
@@ -279,7 +290,7 @@ class Server:
 
     # --- the log -------------------------------------------------------------------------------------------------
 
-    def _on_log(self) -> None:
+    def _on_log_news(self, event: int) -> None:
         """The committer got further (or failed)."""
         log = self.log
         assert log is not None and self.binlog is not None

@@ -30,10 +30,10 @@ class Session:
         self._owed = 0  # bytes in _output
         self._ended = False  # the client sent its last byte
 
-    def receive(self, data: bytes, now: int) -> None:
-        """Bytes from the client, in any pieces. `now`: monotonic ns."""
+    def receive(self, data: bytes, now: int) -> bool:
+        """Bytes from the client, in any pieces. `now`: monotonic ns. Returns what `run` does."""
         self.parser.feed(data)
-        self.run(now)
+        return self.run(now)
 
     def hang_up(self, now: int) -> None:
         """The client will send no more, though all of it may not be here yet: it waits for nothing any longer."""
@@ -64,10 +64,10 @@ class Session:
         self._say(reply)
         self.run(now)
 
-    def run(self, now: int) -> None:
-        """Takes commands until there is none, the client waits, or too much is owed."""
+    def run(self, now: int) -> bool:
+        """Takes commands until there is none, the client waits, or too much is owed. True if there was none, and more may come."""
         if self.closed or self.client.waiting:
-            return
+            return False
         next_command = self._next_command
         handlers = self.engine.handlers
         client = self.client
@@ -79,7 +79,7 @@ class Session:
                 reply = self.engine.kick_on(client, client.kick, now)
                 if reply is None:
                     self.held = True
-                    return
+                    return False
                 output.append(reply)
                 owed += len(reply)
         while True:
@@ -89,7 +89,8 @@ class Session:
             command = next_command()
             if command is None:
                 self.closed = self._ended
-                break
+                self._owed = owed
+                return not self._ended
             reply = handlers[command[0]](client, now, command)
             if reply is None:
                 self.closed = client.quit
@@ -99,6 +100,7 @@ class Session:
                 output.append(reply)
                 owed += len(reply)
         self._owed = owed
+        return False
 
     def _say(self, reply: bytes) -> None:
         self._output.append(reply)

@@ -54,6 +54,8 @@ class Committer:
             while not queue.empty():
                 batches.append(queue.get())
             self.carry_out(batches)
+            self.tell()
+            self._progress.carried += len(batches)
 
     def carry_out(self, batches: list[Batch]) -> None:
         progress = self._progress
@@ -64,7 +66,10 @@ class Committer:
                 progress.fail(self._path, self._offset, error)
         if progress.failure is not None:
             self._give_up(batches)
-        progress.notify()
+
+    def tell(self) -> None:
+        """Whoever waits for it hears that the operations are carried out."""
+        self._progress.notify()
         while self._fences:
             self._fences.pop().passed.set()
 

@@ -36,9 +36,10 @@ class Log:
         self._progress = threads.progress
         self._segment_bytes = threads.preparer.segment_bytes
         self._never = durability is Durability.NEVER
-        self._promise_durable = durability is Durability.SYNC
+        self.promise_durable = durability is Durability.SYNC  # else what is written is promised
         self._meta = meta
         self._closed = False
+        self.changes = 0  # grows whenever the threads report something else than LSNs
         self._failure: LogFailed | None = None
 
         self.lsn = replay.next_lsn - 1  # of the last record appended
@@ -176,8 +177,12 @@ class Log:
         """Whether something was appended and not committed yet."""
         return bool(self._records) or bool(self._operations)
 
-    def commit(self, at: int) -> None:
-        """Hands over all that was appended. 1 us, besides the thread's own work."""
+    def commit(self, at: int, here: bool = False) -> bool:
+        """Hands over all that was appended. 1 us, besides the thread's own work.
+
+        here: better on this thread, which waits for it then: quicker, if nobody has anything to do meanwhile. Only frames, not too long, and
+        only while the thread has nothing to do. True if that was done: `collect` knows more then.
+        """
         if self._failure is not None:
             self._check()
         if self._records:
@@ -185,7 +190,10 @@ class Log:
         if self._operations:
             operations = self._operations
             self._operations = []
+            if here and len(operations) == 1 and isinstance(operations[0], Write) and self._threads.commit_here(operations, at):
+                return True
             self._threads.commit(operations, at)
+        return False
 
     def sync(self, at: int) -> None:
         """Asks for a sync of all that was committed; not of what is pending. Nothing, if nothing is ever synced."""
@@ -317,10 +325,11 @@ class Log:
         progress = self._progress
         self.durable_lsn = progress.durable_lsn  # before written_lsn, which is raised first
         self.written_lsn = progress.written_lsn
-        self.promised_lsn = self.durable_lsn if self._promise_durable else self.written_lsn
+        self.promised_lsn = self.durable_lsn if self.promise_durable else self.written_lsn
         if progress.claimed_lsn > self._claimed:
             self._claimed = progress.claimed_lsn
         if progress.events:
+            self.changes += 1
             while progress.events:
                 self._apply(progress.events.popleft())
             self._count_room()

@@ -60,6 +60,7 @@ class Progress:
         self.written_lsn = written_lsn
         self.durable_lsn = durable_lsn
         self.claimed_lsn = claimed_lsn
+        self.carried = 0  # batches that the committer's thread is done with
         self.failure: LogFailed | None = None
         self.events: deque[Event] = deque()
         self.notify = notify

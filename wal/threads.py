@@ -24,6 +24,7 @@ class Threads:
         self.committer = Committer(found, self.progress, durability, self.prepare)
         # Inline: the owner is in the middle of a call, and would not collect before it sees the outcome.
         self.take: Callable[[], None] = _nothing
+        self._handed = 0  # batches, to the committer's thread
         self._owner_notify = notify
         self._path = found.directory.path
         self._threads: list[threading.Thread] = []
@@ -45,9 +46,18 @@ class Threads:
 
     def commit(self, operations: list[Operation], at: int) -> None:
         if self._threads:
+            self._handed += 1
             self.committer.queue.put(Batch(at, operations))
         else:
             self.committer.carry_out([Batch(at, operations)])
+            self.committer.tell()
+
+    def commit_here(self, operations: list[Operation], at: int) -> bool:
+        """Carries them out on this thread, and tells nobody. False if the committer is at work: nothing was done."""
+        if self._threads and self._handed != self.progress.carried:
+            return False
+        self.committer.carry_out([Batch(at, operations)])
+        return True
 
     def prepare(self, order: tuple[int, ...]) -> None:
         if self._threads:

@@ -21,7 +21,7 @@ from beanstalkd_py import binlog, cli
 
 turns = 0
 
-def turn(self, now, wall):
+def turn(self, now, wall, here):
     global turns
     turns += 1
     if turns == 2000:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,20 @@ from crash.directory import await_that, sizes
 def slow_daemon(directory: Path) -> Iterator[Daemon]:
     """Each sync takes half a second: time enough for others to get in line behind it. It says what it is asked for (-VV)."""
     with Daemon(directory, ("-V",), program=(sys.executable, "-m", "crash.faulty", "slow:0.5", "--")) as daemon:
-        yield daemon.start()
+        daemon.start()
+        with Conversation(daemon.connect()) as client:  # now it knows, and leaves all to the log's thread
+            client.ask(put(b""), b"delete 1")
+        yield daemon
+
+
+@contextmanager
+def stopped(daemon: Daemon) -> Iterator[None]:
+    """What clients send meanwhile is there at once when it goes on."""
+    os.kill(daemon.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(daemon.process.pid, signal.SIGCONT)
 
 
 def send_and_see(daemon: Daemon, client: Conversation, last: bytes) -> None:
@@ -60,15 +75,38 @@ def test_nobody_learns_of_a_job_before_it_is_synced(directory, tmp_path):
     with Daemon(directory, ("-V",), program=program) as daemon:
         daemon.start()
         with Conversation(daemon.connect()) as client, Conversation(daemon.connect()) as other:
+            client.ask(b"use tube", b"list-tube-used")
+            other.ask(b"watch tube", b"ignore default")
             held.touch()
-            send_and_see(daemon, client, b"list-tubes")
+            with stopped(daemon):  # both have news in one round: the log's thread is to commit
+                client.send(put(b""), b"list-tubes")
+                other.send(b"put 0 0 60 0", b"")
+            await_that(lambda: "command list-tubes" in daemon.said(), daemon.said)
             other.send(b"peek 1", b"reserve", b"stats-job 1", b"list-tubes-watched")
             await_that(lambda: "command list-tubes-watched" in daemon.said(), daemon.said)
             assert not client.hears_something(0.3)
             assert not other.hears_something(0.0)
             held.unlink()
             assert [str(reply).split()[0] for reply in client.replies(2)] == ["INSERTED", "OK"]
-            assert [str(reply).split()[0] for reply in other.replies(4)] == ["FOUND", "RESERVED", "OK", "OK"]
+            assert [str(reply).split()[0] for reply in other.replies(5)] == ["INSERTED", "FOUND", "RESERVED", "OK", "OK"]
+
+
+def test_who_is_alone_learns_of_a_job_when_it_is_synced(directory, tmp_path):
+    """The server's own thread waits for the disk then; whoever comes meanwhile is told nothing sooner either."""
+    held = tmp_path / "held"
+    program = (sys.executable, "-m", "crash.faulty", f"hold:sync:{held}", "--")
+    with Daemon(directory, program=program) as daemon:
+        daemon.start()
+        with Conversation(daemon.connect()) as client, Conversation(daemon.connect()) as other:
+            client.ask(b"list-tubes")
+            other.ask(b"list-tubes")
+            held.touch()
+            client.send(put(b""))
+            assert not client.hears_something(0.3)
+            other.send(b"peek 1")
+            assert not other.hears_something(0.2)
+            held.unlink()
+            assert [str(reply).split()[0] for reply in client.replies(1) + other.replies(1)] == ["INSERTED", "FOUND"]
 
 
 # A disk that fails (law 4)

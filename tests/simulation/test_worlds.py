@@ -8,8 +8,8 @@ import pytest
 from simulation.fibers import in_place_of_threads
 from simulation.world import World, run
 
-BUNDLES = 8
-WORLDS = 8  # in each
+BUNDLES = 4
+WORLDS = 16  # in each
 
 
 @pytest.mark.parametrize("first", range(1, BUNDLES * WORLDS, WORLDS))

@@ -87,9 +87,18 @@ QUEUE = (
         "written-is-promised",
         "a reply leaves when its records are written, synced or not",
         "wal/log.py",
-        "        self.promised_lsn = self.durable_lsn if self._promise_durable else self.written_lsn\n",
+        "        self.promised_lsn = self.durable_lsn if self.promise_durable else self.written_lsn\n",
         "        self.promised_lsn = self.written_lsn\n",
         ("tests/wal/test_failures.py::test_a_failed_sync_is_not_tried_again",),
+    ),
+    Mutant(
+        2,
+        "two-commit-at-once",
+        "the loop's thread commits though the log's thread is in the middle of it",
+        "wal/threads.py",
+        "        if self._threads and self._handed != self.progress.carried:\n            return False\n",
+        "",
+        (WORLDS,),
     ),
     Mutant(
         2,
@@ -105,7 +114,9 @@ QUEUE = (
         "reply-overtakes-owed",
         "a reply that waits for nothing overtakes those that do",
         "beanstalkd_py/connection.py",
+        "            server = self.server\n            log = server.log\n            self.queued += len(data)\n"
         "            server.owed.append((0 if log is None else log.lsn, self, data))\n",
+        "            server = self.server\n            log = server.log\n            self.queued += len(data)\n"
         "            if log is not None and log.lsn <= log.promised_lsn:\n                self.deliver(data)\n"
         "            else:\n                server.owed.append((0 if log is None else log.lsn, self, data))\n",
         ("tests/crash/test_promises.py::test_replies_keep_their_order_when_the_log_lets_several_go_at_once",),

@@ -161,8 +161,11 @@ class Server:
         self.wants_turn = bool(self.later)
         if binlog.busy:
             self.twin.shadow.history.clock_is(self.clock.wall - self.clock.now)
-            self.wants_turn = binlog.turn(self.clock.now, self.clock.wall) or self.wants_turn
+            here = len(self.owed) == 1
+            self.wants_turn = binlog.turn(self.clock.now, self.clock.wall, here) or self.wants_turn
             self._after_commit()
+            if here:
+                self._deliver()
         if binlog.is_full and self.retry_at is None:
             self.retry_at = self.clock.now + RETRY
 
@@ -187,6 +190,11 @@ class Server:
         """The committer got further."""
         self._news[0] = False
         self.binlog.collect()
+        self._deliver()
+        self.wants_turn = self.wants_turn or self.binlog.busy
+
+    def _deliver(self) -> None:
+        """Replies leave whose promise holds."""
         while self.owed and self.owed[0][0] <= self.log.promised_lsn:
             lsn, position, name, data = self.owed.popleft()
             connection = self.connections.get(name)
@@ -194,7 +202,6 @@ class Server:
                 connection.owed -= len(data)
                 self._leave(lsn, position, connection, data)
                 self._look_after(connection)
-        self.wants_turn = self.wants_turn or self.binlog.busy
 
     def oldest_not_durable(self) -> int | None:
         """When the oldest reply left of those that a power cut may still undo; None: there is none."""
