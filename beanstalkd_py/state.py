@@ -384,9 +384,6 @@ class State:
     def _best_ready(self, client: Client) -> Job | None:
         """The job with the smallest (priority, id) over the tubes it watches, paused ones aside."""
         best: Job | None = None
-        if len(client.watched) == 1:
-            tube = client.watched[0]
-            return first_ready(tube, self.jobs) if tube.ready_count and not tube.paused_until else None
         for tube in client.watched:
             if tube.ready_count and not tube.paused_until:
                 job = first_ready(tube, self.jobs)
@@ -399,7 +396,12 @@ class State:
         if not client.worker:
             client.worker = True
             self.workers += 1
-        job = self._best_ready(client)
+        watched = client.watched
+        if len(watched) == 1:  # as _best_ready does it
+            tube = watched[0]
+            job = first_ready(tube, self.jobs) if tube.ready_count and not tube.paused_until else None
+        else:
+            job = self._best_ready(client)
         if job is not None:
             return self._reserve(client, job, now)
         if client.reserved and client.soonest_deadline() - MARGIN <= now:
