@@ -176,31 +176,25 @@ class Connection:
 
     # --- out -----------------------------------------------------------------------------------------------------
 
-    def send(self, data: bytes) -> None:
-        """To the socket; what it does not take is kept, in order."""
-        if self._unsent:
-            self._unsent += data
-            self.queued += len(data)
-            return
-        try:
-            sent = self._send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            self.lost(error)
-            return
-        if sent < len(data):
-            self._unsent += memoryview(data)[sent:]
-            self.queued += len(data) - sent
-            self.server.epoll.modify(self.fd, EVENTS | WRITABLE)
-
     def deliver(self, data: bytes) -> None:
-        """What this was waiting for has come to pass."""
+        """What this was waiting for has come to pass: to the socket. What it does not take is kept, in order."""
         if self.gone:
             return
-        self.queued -= len(data)
-        self.send(data)
-        if not self._reading and not self.gone:  # so it is whoever is held back, or closed
+        if self._unsent:
+            self._unsent += data
+        else:
+            try:
+                sent = self._send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                self.lost(error)
+                return
+            self.queued -= sent
+            if sent < len(data):
+                self._unsent += memoryview(data)[sent:]
+                self.server.epoll.modify(self.fd, EVENTS | WRITABLE)
+        if not self._reading:  # so it is whoever is held back, or closed
             self.flush(monotonic_ns())
 
     def _writable(self) -> None:

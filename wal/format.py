@@ -178,7 +178,9 @@ def decode_header(copy: bytes) -> Header | str:
 def encode_frame(first_lsn: int, durable_lsn: int, at: int, records: Sequence[bytes], salt: int) -> tuple[bytes, bytes]:
     """Header and payload of a frame, apart, so that whoever writes several joins (and copies) them only once."""
     count = len(records)
-    payload = b"".join((struct.pack(f"<{count}I", *map(len, records)), *records))
+    # Of a client that is alone, each frame has one record.
+    lengths = _U32.pack(len(records[0])) if count == 1 else struct.pack(f"<{count}I", *map(len, records))
+    payload = b"".join((lengths, *records))
     body = _BODY.pack(first_lsn, durable_lsn, at, count, len(payload), crc(payload, salt), 0)
     return FRAME_MAGIC + _U32.pack(crc(body, salt)) + body, payload
 

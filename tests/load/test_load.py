@@ -71,12 +71,12 @@ from beanstalkd_py import cli, server
 
 end_of_turn = server.Server._end_of_turn
 
-def busy(self):
-    end_of_turn(self)
+def busy(self, alone=False):
+    end_of_turn(self, alone)
     self._stay_awake(True)
 
-def talkative(self):
-    end_of_turn(self)
+def talkative(self, alone=False):
+    end_of_turn(self, alone)
     sys.stderr.write("by the way")
     sys.stderr.flush()
 

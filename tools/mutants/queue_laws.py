@@ -126,8 +126,8 @@ QUEUE = (
         "reply-overtakes-unsent",
         "a reply overtakes bytes that the socket did not take",
         "beanstalkd_py/connection.py",
-        "        if self._unsent:\n            self._unsent += data\n            self.queued += len(data)\n            return\n        try:\n",
-        "        try:\n",
+        "        if self._unsent:\n            self._unsent += data\n        else:\n            try:\n",
+        "        if True:\n            try:\n",
         ("tests/wire/test_connections.py::test_a_client_that_does_not_read_stops_nobody_and_gets_everything_later",),
     ),
     Mutant(
