@@ -56,7 +56,7 @@ class Twin:
 
     # --- both
 
-    def _step(self, now: int, real: Callable[[], None], naive: Callable[[], None], *sessions: Session) -> Replies:
+    def _step(self, now: int, real: Callable[[], object], naive: Callable[[], None], *sessions: Session) -> Replies:
         touched = list(sessions)
         failure: BaseException | None = None
         try:
