@@ -1,15 +1,19 @@
 """Jobs, tubes and clients as the engine keeps them. No decisions here: fields, counts and the heaps they stand in.
 
 Heaps hold integers, `priority << 64 | id` or `instant << 64 | id`: smaller and quicker to compare than tuples, and a tie goes to the smaller id.
-Ready jobs mostly come in that order already: those stand in a line, the others in a heap. The entry on top leaves with its job. That of another job
-stays and is stale; it is dropped when it comes to the top. A heap that is more than half stale is tidied: a small one is made anew, a large one is
-gone through a few entries at a time, by those who left the stale ones, so that nobody waits for it. So no heap costs more than a constant times
-what stands in it.
+The entry on top leaves with its job. That of another job stays and is stale; it is dropped when it comes to the top. A heap that is more than half
+stale is tidied: a small one is made anew, a large one is gone through a few entries at a time, by those who left the stale ones, so that nobody
+waits for it. So no heap costs more than a constant times what stands in it.
+
+Ready jobs of one priority mostly come in the order of their ids. Those stand in a line, one for each priority: to join it and to leave it at its
+head costs the same however long it is. Only who comes out of order (a job that is released), or finds as many lines as there may be, stands in the
+tube's heap. The same holds for stale entries in a line as in a heap.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
+from itertools import groupby
 from typing import Any
 
 READY, RESERVED, BURIED, DELAYED = 1, 2, 3, 4  # the C server's numbers
@@ -21,6 +25,7 @@ ID_BITS = 64
 ID_MASK = (1 << ID_BITS) - 1
 SLACK = 64  # stale entries that are not worth a rebuild
 AT_ONCE = 4096  # entries: so many are made anew in a millisecond
+LINES = 1024  # of a tube: so many priorities at once; the others' jobs stand in the heap
 STEPS = 8  # entries of a larger heap to look at, for each that was left stale: in a heap that is half stale, four of them go
 
 
@@ -77,15 +82,17 @@ class Tube:
     """A named set of jobs, with its counters and those who wait on it."""
 
     __slots__ = (
-        "name", "in_order", "ready", "delayed", "buried", "waiting", "ready_count", "urgent_count", "delayed_count", "reserved_count",
-        "jobs", "using", "watching", "total_jobs", "delete_count", "pause_count", "pause", "paused_until", "kept",
-        "place", "order", "timer_at", "pause_home", "ttr", "ready_swept", "delayed_swept",
+        "name", "lines", "priorities", "in_lines", "ready", "delayed", "buried", "waiting", "ready_count", "urgent_count", "delayed_count",
+        "reserved_count", "jobs", "using", "watching", "total_jobs", "delete_count", "pause_count", "pause", "paused_until", "kept", "place",
+        "order", "timer_at", "pause_home", "ttr", "ready_swept", "delayed_swept",
     )  # fmt: skip
 
     def __init__(self, name: bytes, place: int, order: int) -> None:
         self.name = name
-        self.in_order: deque[int] = deque()  # priority << 64 | id of ready jobs, ascending, as they came
-        self.ready: list[int] = []  # heap of the same, of those that did not come in order
+        self.lines: dict[int, deque[int]] = {}  # by priority: ids of ready jobs, ascending, as they came
+        self.priorities: list[int] = []  # heap of those that have a line
+        self.in_lines = 0  # entries in all lines
+        self.ready: list[int] = []  # heap of priority << 64 | id, of ready jobs that did not come in order, or found no line
         self.delayed: list[int] = []  # heap of deadline << 64 | id
         self.buried: OrderedDict[int, Job] = OrderedDict()
         self.waiting: OrderedDict[Client, None] = OrderedDict()
@@ -213,27 +220,87 @@ def _is_much(entries: int, count: int) -> bool:
     return AT_ONCE < entries <= 4 * count
 
 
+def enter_ready(tube: Tube, pri: int, id: int) -> None:
+    """A ready job's entry: at the end of its priority's line, if it comes in order, else in the heap."""
+    line = tube.lines.get(pri)
+    if line is None and len(tube.lines) < LINES:
+        tube.lines[pri] = deque((id,))
+        heappush(tube.priorities, pri)
+        tube.in_lines += 1
+    elif line is not None and (not line or id > line[-1]):
+        line.append(id)
+        tube.in_lines += 1
+    else:
+        heappush(tube.ready, pri << ID_BITS | id if pri else id)  # priority 0 needs no integer of its own: 32 bytes less
+
+
 def first_ready(tube: Tube, jobs: dict[int, Job]) -> Job | None:
     """The ready job of `tube` with the smallest (priority, id)."""
+    priorities = tube.priorities
+    while priorities:
+        pri = priorities[0]
+        line = tube.lines[pri]
+        while line:
+            job = jobs.get(line[0])
+            if job is not None and job.state == READY and job.pri == pri:
+                return _first_of_both(tube, jobs, job) if tube.ready else job
+            line.popleft()
+            tube.in_lines -= 1
+        _drop_first_line(tube)
+    return _first_in_heap(tube, jobs)
+
+
+def _first_of_both(tube: Tube, jobs: dict[int, Job], in_line: Job) -> Job:
+    job = _first_in_heap(tube, jobs)
+    return in_line if job is None or (in_line.pri, in_line.id) <= (job.pri, job.id) else job
+
+
+def _first_in_heap(tube: Tube, jobs: dict[int, Job]) -> Job | None:
     heap = tube.ready
-    line = tube.in_order
-    in_line = None
-    while line:
-        key = line[0]
-        job = jobs.get(key & ID_MASK)
-        if job is not None and job.state == READY and job.pri == key >> ID_BITS:
-            if not heap or key <= heap[0]:
-                return job
-            in_line = job
-            break
-        line.popleft()
     while heap:
         key = heap[0]
         job = jobs.get(key & ID_MASK)
         if job is not None and job.state == READY and job.pri == key >> ID_BITS:
-            return job if in_line is None or key < line[0] else in_line
+            return job
         heappop(heap)
-    return in_line
+    return None
+
+
+def _drop_first_line(tube: Tube) -> None:
+    """The line of the first priority is empty."""
+    del tube.lines[heappop(tube.priorities)]
+
+
+def line_up(tube: Tube, jobs: dict[int, Job]) -> None:
+    """Makes the lines anew, of all ready entries, whatever their order, without those that are stale."""
+    keys = [*tube.ready, *(pri << ID_BITS | id if pri else id for pri, line in tube.lines.items() for id in line)]
+    if len(keys) != tube.ready_count:
+        keys = list({key for key in keys if _is_ready(jobs.get(key & ID_MASK), key)})
+    keys.sort()
+    forget_ready(tube)
+    if keys and keys[-1] <= ID_MASK:  # priority 0 alone: those of half a million jobs within 10 ms
+        groups: Iterable[tuple[int, Iterable[int]]] = [(0, keys)]
+    else:
+        groups = groupby(keys, _priority)
+    for pri, group in groups:
+        if len(tube.lines) == LINES:
+            tube.ready.extend(group)
+            continue
+        line = tube.lines[pri] = deque(jobs[key & ID_MASK].id for key in group) if pri else deque(group)
+        tube.priorities.append(pri)
+        tube.in_lines += len(line)
+
+
+def forget_ready(tube: Tube) -> None:
+    """No entry of a ready job."""
+    tube.lines.clear()
+    tube.priorities.clear()
+    tube.in_lines = 0
+    tube.ready.clear()
+
+
+def _priority(key: int) -> int:
+    return key >> ID_BITS
 
 
 def first_delayed(tube: Tube, jobs: dict[int, Job]) -> Job | None:
@@ -249,24 +316,30 @@ def first_delayed(tube: Tube, jobs: dict[int, Job]) -> Job | None:
 
 
 def tidy_ready(tube: Tube, jobs: dict[int, Job]) -> None:
-    """Does something about ready entries that are mostly stale. Of a long line, what is live of its beginning goes into the heap."""
-    heap = tube.ready
-    line = tube.in_order
-    entries = len(heap) + len(line)
+    """Does something about ready entries that are mostly stale. Of many, what is live of the first line's beginning goes into the heap."""
+    entries = tube.in_lines + len(tube.ready)
     if entries <= 2 * tube.ready_count + SLACK:
         return
     if not _is_much(entries, tube.ready_count):
-        live = {key for keys in (heap, line) for key in keys if _is_ready(jobs.get(key & ID_MASK), key)}
-        heap.clear()
-        line.clear()
-        line.extend(sorted(live))
-    elif line:
-        for _ in range(min(STEPS, len(line))):
-            key = line.popleft()
-            if _is_ready(jobs.get(key & ID_MASK), key):
-                heappush(heap, key)
+        line_up(tube, jobs)
+    elif tube.in_lines:
+        _shorten_first_line(tube, jobs)
     else:
-        tube.ready_swept = sweep(heap, tube.ready_swept, lambda key: _is_ready(jobs.get(key & ID_MASK), key))
+        tube.ready_swept = sweep(tube.ready, tube.ready_swept, lambda key: _is_ready(jobs.get(key & ID_MASK), key))
+
+
+def _shorten_first_line(tube: Tube, jobs: dict[int, Job]) -> None:
+    for _ in range(STEPS):
+        while tube.priorities and not tube.lines[tube.priorities[0]]:
+            _drop_first_line(tube)
+        if not tube.priorities:
+            return
+        pri = tube.priorities[0]
+        id = tube.lines[pri].popleft()
+        tube.in_lines -= 1
+        key = pri << ID_BITS | id if pri else id
+        if _is_ready(jobs.get(id), key):
+            heappush(tube.ready, key)
 
 
 def tidy_delayed(tube: Tube, jobs: dict[int, Job]) -> None:

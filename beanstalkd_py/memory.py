@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
-from .jobs import Client, Job
+from .jobs import Client, Job, forget_ready
 from .state import State
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ def forget_stale(state: State, clients: Iterable[Client]) -> None:
     """Heaps in which nothing is true any more."""
     for tube in state.tube_list:
         if not tube.ready_count:
-            tube.in_order.clear()
-            tube.ready.clear()
+            forget_ready(tube)
         if not tube.delayed_count:
             tube.delayed.clear()
     for client in clients:

@@ -4,14 +4,13 @@ Reserved jobs come back ready; delayed ones whose time has passed are made ready
 buried; a paused tube is kept until its pause ends.
 """
 
-from collections import deque
 from struct import Struct
 from struct import error as StructError
 
 from wal import Frame
 
 from .accounts import FULL_OVERHEAD, LENGTH_FIELD, PAUSE_OVERHEAD, Account, Accounts, full_bytes
-from .jobs import BURIED, DELAYED, ID_BITS, READY, RESERVED, URGENT, Job
+from .jobs import BURIED, DELAYED, ID_BITS, READY, RESERVED, URGENT, Job, line_up
 from .records import (
     DELETE,
     DELETE_STRUCT,
@@ -280,8 +279,7 @@ class Replayer:
         if self.importing:
             self._void()
         for tube in state.tube_list:
-            tube.in_order = deque(sorted([*tube.ready, *tube.in_order]))  # the heap was only appended to
-            tube.ready.clear()
+            line_up(tube, state.jobs)  # the heap was only appended to
         for tube in list(state.tube_list):
             if len(tube.buried) > 1:
                 in_order = sorted(tube.buried.values(), key=lambda job: (job.deadline_at, job.id))

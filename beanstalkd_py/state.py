@@ -24,6 +24,7 @@ from .jobs import (
     Client,
     Job,
     Tube,
+    enter_ready,
     first_delayed,
     first_ready,
     swap_remove,
@@ -234,12 +235,12 @@ class State:
         self.jobs[id] = job
         tube.jobs += 1
         if state == READY:  # as _enter does it; a call less is 0.1 us
-            key = pri << ID_BITS | id if pri else id  # priority 0 needs no integer of its own: 32 bytes less
-            line = tube.in_order
-            if not line or key > line[-1]:
-                line.append(key)
+            line = tube.lines.get(pri)
+            if line is not None and (not line or id > line[-1]):
+                line.append(id)
+                tube.in_lines += 1
             else:
-                heappush(tube.ready, key)
+                enter_ready(tube, pri, id)
             tube.ready_count += 1
             self.ready_count += 1
             if pri < URGENT:
@@ -292,14 +293,13 @@ class State:
                 tube.urgent_count -= 1
                 self.urgent_count -= 1
             ready = tube.ready
-            line = tube.in_order
-            pri = job.pri
-            key = pri << ID_BITS | job.id if pri else job.id
-            if line and line[0] == key:
+            line = tube.lines.get(job.pri)
+            if line and line[0] == job.id:
                 line.popleft()
-            elif ready and ready[0] == key:
+                tube.in_lines -= 1
+            elif ready and ready[0] == job.pri << ID_BITS | job.id:
                 heappop(ready)
-            if len(line) + len(ready) > 2 * tube.ready_count + SLACK:
+            if tube.in_lines + len(ready) > 2 * tube.ready_count + SLACK:
                 tidy_ready(tube, self.jobs)
         elif state == DELAYED:
             tube.delayed_count -= 1
@@ -317,12 +317,7 @@ class State:
         tube = job.tube
         state = job.state
         if state == READY:
-            key = job.pri << ID_BITS | job.id if job.pri else job.id
-            line = tube.in_order
-            if not line or key > line[-1]:
-                line.append(key)
-            else:
-                heappush(tube.ready, key)
+            enter_ready(tube, job.pri, job.id)
             tube.ready_count += 1
             self.ready_count += 1
             if job.pri < URGENT:

@@ -237,7 +237,7 @@ def kept(world: World, client: Session) -> int:
     engine = world.engine
     heaps = [engine.timers, client.client.deadlines, client.client.watched, client.client.reserved, engine.jobs, engine.tubes, engine.tube_list]
     for tube in engine.tubes.values():
-        heaps += [tube.in_order, tube.ready, tube.delayed, tube.buried, tube.waiting]
+        heaps += [*tube.lines.values(), tube.priorities, tube.ready, tube.delayed, tube.buried, tube.waiting]
     return sum(len(each) for each in heaps)
 
 

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from beanstalkd_py.engine import Engine
-from beanstalkd_py.jobs import BURIED, DELAYED, ID_BITS, MARGIN, NEVER, READY, RESERVED, URGENT, Client, Tube, first_delayed, first_ready
+from beanstalkd_py.jobs import BURIED, DELAYED, ID_BITS, LINES, MARGIN, NEVER, READY, RESERVED, URGENT, Client, Tube, first_delayed, first_ready
 from beanstalkd_py.session import Session
 from beanstalkd_py.stats import JournalStats
 
@@ -153,7 +153,10 @@ class Play:
         assert len(jobs) == tube.jobs
         assert [len(by_state[state]) for state in (READY, RESERVED, DELAYED)] == [tube.ready_count, tube.reserved_count, tube.delayed_count]
         assert tube.urgent_count == sum(job.pri < URGENT for job in by_state[READY])
-        assert all(job.pri << ID_BITS | job.id in [*tube.in_order, *tube.ready] for job in by_state[READY])
+        in_lines = {pri << ID_BITS | id for pri, line in tube.lines.items() for id in line}
+        assert all(job.pri << ID_BITS | job.id in {*in_lines, *tube.ready} for job in by_state[READY])
+        assert len(in_lines) == tube.in_lines
+        assert sorted(tube.priorities) == sorted(tube.lines) and len(tube.lines) <= LINES
         assert all(job.deadline_at << ID_BITS | job.id in tube.delayed for job in by_state[DELAYED])
         assert first_ready(tube, self.engine.jobs) is min(by_state[READY], key=lambda job: (job.pri, job.id), default=None)
         assert first_delayed(tube, self.engine.jobs) is min(by_state[DELAYED], key=lambda job: (job.deadline_at, job.id), default=None)

@@ -55,8 +55,8 @@ COMMANDS = (
         "priority-in-a-tube",
         "jobs of a tube come in the order of their ids, whatever their priority",
         "beanstalkd_py/state.py",
-        "            key = job.pri << ID_BITS | job.id if job.pri else job.id\n",
-        "            key = job.pri // URGENT << ID_BITS | job.id\n",
+        "            enter_ready(tube, job.pri, job.id)\n",
+        "            enter_ready(tube, job.pri // URGENT, job.id)\n",
         (WORLDS,),
     ),
     Mutant(
