@@ -126,7 +126,8 @@ class Server:
         # They are never stopped: without them a second SIGTERM would kill the process at its end.
         self._on_signal(signal.SIGTERM, self._stop.set)
         self._on_signal(signal.SIGINT, self._stop.set)
-        self._on_signal(signal.SIGUSR1, self._drain)
+        # Python's own handler: it is run before what clients send behind the signal is read, in the middle of a wait for news, too.
+        signal.signal(signal.SIGUSR1, lambda number, frame: self._drain())
         if binlog is not None:
             self.wake_up()  # what its threads said before that was heard by nobody
             self._after_commit()  # the start may have compacted, and nobody need ever write anything
