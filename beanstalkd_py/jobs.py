@@ -322,10 +322,11 @@ def tidy_ready(tube: Tube, jobs: dict[int, Job]) -> None:
         return
     if not _is_much(entries, tube.ready_count):
         line_up(tube, jobs)
-    elif tube.in_lines:
-        _shorten_first_line(tube, jobs)
     else:
-        tube.ready_swept = sweep(tube.ready, tube.ready_swept, lambda key: _is_ready(jobs.get(key & ID_MASK), key))
+        if tube.in_lines:
+            _shorten_first_line(tube, jobs)
+        if tube.ready:
+            tube.ready_swept = sweep(tube.ready, tube.ready_swept, lambda key: _is_ready(jobs.get(key & ID_MASK), key))
 
 
 def _shorten_first_line(tube: Tube, jobs: dict[int, Job]) -> None:

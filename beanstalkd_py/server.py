@@ -207,6 +207,8 @@ class Server:
             for fd, event in news:
                 if fd in on_event:  # else somebody before it in this round made the server close it
                     on_event[fd](event)
+                    if self.failure is not None:
+                        return
             self._end_of_turn(len(news) == 1)
             if self._awake or self.failure is not None:
                 return
@@ -309,15 +311,13 @@ class Server:
     # --- the log -------------------------------------------------------------------------------------------------
 
     def _on_log_news(self, event: int) -> None:
-        """The committer got further (or failed)."""
+        """The committer got further (or failed). What may leave does at the end of the round: who is closed must keep his descriptor until then."""
         log = self.log
         assert log is not None and self.binlog is not None
         try:
             self.binlog.collect()
         except wal.LogFailed as error:
             self.fail(error)
-            return
-        self._deliver()
 
     def _deliver(self) -> None:
         """What may leave does. What is said now, to clients that this makes go on, leaves behind that."""

@@ -150,3 +150,19 @@ def test_much_that_is_due_at_once_is_done_in_pieces(what: str) -> None:
         world.wait(state.BREATH / SECOND)
         ready.append(world.engine.ready_count)
     assert ready == [state.AT_ONCE, 2 * state.AT_ONCE, MANY]
+
+
+def test_a_heap_beside_lines_that_fill_again_is_never_mostly_stale() -> None:
+    """Each put makes a line; that must not keep the heap from being swept."""
+    chance = random.Random(1)
+    world = World()
+    client = world.client()
+    count = 500
+    world.say(client, put(pri=5) * count)
+    ids = list(range(1, count + 1))
+    tube = client.client.used
+    for _ in range(8 * count):
+        place = chance.randrange(len(ids))
+        world.say(client, put(pri=5) + f"delete {ids[place]}\r\n")
+        ids[place] = world.engine.next_id - 1
+        assert len(tube.ready) + tube.in_lines <= 3 * count + SLACK
