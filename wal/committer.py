@@ -1,6 +1,6 @@
 """What becomes of a commit: frames written, synced, reported; segments sealed and begun.
 
-May know: files and frames; decides nothing, the log has decided. Runs in a thread of its own, or inline.
+May know: files and frames; decides nothing, the log has decided. Runs in a thread of its own, or, while that is idle, on the owner's.
 Promises: operations are carried out in the order in which they were handed over, all that waits with one write per segment and one sync;
 an LSN is reported as durable only after a sync that began after it was written has returned; a segment has its name only when
 everything before it and its own header are durable (but for Durability.NEVER); the first failure is the last thing that is done.

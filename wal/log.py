@@ -4,7 +4,8 @@ May know: what its two threads report. Promises: where a record goes, and whethe
 thread, at once and for good; what the threads do has no influence on it but by what `collect` takes over. Nothing is
 written where nothing was prepared. After a failure nothing is promised any more, and append and commit say so.
 
-All methods belong to one thread, the owner's. None but make_room, trim, drain and close waits for the disk (unless threaded is False).
+All methods belong to one thread, the owner's. None but make_room, trim, drain, close and commit with `here` waits for the disk (unless threaded
+is False).
 """
 
 from __future__ import annotations
@@ -180,7 +181,7 @@ class Log:
     def commit(self, at: int, here: bool = False) -> bool:
         """Hands over all that was appended. 1 us, besides the thread's own work.
 
-        here: better on this thread, which waits for it then: quicker, if nobody has anything to do meanwhile. Only frames, not too long, and
+        here: better on this thread, which waits for it then: quicker, if nobody has anything to do meanwhile. Only a single frame, and
         only while the thread has nothing to do. True if that was done: `collect` knows more then.
         """
         if self._failure is not None:

@@ -1,6 +1,7 @@
 """What the two threads tell the log's owner.
 
-May know: nothing. Promises: each field has one writer, so nothing here needs a lock; LSNs only grow, and `written_lsn` is raised before
+May know: nothing. Promises: each field has one writer at a time (the committer's are the owner's while it commits itself), so nothing here needs
+a lock; LSNs only grow, and `written_lsn` is raised before
 `durable_lsn` is. The owner is woken by `notify` and looks for itself.
 """
 
