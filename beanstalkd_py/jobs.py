@@ -6,8 +6,8 @@ stale is tidied: a small one is made anew, a large one is gone through a few ent
 waits for it. So no heap costs more than a constant times what stands in it.
 
 Ready jobs of one priority mostly come in the order of their ids. Those stand in a line, one for each priority: to join it and to leave it at its
-head costs the same however long it is. Only who comes out of order (a job that is released), or finds as many lines as there may be, stands in the
-tube's heap. The same holds for stale entries in a line as in a heap.
+head costs the same however long it is. Only who comes out of order (a job that is released), or finds as many lines as there may be beside so few
+jobs, stands in the tube's heap. The same holds for stale entries in a line as in a heap.
 """
 
 from collections import OrderedDict, deque
@@ -26,6 +26,7 @@ ID_MASK = (1 << ID_BITS) - 1
 SLACK = 64  # stale entries that are not worth a rebuild
 AT_ONCE = 4096  # entries: so many are made anew in a millisecond
 LINES = 1024  # of a tube: so many priorities at once; the others' jobs stand in the heap
+READY_FOR_LINE = 8  # ready jobs in the tube for each line: a line takes 600 bytes, however short it is
 STEPS = 8  # entries of a larger heap to look at, for each that was left stale: in a heap that is half stale, four of them go
 
 
@@ -223,7 +224,7 @@ def _is_much(entries: int, count: int) -> bool:
 def enter_ready(tube: Tube, pri: int, id: int) -> None:
     """A ready job's entry: at the end of its priority's line, if it comes in order, else in the heap."""
     line = tube.lines.get(pri)
-    if line is None and len(tube.lines) < LINES:
+    if line is None and len(tube.lines) < tube.ready_count // READY_FOR_LINE and len(tube.lines) < LINES:
         tube.lines[pri] = deque((id,))
         heappush(tube.priorities, pri)
         tube.in_lines += 1
@@ -278,12 +279,13 @@ def line_up(tube: Tube, jobs: dict[int, Job]) -> None:
         keys = list({key for key in keys if _is_ready(jobs.get(key & ID_MASK), key)})
     keys.sort()
     forget_ready(tube)
+    most = min(LINES, len(keys) // READY_FOR_LINE)
     if keys and keys[-1] <= ID_MASK:  # priority 0 alone: those of half a million jobs within 10 ms
         groups: Iterable[tuple[int, Iterable[int]]] = [(0, keys)]
     else:
         groups = groupby(keys, _priority)
     for pri, group in groups:
-        if len(tube.lines) == LINES:
+        if len(tube.lines) >= most:
             tube.ready.extend(group)
             continue
         line = tube.lines[pri] = deque(jobs[key & ID_MASK].id for key in group) if pri else deque(group)

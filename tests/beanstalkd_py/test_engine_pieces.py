@@ -8,7 +8,7 @@ import re
 import pytest
 
 from beanstalkd_py import jobs, state
-from beanstalkd_py.jobs import ID_BITS, SLACK, remove_at, sweep
+from beanstalkd_py.jobs import ID_BITS, READY_FOR_LINE, SLACK, line_up, remove_at, sweep
 from beanstalkd_py.session import Session
 from tests.beanstalkd_py.test_engine_costs import SECOND, World, put
 
@@ -166,3 +166,17 @@ def test_a_heap_beside_lines_that_fill_again_is_never_mostly_stale() -> None:
         world.say(client, put(pri=5) + f"delete {ids[place]}\r\n")
         ids[place] = world.engine.next_id - 1
         assert len(tube.ready) + tube.in_lines <= 3 * count + SLACK
+
+
+def test_few_jobs_of_many_priorities_have_no_lines_of_their_own() -> None:
+    """A line takes as much memory as six jobs."""
+    world = World()
+    client = world.client()
+    tube = client.client.used
+    for pri in range(1000):
+        world.say(client, put(pri=pri * 7 % 1000))
+        assert len(tube.lines) <= tube.ready_count // READY_FOR_LINE
+    line_up(tube, world.engine.jobs)
+    assert len(tube.lines) == 1000 // READY_FOR_LINE
+    order = [int(world.say(client, "reserve\r\n").split()[1]) for _ in range(1000)]
+    assert [(id - 1) * 7 % 1000 for id in order] == [*range(1000)]
