@@ -40,7 +40,7 @@ ROUNDS = 8  # before the loop looks at its other watchers
 SPINS = 60  # looks for news, 40 us together, before the thread goes to sleep: to sleep and to wake costs as much CPU, and 30 us of time
 SPINS_IN_VAIN = 4  # one after the other, until it goes to sleep at once
 SLEEPS = 64  # how often, before it tries again
-STAY_S = 0.001  # how long the next round is waited for before the loop looks at its other watchers: one look less for each command of a lone client
+STAY_NS = 1_000_000  # how long the next round is waited for before the loop looks at its watchers: one look less for each command of a lone client
 HERE_NS = 20_000_000  # a commit on this thread that took longer: for a while, none is
 NOT_HERE_NS = 10_000_000_000  # how long
 ACCEPTS = 64  # connections taken per readable event of a listener
@@ -93,6 +93,7 @@ class Server:
         self._timer: Any = None
         self._timer_at = NEVER
         self._sync_timer: Any = None
+        self._sync_at = NEVER
         self._claim_timer: Any = None
         self._claim_lsn = 0
         self._retry_timer: Any = None
@@ -108,6 +109,7 @@ class Server:
         self._idle: Any = self.loop.idle()
         self._awake = False
         self._spins = SPINS_IN_VAIN  # below 0: sleeps until it tries again
+        self._has_closed = False  # a connection, in this round
         self._only_writes = False  # a commit waits for no sync
         self._not_here_before = 0
 
@@ -198,20 +200,26 @@ class Server:
     # --- one turn ------------------------------------------------------------------------------------------------
 
     def _on_news(self) -> None:
-        """Some sockets have news; and, under load, more of them as soon as those are served."""
+        """Some sockets have news; and, under load, more of them as soon as those are served. The loop is asked again before a timer is due."""
         on_event = self._on_event
-        for _ in range(ROUNDS):
-            news = self._await_news()
-            if not news:
-                return
+        news = self.epoll.poll(0, NEWS)
+        rounds = 0
+        while news:
+            self._has_closed = False
+            alone = len(news) == 1 and not self.owed
             for fd, event in news:
                 if fd in on_event:  # else somebody before it in this round made the server close it
                     on_event[fd](event)
                     if self.failure is not None:
                         return
-            self._end_of_turn(len(news) == 1)
-            if self._awake or self.failure is not None:
+            self._end_of_turn(alone)
+            rounds += 1
+            if self._awake or rounds == ROUNDS or self.failure is not None:
                 return
+            soon = monotonic_ns() + STAY_NS
+            if soon >= self._timer_at or soon >= self._sync_at:
+                return
+            news = self._await_news()
 
     def _await_news(self) -> list[tuple[int, int]]:
         """Epoll's, for a millisecond. Wide awake, if that was worth while lately; not while the log's thread is to get on."""
@@ -225,7 +233,7 @@ class Server:
             self._spins = self._spins - 1 or -SLEEPS
         elif self._spins < 0:
             self._spins = self._spins + 1 or 1
-        return poll(STAY_S, NEWS)
+        return poll(STAY_NS / 1e9, NEWS)
 
     def _on_turn(self) -> None:
         """Between two looks of the loop at its watchers."""
@@ -236,7 +244,7 @@ class Server:
         self._end_of_turn()
 
     def _end_of_turn(self, alone: bool = False) -> None:
-        """alone: only one socket had news."""
+        """alone: only one socket had news, and nobody waits for the log from before that."""
         binlog = self.binlog
         more = bool(self.later)
         if binlog is not None and binlog.busy:
@@ -333,6 +341,7 @@ class Server:
         assert log is not None
         if self.sync_ms and self._sync_timer is None and log.durable_lsn < log.lsn:
             self._sync_timer = self._later(self.sync_ms / 1000, self._sync)
+            self._sync_at = monotonic_ns() + self.sync_ms * 1_000_000
         if self._claim_timer is None:
             self._claim_lsn = log.lsn
             self._claim_timer = self._later(CLAIM_S, self._claim)
@@ -344,6 +353,7 @@ class Server:
 
     def _sync(self) -> None:
         self._sync_timer = None
+        self._sync_at = NEVER
         assert self.log is not None
         self.log.sync(time_ns())
 
@@ -377,7 +387,7 @@ class Server:
             del self._on_event[listener.fileno()]
 
     def _acceptable(self, listener: socket.socket, event: int) -> None:
-        if self._stop.is_set():
+        if self._stop.is_set() or self._has_closed:  # its descriptor would be taken again, with what this round still has to say of it
             return
         for _ in range(ACCEPTS):
             if len(self.connections) >= self.max_connections:
@@ -426,6 +436,7 @@ class Server:
 
     def forget(self, connection: Connection) -> None:
         del self.connections[connection.fd], self._on_event[connection.fd]
+        self._has_closed = True
         if self.verbosity:
             self.say(f"close {connection.fd}")
         if self._accept_later is not None:

@@ -159,3 +159,42 @@ def test_a_worker_that_is_killed_gives_back_what_it_held_and_waits_no_more(start
         worker.kill()
     assert watcher.hear() == [b"RESERVED 1 1\r\nx\r\n"]
     assert watcher.stat(b"current-waiting") == b"0"
+
+
+CLOSES_OTHERS = """
+import sys
+from beanstalkd_py import cli
+from beanstalkd_py.connection import Connection
+
+on_event = Connection.on_event
+
+def closing(self, event):
+    on_event(self, event)
+    if self.session.client.used.name == b"closing":
+        for other in list(self.server.connections.values()):
+            if other is not self:
+                other.close()
+
+Connection.on_event = closing
+sys.exit(cli.main(["closes", *sys.argv[1:]]))
+"""
+
+
+@pytest.mark.sources
+def test_who_comes_inherits_no_news_of_who_had_his_descriptor(start: Start) -> None:
+    """Within one round somebody's command makes the server close a connection, another one takes its place, and the news of the first is read."""
+    daemon = start(at="127.0.0.1", program=(sys.executable, "-c", CLOSES_OTHERS))
+    closer, closed = daemon.client(), daemon.client()
+    closed.ask(b"list-tube-used\r\n")
+    with daemon.held():
+        closer.say(b"use closing\r\n")
+        comes = daemon.client()
+        closed.reset()
+    closer.hear()
+    closer.ask(b"use default\r\n")
+    comes.say(b"reserve\r\n")
+    wait_until(lambda: closer.stat(b"current-waiting") == b"1", "it waits")
+    comes.say(b"list-tube-used\r\n" * 6000)  # more than is read ahead: now a hang-up would count
+    closer.stat(b"pid")
+    closer.put()
+    assert comes.hear() == [b"RESERVED 1 1\r\nx\r\n"]
