@@ -318,6 +318,7 @@ class Binlog:
         self._active = number
         self._active_bytes = self.log.left + nbytes
         self._widest = max(self._active_bytes, *self._sealed.values())
+        self._more = True  # the next turn looks at everything: law 9 allows for what is sealed
         self._set_marks()
 
     def _oldest(self) -> Account:
@@ -428,7 +429,7 @@ class Binlog:
         self._wall = wall
         if not self._more and log.changes == self._changes and self._little_happened():
             self._commit(here)
-            return False
+            return self._more
         self._set_marks()
         self._more = self.behind() and self._compact_some()
         self._commit(here)
@@ -446,7 +447,7 @@ class Binlog:
 
     def _commit(self, here: bool) -> None:
         if self.log.commit(self._wall, here):
-            self.log.collect()
+            self.collect()
 
     def collect(self) -> None:
         """The log has news. Raises LogFailed."""

@@ -181,8 +181,8 @@ class Log:
     def commit(self, at: int, here: bool = False) -> bool:
         """Hands over all that was appended. 1 us, besides the thread's own work.
 
-        here: better on this thread, which waits for it then: quicker, if nobody has anything to do meanwhile. Only a single frame, and
-        only while the thread has nothing to do. True if that was done: `collect` knows more then.
+        here: better on this thread, which waits for it then: quicker, if nobody has anything to do meanwhile. Only a single frame of no
+        more than FRAME_MAX, and only while the thread has nothing to do. True if that was done: `collect` knows more then.
         """
         if self._failure is not None:
             self._check()
@@ -191,7 +191,7 @@ class Log:
         if self._operations:
             operations = self._operations
             self._operations = []
-            if here and len(operations) == 1 and isinstance(operations[0], Write) and self._threads.commit_here(operations, at):
+            if here and len(operations) == 1 and _is_short(operations[0]) and self._threads.commit_here(operations, at):
                 return True
             self._threads.commit(operations, at)
         return False
@@ -389,3 +389,8 @@ class Log:
         self._directory.close()
         if self._failure is not None:
             self._check()
+
+
+def _is_short(operation: Operation) -> bool:
+    """A frame, and not one that was made longer for a single record."""
+    return isinstance(operation, Write) and (len(operation.records) > 1 or len(operation.records[0]) <= FRAME_MAX)

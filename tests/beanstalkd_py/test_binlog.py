@@ -177,6 +177,20 @@ def test_compaction_takes_small_steps_also_when_a_segment_begins(tmp_path: Path)
     assert max(steps) * FULL_OVERHEAD <= STEP_BYTES + GROWTH_SHARE * 110_000
 
 
+def test_turn_in_which_a_segment_begins_looks_at_everything(tmp_path: Path) -> None:
+    """Law 9 allows for what is sealed. Short records do not make a turn look."""
+    daemon = Daemon(tmp_path)
+    client = daemon.session()
+    log = daemon.binlog.log
+    looked = []
+    for _ in range(2 * SEGMENT // 100):
+        segment, appended = log.segment, log.appended_bytes
+        daemon.say(client, b"put 0 0 60 1", b"x")
+        looked.append(daemon.binlog._appended == log.appended_bytes)
+        assert looked[-1] or log.segment == segment, appended
+    assert log.segment > 1 and looked.count(True) < len(looked) // 4
+
+
 def test_room_set_aside_falls_with_the_live_bytes(tmp_path: Path) -> None:
     """To the byte, not by whole files: the spares for 40 segments of jobs are too much for none."""
     daemon = Daemon(tmp_path)

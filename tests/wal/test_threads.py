@@ -12,6 +12,7 @@ from simulation.disk import MemoryDisk
 import wal
 from tests.wal.logs import DIRECTORY, records, replayed
 from wal.fs import FileSystem
+from wal.log import FRAME_MAX
 
 SEGMENT = 1 << 16
 PATIENCE = 20  # seconds; only a test that fails waits that long
@@ -20,12 +21,12 @@ PATIENCE = 20  # seconds; only a test that fails waits that long
 class Owner:
     """A log whose owner waits for its notifications."""
 
-    def __init__(self, directory, durability=wal.Durability.SYNC, fs=None):
+    def __init__(self, directory, durability=wal.Durability.SYNC, fs=None, segment_bytes=SEGMENT):
         replay = wal.Replay(directory, fs=fs)
         for _ in replay:
             pass
         self.called = threading.Event()
-        self.log = wal.Log.open(replay, SEGMENT, durability, notify=self.called.set, at=1)
+        self.log = wal.Log.open(replay, segment_bytes, durability, notify=self.called.set, at=1)
 
     def until(self, condition) -> None:
         """Collects until the condition holds."""
@@ -125,6 +126,21 @@ def test_commit_does_not_wait_for_the_disk():
     fs.gate.set()
     log.close(at=9)
     assert log.promised_lsn == 1
+
+
+def test_a_short_commit_may_be_done_here_and_a_long_one_is_handed_over(tmp_path):
+    owner = Owner(tmp_path, segment_bytes=3 * FRAME_MAX)
+    log = owner.log
+    for nbytes, here in ((1, True), (FRAME_MAX, True), (FRAME_MAX + 1, False)):
+        log.append(bytes(nbytes))
+        assert log.commit(at=1, here=True) is here, nbytes
+        if here:
+            log.collect()
+            assert log.durable_lsn == log.lsn
+        else:
+            owner.until(lambda: log.durable_lsn == log.lsn)
+    log.close(at=1)
+    assert [len(record) for record in records(FileSystem(), tmp_path)] == [1, FRAME_MAX, FRAME_MAX + 1]
 
 
 def test_a_spare_that_is_being_lengthened_can_be_taken():

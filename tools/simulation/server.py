@@ -161,7 +161,7 @@ class Server:
         self.wants_turn = bool(self.later)
         if binlog.busy:
             self.twin.shadow.history.clock_is(self.clock.wall - self.clock.now)
-            here = len(self.owed) == 1
+            here = len(self.owed) == 1 or not self.log.promise_durable
             self.wants_turn = binlog.turn(self.clock.now, self.clock.wall, here) or self.wants_turn
             self._after_commit()
             if here:
