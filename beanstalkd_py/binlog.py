@@ -42,6 +42,7 @@ from .state import Counters, State
 
 STEP_BYTES = 64 * 1024  # compaction per turn of the loop: about 1 ms of jobs of 100 bytes
 GROWTH_SHARE = 4  # bytes for each byte that clients appended: where law 9 is closest, a quarter of the oldest segment is dead
+SPREAD = 8  # of that, an eighth of what is left in each turn: 4 jobs of 60 000 bytes would otherwise be followed by 10 ms of compaction
 DEAD_SHARE = 50  # compact_all leaves a fiftieth
 WHOLE = 1 << 62  # a step without a limit
 LITTLE_SHARE = 64  # until a 64th of a segment was appended or has died, no turn looks whether there is room or work: 3 us less
@@ -72,6 +73,7 @@ class Binlog:
         self.full = False  # the last try to allocate met a full disk; `retry` forgets it
         self._spent = False  # and compaction did not help; the same
         self._more = False  # compaction has more to do
+        self._due = 0  # bytes of it, for what clients appended
         self._appended = log.appended_bytes  # after the last turn that looked at everything
         self._kept = 0  # the same
         self._changes = log.changes  # that room was kept for
@@ -420,7 +422,7 @@ class Binlog:
         return self.log.pending or self._more
 
     def turn(self, now: int, wall: int, here: bool = False) -> bool:
-        """The end of a turn of the loop: compacts a little and commits. True if it wants another turn soon. Raises LogFailed.
+        """The end of a turn of the loop: commits, and compacts a little. True if it wants another turn soon. Raises LogFailed.
 
         now: monotonic ns; wall: wall-clock ns. here: the commit is better done at once than by another thread (see `wal.Log.commit`).
         """
@@ -430,9 +432,11 @@ class Binlog:
         if not self._more and log.changes == self._changes and self._little_happened():
             self._commit(here)
             return self._more
+        self._commit(here)  # what compaction writes goes with the next one: nobody waits for it
         self._set_marks()
         self._more = self.behind() and self._compact_some()
-        self._commit(here)
+        if not self._more and log.pending:
+            self._commit(False)
         self.keep_room()
         self._appended = log.appended_bytes
         self._kept = self.accounts.kept
@@ -460,7 +464,10 @@ class Binlog:
         """As fast as clients make the log grow and a little faster, so that it catches up under any load. True if more can be done."""
         before = (self.migrated, self._cursor, len(self._sealed))
         grown = self.log.appended_bytes - self._appended
-        self._compact_step(STEP_BYTES + GROWTH_SHARE * grown)
+        due = self._due + GROWTH_SHARE * grown
+        step = STEP_BYTES + due // SPREAD
+        self._due = max(due - step, 0)
+        self._compact_step(step)
         return before != (self.migrated, self._cursor, len(self._sealed)) and self.behind()
 
     def compact_all(self, progress: Callable[[int, int], None] = lambda done, total: None) -> bool:
