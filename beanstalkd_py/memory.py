@@ -25,6 +25,9 @@ GROWTH_BYTES = 32 << 20  # the process may grow by so much, and a quarter, befor
 TABLE_BYTES = 400  # of a dict for each of its jobs; a table that is more is mostly empty (a full one has 24 to 100)
 SMALL_TABLE_BYTES = 1 << 20
 FEW_JOBS = 10_000  # with them, the collector takes 20 ms; with a million a second
+KEPT_BYTES = 16 << 20  # that the C library keeps for what comes next, at the end of its heap
+MAPPED_BYTES = 1 << 20  # from this size on, a block has pages of its own: a body that grows is not copied, and all of it is given back
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -59,7 +62,6 @@ class Memory:
             self._trim()
             self._most = here
             self._left = self._resident()
-
 
     def _forget(self) -> None:
         """What is kept though it means nothing any more. Python gives back whole MiBs, and each such thing may hold the one that it is in."""
@@ -105,3 +107,14 @@ def trim_of_c() -> Callable[[], None]:
         return lambda: None
     trim.argtypes = (ctypes.c_size_t,)
     return lambda: trim(0)
+
+
+def keep_some_of_c() -> None:
+    """Lets glibc's heap keep KEPT_BYTES: by itself it gives back 128 kB, with each large body that goes, and takes them again for the next one.
+
+    With bodies of 60 000 bytes that was a sixth of all CPU time. Source: mallopt(3); to set one threshold fixes the other one, too.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES)

@@ -31,7 +31,7 @@ from .connection import Connection
 from .engine import Engine
 from .jobs import NEVER
 from .listen import Listeners
-from .memory import LOOK_S, Memory
+from .memory import LOOK_S, Memory, keep_some_of_c
 from .session import Session
 from .trace import TracingSession
 
@@ -127,6 +127,7 @@ class Server:
         self.log = binlog.log if binlog is not None else None
         self._only_writes = self.log is not None and not self.log.promise_durable
         sys.setswitchinterval(SWITCH_S)
+        keep_some_of_c()
         self.hub.handle_error = self._unexpected
         # They are never stopped: without them a second SIGTERM would kill the process at its end.
         self._on_signal(signal.SIGTERM, self._stop.set)

@@ -223,6 +223,10 @@ class Daemon:
         """Memory in use."""
         return int(_status(self.pid, "VmRSS"))
 
+    def faults(self) -> int:
+        """Pages of memory that it has been given up to now."""
+        return int(_stat(self.pid)[7])
+
     def peak_kb(self) -> int:
         """The most memory that ever was in use."""
         return int(_status(self.pid, "VmHWM"))

@@ -151,3 +151,25 @@ def test_bodies_in_small_pieces_are_not_held_again_and_again(start: Start) -> No
     for client in clients:
         client.say(b"\r\n")
         assert client.hear()[0].startswith(b"INSERTED ")
+
+
+def test_memory_of_large_bodies_is_used_again(start: Start) -> None:
+    """Not given back with each body that goes, and taken again for the next one: that is 15 pages."""
+    daemon = start(at="127.0.0.1")
+    clients = [daemon.client() for _ in range(10)]
+
+    def round() -> None:
+        for client in clients:
+            client.put(b"x" * 60_000)
+        for client in clients:
+            client.say(b"reserve\r\n")
+        for client in clients:
+            job = client.hear()[0].split()[1]
+            client.ask(b"delete %b\r\n" % job)
+
+    for _ in range(20):
+        round()
+    before = daemon.faults()
+    for _ in range(50):
+        round()
+    assert daemon.faults() - before < 500
