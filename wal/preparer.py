@@ -60,6 +60,11 @@ class Preparer:
                 self.progress.fail(self._path, self._offset, error)
         self.progress.notify()
 
+    @property
+    def has_dirty(self) -> bool:
+        """Whether there are files that have to be zeroed, or given back."""
+        return bool(self._dirty)
+
     # --- dropping
 
     def _drop(self, numbers: tuple[int, ...]) -> None:

@@ -232,6 +232,22 @@ def test_more_room_than_was_ever_wished_for_is_not_short():
 # --- at once
 
 
+def test_what_a_crash_left_is_given_back_when_there_is_room_without_it():
+    """An empty file counts as no bytes; it is one all the same."""
+    disk = MemoryDisk()
+    opened(disk).close(at=1)
+    for number, nbytes in ((7, 0), (8, 3 * STEP)):
+        handle = disk.create(f"{logs.DIRECTORY}/spare.{number}")
+        disk.write(handle, bytes(nbytes), 0)
+        disk.close(handle)
+    log = opened(disk)
+    assert len(spares(disk)) == 2
+    log.prepare(log.room)
+    assert spares(disk) == []
+    log.collect()
+    assert log.total_bytes == physical(disk) and not log.short
+
+
 def test_make_room_for_a_record_longer_than_a_segment():
     disk = MemoryDisk()
     log = opened(disk)
