@@ -47,6 +47,8 @@ def open_binlog(
     replay = wal.Replay(directory, fs=fs)
     next_id = apply_all(replay, replayer, report, progress)
     state.next_id = max(state.next_id, next_id)
+    if replay.torn is not None:
+        report(f"{replay.torn}")  # before it is cut off: a kill in between must not leave it unsaid
     log = wal.Log.open(
         replay,
         segment_bytes=segment_bytes,
@@ -58,8 +60,6 @@ def open_binlog(
         fs=fs,
         claim=not replayer.orphans,
     )
-    if replay.torn is not None:
-        report(f"{replay.torn}")
     if replayer.importing:
         report("an import was not finished, and is forgotten")
         for phase in (IMPORT_BEGIN, IMPORT_END):

@@ -522,3 +522,32 @@ def test_a_next_id_that_no_server_comes_to_is_refused(tmp_path: Path) -> None:
     wal.Log.open(replay, segment_bytes=SEGMENT, meta=lambda: records.encode_meta((1 << 64) - 1), threaded=False).close(0)
     with pytest.raises(Unreadable, match="18446744073709551615 as the next id"):
         Daemon(tmp_path)
+
+
+class _Ends(Exception):
+    """The process ends here."""
+
+
+class _ReadOnly(wal.FileSystem):
+    """The first call that changes something is the last thing that happens."""
+
+    def create(self, path: str) -> int:
+        raise _Ends
+
+    def truncate(self, handle: int, nbytes: int) -> None:
+        raise _Ends
+
+
+def test_a_torn_tail_is_spoken_of_before_it_is_cut(tmp_path: Path) -> None:
+    """A kill between the two must not leave bytes aside of which nobody has heard."""
+    daemon = Daemon(tmp_path)
+    daemon.say(daemon.session(), b"put 0 0 60 1", b"x")
+    (segment,) = tmp_path.glob("*.wal")
+    segment.write_bytes(segment.read_bytes().rstrip(b"\0") + b"torn")
+    lines: list[str] = []
+    with pytest.raises(_Ends):
+        open_binlog(
+            str(tmp_path), Engine(), segment_bytes=SEGMENT, durability=wal.Durability.SYNC, now=daemon.now,
+            wall_now=daemon.now + daemon.wall, notify=lambda: None, report=lines.append, threaded=False, fs=_ReadOnly(),
+        )  # fmt: skip
+    assert len(lines) == 1 and ": torn at offset" in lines[0]
