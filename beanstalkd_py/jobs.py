@@ -26,7 +26,7 @@ ID_MASK = (1 << ID_BITS) - 1
 SLACK = 64  # stale entries that are not worth a rebuild
 AT_ONCE = 4096  # entries: so many are made anew in a millisecond
 LINES = 1024  # of a tube: so many priorities at once; the others' jobs stand in the heap
-READY_FOR_LINE = 8  # ready jobs in the tube for each line: a line takes 600 bytes, however short it is
+READY_FOR_LINE = 8  # ready jobs in the tube for each line: a line takes 760 bytes, however short it is
 STEPS = 8  # entries of a larger heap to look at, for each that was left stale: in a heap that is half stale, four of them go
 
 
@@ -208,6 +208,8 @@ def sweep(heap: list[int], at: int, is_live: Callable[[int], bool]) -> int:
     """
     for _ in range(STEPS):
         if at >= len(heap):
+            if not heap:
+                return 0
             at = 0
         if is_live(heap[at]):
             at += 1

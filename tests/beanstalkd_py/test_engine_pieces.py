@@ -169,7 +169,7 @@ def test_a_heap_beside_lines_that_fill_again_is_never_mostly_stale() -> None:
 
 
 def test_few_jobs_of_many_priorities_have_no_lines_of_their_own() -> None:
-    """A line takes as much memory as six jobs."""
+    """A line takes as much memory as two jobs."""
     world = World()
     client = world.client()
     tube = client.client.used
@@ -180,3 +180,21 @@ def test_few_jobs_of_many_priorities_have_no_lines_of_their_own() -> None:
     assert len(tube.lines) == 1000 // READY_FOR_LINE
     order = [int(world.say(client, "reserve\r\n").split()[1]) for _ in range(1000)]
     assert [(id - 1) * 7 % 1000 for id in order] == [*range(1000)]
+
+
+@pytest.mark.parametrize("count", [10, 100, 6000])
+def test_the_last_of_a_stale_heap_beside_a_line_may_go(count: int) -> None:
+    """Of each two jobs the second is deleted first: never is one on top."""
+    world = World()
+    client = world.client()
+    world.say(client, put() * count)
+    tube = client.client.used
+    for first in range(1, count, 2):
+        assert world.say(client, f"delete {first + 1}\r\ndelete {first}\r\n") == b"DELETED\r\n" * 2
+        assert len(tube.ready) + tube.in_lines <= 3 * tube.ready_count + SLACK
+    assert tube.ready_count == 0
+
+
+def test_a_sweep_of_a_heap_in_which_all_is_stale_leaves_nothing() -> None:
+    heap = [1, 2, 3]
+    assert sweep(heap, 2, lambda key: False) == 0 and heap == []
