@@ -111,7 +111,7 @@ class Server:
         self._idle: Any = self.loop.idle()
         self._awake = False
         self._spins = SPINS_IN_VAIN  # below 0: sleeps until it tries again
-        self._has_closed = False  # a connection, in this round
+        self._accepted: list[Connection] = []  # in this round
         self._only_writes = False  # a commit waits for no sync
         self._not_here_before = 0
 
@@ -209,13 +209,14 @@ class Server:
         news = self.epoll.poll(0, NEWS)
         rounds = 0
         while news:
-            self._has_closed = False
             alone = len(news) == 1 and not self.owed
             for fd, event in news:
                 if fd in on_event:  # else somebody before it in this round made the server close it
                     on_event[fd](event)
                     if self.failure is not None:
                         return
+            if self._accepted:
+                self._attend_to_new()
             self._end_of_turn(alone)
             rounds += 1
             if self._awake or rounds == ROUNDS or self.failure is not None:
@@ -391,7 +392,7 @@ class Server:
             del self._on_event[listener.fileno()]
 
     def _acceptable(self, listener: socket.socket, event: int) -> None:
-        if self._stop.is_set() or self._has_closed:  # its descriptor would be taken again, with what this round still has to say of it
+        if self._stop.is_set():
             return
         for _ in range(ACCEPTS):
             if len(self.connections) >= self.max_connections:
@@ -413,7 +414,14 @@ class Server:
                 self.say(f"accept {sock.fileno()}")
             connection = Connection(self, sock)
             self.connections[connection.fd] = connection
-            self._on_event[connection.fd] = connection.on_event
+            self._accepted.append(connection)
+
+    def _attend_to_new(self) -> None:
+        """Not before the round is over: it may still hold news of whoever had their descriptors until then."""
+        for connection in self._accepted:
+            if not connection.gone:
+                self._on_event[connection.fd] = connection.on_event
+        self._accepted.clear()
 
     def _pause_accepting(self, why: str) -> None:
         """Out of descriptors, most likely: clients wait in the backlog, nothing spins, and the operator hears of it now and then."""
@@ -439,8 +447,8 @@ class Server:
         return Session(self.engine, connection)
 
     def forget(self, connection: Connection) -> None:
-        del self.connections[connection.fd], self._on_event[connection.fd]
-        self._has_closed = True
+        del self.connections[connection.fd]
+        self._on_event.pop(connection.fd, None)
         if self.verbosity:
             self.say(f"close {connection.fd}")
         if self._accept_later is not None:

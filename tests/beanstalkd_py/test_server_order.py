@@ -30,6 +30,15 @@ def test_who_has_connected_or_gone_is_counted_for_who_asks_then(start: Start) ->
         other.close()
         asker.say(b"stats\r\n")
     assert b"\ncurrent-connections: 1\n" in asker.hear()[0]
+    other = daemon.client()
+    other.ask(b"list-tube-used\r\n")
+    with daemon.held():
+        other.close()
+        another = daemon.client()
+        asker.say(b"stats\r\n")
+    stats = asker.hear()[0]
+    assert b"\ncurrent-connections: 2\n" in stats and b"\ntotal-connections: 4\n" in stats
+    another.close()
 
 
 @pytest.mark.parametrize("environ", [{}, {"GEVENT_LOOP": "libuv", "GEVENT_BACKEND": "select"}], ids=["", "whatever the environment says"])
