@@ -22,6 +22,7 @@ from .fibers import in_place_of_threads
 from .history import History
 from .life import Life, Opened, Options, open_server
 from .machine import BROKEN, CUT, KILL, Machine
+from .scale import scaled
 from .seeds import Endless, ends_within
 from .talk import Talk
 
@@ -60,7 +61,7 @@ def run(seed: int) -> Counter[str]:
     """A whole world. Returns what there was in it. Raises Fault."""
     world = World(seed)
     try:
-        with ends_within(WORLD_CPU_S), in_place_of_threads(world.machine.fibers):
+        with ends_within(WORLD_CPU_S), scaled(seed), in_place_of_threads(world.machine.fibers):
             world.run()
     except (Exception, Endless) as error:
         events = "\n".join(f"    {event}" for event in world.trace)

@@ -1,0 +1,27 @@
+"""How large a heap is large. In every other world it is one of nine entries, not of 4096: otherwise no world would see one swept.
+
+May know: the engine's constants. Promises: they are as they were afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from beanstalkd_py import jobs, state
+
+SLACK, AT_ONCE, READY_FOR_LINE = 3, 8, 2
+
+
+@contextmanager
+def scaled(seed: int) -> Iterator[None]:
+    before = jobs.SLACK, jobs.AT_ONCE, jobs.READY_FOR_LINE
+    if seed % 2:
+        jobs.SLACK = state.SLACK = SLACK  # type: ignore[attr-defined]
+        jobs.AT_ONCE = AT_ONCE
+        jobs.READY_FOR_LINE = READY_FOR_LINE
+    try:
+        yield
+    finally:
+        jobs.SLACK, jobs.AT_ONCE, jobs.READY_FOR_LINE = before
+        state.SLACK = jobs.SLACK  # type: ignore[attr-defined]
