@@ -113,7 +113,7 @@ class History:
         for key, versions in self.versions.items():
             back = found.get(key)
             came = next((version for version in self.candidates(key, lsn) if _same(version, back, wall)), _GONE)
-            kept = [version for version in versions if version.high <= lsn and version.low < came.low]
+            kept = [version for version in versions if version.high <= lsn and (version.low < came.low or version.low == version.high == came.low)]
             if back is not None or kept:
                 reserves = range(came.reserves.start, back.reserves + 1) if back is not None else range(1)
                 high = min(came.high, lsn) if came.low < came.high else lsn
