@@ -46,6 +46,7 @@ SPREAD = 8  # of that, an eighth of what is left in each turn: 4 jobs of 60 000 
 DEAD_SHARE = 50  # compact_all leaves a fiftieth
 WHOLE = 1 << 62  # a step without a limit
 LITTLE_SHARE = 64  # until a 64th of a segment was appended or has died, no turn looks whether there is room or work: 3 us less
+PASSES = 2  # over all jobs on a full disk while clients change nothing: what these do not give back, no other one will
 LOOK_BYTES = 16  # what looking at an id costs, in bytes rewritten
 DELETE_BYTES = DELETE_STRUCT.size + LENGTH_FIELD
 FRAME_BYTES = 48  # what a record may cost beyond itself: a frame of its own
@@ -74,6 +75,8 @@ class Binlog:
         self._spent = False  # and compaction did not help; the same
         self._more = False  # compaction has more to do
         self._due = 0  # bytes of it, for what clients appended
+        self._of_clients = 0  # records of theirs, at the last turn that looked at everything
+        self._in_vain = 0  # records that compaction has rewritten since that has grown
         self._appended = log.appended_bytes  # after the last turn that looked at everything
         self._kept = 0  # the same
         self._changes = log.changes  # that room was kept for
@@ -339,6 +342,8 @@ class Binlog:
         if not self.is_full:
             # 1/8 S less, because room is prepared in steps.
             return beyond > kept + 2 * size - size // 8 and self._sealed_bytes > kept + size // 8
+        if self._in_vain > PASSES * len(self.state.jobs):
+            return False  # what lies between the records of small segments is not dead, and not to be had
         room = self.log.room
         dead = beyond - self.log.left - self.log.spare_bytes  # what the spares cannot hold records in is not given back
         return room < self._low + size // 2 and dead > size + size // 8 and self._can_work_off()
@@ -432,11 +437,18 @@ class Binlog:
         if not self._more and log.changes == self._changes and self._little_happened():
             self._commit(here)
             return self._more
-        self._commit(here)  # what compaction writes goes with the next one: nobody waits for it
+        self._commit(here)  # what compaction writes goes with the next one
         self._set_marks()
+        migrated = self.migrated
+        if self.written - migrated != self._of_clients:
+            self._of_clients = self.written - migrated
+            self._in_vain = 0
         self._more = self.behind() and self._compact_some()
-        if not self._more and log.pending:
-            self._commit(False)
+        self._in_vain += self.migrated - migrated
+        if not self._more:
+            self._due = 0
+            if log.pending:
+                self._commit(False)
         self.keep_room()
         self._appended = log.appended_bytes
         self._kept = self.accounts.kept
@@ -461,7 +473,7 @@ class Binlog:
             self._more = self._more or self.behind()
 
     def _compact_some(self) -> bool:
-        """As fast as clients make the log grow and a little faster, so that it catches up under any load. True if more can be done."""
+        """As fast as clients make the log grow, some turns later, so that it keeps up under any load. True if more can be done."""
         before = (self.migrated, self._cursor, len(self._sealed))
         grown = self.log.appended_bytes - self._appended
         due = self._due + GROWTH_SHARE * grown
@@ -491,4 +503,6 @@ class Binlog:
             self._set_marks()
         # Spares of the last run are there, but not known to be zeros: they do not count yet.
         known = self.log.room + self._sealed_bytes - self.accounts.kept
-        self.log.prepare(self.log.room + self._floor + self._segment_bytes // 2 - known)
+        wish = self.log.room + self._floor + self._segment_bytes // 2 - known
+        # As `_wish` has it: what is dead in the segments is no room yet, and the spares are given back if they are not wished for.
+        self.log.prepare(max(wish, self._low + self._segment_bytes // 8))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from simulation.disk import MemoryDisk
 
 import wal
 from beanstalkd_py import records
@@ -26,7 +27,9 @@ SEGMENT = 64 * 1024
 class Daemon:
     """An engine with its binlog and some sessions on a fake clock, without threads or sockets."""
 
-    def __init__(self, directory: Path, now: int = 1000 * S, wall: int = WALL, segment_bytes: int = SEGMENT) -> None:
+    def __init__(
+        self, directory: Path, now: int = 1000 * S, wall: int = WALL, segment_bytes: int = SEGMENT, fs: wal.FileSystem | None = None
+    ) -> None:
         self.now = now
         self.wall = wall
         self.lines: list[str] = []
@@ -41,6 +44,7 @@ class Daemon:
             notify=lambda: None,
             report=self.lines.append,
             threaded=False,
+            fs=fs,
         )
         self.sessions: list[Session] = []
 
@@ -268,6 +272,40 @@ def test_full_disk_leaves_compaction_at_rest(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(daemon.binlog, "_append", lambda record: None)
     assert daemon.binlog.turn(daemon.now, daemon.now + daemon.wall) is False
     assert not daemon.binlog.busy
+
+
+def test_compaction_rests_on_a_full_disk_when_a_pass_gives_nothing_back() -> None:
+    """Three jobs to a segment: what is lost between them looks as if it were dead."""
+    disk = MemoryDisk()
+    daemon = Daemon(Path("/log"), segment_bytes=8192, fs=disk)
+    session = daemon.session()
+    disk.capacity = 120_000
+    while not daemon.say(session, b"put 0 0 60 1800", b"x" * 1800).startswith(b"OUT"):
+        pass
+    daemon.say(session, b"release 1 0 0")
+    turns = 0
+    for _ in range(4):
+        while daemon.binlog.turn(daemon.now, daemon.now + daemon.wall):
+            turns += 1
+            assert turns < 500
+        daemon.binlog.retry()
+    assert turns > 10
+
+
+def test_start_on_a_full_disk_keeps_what_a_crash_left() -> None:
+    """Much of the log is dead, and no room yet: until it is, the spares of the last run are what there is."""
+    disk = MemoryDisk()
+    daemon = Daemon(Path("/log"), fs=disk)
+    session = daemon.session()
+    for _ in range(1000):
+        daemon.say(session, b"put 0 0 60 1000", b"x" * 1000)
+    for id in random.Random(2).sample(range(1, 1001), 400):
+        daemon.say(session, b"delete %d" % id)
+    left = disk.after_kill()
+    left.capacity = disk.used()
+    binlog = daemon.restarted(Path("/log"), fs=left).binlog
+    binlog.log.collect()
+    assert binlog.log.room >= binlog._need
 
 
 def test_disk_falls_when_everything_is_deleted(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class Said:
                 self._later = self._later or bool(torn[3])
 
     def explains(self, name: str) -> bool:
-        """Whether a torn.* of this name has been spoken of. (One is not spoken of twice, but may be copied twice.)"""
+        """Whether a torn.* of this name has been spoken of. (One may be copied twice.)"""
         return any(name == torn or name.startswith(f"{torn}.") for torn in self.torn) or (self._later and name.endswith(".0"))
 
 
