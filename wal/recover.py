@@ -102,7 +102,8 @@ def _settle(replay: Replay, directory: Directory, found: Recovered, spares: list
     if segments:
         found.parent_id = segments[-1].birth_id
     for info in segments:
-        found.sealed[info.number] = _seal(directory, info, info is segments[-1], info.next_lsn - 1 > replay.claimed_lsn)
+        unclaimed = max(info.base_lsn, info.next_lsn - 1) > replay.claimed_lsn  # of one without a record, nobody has said that its header is durable
+        found.sealed[info.number] = _seal(directory, info, info is segments[-1], unclaimed)
 
 
 def _seal(directory: Directory, info: SegmentInfo, last: bool, unclaimed: bool) -> int:

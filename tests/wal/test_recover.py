@@ -208,6 +208,22 @@ def test_after_never_all_segments_are_made_durable():
     assert replayed(disk).claimed_lsn == 30
 
 
+def test_after_never_a_segment_without_a_record_is_made_durable():
+    """A long record left nothing in it but the header; all LSNs before it are claimed, which says nothing of that."""
+    disk = MemoryDisk()
+    log = opened(disk)
+    write(log, [b"claimed"])
+    log.close(at=1)
+    log = opened(disk, NEVER)
+    log.make_room(3 * SEGMENT)
+    write(log, [b"x" * 2 * SEGMENT])  # in a segment of its own
+    log.close(at=2)
+    opened(disk)
+    assert disk.names[segment(2)].synced == disk.names[segment(2)].data
+    assert len(disk.names[segment(2)].data) == HEADER_BYTES
+
+
+
 def test_a_corrupt_log_is_left_as_it_is():
     disk = MemoryDisk()
     write(opened(disk), [b"a"], [b"b"])
