@@ -107,11 +107,14 @@ def _settle(replay: Replay, directory: Directory, found: Recovered, spares: list
 
 
 def _seal(directory: Directory, info: SegmentInfo, last: bool, unclaimed: bool) -> int:
-    """Truncates the last segment to what is used of it, and makes durable what nothing says is. Returns the size."""
+    """Truncates the last segment to what is used of it, and makes durable what nothing says is. Returns the size.
+
+    The end of the last one is made durable even if nothing is cut off: a start without syncs may have done that, and left no trace.
+    """
     nbytes = info.used_bytes if last else info.file_bytes
     cut = nbytes < info.file_bytes
     unsafe = unclaimed and directory.sync
-    if not cut and not unsafe:
+    if not cut and not unsafe and not (last and directory.sync):
         return nbytes
     handle = directory.fs.open(info.path)
     try:

@@ -224,6 +224,25 @@ def test_after_never_a_segment_without_a_record_is_made_durable():
 
 
 
+def test_what_a_start_without_syncs_cut_off_is_cut_for_good():
+    """That start has left no segment that tells: it was empty, and another one took its place."""
+    disk = MemoryDisk()
+    log = opened(disk)
+    write(log, [b"a"])
+    log.collect()
+    log.claim(at=2)
+    write(log, [b"b" * 50])
+    disk.names[segment(1)].data[list(wal.Replay(DIRECTORY, fs=disk))[-1].end - 1] ^= 1
+    disk = disk.copy()
+    opened(disk, NEVER)
+    disk = disk.after_kill()
+    write(opened(disk), [b"c"])
+    assert disk.names[segment(1)].synced == disk.names[segment(1)].data
+    for seed in range(20):
+        assert records(disk.after_crash(Random(seed))) == [b"a", b"c"]
+
+
+
 def test_a_corrupt_log_is_left_as_it_is():
     disk = MemoryDisk()
     write(opened(disk), [b"a"], [b"b"])
