@@ -407,6 +407,7 @@ class Binlog:
             number = self._append(self._pause_record(name, tube.pause, tube.paused_until))
             if number is None:
                 return False
+            self.migrated += 1
             self._pause_written(name, self.accounts.of(number), nbytes)
         return True
 
