@@ -46,7 +46,7 @@ SPREAD = 8  # of that, an eighth of what is left in each turn: 4 jobs of 60 000 
 DEAD_SHARE = 50  # compact_all leaves a fiftieth
 WHOLE = 1 << 62  # a step without a limit
 LITTLE_SHARE = 64  # until a 64th of a segment was appended or has died, no turn looks whether there is room or work: 3 us less
-PASSES = 2  # over all jobs on a full disk while clients change nothing: what these do not give back, no other one will
+PASSES = 2  # over all jobs while clients change nothing: what these do not give back, no other one will
 LOOK_BYTES = 16  # what looking at an id costs, in bytes rewritten
 DELETE_BYTES = DELETE_STRUCT.size + LENGTH_FIELD
 FRAME_BYTES = 48  # what a record may cost beyond itself: a frame of its own
@@ -336,14 +336,14 @@ class Binlog:
             return False
         if self._oldest().live <= 0:
             return True
+        if self._in_vain > PASSES * (len(self.state.jobs) + len(self._pauses) + 1):
+            return False  # what lies between the records of small segments is not dead, and not to be had; nor is what is to be zeroed
         size = self._segment_bytes
         kept = self.accounts.kept
         beyond = self._count_beyond()
         if not self.is_full:
             # 1/8 S less, because room is prepared in steps.
             return beyond > kept + 2 * size - size // 8 and self._sealed_bytes > kept + size // 8
-        if self._in_vain > PASSES * len(self.state.jobs):
-            return False  # what lies between the records of small segments is not dead, and not to be had
         room = self.log.room
         dead = beyond - self.log.left - self.log.spare_bytes  # what the spares cannot hold records in is not given back
         return room < self._low + size // 2 and dead > size + size // 8 and self._can_work_off()
