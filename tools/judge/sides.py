@@ -76,7 +76,7 @@ class Side:
         """Takes what has come. What can be no reply raises Malformed."""
         for name, conn in [each for each in self._conns.items() if each[1].open]:
             data = self._rests[name] + conn.rest()
-            while data and (taken := take_reply(data)) is not None:
+            while data and (taken := take_reply(data, old_memory=True)) is not None:
                 self.heard[name].append(taken[0])
                 data = taken[1]
             self._rests[name] = data

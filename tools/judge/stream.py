@@ -18,8 +18,11 @@ class Malformed(ValueError):
     """Bytes that are no reply."""
 
 
-def take_reply(data: bytes) -> tuple[bytes, bytes] | None:
-    """The first reply and what follows it; None if it is not complete yet."""
+def take_reply(data: bytes, old_memory: bool = False) -> tuple[bytes, bytes] | None:
+    """The first reply and what follows it; None if it is not complete yet.
+
+    old_memory: of a job that is still being uploaded, the C server shows what was there before, the last two bytes included.
+    """
     line, newline, _ = data.partition(b"\r\n")
     if not newline:
         if len(data) > _LONGEST_LINE:
@@ -30,8 +33,7 @@ def take_reply(data: bytes) -> tuple[bytes, bytes] | None:
         end += int(match["size"]) + 2
         if len(data) < end:
             return None
-        # The C server shows a job that is still being uploaded: its last two bytes are old memory like the others. What is compared is all of it.
-        if data[end - 2 : end] != b"\r\n" and not line.startswith(b"FOUND"):
+        if data[end - 2 : end] != b"\r\n" and not (old_memory and line.startswith(b"FOUND")):
             raise Malformed(f"a body that does not end where its size says: {data[:end]!r}")
     elif not _PLAIN.fullmatch(line):
         raise Malformed(f"not a reply: {line!r}")
