@@ -30,11 +30,13 @@ def slow_daemon(directory: Path) -> Iterator[Daemon]:
 @contextmanager
 def stopped(daemon: Daemon) -> Iterator[None]:
     """What clients send meanwhile is there at once when it goes on."""
-    os.kill(daemon.process.pid, signal.SIGSTOP)
+    pid = daemon.process.pid
+    os.kill(pid, signal.SIGSTOP)
+    await_that(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", lambda: "it goes on")
     try:
         yield
     finally:
-        os.kill(daemon.process.pid, signal.SIGCONT)
+        os.kill(pid, signal.SIGCONT)
 
 
 def send_and_see(daemon: Daemon, client: Conversation, last: bytes) -> None:
