@@ -222,8 +222,12 @@ class Binlog:
 
     def _wish(self) -> int:
         """Room wished for."""
+        return self._wish_beside(self._beyond + self._given_up)
+
+    def _wish_beside(self, beyond: int) -> int:
+        """The same, where A is known to be so much."""
         size = self._segment_bytes
-        return max(self.log.room + self._floor + size // 2 - self._beyond - self._given_up, self._low + size // 8)
+        return max(self.log.room + self._floor + size // 2 - beyond, self._low + size // 8)
 
     def keep_room(self) -> None:
         """Has room prepared ahead, in the background, and gives back what is too much. On a full disk it is for `retry` to ask again."""
@@ -503,7 +507,4 @@ class Binlog:
             self.log.commit(self._wall)
             self._set_marks()
         # Spares of the last run are there, but not known to be zeros: they do not count yet.
-        known = self.log.room + self._sealed_bytes - self.accounts.kept
-        wish = self.log.room + self._floor + self._segment_bytes // 2 - known
-        # As `_wish` has it: what is dead in the segments is no room yet, and the spares are given back if they are not wished for.
-        self.log.prepare(max(wish, self._low + self._segment_bytes // 8))
+        self.log.prepare(self._wish_beside(self.log.room + self._sealed_bytes - self.accounts.kept))

@@ -52,10 +52,9 @@ class Spares:
         before, self._preparer.goal = self._preparer.goal, self._made + lack
         if not lack:
             self.short = self.short and self.preparing
-            if self._preparer.has_dirty and not self.preparing:  # after a start: nobody else would ever ask for it to be given back
-                self.preparing = True
-                self._wake()
-        elif not self.preparing or self._preparer.goal > before:
+        # With room enough there is still what a crash has left: to be given back.
+        idle = not self.preparing and (lack or self._preparer.has_dirty)
+        if idle or (lack and self._preparer.goal > before):
             self.preparing = True
             self._wake()
 

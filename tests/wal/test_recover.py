@@ -223,7 +223,6 @@ def test_after_never_a_segment_without_a_record_is_made_durable():
     assert len(disk.names[segment(2)].data) == HEADER_BYTES
 
 
-
 def test_what_a_start_without_syncs_cut_off_is_cut_for_good():
     """That start has left no segment that tells: it was empty, and another one took its place."""
     disk = MemoryDisk()
@@ -240,7 +239,6 @@ def test_what_a_start_without_syncs_cut_off_is_cut_for_good():
     assert disk.names[segment(1)].synced == disk.names[segment(1)].data
     for seed in range(20):
         assert records(disk.after_crash(Random(seed))) == [b"a", b"c"]
-
 
 
 def test_a_corrupt_log_is_left_as_it_is():

@@ -229,9 +229,6 @@ def test_more_room_than_was_ever_wished_for_is_not_short():
     assert not log.short
 
 
-# --- at once
-
-
 def test_what_a_crash_left_is_given_back_when_there_is_room_without_it():
     """An empty file counts as no bytes; it is one all the same."""
     disk = MemoryDisk()
@@ -246,6 +243,9 @@ def test_what_a_crash_left_is_given_back_when_there_is_room_without_it():
     assert spares(disk) == []
     log.collect()
     assert log.total_bytes == physical(disk) and not log.short
+
+
+# --- at once
 
 
 def test_make_room_for_a_record_longer_than_a_segment():
