@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN = .venv/bin
-RUNG = PYTHONPATH=.:tools $(BIN)/python -m
+RUNG = PYTHONPATH=.:wal:tools $(BIN)/python -m
 # For the rungs of the proof: make simulate SEED=17 SECONDS=60
 LENGTH = $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
 READY = .venv/ready
@@ -25,7 +25,6 @@ test: lint      ## lint, then run all tests (much of their time they wait, hence
 .PHONY: compiled
 compiled:       ## in build/compiled, a copy of this tree with its hot modules compiled by mypyc, and the wheel of that in dist/
 	@mkdir -p $(COMPILED) && cd $(COMPILED) && rm -rf $(PARTS) build *.so
-	@ln -sfn ../../shared build/shared
 	tar -c --exclude=__pycache__ $(PARTS) | tar -x -C $(COMPILED)
 	$(MAKE) --no-print-directory -C $(COMPILED) wheel
 	@mkdir -p dist && cp $(COMPILED)/dist/*.whl dist/
@@ -38,12 +37,12 @@ testcompiled: compiled ## run all tests on the compiled modules, but for those t
 wheel: $(READY)
 	rm -rf dist && BEANSTALKD_COMPILED=1 $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	$(BIN)/pip install --quiet --no-deps --force-reinstall dist/*.whl
-	$(BIN)/python -m zipfile -e dist/*.whl dist/whole && cp -r dist/whole/wal dist/whole/beanstalkd_py dist/whole/*.so .
+	$(BIN)/python -m zipfile -e dist/*.whl dist/whole && cp -r dist/whole/beanstalkd_py dist/whole/*.so . && cp -r dist/whole/beanstalkd_wal wal/
 
 .PHONY: lint
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check
-	$(BIN)/mypy beanstalkd_py wal $(wildcard tools)
+	$(BIN)/mypy beanstalkd_py wal tools
 
 .PHONY: model
 model: $(READY) ## play the engine against the naive server, with hypothesis
@@ -61,21 +60,21 @@ fuzz: $(READY)  ## bytes that nobody sane sends or writes, to every reader of by
 simulate: $(READY) ## live through whole worlds: server, disk, clocks and crashes out of one seed
 	$(RUNG) simulation $(LENGTH)
 
-.PHONY: crashes
-crashes: $(READY) ## let the power fail at every call that the log makes to a disk in memory, and recover
-	$(RUNG) simulation.crashes $(LENGTH)
+.PHONY: crashpoints
+crashpoints: $(READY) ## let the power fail at every call that the log makes to a disk in memory, and recover
+	$(RUNG) simulation.crashpoints $(LENGTH)
 
-.PHONY: faults
-faults: $(READY) ## let each of these calls fail in turn, with EIO, on a full disk, without descriptors; and recover
-	$(RUNG) simulation.faults $(LENGTH)
+.PHONY: iofaults
+iofaults: $(READY) ## let each of these calls fail in turn, with EIO, on a full disk, without descriptors; and recover
+	$(RUNG) simulation.iofaults $(LENGTH)
 
 .PHONY: bench
 bench: $(READY) ## measure, beside the C server; make bench ARGUMENTS='--quick --only put-*' (or --help)
 	$(RUNG) bench $(ARGUMENTS)
 
-.PHONY: crash
-crash: $(READY) ## kill the installed daemon again and again, and ask for every job (SEED= SECONDS= ROUNDS=200 PROGRAM=)
-	$(RUNG) crash $(LENGTH) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PROGRAM),--program $(PROGRAM))
+.PHONY: killtest
+killtest: $(READY) ## kill the installed daemon again and again, and ask for every job (SEED= SECONDS= ROUNDS=200 PROGRAM=)
+	$(RUNG) killtest $(LENGTH) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PROGRAM),--program $(PROGRAM))
 
 .PHONY: load
 load: $(READY)  ## thousands of connections, slow and half-open ones, storms; memory after millions of jobs (SEED= SECONDS= PROGRAM=)

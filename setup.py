@@ -1,7 +1,8 @@
 """The option to compile: BEANSTALKD_COMPILED=1 pip install .
 
-Promises: without that variable nothing is compiled, and the wheel installs anywhere. With it, the modules below become C extensions by mypyc, out of
-the same sources, which lie beside them. Everything else about the package stands in setup.cfg.
+Promises: without that variable nothing is compiled, and the wheel installs anywhere. With it, the
+modules below become C extensions by mypyc, out of the same sources, which lie beside them.
+Everything else about the package stands in setup.cfg.
 """
 
 import os
@@ -9,16 +10,18 @@ from typing import Any
 
 from setuptools import setup
 
-# What a command or a record passes through. The rest would gain nothing; the log's file system and threads, and what talks to them, are what the
-# simulation puts its own in place of.
+# What a command or a record passes through. The rest would gain nothing; the log's file system and
+# threads, and what talks to them, are what the simulation puts its own in place of.
 COMPILED = [
-    f"{package}/{module}.py"
-    for package, modules in {
-        "beanstalkd_py": (
-            "accounts", "binlog", "connection", "engine", "jobs", "memory", "protocol", "records", "replay", "replies", "server",
-            "session", "state", "stats", "trace",
+    f"{folder}/{module}.py"
+    for folder, modules in {
+        "beanstalkd_py/queue": ("engine", "model", "state"),
+        "beanstalkd_py/protocol": ("parser", "replies", "session", "trace", "yaml"),
+        "beanstalkd_py/binlog": ("journal", "records", "replay", "usage"),
+        "beanstalkd_py/server": ("connection", "memory", "server"),
+        "wal/beanstalkd_wal": (
+            "checksum", "errors", "format", "log", "names", "operations", "progress", "reader", "replay", "spares",
         ),
-        "wal": ("checksum", "errors", "format", "log", "names", "operations", "progress", "reader", "replay", "spares"),
     }.items()
     for module in modules
 ]  # fmt: skip

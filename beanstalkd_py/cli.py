@@ -1,8 +1,9 @@
 """The daemon's start: the C server's command line, its order of steps, its exit statuses.
 
-Order: options, listening sockets, user, binlog (lock and replay), serve. What goes wrong is one line on stderr and a status:
-5 usage, 111 sockets, 32 to 34 user, 10 directory or lock, 1 no room to begin, 65 a binlog that is damaged or too new, 74 the log's
-files cannot be read or written, 70 a bug.
+Order: options, listening sockets, user, binlog (lock and replay), serve. What goes wrong is one
+line on stderr and a status: 5 usage, 111 sockets, 32 to 34 user, 10 directory or lock, 1 no room to
+begin, 65 a binlog that is damaged or too new, 74 the log's files cannot be read or written, 70 a
+bug.
 """
 
 import errno
@@ -17,16 +18,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-import wal
+import beanstalkd_wal as wal
 
-from . import SERVER_VERSION, opening, options, privileges, takeover
-from .binlog import Binlog
-from .engine import Engine
-from .listen import ListenFailed, address_of, listen
-from .notify import Notify
-from .progress import Progress
-from .server import Server
-from .stats import Process
+from beanstalkd_py import SERVER_VERSION, options
+from beanstalkd_py.binlog import opening
+from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.foreign import takeover
+from beanstalkd_py.host import privileges
+from beanstalkd_py.host.notify import Notify
+from beanstalkd_py.host.progress import Progress
+from beanstalkd_py.protocol.yaml import Process
+from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.server.listen import ListenFailed, address_of, listen
+from beanstalkd_py.server.server import Server
 
 STDOUT, STDERR = 1, 2
 NO_ROOM, LOCKED, BAD_LOG, BUG, LOG_FAILED = 1, 10, 65, 70, 74
@@ -40,7 +44,9 @@ class NoDirectory(Exception):
 
 
 class Stopped(BaseException):
-    """A signal asked for the end before there was anything to end. Not an Exception: nobody on the way may take it for a failure."""
+    """A signal asked for the end before there was anything to end. Not an Exception: nobody on the
+    way may take it for a failure.
+    """
 
 
 class NotReadable(Exception):
@@ -57,7 +63,9 @@ def run() -> NoReturn:
 
 
 def main(argv: list[str]) -> int:
-    """Runs the daemon until it is told to stop. argv[0] is the name it goes by in its messages. Returns the exit status."""
+    """Runs the daemon until it is told to stop. argv[0] is the name it goes by in its messages.
+    Returns the exit status.
+    """
     prog = argv[0]
     _fill_standard_descriptors()
 
@@ -88,7 +96,9 @@ def main(argv: list[str]) -> int:
         report(str(error))
         return BAD_LOG
     except (wal.Corrupt, opening.Unreadable) as error:
-        report(f"{error} (nothing was changed; to mend it: beanstalkd-binlog repair {chosen.wal_dir})")
+        report(
+            f"{error} (nothing was changed; to mend it: beanstalkd-binlog repair {chosen.wal_dir})"
+        )
         return BAD_LOG
     except takeover.DamagedImport as error:
         for line in error.lines:
@@ -108,7 +118,9 @@ def main(argv: list[str]) -> int:
 
 
 def _fill_standard_descriptors() -> None:
-    """Where 0, 1 or 2 is closed, a socket or the log would get that number next, and with it whatever somebody has to say."""
+    """Where 0, 1 or 2 is closed, a socket or the log would get that number next, and with it
+    whatever somebody has to say.
+    """
     with suppress(OSError):
         while (fd := os.open(os.devnull, os.O_RDWR)) <= STDERR:
             pass
@@ -116,7 +128,9 @@ def _fill_standard_descriptors() -> None:
 
 
 def _write(fd: int, text: str) -> None:
-    """As much as can be written: that nobody listens is no reason to end. (Python's own streams would try again at the exit, and fail then.)"""
+    """As much as can be written: that nobody listens is no reason to end. (Python's own streams
+    would try again at the exit, and fail then.)
+    """
     data = os.fsencode(text)  # a path need not be UTF-8
     with suppress(OSError):
         while data:
@@ -127,12 +141,14 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
     def say(line: str) -> None:
         _write(STDOUT, line + "\n")
 
-    gc.disable()  # nothing here leaves reference cycles behind; a collection over a million jobs takes a second, and replay a third less without
+    # nothing here leaves reference cycles behind; a collection over a million jobs takes a second,
+    # and replay a third less without
+    gc.disable()
     if chosen.verbosity:
         say(f"pid {os.getpid()}")
     engine = Engine(chosen.max_job_size, _process())
     engine.binlog_max_size = chosen.segment_bytes
-    _hear_signals(engine)
+    install_signal_handlers(engine)
     notify = Notify(os.environ, report)
     listeners = listen(chosen, report, os.environ)
     try:
@@ -165,9 +181,11 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
                     raise NoRoom(str(error)) from error
                 raise
             except OSError as error:
-                raise NotReadable(f"{error.filename or chosen.wal_dir}: {error.strerror or error}") from error
+                raise NotReadable(
+                    f"{error.filename or chosen.wal_dir}: {error.strerror or error}"
+                ) from error
         server.serve(log, lambda: notify(READY=1, STATUS="serving"), lambda: notify(STOPPING=1))
-        _be_deaf()
+        ignore_signals()
         if lock is not None:
             lock.close()
     finally:
@@ -179,17 +197,21 @@ def _stopped() -> int:
     return PID_1_TERMINATED if os.getpid() == 1 else 0
 
 
-def _be_deaf() -> None:
-    """The end has begun: another signal must not interrupt it, nor kill a process that is all but gone."""
+def ignore_signals() -> None:
+    """The end has begun: another signal must not interrupt it, nor kill a process that is all but
+    gone.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _hear_signals(engine: Engine) -> None:
-    """Until the loop runs and has its own: a stop ends the start, which may be ended anywhere like by a kill; a drain is not lost."""
+def install_signal_handlers(engine: Engine) -> None:
+    """Until the loop runs and has its own: a stop ends the start, which may be ended anywhere like
+    by a kill; a drain is not lost.
+    """
 
     def stop(number: int, frame: object) -> NoReturn:
-        _be_deaf()
+        ignore_signals()
         raise Stopped
 
     def drain(number: int, frame: object) -> None:
@@ -208,7 +230,11 @@ def _lock(directory: str) -> wal.Lock:
 
 
 def _open(
-    chosen: options.Options, engine: Engine, server: Server, report: Callable[[str], None], progress: Progress
+    chosen: options.Options,
+    engine: Engine,
+    server: Server,
+    report: Callable[[str], None],
+    progress: Progress,
 ) -> Binlog:
     """Replays DIR into the engine and opens it for writing."""
     assert chosen.wal_dir is not None
@@ -261,9 +287,11 @@ def _cpu() -> tuple[float, float]:
 
 
 def _max_connections(logged: bool) -> int:
-    """As many as there are descriptors, less what the process itself needs: so accept() never runs out of them, nor does the log.
+    """As many as there are descriptors, less what the process itself needs: so accept() never runs
+    out of them, nor does the log.
 
-    The log holds each prepared segment open, 2 or 3 at the default size, dozens where segments are small and jobs are large.
+    The log holds each prepared segment open, 2 or 3 at the default size, dozens where segments are
+    small and jobs are large.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:

@@ -1,10 +1,12 @@
 """The C server's command line, read into `Options`.
 
-Pure: nothing is printed and nothing ends the process. What must be said on the way stands in `Options.warnings`,
-each without the program's name; what must end the program is raised as `Exit`, whose texts are complete.
+Pure: nothing is printed and nothing ends the process. What must be said on the way stands in
+`Options.warnings`, each without the program's name; what must end the program is raised as `Exit`,
+whose texts are complete.
 
-The messages and the order in which flags act are the C server's, byte for byte. Two things differ on purpose:
-without -f and -F each reply waits for the disk, and `-b ""` is refused instead of meaning the root directory.
+The messages and the order in which flags act are the C server's, byte for byte. Two things differ
+on purpose: without -f and -F each reply waits for the disk, and `-b ""` is refused instead of
+meaning the root directory.
 """
 
 from __future__ import annotations
@@ -64,8 +66,13 @@ class Options:
 
     @property
     def log_segment_bytes(self) -> int:
-        """The size the log is to use: whole blocks, enough of them for a header and some frames, and no more than a start can prepare."""
-        return min(max(SMALLEST_SEGMENT_BYTES, -(-self.segment_bytes // 4096) * 4096), LARGEST_SEGMENT_BYTES)
+        """The size the log is to use: whole blocks, enough of them for a header and some frames,
+        and no more than a start can prepare.
+        """
+        return min(
+            max(SMALLEST_SEGMENT_BYTES, -(-self.segment_bytes // 4096) * 4096),
+            LARGEST_SEGMENT_BYTES,
+        )
 
 
 class Exit(Exception):
@@ -104,7 +111,9 @@ class _Reading:
         self.options = Options()
 
     def read_word(self, word: str, following: Iterator[str]) -> None:
-        """One word may hold many flags; the first that takes a value takes the rest, or the next word."""
+        """One word may hold many flags; the first that takes a value takes the rest, or the next
+        word.
+        """
         for at, letter in enumerate(word[1:], 1):
             if letter in _SWITCHES:
                 _SWITCHES[letter](self)
@@ -124,7 +133,9 @@ class _Reading:
 
     def finish(self) -> Options:
         if self.options.wal_dir == "":
-            raise self.exit(LOCK_ERROR, self.said('failed to lock wal dir "": no directory is named'))
+            raise self.exit(
+                LOCK_ERROR, self.said('failed to lock wal dir "": no directory is named')
+            )
         return self.options
 
     def accept_damaged_import(self) -> None:
@@ -172,7 +183,9 @@ def _set_max_job_size(options: Options, value: str) -> Options:
 
 
 def _size(text: str) -> int:
-    """A size_t as scanf's %zu reads it: white space and a sign may lead, `-1` wraps, too much is the largest."""
+    """A size_t as scanf's %zu reads it: white space and a sign may lead, `-1` wraps, too much is
+    the largest.
+    """
     match = re.fullmatch(r"[ \t\n\v\f\r]*([+-]?)([0-9]+)", text)
     if match is None:
         raise _InvalidSize(text)

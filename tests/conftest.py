@@ -1,6 +1,56 @@
 """Of all tests: none fails for being slow. What a folder of tests shares stands in that folder."""
 
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
 from hypothesis import settings
+from testkit.live import Daemon, Start
 
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Start]:
+    """Starts daemons on a unix socket, or `at` an address; they end with the test. It does not wait
+    for them.
+    """
+    daemons: list[Daemon] = []
+
+    def launch(*options: str, **how: Any) -> Daemon:
+        daemon = Daemon(options, **{"at": f"unix:{tmp_path}/socket", **how})
+        daemons.append(daemon)
+        return daemon
+
+    yield launch
+    for daemon in daemons:
+        daemon.close()
+
+
+@pytest.fixture
+def start(launch: Start) -> Start:
+    """The same, but returns when the daemon answers."""
+    return lambda *options, **how: launch(*options, **how).wait()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> str:
+    """A directory for -b."""
+    directory = tmp_path / "log"
+    directory.mkdir()
+    return str(directory)
+
+
+@pytest.fixture
+def nobodys() -> Iterator[str]:
+    """Another one, which belongs to the user nobody, and stands where that user can come."""
+    with TemporaryDirectory(prefix="nobodys.") as directory:
+        os.chown(directory, pwd.getpwnam("nobody").pw_uid, -1)
+        yield directory

@@ -1,4 +1,6 @@
-"""Users' scenarios run against the durable daemon and, to be sure that they ask nothing special of it, against the C server."""
+"""Users' scenarios run against the durable daemon and, to be sure that they ask nothing special of
+it, against the C server.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,9 @@ from judge.daemon import Daemon
 PATIENCE = 20
 
 
-def client(daemon: Daemon, use: str = "default", watch: str | list[str] = "default") -> greenstalk.Client[str]:
+def client(
+    daemon: Daemon, use: str = "default", watch: str | list[str] = "default"
+) -> greenstalk.Client[str]:
     return greenstalk.Client(daemon.address, use=use, watch=watch)
 
 

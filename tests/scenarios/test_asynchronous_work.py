@@ -42,7 +42,9 @@ def test_every_job_is_done_once(daemon: Daemon) -> None:
         assert stats["current-jobs-ready"] == stats["current-jobs-reserved"] == 0
         assert stats["total-jobs"] == stats["cmd-delete"] == PRODUCERS * JOBS + WORKERS
     did = [done.get() for _ in range(done.qsize())]
-    assert sorted(body for _, body in did) == sorted(f"{name}/{number}" for name in range(PRODUCERS) for number in range(JOBS))
+    assert sorted(body for _, body in did) == sorted(
+        f"{name}/{number}" for name in range(PRODUCERS) for number in range(JOBS)
+    )
     assert sorted(id for id, _ in did) == sorted(put.get() for _ in range(put.qsize()))
 
 
@@ -59,7 +61,10 @@ def test_one_worker_serves_several_tubes(daemon: Daemon) -> None:
         mails.put("mail", priority=2)
         thumbnails.put("thumbnail", priority=1)
         with client(daemon, watch=["mails", "thumbnails"]) as worker:
-            assert [worker.reserve(timeout=PATIENCE).body for _ in range(2)] == ["thumbnail", "mail"]
+            assert [worker.reserve(timeout=PATIENCE).body for _ in range(2)] == [
+                "thumbnail",
+                "mail",
+            ]
 
 
 def test_bodies_come_back_as_they_were(daemon: Daemon) -> None:

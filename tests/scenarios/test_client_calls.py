@@ -17,7 +17,9 @@ from greenstalk import (
 )
 from judge.daemon import Daemon
 
-CALLS = {name for name in vars(Client) if not name.startswith("_") and callable(getattr(Client, name))}
+CALLS = {
+    name for name in vars(Client) if not name.startswith("_") and callable(getattr(Client, name))
+}
 
 
 class Noted:
@@ -43,7 +45,11 @@ def test_every_call(daemon: Daemon) -> None:
 
     first = client.put("one", priority=5, delay=0, ttr=60)
     second = client.put("two", priority=4, delay=1000, ttr=120)
-    assert (client.peek(first).body, client.peek_ready().id, client.peek_delayed().id) == ("one", first, second)
+    assert (client.peek(first).body, client.peek_ready().id, client.peek_delayed().id) == (
+        "one",
+        first,
+        second,
+    )
 
     job = client.reserve()
     assert (job.id, job.body) == (first, "one")
@@ -63,7 +69,12 @@ def test_every_call(daemon: Daemon) -> None:
 
     client.pause_tube("mails", 1000)
     stats = client.stats_tube("mails")
-    assert (stats["name"], stats["pause"], stats["total-jobs"], stats["cmd-delete"]) == ("mails", 1000, 2, 2)
+    assert (stats["name"], stats["pause"], stats["total-jobs"], stats["cmd-delete"]) == (
+        "mails",
+        1000,
+        2,
+        2,
+    )
     assert client.stats()["total-jobs"] == 2
     client.close()
     assert client._called == CALLS

@@ -1,4 +1,6 @@
-"""One job per mailbox goes round and round: any worker takes it, does a step, and releases it for the next."""
+"""One job per mailbox goes round and round: any worker takes it, does a step, and releases it for
+the next.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,11 @@ def test_each_job_goes_round_among_the_workers(daemon: Daemon) -> None:
 
 def test_the_work_is_spread(daemon: Daemon) -> None:
     """Nobody gets a job again while another waits for one."""
-    with client(daemon, use="mailboxes") as owner, client(daemon, watch="mailboxes") as a, client(daemon, watch="mailboxes") as b:
+    with (
+        client(daemon, use="mailboxes") as owner,
+        client(daemon, watch="mailboxes") as a,
+        client(daemon, watch="mailboxes") as b,
+    ):
         for mailbox in MAILBOXES[:2]:
             owner.put(mailbox, priority=0)
         for number in range(ROUNDS):

@@ -1,4 +1,6 @@
-"""The daemon ends in the middle of things, by SIGTERM or by SIGKILL, and starts again: nothing that was answered is lost."""
+"""The daemon ends in the middle of things, by SIGTERM or by SIGKILL, and starts again: nothing that
+was answered is lost.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +107,9 @@ def test_a_cycling_job_goes_on(durable: Daemon, end: signal.Signals) -> None:
 
 @by_either_end
 def test_work_under_way_loses_nothing(durable: Daemon, end: signal.Signals) -> None:
-    """Producers and workers reconnect and go on. Every put that was answered is done, and nothing is done after its delete was answered."""
+    """Producers and workers reconnect and go on. Every put that was answered is done, and nothing
+    is done after its delete was answered.
+    """
     flow = Flow(durable)
     with Workers() as workers, Workers() as producers:
         for name in range(2):
@@ -140,7 +144,9 @@ class Flow:
 
     def wait_until_done(self, count: int) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.deleted) >= count, PATIENCE), f"only {len(self.deleted)} of {count}"
+            assert self._changed.wait_for(lambda: len(self.deleted) >= count, PATIENCE), (
+                f"only {len(self.deleted)} of {count}"
+            )
 
     def produce(self, name: int) -> None:
         number = 0
@@ -173,7 +179,9 @@ class Flow:
             self._changed.notify_all()
 
     def tried(self, call: Callable[[greenstalk.Client[str]], object]) -> bool:
-        """Once, on a connection of its own. False: the daemon was away, before it answered or before it was asked."""
+        """Once, on a connection of its own. False: the daemon was away, before it answered or
+        before it was asked.
+        """
         try:
             with client(self.daemon) as own:
                 call(own)

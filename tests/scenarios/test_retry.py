@@ -1,4 +1,6 @@
-"""Work is tried until it succeeds: released after an error, taken from who does not answer, buried when it is hopeless."""
+"""Work is tried until it succeeds: released after an error, taken from who does not answer, buried
+when it is hopeless.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ def test_a_failed_try_is_released_with_a_delay_and_tried_again(daemon: Daemon) -
 
 
 def test_a_worker_that_hangs_loses_its_job(daemon: Daemon) -> None:
-    with client(daemon, use="mails", watch="mails") as hangs, client(daemon, watch="mails") as other:
+    with (
+        client(daemon, use="mails", watch="mails") as hangs,
+        client(daemon, watch="mails") as other,
+    ):
         id = hangs.put("to ann", ttr=1)
         job = hangs.reserve(timeout=PATIENCE)
         hangs.stats_job(job)
@@ -41,7 +46,9 @@ def test_a_worker_that_hangs_loses_its_job(daemon: Daemon) -> None:
 
 
 def reserve_after_ttr(worker: Client[str], owner: Client[str]) -> Job[str]:
-    """Waits for a job whose TTR is running. The C server now and then forgets the timer of an idle owner, so it is poked."""
+    """Waits for a job whose TTR is running. The C server now and then forgets the timer of an idle
+    owner, so it is poked.
+    """
     for _ in range(PATIENCE):
         try:
             return worker.reserve(timeout=1)
@@ -70,7 +77,10 @@ def test_a_slow_worker_touches(daemon: Daemon) -> None:
 
 
 def test_a_hopeless_job_is_buried_and_kicked_by_somebody(daemon: Daemon) -> None:
-    with client(daemon, use="mails", watch="mails") as worker, client(daemon, use="mails") as somebody:
+    with (
+        client(daemon, use="mails", watch="mails") as worker,
+        client(daemon, use="mails") as somebody,
+    ):
         id = worker.put("to nobody")
         while True:
             job = worker.reserve(timeout=PATIENCE)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import beanstalkd_wal as wal
 from simulation.disk import MemoryDisk
-
-import wal
 
 DIRECTORY = "/log"
 SEGMENT = 8192
@@ -22,8 +21,16 @@ def replayed(disk: wal.FileSystem, directory: str = DIRECTORY) -> wal.Replay:
     return replay
 
 
-def opened(disk: wal.FileSystem, durability: wal.Durability = SYNC, segment_bytes: int = SEGMENT, **options) -> wal.Log:
-    return wal.Log.open(replayed(disk), segment_bytes=segment_bytes, durability=durability, threaded=False, **options)
+def opened(
+    disk: wal.FileSystem, durability: wal.Durability = SYNC, segment_bytes: int = SEGMENT, **options
+) -> wal.Log:
+    return wal.Log.open(
+        replayed(disk),
+        segment_bytes=segment_bytes,
+        durability=durability,
+        threaded=False,
+        **options,
+    )
 
 
 def records(disk: wal.FileSystem, directory: str = DIRECTORY) -> list[bytes]:
@@ -35,7 +42,7 @@ def write(log: wal.Log, *batches: Iterable[bytes]) -> None:
     for batch in batches:
         for record in batch:
             if not log.fits(len(record)):
-                assert log.make_room(len(record))
+                assert log.ensure_headroom(len(record))
             log.append(record)
         log.commit(at=log.lsn)
 
@@ -49,4 +56,8 @@ def spares(disk: MemoryDisk) -> list[str]:
 
 
 def torn_files(disk: MemoryDisk) -> dict[str, bytes]:
-    return {path.rpartition("/")[2]: bytes(file.data) for path, file in disk.names.items() if "/torn." in path}
+    return {
+        path.rpartition("/")[2]: bytes(file.data)
+        for path, file in disk.names.items()
+        if "/torn." in path
+    }

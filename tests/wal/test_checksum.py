@@ -3,10 +3,13 @@
 from random import Random
 
 import pytest
+from beanstalkd_wal import checksum
 
-from wal import checksum
-
-IMPLEMENTATIONS = [checksum.crcmod_crc(), checksum.google_crc() or checksum.crcmod_crc(), checksum.crc]
+IMPLEMENTATIONS = [
+    checksum.crcmod_crc(),
+    checksum.google_crc() or checksum.crcmod_crc(),
+    checksum.crc,
+]
 
 
 def test_the_hardware_is_used_when_it_is_there():

@@ -1,13 +1,15 @@
-"""Every call to the disk made to fail, one after the other: LogFailed, or everything promised is there; and never a second try."""
+"""Every call to the disk made to fail, one after the other: LogFailed, or everything promised is
+there; and never a second try.
+"""
 
 import contextlib
 import errno
 from random import Random
 
+import beanstalkd_wal as wal
 import pytest
 from simulation.disk import MemoryDisk, fail_at
 
-import wal
 from tests.wal.logs import NEVER, SYNC, WINDOW, opened, records, segment, write
 
 BODY = 400
@@ -17,19 +19,19 @@ def work(log: wal.Log, given: list[bytes]) -> None:
     """A bit of everything. given: what is appended, LSN 1 first."""
     for n in range(60):
         record = b"%04d" % n * (BODY // 4)
-        if log.room < 4000:
-            log.prepare(9000)
+        if log.headroom < 4000:
+            log.preallocate(9000)
         if not log.fits(len(record)):
-            assert log.make_room(len(record))
+            assert log.ensure_headroom(len(record))
         log.append(record)
         given.append(record)
         log.commit(at=n)
         log.collect()
         if n % 10 == 9:
             log.sync(at=n)
-            log.claim(at=n)
+            log.write_watermark(at=n)
         if n == 40:
-            log.drop(2)
+            log.retire(2)
         log.collect()
     log.close(at=99)
 
@@ -55,10 +57,14 @@ def test_a_failure_at_any_call_is_told_and_loses_nothing_that_was_promised(durab
         except wal.LogFailed as failure:
             failed = failure
         call = calls[nth - 1]
-        if call.startswith(("close spare", "close log")):  # at the very end, when it means nothing any more
+        if call.startswith(
+            ("close spare", "close log")
+        ):  # at the very end, when it means nothing any more
             assert failed is None and log.lsn == log.promised_lsn == len(given)
         else:
-            assert failed is not None and failed.errno == errno.EIO and failed.path.startswith("/log"), call
+            assert (
+                failed is not None and failed.errno == errno.EIO and failed.path.startswith("/log")
+            ), call
             check_failed(log)
         check_kept(disk, log, given, call)
 
@@ -66,14 +72,20 @@ def test_a_failure_at_any_call_is_told_and_loses_nothing_that_was_promised(durab
 def check_failed(log: wal.Log) -> None:
     """For good: nothing more is promised, and everybody is told."""
     promised, written = log.promised_lsn, log.written_lsn
-    for use in (lambda: log.append(b"x"), lambda: log.commit(at=1), log.collect, lambda: log.make_room(1), lambda: log.drain(at=1)):
+    for use in (
+        lambda: log.append(b"x"),
+        lambda: log.commit(at=1),
+        log.collect,
+        lambda: log.ensure_headroom(1),
+        lambda: log.drain(at=1),
+    ):
         with pytest.raises((wal.LogFailed, ValueError)):
             use()
     log.sync(at=1)
-    log.claim(at=1)
-    log.prepare(1 << 20)
+    log.write_watermark(at=1)
+    log.preallocate(1 << 20)
     log.trim(0)
-    log.drop(99)
+    log.retire(99)
     assert (log.promised_lsn, log.written_lsn) == (promised, written)
 
 
@@ -106,7 +118,11 @@ def test_what_was_durable_before_the_failure_outlasts_a_crash_behind_it(durabili
         with contextlib.suppress(wal.LogFailed):
             work(log, given)
         replay = wal.Replay("/log", fs=disk.after_crash(Random(nth)))
-        found = {lsn: record for frame in replay for lsn, record in enumerate(frame.records, frame.first_lsn)}
+        found = {
+            lsn: record
+            for frame in replay
+            for lsn, record in enumerate(frame.records, frame.first_lsn)
+        }
         assert replay.next_lsn > log.durable_lsn
         assert all(record == given[lsn - 1] for lsn, record in found.items())
 
@@ -183,7 +199,7 @@ def test_an_append_after_a_failure_is_refused_even_into_an_open_frame():
     log = opened(disk)
     log.append(b"a")
     fail_at(disk, 1)
-    log.prepare(1 << 16)
+    log.preallocate(1 << 16)
     with pytest.raises(wal.LogFailed):
         log.append(b"b")
     assert log.lsn == 1

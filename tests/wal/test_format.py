@@ -1,20 +1,41 @@
 """The bytes of a segment: frozen, and every changed bit seen."""
 
 import pytest
+from beanstalkd_wal import format
+from beanstalkd_wal.format import (
+    COPY_BYTES,
+    FRAME_BYTES,
+    HEADER_BYTES,
+    Frame,
+    Header,
+    decode_claim,
+    decode_frame,
+    decode_header,
+    encode_frame,
+    encode_header,
+)
 from simulation.disk import File, MemoryDisk
 
 from tests.wal.logs import records, replayed, segment
-from wal import format
-from wal.format import COPY_BYTES, FRAME_BYTES, HEADER_BYTES, Frame, Header, decode_claim, decode_frame, decode_header, encode_frame, encode_header
 
 LOG_ID = 0x1122334455667788
 SALT = 0x55667788
 BIRTH_ID, PARENT_ID = 0x123456789ABCDEF0, 0x0102030405060708
 
-# Version 1. These never change: a new layout is a new version, with golden bytes of its own, and these stay readable.
+# Version 1. These never change: a new layout is a new version, with golden bytes of its own, and
+# these stay readable.
 GOLDEN_HEADER = bytes.fromhex("8957414c0d0a1a0a") + bytes.fromhex(
-    "01000000" "00000000" "0700000000000000" "2a00000000000000" "2900000000000000" "8877665544332211" "00e40b5402000000"
-    "f0debc9a78563412" "0807060504030201" "03000000" "616263"
+    "01000000"
+    "00000000"
+    "0700000000000000"
+    "2a00000000000000"
+    "2900000000000000"
+    "8877665544332211"
+    "00e40b5402000000"
+    "f0debc9a78563412"
+    "0807060504030201"
+    "03000000"
+    "616263"
 )
 GOLDEN_HEADER_CRC = "2959b133"
 GOLDEN_FRAME = bytes.fromhex(
@@ -24,7 +45,16 @@ GOLDEN_FRAME = bytes.fromhex(
 
 
 def header() -> Header:
-    return Header(number=7, base_lsn=42, durable_lsn=41, log_id=LOG_ID, created_at=10**10, birth_id=BIRTH_ID, parent_id=PARENT_ID, meta=b"abc")
+    return Header(
+        number=7,
+        base_lsn=42,
+        durable_lsn=41,
+        log_id=LOG_ID,
+        created_at=10**10,
+        segment_id=BIRTH_ID,
+        previous_segment_id=PARENT_ID,
+        meta=b"abc",
+    )
 
 
 def frame_bytes(*records: bytes) -> bytes:
@@ -48,27 +78,59 @@ def test_golden_bytes_are_read():
     frame = decode_frame(GOLDEN_FRAME, 0, SALT, 7)
     assert isinstance(frame, Frame)
     assert frame.records == [b"hello", b"", b"log"]
-    assert (frame.segment, frame.offset, frame.end, frame.first_lsn, frame.next_lsn) == (7, 0, len(GOLDEN_FRAME), 42, 45)
+    assert (frame.segment, frame.offset, frame.end, frame.first_lsn, frame.next_lsn) == (
+        7,
+        0,
+        len(GOLDEN_FRAME),
+        42,
+        45,
+    )
     assert (frame.durable_lsn, frame.at) == (41, 10**10)
 
 
 def test_a_golden_segment_is_replayed():
     disk = MemoryDisk()
-    copy = (GOLDEN_HEADER + bytes(COPY_BYTES - 4 - len(GOLDEN_HEADER))) + bytes.fromhex(GOLDEN_HEADER_CRC)
+    copy = (GOLDEN_HEADER + bytes(COPY_BYTES - 4 - len(GOLDEN_HEADER))) + bytes.fromhex(
+        GOLDEN_HEADER_CRC
+    )
     disk.names[segment(7)] = File(copy + copy + GOLDEN_FRAME + bytes(100))
     assert records(disk) == [b"hello", b"", b"log"]
     replay = replayed(disk)
-    assert (replay.next_lsn, replay.claimed_lsn, replay.meta, replay.log_id) == (45, 41, b"abc", LOG_ID)
+    assert (replay.next_lsn, replay.watermark, replay.meta, replay.log_id) == (
+        45,
+        41,
+        b"abc",
+        LOG_ID,
+    )
 
 
 def test_header_round_trip():
     for meta in (b"", b"\0", b"x" * 256):
-        given = Header(1 << 40, 1 << 60, 5, (1 << 64) - 1, 1 << 62, 1 << 63, 3, meta, format.UNSYNCED)
+        given = Header(
+            1 << 40, 1 << 60, 5, (1 << 64) - 1, 1 << 62, 1 << 63, 3, meta, format.UNSYNCED
+        )
         found = decode_header(encode_header(given)[:COPY_BYTES])
         assert isinstance(found, Header)
         assert encode_header(found) == encode_header(given)
-        assert (found.number, found.base_lsn, found.durable_lsn, found.log_id) == (1 << 40, 1 << 60, 5, (1 << 64) - 1)
-        assert (found.created_at, found.birth_id, found.parent_id, found.meta, found.unsynced) == (1 << 62, 1 << 63, 3, meta, True)
+        assert (found.number, found.base_lsn, found.durable_lsn, found.log_id) == (
+            1 << 40,
+            1 << 60,
+            5,
+            (1 << 64) - 1,
+        )
+        assert (
+            found.created_at,
+            found.segment_id,
+            found.previous_segment_id,
+            found.meta,
+            found.unsynced,
+        ) == (
+            1 << 62,
+            1 << 63,
+            3,
+            meta,
+            True,
+        )
 
 
 def test_metadata_is_bounded():
@@ -76,7 +138,18 @@ def test_metadata_is_bounded():
         encode_header(Header(1, 1, 0, 1, 0, 1, 0, b"x" * 257))
 
 
-@pytest.mark.parametrize("records", [[], [b""], [b"", b""], [b"a"], [b"\0" * 100], [b"x" * 70000, b"y"], [bytes([n]) * n for n in range(200)]])
+@pytest.mark.parametrize(
+    "records",
+    [
+        [],
+        [b""],
+        [b"", b""],
+        [b"a"],
+        [b"\0" * 100],
+        [b"x" * 70000, b"y"],
+        [bytes([n]) * n for n in range(200)],
+    ],
+)
 def test_frame_round_trip(records):
     data = b"junk!" + frame_bytes(*records) + b"\0" * 60
     frame = decode_frame(data, 5, SALT, 1)
@@ -100,7 +173,9 @@ def test_every_changed_bit_of_a_frame_is_seen():
 def test_every_missing_byte_of_a_frame_is_seen():
     for length in range(len(GOLDEN_FRAME)):
         assert isinstance(decode_frame(GOLDEN_FRAME[:length], 0, SALT, 1), str)
-        assert isinstance(decode_frame(GOLDEN_FRAME[:length].ljust(len(GOLDEN_FRAME), b"\0"), 0, SALT, 1), str)
+        assert isinstance(
+            decode_frame(GOLDEN_FRAME[:length].ljust(len(GOLDEN_FRAME), b"\0"), 0, SALT, 1), str
+        )
 
 
 def flipped(data: bytes, bit: int) -> bytes:
@@ -122,9 +197,18 @@ def test_a_frame_of_another_log_is_not_valid():
 
 
 def test_lengths_are_not_believed():
-    """A frame with right checksums and wrong lengths: not even a broken writer makes the reader read beyond the frame."""
+    """A frame with right checksums and wrong lengths: not even a broken writer makes the reader
+    read beyond the frame.
+    """
     two = [(2, bytes([1, 0, 0, 0, length, 0, 0, 0]) + b"abc") for length in (1, 3, 255)]
-    for count, payload in [*two, (2, b"\1\0\0\0a"), (1, b"\2\0\0\0a"), (1, b"\0\0\0\0a"), (1 << 31, b"abcd"), (1, b"")]:
+    for count, payload in [
+        *two,
+        (2, b"\1\0\0\0a"),
+        (1, b"\2\0\0\0a"),
+        (1, b"\0\0\0\0a"),
+        (1 << 31, b"abcd"),
+        (1, b""),
+    ]:
         data = with_payload(count, payload)
         assert decode_frame(data, 0, SALT, 1) == "record lengths that do not add up"
     head, payload = encode_frame(1, 0, 0, [b"x" * 100], SALT)
@@ -155,4 +239,7 @@ def test_a_frame_costs_48_bytes_and_4_per_record():
 def test_lsns_that_leave_no_room_to_count_on_are_refused():
     """Otherwise the next segment's header could not be written."""
     for number, base_lsn in ((1, 0), (1, (1 << 64) - 1), (1 << 63, 1)):
-        assert decode_header(encode_header(Header(number, base_lsn, 0, 1, 0, 1, 0))[:COPY_BYTES]) == f"segment {number} with base LSN {base_lsn}"
+        assert (
+            decode_header(encode_header(Header(number, base_lsn, 0, 1, 0, 1, 0))[:COPY_BYTES])
+            == f"segment {number} with base LSN {base_lsn}"
+        )

@@ -3,12 +3,11 @@
 import errno
 import os
 
+import beanstalkd_wal as wal
 import pytest
+from beanstalkd_wal import fs as seam
+from beanstalkd_wal.fs import FileSystem
 from simulation.disk import MemoryDisk
-
-import wal
-from wal import fs as seam
-from wal.fs import FileSystem
 
 
 @pytest.fixture(params=["real", "memory"])
@@ -129,7 +128,7 @@ def test_allocation_without_fallocate_writes_zeros(tmp_path, monkeypatch):
 
 def test_files_are_for_the_owner_only(tmp_path):
     log = wal.Log.open(exhausted(tmp_path), 1 << 16, threaded=False)
-    log.prepare(1 << 17)
+    log.preallocate(1 << 17)
     log.close(at=1)
     assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
 
@@ -139,11 +138,11 @@ def test_nothing_is_left_open(tmp_path):
     for _ in range(3):
         log = wal.Log.open(exhausted(tmp_path), 1 << 16)
         for _ in range(20):
-            log.make_room(10000)
+            log.ensure_headroom(10000)
             log.append(b"x" * 10000)
             log.commit(at=1)
-        log.prepare(1 << 18)
-        log.drop(log.segment)
+        log.preallocate(1 << 18)
+        log.retire(log.segment)
         log.close(at=1)
     assert len(os.listdir("/proc/self/fd")) == before
 

@@ -1,4 +1,6 @@
-"""The lock: one process at a time, and this one not twice either; the C server's kind, so the two see each other."""
+"""The lock: one process at a time, and this one not twice either; the C server's kind, so the two
+see each other.
+"""
 
 import fcntl
 import os
@@ -6,14 +8,14 @@ import stat
 import subprocess
 import sys
 
+import beanstalkd_wal as wal
 import pytest
-
-import wal
-from wal.locking import locked
+from beanstalkd_wal.locking import locked
 
 OTHER = """
-import sys, wal
-from wal.locking import locked
+import sys
+import beanstalkd_wal as wal
+from beanstalkd_wal.locking import locked
 try:
     held = wal.lock(sys.argv[1])
 except wal.Locked:
@@ -25,7 +27,12 @@ else:
 
 
 def other(directory) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", OTHER, directory], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", OTHER, directory],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_another_process_is_kept_out(tmp_path):
@@ -68,8 +75,12 @@ def test_nobody_has_a_lock_that_never_was(tmp_path):
 def test_it_is_the_file_and_the_kind_of_lock_of_the_c_server(tmp_path):
     held = wal.lock(tmp_path)
     assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) & 0o077 == 0
-    probe = "import fcntl,sys; f=open(sys.argv[1],'r+'); fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)"
-    refused = subprocess.run([sys.executable, "-c", probe, tmp_path / "lock"], capture_output=True, text=True)
+    probe = (
+        "import fcntl,sys; f=open(sys.argv[1],'r+'); fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    )
+    refused = subprocess.run(
+        [sys.executable, "-c", probe, tmp_path / "lock"], capture_output=True, text=True
+    )
     assert "BlockingIOError" in refused.stderr
     held.close()
     assert (tmp_path / "lock").exists()
@@ -77,7 +88,12 @@ def test_it_is_the_file_and_the_kind_of_lock_of_the_c_server(tmp_path):
 
 def test_their_lock_keeps_us_out(tmp_path):
     script = "import fcntl,sys; f=open(sys.argv[1],'w'); fcntl.lockf(f, fcntl.LOCK_EX); print('ok', flush=True); sys.stdin.read()"
-    process = subprocess.Popen([sys.executable, "-c", script, tmp_path / "lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, tmp_path / "lock"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout.readline() == "ok\n"
     with pytest.raises(wal.Locked):
         wal.lock(tmp_path)

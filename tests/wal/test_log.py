@@ -1,12 +1,23 @@
 """The writer: what it promises when, which segment a record goes to, and what it counts."""
 
+import beanstalkd_wal as wal
 import pytest
+from beanstalkd_wal.directory import OVERHEAD
+from beanstalkd_wal.format import FRAME_BYTES, HEADER_BYTES, LENGTH_BYTES
 from simulation.disk import MemoryDisk
 
-import wal
-from tests.wal.logs import DIRECTORY, NEVER, SEGMENT, SYNC, WINDOW, opened, records, replayed, segment, write
-from wal.directory import OVERHEAD
-from wal.format import FRAME_BYTES, HEADER_BYTES, LENGTH_BYTES
+from tests.wal.logs import (
+    DIRECTORY,
+    NEVER,
+    SEGMENT,
+    SYNC,
+    WINDOW,
+    opened,
+    records,
+    replayed,
+    segment,
+    write,
+)
 
 
 def frames(disk):
@@ -65,9 +76,9 @@ def test_one_commit_is_one_frame():
 def test_a_commit_of_nothing_does_nothing():
     disk = MemoryDisk()
     log = opened(disk)
-    before = disk.syncs, log.room
+    before = disk.syncs, log.headroom
     log.commit(at=1)
-    assert (disk.syncs, log.room, frames(disk)) == (*before, [])
+    assert (disk.syncs, log.headroom, frames(disk)) == (*before, [])
 
 
 def test_a_frame_is_cut_at_256_kib():
@@ -75,14 +86,18 @@ def test_a_frame_is_cut_at_256_kib():
     log = opened(disk, segment_bytes=1 << 20)
     write(log, [b"x" * 100_000] * 5)
     assert [len(frame.records) for frame in frames(disk)] == [2, 2, 1]
-    assert log.room == (1 << 20) - OVERHEAD - 3 * FRAME_BYTES - 5 * 100_004
+    assert log.headroom == (1 << 20) - OVERHEAD - 3 * FRAME_BYTES - 5 * 100_004
 
 
 def test_a_record_longer_than_a_frame_has_one_of_its_own():
     disk = MemoryDisk()
     log = opened(disk, segment_bytes=1 << 20)
     write(log, [b"a", b"x" * 600_000, b"b"])
-    assert [[len(record) for record in frame.records] for frame in frames(disk)] == [[1], [600_000], [1]]
+    assert [[len(record) for record in frame.records] for frame in frames(disk)] == [
+        [1],
+        [600_000],
+        [1],
+    ]
 
 
 # --- what is promised
@@ -115,17 +130,17 @@ def test_never_mode_never_syncs():
     disk = MemoryDisk()
     for _ in range(3):
         log = opened(disk, NEVER)
-        log.prepare(4 * SEGMENT)
+        log.preallocate(4 * SEGMENT)
         for n in range(100):
             write(log, [bytes([n]) * 300])
             log.sync(at=1)
-            log.claim(at=1)
+            log.write_watermark(at=1)
             log.collect()
-        log.drop(log.segment - 2)
+        log.retire(log.segment - 2)
         assert log.promised_lsn == log.written_lsn == log.lsn
         log.close(at=9)
     assert disk.syncs == 0
-    assert replayed(disk).claimed_lsn == 0
+    assert replayed(disk).watermark == 0
 
 
 def test_each_frame_claims_what_was_durable_when_it_was_written():
@@ -142,7 +157,7 @@ def test_notify_is_called_when_something_moved():
     log = opened(MemoryDisk(), notify=lambda: calls.append(1))
     write(log, [b"a"])
     assert len(calls) == 1
-    log.prepare(3 * SEGMENT)
+    log.preallocate(3 * SEGMENT)
     assert len(calls) > 1
 
 
@@ -152,17 +167,17 @@ def test_notify_is_called_when_something_moved():
 def test_a_claim_is_written_once_and_only_if_there_is_something_to_claim():
     disk = MemoryDisk()
     log = opened(disk)
-    log.claim(at=1)
+    log.write_watermark(at=1)
     assert frames(disk) == []
     write(log, [b"a"])
     for _ in range(3):
-        log.claim(at=7)
+        log.write_watermark(at=7)
     claims = [frame for frame in frames(disk) if not frame.records]
     assert [(claim.first_lsn, claim.durable_lsn, claim.at) for claim in claims] == [(2, 1, 7)]
-    assert replayed(disk).claimed_lsn == 1
+    assert replayed(disk).watermark == 1
     write(log, [b"b"])
-    log.claim(at=8)
-    assert replayed(disk).claimed_lsn == 2
+    log.write_watermark(at=8)
+    assert replayed(disk).watermark == 2
     assert records(disk) == [b"a", b"b"]
 
 
@@ -170,7 +185,7 @@ def test_a_claim_is_durable():
     disk = MemoryDisk()
     log = opened(disk)
     write(log, [b"a"])
-    log.claim(at=7)
+    log.write_watermark(at=7)
     file = disk.names[segment(1)]
     assert file.synced == file.data
 
@@ -178,9 +193,9 @@ def test_a_claim_is_durable():
 def test_a_claim_counts_as_room():
     log = opened(MemoryDisk())
     write(log, [b"a"])
-    room = log.room
-    log.claim(at=7)
-    assert log.room == room - FRAME_BYTES
+    room = log.headroom
+    log.write_watermark(at=7)
+    assert log.headroom == room - FRAME_BYTES
 
 
 def test_a_claim_waits_while_something_is_pending():
@@ -188,7 +203,7 @@ def test_a_claim_waits_while_something_is_pending():
     log = opened(disk, segment_bytes=1 << 20)
     write(log, [b"a"])
     log.append(b"b")
-    log.claim(at=7)
+    log.write_watermark(at=7)
     log.commit(at=8)
     assert [len(frame.records) for frame in frames(disk)] == [1, 1]
 
@@ -196,24 +211,24 @@ def test_a_claim_waits_while_something_is_pending():
 def test_a_claim_that_does_not_fit_begins_a_segment_or_waits():
     disk = MemoryDisk()
     log = opened(disk)
-    write(log, [b"x" * (log.room - FRAME_BYTES - LENGTH_BYTES - 10)])
+    write(log, [b"x" * (log.headroom - FRAME_BYTES - LENGTH_BYTES - 10)])
     assert log.left == 10
-    log.claim(at=7)
-    assert (log.segment, replayed(disk).claimed_lsn) == (1, 0)
-    log.prepare(SEGMENT)
-    log.claim(at=7)
-    assert (log.segment, replayed(disk).claimed_lsn) == (2, 1)
+    log.write_watermark(at=7)
+    assert (log.segment, replayed(disk).watermark) == (1, 0)
+    log.preallocate(SEGMENT)
+    log.write_watermark(at=7)
+    assert (log.segment, replayed(disk).watermark) == (2, 1)
 
 
 def test_the_first_claim_of_the_window_mode_says_what_was_synced():
     disk = MemoryDisk()
     log = opened(disk, WINDOW)
     write(log, [b"a"])
-    log.claim(at=1)
+    log.write_watermark(at=1)
     assert len(frames(disk)) == 1
     log.sync(at=2)
-    log.claim(at=3)
-    assert replayed(disk).claimed_lsn == 1
+    log.write_watermark(at=3)
+    assert replayed(disk).watermark == 1
 
 
 # --- rotation
@@ -222,7 +237,7 @@ def test_the_first_claim_of_the_window_mode_says_what_was_synced():
 def test_a_record_that_does_not_fit_goes_to_the_next_segment():
     disk = MemoryDisk()
     log = opened(disk)
-    log.prepare(5 * SEGMENT)
+    log.preallocate(5 * SEGMENT)
     numbers = []
     for n in range(20):
         numbers.append(log.append(bytes([n]) * 1000))
@@ -236,8 +251,8 @@ def test_a_record_that_does_not_fit_goes_to_the_next_segment():
 def test_one_commit_may_span_segments():
     disk = MemoryDisk()
     log = opened(disk)
-    assert log.make_room(3 * SEGMENT - 5000)
-    log.prepare(6 * SEGMENT)
+    assert log.ensure_headroom(3 * SEGMENT - 5000)
+    log.preallocate(6 * SEGMENT)
     write(log, [bytes([n]) * 700 for n in range(40)])
     assert log.segment > 2
     assert records(disk) == [bytes([n]) * 700 for n in range(40)]
@@ -252,7 +267,10 @@ def test_what_was_appended_is_counted_to_the_byte_over_segments():
         assert log.appended_bytes == sum(frame.end - frame.offset for frame in frames(disk))
     assert log.segment > 4
     log.append(b"abc")
-    assert log.appended_bytes - sum(frame.end - frame.offset for frame in frames(disk)) == FRAME_BYTES + LENGTH_BYTES + 3
+    assert (
+        log.appended_bytes - sum(frame.end - frame.offset for frame in frames(disk))
+        == FRAME_BYTES + LENGTH_BYTES + 3
+    )
 
 
 def test_a_sealed_segment_is_exactly_what_was_used_and_durable():
@@ -282,13 +300,13 @@ def test_metadata_that_is_too_long_changes_nothing():
     disk = MemoryDisk()
     grown = []
     log = opened(disk, meta=lambda: b"x" * (257 if grown else 256))
-    log.prepare(2 * SEGMENT)
+    log.preallocate(2 * SEGMENT)
     write(log, [b"a" * 7000])
     grown.append(1)
-    before = log.lsn, log.room, log.segment
+    before = log.lsn, log.headroom, log.segment
     with pytest.raises(ValueError, match="257"):
         log.append(b"b" * 7000)
-    assert (log.lsn, log.room, log.segment) == before
+    assert (log.lsn, log.headroom, log.segment) == before
     log.append(b"c")
     log.commit(at=1)
     assert records(disk) == [b"a" * 7000, b"c"]
@@ -314,7 +332,10 @@ def test_starts_without_records_leave_no_trail():
         log = opened(disk.after_kill())
         assert log.segment == 2
         log.close(at=1)
-        assert sorted(path for path in disk.names if path.endswith(".wal")) == [segment(1), segment(2)]
+        assert sorted(path for path in disk.names if path.endswith(".wal")) == [
+            segment(1),
+            segment(2),
+        ]
     assert records(disk) == [b"a"]
 
 
@@ -324,7 +345,7 @@ def test_a_clean_stop_claims_everything():
     write(log, [b"a"])
     log.append(b"b")
     log.close(at=9)
-    assert replayed(disk).claimed_lsn == 2
+    assert replayed(disk).watermark == 2
     assert records(disk) == [b"a", b"b"]
     assert not disk.handles
 
@@ -332,10 +353,10 @@ def test_a_clean_stop_claims_everything():
 def test_a_clean_stop_claims_even_from_a_full_segment():
     disk = MemoryDisk()
     log = opened(disk)
-    write(log, [b"x" * (log.room - FRAME_BYTES - LENGTH_BYTES)])
-    assert log.room == 0
+    write(log, [b"x" * (log.headroom - FRAME_BYTES - LENGTH_BYTES)])
+    assert log.headroom == 0
     log.close(at=9)
-    assert replayed(disk).claimed_lsn == 1
+    assert replayed(disk).watermark == 1
 
 
 def test_a_clean_stop_seals_and_syncs():
@@ -355,7 +376,13 @@ def test_close_can_be_repeated_and_nothing_works_afterwards():
     log.close(at=2)
     with pytest.raises(ValueError, match="closed"):
         log.append(b"a")
-    for harmless in (lambda: log.commit(1), lambda: log.sync(1), lambda: log.claim(1), lambda: log.prepare(1 << 20), lambda: log.drop(9)):
+    for harmless in (
+        lambda: log.commit(1),
+        lambda: log.sync(1),
+        lambda: log.write_watermark(1),
+        lambda: log.preallocate(1 << 20),
+        lambda: log.retire(9),
+    ):
         harmless()
 
 

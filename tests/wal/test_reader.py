@@ -1,14 +1,25 @@
-"""One segment, damaged or not: everything whole is found, everything else is named with its place and length."""
+"""One segment, damaged or not: everything whole is found, everything else is named with its place
+and length.
+"""
 
 from itertools import pairwise
 from random import Random
 
+import beanstalkd_wal as wal
+from beanstalkd_wal.format import (
+    COPY_BYTES,
+    FRAME_BYTES,
+    HEADER_BYTES,
+    Frame,
+    Header,
+    encode_frame,
+    encode_header,
+    salt_of,
+)
+from beanstalkd_wal.reader import Damage, content_end, highest_claim, next_frame, read_header, scan
 from simulation.disk import MemoryDisk
 
-import wal
 from tests.wal.logs import DIRECTORY, opened, segment, write
-from wal.format import COPY_BYTES, FRAME_BYTES, HEADER_BYTES, Frame, Header, encode_frame, encode_header, salt_of
-from wal.reader import Damage, content_end, highest_claim, next_frame, read_header, scan
 
 SALT = 7
 
@@ -24,7 +35,10 @@ def sample() -> tuple[bytes, list[int]]:
 
 
 def found(data: bytes, expected: int = 10) -> list[object]:
-    return [each.first_lsn if isinstance(each, Frame) else (each.offset, each.length) for each in scan(data, SALT, 3, expected)]
+    return [
+        each.first_lsn if isinstance(each, Frame) else (each.offset, each.length)
+        for each in scan(data, SALT, 3, expected)
+    ]
 
 
 def test_a_whole_segment():
@@ -39,7 +53,15 @@ def test_it_goes_on_behind_damage():
     changed = bytearray(data)
     changed[ends[1] + FRAME_BYTES] ^= 1
     changed[ends[3] + 1] ^= 1
-    assert found(bytes(changed)) == [10, (ends[1], ends[2] - ends[1]), (ends[2], 0), 12, (ends[3], ends[4] - ends[3]), (ends[4], 0), 14]
+    assert found(bytes(changed)) == [
+        10,
+        (ends[1], ends[2] - ends[1]),
+        (ends[2], 0),
+        12,
+        (ends[3], ends[4] - ends[3]),
+        (ends[4], 0),
+        14,
+    ]
 
 
 def test_missing_lsns_are_a_place_without_length():
@@ -47,7 +69,11 @@ def test_missing_lsns_are_a_place_without_length():
     assert found(data[: ends[1]] + data[ends[2] :]) == [10, (ends[1], 0), 12, 13, 14]
     assert found(data, expected=8)[:2] == [(ends[0], 0), 10]
     assert found(data, expected=0)[0] == 10
-    reasons = [each.reason for each in scan(data[: ends[1]] + data[ends[2] :], SALT, 3, 10) if isinstance(each, Damage)]
+    reasons = [
+        each.reason
+        for each in scan(data[: ends[1]] + data[ends[2] :], SALT, 3, 10)
+        if isinstance(each, Damage)
+    ]
     assert reasons == ["LSN 11 to 11 missing"]
 
 
@@ -75,7 +101,14 @@ def test_every_damaged_byte_leaves_the_other_frames():
 def test_junk_that_is_full_of_magic_numbers_is_searched_through():
     data, ends = sample()
     junk = data[ends[0] : ends[0] + 4] * 500
-    assert found(data[: ends[1]] + junk + data[ends[1] :]) == [10, (ends[1], len(junk)), 11, 12, 13, 14]
+    assert found(data[: ends[1]] + junk + data[ends[1] :]) == [
+        10,
+        (ends[1], len(junk)),
+        11,
+        12,
+        13,
+        14,
+    ]
 
 
 def test_next_frame():
@@ -150,7 +183,10 @@ def test_repair_can_go_on_with_what_is_left():
     block = read_header(bytes(data), 1)
     assert block.header is not None
     salt = salt_of(block.header.log_id)
-    assert [frame.records for frame in scan(bytes(data), salt, 1) if isinstance(frame, Frame)] == [[b"a"], [b"b"]]
+    assert [frame.records for frame in scan(bytes(data), salt, 1) if isinstance(frame, Frame)] == [
+        [b"a"],
+        [b"b"],
+    ]
     data[:HEADER_BYTES] = encode_header(block.header)
     assert bytes(data) == before
     assert len(list(wal.Replay(DIRECTORY, fs=disk))) == 2

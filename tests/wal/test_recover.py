@@ -1,13 +1,28 @@
-"""Opening: what is torn is kept aside and cut, for good, before anything follows it; stopped anywhere, it can be begun again."""
+"""Opening: what is torn is kept aside and cut, for good, before anything follows it; stopped
+anywhere, it can be begun again.
+"""
 
 from random import Random
 
+import beanstalkd_wal as wal
 import pytest
+from beanstalkd_wal.format import COPY_BYTES, HEADER_BYTES
 from simulation.disk import File, MemoryDisk, fail_at
 
-import wal
-from tests.wal.logs import DIRECTORY, NEVER, SEGMENT, SYNC, WINDOW, opened, records, replayed, segment, spares, torn_files, write
-from wal.format import COPY_BYTES, HEADER_BYTES
+from tests.wal.logs import (
+    DIRECTORY,
+    NEVER,
+    SEGMENT,
+    SYNC,
+    WINDOW,
+    opened,
+    records,
+    replayed,
+    segment,
+    spares,
+    torn_files,
+    write,
+)
 
 
 def torn_log() -> tuple[MemoryDisk, int, bytes]:
@@ -36,7 +51,13 @@ def test_cut_and_copy_are_durable_before_there_is_a_new_segment():
     disk, offset, _ = torn_log()
     calls = fail_at(disk, 0)
     opened(disk)
-    steps = [f"sync torn.1.{offset}", "sync_directory log", "truncate 00000001.wal", "sync 00000001.wal", "create spare.1"]
+    steps = [
+        f"sync torn.1.{offset}",
+        "sync_directory log",
+        "truncate 00000001.wal",
+        "sync 00000001.wal",
+        "create spare.1",
+    ]
     assert sorted(steps, key=calls.index) == steps
 
 
@@ -62,7 +83,10 @@ def test_torn_bytes_are_never_overwritten_by_others():
     disk, offset, tail = torn_log()
     disk.names[f"{DIRECTORY}/torn.1.{offset}"] = File(b"older, and of another accident")
     opened(disk)
-    assert torn_files(disk) == {f"torn.1.{offset}": b"older, and of another accident", f"torn.1.{offset}.1": tail}
+    assert torn_files(disk) == {
+        f"torn.1.{offset}": b"older, and of another accident",
+        f"torn.1.{offset}.1": tail,
+    }
 
 
 def test_a_copy_that_was_not_finished_is_made_again():
@@ -131,7 +155,9 @@ def without_headers(numbers: tuple[int, ...]) -> MemoryDisk:
 
 @pytest.mark.parametrize("headless", [(1,), (2,), (1, 2), (2, 3), (1, 2, 3), (2, 4), (1, 2, 4)])
 def test_recovery_from_lost_headers_stopped_anywhere_can_be_begun_again(headless):
-    """The headers of its neighbours tell that a segment without one was never synced: they must not go before it."""
+    """The headers of its neighbours tell that a segment without one was never synced: they must not
+    go before it.
+    """
     torn = without_headers(headless)
     found = records(torn)
     disk = torn.copy()
@@ -149,7 +175,9 @@ def test_recovery_from_lost_headers_stopped_anywhere_can_be_begun_again(headless
 @pytest.mark.parametrize("between", [(), (NEVER,), (NEVER, WINDOW)])
 @pytest.mark.parametrize("seed", range(8))
 def test_what_was_synced_in_vain_is_written_again(seed, between):
-    """After a failed sync the kernel takes what is not on disk for what is: who reads it, and syncs again, must not believe it."""
+    """After a failed sync the kernel takes what is not on disk for what is: who reads it, and syncs
+    again, must not believe it.
+    """
     disk = MemoryDisk(seed)
     log = opened(disk)
     write(log, [b"a" * 600])
@@ -185,14 +213,16 @@ def test_the_last_segment_loses_its_zeros():
 
 
 def test_what_a_killed_process_wrote_is_made_durable():
-    """It was read, so it will be built upon: in the modes that sync, a crash must not take it any more."""
+    """It was read, so it will be built upon: in the modes that sync, a crash must not take it any
+    more.
+    """
     for durability in (SYNC, WINDOW):
         disk = MemoryDisk()
         write(opened(disk, WINDOW), [b"a"], [b"b"])
         disk = disk.after_kill()
         log = opened(disk, durability)
         assert (log.durable_lsn, log.promised_lsn) == (2, 2)
-        assert replayed(disk).claimed_lsn == 2
+        assert replayed(disk).watermark == 2
         assert disk.names[segment(1)].synced == disk.names[segment(1)].data
 
 
@@ -205,17 +235,19 @@ def test_after_never_all_segments_are_made_durable():
     for number in (1, 2, 3):
         assert disk.names[segment(number)].synced == disk.names[segment(number)].data
     assert disk.synced_names.keys() >= {segment(number) for number in (1, 2, 3, 4)}
-    assert replayed(disk).claimed_lsn == 30
+    assert replayed(disk).watermark == 30
 
 
 def test_after_never_a_segment_without_a_record_is_made_durable():
-    """A long record left nothing in it but the header; all LSNs before it are claimed, which says nothing of that."""
+    """A long record left nothing in it but the header; all LSNs before it are claimed, which says
+    nothing of that.
+    """
     disk = MemoryDisk()
     log = opened(disk)
     write(log, [b"claimed"])
     log.close(at=1)
     log = opened(disk, NEVER)
-    log.make_room(3 * SEGMENT)
+    log.ensure_headroom(3 * SEGMENT)
     write(log, [b"x" * 2 * SEGMENT])  # in a segment of its own
     log.close(at=2)
     opened(disk)
@@ -229,7 +261,7 @@ def test_what_a_start_without_syncs_cut_off_is_cut_for_good():
     log = opened(disk)
     write(log, [b"a"])
     log.collect()
-    log.claim(at=2)
+    log.write_watermark(at=2)
     write(log, [b"b" * 50])
     disk.names[segment(1)].data[list(wal.Replay(DIRECTORY, fs=disk))[-1].end - 1] ^= 1
     disk = disk.copy()
@@ -272,7 +304,7 @@ def test_left_over_spares_are_zeroed_before_they_count():
     log = opened(disk)
     assert log.spare_bytes == 0
     assert log.total_bytes == sum(len(file.data) for file in disk.names.values())
-    log.prepare(SEGMENT + 100)
+    log.preallocate(SEGMENT + 100)
     assert log.spare_bytes == SEGMENT
     assert [len(disk.names[path].data.strip(b"\0")) for path in spares(disk)] == [0]
     assert log.total_bytes == sum(len(file.data) for file in disk.names.values())
@@ -283,7 +315,7 @@ def test_left_over_spares_that_are_not_needed_are_given_back():
     for n in (3, 5, 7):
         disk.names[f"{DIRECTORY}/spare.{n}"] = File(b"\xff" * SEGMENT)
     log = opened(disk)
-    log.prepare(log.room + 100)
+    log.preallocate(log.headroom + 100)
     assert len(spares(disk)) == 1
     assert log.total_bytes == sum(len(file.data) for file in disk.names.values())
 
@@ -292,9 +324,11 @@ def test_new_spares_get_numbers_of_their_own():
     disk = MemoryDisk()
     disk.names[f"{DIRECTORY}/spare.7"] = File(bytes(SEGMENT))
     log = opened(disk)
-    log.prepare(4 * SEGMENT)
-    assert [path.rpartition(".")[2] for path in spares(disk)] == sorted({path.rpartition(".")[2] for path in spares(disk)})
-    assert log.room >= 4 * SEGMENT
+    log.preallocate(4 * SEGMENT)
+    assert [path.rpartition(".")[2] for path in spares(disk)] == sorted(
+        {path.rpartition(".")[2] for path in spares(disk)}
+    )
+    assert log.headroom >= 4 * SEGMENT
 
 
 # --- a full disk
@@ -308,7 +342,7 @@ def test_a_start_on_a_full_disk_makes_do_with_a_smaller_segment():
     disk = disk.after_kill()
     log = opened(disk)  # what the last segment did not use has become free
     assert log.segment == 2
-    assert 0 < log.room < SEGMENT
+    assert 0 < log.headroom < SEGMENT
     write(log, [b"b" * 1000])
     log.collect()
     assert records(disk) == [b"a", b"b" * 1000]
@@ -317,7 +351,7 @@ def test_a_start_on_a_full_disk_makes_do_with_a_smaller_segment():
 def test_a_start_on_a_full_disk_uses_a_left_over_spare():
     disk = MemoryDisk()
     log = opened(disk)
-    log.prepare(2 * SEGMENT)
+    log.preallocate(2 * SEGMENT)
     write(log, [b"x" * (log.left - 52)])
     log.close(at=1)
     assert len(spares(disk)) == 2
@@ -390,8 +424,8 @@ def test_a_left_over_spare_that_is_too_small_is_given_back(nbytes):
     disk = MemoryDisk()
     disk.names[f"{DIRECTORY}/spare.7"] = File(b"\xff" * nbytes)
     log = wal.Log.open(replayed(disk), 10 * SEGMENT, threaded=False)
-    room = log.room
-    log.prepare(room + 5000)
-    assert log.room >= room + 5000
+    room = log.headroom
+    log.preallocate(room + 5000)
+    assert log.headroom >= room + 5000
     assert f"{DIRECTORY}/spare.7" not in disk.names
     assert log.total_bytes == disk.used()

@@ -1,16 +1,17 @@
-"""Repair: whatever is damaged, every whole record behind it comes back, what was taken out is kept, and the log is clean afterwards."""
+"""Repair: whatever is damaged, every whole record behind it comes back, what was taken out is kept,
+and the log is clean afterwards.
+"""
 
 from __future__ import annotations
 
 import random
 from pathlib import Path
 
+import beanstalkd_wal as wal
 import pytest
-
-import wal
-from wal import repair
-from wal.format import HEADER_BYTES, decode_frame, encode_frame, salt_of
-from wal.reader import read_header, scan
+from beanstalkd_wal import repair
+from beanstalkd_wal.format import HEADER_BYTES, decode_frame, encode_frame, salt_of
+from beanstalkd_wal.reader import read_header, scan
 
 SEGMENT = 64 * 1024
 LOST = b"lost"
@@ -23,7 +24,7 @@ def written(directory: Path, count: int = 900, size: int = 200) -> list[bytes]:
     log = wal.Log.open(replay, segment_bytes=SEGMENT, meta=lambda: b"meta", threaded=False)
     records = [b"%06d" % number + bytes([number % 251]) * size for number in range(count)]
     for number, record in enumerate(records):
-        assert log.make_room(len(record))
+        assert log.ensure_headroom(len(record))
         log.append(record)
         if number % 10 == 9:
             log.commit(number)
@@ -47,7 +48,9 @@ def repaired(directory: Path) -> tuple[repair.Plan, list[str]]:
         records_in(directory)
     before = {path.name: path.read_bytes() for path in directory.iterdir()}
     what = repair.plan(directory, lost=LOST)
-    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before, "a plan changes nothing"
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before, (
+        "a plan changes nothing"
+    )
     return what, repair.mend(what)
 
 
@@ -137,7 +140,9 @@ def test_log_goes_on_after_a_repair(tmp_path: Path) -> None:
     log.commit(1)
     log.close(1)
     gone = lost_lsns(what)
-    assert records_in(tmp_path) == [LOST if lsn in gone else record for lsn, record in enumerate(expected, 1)] + [b"after"]
+    assert records_in(tmp_path) == [
+        LOST if lsn in gone else record for lsn, record in enumerate(expected, 1)
+    ] + [b"after"]
 
 
 def test_record_that_says_nothing_is_taken_out(tmp_path: Path) -> None:
@@ -206,11 +211,15 @@ def test_repair_that_was_killed_can_be_begun_again(tmp_path: Path) -> None:
     assert at > 5
 
 
-def test_a_segment_that_does_not_belong_is_no_reason_to_make_all_those_before_it(tmp_path: Path) -> None:
+def test_a_segment_that_does_not_belong_is_no_reason_to_make_all_those_before_it(
+    tmp_path: Path,
+) -> None:
     """A copy that somebody named by the date."""
     written(tmp_path)
     (tmp_path / "20260101.wal").write_bytes(segments(tmp_path)[0].read_bytes())
-    with pytest.raises(repair.BeyondRepair, match=r"20260101.wal: 2026\d+ segments are missing before it"):
+    with pytest.raises(
+        repair.BeyondRepair, match=r"20260101.wal: 2026\d+ segments are missing before it"
+    ):
         repair.plan(tmp_path, lost=LOST)
 
 
@@ -223,7 +232,10 @@ def test_a_gap_that_no_log_can_have_is_not_filled(tmp_path: Path) -> None:
     frame = next(found for found in scan(data, salt, 1) if isinstance(found, wal.Frame))
     aged = b"".join(encode_frame(1 << 50, 0, 0, frame.records, salt))
     path.write_bytes(data[: frame.end] + aged + data[frame.end + len(aged) :])
-    with pytest.raises(repair.BeyondRepair, match=rf"00000001.wal: at offset {frame.end} there would be LSN 11 to {(1 << 50) - 1} missing"):
+    with pytest.raises(
+        repair.BeyondRepair,
+        match=rf"00000001.wal: at offset {frame.end} there would be LSN 11 to {(1 << 50) - 1} missing",
+    ):
         repair.plan(tmp_path, lost=LOST)
 
 

@@ -1,22 +1,26 @@
-"""Replay: what is whole comes back in order; what is not is torn or corrupt, as the claims behind it say."""
+"""Replay: what is whole comes back in order; what is not is torn or corrupt, as the claims behind
+it say.
+"""
 
+import beanstalkd_wal as wal
 import pytest
+from beanstalkd_wal.format import COPY_BYTES, HEADER_BYTES, encode_frame, encode_header
+from beanstalkd_wal.names import segment_numbers, spare_numbers
+from beanstalkd_wal.reader import read_header
 from simulation.disk import File, MemoryDisk
 
-import wal
 from tests.wal.logs import DIRECTORY, NEVER, SYNC, WINDOW, opened, records, replayed, segment, write
-from wal.format import COPY_BYTES, HEADER_BYTES, encode_frame, encode_header
-from wal.names import segment_numbers, spare_numbers
-from wal.reader import read_header
 
 
 def small_log(claimed: bool = False, durability=SYNC) -> MemoryDisk:
-    """One segment of three frames: LSN 1 and 2, 3, 4. The last one claims 3; with claimed, an empty one behind claims 4."""
+    """One segment of three frames: LSN 1 and 2, 3, 4. The last one claims 3; with claimed, an empty
+    one behind claims 4.
+    """
     disk = MemoryDisk()
     log = opened(disk, durability, segment_bytes=4096)
     write(log, [b"one", b"two"], [b"three"], [b"four" * 20])
     if claimed:
-        log.claim(at=9)
+        log.write_watermark(at=9)
     return disk.copy()
 
 
@@ -40,7 +44,13 @@ def content(disk: MemoryDisk, number: int) -> bytearray:
 def test_an_empty_directory_is_an_empty_log():
     replay = replayed(MemoryDisk())
     assert replay.exhausted
-    assert (replay.next_lsn, replay.last_segment, replay.claimed_lsn, replay.log_id, replay.meta) == (1, 0, 0, 0, b"")
+    assert (
+        replay.next_lsn,
+        replay.last_segment,
+        replay.watermark,
+        replay.log_id,
+        replay.meta,
+    ) == (1, 0, 0, 0, b"")
     assert (replay.torn, replay.segments, replay.bytes_total) == (None, [], 0)
 
 
@@ -70,7 +80,7 @@ def test_what_replay_knows_in_the_end():
     log.close(at=99)
     replay = replayed(disk)
     assert replay.torn is None
-    assert (replay.next_lsn, replay.last_segment, replay.claimed_lsn) == (31, 3, 30)
+    assert (replay.next_lsn, replay.last_segment, replay.watermark) == (31, 3, 30)
     assert replay.meta == b"third"
     assert replay.bytes_done == replay.bytes_total == sum(len(content(disk, n)) for n in (1, 2, 3))
     assert [info.number for info in replay.segments] == [1, 2, 3]
@@ -79,7 +89,10 @@ def test_what_replay_knows_in_the_end():
     assert [info.next_lsn for info in replay.segments] == [13, 25, 31]
     assert [info.created_at for info in replay.segments] == [5, 13, 25]
     assert [info.meta for info in replay.segments] == [b"first", b"second", b"third"]
-    assert all(info.file_bytes == info.used_bytes == len(content(disk, info.number)) for info in replay.segments)
+    assert all(
+        info.file_bytes == info.used_bytes == len(content(disk, info.number))
+        for info in replay.segments
+    )
 
 
 def test_progress_is_known_on_the_way():
@@ -103,7 +116,16 @@ def test_replay_changes_nothing_and_can_be_repeated():
 
 def test_other_files_are_none_of_its_business():
     disk = small_log()
-    for name in ("lock", "binlog.1", "spare.3", "torn.1.2", "1.wal", "000000002.wal", "00000002.wal.bak", "x00000002.wal"):
+    for name in (
+        "lock",
+        "binlog.1",
+        "spare.3",
+        "torn.1.2",
+        "1.wal",
+        "000000002.wal",
+        "00000002.wal.bak",
+        "x00000002.wal",
+    ):
         disk.names[f"{DIRECTORY}/{name}"] = File(b"whatever")
     assert records(disk) == [b"one", b"two", b"three", b"four" * 20]
 
@@ -113,7 +135,9 @@ def test_other_files_are_none_of_its_business():
 
 @pytest.mark.parametrize("claimed", [False, True])
 def test_every_changed_bit_is_seen_and_judged(claimed):
-    """At or below a claim that stands behind it: corrupt, with file and offset. Above: torn, and all before it comes back."""
+    """At or below a claim that stands behind it: corrupt, with file and offset. Above: torn, and
+    all before it comes back.
+    """
     disk = small_log(claimed)
     whole = frames(disk)
     end = whole[-1].end
@@ -140,9 +164,16 @@ def judge_damage(disk, whole, hit, end):
         assert_corrupt(disk, 1, hit.offset)
         return
     replay = wal.Replay(DIRECTORY, fs=disk)
-    assert [frame.offset for frame in replay] == [frame.offset for frame in whole if frame.offset < hit.offset]
+    assert [frame.offset for frame in replay] == [
+        frame.offset for frame in whole if frame.offset < hit.offset
+    ]
     torn = replay.torn
-    assert torn and (torn.path, torn.segment, torn.offset, torn.expected) == (segment(1), 1, hit.offset, hit.first_lsn)
+    assert torn and (torn.path, torn.segment, torn.offset, torn.expected) == (
+        segment(1),
+        1,
+        hit.offset,
+        hit.first_lsn,
+    )
     assert torn.offset + torn.nbytes <= end
     assert replay.next_lsn == hit.first_lsn
 
@@ -155,11 +186,20 @@ def assert_corrupt(disk, number, offset):
 
 
 def test_without_a_claim_the_last_frame_is_torn_and_the_others_are_corrupt():
-    assert [judged(small_log(), offset) for offset in offsets(small_log())] == ["corrupt", "corrupt", "torn"]
+    assert [judged(small_log(), offset) for offset in offsets(small_log())] == [
+        "corrupt",
+        "corrupt",
+        "torn",
+    ]
 
 
 def test_with_a_claim_all_records_are_corrupt_and_only_the_claim_is_torn():
-    assert [judged(small_log(True), offset) for offset in offsets(small_log(True))] == ["corrupt", "corrupt", "corrupt", "torn"]
+    assert [judged(small_log(True), offset) for offset in offsets(small_log(True))] == [
+        "corrupt",
+        "corrupt",
+        "corrupt",
+        "torn",
+    ]
 
 
 def offsets(disk):
@@ -177,7 +217,9 @@ def judged(disk, offset):
 @pytest.mark.parametrize("claimed", [False, True])
 @pytest.mark.parametrize("zeros", [False, True])
 def test_truncation_at_every_byte(claimed, zeros):
-    """The last segment cut anywhere, or zeros from there on: nothing is left behind to claim anything, so it is torn, or just shorter."""
+    """The last segment cut anywhere, or zeros from there on: nothing is left behind to claim
+    anything, so it is torn, or just shorter.
+    """
     disk = small_log(claimed)
     whole = frames(disk)
     full = bytes(content(disk, 1))
@@ -200,7 +242,9 @@ def test_a_hole_of_zeros_below_a_claim_is_corrupt():
 
 
 def test_a_whole_frame_behind_a_torn_one_does_not_make_it_corrupt():
-    """Two frames of one batch: both claim what was durable before. The disk may have written the second and not the first."""
+    """Two frames of one batch: both claim what was durable before. The disk may have written the
+    second and not the first.
+    """
     disk = MemoryDisk()
     log = opened(disk, WINDOW)
     write(log, [b"a"])
@@ -291,7 +335,9 @@ def test_junk_behind_a_sealed_segment_is_corrupt_before_anything_else_claims_it(
 
 
 def test_a_segment_of_another_branch_of_the_log_is_corrupt():
-    """The right number, log and base, but born behind another segment: from a backup that had a life of its own, say."""
+    """The right number, log and base, but born behind another segment: from a backup that had a
+    life of its own, say.
+    """
     disk = MemoryDisk()
     write(opened(disk), [b"a"])
     backup = disk.copy()
@@ -327,7 +373,11 @@ def test_a_frame_that_was_cut_out_is_missed():
     first, second, third = frames(disk)
     del content(disk, 1)[second.offset : second.end]
     torn = replayed(disk).torn
-    assert torn and (torn.offset, torn.expected, torn.nbytes) == (second.offset, 2, third.end - third.offset)
+    assert torn and (torn.offset, torn.expected, torn.nbytes) == (
+        second.offset,
+        2,
+        third.end - third.offset,
+    )
 
 
 def test_zeros_behind_a_sealed_segment_are_its_clean_end():
@@ -401,7 +451,12 @@ def test_a_last_segment_of_zeros_was_being_born(nbytes):
     disk = three_segments()
     disk.names[segment(4)] = File(bytes(nbytes))
     replay = replayed(disk)
-    assert (replay.torn, replay.unborn, replay.next_lsn, replay.last_segment) == (None, segment(4), 31, 3)
+    assert (replay.torn, replay.unborn, replay.next_lsn, replay.last_segment) == (
+        None,
+        segment(4),
+        31,
+        3,
+    )
     disk = MemoryDisk()
     disk.names[segment(1)] = File(bytes(nbytes))
     assert replayed(disk).next_lsn == 1
@@ -448,7 +503,7 @@ def test_version_zero_is_no_version():
     assert_corrupt(disk, 3, 0)
 
 
-# --- a log that was never synced: nothing was promised to outlast the machine, so everything may be torn
+# --- a log that was never synced: nothing was promised to outlast the machine, so everything may be
 
 
 def test_in_a_never_synced_log_the_rest_is_torn_from_any_damage_on():
@@ -456,7 +511,10 @@ def test_in_a_never_synced_log_the_rest_is_torn_from_any_damage_on():
     for frame in frames(disk):
         content(disk, frame.segment)[frame.offset + 50] ^= 1
         replay = replayed(disk)
-        assert replay.torn and (replay.torn.segment, replay.torn.offset) == (frame.segment, frame.offset)
+        assert replay.torn and (replay.torn.segment, replay.torn.offset) == (
+            frame.segment,
+            frame.offset,
+        )
         assert replay.torn.later == [segment(n) for n in range(frame.segment + 1, 4)]
         assert replay.next_lsn == frame.first_lsn
         content(disk, frame.segment)[frame.offset + 50] ^= 1
@@ -467,7 +525,12 @@ def test_in_a_never_synced_log_a_missing_segment_is_torn():
     end = len(content(disk, 1))
     del disk.names[segment(2)]
     torn = replayed(disk).torn
-    assert torn and (torn.segment, torn.offset, torn.nbytes, torn.later) == (1, end, 0, [segment(3)])
+    assert torn and (torn.segment, torn.offset, torn.nbytes, torn.later) == (
+        1,
+        end,
+        0,
+        [segment(3)],
+    )
 
 
 def test_in_a_never_synced_log_a_lost_header_is_torn():
@@ -495,7 +558,9 @@ def test_the_header_of_a_later_segment_claims_as_well():
     log = opened(disk)
     write(log, [b"a"])
     log.close(at=1)
-    opened(disk, NEVER)  # its header repeats the claim, which is lost with the end of the first segment
+    opened(
+        disk, NEVER
+    )  # its header repeats the claim, which is lost with the end of the first segment
     first, claim = frames(disk)
     del content(disk, 1)[first.offset + 20 :]
     assert not first.durable_lsn and claim.durable_lsn == 1

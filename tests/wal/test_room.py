@@ -1,18 +1,20 @@
-"""Room: what is counted is physically there, and nothing is ever written where nothing was prepared (the disk in memory sees to that)."""
+"""Room: what is counted is physically there, and nothing is ever written where nothing was prepared
+(the disk in memory sees to that).
+"""
 
 import errno
 from itertools import pairwise
 from random import Random
 
+import beanstalkd_wal as wal
 import pytest
+from beanstalkd_wal.directory import OVERHEAD
+from beanstalkd_wal.format import FRAME_BYTES, LENGTH_BYTES
+from beanstalkd_wal.progress import Grown
 from simulation.disk import MemoryDisk, fail_at
 
-import wal
 from tests.wal import logs
 from tests.wal.logs import NEVER, SYNC, WINDOW, records, segment, spares, write
-from wal.directory import OVERHEAD
-from wal.format import FRAME_BYTES, LENGTH_BYTES
-from wal.progress import Grown
 
 SEGMENT = 32768
 STEP = SEGMENT // 16
@@ -33,7 +35,7 @@ def fill_active(log: wal.Log) -> None:
 
 def test_a_new_log_has_the_room_of_its_segment():
     log = opened(MemoryDisk())
-    assert log.room == log.left == SEGMENT - OVERHEAD
+    assert log.headroom == log.left == SEGMENT - OVERHEAD
     assert log.spare_bytes == 0
 
 
@@ -41,13 +43,13 @@ def test_a_record_that_fits_exactly_is_taken_and_one_byte_more_is_not():
     log = opened(MemoryDisk())
     largest = SEGMENT - OVERHEAD - FRAME_BYTES - LENGTH_BYTES
     assert log.fits(largest) and not log.fits(largest + 1)
-    before = log.room, log.lsn, log.segment, log.pending
+    before = log.headroom, log.lsn, log.segment, log.pending
     with pytest.raises(wal.LogFull) as caught:
         log.append(b"x" * (largest + 1))
     assert (caught.value.nbytes, caught.value.room) == (largest + 1, SEGMENT - OVERHEAD)
-    assert (log.room, log.lsn, log.segment, log.pending) == before
+    assert (log.headroom, log.lsn, log.segment, log.pending) == before
     log.append(b"x" * largest)
-    assert log.room == 0
+    assert log.headroom == 0
     log.commit(at=1)
     log.collect()
 
@@ -56,18 +58,20 @@ def test_full_changes_nothing_in_the_open_frame():
     disk = MemoryDisk()
     log = opened(disk)
     log.append(b"a")
-    before = log.room
+    before = log.headroom
     with pytest.raises(wal.LogFull):
         log.append(b"x" * SEGMENT)
-    assert log.room == before
+    assert log.headroom == before
     log.append(b"b")
     log.commit(at=1)
     assert records(disk) == [b"a", b"b"]
-    assert log.room == before - LENGTH_BYTES - 1
+    assert log.headroom == before - LENGTH_BYTES - 1
 
 
 def test_fits_and_append_agree_whatever_happens():
-    """The claim of LogFull accounting: fits says yes exactly when append does, and room is what it was less what the record took."""
+    """The claim of LogFull accounting: fits says yes exactly when append does, and room is what it
+    was less what the record took.
+    """
     rng = Random(5)
     disk = MemoryDisk()
     log = opened(disk)
@@ -75,55 +79,59 @@ def test_fits_and_append_agree_whatever_happens():
         nbytes = rng.choice((0, 1, 10, 300, 2000, 5000, 33000))
         floor = rng.choice((0, 0, 3000, 40000))
         expected = log.fits(nbytes, floor)
-        room = log.room
+        room = log.headroom
         try:
             log.append(bytes(nbytes))
         except wal.LogFull:
             assert not log.fits(nbytes)
-            assert log.room == room
-            log.prepare(rng.randrange(4 * SEGMENT)) if rng.random() < 0.7 else log.make_room(nbytes)
+            assert log.headroom == room
+            log.preallocate(
+                rng.randrange(4 * SEGMENT)
+            ) if rng.random() < 0.7 else log.ensure_headroom(nbytes)
         else:
-            assert expected == (log.room >= floor)
-            assert log.room <= room - nbytes - LENGTH_BYTES
+            assert expected == (log.headroom >= floor)
+            assert log.headroom <= room - nbytes - LENGTH_BYTES
         if rng.random() < 0.3:
             log.commit(at=1)
         if rng.random() < 0.05:
-            log.claim(at=1)
+            log.write_watermark(at=1)
         if rng.random() < 0.02:
-            log.drop(log.segment)
+            log.retire(log.segment)
         log.collect()
-        assert log.room == log.left + log.spare_bytes - OVERHEAD * len(spares(disk)) or log.pending
+        assert (
+            log.headroom == log.left + log.spare_bytes - OVERHEAD * len(spares(disk)) or log.pending
+        )
     log.commit(at=2)
     log.collect()
     assert log.total_bytes == physical(disk)
-    assert log.room == log.left + log.spare_bytes - OVERHEAD * len(spares(disk))
+    assert log.headroom == log.left + log.spare_bytes - OVERHEAD * len(spares(disk))
 
 
 def test_prepare_makes_spares_grow_to_the_wish():
     disk = MemoryDisk()
     log = opened(disk)
     wish = 2 * SEGMENT + 100
-    log.prepare(wish)
-    assert wish <= log.room <= wish + SEGMENT
-    assert not log.short
+    log.preallocate(wish)
+    assert wish <= log.headroom <= wish + SEGMENT
+    assert not log.disk_full
     for path in spares(disk):
         file = disk.names[path]
         assert len(file.data) <= SEGMENT
         assert bytes(file.data) == file.synced == bytes(len(file.data))
     assert log.spare_bytes == sum(len(disk.names[path].data) for path in spares(disk))
     assert log.total_bytes == physical(disk)
-    before = log.room
-    log.prepare(wish)
-    assert log.room == before
+    before = log.headroom
+    log.preallocate(wish)
+    assert log.headroom == before
 
 
 def test_spares_grow_in_steps_and_each_counts_at_once():
     disk = MemoryDisk()
     rooms = []
     holder = []
-    log = opened(disk, notify=lambda: rooms.append(holder[0].room))
+    log = opened(disk, notify=lambda: rooms.append(holder[0].headroom))
     holder.append(log)
-    log.prepare(SEGMENT - OVERHEAD + SEGMENT - OVERHEAD)
+    log.preallocate(SEGMENT - OVERHEAD + SEGMENT - OVERHEAD)
     grown = sorted(set(rooms))
     assert len(grown) > 4
     assert all(after - before <= STEP for before, after in pairwise(grown))
@@ -132,13 +140,13 @@ def test_spares_grow_in_steps_and_each_counts_at_once():
 def test_a_spare_that_is_needed_early_is_taken_as_far_as_it_is():
     disk = MemoryDisk()
     log = opened(disk)
-    log.prepare(log.room + 100)
+    log.preallocate(log.headroom + 100)
     fill_active(log)
     assert len(disk.names[spares(disk)[0]].data) == 2 * STEP
     log.append(b"x" * 20)
     log.commit(at=1)
     assert (log.segment, len(disk.names[segment(2)].data)) == (2, 2 * STEP)
-    log.prepare(log.room + 1000)
+    log.preallocate(log.headroom + 1000)
     assert len(disk.names[segment(2)].data) == 2 * STEP  # it is no spare any more
     log.collect()
 
@@ -147,16 +155,16 @@ def test_prepare_on_a_full_disk_is_short_until_there_is_room():
     disk = MemoryDisk()
     log = opened(disk)
     disk.capacity = physical(disk) + 3 * STEP + 10
-    log.prepare(3 * SEGMENT)
-    assert log.short
-    assert log.room == SEGMENT - OVERHEAD + 3 * STEP - OVERHEAD
+    log.preallocate(3 * SEGMENT)
+    assert log.disk_full
+    assert log.headroom == SEGMENT - OVERHEAD + 3 * STEP - OVERHEAD
     assert log.total_bytes == physical(disk)
-    log.prepare(3 * SEGMENT)
-    assert log.short
+    log.preallocate(3 * SEGMENT)
+    assert log.disk_full
     disk.capacity = 1 << 30
-    log.prepare(3 * SEGMENT)
-    assert not log.short
-    assert log.room >= 3 * SEGMENT
+    log.preallocate(3 * SEGMENT)
+    assert not log.disk_full
+    assert log.headroom >= 3 * SEGMENT
     log.collect()
 
 
@@ -164,9 +172,9 @@ def test_a_full_disk_leaves_no_empty_spare():
     disk = MemoryDisk()
     log = opened(disk)
     disk.capacity = physical(disk) + 100
-    log.prepare(3 * SEGMENT)
-    assert log.short and spares(disk) == []
-    assert not log.make_room(SEGMENT)
+    log.preallocate(3 * SEGMENT)
+    assert log.disk_full and spares(disk) == []
+    assert not log.ensure_headroom(SEGMENT)
     assert spares(disk) == []
 
 
@@ -176,12 +184,12 @@ def test_want_of_space_or_descriptors_is_no_failure_of_preparing(error, nth):
     disk = MemoryDisk()
     log = opened(disk)
     fail_at(disk, nth, error)
-    log.prepare(2 * SEGMENT)
+    log.preallocate(2 * SEGMENT)
     log.collect()
-    assert log.short
-    log.prepare(2 * SEGMENT)
+    assert log.disk_full
+    log.preallocate(2 * SEGMENT)
     log.collect()
-    assert not log.short and log.room >= 2 * SEGMENT
+    assert not log.disk_full and log.headroom >= 2 * SEGMENT
     assert log.total_bytes == physical(disk)
 
 
@@ -190,7 +198,7 @@ def test_another_error_of_preparing_is_final(nth):
     disk = MemoryDisk()
     log = opened(disk)
     fail_at(disk, nth)
-    log.prepare(2 * SEGMENT)
+    log.preallocate(2 * SEGMENT)
     with pytest.raises(wal.LogFailed) as caught:
         log.collect()
     assert caught.value.errno == errno.EIO
@@ -199,10 +207,12 @@ def test_another_error_of_preparing_is_final(nth):
 
 
 def test_a_spare_that_is_taken_at_the_last_moment_is_not_lengthened():
-    """Between the preparer's look at it and its lock, the owner may have taken it and the committer have begun a segment in it."""
+    """Between the preparer's look at it and its lock, the owner may have taken it and the committer
+    have begun a segment in it.
+    """
     disk = MemoryDisk()
     log = opened(disk)
-    log.prepare(log.room + 100)
+    log.preallocate(log.headroom + 100)
     preparer = log._threads.preparer
     spare = preparer._growing
 
@@ -223,10 +233,10 @@ def test_more_room_than_was_ever_wished_for_is_not_short():
     disk = MemoryDisk()
     log = opened(disk)
     disk.capacity = physical(disk)
-    log.prepare(2 * SEGMENT)
-    assert log.short
-    log.prepare(100)
-    assert not log.short
+    log.preallocate(2 * SEGMENT)
+    assert log.disk_full
+    log.preallocate(100)
+    assert not log.disk_full
 
 
 def test_what_a_crash_left_is_given_back_when_there_is_room_without_it():
@@ -239,10 +249,10 @@ def test_what_a_crash_left_is_given_back_when_there_is_room_without_it():
         disk.close(handle)
     log = opened(disk)
     assert len(spares(disk)) == 2
-    log.prepare(log.room)
+    log.preallocate(log.headroom)
     assert spares(disk) == []
     log.collect()
-    assert log.total_bytes == physical(disk) and not log.short
+    assert log.total_bytes == physical(disk) and not log.disk_full
 
 
 # --- at once
@@ -251,7 +261,7 @@ def test_what_a_crash_left_is_given_back_when_there_is_room_without_it():
 def test_make_room_for_a_record_longer_than_a_segment():
     disk = MemoryDisk()
     log = opened(disk)
-    assert log.make_room(5 * SEGMENT)
+    assert log.ensure_headroom(5 * SEGMENT)
     assert log.total_bytes == physical(disk)
     assert log.append(b"x" * 5 * SEGMENT) == 2
     log.commit(at=1)
@@ -264,14 +274,14 @@ def test_make_room_for_a_record_longer_than_a_segment():
 def test_make_room_does_nothing_when_there_is_room():
     disk = MemoryDisk()
     log = opened(disk)
-    assert log.make_room(1000)
+    assert log.ensure_headroom(1000)
     assert spares(disk) == []
 
 
 def test_make_room_keeps_the_floor():
     disk = MemoryDisk()
     log = opened(disk)
-    assert log.make_room(1000, floor=3 * SEGMENT)
+    assert log.ensure_headroom(1000, floor=3 * SEGMENT)
     assert log.fits(1000, 3 * SEGMENT)
 
 
@@ -279,7 +289,7 @@ def test_make_room_on_a_full_disk():
     disk = MemoryDisk()
     log = opened(disk)
     disk.capacity = physical(disk)
-    assert not log.make_room(SEGMENT)
+    assert not log.ensure_headroom(SEGMENT)
     assert log.total_bytes == physical(disk)
     log.collect()  # a full disk is no failure
 
@@ -289,36 +299,36 @@ def test_make_room_takes_just_what_is_lacking_when_a_whole_segment_is_not_to_be_
     log = opened(disk)
     fill_active(log)
     disk.capacity = physical(disk) + OVERHEAD + FRAME_BYTES + LENGTH_BYTES + 500
-    assert not log.make_room(501)
-    assert log.make_room(500)
+    assert not log.ensure_headroom(501)
+    assert log.ensure_headroom(500)
     log.append(b"x" * 500)
     log.commit(at=1)
     log.collect()
-    assert log.room == 0
+    assert log.headroom == 0
 
 
 def test_make_room_lengthens_the_youngest_spare_when_that_is_all_there_is():
     disk = MemoryDisk()
     log = opened(disk)
     fill_active(log)
-    log.prepare(10)
+    log.preallocate(10)
     disk.capacity = physical(disk) + 500
     needed = 2 * STEP + 500 - OVERHEAD - FRAME_BYTES - LENGTH_BYTES
-    assert not log.make_room(needed + 1)
-    assert log.make_room(needed)
+    assert not log.ensure_headroom(needed + 1)
+    assert log.ensure_headroom(needed)
     assert len(spares(disk)) == 1
     log.append(b"x" * needed)
     log.commit(at=1)
     log.collect()
 
 
-@pytest.mark.parametrize("change", ["make_room", "trim"])
+@pytest.mark.parametrize("change", ["ensure_headroom", "trim"])
 def test_a_spare_changes_its_size_only_under_its_lock(change):
     """The preparer may be lengthening the same one."""
     disk = MemoryDisk()
     log = opened(disk)
     fill_active(log)
-    log.prepare(SEGMENT - STEP)
+    log.preallocate(SEGMENT - STEP)
     held = []
 
     class Lock:
@@ -331,11 +341,11 @@ def test_a_spare_changes_its_size_only_under_its_lock(change):
     log._threads.preparer._growing.lock = Lock()
     disk.capacity = physical(disk) + STEP
     disk.before = lambda call, path: held.append(call) if call in ("allocate", "truncate") else None
-    if change == "make_room":
-        assert log.make_room(SEGMENT - OVERHEAD + STEP // 2)
+    if change == "ensure_headroom":
+        assert log.ensure_headroom(SEGMENT - OVERHEAD + STEP // 2)
         assert "locked allocate released" in " ".join(held)
     else:
-        log.trim(log.room - 2 * STEP)
+        log.trim(log.headroom - 2 * STEP)
         assert held == ["locked", "truncate", "released"]
 
 
@@ -343,8 +353,8 @@ def test_make_room_lacking_only_the_floor():
     disk = MemoryDisk()
     log = opened(disk)
     disk.capacity = physical(disk) + 2000
-    assert not log.make_room(100, floor=log.room + 2000 - OVERHEAD - 151)
-    assert log.make_room(100, floor=log.room + 2000 - OVERHEAD - 152)
+    assert not log.ensure_headroom(100, floor=log.headroom + 2000 - OVERHEAD - 151)
+    assert log.ensure_headroom(100, floor=log.headroom + 2000 - OVERHEAD - 152)
 
 
 @pytest.mark.parametrize("nth", [1, 2])
@@ -353,7 +363,7 @@ def test_a_broken_disk_fails_make_room(nth):
     log = opened(disk)
     fail_at(disk, nth)
     with pytest.raises(wal.LogFailed):
-        log.make_room(SEGMENT)
+        log.ensure_headroom(SEGMENT)
     with pytest.raises(wal.LogFailed):
         log.collect()
 
@@ -361,13 +371,13 @@ def test_a_broken_disk_fails_make_room(nth):
 def test_trim_gives_back_what_is_too_much():
     disk = MemoryDisk()
     log = opened(disk)
-    log.prepare(6 * SEGMENT)
+    log.preallocate(6 * SEGMENT)
     log.trim(3 * SEGMENT)
-    assert 3 * SEGMENT <= log.room < 4 * SEGMENT
+    assert 3 * SEGMENT <= log.headroom < 4 * SEGMENT
     assert log.total_bytes == physical(disk)
     assert log.spare_bytes == sum(len(disk.names[path].data) for path in spares(disk))
-    log.prepare(6 * SEGMENT)
-    assert log.room >= 6 * SEGMENT
+    log.preallocate(6 * SEGMENT)
+    assert log.headroom >= 6 * SEGMENT
     write(log, *([bytes([n]) * 3000] for n in range(12)))
     log.collect()
     assert log.total_bytes == physical(disk)
@@ -389,7 +399,7 @@ def test_drop_removes_the_oldest_segments():
     disk = MemoryDisk()
     log = filled(disk)
     assert (log.oldest, list(log.segment_sizes)) == (1, [1, 2, 3])
-    log.drop(3)
+    log.retire(3)
     assert (log.oldest, list(log.segment_sizes)) == (3, [3])
     assert log.sealed_bytes == log.segment_sizes[3]
     assert segment(1) not in disk.synced_names and segment(2) not in disk.synced_names
@@ -401,10 +411,10 @@ def test_drop_removes_the_oldest_segments():
 def test_drop_never_takes_the_active_segment():
     disk = MemoryDisk()
     log = filled(disk)
-    log.drop(99)
+    log.retire(99)
     assert (log.oldest, log.segment, log.segment_sizes) == (4, 4, {})
     write(log, [b"more"])
-    log.drop(99)
+    log.retire(99)
     assert records(disk)[-1] == b"more"
 
 
@@ -412,12 +422,12 @@ def test_a_drop_waits_until_what_was_appended_before_it_is_durable():
     disk = MemoryDisk()
     log = filled(disk, WINDOW)
     write(log, [b"moved"])
-    log.drop(2)
+    log.retire(2)
     assert log.oldest == 1 and segment(1) in disk.names
     log.sync(at=1)
     assert log.oldest == 2 and segment(1) not in disk.names
     log.append(b"pending")
-    log.drop(3)
+    log.retire(3)
     log.sync(at=2)
     assert log.oldest == 2
     log.commit(at=3)
@@ -429,7 +439,7 @@ def test_a_drop_that_waits_is_done_by_close():
     disk = MemoryDisk()
     log = filled(disk, WINDOW)
     log.append(b"moved")
-    log.drop(4)
+    log.retire(4)
     log.close(at=1)
     assert records(disk)[-1] == b"moved"
     assert not any(segment(number) in disk.names for number in (1, 2, 3))
@@ -439,7 +449,7 @@ def test_in_never_mode_a_drop_waits_for_the_write_only():
     disk = MemoryDisk()
     log = filled(disk, NEVER)
     log.append(b"moved")
-    log.drop(2)
+    log.retire(2)
     assert log.oldest == 1
     log.commit(at=1)
     assert log.oldest == 2
@@ -450,21 +460,23 @@ def test_segments_vanish_one_after_the_other_each_for_good():
     disk = MemoryDisk()
     log = filled(disk)
     calls = fail_at(disk, 0)
-    log.drop(4)
+    log.retire(4)
     changes = [call for call in calls if call.startswith(("unlink", "rename", "sync_directory"))]
-    assert changes == [call for number in (1, 2, 3) for call in (f"unlink {number:08}.wal", "sync_directory log")]
+    assert changes == [
+        call for number in (1, 2, 3) for call in (f"unlink {number:08}.wal", "sync_directory log")
+    ]
 
 
 def test_what_is_dropped_becomes_a_spare_when_room_is_short():
     disk = MemoryDisk()
     log = filled(disk)
     disk.capacity = physical(disk)
-    log.prepare(log.room + SEGMENT)
-    assert log.short
-    before = log.room
+    log.preallocate(log.headroom + SEGMENT)
+    assert log.disk_full
+    before = log.headroom
     sizes = dict(log.segment_sizes)
-    log.drop(3)
-    assert log.room == before + sizes[1] + sizes[2] - 2 * OVERHEAD
+    log.retire(3)
+    assert log.headroom == before + sizes[1] + sizes[2] - 2 * OVERHEAD
     for path in spares(disk):
         assert not disk.names[path].data.strip(b"\0")
         assert disk.names[path].synced == disk.names[path].data
@@ -480,33 +492,33 @@ def test_what_is_dropped_becomes_a_spare_when_room_is_short():
 def test_what_is_dropped_is_given_back_when_there_is_room_enough():
     disk = MemoryDisk()
     log = filled(disk)
-    log.prepare(2 * SEGMENT)
-    before = len(spares(disk)), log.room
-    log.drop(4)
-    assert (len(spares(disk)), log.room) == before
+    log.preallocate(2 * SEGMENT)
+    before = len(spares(disk)), log.headroom
+    log.retire(4)
+    assert (len(spares(disk)), log.headroom) == before
 
 
 def test_what_is_dropped_is_given_back_when_less_room_is_wished_for_than_once_was():
     disk = MemoryDisk()
     log = filled(disk)
     disk.capacity = physical(disk)
-    log.prepare(9 * SEGMENT)
-    assert log.short
-    log.prepare(log.room)
-    log.drop(4)
+    log.preallocate(9 * SEGMENT)
+    assert log.disk_full
+    log.preallocate(log.headroom)
+    log.retire(4)
     assert spares(disk) == []
     disk.capacity = 1 << 30
-    log.prepare(9 * SEGMENT)
-    assert log.room >= 9 * SEGMENT and not log.short
+    log.preallocate(9 * SEGMENT)
+    assert log.headroom >= 9 * SEGMENT and not log.disk_full
 
 
 def test_a_drop_looks_at_the_room_there_is_now():
     disk = MemoryDisk()
     log = filled(disk)
-    log.prepare(log.room)
+    log.preallocate(log.headroom)
     disk.capacity = physical(disk)
     write(log, [b"x" * 3000])
-    log.drop(2)
+    log.retire(2)
     assert len(spares(disk)) == 1
 
 
@@ -515,36 +527,39 @@ def test_without_syncs_what_is_dropped_is_given_back_whatever_the_wish():
     disk = MemoryDisk()
     log = filled(disk, NEVER)
     disk.capacity = physical(disk)
-    wish = log.room + SEGMENT
-    log.prepare(wish)
-    assert log.short
+    wish = log.headroom + SEGMENT
+    log.preallocate(wish)
+    assert log.disk_full
     calls = fail_at(disk, 0)
-    log.drop(3)
-    assert [call for call in calls if call.endswith(".wal") and not call.startswith("size")] == ["unlink 00000001.wal", "unlink 00000002.wal"]
-    assert not log.short and log.room >= wish
+    log.retire(3)
+    assert [call for call in calls if call.endswith(".wal") and not call.startswith("size")] == [
+        "unlink 00000001.wal",
+        "unlink 00000002.wal",
+    ]
+    assert not log.disk_full and log.headroom >= wish
 
 
 def test_old_news_of_a_spare_takes_nothing_back():
-    """The preparer's report of a step may come after make_room has lengthened the same spare."""
+    """The preparer's report of a step may come after ensure_headroom has lengthened the same spare."""
     disk = MemoryDisk()
     log = opened(disk)
-    log.prepare(log.room + 100)
+    log.preallocate(log.headroom + 100)
     spare = log._threads.preparer._growing
-    before = log.room, log.spare_bytes
+    before = log.headroom, log.spare_bytes
     log._progress.events.append(Grown(spare, spare.size - 100, 0))
     log.collect()
-    assert (log.room, log.spare_bytes) == before
+    assert (log.headroom, log.spare_bytes) == before
 
 
 def test_a_recycled_segment_is_never_larger_than_others():
     disk = MemoryDisk()
     log = opened(disk)
     for _ in range(2):
-        assert log.make_room(3 * SEGMENT)
+        assert log.ensure_headroom(3 * SEGMENT)
         write(log, [b"x" * 3 * SEGMENT])
     disk.capacity = physical(disk)
-    log.prepare(2 * SEGMENT)
-    log.drop(3)
+    log.preallocate(2 * SEGMENT)
+    log.retire(3)
     assert max(len(disk.names[path].data) for path in spares(disk)) <= SEGMENT
     assert log.total_bytes == physical(disk) < disk.capacity
 
@@ -557,8 +572,8 @@ def test_a_dropped_segment_that_is_too_small_to_be_of_use_is_given_back():
     log = opened(disk)
     assert log.segment_sizes[1] < STEP
     disk.capacity = physical(disk)
-    log.prepare(3 * SEGMENT)
-    log.drop(2)
+    log.preallocate(3 * SEGMENT)
+    log.retire(2)
     assert spares(disk) == []
 
 
@@ -566,7 +581,7 @@ def test_drain_inline_does_what_a_sync_would():
     disk = MemoryDisk()
     log = filled(disk, WINDOW)
     log.append(b"moved")
-    log.drop(2)
+    log.retire(2)
     log.drain(at=1)
     assert (log.oldest, log.durable_lsn) == (2, log.lsn)
 
@@ -576,15 +591,15 @@ def test_a_stop_on_a_full_disk_gives_nothing_back():
     disk = MemoryDisk()
     log = opened(disk)
     disk.capacity = physical(disk)
-    log.prepare(4 * SEGMENT)
+    log.preallocate(4 * SEGMENT)
     log.collect()
-    assert log.short
+    assert log.disk_full
     write(log, [b"a"])
     log.close(at=9)
     assert physical(disk) == disk.capacity
     again = opened(disk)
     assert records(disk) == [b"a"]
-    assert again.room > SEGMENT // 2
+    assert again.headroom > SEGMENT // 2
 
 
 def test_a_stop_gives_back_the_rest_of_the_segment_when_the_disk_is_not_full():

@@ -6,13 +6,13 @@ import subprocess
 import sys
 import threading
 
+import beanstalkd_wal as wal
 import pytest
+from beanstalkd_wal.fs import FileSystem
+from beanstalkd_wal.log import FRAME_MAX
 from simulation.disk import MemoryDisk
 
-import wal
 from tests.wal.logs import DIRECTORY, records, replayed
-from wal.fs import FileSystem
-from wal.log import FRAME_MAX
 
 SEGMENT = 1 << 16
 PATIENCE = 20  # seconds; only a test that fails waits that long
@@ -40,42 +40,44 @@ class Owner:
 def test_everything_promised_is_there(tmp_path):
     owner = Owner(tmp_path)
     log = owner.log
-    log.prepare(4 * SEGMENT)
+    log.preallocate(4 * SEGMENT)
     given = []
     for n in range(2000):
         record = b"%06d" % n * (n % 50)
         if not log.fits(len(record)):
-            assert log.make_room(len(record))
+            assert log.ensure_headroom(len(record))
         log.append(record)
         given.append(record)
         if n % 7 == 0:
             log.commit(at=n)
         if n % 100 == 0:
             log.collect()
-            log.prepare(4 * SEGMENT)
+            log.preallocate(4 * SEGMENT)
     log.commit(at=1)
     owner.until(lambda: log.promised_lsn == log.lsn)
     assert records(FileSystem(), tmp_path) == given
     log.close(at=9)
     assert records(FileSystem(), tmp_path) == given
-    assert replayed(FileSystem(), tmp_path).claimed_lsn == 2000
+    assert replayed(FileSystem(), tmp_path).watermark == 2000
 
 
 def test_room_and_bytes_are_exact_when_idle(tmp_path):
     owner = Owner(tmp_path)
     log = owner.log
     for n in range(30):
-        log.prepare(3 * SEGMENT)
-        owner.until(lambda: log.room >= 3 * SEGMENT)
+        log.preallocate(3 * SEGMENT)
+        owner.until(lambda: log.headroom >= 3 * SEGMENT)
         for _ in range(20):
             log.append(bytes(2000))
         log.commit(at=n)
-        log.drop(log.segment - 2)
+        log.retire(log.segment - 2)
     log.drain(at=1)
     assert log.oldest >= log.segment - 2 > 5
     assert log.total_bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
     assert log.segment_sizes == {
-        int(path.stem): path.stat().st_size for path in sorted(tmp_path.glob("*.wal")) if int(path.stem) != log.segment
+        int(path.stem): path.stat().st_size
+        for path in sorted(tmp_path.glob("*.wal"))
+        if int(path.stem) != log.segment
     }
     log.close(at=9)
 
@@ -119,8 +121,8 @@ def test_commit_does_not_wait_for_the_disk():
     log.append(b"a")
     log.commit(at=1)
     log.sync(at=1)
-    log.prepare(3 * SEGMENT)
-    log.drop(99)
+    log.preallocate(3 * SEGMENT)
+    log.retire(99)
     log.collect()
     assert log.promised_lsn == 0
     fs.gate.set()
@@ -133,34 +135,38 @@ def test_a_short_commit_may_be_done_here_and_a_long_one_is_handed_over(tmp_path)
     log = owner.log
     for nbytes, here in ((1, True), (FRAME_MAX, True), (FRAME_MAX + 1, False)):
         log.append(bytes(nbytes))
-        assert log.commit(at=1, here=True) is here, nbytes
+        assert log.commit(at=1, inline=True) is here, nbytes
         if here:
             log.collect()
             assert log.durable_lsn == log.lsn
         else:
             owner.until(lambda: log.durable_lsn == log.lsn)
     log.close(at=1)
-    assert [len(record) for record in records(FileSystem(), tmp_path)] == [1, FRAME_MAX, FRAME_MAX + 1]
+    assert [len(record) for record in records(FileSystem(), tmp_path)] == [
+        1,
+        FRAME_MAX,
+        FRAME_MAX + 1,
+    ]
 
 
 def test_a_spare_that_is_being_lengthened_can_be_taken():
     fs = SlowDisk()
     owner = Owner(DIRECTORY, fs=fs)
     log = owner.log
-    log.prepare(log.room + 2 * SEGMENT // 16)
+    log.preallocate(log.headroom + 2 * SEGMENT // 16)
     owner.until(lambda: log.spare_bytes >= 2 * SEGMENT // 16)
     log.append(bytes(log.left - 52))
     log.commit(at=1)
     owner.until(lambda: log.promised_lsn == 1)
     fs.waiting.clear()
     fs.gate.clear()
-    log.prepare(SEGMENT)
+    log.preallocate(SEGMENT)
     assert fs.waiting.wait(PATIENCE)  # the preparer is about to sync the next step of it
     log.append(b"x" * 3000)
     log.commit(at=2)
     assert log.segment == 2
     fs.gate.set()
-    owner.until(lambda: log.promised_lsn == 2 and log.room >= SEGMENT)
+    owner.until(lambda: log.promised_lsn == 2 and log.headroom >= SEGMENT)
     log.append(b"y" * (log.left - 52))
     log.commit(at=3)
     owner.until(lambda: log.promised_lsn == 3)
@@ -176,10 +182,10 @@ def test_drain_waits_for_drops(tmp_path):
         directory.mkdir()
         log = Owner(directory, durability).log
         for n in range(40):
-            assert log.make_room(10_000)
+            assert log.ensure_headroom(10_000)
             log.append(bytes(10_000))
             log.commit(at=n)
-        log.drop(3)
+        log.retire(3)
         log.drain(at=1)
         assert log.oldest == 3
         assert not (directory / "00000002.wal").exists()
@@ -229,18 +235,19 @@ def test_close_ends_the_threads(tmp_path):
     before = threading.active_count()
     log = Owner(tmp_path).log
     assert threading.active_count() == before + 2
-    log.prepare(5 * SEGMENT)
+    log.preallocate(5 * SEGMENT)
     log.close(at=1)
     assert threading.active_count() == before
 
 
 def test_a_process_that_does_not_close_its_log_can_end(tmp_path):
-    script = "import sys, wal; r = wal.Replay(sys.argv[1]); list(r); log = wal.Log.open(r); log.append(b'a'); log.commit(1)"
+    script = "import sys, beanstalkd_wal as wal; r = wal.Replay(sys.argv[1]); list(r); log = wal.Log.open(r); log.append(b'a'); log.commit(1)"
     subprocess.run([sys.executable, "-c", script, tmp_path], check=True, timeout=PATIENCE)
 
 
 KILLED = """
-import sys, threading, wal
+import sys, threading
+import beanstalkd_wal as wal
 replay = wal.Replay(sys.argv[1])
 for _ in replay: pass
 called = threading.Event()
@@ -248,14 +255,14 @@ log = wal.Log.open(replay, 1 << 16, wal.Durability[sys.argv[2]], notify=called.s
 while True:
     record = b"%d " % (log.lsn + 1) * 30
     log.collect()
-    if log.room < 1 << 16:
-        log.prepare(1 << 17)
+    if log.headroom < 1 << 16:
+        log.preallocate(1 << 17)
     if not log.fits(len(record)):
-        log.make_room(len(record))
+        log.ensure_headroom(len(record))
     log.append(record)
     log.commit(1)
     if log.lsn % 64 == 0:
-        log.drop(log.segment - 5)
+        log.retire(log.segment - 5)
         if log.promised_lsn > 0:
             print(log.promised_lsn, flush=True)
         called.wait(1)
@@ -266,7 +273,9 @@ while True:
 @pytest.mark.parametrize("durability", ["SYNC", "WINDOW", "NEVER"])
 def test_what_was_promised_survives_a_kill(tmp_path, durability):
     for _ in range(3):
-        process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path, durability], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, tmp_path, durability], stdout=subprocess.PIPE, text=True
+        )
         promised = 0
         for _ in range(20):
             promised = int(process.stdout.readline())
@@ -274,7 +283,11 @@ def test_what_was_promised_survives_a_kill(tmp_path, durability):
         rest, _ = process.communicate()
         promised = max([promised, *(int(line) for line in rest.split("\n")[:-1])])
         replay = wal.Replay(tmp_path)
-        found = {lsn: record for frame in replay for lsn, record in enumerate(frame.records, frame.first_lsn)}
+        found = {
+            lsn: record
+            for frame in replay
+            for lsn, record in enumerate(frame.records, frame.first_lsn)
+        }
         assert replay.next_lsn > promised
         assert list(found) == list(range(min(found), replay.next_lsn))
         assert all(record == b"%d " % lsn * 30 for lsn, record in found.items())

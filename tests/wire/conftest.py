@@ -27,8 +27,12 @@ def shared_servers() -> Iterator[SharedServers]:
 
 
 @pytest.fixture
-def play_live(request: pytest.FixtureRequest, background: Background, shared_servers: SharedServers) -> Play:
-    """Plays a transcript to a server of the wanted kind: shared, fresh, or already waiting in the background."""
+def play_live(
+    request: pytest.FixtureRequest, background: Background, shared_servers: SharedServers
+) -> Play:
+    """Plays a transcript to a server of the wanted kind: shared, fresh, or already waiting in the
+    background.
+    """
 
     def play(kind: Kind, transcript: Transcript, cut: Cut) -> None:
         if transcript.waits:

@@ -6,8 +6,8 @@ from judge.cuts import Cut
 from judge.stream import split_replies
 from judge.transcript import World
 
-from beanstalkd_py.engine import Engine
-from beanstalkd_py.session import Session
+from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.engine import Engine
 
 SECOND = 1_000_000_000
 #: Real time goes on between any two reads, and so does the fake clock.
@@ -40,7 +40,9 @@ class EngineConn:
         return rest
 
     def collect(self) -> bool:
-        """Takes the replies, goes on with what was held back for them, closes if the session says so. Did that change anything?"""
+        """Takes the replies, goes on with what was held back for them, closes if the session says
+        so. Did that change anything?
+        """
         if not self.open:
             return False
         self._got += self._session.take_output()
@@ -57,7 +59,9 @@ class EngineConn:
         self._peer.settle()
 
     def close(self) -> None:
-        """The client closes: the server may see an end of input or a broken connection; both must come to the same."""
+        """The client closes: the server may see an end of input or a broken connection; both must
+        come to the same.
+        """
         if self._peer.polite:
             self.shutdown()
             assert not self.open, "the session goes on after the end of input"

@@ -1,8 +1,8 @@
 """Servers to play transcripts to: a new one for each that needs it, else one for many.
 
-Ours takes a third of a second to start, and there are hundreds of transcripts. Those that do not look at global
-counters run on a shared server: between two of them all jobs are deleted, all clients are gone, and the ids of the
-next begin above a known base.
+Ours takes a third of a second to start, and there are hundreds of transcripts. Those that do not
+look at global counters run on a shared server: between two of them all jobs are deleted, all
+clients are gone, and the ids of the next begin above a known base.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Kind:
                 log = Path(folder, "log")
                 log.mkdir()
                 words += ["-b", str(log)]
-            daemon = Daemon(list(self.program), words, Path(folder, "socket") if self.unix else None)
+            daemon = Daemon(
+                list(self.program), words, Path(folder, "socket") if self.unix else None
+            )
             try:
                 yield daemon.start()
             finally:
@@ -89,13 +91,19 @@ def play_fresh(kind: Kind, transcript: Transcript, cut: Cut) -> None:
 
 @dataclass
 class Background:
-    """Transcripts that wait for real time do so side by side, each with its own server; a test only asks how its own went."""
+    """Transcripts that wait for real time do so side by side, each with its own server; a test only
+    asks how its own went.
+    """
 
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WAITING_AT_ONCE))
     _futures: dict[tuple[Kind, str], Future[None]] = field(default_factory=dict)
 
-    def outcome(self, kind: Kind, transcript: Transcript, cut: Cut, all_that_wait: list[Transcript]) -> None:
-        """Waits until the transcript was played, and raises what came of it. The first to ask starts all."""
+    def outcome(
+        self, kind: Kind, transcript: Transcript, cut: Cut, all_that_wait: list[Transcript]
+    ) -> None:
+        """Waits until the transcript was played, and raises what came of it. The first to ask
+        starts all.
+        """
         if (kind, str(transcript)) not in self._futures:
             for each in all_that_wait:
                 self._futures[kind, str(each)] = self._pool.submit(play_fresh, kind, each, cut)

@@ -1,4 +1,6 @@
-"""What a transcript cannot say: how bytes travel, clients that do not read or break off, and what they cost the server."""
+"""What a transcript cannot say: how bytes travel, clients that do not read or break off, and what
+they cost the server.
+"""
 
 from __future__ import annotations
 
@@ -138,7 +140,9 @@ def test_a_connection_that_breaks_frees_its_jobs(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_a_job_given_to_a_client_that_breaks_off_with_replies_unread_comes_back(daemon: Daemon) -> None:
+def test_a_job_given_to_a_client_that_breaks_off_with_replies_unread_comes_back(
+    daemon: Daemon,
+) -> None:
     with connect(daemon) as other:
         assert ask(other, b"put 0 0 60 1\r\nx") == b"INSERTED 1\r\n"
         breaks = connect(daemon)

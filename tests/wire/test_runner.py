@@ -21,14 +21,29 @@ def altered(transcript: Transcript) -> Iterator[tuple[str, Transcript]]:
     for number, step in enumerate(transcript.steps):
         for name, expected in step.expected.items():
             for place in range(len(expected.replies)):
-                yield f"reply at {expected.replies[place].line} changed", _with(transcript, number, name, place, _change)
-                yield f"reply at {expected.replies[place].line} dropped", _with(transcript, number, name, place, _drop)
-                yield f"reply at {expected.replies[place].line} doubled", _with(transcript, number, name, place, _double)
+                yield (
+                    f"reply at {expected.replies[place].line} changed",
+                    _with(transcript, number, name, place, _change),
+                )
+                yield (
+                    f"reply at {expected.replies[place].line} dropped",
+                    _with(transcript, number, name, place, _drop),
+                )
+                yield (
+                    f"reply at {expected.replies[place].line} doubled",
+                    _with(transcript, number, name, place, _double),
+                )
             if expected.eof:
                 yield f"end at {step.line} dropped", _with(transcript, number, name, 0, _no_end)
 
 
-def _with(transcript: Transcript, step: int, name: str, place: int, change: Callable[[Expected, int], None]) -> Transcript:
+def _with(
+    transcript: Transcript,
+    step: int,
+    name: str,
+    place: int,
+    change: Callable[[Expected, int], None],
+) -> Transcript:
     other = copy.deepcopy(transcript)
     change(other.steps[step].expected[name], place)
     return other
@@ -82,15 +97,24 @@ def test_consecutive_lines_of_one_client_are_one_block() -> None:
 
 
 def test_a_body_belongs_to_its_reply() -> None:
-    (transcript,) = parse("=== t\nA> a\nA< RESERVED #1 1\nA< x\nA< OK <int>\nA: ---\nA: - a\nA<\nA< DELETED\n")
+    (transcript,) = parse(
+        "=== t\nA> a\nA< RESERVED #1 1\nA< x\nA< OK <int>\nA: ---\nA: - a\nA<\nA< DELETED\n"
+    )
     replies = transcript.steps[0].expected["A"].replies
-    assert [reply.text() for reply in replies] == ["RESERVED #1 1\nx", "OK <int>\n---\n- a\n", "DELETED"]
+    assert [reply.text() for reply in replies] == [
+        "RESERVED #1 1\nx",
+        "OK <int>\n---\n- a\n",
+        "DELETED",
+    ]
     assert replies[0].matches(b"RESERVED 8 1\r\nx\r\n", World(base=7))
     assert replies[1].matches(b"OK 8\r\n---\n- a\n\r\n", World())
 
 
 def test_escapes() -> None:
-    assert literal(r"a\r\n\t\s\0\x00\xff\\\{\#\<{xy*2}#3", World(base=10)) == b"a\r\n\t \0\0\xff\\{#<xyxy13"
+    assert (
+        literal(r"a\r\n\t\s\0\x00\xff\\\{\#\<{xy*2}#3", World(base=10))
+        == b"a\r\n\t \0\0\xff\\{#<xyxy13"
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,13 +155,28 @@ def test_a_bad_transcript_is_refused(text: str) -> None:
 
 def test_replies_are_taken_whole() -> None:
     stream = b"INSERTED 1\r\nRESERVED 1 4\r\na\r\nb\r\nOK 4\r\n---\n\r\nUSING a\r\n"
-    assert split_replies(stream) == [b"INSERTED 1\r\n", b"RESERVED 1 4\r\na\r\nb\r\n", b"OK 4\r\n---\n\r\n", b"USING a\r\n"]
+    assert split_replies(stream) == [
+        b"INSERTED 1\r\n",
+        b"RESERVED 1 4\r\na\r\nb\r\n",
+        b"OK 4\r\n---\n\r\n",
+        b"USING a\r\n",
+    ]
     assert take_reply(b"RESERVED 1 4\r\na\r\nb\r") is None
     assert take_reply(b"INSERT") is None
 
 
 @pytest.mark.parametrize(
-    "stream", [b"INSERTED\r\n", b"\r\n", b"inserted 1\r\n", b"OK 2\r\nabc\r\n", b"FOUND 1 1\r\nx\n\n", b"USING \r\n", b"x" * 300, b"DELETED"]
+    "stream",
+    [
+        b"INSERTED\r\n",
+        b"\r\n",
+        b"inserted 1\r\n",
+        b"OK 2\r\nabc\r\n",
+        b"FOUND 1 1\r\nx\n\n",
+        b"USING \r\n",
+        b"x" * 300,
+        b"DELETED",
+    ],
 )
 def test_what_is_no_reply_is_noticed(stream: bytes) -> None:
     with pytest.raises(Malformed):
@@ -155,8 +194,12 @@ def test_cuts_lose_nothing_and_cut_everywhere() -> None:
     assert BYTES.chunks(b"ab") == [b"a", b"b"]
 
 
-@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
-def test_a_missing_c_server_is_skipped_but_fails_in_ci(monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]) -> None:
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)]
+)
+def test_a_missing_c_server_is_skipped_but_fails_in_ci(
+    monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]
+) -> None:
     monkeypatch.setattr(reference, "find_c_server", lambda: None)
     monkeypatch.setenv("CI", ci)
     with pytest.raises(outcome, match="not installed"):

@@ -1,4 +1,6 @@
-"""Every transcript: to the engine in every chunking, to our server in several, and to the C server that they describe."""
+"""Every transcript: to the engine in every chunking, to our server in several, and to the C server
+that they describe.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def blocks(transcript: Transcript) -> list[bytes]:
 
 
 def is_short(transcript: Transcript) -> bool:
-    return sum(map(len, blocks(transcript))) <= SHORT and not transcript.waits and not transcript.fresh
+    return (
+        sum(map(len, blocks(transcript))) <= SHORT and not transcript.waits and not transcript.fresh
+    )
 
 
 @pytest.mark.parametrize("transcript", played_to("engine"), ids=str)
@@ -55,14 +59,18 @@ def test_daemon(play_live: Play, kind: Kind, transcript: Transcript) -> None:
 
 
 @pytest.mark.parametrize("kind", [UNIX_LOGGED], ids=str)
-@pytest.mark.parametrize("transcript", [each for each in played_to("daemon") if not each.waits], ids=str)
+@pytest.mark.parametrize(
+    "transcript", [each for each in played_to("daemon") if not each.waits], ids=str
+)
 def test_daemon_with_a_log(play_live: Play, kind: Kind, transcript: Transcript) -> None:
     """What goes with time is told by the scenarios, which all run with a log."""
     to_server(play_live, kind, transcript, WHOLE)
 
 
 @pytest.mark.parametrize("kind", [TCP], ids=str)
-@pytest.mark.parametrize("transcript", [each for each in played_to("daemon") if is_short(each)], ids=str)
+@pytest.mark.parametrize(
+    "transcript", [each for each in played_to("daemon") if is_short(each)], ids=str
+)
 def test_daemon_byte_by_byte(play_live: Play, kind: Kind, transcript: Transcript) -> None:
     to_server(play_live, kind, transcript, BYTES)
 

@@ -1,4 +1,6 @@
-"""The command line. Wires click to the commands, and exceptions to exit statuses; decides nothing else."""
+"""The command line. Wires click to the commands, and exceptions to exit statuses; decides nothing
+else.
+"""
 
 from __future__ import annotations
 
@@ -32,22 +34,39 @@ from beanstalkd_binlog.text import ENCODINGS
 from beanstalkd_binlog.verify import verify
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py import __version__
-from beanstalkd_py.records import KIND_NAMES
+from beanstalkd_py.binlog.records import KIND_NAMES
 
 SEGMENT_BYTES = click.option(
-    "-s", "segment_bytes", type=click.IntRange(65536, 1 << 30), default=10 << 20, metavar="BYTES", help="Size of a file.  [default: 10485760]"
+    "-s",
+    "segment_bytes",
+    type=click.IntRange(65536, 1 << 30),
+    default=10 << 20,
+    metavar="BYTES",
+    help="Size of a file.  [default: 10485760]",
 )
 Command = Callable[..., Any]
 DIR = click.argument("directory", metavar="DIR")
 JSON = click.option("--json", "as_json", is_flag=True, help="Lines of JSON.")
 FULL = click.option("--full", is_flag=True, help="Cut nothing.")
-BODY = click.option("--body", type=click.Choice(ENCODINGS), help="How bodies are shown.  [default: text]")
-TUBE = click.option("--tube", "tubes", multiple=True, metavar="NAME", help="Only this tube. May be repeated.")
+BODY = click.option(
+    "--body", type=click.Choice(ENCODINGS), help="How bodies are shown.  [default: text]"
+)
+TUBE = click.option(
+    "--tube", "tubes", multiple=True, metavar="NAME", help="Only this tube. May be repeated."
+)
 KINDS = (
     *KIND_NAMES.values(), "put", "rewrite", "release", "bury", "kick", "timeout", "reserve", "unpause", "unreadable",
 )  # fmt: skip
-JOBS = click.option("--job", "ids", multiple=True, type=int, metavar="ID", help="Only this job. May be repeated.")
-KIND = click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only this kind of record, or event. May be repeated.")
+JOBS = click.option(
+    "--job", "ids", multiple=True, type=int, metavar="ID", help="Only this job. May be repeated."
+)
+KIND = click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(KINDS),
+    help="Only this kind of record, or event. May be repeated.",
+)
 
 
 def _end(exit_status: int) -> NoReturn:
@@ -65,13 +84,16 @@ class Quiet(click.Group):
             ctx.exit(status.CLEAN)
 
 
-@click.group(cls=Quiet, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(
+    cls=Quiet, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """What is in a log of beanstalkd-py (the DIR of its -b), also while the server runs.
 
-    Only repair, compact and import change something; they refuse while a server runs. Exit status: 0; 1 and 2 are verify's; 10 in use by a
-    server; 65 damaged or of a newer version; 66 no log there.
+    Only repair, compact and import change something; they refuse while a server runs. Exit status:
+    0; 1 and 2 are verify's; 10 in use by a server; 65 damaged or of a newer version; 66 no log
+    there.
     """
 
 
@@ -102,9 +124,15 @@ def verify_command(directory: str, as_json: bool) -> None:
 @TUBE
 @JOBS
 @KIND
-@click.option("--since", type=Instant(), help="Not before: 2026-01-31T12:00:00Z, '2026-01-31 12:00', @SECONDS, or 10m (ago).")
+@click.option(
+    "--since",
+    type=Instant(),
+    help="Not before: 2026-01-31T12:00:00Z, '2026-01-31 12:00', @SECONDS, or 10m (ago).",
+)
 @click.option("--until", type=Instant(), help="Not after.")
-@click.option("--lsn", "lsns", type=Lsns(), default=(0, None), help="Only these LSNs: 5, 5:9, 5: or :9.")
+@click.option(
+    "--lsn", "lsns", type=Lsns(), default=(0, None), help="Only these LSNs: 5, 5:9, 5: or :9."
+)
 @JSON
 @BODY
 @FULL
@@ -130,13 +158,31 @@ def dump_command(
 @cli.command("jobs")
 @DIR
 @TUBE
-@click.option("--state", "states", multiple=True, type=click.Choice(["ready", "delayed", "buried"]), help="Only this state. May be repeated.")
-@click.option("--at", "moment", type=At(), default=Moment(), help="As they stood then: an LSN, or a time as of dump --since.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(["ready", "delayed", "buried"]),
+    help="Only this state. May be repeated.",
+)
+@click.option(
+    "--at",
+    "moment",
+    type=At(),
+    default=Moment(),
+    help="As they stood then: an LSN, or a time as of dump --since.",
+)
 @JSON
 @BODY
 @FULL
 def jobs_command(
-    directory: str, tubes: tuple[str, ...], states: tuple[str, ...], moment: Moment, as_json: bool, body: str | None, full: bool
+    directory: str,
+    tubes: tuple[str, ...],
+    states: tuple[str, ...],
+    moment: Moment,
+    as_json: bool,
+    body: str | None,
+    full: bool,
 ) -> None:
     """Show the jobs as they would be after a restart."""
     output = Output(as_json, full)
@@ -175,7 +221,15 @@ def stats_command(directory: str, as_json: bool) -> None:
 @TUBE
 @JOBS
 @KIND
-@click.option("-n", "--lines", "last", type=click.IntRange(0), default=10, show_default=True, help="Records shown to begin with.")
+@click.option(
+    "-n",
+    "--lines",
+    "last",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="Records shown to begin with.",
+)
 @JSON
 @BODY
 @FULL
@@ -219,12 +273,23 @@ def compact_command(directory: str, as_json: bool) -> None:
 @cli.command("import")
 @click.argument("source", metavar="SRC", type=click.Path(exists=True, file_okay=False))
 @DIR
-@click.option("--accept-damaged-import", "accept_damaged", is_flag=True, help="Take what can be read of damaged files.")
+@click.option(
+    "--accept-damaged-import",
+    "accept_damaged",
+    is_flag=True,
+    help="Take what can be read of damaged files.",
+)
 @SEGMENT_BYTES
 @JSON
-def import_command(source: str, directory: str, accept_damaged: bool, segment_bytes: int, as_json: bool) -> None:
-    """Read the binlog files of the C beanstalkd (versions 5 and 7) in SRC into a log in DIR. Nothing in SRC is changed."""
-    _end(bring_in(source, directory, Output(as_json), accept_damaged, segment_bytes, time.time_ns()))
+def import_command(
+    source: str, directory: str, accept_damaged: bool, segment_bytes: int, as_json: bool
+) -> None:
+    """Read the binlog files of the C beanstalkd (versions 5 and 7) in SRC into a log in DIR.
+    Nothing in SRC is changed.
+    """
+    _end(
+        bring_in(source, directory, Output(as_json), accept_damaged, segment_bytes, time.time_ns())
+    )
 
 
 @cli.command("export")
@@ -233,7 +298,9 @@ def import_command(source: str, directory: str, accept_damaged: bool, segment_by
 @SEGMENT_BYTES
 @JSON
 def export_command(directory: str, target: str, segment_bytes: int, as_json: bool) -> None:
-    """Write the jobs as binlog files that the C beanstalkd 1.5 to 1.13 reads, into the new directory DST."""
+    """Write the jobs as binlog files that the C beanstalkd 1.5 to 1.13 reads, into the new
+    directory DST.
+    """
     _end(export(directory, target, Output(as_json), segment_bytes))
 
 
@@ -264,7 +331,11 @@ def run(arguments: list[str]) -> int:
         return status.INTERRUPTED
     except OSError as error:
         status.complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-        return status.NO_LOG if isinstance(error, (PermissionError, FileNotFoundError)) else status.UNREADABLE
+        return (
+            status.NO_LOG
+            if isinstance(error, (PermissionError, FileNotFoundError))
+            else status.UNREADABLE
+        )
     except Exception:
         traceback.print_exc()
         return status.BUG

@@ -1,6 +1,8 @@
-"""A directory before it is read: whether there is a log in it, whose it is, and what lies beside the segments.
+"""A directory before it is read: whether there is a log in it, whose it is, and what lies beside
+the segments.
 
-May know: names and sizes. Promises: a directory without our log is never taken for an empty one; an empty one is fine.
+May know: names and sizes. Promises: a directory without our log is never taken for an empty one; an
+empty one is fine.
 """
 
 from __future__ import annotations
@@ -8,9 +10,10 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+from beanstalkd_wal.names import LOCK, segment_numbers, spare_numbers
+
 from beanstalkd_binlog.status import NoLog
-from beanstalkd_py.cbinlog import find_files
-from wal.names import LOCK, segment_numbers, spare_numbers
+from beanstalkd_py.foreign.cbinlog import find_files
 
 # What may lie in the directory of a log that has no segment yet.
 _NEUTRAL = frozenset((LOCK, "lost+found"))
@@ -34,7 +37,11 @@ def check(directory: str) -> None:
 
 
 def _is_neutral(name: str) -> bool:
-    return name in _NEUTRAL or name.startswith((".", "torn.", "damaged.", "beanstalkd-binlog-")) or bool(spare_numbers([name]))
+    return (
+        name in _NEUTRAL
+        or name.startswith((".", "torn.", "damaged.", "beanstalkd-binlog-"))
+        or bool(spare_numbers([name]))
+    )
 
 
 def _files(names: list[str]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from beanstalkd_wal.reader import Damage
+
 from beanstalkd_binlog.entry import Entry, entries
 from beanstalkd_binlog.output import Column, Output, Table
 from beanstalkd_binlog.segment import Gap
@@ -11,7 +13,6 @@ from beanstalkd_binlog.status import complain
 from beanstalkd_binlog.text import json_body, row_body, text
 from beanstalkd_binlog.times import local
 from beanstalkd_binlog.walk import Walk
-from wal.reader import Damage
 
 COLUMNS = (
     ("lsn", True, 6), ("segment", True, 7), ("offset", True, 8), ("time", False, 23), ("event", False, 7), ("job", True, 6),
@@ -78,11 +79,19 @@ class Printer:
 
     def damage(self, damage: Damage) -> None:
         if self._output.as_json:
-            fields = {"segment": damage.segment, "offset": damage.offset, "kind": "damage", "bytes": damage.length, "reason": damage.reason}
+            fields = {
+                "segment": damage.segment,
+                "offset": damage.offset,
+                "kind": "damage",
+                "bytes": damage.length,
+                "reason": damage.reason,
+            }
             self._output.json(fields)
         else:
             reason = f"{damage.length} bytes: {damage.reason}" if damage.length else damage.reason
-            self._table.row("", str(damage.segment), str(damage.offset), "", "damage", "", "", reason, "")
+            self._table.row(
+                "", str(damage.segment), str(damage.offset), "", "damage", "", "", reason, ""
+            )
 
     def end(self) -> None:
         self._table.end()
@@ -99,7 +108,12 @@ def dump(walk: Walk, printer: Printer, wanted: Filter) -> int:
     return walk.report()
 
 
-def show(walk: Walk, printer: Printer, wants: Callable[[Entry], bool], is_past: Callable[[Entry], bool] = lambda entry: False) -> bool:
+def show(
+    walk: Walk,
+    printer: Printer,
+    wants: Callable[[Entry], bool],
+    is_past: Callable[[Entry], bool] = lambda entry: False,
+) -> bool:
     """Whether it read to the end."""
     for found in entries(walk):
         if isinstance(found, Entry):
@@ -110,5 +124,7 @@ def show(walk: Walk, printer: Printer, wants: Callable[[Entry], bool], is_past: 
         elif isinstance(found, Damage):
             printer.damage(found)
         elif isinstance(found, Gap):
-            complain(f"{walk.directory}: what came meanwhile was dropped; the log goes on with LSN {found.first_lsn}")
+            complain(
+                f"{walk.directory}: what came meanwhile was dropped; the log goes on with LSN {found.first_lsn}"
+            )
     return True

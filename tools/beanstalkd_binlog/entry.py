@@ -1,28 +1,56 @@
 """A record told in words: what happened to which job, and what changed by it.
 
-May know: records, and the job as it was before. Promises: the log is told as it is; what a record does not say (the tube of a job whose beginning
-was dropped with its segment) is None, never guessed.
+May know: records, and the job as it was before. Promises: the log is told as it is; what a record
+does not say (the tube of a job whose beginning was dropped with its segment) is None, never
+guessed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import wal
+import beanstalkd_wal as wal
+
 from beanstalkd_binlog.fields import COUNTERS, Fields, changing, deadline, instant
 from beanstalkd_binlog.light import LightReplayer, offset_of
 from beanstalkd_binlog.times import duration, local
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_py.jobs import DELAYED, READY, RESERVED, STATE_NAMES, Job
-from beanstalkd_py.records import IMPORT_BEGIN, KIND_NAMES, Delete, Full, Import, Pause, Record, Update, decode, decode_meta
+from beanstalkd_py.binlog.records import (
+    IMPORT_BEGIN,
+    KIND_NAMES,
+    Delete,
+    Full,
+    Import,
+    Pause,
+    Record,
+    Update,
+    decode,
+    decode_meta,
+)
+from beanstalkd_py.queue.model import DELAYED, READY, RESERVED, STATE_NAMES, Job
 
 _EVENTS = {"timeouts": "timeout", "buries": "bury", "releases": "release", "kicks": "kick"}
 
 
 class Entry:
-    """One record in its place. `was` holds what it changed, as it was before; None if that is not known."""
+    """One record in its place. `was` holds what it changed, as it was before; None if that is not
+    known.
+    """
 
-    __slots__ = ("at", "event", "frame_offset", "job", "kind", "lsn", "offset", "reason", "record", "segment", "tube", "was")
+    __slots__ = (
+        "at",
+        "event",
+        "frame_offset",
+        "job",
+        "kind",
+        "lsn",
+        "offset",
+        "reason",
+        "record",
+        "segment",
+        "tube",
+        "was",
+    )
 
     def __init__(self, frame: wal.Frame, lsn: int, offset: int) -> None:
         self.lsn = lsn
@@ -56,7 +84,11 @@ class Entry:
         }
         if self.record is None:
             return {**found, "reason": self.reason}
-        return {**found, **_record_fields(self.record), **({} if self.was is None else {"was": self.was})}
+        return {
+            **found,
+            **_record_fields(self.record),
+            **({} if self.was is None else {"was": self.was}),
+        }
 
     def changed(self) -> str:
         """What changed, for eyes."""
@@ -64,9 +96,15 @@ class Entry:
         if isinstance(record, (Full, Update)):
             return ", ".join(_whole(record) if self.was is None else _differences(record, self.was))
         if isinstance(record, Pause):
-            return f"for {duration(record.pause)}, until {local(record.until)}" if record.pause else ""
+            return (
+                f"for {duration(record.pause)}, until {local(record.until)}" if record.pause else ""
+            )
         if isinstance(record, Import):
-            return "begins: all before is void" if record.phase == IMPORT_BEGIN else "ends: what came since is whole"
+            return (
+                "begins: all before is void"
+                if record.phase == IMPORT_BEGIN
+                else "ends: what came since is whole"
+            )
         return self.reason
 
 
@@ -80,7 +118,9 @@ def entries(walk: Walk) -> Iterator[Entry | object]:
 
 
 def _first_put(walk: Walk, frame: wal.Frame) -> int:
-    """Whole jobs that nobody knows yet, with ids below this, were put before the log begins, and only written again here."""
+    """Whole jobs that nobody knows yet, with ids below this, were put before the log begins, and
+    only written again here.
+    """
     segments = walk.reading.segments
     if segments[min(segments)].base_lsn <= 1:
         return 0
@@ -89,7 +129,9 @@ def _first_put(walk: Walk, frame: wal.Frame) -> int:
 
 
 def first_put(meta: bytes, begins_segment: bool) -> int:
-    """By the metadata of a frame's segment. The put that a segment begins for has its id before the segment has."""
+    """By the metadata of a frame's segment. The put that a segment begins for has its id before the
+    segment has.
+    """
     return max(next_id_of(meta) - begins_segment, 0)
 
 
@@ -125,24 +167,38 @@ def _tell(entry: Entry, data: bytes, replayer: LightReplayer, next_id: int) -> N
         _tell_job(entry, record, replayer, next_id)
 
 
-def _tell_job(entry: Entry, record: Full | Update | Delete, replayer: LightReplayer, next_id: int) -> None:
+def _tell_job(
+    entry: Entry, record: Full | Update | Delete, replayer: LightReplayer, next_id: int
+) -> None:
     entry.job = record.id
     before = replayer.state.jobs.get(record.id)
     entry.tube = record.tube if isinstance(record, Full) else before.tube.name if before else None
     if before is not None and not isinstance(record, Delete):
         entry.was = _was(record, before)
     if isinstance(record, Full):
-        entry.event = "import" if replayer.importing else "put" if before is None and _may_be_put(record, next_id) else "rewrite"
+        entry.event = (
+            "import"
+            if replayer.importing
+            else "put"
+            if before is None and _may_be_put(record, next_id)
+            else "rewrite"
+        )
     elif isinstance(record, Update):
         entry.event = _event(record, entry.was)
 
 
 def _may_be_put(record: Full, next_id: int) -> bool:
-    return record.id >= next_id and record.state in (READY, DELAYED) and not any(getattr(record, name) for name in COUNTERS)
+    return (
+        record.id >= next_id
+        and record.state in (READY, DELAYED)
+        and not any(getattr(record, name) for name in COUNTERS)
+    )
 
 
 def _event(record: Update, was: Fields | None) -> str:
-    """Which command (or timer) wrote this update: each raises a counter of its own, but for reserve-job."""
+    """Which command (or timer) wrote this update: each raises a counter of its own, but for
+    reserve-job.
+    """
     if record.state == RESERVED:
         return "reserve"
     raised = [_EVENTS[name] for name in _EVENTS if name in (was or {})]
@@ -154,9 +210,15 @@ def _event(record: Update, was: Fields | None) -> str:
 
 def _record_fields(record: Record) -> Fields:
     if isinstance(record, Pause):
-        return {"pause_ns": record.pause, **(instant("until", record.until) if record.pause else {})}
+        return {
+            "pause_ns": record.pause,
+            **(instant("until", record.until) if record.pause else {}),
+        }
     if isinstance(record, Import):
-        return {"phase": "begin" if record.phase == IMPORT_BEGIN else "end", "source": record.text.decode("utf-8", "backslashreplace")}
+        return {
+            "phase": "begin" if record.phase == IMPORT_BEGIN else "end",
+            "source": record.text.decode("utf-8", "backslashreplace"),
+        }
     if not isinstance(record, (Full, Update)):
         return {}
     found = {**changing(record), **deadline(record.state, record.deadline_at)}

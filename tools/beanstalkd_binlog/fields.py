@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from beanstalkd_binlog.times import rfc3339
-from beanstalkd_py.jobs import BURIED, DELAYED, RESERVED, STATE_NAMES, Job
-from beanstalkd_py.records import Full, Update
+from beanstalkd_py.binlog.records import Full, Update
+from beanstalkd_py.queue.model import BURIED, DELAYED, RESERVED, STATE_NAMES, Job
 
 COUNTERS = ("reserves", "timeouts", "releases", "buries", "kicks")
 

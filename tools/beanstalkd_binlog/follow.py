@@ -7,6 +7,7 @@ from collections import deque
 from typing import NoReturn
 
 import click
+from beanstalkd_wal import NewerVersion
 
 from beanstalkd_binlog.dump import Filter, Printer
 from beanstalkd_binlog.entry import Entry, entries, first_put, frame_entries
@@ -15,7 +16,6 @@ from beanstalkd_binlog.segment import Gap
 from beanstalkd_binlog.status import INTERRUPTED, NewerLog, complain
 from beanstalkd_binlog.tail import Tail
 from beanstalkd_binlog.walk import Walk
-from wal import NewerVersion
 
 POLL_S = 0.1
 
@@ -40,7 +40,9 @@ class Follower:
         self._show()
 
     def _read(self, last: int | None) -> None:
-        """The whole log, and where it ends. Keeps what is new and wanted, at most the last few of it."""
+        """The whole log, and where it ends. Keeps what is new and wanted, at most the last few of
+        it.
+        """
         self._waiting = deque(maxlen=last)
         for found in entries(self._walk):
             if isinstance(found, Entry) and self._wanted.wants(found):
@@ -66,7 +68,9 @@ class Follower:
         """The server has dropped segments that we had not read: all is read anew, to know the jobs."""
         self._tail.durable_lsn = gap.first_lsn - 1  # or it would not have been dropped
         self._show()
-        complain(f"{self._directory}: what came meanwhile was dropped; the log goes on with LSN {gap.first_lsn}")
+        complain(
+            f"{self._directory}: what came meanwhile was dropped; the log goes on with LSN {gap.first_lsn}"
+        )
         self._walk = Walk(self._directory, replay=False)
         self._read(None)
 

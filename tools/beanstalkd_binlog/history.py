@@ -10,8 +10,8 @@ from beanstalkd_binlog.output import Output
 from beanstalkd_binlog.status import complain
 from beanstalkd_binlog.times import duration, local
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_py.jobs import BURIED, DELAYED, Job
-from beanstalkd_py.records import Import
+from beanstalkd_py.binlog.records import Import
+from beanstalkd_py.queue.model import BURIED, DELAYED, Job
 
 
 class _Story:

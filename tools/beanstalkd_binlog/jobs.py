@@ -12,8 +12,8 @@ from beanstalkd_binlog.status import complain
 from beanstalkd_binlog.text import CUT_BYTES, count, json_body, row_body, text
 from beanstalkd_binlog.times import duration
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_py.jobs import DELAYED, STATE_NAMES, Job
-from beanstalkd_py.state import State
+from beanstalkd_py.queue.model import DELAYED, STATE_NAMES, Job
+from beanstalkd_py.queue.state import State
 
 COLUMNS = (
     ("job", True), ("tube", False), ("state", False), ("pri", True), ("age", True), ("ready in", True), ("ttr", True), ("size", True),
@@ -46,12 +46,24 @@ def _say_what_is_lost(walk: Walk, past: Past) -> None:
     if past.before_log:
         complain(f"{walk.directory}: that is before the log begins")
     if past.lost:
-        complain(f"{walk.directory}: {count(past.lost, 'more job')} existed then; deleted since, the records dropped")
+        complain(
+            f"{walk.directory}: {count(past.lost, 'more job')} existed then; deleted since, the records dropped"
+        )
     if past.uncertain:
-        complain(f"{walk.directory}: {count(len(past.uncertain), 'job')} (~) shown as of later: what changed in between was dropped")
+        complain(
+            f"{walk.directory}: {count(len(past.uncertain), 'job')} (~) shown as of later: what changed in between was dropped"
+        )
 
 
-def jobs(walk: Walk, output: Output, moment: Moment, now: int, tubes: Iterable[str], states: Iterable[str], encoding: str | None) -> int:
+def jobs(
+    walk: Walk,
+    output: Output,
+    moment: Moment,
+    now: int,
+    tubes: Iterable[str],
+    states: Iterable[str],
+    encoding: str | None,
+) -> int:
     """Returns the exit status."""
     shown = view(walk, moment, now)
     wanted = list(select(shown.state, tubes, states))
@@ -70,7 +82,9 @@ def select(state: State, tubes: Iterable[str], states: Iterable[str]) -> Iterato
     chosen = frozenset(states)
     for id in sorted(state.jobs):
         job = state.jobs[id]
-        if (not names or job.tube.name in names) and (not chosen or STATE_NAMES[job.state] in chosen):
+        if (not names or job.tube.name in names) and (
+            not chosen or STATE_NAMES[job.state] in chosen
+        ):
             yield job
 
 
@@ -96,7 +110,9 @@ def _json_body(job: Job, bodies: Bodies, encoding: str | None, output: Output) -
     return json_body(data, len(job.body), encoding, output.full)
 
 
-def _table(wanted: list[Job], bodies: Bodies, output: Output, shown: View, encoding: str | None) -> None:
+def _table(
+    wanted: list[Job], bodies: Bodies, output: Output, shown: View, encoding: str | None
+) -> None:
     table = Table(output, [Column(*column) for column in COLUMNS])
     for job in wanted:
         data = bodies.read(job, -1 if output.full else CUT_BYTES + 1)
@@ -114,4 +130,8 @@ def _state(job: Job, shown: View) -> str:
 
 def counts(job: Job) -> str:
     """`R1 B2`: reserves, timeouts, releases (L), buries, kicks; those that are none are left out."""
-    return " ".join(f"{letter}{getattr(job, name)}" for letter, name in zip("RTLBK", COUNTERS, strict=True) if getattr(job, name))
+    return " ".join(
+        f"{letter}{getattr(job, name)}"
+        for letter, name in zip("RTLBK", COUNTERS, strict=True)
+        if getattr(job, name)
+    )

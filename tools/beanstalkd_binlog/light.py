@@ -1,7 +1,8 @@
-"""Replay by the server's own code (law 1), but with the bodies left on disk: jobs keep where their latest whole record is.
+"""Replay by the server's own code (law 1), but with the bodies left on disk: jobs keep where their
+latest whole record is.
 
-May know: records and the engine's state. Promises: what becomes of a job is decided in `beanstalkd_py.replay`, never here; a record that
-says nothing is noted, and the next one read.
+May know: records and the engine's state. Promises: what becomes of a job is decided in
+`beanstalkd_py.replay`, never here; a record that says nothing is noted, and the next one read.
 """
 
 from __future__ import annotations
@@ -10,20 +11,23 @@ import os
 from struct import Struct
 from struct import error as StructError
 
-import wal
-from beanstalkd_py.accounts import Accounts
-from beanstalkd_py.jobs import Job
-from beanstalkd_py.records import FULL, FULL_STRUCT
-from beanstalkd_py.replay import BadRecord, Replayer
-from beanstalkd_py.state import State
-from wal.names import segment_path
+import beanstalkd_wal as wal
+from beanstalkd_wal.names import segment_path
+
+from beanstalkd_py.binlog.records import FULL, FULL_STRUCT
+from beanstalkd_py.binlog.replay import BadRecord, Replayer
+from beanstalkd_py.binlog.usage import Usage
+from beanstalkd_py.queue.model import Job
+from beanstalkd_py.queue.state import State
 
 _U64 = (1 << 64) - 1
 _NAME_AND_ID = Struct("<2xH4xQ")  # of a FULL record
 
 
 class Stored:
-    """In the place of a body: where the FULL record is. Its length is the body's. One integer, as there may be millions."""
+    """In the place of a body: where the FULL record is. Its length is the body's. One integer, as
+    there may be millions.
+    """
 
     __slots__ = ("_place", "length")
 
@@ -68,9 +72,9 @@ class LightReplayer:
 
     def __init__(self) -> None:
         self.state = State()
-        self.accounts = Accounts()
+        self.usage = Usage()
         self.bad: list[BadRecord] = []
-        self._whole = Replayer(self.state, self.accounts, 0)
+        self._whole = Replayer(self.state, self.usage, 0)
 
     @property
     def highest_id(self) -> int:
@@ -99,7 +103,7 @@ class LightReplayer:
     def apply_one(self, record: bytes, frame: wal.Frame, lsn: int, offset: int) -> None:
         """One record of a frame, at this offset in the file."""
         try:
-            self._whole.apply_record(record, self.accounts.of(frame.segment), frame, lsn)
+            self._whole.apply_record(record, self.usage.of(frame.segment), frame, lsn)
         except (ValueError, StructError) as error:
             self.bad.append(BadRecord(frame.segment, frame.offset, lsn, str(error)))
             return
@@ -127,14 +131,20 @@ class Bodies:
             os.close(self._handles.popitem()[1])
 
     def read(self, job: Job, nbytes: int = -1) -> bytes | None:
-        """The first nbytes of a job's body, or all of it; None if a server has given up the segment since."""
+        """The first nbytes of a job's body, or all of it; None if a server has given up the segment
+        since.
+        """
         place = stored(job)
         want = place.length if nbytes < 0 else min(nbytes, place.length)
         try:
             data = os.pread(self._handle(place.segment), place.start + want, place.offset)
         except FileNotFoundError:
             return None
-        if len(data) < place.start + want or data[0] != FULL or FULL_STRUCT.unpack_from(data)[4] != job.id:
+        if (
+            len(data) < place.start + want
+            or data[0] != FULL
+            or FULL_STRUCT.unpack_from(data)[4] != job.id
+        ):
             return None
         return data[place.start :]
 
@@ -143,5 +153,7 @@ class Bodies:
         if handle is None:
             if len(self._handles) >= self.OPEN_FILES:
                 os.close(self._handles.pop(next(iter(self._handles))))
-            handle = self._handles[segment] = os.open(segment_path(self._directory, segment), os.O_RDONLY | os.O_CLOEXEC)
+            handle = self._handles[segment] = os.open(
+                segment_path(self._directory, segment), os.O_RDONLY | os.O_CLOEXEC
+            )
         return handle

@@ -1,11 +1,14 @@
-"""The directory's lock, for commands that change something: they refuse while a server (ours or the C one) has it."""
+"""The directory's lock, for commands that change something: they refuse while a server (ours or the
+C one) has it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import wal
+import beanstalkd_wal as wal
+
 from beanstalkd_binlog.status import LOCKED, Stop
 
 

@@ -10,8 +10,8 @@ from beanstalkd_binlog.segment import Segment
 from beanstalkd_binlog.text import count
 from beanstalkd_binlog.times import local
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_py.accounts import Account
-from beanstalkd_py.jobs import Job
+from beanstalkd_py.binlog.usage import SegmentUsage
+from beanstalkd_py.queue.model import Job
 
 COLUMNS = (
     ("segment", True), ("state", False), ("size", True), ("live", True), ("dead", True), ("records", True), ("oldest job", True),
@@ -38,7 +38,7 @@ def ls(walk: Walk, output: Output) -> int:
 
 
 def live_bytes(walk: Walk, number: int) -> int:
-    account = walk.replayer.accounts.by_number.get(number)
+    account = walk.replayer.usage.by_number.get(number)
     return account.live if account else 0
 
 
@@ -47,8 +47,8 @@ def oldest_jobs(walk: Walk) -> dict[int, Job]:
     found: dict[int, Job] = {}
     for job in walk.replayer.state.jobs.values():
         numbers = {stored(job).segment}
-        if isinstance(job.update, Account):
-            numbers.add(job.update.number)
+        if isinstance(job.update_segment, SegmentUsage):
+            numbers.add(job.update_segment.number)
         for number in numbers:
             best = found.get(number)
             if best is None or (job.created_at, job.id) < (best.created_at, best.id):
@@ -71,7 +71,11 @@ def _fields(segment: Segment, live: int, oldest: Job | None) -> dict[str, object
         "first_lsn": None if empty else segment.first_lsn,
         "last_lsn": None if empty else segment.last_lsn,
         **instant("created_at", segment.created_at),
-        **({"first_at": None, "first_at_ns": None} if empty else instant("first_at", segment.first_at)),
+        **(
+            {"first_at": None, "first_at_ns": None}
+            if empty
+            else instant("first_at", segment.first_at)
+        ),
         **({"last_at": None, "last_at_ns": None} if empty else instant("last_at", segment.last_at)),
         "oldest_job": oldest.id if oldest else None,
         **(instant("oldest_job_created_at", oldest.created_at) if oldest else {}),
@@ -90,7 +94,7 @@ def _say_sum(walk: Walk, output: Output) -> None:
     segments = walk.reading.segments
     beside = Beside(walk.directory)
     total = sum(segment.file_bytes for segment in segments.values())
-    line = f"{count(len(segments), 'segment')}, {output.size(total)}, of which live {output.size(walk.replayer.accounts.live)}"
+    line = f"{count(len(segments), 'segment')}, {output.size(total)}, of which live {output.size(walk.replayer.usage.live)}"
     line += f"; {count(beside.spares, 'spare')}, {output.size(beside.spare_bytes)}"
     if beside.torn:
         line += f"; {count(beside.torn, 'torn end')} kept, {output.size(beside.torn_bytes)}"

@@ -1,23 +1,27 @@
 """The jobs as they stood at a moment, although compaction has dropped some of their records since.
 
-May know: a walk that leaves applying to us. Promises: every job shown existed at the moment; what is not certain about it is said.
+May know: a walk that leaves applying to us. Promises: every job shown existed at the moment; what
+is not certain about it is said.
 
-Records up to the moment are replayed. Where the log's beginning was dropped, a job of then may be known only by a whole record that compaction
-wrote later: it is taken from there, with the latest update up to the moment on top. If no such update is left, and the job was updated between the
-moment and that record, or its delay may have ended, nobody knows any more how it stood: it is shown as it was later, and listed in `uncertain`.
-Of a job that was deleted before it was written again only the number is left: `lost` counts those.
+Records up to the moment are replayed. Where the log's beginning was dropped, a job of then may be
+known only by a whole record that compaction wrote later: it is taken from there, with the latest
+update up to the moment on top. If no such update is left, and the job was updated between the
+moment and that record, or its delay may have ended, nobody knows any more how it stood: it is shown
+as it was later, and listed in `uncertain`. Of a job that was deleted before it was written again
+only the number is left: `lost` counts those.
 """
 
 from __future__ import annotations
 
-import wal
+import beanstalkd_wal as wal
+
 from beanstalkd_binlog.entry import next_id_of
 from beanstalkd_binlog.fields import COUNTERS
 from beanstalkd_binlog.light import offset_of
 from beanstalkd_binlog.segment import Gap
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_py.jobs import READY, RESERVED
-from beanstalkd_py.records import Delete, Full, Import, Record, Update, decode
+from beanstalkd_py.binlog.records import Delete, Full, Import, Record, Update, decode
+from beanstalkd_py.queue.model import READY, RESERVED
 
 
 class Moment:
@@ -54,7 +58,8 @@ class Past:
         self._over = False  # the moment is behind us
         self._updates: dict[int, bytes] = {}  # the latest of jobs nobody has seen whole
         self._changed: set[int] = set()  # jobs nobody has seen whole, updated since
-        self._next_id = 1  # when the segment of the moment began: whole jobs from this id on were seen, or came later
+        # when the segment of the moment began: whole jobs from this id on were seen, or came later
+        self._next_id = 1
         self.before_log = False  # the moment is so early that the log knows nothing of it
 
     def read(self) -> None:
@@ -73,7 +78,9 @@ class Past:
         count = 0 if self._over else self._moment.takes(frame)
         if count:
             self._began = True
-            self._next_id = max(self._next_id, next_id_of(self._walk.reading.segments[frame.segment].meta))
+            self._next_id = max(
+                self._next_id, next_id_of(self._walk.reading.segments[frame.segment].meta)
+            )
         offset = offset_of(frame)
         for index, data in enumerate(frame.records):
             if index < count:
@@ -81,7 +88,9 @@ class Past:
                 self.at = max(self.at, frame.at) if self._moment.at is None else self.at
             else:
                 self._over = True
-                if self._knows_all() or not self._behind(data, frame, frame.first_lsn + index, offset):
+                if self._knows_all() or not self._behind(
+                    data, frame, frame.first_lsn + index, offset
+                ):
                     return False
             offset += len(data)
         return True
@@ -123,10 +132,14 @@ class Past:
             self.uncertain.add(record.id)
 
     def _may_have_waited(self, record: Full) -> bool:
-        """Ready when it was written again, but perhaps delayed then: the end of a delay is not logged."""
+        """Ready when it was written again, but perhaps delayed then: the end of a delay is not
+        logged.
+        """
         if record.state not in (READY, RESERVED) or not record.delay:
             return False
-        return record.created_at + record.delay > self.at or any(getattr(record, name) for name in COUNTERS)
+        return record.created_at + record.delay > self.at or any(
+            getattr(record, name) for name in COUNTERS
+        )
 
 
 def _decoded(data: bytes) -> Record | None:

@@ -1,6 +1,7 @@
 """Where a command's output goes: a terminal, a pipe, or lines of JSON. Also tables.
 
-On a terminal tables are cut to its width and sizes are human; elsewhere nothing is cut and sizes are bytes.
+On a terminal tables are cut to its width and sizes are human; elsewhere nothing is cut and sizes
+are bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ class Output:
         self.as_json = as_json
         self.full = full
         self.terminal = sys.stdout.isatty()
-        self.width = shutil.get_terminal_size().columns if self.terminal and not full else 0  # 0: no end
+        self.width = (
+            shutil.get_terminal_size().columns if self.terminal and not full else 0
+        )  # 0: no end
 
     def line(self, line: str = "") -> None:
         sys.stdout.write(line + "\n")
@@ -47,9 +50,13 @@ class Output:
 
 
 class Column:
-    """`width` is what it has at least, `most` what it grows to; a longer cell shifts the rest of its row."""
+    """`width` is what it has at least, `most` what it grows to; a longer cell shifts the rest of
+    its row.
+    """
 
-    def __init__(self, title: str, right: bool = False, width: int = 0, most: int = 1 << 30) -> None:
+    def __init__(
+        self, title: str, right: bool = False, width: int = 0, most: int = 1 << 30
+    ) -> None:
         self.title = title
         self.right = right
         self.width = max(width, len(title))
@@ -57,7 +64,9 @@ class Column:
 
 
 class Table:
-    """Rows as they come, columns as wide as the first rows need (streaming: as they were made). The last is cut to the terminal's width."""
+    """Rows as they come, columns as wide as the first rows need (streaming: as they were made). The
+    last is cut to the terminal's width.
+    """
 
     def __init__(self, output: Output, columns: Sequence[Column], streaming: bool = False) -> None:
         self._output = output
@@ -79,7 +88,9 @@ class Table:
         if self._rows and not self._fixed:
             self._fixed = True
             for index, column in enumerate(self._columns):
-                column.width = max(column.width, min(column.most, max(len(row[index]) for row in self._rows)))
+                column.width = max(
+                    column.width, min(column.most, max(len(row[index]) for row in self._rows))
+                )
             self._write([column.title for column in self._columns])
         for row in self._rows:
             self._write(row)

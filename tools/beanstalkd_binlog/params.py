@@ -25,7 +25,9 @@ class Instant(click.ParamType[int]):
 class At(click.ParamType[Moment]):
     name = "lsn|time"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Moment:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Moment:
         if isinstance(value, Moment):
             return value
         if re.fullmatch(r"\d+", value):
@@ -36,7 +38,9 @@ class At(click.ParamType[Moment]):
 class Lsns(click.ParamType[tuple[int, "int | None"]]):
     name = "a:b"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int | None]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int | None]:
         if isinstance(value, tuple):
             return value
         match = re.fullmatch(r"(\d*)(:?)(\d*)", value)

@@ -1,4 +1,6 @@
-"""The progress bar of long work: on stderr, if that is a terminal, and never in the midst of other output."""
+"""The progress bar of long work: on stderr, if that is a terminal, and never in the midst of other
+output.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class Silent:
 
 
 class Progress:
-    """A bar. `wanted` is False where stdout writes to the terminal meanwhile. Use as a context; it is closed at the end at the latest."""
+    """A bar. `wanted` is False where stdout writes to the terminal meanwhile. Use as a context; it
+    is closed at the end at the latest.
+    """
 
     def __init__(self, label: str, wanted: bool = True) -> None:
         self._label = label
@@ -56,6 +60,11 @@ class Progress:
         if self._bar is None:
             if time.monotonic() - self._begin < QUIET_S:
                 return
-            self._bar = click.progressbar(length=total, label=self._label, file=sys.stderr, update_min_steps=max(total // 200, 1))
+            self._bar = click.progressbar(
+                length=total,
+                label=self._label,
+                file=sys.stderr,
+                update_min_steps=max(total // 200, 1),
+            )
         self._bar.length = max(total, 1)
         self._bar.update(max(0, min(done, total) - self._bar.pos))

@@ -1,12 +1,16 @@
-"""The frames of a directory, oldest first, while a server may be writing to it, and on behind damage.
+"""The frames of a directory, oldest first, while a server may be writing to it, and on behind
+damage.
 
-May know: files and frames. Promises: takes no lock and changes nothing; holds one segment in memory; whether damage is torn or corrupt, and the
-words for it, are `wal.Replay`'s.
+May know: files and frames. Promises: takes no lock and changes nothing; holds one segment in
+memory; whether damage is torn or corrupt, and the words for it, are `wal.Replay`'s.
 
-A running server drops segments at the old end, and makes new files of them; it appends at the new end, and a frame half written is no damage. So:
-- A file that is gone is looked for anew. If all that was read before is gone, too, and records between are missing, there is a `Gap`: the server
-  dropped them, so nothing in them is needed any more, nor anything before them. What follows is a whole log by itself.
-- Damage counts when it is there at a second look: what a claim speaks of was on disk before the claim was, so a second reading finds it.
+A running server drops segments at the old end, and makes new files of them; it appends at the new
+end, and a frame half written is no damage. So:
+- A file that is gone is looked for anew. If all that was read before is gone, too, and records
+  between are missing, there is a `Gap`: the server dropped them, so nothing in them is needed any
+  more, nor anything before them. What follows is a whole log by itself.
+- Damage counts when it is there at a second look: what a claim speaks of was on disk before the
+  claim was, so a second reading finds it.
 - The end of a log that somebody has locked is never torn.
 """
 
@@ -15,14 +19,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-import wal
-from beanstalkd_binlog.segment import ACTIVE, CORRUPT, SEALED, TORN, Gap, Segment
-from wal.format import HEADER_BYTES, salt_of
-from wal.locking import locked
-from wal.names import segment_numbers, segment_path
-from wal.reader import Damage, HeaderBlock, content_end, read_header, scan
+import beanstalkd_wal as wal
+from beanstalkd_wal.format import HEADER_BYTES, salt_of
+from beanstalkd_wal.locking import locked
+from beanstalkd_wal.names import segment_numbers, segment_path
+from beanstalkd_wal.reader import Damage, HeaderBlock, content_end, read_header, scan
 
-LOOKS = 1000  # without getting any further, before we give up: the server drops segments faster than we can list them
+from beanstalkd_binlog.segment import ACTIVE, CORRUPT, SEALED, TORN, Gap, Segment
+
+# without getting any further, before we give up: the server drops segments faster than we can list
+# them
+LOOKS = 1000
 
 
 class _From(wal.FileSystem):
@@ -33,20 +40,31 @@ class _From(wal.FileSystem):
 
     def list(self, directory: str) -> list[str]:
         names = super().list(directory)
-        return [name for name in names if not any(number < self.first for number in segment_numbers([name]))]
+        return [
+            name
+            for name in names
+            if not any(number < self.first for number in segment_numbers([name]))
+        ]
 
 
 class Reading:
-    """To be iterated once: Frame, Gap, and Damage behind which frames go on. alone: the lock is ours, so nobody writes."""
+    """To be iterated once: Frame, Gap, and Damage behind which frames go on. alone: the lock is
+    ours, so nobody writes.
+    """
 
-    def __init__(self, directory: str, progress: Callable[[int, int], None] = lambda done, total: None, alone: bool = False) -> None:
+    def __init__(
+        self,
+        directory: str,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        alone: bool = False,
+    ) -> None:
         self.directory = directory
         self.segments: dict[int, Segment] = {}
         self.running = False  # somebody has the lock
         self.verdict = ""  # what the server would say, if it would say anything
         self.state = SEALED  # TORN or CORRUPT with a verdict
         self.damage: list[Damage] = []
-        self.claimed_lsn = 0
+        self.watermark = 0
         self.next_lsn = 0
         self._log_id = 0
         self._alone = alone
@@ -128,7 +146,12 @@ class Reading:
     def _gap(self, replay: wal.Replay) -> Iterator[Gap]:
         """Whether there is one between what was read before and this replay."""
         begin = replay.segments[0] if replay.segments else None
-        if self.segments and begin and begin.number not in self.segments and begin.base_lsn > self.next_lsn:
+        if (
+            self.segments
+            and begin
+            and begin.number not in self.segments
+            and begin.base_lsn > self.next_lsn
+        ):
             self.segments.clear()
             self.next_lsn = begin.base_lsn
             yield Gap(begin.number, begin.base_lsn)
@@ -143,7 +166,7 @@ class Reading:
             number = segment_numbers([os.path.basename(replay.unborn)])[0]
             unborn = self.segments.setdefault(number, Segment(number, replay.unborn))
             unborn.file_bytes, unborn.used_bytes = os.stat(replay.unborn).st_size, 0
-        self.claimed_lsn = max(self.claimed_lsn, replay.claimed_lsn)
+        self.watermark = max(self.watermark, replay.watermark)
         self._log_id = replay.log_id
         if replay.exhausted:
             self._done += replay.bytes_total
@@ -179,7 +202,9 @@ class Reading:
                 yield found
 
     def _reached(self) -> tuple[int, int]:
-        """How far all was whole. The verdict may be on what lies behind that: headers are looked at first."""
+        """How far all was whole. The verdict may be on what lies behind that: headers are looked at
+        first.
+        """
         last = max(self.segments, default=0)
         return last, self.segments[last].used_bytes if last else 0
 
@@ -198,8 +223,14 @@ class Reading:
         if offset < HEADER_BYTES:
             yield from _header_damage(number, block)
         if header is not None:
-            segment.base_lsn, segment.created_at, segment.meta = header.base_lsn, header.created_at, header.meta
-        for found in scan(data, salt_of(self._log_id), number, self.next_lsn, max(offset, HEADER_BYTES)):
+            segment.base_lsn, segment.created_at, segment.meta = (
+                header.base_lsn,
+                header.created_at,
+                header.meta,
+            )
+        for found in scan(
+            data, salt_of(self._log_id), number, self.next_lsn, max(offset, HEADER_BYTES)
+        ):
             if isinstance(found, wal.Frame):
                 segment.take(found)
                 self.next_lsn = found.next_lsn
@@ -225,7 +256,11 @@ class Reading:
         if self.verdict and self._place[0] in self.segments:
             self.segments[self._place[0]].state = self.state
         last = max(self.segments, default=0)
-        if last and self.segments[last].state == SEALED and (self.running or self._is_open(self.segments[last])):
+        if (
+            last
+            and self.segments[last].state == SEALED
+            and (self.running or self._is_open(self.segments[last]))
+        ):
             self.segments[last].state = ACTIVE
 
     def _is_open(self, segment: Segment) -> bool:

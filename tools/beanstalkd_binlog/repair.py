@@ -1,20 +1,33 @@
-"""`repair`: the explicit act. Takes out what is damaged, keeps every byte of it, and says which jobs may be affected.
+"""`repair`: the explicit act. Takes out what is damaged, keeps every byte of it, and says which
+jobs may be affected.
 
-May know: `wal.repair`, which does it, and the queue, to say what it means. Promises: with --dry-run nothing is changed; what is wrong is told in
-`verify`'s words, which are the server's; afterwards `verify` finds nothing.
+May know: `wal.repair`, which does it, and the queue, to say what it means. Promises: with --dry-run
+nothing is changed; what is wrong is told in `verify`'s words, which are the server's; afterwards
+`verify` finds nothing.
 """
 
 from __future__ import annotations
 
-import wal
+import beanstalkd_wal as wal
+from beanstalkd_wal.repair import BeyondRepair, Plan, mend, plan
+
 from beanstalkd_binlog.light import LightReplayer
 from beanstalkd_binlog.output import Output
 from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.status import BAD_LOG, CLEAN, Stop
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_py.opening import Unreadable, read_meta
-from beanstalkd_py.records import FULL, FULL_STRUCT, UPDATE, UPDATE_STRUCT, Delete, Lost, decode, encode, encode_meta
-from wal.repair import BeyondRepair, Plan, mend, plan
+from beanstalkd_py.binlog.opening import Unreadable, read_meta
+from beanstalkd_py.binlog.records import (
+    FULL,
+    FULL_STRUCT,
+    UPDATE,
+    UPDATE_STRUCT,
+    Delete,
+    Lost,
+    decode,
+    encode,
+    encode_meta,
+)
 
 SHOWN = 20  # ids in a line for eyes; JSON has all
 
@@ -38,13 +51,26 @@ def repair(directory: str, output: Output, dry_run: bool, at: int) -> int:
     affected = _affected(last_lsns, what)
     if dry_run:
         _tell_losses(what, affected, walk.replayer.orphans, output)
-        _tell(output, "dry_run", f"{directory}: nothing was changed (--dry-run)" if walk.findings else f"{directory}: clean, nothing to do", [])
+        _tell(
+            output,
+            "dry_run",
+            f"{directory}: nothing was changed (--dry-run)"
+            if walk.findings
+            else f"{directory}: clean, nothing to do",
+            [],
+        )
         return CLEAN
     copies = mend(what) if what.changes else []
     missing = _go_on(directory, at) if walk.findings or what.changes else []
     _tell_losses(what, affected, missing, output)
     if walk.findings or what.changes:
-        _tell(output, "repaired", f"{directory}: repaired" + (f"; what was taken out is kept in {', '.join(copies)}" if copies else ""), copies)
+        _tell(
+            output,
+            "repaired",
+            f"{directory}: repaired"
+            + (f"; what was taken out is kept in {', '.join(copies)}" if copies else ""),
+            copies,
+        )
     else:
         _tell(output, "clean", f"{directory}: clean, nothing to do", [])
     return CLEAN
@@ -59,16 +85,24 @@ def _says_something(record: bytes) -> bool:
 
 
 def _go_on(directory: str, at: int) -> list[int]:
-    """Opens the log once, which cuts a torn tail; jobs whose beginning is lost are deleted for good. Returns their ids."""
+    """Opens the log once, which cuts a torn tail; jobs whose beginning is lost are deleted for
+    good. Returns their ids.
+    """
     replay = wal.Replay(directory)
     replayer = LightReplayer()
     for frame in replay:
         replayer.apply(frame)
     replayer.finish()
-    log = wal.Log.open(replay, segment_bytes=SEGMENT_BYTES, meta=lambda: replay.meta or encode_meta(1), at=at, threaded=False)
+    log = wal.Log.open(
+        replay,
+        segment_bytes=SEGMENT_BYTES,
+        meta=lambda: replay.meta or encode_meta(1),
+        at=at,
+        threaded=False,
+    )
     for id in replayer.orphans:
         record = encode(Delete(id))
-        if log.make_room(len(record)):
+        if log.ensure_headroom(len(record)):
             log.append(record)
     log.commit(at)
     log.close(at)
@@ -109,7 +143,15 @@ def _affected(last_lsns: dict[int, int], what: Plan) -> list[int]:
 def _tell_findings(walk: Walk, output: Output) -> None:
     for finding in walk.findings:
         if output.as_json:
-            output.json({"event": "finding", "state": finding.state, "path": finding.path, "offset": finding.offset, "says": str(finding)})
+            output.json(
+                {
+                    "event": "finding",
+                    "state": finding.state,
+                    "path": finding.path,
+                    "offset": finding.offset,
+                    "says": str(finding),
+                }
+            )
         else:
             output.line(str(finding))
 
@@ -126,12 +168,16 @@ def _tell_losses(what: Plan, affected: list[int], missing: list[int], output: Ou
             )  # fmt: skip
         else:
             lsns = f"LSN {loss.first} to {loss.last} are lost" if count else "no record is lost"
-            output.line(f"{loss.path}: {loss.length} bytes at offset {loss.offset} are taken out, {lsns}")
+            output.line(
+                f"{loss.path}: {loss.length} bytes at offset {loss.offset} are taken out, {lsns}"
+            )
     if output.as_json:
         output.json({"event": "affected", "maybe_changed_or_deleted": affected, "lost": missing})
         return
     if affected:
-        output.line(f"jobs that may have been changed or deleted in what is lost, and are kept as last known: {some(affected)}")
+        output.line(
+            f"jobs that may have been changed or deleted in what is lost, and are kept as last known: {some(affected)}"
+        )
     if missing:
         output.line(f"jobs whose beginning is lost, and with it their body: {some(missing)}")
 

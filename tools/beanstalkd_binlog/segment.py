@@ -1,13 +1,13 @@
 """What a reading knows about a segment, and its states.
 
-A segment is active while it may be appended to (or was, when its server was killed), sealed when it was cut to its length; torn or corrupt if it
-is damaged.
+A segment is active while it may be appended to (or was, when its server was killed), sealed when it
+was cut to its length; torn or corrupt if it is damaged.
 """
 
 from __future__ import annotations
 
-import wal
-from wal.format import HEADER_BYTES, LENGTH_BYTES
+import beanstalkd_wal as wal
+from beanstalkd_wal.format import HEADER_BYTES, LENGTH_BYTES
 
 SEALED, ACTIVE, TORN, CORRUPT = "sealed", "active", "torn", "corrupt"
 

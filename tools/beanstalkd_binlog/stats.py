@@ -1,11 +1,15 @@
-"""`stats`: how many jobs, how large; what the log is made of; which jobs are the biggest and the oldest."""
+"""`stats`: how many jobs, how large; what the log is made of; which jobs are the biggest and the
+oldest.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from heapq import nlargest, nsmallest
 
-import wal
+import beanstalkd_wal as wal
+from beanstalkd_wal.format import LENGTH_BYTES
+
 from beanstalkd_binlog.directory import Beside
 from beanstalkd_binlog.fields import instant
 from beanstalkd_binlog.light import stored
@@ -14,9 +18,8 @@ from beanstalkd_binlog.segment import Gap
 from beanstalkd_binlog.text import count, text
 from beanstalkd_binlog.times import SECOND, duration, local
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_py.jobs import STATE_NAMES, Job
-from beanstalkd_py.records import KIND_NAMES
-from wal.format import LENGTH_BYTES
+from beanstalkd_py.binlog.records import KIND_NAMES
+from beanstalkd_py.queue.model import STATE_NAMES, Job
 
 TOP = 5
 RATE_SECONDS = 60  # a log of less time than this has no rate worth telling
@@ -71,7 +74,7 @@ class Sizes:
         self.segments = len(segments)
         self.log_bytes = sum(segment.file_bytes for segment in segments)
         self.record_bytes = sum(segment.record_bytes for segment in segments)
-        self.live_bytes = walk.replayer.accounts.live
+        self.live_bytes = walk.replayer.usage.live
         self.beside = Beside(walk.directory)
 
 
@@ -110,9 +113,14 @@ def _fields(walk: Walk, growth: Growth, sums: Sums, sizes: Sizes, now: int) -> d
         "spare_bytes": sizes.beside.spare_bytes,
         "torn_bytes": sizes.beside.torn_bytes,
         "seconds": growth.seconds,
-        "kinds": {name: {"records": each[0], "bytes": each[1]} for name, each in growth.kinds.items()},
+        "kinds": {
+            name: {"records": each[0], "bytes": each[1]} for name, each in growth.kinds.items()
+        },
         "tubes": {text(name): _states(states) for name, states in sorted(sums.tubes.items())},
-        "paused": {text(tube.name): {"pause_ns": tube.pause, **instant("until", tube.paused_until)} for tube in paused},
+        "paused": {
+            text(tube.name): {"pause_ns": tube.pause, **instant("until", tube.paused_until)}
+            for tube in paused
+        },
         "biggest": [_job(job) for job in sums.biggest],
         "oldest": [_job(job) for job in sums.oldest],
         "running": walk.reading.running,
@@ -140,7 +148,9 @@ def _job(job: Job) -> dict[str, object]:
 def _show(output: Output, growth: Growth, sums: Sums, sizes: Sizes, now: int) -> None:
     ratio = f", {sizes.log_bytes / sizes.live_bytes:.1f} x live" if sizes.live_bytes else ""
     output.line(f"{count(sums.jobs, 'job')}, {output.size(sums.body_bytes)} of bodies")
-    output.line(f"log: {count(sizes.segments, 'segment')}, {output.size(sizes.log_bytes)}{ratio}; live {output.size(sizes.live_bytes)}")
+    output.line(
+        f"log: {count(sizes.segments, 'segment')}, {output.size(sizes.log_bytes)}{ratio}; live {output.size(sizes.live_bytes)}"
+    )
     output.line(f"spares: {sizes.beside.spares}, {output.size(sizes.beside.spare_bytes)}")
     _tubes(output, sums)
     _kinds(output, growth)
@@ -162,7 +172,10 @@ def _tubes(output: Output, sums: Sums) -> None:
 
 
 def _kinds(output: Output, growth: Growth) -> None:
-    table = Table(output, [Column("kind"), Column("records", True), Column("size", True), Column("per hour", True)])
+    table = Table(
+        output,
+        [Column("kind"), Column("records", True), Column("size", True), Column("per hour", True)],
+    )
     hours = growth.seconds / 3600
     for name, (records, nbytes) in sorted(growth.kinds.items(), key=lambda item: -item[1][1]):
         rate = output.size(int(nbytes / hours)) if growth.seconds >= RATE_SECONDS else ""
@@ -172,11 +185,25 @@ def _kinds(output: Output, growth: Growth) -> None:
 
 
 def _top(output: Output, title: str, found: list[Job], now: int) -> None:
-    columns = [Column("job", True), Column("tube"), Column("state"), Column("size", True), Column("age", True), Column("segment", True)]
+    columns = [
+        Column("job", True),
+        Column("tube"),
+        Column("state"),
+        Column("size", True),
+        Column("age", True),
+        Column("segment", True),
+    ]
     table = Table(output, columns)
     for job in found:
         age = duration(now - job.created_at)
-        table.row(str(job.id), text(job.tube.name), STATE_NAMES[job.state], output.size(len(job.body)), age, str(stored(job).segment))
+        table.row(
+            str(job.id),
+            text(job.tube.name),
+            STATE_NAMES[job.state],
+            output.size(len(job.body)),
+            age,
+            str(stored(job).segment),
+        )
     _titled(output, title, table, bool(found))
 
 

@@ -1,8 +1,9 @@
 """The end of a log that a server writes to, looked at again and again.
 
-May know: files and frames. Promises: takes no lock; reads no more than what is new; yields whole frames, in order of their LSNs, also over
-rotations and restarts; `durable_lsn` is what the log itself claims, never more. A log that never syncs (-F) claims nothing: there, what is
-written is all there will be.
+May know: files and frames. Promises: takes no lock; reads no more than what is new; yields whole
+frames, in order of their LSNs, also over rotations and restarts; `durable_lsn` is what the log
+itself claims, never more. A log that never syncs (-F) claims nothing: there, what is written is all
+there will be.
 """
 
 from __future__ import annotations
@@ -10,10 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import wal
-from beanstalkd_binlog.reading import Reading
-from beanstalkd_binlog.segment import Gap
-from wal.format import (
+import beanstalkd_wal as wal
+from beanstalkd_wal.format import (
     COPY_BYTES,
     FRAME_BYTES,
     FRAME_MAGIC,
@@ -26,7 +25,10 @@ from wal.format import (
     salt_of,
     version_of,
 )
-from wal.names import segment_numbers, segment_path
+from beanstalkd_wal.names import segment_numbers, segment_path
+
+from beanstalkd_binlog.reading import Reading
+from beanstalkd_binlog.segment import Gap
 
 _LENGTH_AT = 36  # in a frame's header, of its payload
 
@@ -37,7 +39,7 @@ class Tail:
     def __init__(self, directory: str, reading: Reading) -> None:
         self._directory = directory
         self.next_lsn = reading.next_lsn
-        self.durable_lsn = reading.claimed_lsn
+        self.durable_lsn = reading.watermark
         self._header: Header | None = None  # of the segment we are in
         self._offset = 0
         if reading.segments:
@@ -54,7 +56,8 @@ class Tail:
             header = self._following()
             if header is None:
                 return
-            yield from self._frames()  # it was sealed before the next one got its name: now all of it is there
+            # it was sealed before the next one got its name: now all of it is there
+            yield from self._frames()
             yield from self._enter(header)
 
     @property
@@ -66,7 +69,9 @@ class Tail:
         return self._header is not None and frame.first_lsn == self._header.base_lsn
 
     def _following(self) -> Header | None:
-        """Of the segment behind ours; of the first one, if another log lies there by now. None: not yet, or dropped while we looked."""
+        """Of the segment behind ours; of the first one, if another log lies there by now. None: not
+        yet, or dropped while we looked.
+        """
         numbers = segment_numbers(os.listdir(self._directory))
         first = self._read_header(numbers[0]) if numbers else None
         if first is None or self._header is None or first.log_id != self._header.log_id:
@@ -75,7 +80,10 @@ class Tail:
         return self._read_header(later[0]) if later else None
 
     def _enter(self, header: Header) -> Iterator[Gap]:
-        if self._header is not None and (header.base_lsn, header.log_id) != (self.next_lsn, self._header.log_id):
+        if self._header is not None and (header.base_lsn, header.log_id) != (
+            self.next_lsn,
+            self._header.log_id,
+        ):
             yield Gap(header.number, header.base_lsn)
         self._header = header
         self._offset = HEADER_BYTES
@@ -118,7 +126,9 @@ class Tail:
             os.close(handle)
 
     def _is_ours(self, path: str, handle: int) -> bool:
-        """The file may be another one by now: a start puts a new segment in the place of one that had no record."""
+        """The file may be another one by now: a start puts a new segment in the place of one that
+        had no record.
+        """
         assert self._header is not None
         header = self._decode(path, os.pread(handle, COPY_BYTES, 0), self._header.number)
         if header is None or header.log_id != self._header.log_id:

@@ -1,4 +1,6 @@
-"""Bytes for eyes and for JSON: bodies, names, sizes. What is not printable never reaches a terminal."""
+"""Bytes for eyes and for JSON: bodies, names, sizes. What is not printable never reaches a
+terminal.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def encoded(data: bytes, encoding: str) -> str:
     return text(data)
 
 
-def json_body(data: bytes | None, length: int, encoding: str | None, full: bool) -> dict[str, object]:
+def json_body(
+    data: bytes | None, length: int, encoding: str | None, full: bool
+) -> dict[str, object]:
     """The fields that tell of a body. Without an encoding: text if it is that, else base64."""
     if data is None:
         return {"body": None, "body_encoding": None, "body_bytes": length, "body_cut": False}
@@ -42,7 +46,12 @@ def json_body(data: bytes | None, length: int, encoding: str | None, full: bool)
         plain = encoded(shown, encoding)
     else:
         encoding = "text"
-    return {"body": plain, "body_encoding": encoding, "body_bytes": length, "body_cut": len(shown) < length}
+    return {
+        "body": plain,
+        "body_encoding": encoding,
+        "body_bytes": length,
+        "body_cut": len(shown) < length,
+    }
 
 
 def _plain(data: bytes, cut: bool) -> str | None:

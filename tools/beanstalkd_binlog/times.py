@@ -1,4 +1,6 @@
-"""Instants and durations: integers of ns to text and back. Local time for eyes, RFC 3339 in UTC for programs."""
+"""Instants and durations: integers of ns to text and back. Local time for eyes, RFC 3339 in UTC for
+programs.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,17 @@ from functools import lru_cache
 
 SECOND = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_UNITS = {"ms": SECOND // 1000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86400 * SECOND}
+_UNITS = {
+    "ms": SECOND // 1000,
+    "s": SECOND,
+    "m": 60 * SECOND,
+    "h": 3600 * SECOND,
+    "d": 86400 * SECOND,
+}
 _AGO = re.compile(r"(\d+)(ms|s|m|h|d)")
-_DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,9}))?)? ?([Zz]|[+-]\d\d:?\d\d)?")
+_DATE = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,9}))?)? ?([Zz]|[+-]\d\d:?\d\d)?"
+)
 
 
 def rfc3339(at: int) -> str:
@@ -26,7 +36,9 @@ def local(at: int) -> str:
     """Local time with milliseconds."""
     seconds, ns = divmod(at, SECOND)
     try:
-        return (_EPOCH + timedelta(seconds=seconds)).astimezone().strftime("%Y-%m-%d %H:%M:%S") + f".{ns // 1_000_000:03}"
+        return (_EPOCH + timedelta(seconds=seconds)).astimezone().strftime(
+            "%Y-%m-%d %H:%M:%S"
+        ) + f".{ns // 1_000_000:03}"
     except OverflowError:
         return f"@{at}"
 
@@ -37,7 +49,9 @@ def _utc(seconds: int) -> str:
 
 
 def parse(text: str, now: int) -> int:
-    """`2026-01-31T12:00:00.5Z`, `2026-01-31 12:00` (local time), `@1767225600` (seconds), `10m` (ago). Raises ValueError."""
+    """`2026-01-31T12:00:00.5Z`, `2026-01-31 12:00` (local time), `@1767225600` (seconds), `10m`
+    (ago). Raises ValueError.
+    """
     ago = _AGO.fullmatch(text)
     if ago:
         return now - int(ago[1]) * _UNITS[ago[2]]
@@ -45,7 +59,9 @@ def parse(text: str, now: int) -> int:
         return int(text[1:]) * SECOND
     match = _DATE.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is no time: 2026-01-31T12:00:00Z, '2026-01-31 12:00', @1767225600 or 10m (ago)")
+        raise ValueError(
+            f"{text!r} is no time: 2026-01-31T12:00:00Z, '2026-01-31 12:00', @1767225600 or 10m (ago)"
+        )
     date, clock, fraction, zone = match.groups()
     when = datetime.fromisoformat(f"{date}T{clock or '00:00'}")
     when = when.replace(tzinfo=_zone(zone)) if zone else when.astimezone()
@@ -65,7 +81,9 @@ def duration(ns: int) -> str:
     if ns < 0:
         return "-" + duration(-ns)
     if ns < SECOND:
-        return "0s" if not ns else f"{ns // 1_000_000}ms" if ns >= 10_000_000 else f"{ns / 1e6:.2g}ms"
+        return (
+            "0s" if not ns else f"{ns // 1_000_000}ms" if ns >= 10_000_000 else f"{ns / 1e6:.2g}ms"
+        )
     seconds = ns // SECOND
     parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):

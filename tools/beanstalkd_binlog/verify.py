@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 
+from beanstalkd_wal.names import segment_numbers
+
 from beanstalkd_binlog.output import Output
 from beanstalkd_binlog.segment import ACTIVE, CORRUPT
 from beanstalkd_binlog.status import CLEAN, TORN
 from beanstalkd_binlog.status import CORRUPT as STATUS_CORRUPT
 from beanstalkd_binlog.text import count
 from beanstalkd_binlog.walk import Finding, Walk
-from wal.names import segment_numbers
 
 
 def verify(walk: Walk, output: Output) -> int:
@@ -69,7 +70,11 @@ def _name(status: int) -> str:
 def _said(walk: Walk, status: int) -> str:
     segments = walk.reading.segments.values()
     records = sum(segment.records for segment in segments)
-    counted = [count(len(segments), "segment"), count(records, "record"), count(len(walk.replayer.state.jobs), "job")]
+    counted = [
+        count(len(segments), "segment"),
+        count(records, "record"),
+        count(len(walk.replayer.state.jobs), "job"),
+    ]
     line = f"{walk.directory}: {_name(status)}: {', '.join(counted)}"
     if walk.reading.running:
         active = [segment.number for segment in segments if segment.state == ACTIVE]

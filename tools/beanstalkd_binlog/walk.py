@@ -1,14 +1,17 @@
 """One walk over a log: its frames, the jobs they make, and everything that is wrong with either.
 
-May know: reading and replay. Promises: what is found is told in the server's words where the server has any, in the order in which the server
-would meet it; a newer version ends the walk before anything is believed.
+May know: reading and replay. Promises: what is found is told in the server's words where the server
+has any, in the order in which the server would meet it; a newer version ends the walk before
+anything is believed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import wal
+import beanstalkd_wal as wal
+from beanstalkd_wal.reader import Damage
+
 from beanstalkd_binlog.directory import check
 from beanstalkd_binlog.light import LightReplayer
 from beanstalkd_binlog.progress import Reporter, Silent
@@ -16,16 +19,19 @@ from beanstalkd_binlog.reading import Reading
 from beanstalkd_binlog.segment import CORRUPT, TORN, Gap
 from beanstalkd_binlog.status import BAD_LOG, CLEAN, NewerLog, complain
 from beanstalkd_binlog.text import count
-from beanstalkd_py.opening import NewerRecords, Unreadable, forgotten, read_meta, unreadable
-from wal.reader import Damage
+from beanstalkd_py.binlog.opening import NewerRecords, Unreadable, forgotten, read_meta, unreadable
 
 
 class Finding:
-    """Something that is wrong. `state` is torn or corrupt; `said` is what the server says, "" if it would not get so far."""
+    """Something that is wrong. `state` is torn or corrupt; `said` is what the server says, "" if it
+    would not get so far.
+    """
 
     __slots__ = ("length", "offset", "path", "reason", "said", "state")
 
-    def __init__(self, state: str, path: str, offset: int, length: int, reason: str, said: str = "") -> None:
+    def __init__(
+        self, state: str, path: str, offset: int, length: int, reason: str, said: str = ""
+    ) -> None:
         self.state = state
         self.path = path
         self.offset = offset
@@ -37,16 +43,28 @@ class Finding:
         if self.said:
             return self.said
         place = f"{self.path}: at offset {self.offset}"
-        return f"{place}: {self.reason}" if not self.length else f"{place}: {self.length} bytes damaged: {self.reason}"
+        return (
+            f"{place}: {self.reason}"
+            if not self.length
+            else f"{place}: {self.length} bytes damaged: {self.reason}"
+        )
 
 
 class Walk:
-    """Iterate it (once) for Frame, Gap and Damage; `replayer` has then applied what came before. Or just `finish` it.
+    """Iterate it (once) for Frame, Gap and Damage; `replayer` has then applied what came before. Or
+    just `finish` it.
 
-    replay: False for who applies each frame himself. alone: the caller has the lock, so a half written end is torn.
+    replay: False for who applies each frame himself. alone: the caller has the lock, so a half
+    written end is torn.
     """
 
-    def __init__(self, directory: str, progress: Reporter | None = None, replay: bool = True, alone: bool = False) -> None:
+    def __init__(
+        self,
+        directory: str,
+        progress: Reporter | None = None,
+        replay: bool = True,
+        alone: bool = False,
+    ) -> None:
         check(directory)
         self.directory = directory
         self._progress = progress or Silent()
@@ -82,7 +100,9 @@ class Walk:
             self._progress.close()
 
     def finish(self) -> None:
-        """Reads what is left, and says what is missing. `replayer.state` is then what the server would begin with."""
+        """Reads what is left, and says what is missing. `replayer.state` is then what the server
+        would begin with.
+        """
         for _ in self:
             pass
         self.settle()
@@ -95,9 +115,17 @@ class Walk:
         path = self.reading.path(orphan.segment)
         if self.corrupt:  # the server does not get so far
             more = len(self.replayer.orphans) - 1
-            self._find(CORRUPT, path, orphan.offset, 0, f"{orphan}" + (f"; {count(more, 'more job')} like it" if more else ""))
-        elif orphan.lsn <= self.reading.claimed_lsn:
-            self._find(CORRUPT, path, orphan.offset, 0, orphan.reason, str(unreadable(path, orphan)))
+            self._find(
+                CORRUPT,
+                path,
+                orphan.offset,
+                0,
+                f"{orphan}" + (f"; {count(more, 'more job')} like it" if more else ""),
+            )
+        elif orphan.lsn <= self.reading.watermark:
+            self._find(
+                CORRUPT, path, orphan.offset, 0, orphan.reason, str(unreadable(path, orphan))
+            )
         else:
             self._find(TORN, path, orphan.offset, 0, orphan.reason, forgotten(orphan))
 
@@ -106,13 +134,17 @@ class Walk:
         return any(finding.state == CORRUPT for finding in self.findings)
 
     def report(self) -> int:
-        """Says on stderr what is wrong. Returns the exit status of a command that shows what is whole."""
+        """Says on stderr what is wrong. Returns the exit status of a command that shows what is
+        whole.
+        """
         for finding in self.findings:
             if finding.said:
                 complain(str(finding))
         if not self.corrupt:
             return CLEAN
-        complain(f"{self.directory}: damaged; shown is what is whole (beanstalkd-binlog verify lists all of it)")
+        complain(
+            f"{self.directory}: damaged; shown is what is whole (beanstalkd-binlog verify lists all of it)"
+        )
         return BAD_LOG
 
     # --- as it goes
@@ -133,7 +165,9 @@ class Walk:
             self._find(CORRUPT, segment.path, 0, 0, "no metadata", str(error))
 
     def _begin_anew(self) -> None:
-        """The server dropped what was read so far: nothing of it is needed, so nothing of it counts."""
+        """The server dropped what was read so far: nothing of it is needed, so nothing of it
+        counts.
+        """
         self.gaps += 1
         self.replayer = LightReplayer()
         self.findings.clear()
@@ -149,14 +183,20 @@ class Walk:
 
     def _say_verdict(self) -> None:
         reading = self.reading
-        if reading.verdict and not any(finding.said == reading.verdict for finding in self.findings):
+        if reading.verdict and not any(
+            finding.said == reading.verdict for finding in self.findings
+        ):
             path, offset = reading.place
             self._find(reading.state, path, offset, 0, "", reading.verdict)
 
     def _damaged(self, damage: Damage) -> None:
         if self.reading.state == TORN:
             return  # the verdict says it all
-        self._find(CORRUPT, self.reading.path(damage.segment), damage.offset, damage.length, damage.reason)
+        self._find(
+            CORRUPT, self.reading.path(damage.segment), damage.offset, damage.length, damage.reason
+        )
 
-    def _find(self, state: str, path: str, offset: int, length: int, reason: str, said: str = "") -> None:
+    def _find(
+        self, state: str, path: str, offset: int, length: int, reason: str, said: str = ""
+    ) -> None:
         self.findings.append(Finding(state, path, offset, length, reason, said))

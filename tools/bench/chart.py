@@ -1,4 +1,5 @@
-"""The ratios as bars in an SVG: one bar for each line, a whisker for its spread, a mark for its goal. The scale is logarithmic.
+"""The ratios as bars in an SVG: one bar for each line, a whisker for its spread, a mark for its
+goal. The scale is logarithmic.
 
 May know: lines that have a ratio. Writes the SVG by hand; it needs nothing but a font.
 """
@@ -44,9 +45,18 @@ def svg(lines: Sequence[Line], title: str) -> str:
         f'font-family="sans-serif" font-size="12" fill="{TEXT}">',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
         _text(12, 22, title, 'font-size="15" font-weight="bold"'),
-        _text(12, 40, "bar: median ratio to the C server (green: goal met), thin line: its spread over the rounds, dark mark: the goal", ""),
+        _text(
+            12,
+            40,
+            "bar: median ratio to the C server (green: goal met), thin line: its spread over the rounds, dark mark: the goal",
+            "",
+        ),
         *(_tick(scale, ratio, height) for ratio in scale.ticks()),
-        *(part for place, line in enumerate(shown) for part in _bar(scale, line, TOP + place * (BAR + GAP))),
+        *(
+            part
+            for place, line in enumerate(shown)
+            for part in _bar(scale, line, TOP + place * (BAR + GAP))
+        ),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -60,7 +70,9 @@ def _values(line: Line) -> tuple[float, ...]:
 def _tick(scale: Scale, ratio: float, height: int) -> str:
     x = scale.x(ratio)
     line = f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{height - BOTTOM + 4}" stroke="{GRID}" stroke-width="{2 if ratio == 1 else 1}"/>'
-    return line + _text(x, height - BOTTOM + 18, f"{ratio:g}", 'text-anchor="middle" font-size="10"')
+    return line + _text(
+        x, height - BOTTOM + 18, f"{ratio:g}", 'text-anchor="middle" font-size="10"'
+    )
 
 
 def _bar(scale: Scale, line: Line, y: int) -> list[str]:

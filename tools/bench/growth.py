@@ -1,6 +1,8 @@
-"""What each operation costs beside ten thousand jobs and beside three million: costs must not grow with what is held.
+"""What each operation costs beside ten thousand jobs and beside three million: costs must not grow
+with what is held.
 
-Two servers in memory, one small and one large, have their turns; CPU of the server for each operation counts.
+Two servers in memory, one small and one large, have their turns; CPU of the server for each
+operation counts.
 """
 
 from __future__ import annotations
@@ -46,26 +48,38 @@ class GrowthRow(NamedTuple):
 
 GROWTH_ROWS = tuple(
     GrowthRow(f"growth-{metric}", f"CPU of {what}, {LARGE} jobs held / {SMALL}", metric)
-    for metric, what in zip(Cost._fields, ("put", "reserve", "delete", "kick", "a TTR's end", "a delay's end"), strict=True)
+    for metric, what in zip(
+        Cost._fields,
+        ("put", "reserve", "delete", "kick", "a TTR's end", "a delay's end"),
+        strict=True,
+    )
 )
 
 
 class Held:
     """A server that holds many jobs: four of five ready, at any priority, one delayed for long."""
 
-    def __init__(self, server: Running, pipeline: Pipeline, jobs: int, chance: random.Random) -> None:
+    def __init__(
+        self, server: Running, pipeline: Pipeline, jobs: int, chance: random.Random
+    ) -> None:
         self._server = server
         self._pipeline = pipeline
         self._chance = chance
-        self._pipeline.ask((self._put(A_YEAR_S if number % 5 == 0 else 0) for number in range(jobs)), b"INSERTED")
+        self._pipeline.ask(
+            (self._put(A_YEAR_S if number % 5 == 0 else 0) for number in range(jobs)), b"INSERTED"
+        )
 
     def cost(self) -> Cost:
         """Leaves the server as it was."""
-        put = self._of(lambda: self._pipeline.ask((self._put() for _ in range(AT_ONCE)), b"INSERTED"))
+        put = self._of(
+            lambda: self._pipeline.ask((self._put() for _ in range(AT_ONCE)), b"INSERTED")
+        )
         ids: list[int] = []
         reserve = self._of(lambda: ids.extend(self._pipeline.reserve(AT_ONCE, BODY)))
         self._pipeline.ask((b"bury %d 0\r\n" % id for id in ids), b"BURIED")
-        kick = self._of(lambda: self._pipeline.ask([b"kick 100\r\n"] * (AT_ONCE // 100), b"KICKED 100"))
+        kick = self._of(
+            lambda: self._pipeline.ask([b"kick 100\r\n"] * (AT_ONCE // 100), b"KICKED 100")
+        )
         delete = self._of(self._delete_all, self._pipeline.reserve(AT_ONCE, BODY))
         return Cost(put, reserve, delete, kick, self._timeout(), self._delay())
 
@@ -77,7 +91,9 @@ class Held:
         self._pipeline.ask((self._put(pri=0, ttr=1) for _ in range(AT_ONCE)), b"INSERTED")
         before = self._pipeline.stats()["job-timeouts"]
         self._pipeline.reserve(AT_ONCE, BODY)
-        cost = self._of(lambda: self._await(lambda stats: stats["job-timeouts"] == before + AT_ONCE))
+        cost = self._of(
+            lambda: self._await(lambda stats: stats["job-timeouts"] == before + AT_ONCE)
+        )
         self._delete_all(self._pipeline.reserve(AT_ONCE, BODY))
         return cost
 
@@ -105,13 +121,16 @@ class Held:
             time.sleep(LOOK_AGAIN_S)
 
 
-def measure(subject: Subject, directory: Path, rounds: int, large: int = LARGE) -> Iterator[tuple[Cost, Cost]]:
+def measure(
+    subject: Subject, directory: Path, rounds: int, large: int = LARGE
+) -> Iterator[tuple[Cost, Cost]]:
     """The costs beside few and beside many jobs, for each round."""
     chance = random.Random(1)
     with ExitStack() as stack:
         servers = [stack.enter_context(running(subject, [], directory)) for _ in range(2)]
         small, many = (
-            Held(server, stack.enter_context(Pipeline(server)), jobs, chance) for server, jobs in zip(servers, (SMALL, large), strict=True)
+            Held(server, stack.enter_context(Pipeline(server)), jobs, chance)
+            for server, jobs in zip(servers, (SMALL, large), strict=True)
         )
         for _ in range(rounds):
             yield small.cost(), many.cost()

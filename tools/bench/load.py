@@ -1,4 +1,5 @@
-"""beanload, the load generator: compiled on the spot, run, its findings as a Sample. Any reply that does not belong fails the run.
+"""beanload, the load generator: compiled on the spot, run, its findings as a Sample. Any reply that
+does not belong fails the run.
 
 May know: the C compiler, beanload's options and its JSON.
 """
@@ -14,15 +15,17 @@ from typing import NamedTuple
 
 from .pipeline import make_tubes
 from .rows import Load
-from .servers import ROOT, Running
+from .servers import Running
 
-SOURCE = ROOT.parent / "shared" / "bench" / "beanload.c"
+SOURCE = Path(__file__).with_name("beanload.c")
 WARM_UP = 20  # a run is preceded by one of so much fewer jobs
 MOST_JOBS_WARM_UP = 5_000
 
 
 class Sample(NamedTuple):
-    """One run. Latencies in us from write to reply; nan where the load has no such command. CPU of the server, us per job."""
+    """One run. Latencies in us from write to reply; nan where the load has no such command. CPU of
+    the server, us per job.
+    """
 
     per_s: float
     user_us: float
@@ -50,11 +53,33 @@ class Beanload:
         self._program = directory / "beanload"
         subprocess.run(["cc", "-O2", "-o", str(self._program), str(source)], check=True)
 
-    def run(self, server: Running, producers: int, consumers: int, depth: int, jobs: int, body: int = 100, more: tuple[str, ...] = ()) -> Sample:
-        """more: further options. Raises subprocess.CalledProcessError when the server answers wrongly, not at all, or loses what it was given."""
-        options = {"-p": server.port, "-P": producers, "-C": consumers, "-d": depth, "-n": jobs, "-s": body}
+    def run(
+        self,
+        server: Running,
+        producers: int,
+        consumers: int,
+        depth: int,
+        jobs: int,
+        body: int = 100,
+        more: tuple[str, ...] = (),
+    ) -> Sample:
+        """more: further options. Raises subprocess.CalledProcessError when the server answers
+        wrongly, not at all, or loses what it was given.
+        """
+        options = {
+            "-p": server.port,
+            "-P": producers,
+            "-C": consumers,
+            "-d": depth,
+            "-n": jobs,
+            "-s": body,
+        }
         before = server.cpu()
-        command = [str(self._program), *(str(word) for option in options.items() for word in option), *more]
+        command = [
+            str(self._program),
+            *(str(word) for option in options.items() for word in option),
+            *more,
+        ]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
         used = server.cpu().since(before)
         return _sample(json.loads(output), used.user / jobs * 1e6, used.system / jobs * 1e6)
@@ -65,7 +90,13 @@ def _sample(found: dict[str, object], user_us: float, system_us: float) -> Sampl
     for command in ("put", "delete"):
         measured = found.get(f"{command}_us", {})
         assert isinstance(measured, dict)
-        latencies.update({f"{command}_{key}_us": measured[key] for key in ("p50", "p99", "p999") if key in measured})
+        latencies.update(
+            {
+                f"{command}_{key}_us": measured[key]
+                for key in ("p50", "p99", "p999")
+                if key in measured
+            }
+        )
     jobs, seconds = found["jobs"], found["seconds"]
     assert isinstance(jobs, int) and isinstance(seconds, float)
     return Sample(jobs / max(seconds, 1e-3), user_us, system_us, **latencies)

@@ -1,5 +1,6 @@
-"""Puts while all that could make a server pause goes on: three million jobs held, delays and TTRs that end by the thousand in each second,
-segments that rotate, compaction. The slowest puts are to stay within ten times the median.
+"""Puts while all that could make a server pause goes on: three million jobs held, delays and TTRs
+that end by the thousand in each second, segments that rotate, compaction. The slowest puts are to
+stay within ten times the median.
 
 It is void (Void) when one of those did not happen: a quiet server has no pauses.
 """
@@ -45,8 +46,14 @@ class Pauses(NamedTuple):
     events: dict[str, int]
 
 
-def measure(beanload: Beanload, subject: Subject, directory: Path, runs: int, held: int = HELD) -> Pauses:
-    with running(subject, ["-f0"], directory) as server, Pipeline(server) as pipeline, Pipeline(server) as holder:
+def measure(
+    beanload: Beanload, subject: Subject, directory: Path, runs: int, held: int = HELD
+) -> Pauses:
+    with (
+        running(subject, ["-f0"], directory) as server,
+        Pipeline(server) as pipeline,
+        Pipeline(server) as holder,
+    ):
         _fill(pipeline, holder, held)
         with _churn(server):
             before = pipeline.stats()
@@ -106,7 +113,9 @@ def _guarded(act: Callable[[], None], failures: list[BaseException]) -> Callable
 
 
 def _come_and_go(server: Running, ended: threading.Event) -> None:
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LAST)  # the load that is measured shares the core
+    os.setpriority(
+        os.PRIO_PROCESS, threading.get_native_id(), LAST
+    )  # the load that is measured shares the core
     put = b"put 0 0 60 %d\r\n%b\r\n" % (len(LARGE_BODY), LARGE_BODY)
     with Pipeline(server) as pipeline:
         pipeline.ask([b"use large\r\n"], b"USING")

@@ -1,6 +1,8 @@
-"""One connection with many commands on the way: for what a server holds before the clock starts, and for what beanload cannot do.
+"""One connection with many commands on the way: for what a server holds before the clock starts,
+and for what beanload cannot do.
 
-May know: the protocol, a socket. Promises: every command was answered as it should be. Bodies have no line end in them.
+May know: the protocol, a socket. Promises: every command was answered as it should be. Bodies have
+no line end in them.
 """
 
 from __future__ import annotations
@@ -27,11 +29,18 @@ class Pipeline:
     def __enter__(self) -> Pipeline:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._connection.close()
 
     def ask(self, commands: Iterable[bytes], *replies: bytes) -> list[bytes]:
-        """Sends all commands, each of which is answered by lines that begin like the replies. Returns all lines. Raises AssertionError."""
+        """Sends all commands, each of which is answered by lines that begin like the replies.
+        Returns all lines. Raises AssertionError.
+        """
         found: list[bytes] = []
         waiting = iter(commands)
         while batch := list(islice(waiting, COMMANDS_ON_THE_WAY)):
@@ -65,6 +74,8 @@ class Pipeline:
 def make_tubes(server: Running, count: int) -> None:
     """Tubes that live because there is a delayed job in each."""
     if count:
-        commands = (b"use idle-%d\r\nput 0 %d 60 1\r\nx\r\n" % (number, A_YEAR_S) for number in range(count))
+        commands = (
+            b"use idle-%d\r\nput 0 %d 60 1\r\nx\r\n" % (number, A_YEAR_S) for number in range(count)
+        )
         with Pipeline(server) as pipeline:
             pipeline.ask(commands, b"USING", b"INSERTED")

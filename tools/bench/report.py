@@ -1,6 +1,7 @@
 """What was found, as one table for people and JSON for programs.
 
-May know: how samples look. A line is one row of the table: what one server did in one way of using it.
+May know: how samples look. A line is one row of the table: what one server did in one way of using
+it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,25 @@ from .load import Sample
 from .rounds import Ratio
 from .rows import Goal
 
-HEADINGS = ("", "server", "per s", "user us", "sys us", "p50 us", "p99 us", "p99.9 us", "ratio", "goal", "met")
+HEADINGS = (
+    "",
+    "server",
+    "per s",
+    "user us",
+    "sys us",
+    "p50 us",
+    "p99 us",
+    "p99.9 us",
+    "ratio",
+    "goal",
+    "met",
+)
 
 
 class Line(NamedTuple):
-    """measured: what is compared, in words. sample: None where there is none to show. ratio: None for what others are compared with."""
+    """measured: what is compared, in words. sample: None where there is none to show. ratio: None
+    for what others are compared with.
+    """
 
     name: str
     title: str
@@ -36,7 +51,10 @@ def table(lines: Iterable[Line]) -> str:
     """In Markdown."""
     rows = [HEADINGS, tuple("---" for _ in HEADINGS), *map(_cells, lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    return "\n".join("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows)
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    )
 
 
 def _cells(line: Line) -> tuple[str, ...]:
@@ -61,7 +79,11 @@ def _verdict(line: Line) -> tuple[str, str, str]:
     if line.ratio is None:
         return "", "", ""
     least, greatest = line.ratio.least, line.ratio.greatest
-    return f"{line.ratio.median:.3g} ({least:.3g}..{greatest:.3g})", str(line.goal), "yes" if line.met else "NO"
+    return (
+        f"{line.ratio.median:.3g} ({least:.3g}..{greatest:.3g})",
+        str(line.goal),
+        "yes" if line.met else "NO",
+    )
 
 
 def as_json(line: Line, samples: Iterable[NamedTuple]) -> dict[str, object]:

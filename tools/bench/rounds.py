@@ -1,4 +1,5 @@
-"""Rounds: each subject in turn, several times. Each round gives one ratio; their median counts, and their spread is shown.
+"""Rounds: each subject in turn, several times. Each round gives one ratio; their median counts, and
+their spread is shown.
 
 So what changes on the machine in the meantime meets both sides of a ratio alike.
 """

@@ -1,6 +1,8 @@
-"""What is measured, and what is aimed at: one Load for each way of using a server, one Row for each number that is compared.
+"""What is measured, and what is aimed at: one Load for each way of using a server, one Row for each
+number that is compared.
 
-May know: nothing. Jobs have bodies of 100 bytes, goals are ratios of ours to the C server's, unless said otherwise.
+May know: nothing. Jobs have bodies of 100 bytes, goals are ratios of ours to the C server's, unless
+said otherwise.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ WINDOW = ("-f50",)
 
 
 class Goal(NamedTuple):
-    """bound: of the ratio ours/C, unless the section has no C server in it. at_most: smaller is better."""
+    """bound: of the ratio ours/C, unless the section has no C server in it. at_most: smaller is
+    better.
+    """
 
     bound: float
     at_most: bool = False
@@ -28,7 +32,9 @@ class Goal(NamedTuple):
 
 
 class Load(NamedTuple):
-    """How a server is used. jobs: for ours and for the C server, as many as take each about a second."""
+    """How a server is used. jobs: for ours and for the C server, as many as take each about a
+    second.
+    """
 
     flags: tuple[str, ...]
     producers: int
@@ -78,20 +84,53 @@ ROWS = (
     Row("both-25x50", "put and consume, 25 + 25 x 50", _both(MEMORY, 50, 150_000, 40_000), Goal(3)),
     Row("put-1x1", "put, 1 x 1", _put(MEMORY, 1, 1, 15_000, 15_000), Goal(0.95)),
     Row("put-1000x1", "put, 1000 x 1", _put(MEMORY, 1000, 1, 100_000, 100_000), Goal(1.2)),
-    Row("tubes", "put and consume, 25 + 25 x 1, 20 000 more tubes", Load(MEMORY, 25, 25, 1, (50_000, 500), tubes=20_000, rounds=3), Goal(100)),
-    Row("reserved", "1 connection reserves 30 000 jobs, then deletes them", Load(MEMORY, 0, 1, 30_000, (30_000, 30_000), rounds=3), Goal(100)),
-    Row("big", "put and consume, 10 + 10 x 1, 60 000 bytes", Load(MEMORY, 10, 10, 1, (15_000, 15_000), body=60_000), Goal(1.0)),
+    Row(
+        "tubes",
+        "put and consume, 25 + 25 x 1, 20 000 more tubes",
+        Load(MEMORY, 25, 25, 1, (50_000, 500), tubes=20_000, rounds=3),
+        Goal(100),
+    ),
+    Row(
+        "reserved",
+        "1 connection reserves 30 000 jobs, then deletes them",
+        Load(MEMORY, 0, 1, 30_000, (30_000, 30_000), rounds=3),
+        Goal(100),
+    ),
+    Row(
+        "big",
+        "put and consume, 10 + 10 x 1, 60 000 bytes",
+        Load(MEMORY, 10, 10, 1, (15_000, 15_000), body=60_000),
+        Goal(1.0),
+    ),
     Row("p99-put", "p99 of put, 25 + 25 x 1", BOTH, Goal(1.0, at_most=True), "put_p99_us"),
     Row("durable-put-1x1", "-b -f0: put, 1 x 1", _put(DURABLE, 1, 1, 4_000, 4_000), Goal(1.0)),
     Row("durable-put-50x1", "-b -f0: put, 50 x 1", _put(DURABLE, 50, 1, 60_000, 6_000), Goal(10)),
-    Row("durable-both-25x1", "-b -f0: put and consume, 25 + 25 x 1", _both(DURABLE, 1, 30_000, 3_000), Goal(8)),
-    Row("durable-put-50x50", "-b -f0: put, 50 x 50", _put(DURABLE, 50, 50, 250_000, 7_500), Goal(60)),
-    Row("durable-both-25x50", "-b -f0: put and consume, 25 + 25 x 50", _both(DURABLE, 50, 100_000, 4_000), Goal(30)),
+    Row(
+        "durable-both-25x1",
+        "-b -f0: put and consume, 25 + 25 x 1",
+        _both(DURABLE, 1, 30_000, 3_000),
+        Goal(8),
+    ),
+    Row(
+        "durable-put-50x50", "-b -f0: put, 50 x 50", _put(DURABLE, 50, 50, 250_000, 7_500), Goal(60)
+    ),
+    Row(
+        "durable-both-25x50",
+        "-b -f0: put and consume, 25 + 25 x 50",
+        _both(DURABLE, 50, 100_000, 4_000),
+        Goal(30),
+    ),
     Row("window-put-50x1", "-b -f50: put, 50 x 1", _put(WINDOW, 50, 1, 80_000, 80_000), Goal(1.0)),
-    Row("window-put-50x50", "-b -f50: put, 50 x 50", _put(WINDOW, 50, 50, 200_000, 100_000), Goal(3)),
+    Row(
+        "window-put-50x50", "-b -f50: put, 50 x 50", _put(WINDOW, 50, 50, 200_000, 100_000), Goal(3)
+    ),
 )
 
 
 def chosen(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
     """Those of the names that match one of the patterns (`put-*`), all if there are none."""
-    return [name for name in names if not patterns or any(fnmatch(name, pattern) for pattern in patterns)]
+    return [
+        name
+        for name in names
+        if not patterns or any(fnmatch(name, pattern) for pattern in patterns)
+    ]

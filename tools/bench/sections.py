@@ -45,10 +45,14 @@ class Found(NamedTuple):
 def load_lines(machine: Machine, rows: Sequence[Row]) -> Iterator[Found]:
     """Rows of one load are measured together."""
     order = {row.load: place for place, row in reversed([*enumerate(rows)])}
-    for used, group in groupby(sorted(rows, key=lambda row: order[row.load]), key=lambda row: row.load):
+    for used, group in groupby(
+        sorted(rows, key=lambda row: order[row.load]), key=lambda row: row.load
+    ):
         same = list(group)
         machine.say(f"{same[0].title} ")
-        samples = run(machine.subjects, min(machine.rounds, used.rounds), partial(_one, machine, used))
+        samples = run(
+            machine.subjects, min(machine.rounds, used.rounds), partial(_one, machine, used)
+        )
         machine.say("\n")
         for row in same:
             for label, of_it in samples.items():
@@ -71,12 +75,22 @@ def start_lines(machine: Machine, rows: Sequence[StartRow]) -> Iterator[Found]:
     if not rows:
         return
     machine.say("start and size ")
-    samples = run(machine.subjects, min(machine.rounds if machine.fewer == 1 else 1, START_ROUNDS), partial(_one_start, machine))
+    samples = run(
+        machine.subjects,
+        min(machine.rounds if machine.fewer == 1 else 1, START_ROUNDS),
+        partial(_one_start, machine),
+    )
     machine.say("\n")
     for row in rows:
         for label, of_it in samples.items():
             value = median(getattr(each, row.metric) for each in of_it)
-            yield _found(row, label, f"{value:.0f}" + ("" if row.metric.endswith("_s") else " bytes"), None, samples)
+            yield _found(
+                row,
+                label,
+                f"{value:.0f}" + ("" if row.metric.endswith("_s") else " bytes"),
+                None,
+                samples,
+            )
 
 
 def _one_start(machine: Machine, subject: Subject) -> Start:
@@ -100,7 +114,15 @@ def growth_lines(machine: Machine, rows: Sequence[GrowthRow]) -> Iterator[Found]
         for row in rows:
             for label, of_it in samples.items():
                 measured = f"{median(getattr(each, row.metric) for each in of_it):.2f} us"
-                found = Line(row.name, row.title, label, measured, None, ratio(samples, label, row.metric, few), growth.GOAL)
+                found = Line(
+                    row.name,
+                    row.title,
+                    label,
+                    measured,
+                    None,
+                    ratio(samples, label, row.metric, few),
+                    growth.GOAL,
+                )
                 yield Found(found, as_json(found, of_it))
 
 
@@ -108,11 +130,21 @@ def pause_lines(machine: Machine) -> Iterator[Found]:
     for subject in _ours(machine):
         machine.say(f"no pause, {subject.label} ")
         with scratch(machine.directory) as directory:
-            found = pause.measure(machine.beanload, subject, directory, min(machine.rounds, LONG_ROUNDS))
+            found = pause.measure(
+                machine.beanload, subject, directory, min(machine.rounds, LONG_ROUNDS)
+            )
         machine.say("\n")
         sample = typical(found.samples)
         ratios = spread([each.put_p999_us / each.put_p50_us for each in found.samples])
-        line = Line(pause.NAME, pause.TITLE, subject.label, f"{sample.put_p999_us:.0f} us", sample, ratios, pause.GOAL)
+        line = Line(
+            pause.NAME,
+            pause.TITLE,
+            subject.label,
+            f"{sample.put_p999_us:.0f} us",
+            sample,
+            ratios,
+            pause.GOAL,
+        )
         yield Found(line, {**as_json(line, found.samples), "events": found.events})
 
 
@@ -120,6 +152,10 @@ def _ours(machine: Machine) -> list[Subject]:
     return [subject for subject in machine.subjects if subject.label != C]
 
 
-def _found(row: Row | StartRow, label: str, measured: str, sample: Sample | None, samples: dict[str, Any]) -> Found:
-    line = Line(row.name, row.title, label, measured, sample, ratio(samples, label, row.metric), row.goal)
+def _found(
+    row: Row | StartRow, label: str, measured: str, sample: Sample | None, samples: dict[str, Any]
+) -> Found:
+    line = Line(
+        row.name, row.title, label, measured, sample, ratio(samples, label, row.metric), row.goal
+    )
     return Found(line, as_json(line, samples[label]))

@@ -1,7 +1,8 @@
 """The servers that are compared, as processes: started on one core, watched from outside, stopped.
 
-May know: command lines, /proc, signals. Promises: no process is left behind. Each measurement has a server of its own, so none finds
-what another has left; and no server sees 2^20 puts, behind which beanload takes a job for one it has seen.
+May know: command lines, /proc, signals. Promises: no process is left behind. Each measurement has a
+server of its own, so none finds what another has left; and no server sees 2^20 puts, behind which
+beanload takes a job for one it has seen.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ class Cpu(NamedTuple):
         return Cpu(self.user - before.user, self.system - before.system)
 
 
-def ours(label: str = "ours", command: Sequence[str] = (sys.executable, "-m", "beanstalkd_py")) -> Subject:
+def ours(
+    label: str = "ours", command: Sequence[str] = (sys.executable, "-m", "beanstalkd_py")
+) -> Subject:
     """The tree that this is in."""
     return Subject(label, tuple(command), {**os.environ, "PYTHONPATH": str(ROOT)})
 
@@ -92,8 +95,13 @@ class Running:
         return Cpu(int(fields[11]) / TICKS, int(fields[12]) / TICKS)
 
     def cpu_ns(self) -> int:
-        """User and system together: finer than `cpu`, whose parts are told in hundredths of a second."""
-        return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{self.process.pid}/task").glob("*/schedstat"))
+        """User and system together: finer than `cpu`, whose parts are told in hundredths of a
+        second.
+        """
+        return sum(
+            int(path.read_text().split()[0])
+            for path in Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        )
 
     def resident_bytes(self) -> int:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
@@ -113,12 +121,16 @@ def scratch(within: Path) -> Iterator[Path]:
 
 @contextmanager
 def running(subject: Subject, flags: Sequence[str], directory: Path) -> Iterator[Running]:
-    """The server from its first answer on. flags: none means in memory; others get a log in the directory."""
+    """The server from its first answer on. flags: none means in memory; others get a log in the
+    directory.
+    """
     port = _free_port()
     log = ("-b", str(directory)) if flags else ()
     command = [*subject.command, "-l", "127.0.0.1", "-p", str(port), *log, *flags]
     with on_core(SERVER_CORE):
-        process = subprocess.Popen(command, cwd=directory, env=subject.environment, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, cwd=directory, env=subject.environment, stdin=subprocess.DEVNULL
+        )
     try:
         found = Running(process, port)
         _await_answer(found)

@@ -1,6 +1,7 @@
 """What half a million jobs cost: to start with, in memory, on disk.
 
-The jobs are put without a sync (-F): what is in the log is the same. Disk is what the directory takes, with all that is set aside.
+The jobs are put without a sync (-F): what is in the log is the same. Disk is what the directory
+takes, with all that is set aside.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ JOBS = 500_000
 
 
 class Start(NamedTuple):
-    """replayed_per_s: jobs, from the start of the process to its first answer. Bytes of memory and of disk per job."""
+    """replayed_per_s: jobs, from the start of the process to its first answer. Bytes of memory and
+    of disk per job.
+    """
 
     replayed_per_s: float
     memory_bytes: float

@@ -1,4 +1,6 @@
-"""python -m fuzz: bytes that nobody sane sends or writes, to every reader of bytes. A seed decides what each reader gets."""
+"""python -m fuzz: bytes that nobody sane sends or writes, to every reader of bytes. A seed decides
+what each reader gets.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,15 @@ READERS: dict[str, Callable[[int, Count], None]] = {
 
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="fuzz", description=__doc__)
-    arguments.add_argument("--seed", type=int, help="the first one; without --seconds, the only one")
-    arguments.add_argument("--seconds", type=float, help="how long to go on with the next seeds (60 without --seed)")
-    arguments.add_argument("--only", choices=READERS, action="append", help="this reader; may be repeated")
+    arguments.add_argument(
+        "--seed", type=int, help="the first one; without --seconds, the only one"
+    )
+    arguments.add_argument(
+        "--seconds", type=float, help="how long to go on with the next seeds (60 without --seed)"
+    )
+    arguments.add_argument(
+        "--only", choices=READERS, action="append", help="this reader; may be repeated"
+    )
     chosen = arguments.parse_args()
     first = random.SystemRandom().randrange(1 << 32) if chosen.seed is None else chosen.seed
     seconds = chosen.seconds if chosen.seconds is not None else 60 if chosen.seed is None else 0
@@ -37,7 +45,9 @@ def main() -> int:
         if time.monotonic() >= end:
             break
         seed += 1
-    print(f"fuzz: seeds {first}..{seed}, {'; '.join(f'{name}: {count}' for name, count in counts.items())}, ok")
+    print(
+        f"fuzz: seeds {first}..{seed}, {'; '.join(f'{name}: {count}' for name, count in counts.items())}, ok"
+    )
     return 0
 
 
@@ -45,7 +55,11 @@ def _feed(name: str, seed: int, count: Count) -> None:
     try:
         READERS[name](seed, count)
     except BaseException:
-        print(f"fuzz: {name} fails; again: make fuzz SEED={seed} ONLY={name}", file=sys.stderr, flush=True)
+        print(
+            f"fuzz: {name} fails; again: make fuzz SEED={seed} ONLY={name}",
+            file=sys.stderr,
+            flush=True,
+        )
         raise
 
 

@@ -1,6 +1,7 @@
 """How much work and memory reading some bytes may take: so much per byte, and a constant.
 
-Work is counted in calls (of Python and C functions), so a limit means the same on every machine; memory in bytes at the peak, as tracemalloc has it.
+Work is counted in calls (of Python and C functions), so a limit means the same on every machine;
+memory in bytes at the peak, as tracemalloc has it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ class TooMuch(BaseException):
 
 
 def bounded(nbytes: int, work: Callable[[], T]) -> T:
-    """What `work` gives for an input of so many bytes. Raises TooMuch, from within the call that is too much if it can."""
+    """What `work` gives for an input of so many bytes. Raises TooMuch, from within the call that is
+    too much if it can.
+    """
     calls = CALLS + CALLS_PER_BYTE * nbytes
     memory = MEMORY + MEMORY_PER_BYTE * nbytes
     tracemalloc.start()

@@ -1,7 +1,7 @@
 """The C server's binlog files, damaged in all ways: read, taken over, served from.
 
-Whatever the bytes: reading raises nothing, within the bounds, and changes nothing; a take-over is done or refused in its own words; a server
-goes on with what was taken over, and finds it again.
+Whatever the bytes: reading raises nothing, within the bounds, and changes nothing; a take-over is
+done or refused in its own words; a server goes on with what was taken over, and finds it again.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import tempfile
 from pathlib import Path
 from random import Random
 
-import wal
-from beanstalkd_py.binlog import Binlog
-from beanstalkd_py.cbinlog import CBinlog, read_directory
-from beanstalkd_py.engine import Engine
-from beanstalkd_py.opening import Unreadable, open_binlog
-from beanstalkd_py.takeover import DamagedImport, take_over
+import beanstalkd_wal as wal
+
+from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.binlog.opening import Unreadable, open_binlog
+from beanstalkd_py.foreign.cbinlog import CBinlog, read_directory
+from beanstalkd_py.foreign.takeover import DamagedImport, take_over
+from beanstalkd_py.queue.engine import Engine
 
 from . import bounds
 from .count import Count
@@ -26,13 +27,28 @@ from .mutate import NUMBERS
 from .mutate import files as damaged
 
 INPUTS = 10  # of each directory
-SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "samples" / "c-binlog"  # of real servers, where they are there
+SAMPLES = Path(__file__).resolve().parents[2] / "tests" / "samples" / "c-binlog"  # of real servers
 SECOND = 1_000_000_000
 BORN = 1_700_000_000 * SECOND
 SEGMENT_BYTES = 65536
-IDS = [number for number in NUMBERS if 0 < number != 2**63 - 1]  # the next one would be 2^63, which may be there, and no server comes so far
-LIMITS = [2**64 - 1, 2**32 - 1, 2**63 - 1, 2**63 - 1, 2**31 - 1, 2**63 - 1, 2**63 - 1, *[2**32 - 1] * 5, 255]
-STRUCT = {7: ("<QI4xqqi4xqqIIIIIB3x", "<i", 1), 5: ("<QI4xqqi4xqqIIIIIB", "<Q", 1000)}  # job, name length, ns of a unit
+IDS = [
+    number for number in NUMBERS if 0 < number != 2**63 - 1
+]  # the next one would be 2^63, which may be there, and no server comes so far
+LIMITS = [
+    2**64 - 1,
+    2**32 - 1,
+    2**63 - 1,
+    2**63 - 1,
+    2**31 - 1,
+    2**63 - 1,
+    2**63 - 1,
+    *[2**32 - 1] * 5,
+    255,
+]
+STRUCT = {
+    7: ("<QI4xqqi4xqqIIIIIB3x", "<i", 1),
+    5: ("<QI4xqqi4xqqIIIIIB", "<Q", 1000),
+}  # job, name length, ns of a unit
 
 
 def run(seed: int, count: Count) -> None:
@@ -47,7 +63,11 @@ def run(seed: int, count: Count) -> None:
 def a_directory(rng: Random) -> Files:
     samples = sorted(SAMPLES.glob("*/data")) if SAMPLES.is_dir() else []
     if samples and rng.random() < 0.5:
-        return {path.name: path.read_bytes() for path in rng.choice(samples).iterdir() if path.name.startswith("binlog.")}
+        return {
+            path.name: path.read_bytes()
+            for path in rng.choice(samples).iterdir()
+            if path.name.startswith("binlog.")
+        }
     version = rng.choice((7, 7, 5))
     names = [f"binlog.{number}" for number in range(1, rng.choice((1, 2, 3)) + 1)]
     made = Player(rng, version)
@@ -93,18 +113,44 @@ class Player:
         id, self.next_id = self.next_id, self.next_id + 1
         if rng.random() < 0.02:
             id = rng.choice(IDS)
-        tube, body = rng.choice((b"default", b"a", b"x" * 200)), rng.randbytes(rng.choice((0, 5, 100, 700)))
+        tube, body = (
+            rng.choice((b"default", b"a", b"x" * 200)),
+            rng.randbytes(rng.choice((0, 5, 100, 700))),
+        )
         self.texts[id] = tube, body
-        self.jobs[id] = [id, rng.choice((0, 1024)), 0, 60 * SECOND, len(body) + 2, BORN + id % 1000 * 1000, 0, 0, 0, 0, 0, 0, 1]
+        self.jobs[id] = [
+            id,
+            rng.choice((0, 1024)),
+            0,
+            60 * SECOND,
+            len(body) + 2,
+            BORN + id % 1000 * 1000,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            1,
+        ]
         return self.encoded(self.jobs[id], tube, body)
 
     def encoded(self, fields: list[int], tube: bytes = b"", body: bytes = b"") -> bytes:
         job, length, unit = STRUCT[self.version]
-        values = [value // unit if index in (2, 3, 5, 6) else value for index, value in enumerate(fields)]
+        values = [
+            value // unit if index in (2, 3, 5, 6) else value for index, value in enumerate(fields)
+        ]
         if self.rng.random() < 0.05:
             which = self.rng.randrange(13)
-            values[which] = self.rng.choice(NUMBERS) & LIMITS[which] if which else self.rng.choice(IDS)
-        return struct.pack(length, len(tube)) + tube + struct.pack(job, *values) + (body + b"\r\n" if tube else b"")
+            values[which] = (
+                self.rng.choice(NUMBERS) & LIMITS[which] if which else self.rng.choice(IDS)
+            )
+        return (
+            struct.pack(length, len(tube))
+            + tube
+            + struct.pack(job, *values)
+            + (body + b"\r\n" if tube else b"")
+        )
 
 
 def one(directory: Path, files: Files, rng: Random, count: Count) -> None:
@@ -114,10 +160,12 @@ def one(directory: Path, files: Files, rng: Random, count: Count) -> None:
         (directory / name).write_bytes(data)
     bounded = bounds.bounded if rng.random() < 0.5 else bounds.unbounded
     found = bounded(nbytes, lambda: read_directory(str(directory)))
-    assert {path.name: path.read_bytes() for path in directory.iterdir()} == files, "reading has changed something"
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == files, (
+        "reading has changed something"
+    )
     if found.damaged:
         count.add("damaged")
-    for accept in ([False, True] if found.damaged else [False]):
+    for accept in [False, True] if found.damaged else [False]:
         if bounded(4 * nbytes, lambda accept=accept: _taken_over(directory, accept)):  # type: ignore[misc]
             _serve(directory, found, count)
             _again(directory, rng, count)
@@ -127,7 +175,12 @@ def _taken_over(directory: Path, accept: bool) -> bool:
     lines: list[str] = []
     try:
         take_over(
-            str(directory), segment_bytes=SEGMENT_BYTES, wall_now=START + WALL, date="now", accept_damaged=accept, report=lines.append
+            str(directory),
+            segment_bytes=SEGMENT_BYTES,
+            wall_now=START + WALL,
+            date="now",
+            accept_damaged=accept,
+            report=lines.append,
         )
     except (DamagedImport, Unreadable, wal.Corrupt, wal.NewerVersion) as error:
         assert str(error)
@@ -143,7 +196,9 @@ def _serve(directory: Path, found: CBinlog, count: Count) -> None:
     binlog.log.close(now + WALL)
     left = {id: (job.tube.name, job.body, job.pri) for id, job in engine.jobs.items()}
     engine, binlog = _opened(directory, now)
-    assert {id: (job.tube.name, job.body, job.pri) for id, job in engine.jobs.items()} == left, "a restart does not find the same jobs"
+    assert {id: (job.tube.name, job.body, job.pri) for id, job in engine.jobs.items()} == left, (
+        "a restart does not find the same jobs"
+    )
     binlog.log.close(now + WALL)
     count.add("taken over")
 

@@ -1,5 +1,5 @@
-"""Damaged and forged logs in real directories, for every command of `beanstalkd-binlog`: an exit status of its own, no traceback, and after
-`repair` nothing is left for `verify` to find.
+"""Damaged and forged logs in real directories, for every command of `beanstalkd-binlog`: an exit
+status of its own, no traceback, and after `repair` nothing is left for `verify` to find.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from .logs import Files, a_log
 from .mutate import files as damaged
 
 INPUTS = 3  # of each log
-LOOKS = [[command, *options] for command in ("verify", "ls", "dump", "jobs", "stats") for options in ([], ["--json"])]
+LOOKS = [
+    [command, *options]
+    for command in ("verify", "ls", "dump", "jobs", "stats")
+    for options in ([], ["--json"])
+]
 
 
 def run(seed: int, count: Count) -> None:
@@ -61,5 +65,7 @@ def said(directory: Path, command: str, *options: str) -> tuple[int, str]:
     text = io.StringIO()
     with redirect_stdout(text), redirect_stderr(text):
         found = command_line([command, str(directory), *options])
-    assert found in (status.CLEAN, status.TORN, status.CORRUPT, status.BAD_LOG, status.NO_LOG), f"{command}: status {found}: {text.getvalue()}"
+    assert found in (status.CLEAN, status.TORN, status.CORRUPT, status.BAD_LOG, status.NO_LOG), (
+        f"{command}: status {found}: {text.getvalue()}"
+    )
     return found, text.getvalue()

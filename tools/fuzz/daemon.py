@@ -1,5 +1,6 @@
-"""Noise from many connections at once into the installed daemon, with and without a log: not a word on stderr, right answers for a new client, nobody
-left behind, and a log that verifies and starts again with the same jobs.
+"""Noise from many connections at once into the installed daemon, with and without a log: not a word
+on stderr, right answers for a new client, nobody left behind, and a log that verifies and starts
+again with the same jobs.
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ def run(seed: int, count: Count, steps: int = STEPS) -> None:
     with tempfile.TemporaryDirectory(prefix="fuzz.") as scratch:
         log = Path(scratch) / "log"
         log.mkdir()
-        options = [word for option in kind for word in ((option, str(log)) if option == "-b" else (option,))]
+        options = [
+            word
+            for option in kind
+            for word in ((option, str(log)) if option == "-b" else (option,))
+        ]
         unix = Path(scratch) / "socket" if rng.random() < 0.5 else None
         with running(["-z", "500", "-s", "65536", *options], unix) as daemon:
             _noise(rng, daemon, count, steps)
@@ -136,12 +141,16 @@ class Asker:
 
 
 def _look(daemon: Daemon) -> dict[str, int]:
-    """Everybody else is gone, a new client is served. Returns how many jobs there are (delayed ones become ready as time goes by)."""
+    """Everybody else is gone, a new client is served. Returns how many jobs there are (delayed ones
+    become ready as time goes by).
+    """
     asker = Asker(daemon)
     give_up_at = time.monotonic() + PATIENCE_S
     while (stats := asker.stats())["current-connections"] != "1":
         assert time.monotonic() < give_up_at, f"{stats['current-connections']} connections are left"
-    assert [stats[f"current-{what}"] for what in ("waiting", "producers", "workers", "jobs-reserved")] == ["0"] * 4, stats
+    assert [
+        stats[f"current-{what}"] for what in ("waiting", "producers", "workers", "jobs-reserved")
+    ] == ["0"] * 4, stats
     _, id = asker.ask("put 0 0 60 4\r\nsane").split()
     assert asker.ask(f"reserve-job {int(id)}") == b"RESERVED %b 4\r\nsane\r\n" % id
     assert asker.ask(f"delete {int(id)}") == b"DELETED\r\n"

@@ -1,4 +1,5 @@
-"""Logs with right checksums that say what no server writes: so that what lies behind the checksums is reached.
+"""Logs with right checksums that say what no server writes: so that what lies behind the checksums
+is reached.
 
 The layout is written down here a second time, so that a mistake in `wal.format` cannot hide.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import struct
 from random import Random
 
-from wal.checksum import crc
+from beanstalkd_wal.checksum import crc
 
 from .logs import Files
 from .mutate import NUMBERS, mutated
@@ -56,7 +57,13 @@ def _header(rng: Random, data: bytes) -> bytes:
     fields = list(HEADER.unpack_from(data))
     which = rng.randrange(1, 12)
     if which == 11:
-        fields[which] = rng.choice((b"", rng.randbytes(256), struct.pack("<HHIQ", rng.choice((0, 1, 2)), 0, 0, rng.choice(NUMBERS))))
+        fields[which] = rng.choice(
+            (
+                b"",
+                rng.randbytes(256),
+                struct.pack("<HHIQ", rng.choice((0, 1, 2)), 0, 0, rng.choice(NUMBERS)),
+            )
+        )
         fields[10] = rng.choice((16, len(fields[which])))
     else:
         top = 1 << (32 if which in (1, 2, 10) else 64)
@@ -71,7 +78,10 @@ def _with_header(rng: Random, data: bytes, copy: bytes) -> bytes:
 
 
 def _other(rng: Random, value: int, top: int) -> int:
-    return rng.choice((value + 1, value - 1, value + 1000, rng.choice(NUMBERS), rng.randrange(top))) % top
+    return (
+        rng.choice((value + 1, value - 1, value + 1000, rng.choice(NUMBERS), rng.randrange(top)))
+        % top
+    )
 
 
 def _frames(data: bytes) -> list[tuple[int, int]]:
@@ -104,7 +114,9 @@ def _change_frame(rng: Random, data: bytes, change: str) -> bytes:
         if rng.random() < 0.5:
             fields[5] = crc(payload, _salt(data))
             body = BODY.pack(*fields)
-            made = data[start : start + 4] + struct.pack("<I", crc(body, _salt(data))) + body + payload
+            made = (
+                data[start : start + 4] + struct.pack("<I", crc(body, _salt(data))) + body + payload
+            )
             return data[:start] + made + data[end:]
     else:
         payload = _changed_records(rng, payload, fields)
@@ -132,7 +144,9 @@ def _changed_records(rng: Random, payload: bytes, fields: list[int]) -> bytes:
         records.append(payload[at : at + length])
         at += length
     which = rng.randrange(len(records) + 1)
-    records[which : which + 1] = rng.choice(([], [record(rng, records)], [record(rng, records) for _ in range(20)], [b""] * 3))
+    records[which : which + 1] = rng.choice(
+        ([], [record(rng, records)], [record(rng, records) for _ in range(20)], [b""] * 3)
+    )
     fields[3] = len(records)
     return struct.pack(f"<{len(records)}I", *map(len, records)) + b"".join(records)
 
@@ -141,11 +155,23 @@ def record(rng: Random, others: list[bytes]) -> bytes:
     """A record that is nearly one."""
     if others and rng.random() < 0.8:
         other = rng.choice(others)
-        return _with_field(rng, other) if rng.random() < 0.6 else mutated(rng, other, rng.choice((1, 1, 2)))
-    return rng.choice(RECORD_STARTS) + rng.choice((rng.randbytes(rng.randrange(120)), bytes(rng.randrange(120))))
+        return (
+            _with_field(rng, other)
+            if rng.random() < 0.6
+            else mutated(rng, other, rng.choice((1, 1, 2)))
+        )
+    return rng.choice(RECORD_STARTS) + rng.choice(
+        (rng.randbytes(rng.randrange(120)), bytes(rng.randrange(120)))
+    )
 
 
-FIELDS = {1: "BBHIQqqqq5I", 2: "BBHIQqq5I", 3: "BQ", 4: "BBHqq", 5: "BBH"}  # by kind: see beanstalkd_py.records
+FIELDS = {
+    1: "BBHIQqqqq5I",
+    2: "BBHIQqq5I",
+    3: "BQ",
+    4: "BBHqq",
+    5: "BBH",
+}  # by kind: see beanstalkd_py.records
 
 
 def _with_field(rng: Random, record: bytes) -> bytes:
@@ -171,7 +197,9 @@ def _new_frames(rng: Random, data: bytes) -> bytes:
     for _ in range(rng.choice((1, 3, 30))):
         fields[0] = (fields[0] + fields[3]) % (1 << 64)
         fields[1] = rng.choice((fields[0], 0, rng.choice(NUMBERS)))
-        fields[3], fields[4] = rng.choice(((0, 0), (0, 0), (1, 0xFFFFFFF0), (0xFFFFFFFF, 4), (0, 5)))
+        fields[3], fields[4] = rng.choice(
+            ((0, 0), (0, 0), (1, 0xFFFFFFF0), (0xFFFFFFFF, 4), (0, 5))
+        )
         payload = rng.choice((b"", b"", rng.randbytes(60)))
         made += _sealed(list(fields), payload, _salt(data))
     return data[:end] + made + data[end:]

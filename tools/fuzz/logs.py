@@ -1,17 +1,19 @@
-"""Real logs, made by the engine and its binlog under random commands on a disk in memory; and any directory as such a disk."""
+"""Real logs, made by the engine and its binlog under random commands on a disk in memory; and any
+directory as such a disk.
+"""
 
 from __future__ import annotations
 
 from random import Random
 
+import beanstalkd_wal as wal
 from simulation.disk import File, MemoryDisk
 
-import wal
-from beanstalkd_py.binlog import Binlog
-from beanstalkd_py.engine import Engine
-from beanstalkd_py.opening import open_binlog
-from beanstalkd_py.records import IMPORT_BEGIN, IMPORT_END, Import, encode
-from beanstalkd_py.session import Session
+from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.binlog.opening import open_binlog
+from beanstalkd_py.binlog.records import IMPORT_BEGIN, IMPORT_END, Import, encode
+from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.engine import Engine
 
 SECOND = 1_000_000_000
 START = 1000 * SECOND
@@ -32,10 +34,16 @@ def disk_of(files: Files) -> MemoryDisk:
 def files_of(disk: MemoryDisk) -> Files:
     """What it holds, but for the lock and spares."""
     names = {path.rpartition("/")[2]: file for path, file in disk.names.items()}
-    return {name: bytes(file.data) for name, file in sorted(names.items()) if not name.startswith(("spare", "lock"))}
+    return {
+        name: bytes(file.data)
+        for name, file in sorted(names.items())
+        if not name.startswith(("spare", "lock"))
+    }
 
 
-def opened(disk: MemoryDisk, now: int = START, durability: wal.Durability = wal.Durability.SYNC) -> tuple[Engine, Binlog]:
+def opened(
+    disk: MemoryDisk, now: int = START, durability: wal.Durability = wal.Durability.SYNC
+) -> tuple[Engine, Binlog]:
     engine = Engine(max_job_size=3000)
     binlog = open_binlog(
         DIRECTORY,
@@ -64,9 +72,11 @@ def a_log(rng: Random) -> Files:
         for _ in range(rng.choice((5, 20, 60))):
             now += rng.choice((1, SECOND // 2, SECOND))
             engine.tick(now)
-            session.receive(b"".join(command(rng, engine.next_id) for _ in range(rng.choice((1, 1, 5)))), now)
+            session.receive(
+                b"".join(command(rng, engine.next_id) for _ in range(rng.choice((1, 1, 5)))), now
+            )
             session.take_output()
-            binlog.turn(now, now + WALL)
+            binlog.end_iteration(now, now + WALL)
         if rng.random() < 0.5:
             binlog.log.close(now + WALL)
         disk.after_kill()
@@ -85,14 +95,33 @@ def command(rng: Random, next_id: int) -> bytes:
     id, tube = rng.randrange(1, next_id + 1), rng.choice((b"default", b"a", b"some-longer.name"))
     pri, delay = rng.choice((0, 1024, 4294967295)), rng.choice((0, 0, 3, 100000))
     body = rng.randbytes(rng.choice((0, 1, 1, 20, 20, 300, rng.randrange(2000))))
-    put = b"put %d %d %d %d\r\n%b\r\n" % (pri, delay, rng.choice((1, 60, 4294967295)), len(body), body)
-    held = [b"release %d %d %d\r\n" % (id, pri, delay), b"bury %d %d\r\n" % (id, pri), b"touch %d\r\n" % id]
+    put = b"put %d %d %d %d\r\n%b\r\n" % (
+        pri,
+        delay,
+        rng.choice((1, 60, 4294967295)),
+        len(body),
+        body,
+    )
+    held = [
+        b"release %d %d %d\r\n" % (id, pri, delay),
+        b"bury %d %d\r\n" % (id, pri),
+        b"touch %d\r\n" % id,
+    ]
     others = [
         b"delete %d\r\n" % id, b"kick-job %d\r\n" % id, b"kick 3\r\n", b"use %b\r\n" % tube, b"watch %b\r\n" % tube,
         b"pause-tube %b %d\r\n" % (tube, rng.choice((0, 5, 1000))),
     ]  # fmt: skip
     reserve = [b"reserve-with-timeout 0\r\n", b"reserve-job %d\r\n" % id]
-    return rng.choice([put, put, put, rng.choice(reserve), b"reserve-job %d\r\n" % id + rng.choice(held), rng.choice(others)])
+    return rng.choice(
+        [
+            put,
+            put,
+            put,
+            rng.choice(reserve),
+            b"reserve-job %d\r\n" % id + rng.choice(held),
+            rng.choice(others),
+        ]
+    )
 
 
 def exercise(engine: Engine, binlog: Binlog, now: int) -> int:
@@ -101,19 +130,33 @@ def exercise(engine: Engine, binlog: Binlog, now: int) -> int:
     lines = [b"stats", b"list-tubes", b"put 0 0 1 1\r\nx", b"put 0 5 1 1\r\ny"]
     words = (b"stats-job", b"peek", b"kick-job", b"reserve-job", b"touch", b"stats-job")
     lines += [b"%b %d" % (word, id) for id in [*engine.jobs][:4] for word in words]
-    lines += [b"release %d 5 %d" % (id, id % 3) for id in [*engine.jobs][:4:2]] + [b"bury %d 5" % id for id in [*engine.jobs][1:4:2]]
+    lines += [b"release %d 5 %d" % (id, id % 3) for id in [*engine.jobs][:4:2]] + [
+        b"bury %d 5" % id for id in [*engine.jobs][1:4:2]
+    ]
     for tube in engine.tube_list[:3]:
-        lines += [b"use " + tube.name, b"watch " + tube.name, b"stats-tube " + tube.name, b"peek-ready", b"peek-delayed", b"peek-buried", b"kick 2"]
+        lines += [
+            b"use " + tube.name,
+            b"watch " + tube.name,
+            b"stats-tube " + tube.name,
+            b"peek-ready",
+            b"peek-delayed",
+            b"peek-buried",
+            b"kick 2",
+        ]
         lines += [b"pause-tube %b 1" % tube.name]
-    lines += [b"reserve-with-timeout 0"] * 3 + [b"delete %d" % id for id in [*engine.jobs][:3]] + [b"stats", b"reserve-with-timeout 2"]
+    lines += (
+        [b"reserve-with-timeout 0"] * 3
+        + [b"delete %d" % id for id in [*engine.jobs][:3]]
+        + [b"stats", b"reserve-with-timeout 2"]
+    )
     for line in lines:
         session.receive(line + b"\r\n", now)
         Session.settle(engine, now)
         session.take_output()
-        binlog.turn(now, now + WALL)
+        binlog.end_iteration(now, now + WALL)
         now += SECOND // 10
         engine.tick(now)
     session.lost(now)
     Session.settle(engine, now)
-    binlog.turn(now, now + WALL)
+    binlog.end_iteration(now, now + WALL)
     return now

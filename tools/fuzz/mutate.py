@@ -1,4 +1,6 @@
-"""What happens to bytes: flipped, cut, doubled, moved, overwritten with numbers that mean something to somebody. Seeded."""
+"""What happens to bytes: flipped, cut, doubled, moved, overwritten with numbers that mean something
+to somebody. Seeded.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +8,43 @@ from collections.abc import Callable
 from random import Random
 
 SECTOR = 512
-NUMBERS = (0, 1, 2, 7, 200, 201, 255, 256, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
+NUMBERS = (
+    0,
+    1,
+    2,
+    7,
+    200,
+    201,
+    255,
+    256,
+    0x7FFF,
+    0xFFFF,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFF,
+    1 << 32,
+    (1 << 63) - 1,
+    1 << 63,
+    (1 << 64) - 1,
+)
 
 Verb = Callable[[Random, bytes], bytes]
 
 
 def _range(rng: Random, data: bytes) -> tuple[int, int]:
     start = rng.randrange(len(data) + 1)
-    return start, min(len(data), start + rng.choice((1, 2, 4, 8, 48, 84, SECTOR, rng.randrange(1, 2000))))
+    return start, min(
+        len(data), start + rng.choice((1, 2, 4, 8, 48, 84, SECTOR, rng.randrange(1, 2000)))
+    )
 
 
 def flip(rng: Random, data: bytes) -> bytes:
     at = rng.randrange(len(data) or 1)
-    return data[:at] + bytes(byte ^ (1 << rng.randrange(8)) for byte in data[at : at + 1]) + data[at + 1 :]
+    return (
+        data[:at]
+        + bytes(byte ^ (1 << rng.randrange(8)) for byte in data[at : at + 1])
+        + data[at + 1 :]
+    )
 
 
 def number(rng: Random, data: bytes) -> bytes:
@@ -71,7 +97,20 @@ def sector_back(rng: Random, data: bytes) -> bytes:
     return data[:at] + bytes(min(SECTOR, max(len(data) - at, 0))) + data[at + SECTOR :]
 
 
-VERBS: tuple[Verb, ...] = (flip, flip, number, number, noise, zero, truncate, remove, insert, double, move, sector_back)
+VERBS: tuple[Verb, ...] = (
+    flip,
+    flip,
+    number,
+    number,
+    noise,
+    zero,
+    truncate,
+    remove,
+    insert,
+    double,
+    move,
+    sector_back,
+)
 
 
 def mutated(rng: Random, data: bytes, times: int | None = None) -> bytes:
@@ -86,7 +125,9 @@ def spliced(rng: Random, data: bytes, other: bytes) -> bytes:
 
 
 def files(rng: Random, before: dict[str, bytes]) -> dict[str, bytes]:
-    """A directory after an accident or some: files damaged, spliced, gone, swapped, doubled under another name."""
+    """A directory after an accident or some: files damaged, spliced, gone, swapped, doubled under
+    another name.
+    """
     after = dict(before)
     for _ in range(rng.choice((1, 1, 2, 4))):
         _accident(rng, after)

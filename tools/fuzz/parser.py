@@ -1,7 +1,9 @@
-"""Any bytes, in any pieces, from several clients: to the parser alone, and to sessions and engine beside the naive server.
+"""Any bytes, in any pieces, from several clients: to the parser alone, and to sessions and engine
+beside the naive server.
 
-However a stream is cut, the commands are the same, and nothing is held but a line and a body; the naive server, which waits for whole lines and
-bodies, gives the same replies; nobody is left behind when all are gone.
+However a stream is cut, the commands are the same, and nothing is held but a line and a body; the
+naive server, which waits for whole lines and bodies, gives the same replies; nobody is left behind
+when all are gone.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from random import Random
 from judge.noise import block
 from model.pair import MAX_JOB_SIZE, SECOND, Pair
 
-from beanstalkd_py import protocol
-from beanstalkd_py.protocol import MAX_LINE, Command, Parser
+from beanstalkd_py.protocol import parser as protocol
+from beanstalkd_py.protocol.parser import MAX_LINE, Command, Parser
 
 from .bounds import bounded
 from .count import Count
@@ -41,7 +43,9 @@ def cut_anyhow(rng: Random, stream: bytes, max_job_size: int) -> None:
 
 
 def commands(pieces: list[bytes], max_job_size: int) -> list[Command]:
-    """What the parser makes of it; a put whose body came with it in the words for one whose body came later."""
+    """What the parser makes of it; a put whose body came with it in the words for one whose body
+    came later.
+    """
     parser = Parser(max_job_size)
     found: list[Command] = []
     for piece in pieces:
@@ -65,7 +69,10 @@ def cut(rng: Random, stream: bytes, times: int) -> list[bytes]:
 
 
 def _first_difference(got: list[Command], expected: list[Command]) -> str:
-    place = next((n for n, (one, other) in enumerate(zip(got, expected, strict=False)) if one != other), min(len(got), len(expected)))
+    place = next(
+        (n for n, (one, other) in enumerate(zip(got, expected, strict=False)) if one != other),
+        min(len(got), len(expected)),
+    )
     return f"command {place} is {got[place : place + 1]}, not {expected[place : place + 1]}"
 
 

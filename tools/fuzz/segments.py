@@ -1,8 +1,9 @@
 """Damaged and forged logs: read, searched, opened and served from, repaired.
 
-Whatever the bytes: only the log's own errors, within the bounds, nothing changed by reading; a log is opened and served from, or refused; after a
-repair it can be read to its end. And where there is damage but no forgery: what is read was written, and under the LSN that it had; nothing of
-which a whole frame says that it was durable is missing without a word.
+Whatever the bytes: only the log's own errors, within the bounds, nothing changed by reading; a log
+is opened and served from, or refused; after a repair it can be read to its end. And where there is
+damage but no forgery: what is read was written, and under the LSN that it had; nothing of which a
+whole frame says that it was durable is missing without a word.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from collections.abc import Callable
 from random import Random
 from typing import TypeVar
 
+import beanstalkd_wal as wal
+from beanstalkd_wal.format import salt_of
+from beanstalkd_wal.names import segment_path
+from beanstalkd_wal.reader import scan
+from beanstalkd_wal.repair import BeyondRepair, mend, plan
 from simulation.disk import MemoryDisk
 
-import wal
-from beanstalkd_py.engine import Engine
-from beanstalkd_py.opening import Unreadable
-from beanstalkd_py.records import Lost, decode, encode
-from wal.format import salt_of
-from wal.names import segment_path
-from wal.reader import scan
-from wal.repair import BeyondRepair, mend, plan
+from beanstalkd_py.binlog.opening import Unreadable
+from beanstalkd_py.binlog.records import Lost, decode, encode
+from beanstalkd_py.queue.engine import Engine
 
 from . import bounds
 from .count import Count
@@ -50,7 +51,9 @@ def run(seed: int, count: Count) -> None:
 
 
 def one(files: Files, written: Written | None, count: Count, measured: bool = True) -> None:
-    """One input. `written`: what was in it before it was damaged. measured: within the bounds, which takes five times as long."""
+    """One input. `written`: what was in it before it was damaged. measured: within the bounds,
+    which takes five times as long.
+    """
     nbytes = sum(map(len, files.values()))
     bounded = bounds.bounded if measured else bounds.unbounded
     count.input(nbytes)
@@ -71,18 +74,34 @@ class Written:
 
     def __init__(self, files: Files) -> None:
         self.records = _read(files)
-        self.frames: list[tuple[str, int, bytes, int]] = []  # name of the file, offset, bytes, claim
+        self.frames: list[
+            tuple[str, int, bytes, int]
+        ] = []  # name of the file, offset, bytes, claim
         for frame in wal.Replay(DIRECTORY, fs=disk_of(files)):
             name = segment_path("", frame.segment)
-            self.frames.append((name, frame.offset, files[name][frame.offset : frame.end], frame.durable_lsn))
+            self.frames.append(
+                (name, frame.offset, files[name][frame.offset : frame.end], frame.durable_lsn)
+            )
 
     def check(self, files: Files, read: Records) -> None:
         """What was read of it after damage."""
-        assert all(self.records.get(lsn) == record for lsn, record in read.items()), "what was read is not what was written"
-        claims = [claim for name, offset, data, claim in self.frames if files.get(name, b"")[offset : offset + len(data)] == data]
+        assert all(self.records.get(lsn) == record for lsn, record in read.items()), (
+            "what was read is not what was written"
+        )
+        claims = [
+            claim
+            for name, offset, data, claim in self.frames
+            if files.get(name, b"")[offset : offset + len(data)] == data
+        ]
         first = min(read, default=min(self.records, default=1))  # segments go from the oldest end
-        missing = [lsn for lsn in self.records if first <= lsn <= max(claims, default=0) and lsn not in read]
-        assert not missing, f"LSN {missing} were durable, as a whole frame says, and are missing without a word"
+        missing = [
+            lsn
+            for lsn in self.records
+            if first <= lsn <= max(claims, default=0) and lsn not in read
+        ]
+        assert not missing, (
+            f"LSN {missing} were durable, as a whole frame says, and are missing without a word"
+        )
 
 
 def tried(work: Callable[[], T]) -> T | None:
@@ -97,8 +116,12 @@ def tried(work: Callable[[], T]) -> T | None:
 def _read(files: Files) -> Records:
     disk = disk_of(files)
     replay = wal.Replay(DIRECTORY, fs=disk)
-    records = {lsn: record for frame in replay for lsn, record in enumerate(frame.records, frame.first_lsn)}
-    assert replay.exhausted and files_of(disk) == dict(sorted(files.items())), "reading has changed something"
+    records = {
+        lsn: record for frame in replay for lsn, record in enumerate(frame.records, frame.first_lsn)
+    }
+    assert replay.exhausted and files_of(disk) == dict(sorted(files.items())), (
+        "reading has changed something"
+    )
     return records
 
 
@@ -108,13 +131,19 @@ def _search(files: Files) -> None:
         for salt in {salt_of(int.from_bytes(data[at + 40 : at + 48], "little")) for at in (0, 512)}:
             end = 0
             for found in scan(data, salt, 1):
-                place = (found.offset, found.end) if isinstance(found, wal.Frame) else (found.offset, found.offset + found.length)
+                place = (
+                    (found.offset, found.end)
+                    if isinstance(found, wal.Frame)
+                    else (found.offset, found.offset + found.length)
+                )
                 assert end <= place[0] <= place[1] <= len(data), "two things in one place"
                 end = place[1]
 
 
 def _serve(files: Files, forged: bool) -> bool:
-    """A server's life on it, and what a restart finds then. (Of a forged log only the ids: there may be two bodies of one job.)"""
+    """A server's life on it, and what a restart finds then. (Of a forged log only the ids: there
+    may be two bodies of one job.)
+    """
     disk = disk_of(files)
     engine, binlog = opened(disk)
     now = exercise(engine, binlog, START)
@@ -122,12 +151,26 @@ def _serve(files: Files, forged: bool) -> bool:
     disk.after_kill()
     again, _ = opened(disk, now)
     found = _known(again)
-    assert found.keys() == left.keys() and (forged or found == left), "a restart does not find the same jobs"
+    assert found.keys() == left.keys() and (forged or found == left), (
+        "a restart does not find the same jobs"
+    )
     return True
 
 
 def _known(engine: Engine) -> dict[int, object]:
-    return {job.id: (job.tube.name, job.pri, job.delay, job.ttr, job.body, job.releases, job.buries, job.kicks) for job in engine.jobs.values()}
+    return {
+        job.id: (
+            job.tube.name,
+            job.pri,
+            job.delay,
+            job.ttr,
+            job.body,
+            job.releases,
+            job.buries,
+            job.kicks,
+        )
+        for job in engine.jobs.values()
+    }
 
 
 def _repair(files: Files) -> MemoryDisk:
@@ -143,7 +186,9 @@ def _check_repaired(disk: MemoryDisk) -> None:
             assert all(map(_says_something, frame.records))
     except (wal.Corrupt, wal.NewerVersion) as error:
         raise AssertionError(f"repaired, and yet {error}") from error
-    assert not plan(DIRECTORY, lost=LOST, accept=_says_something, fs=disk).losses, "a second repair finds more"
+    assert not plan(DIRECTORY, lost=LOST, accept=_says_something, fs=disk).losses, (
+        "a second repair finds more"
+    )
 
 
 def _says_something(record: bytes) -> bool:
@@ -152,5 +197,3 @@ def _says_something(record: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-

@@ -1,6 +1,8 @@
-"""The instants at which something may fall due on the servers: so that time can be moved from one to the next.
+"""The instants at which something may fall due on the servers: so that time can be moved from one
+to the next.
 
-May know: the clock. Knows too many instants rather than too few: to stop at one where nothing happens does no harm.
+May know: the clock. Knows too many instants rather than too few: to stop at one where nothing
+happens does no harm.
 """
 
 from __future__ import annotations

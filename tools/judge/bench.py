@@ -34,7 +34,9 @@ class Bench:
 
     @cached_property
     def c_version(self) -> str:
-        return subprocess.run([self.c, "-v"], capture_output=True, text=True, check=True).stdout.split()[1]
+        return subprocess.run(
+            [self.c, "-v"], capture_output=True, text=True, check=True
+        ).stdout.split()[1]
 
     def program(self, server: str) -> list[str]:
         """server: ours or c."""
@@ -45,7 +47,9 @@ class Bench:
         with ExitStack() as stack:
             self.clock.reset(setting.stir_ns)
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="judge.")))
-            sides = [stack.enter_context(self._side(setting, server, folder)) for server in ("ours", "c")]
+            sides = [
+                stack.enter_context(self._side(setting, server, folder)) for server in ("ours", "c")
+            ]
             yield Trial(setting, self.clock, sides[0], sides[1], self.c_version)
 
     @contextmanager
@@ -53,7 +57,12 @@ class Bench:
         folder = above / server
         folder.mkdir()
         options = setting.options + (["-b", str(folder)] if setting.logged else [])
-        daemon = Daemon(self.program(server), options, folder / "socket" if setting.unix else None, self.clock.environment)
+        daemon = Daemon(
+            self.program(server),
+            options,
+            folder / "socket" if setting.unix else None,
+            self.clock.environment,
+        )
         try:
             side = Side(daemon.start())
             try:

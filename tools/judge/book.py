@@ -1,4 +1,5 @@
-"""What the judge knows of each client: what it sent, what is answered, what it watches, whether it waits, which jobs it got.
+"""What the judge knows of each client: what it sent, what is answered, what it watches, whether it
+waits, which jobs it got.
 
 May know: the protocol. Knows nothing of servers: it is told what was sent and what was answered.
 Promises: `owed` and `waits` are exact; `held` and `ids` are what an attentive client would believe.
@@ -10,7 +11,17 @@ from collections import deque
 from collections.abc import Iterable
 from itertools import combinations
 
-from beanstalkd_py.protocol import COUNT, IGNORE, PUT_BEGIN, QUIT, RESERVE, RESERVE_TIMEOUT, USE, WATCH, Command
+from beanstalkd_py.protocol.parser import (
+    COUNT,
+    IGNORE,
+    PUT_BEGIN,
+    QUIT,
+    RESERVE,
+    RESERVE_TIMEOUT,
+    USE,
+    WATCH,
+    Command,
+)
 
 from .lines import Line, Lines
 
@@ -29,7 +40,9 @@ class Client:
         self.quits = False  # its last line says so
         self.shut = False  # it has shut down its side
         self.wait_is_known = False
-        self.stale = False  # the C server still has the timeout of its last reserve in mind (row lost-ttr)
+        self.stale = (
+            False  # the C server still has the timeout of its last reserve in mind (row lost-ttr)
+        )
 
     @property
     def waits(self) -> bool:
@@ -70,7 +83,9 @@ class Client:
         self.wait_is_known = False
         words = reply.split(None, 2)
         if words[0] in (b"RESERVED", b"TIMED_OUT", b"DEADLINE_SOON"):
-            self.stale = words[0] == b"DEADLINE_SOON" and (self.stale or command[0] == RESERVE_TIMEOUT)
+            self.stale = words[0] == b"DEADLINE_SOON" and (
+                self.stale or command[0] == RESERVE_TIMEOUT
+            )
         if words[0] == b"RESERVED":
             self.held.append(int(words[1]))
         elif words[0] in (b"DELETED", b"RELEASED", b"BURIED") and command[1] in self.held:

@@ -1,7 +1,9 @@
-"""The time of both servers, in the judge's hand: so that delays and TTRs end when it says, and cost nothing.
+"""The time of both servers, in the judge's hand: so that delays and TTRs end when it says, and cost
+nothing.
 
-May know: the C compiler, clock.c. Promises: every server that was started with `environment` reads the same time, which stands still between two
-moves but for `stir_ns`; it never goes back unless `set_wall` says so. Without a compiler: NoCompiler.
+May know: the C compiler, clock.c. Promises: every server that was started with `environment` reads
+the same time, which stands still between two moves but for `stir_ns`; it never goes back unless
+`set_wall` says so. Without a compiler: NoCompiler.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ SECOND = 1_000_000_000
 _SOURCE = Path(__file__).with_name("clock.c")
 _HANDS = struct.Struct("=qqq")
 _WALL_START = 1_700_000_000 * SECOND
-# Far ahead of the kernel's own: a deadline computed from it is in the kernel's future, where it stays.
+# Far ahead of the kernel's own: a deadline computed from it is in the kernel's future, where it
+# stays.
 _MONOTONIC_START = 1_000_000_000 * SECOND
 
 
@@ -32,7 +35,9 @@ def find_compiler() -> str | None:
 
 
 class Clock:
-    """now: monotonic ns, where the hands stand. stir_ns: how far beyond them a server may read, by looking again and again."""
+    """now: monotonic ns, where the hands stand. stir_ns: how far beyond them a server may read, by
+    looking again and again.
+    """
 
     def __init__(self) -> None:
         compiler = find_compiler()
@@ -67,7 +72,9 @@ class Clock:
         self._show()
 
     def _show(self) -> None:
-        self._page[: _HANDS.size] = _HANDS.pack(_WALL_START + self._ahead + self.now - _MONOTONIC_START, self.now, self.stir_ns)
+        self._page[: _HANDS.size] = _HANDS.pack(
+            _WALL_START + self._ahead + self.now - _MONOTONIC_START, self.now, self.stir_ns
+        )
 
     def close(self) -> None:
         self._page.close()
@@ -76,5 +83,10 @@ class Clock:
     def __enter__(self) -> Clock:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()

@@ -1,4 +1,5 @@
-"""Single commands, drawn at random: mostly sensible, with numbers at every limit, names of every legal byte, bodies of all bytes; some spoiled.
+"""Single commands, drawn at random: mostly sensible, with numbers at every limit, names of every
+legal byte, bodies of all bytes; some spoiled.
 
 May know: the protocol. Knows nothing of servers and of what was answered but what it is told.
 """
@@ -11,10 +12,34 @@ from random import Random
 
 TUBES = (b"default", b"default", b"a", b"b", b"c", b"d-e", b"123", b"a" * 200)
 NAME_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-+/;.$_()"
-LIMITS = (0, 1, 1023, 1024, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 10**30)
+LIMITS = (
+    0,
+    1,
+    1023,
+    1024,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**32,
+    2**63 - 1,
+    2**63,
+    2**64 - 1,
+    2**64,
+    10**30,
+)
 PRIORITIES = (0, 1, 2, 5, 1023, 1024, 2**31, 2**32 - 1)
 BOUNDS = (b"-1", b"+2", b"\t3", b"4294967296", b"4294967297x", b"18446744073709551615")
-TIMEOUTS = (b" 0", b" 000", b"  0x", b" 0.9", b" -1", b" x", b"", b" 2147483648", b" 18446744073709551616")
+TIMEOUTS = (
+    b" 0",
+    b" 000",
+    b"  0x",
+    b" 0.9",
+    b" -1",
+    b" x",
+    b"",
+    b" 2147483648",
+    b" 18446744073709551616",
+)
 SPOILERS = b" 0123456789-+abcdefghijklmnopqrstuvwxyzA:/\t\0\n\x80\xff"
 U32 = 2**32 - 1
 
@@ -58,7 +83,18 @@ def tube(rng: Random) -> bytes:
 def body(rng: Random, taste: Taste) -> bytes:
     chance = rng.random()
     if chance < 0.6:
-        return rng.choice((b"", b"x", b"hello", b"a\r\nb", b"\r\n", b"\0\xff", b"delete 1\r\npeek 1", bytes(range(256))))[: taste.max_job_size + 1]
+        return rng.choice(
+            (
+                b"",
+                b"x",
+                b"hello",
+                b"a\r\nb",
+                b"\r\n",
+                b"\0\xff",
+                b"delete 1\r\npeek 1",
+                bytes(range(256)),
+            )
+        )[: taste.max_job_size + 1]
     if chance < 0.9:
         return rng.randbytes(rng.randrange(min(300, taste.max_job_size + 2)))
     most = taste.max_job_size
@@ -70,7 +106,13 @@ def put(rng: Random, taste: Taste, ids: Ids) -> bytes:
     size = len(content)
     if rng.random() < 0.04:
         size = max(0, size + rng.choice((-3, -2, -1, 1, 2)))
-    return b"put %d %d %d %d\r\n%b" % (_priority(rng), rng.choice(taste.delays), rng.choice(taste.ttrs), size, content)
+    return b"put %d %d %d %d\r\n%b" % (
+        _priority(rng),
+        rng.choice(taste.delays),
+        rng.choice(taste.ttrs),
+        size,
+        content,
+    )
 
 
 def _priority(rng: Random) -> int:
@@ -87,7 +129,12 @@ MAKERS: tuple[tuple[int, Maker], ...] = (
     (4, lambda rng, taste, ids: b"reserve-with-timeout %d" % rng.choice(taste.timeouts)),
     (3, lambda rng, taste, ids: b"reserve"),
     (5, lambda rng, taste, ids: b"reserve-job %d" % ids.one(rng)),
-    (9, lambda rng, taste, ids: b"release %d %d %d" % (ids.one(rng), _priority(rng), rng.choice(taste.delays))),
+    (
+        9,
+        lambda rng, taste, ids: (
+            b"release %d %d %d" % (ids.one(rng), _priority(rng), rng.choice(taste.delays))
+        ),
+    ),
     (8, lambda rng, taste, ids: b"bury %d %d" % (ids.one(rng), _priority(rng))),
     (7, lambda rng, taste, ids: b"delete %d" % ids.one(rng)),
     (4, lambda rng, taste, ids: b"touch %d" % ids.one(rng)),
@@ -108,20 +155,41 @@ MAKERS: tuple[tuple[int, Maker], ...] = (
 )
 #: Numbers at their limits, and lines that are none.
 ODD: tuple[Maker, ...] = (
-    lambda rng, taste, ids: b"put %d %d %d 1\r\nx" % (_number(rng), rng.choice((0, 10**4, U32, U32 + 1)), rng.choice((1000, U32, U32 + 1))),
+    lambda rng, taste, ids: (
+        b"put %d %d %d 1\r\nx"
+        % (_number(rng), rng.choice((0, 10**4, U32, U32 + 1)), rng.choice((1000, U32, U32 + 1)))
+    ),
     lambda rng, taste, ids: b"put 0 0 1000 %d" % rng.choice((U32 + 1, 2**63, 2**64, 10**30)),
     lambda rng, taste, ids: b"put %b1  %b0   1000 %b3\r\nabc" % ((b"0" * rng.randrange(30),) * 3),
     lambda rng, taste, ids: b"put 0 0 1000 1 \r\nx",
     lambda rng, taste, ids: b"kick " + rng.choice((*BOUNDS, b"%d" % _number(rng))),
-    lambda rng, taste, ids: rng.choice((b"peek", b"delete", b"touch", b"kick-job", b"stats-job", b"reserve-job")) + b" %d" % _number(rng),
-    lambda rng, taste, ids: b"release %d %d %d" % (ids.one(rng), _number(rng), rng.choice((0, U32 + 1, 2**64))),
-    lambda rng, taste, ids: b"bury %b%d %d" % (b"0" * rng.randrange(100), ids.one(rng), _number(rng)),
-    lambda rng, taste, ids: b"pause-tube%b%b %d" % (b" " * rng.randrange(3), tube(rng), rng.choice((0, 0, U32 + 1, 2**64))),
+    lambda rng, taste, ids: (
+        rng.choice((b"peek", b"delete", b"touch", b"kick-job", b"stats-job", b"reserve-job"))
+        + b" %d" % _number(rng)
+    ),
+    lambda rng, taste, ids: (
+        b"release %d %d %d" % (ids.one(rng), _number(rng), rng.choice((0, U32 + 1, 2**64)))
+    ),
+    lambda rng, taste, ids: (
+        b"bury %b%d %d" % (b"0" * rng.randrange(100), ids.one(rng), _number(rng))
+    ),
+    lambda rng, taste, ids: (
+        b"pause-tube%b%b %d"
+        % (b" " * rng.randrange(3), tube(rng), rng.choice((0, 0, U32 + 1, 2**64)))
+    ),
     lambda rng, taste, ids: b"reserve-with-timeout" + rng.choice(TIMEOUTS),
-    lambda rng, taste, ids: rng.choice((b"watch ", b"ignore ", b"use ", b"stats-tube ")) + bytes(rng.randrange(256) for _ in range(rng.randrange(8))),
+    lambda rng, taste, ids: (
+        rng.choice((b"watch ", b"ignore ", b"use ", b"stats-tube "))
+        + bytes(rng.randrange(256) for _ in range(rng.randrange(8)))
+    ),
     lambda rng, taste, ids: bytes(rng.randrange(256) for _ in range(rng.randrange(30))),
-    lambda rng, taste, ids: b"x" * rng.choice((221, 222, 223, 224, 225, 300, 446, 447, 448, 1000, 5000)),
-    lambda rng, taste, ids: rng.choice((b"peek-ready", b"stats", b"use", b"quit", b"kick 1", b"put")) + rng.choice((b" ", b"x", b"\0", b"\n", b"\t")),
+    lambda rng, taste, ids: (
+        b"x" * rng.choice((221, 222, 223, 224, 225, 300, 446, 447, 448, 1000, 5000))
+    ),
+    lambda rng, taste, ids: (
+        rng.choice((b"peek-ready", b"stats", b"use", b"quit", b"kick 1", b"put"))
+        + rng.choice((b" ", b"x", b"\0", b"\n", b"\t"))
+    ),
     lambda rng, taste, ids: b"",
 )
 _WEIGHTS = [weight for weight, _ in MAKERS]

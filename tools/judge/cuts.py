@@ -35,7 +35,9 @@ def _at_random(seed: str) -> Cut:
         rng = Random(f"{seed}/{len(block)}")
         if len(block) < 2:
             return [block]
-        places = sorted({0, len(block), *(rng.randrange(1, len(block)) for _ in range(rng.randrange(8)))})
+        places = sorted(
+            {0, len(block), *(rng.randrange(1, len(block)) for _ in range(rng.randrange(8)))}
+        )
         return [block[a:b] for a, b in pairwise(places)]
 
     return Cut(f"cut at random, seed {seed!r}", chunks)

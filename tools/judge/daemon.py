@@ -1,4 +1,6 @@
-"""A server process, ours or the C one: started on a free port or a unix socket, stopped, killed, started again."""
+"""A server process, ours or the C one: started on a free port or a unix socket, stopped, killed,
+started again.
+"""
 
 from __future__ import annotations
 
@@ -39,12 +41,19 @@ def _is_c(path: str) -> bool:
 
 
 class Daemon:
-    """One server; `address` is where it listens at the moment (a restart over TCP moves it to another port).
+    """One server; `address` is where it listens at the moment (a restart over TCP moves it to
+    another port).
 
     environment: beyond that of this process.
     """
 
-    def __init__(self, program: list[str], options: list[str], unix: Path | None = None, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        program: list[str],
+        options: list[str],
+        unix: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.program = program
         self.options = options
         self.unix = unix
@@ -76,7 +85,11 @@ class Daemon:
 
     def _launch(self) -> None:
         self.address = str(self.unix) if self.unix else ("127.0.0.1", _free_port())
-        listen = ["-l", f"unix:{self.unix}"] if self.unix else ["-l", "127.0.0.1", "-p", str(self.address[1])]
+        listen = (
+            ["-l", f"unix:{self.unix}"]
+            if self.unix
+            else ["-l", "127.0.0.1", "-p", str(self.address[1])]
+        )
         if self.unix:
             self.unix.unlink(missing_ok=True)
         self._said.seek(0)
@@ -94,7 +107,9 @@ class Daemon:
         give_up_at = time.monotonic() + START_SECONDS
         while time.monotonic() < give_up_at:
             if self.process.poll() is not None:
-                raise DidNotStart(f"{self.program} ended with {self.process.returncode}: {self.said()!r}")
+                raise DidNotStart(
+                    f"{self.program} ended with {self.process.returncode}: {self.said()!r}"
+                )
             try:
                 if ready():
                     return
@@ -149,7 +164,9 @@ class Daemon:
             return self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"the server did not end at {number.name}: {self.said()!r}") from None
+            raise AssertionError(
+                f"the server did not end at {number.name}: {self.said()!r}"
+            ) from None
 
     def kill(self) -> None:
         if self._process is not None:

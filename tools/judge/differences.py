@@ -1,8 +1,10 @@
-"""The one table of known differences between this server and the C server. docs/protocol.md is made from it (`python -m judge.table`).
+"""The one table of known differences between this server and the C server. docs/protocol.md is made
+from it (`python -m judge.table`).
 
-Each row has a probe, a transcript (tests/wire/README.md) that is played to both: lines that begin with `ours` or `c` are what that server alone
-must say. Probes see the judge's clock: `wait` costs nothing, and `clock` sets the wall clock. A row without a transcript is probed by full_disk.py.
-A difference that no row names is a bug, of this server or of the table.
+Each row has a probe, a transcript (tests/wire/README.md) that is played to both: lines that begin
+with `ours` or `c` are what that server alone must say. Probes see the judge's clock: `wait` costs
+nothing, and `clock` sets the wall clock. A row without a transcript is probed by full_disk.py. A
+difference that no row names is a bug, of this server or of the table.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ RESTART = "After a restart"
 
 @dataclass(frozen=True)
 class Difference:
-    """One row. when, c, ours, why: what the documentation says, in Markdown. until: the last version of the C server that differs, "" for all."""
+    """One row. when, c, ours, why: what the documentation says, in Markdown. until: the last
+    version of the C server that differs, "" for all.
+    """
 
     name: str
     section: str
@@ -93,8 +97,13 @@ _ROWS = (
         "nobody starves",
         "\n".join(
             [f"{name}> reserve\n{name} waits" for name in "ABCDEF"]
-            + [f"P> put 0 0 60 1\nP> x\nP< INSERTED #{id}\n{name}< RESERVED #{id} 1\n{name}< x" for id, name in enumerate("ABC", 1)]
-            + ["P> put 0 0 60 1\nP> x\nP< INSERTED #4\nours D< RESERVED #4 1\nours D< x\nc    F< RESERVED #4 1\nc    F< x"]
+            + [
+                f"P> put 0 0 60 1\nP> x\nP< INSERTED #{id}\n{name}< RESERVED #{id} 1\n{name}< x"
+                for id, name in enumerate("ABC", 1)
+            ]
+            + [
+                "P> put 0 0 60 1\nP> x\nP< INSERTED #4\nours D< RESERVED #4 1\nours D< x\nc    F< RESERVED #4 1\nc    F< x"
+            ]
         ),
     ),
     Difference(
@@ -235,7 +244,7 @@ _ROWS = (
         STATS,
         "`version`",
         "its own",
-        "begins with the version of beanstalkd that it stands for, then ours: `\"1.13+py0.1.0\"`",
+        'begins with the version of beanstalkd that it stands for, then ours: `"1.13+py0.1.0"`',
         "",
         r"""
         A> stats

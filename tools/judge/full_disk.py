@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from crash.smalldisk import SmallDisk
+from killtest.smalldisk import SmallDisk
 
 from .bench import Bench
 from .daemon import Daemon
@@ -44,7 +44,9 @@ class Asker:
     def fill(self, delay: int) -> list[int]:
         """Puts until there is no room. Returns the ids."""
         ids = []
-        while (reply := self.ask(b"put 0 %d 1000 %d\r\n%b" % (delay, len(BODY), BODY))).startswith(b"INSERTED "):
+        while (reply := self.ask(b"put 0 %d 1000 %d\r\n%b" % (delay, len(BODY), BODY))).startswith(
+            b"INSERTED "
+        ):
             ids.append(int(reply.split()[1]))
         assert reply == b"OUT_OF_MEMORY\r\n", reply
         return ids
@@ -52,7 +54,10 @@ class Asker:
 
 @contextmanager
 def _full(bench: Bench, server: str) -> Iterator[Asker]:
-    with tempfile.TemporaryDirectory(prefix="judge.") as folder, SmallDisk(Path(folder), DISK_BYTES) as disk:
+    with (
+        tempfile.TemporaryDirectory(prefix="judge.") as folder,
+        SmallDisk(Path(folder), DISK_BYTES) as disk,
+    ):
         (disk.path / "log").mkdir()
         options = ["-b", f"{folder}/log", "-s", str(SEGMENT_BYTES)]
         daemon = Daemon([*disk.enter, *bench.program(server)], options)
@@ -64,7 +69,9 @@ def _full(bench: Bench, server: str) -> Iterator[Asker]:
 
 
 def refuses(bench: Bench, server: str) -> bool:
-    """The C server answers some bury with INTERNAL_ERROR, and then nobody holds the job; ours buries all."""
+    """The C server answers some bury with INTERNAL_ERROR, and then nobody holds the job; ours
+    buries all.
+    """
     with _full(bench, server) as client:
         ids = client.fill(delay=0)
         for _ in ids:

@@ -1,4 +1,5 @@
-"""What one client sends, cut into lines and commands: what the judge knows of it without asking a server.
+"""What one client sends, cut into lines and commands: what the judge knows of it without asking a
+server.
 
 May know: the parser. It is fed line by line and body by body, so that each is seen as it was sent.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from beanstalkd_py.protocol import COUNT, PUT_BEGIN, Command, Parser
+from beanstalkd_py.protocol.parser import COUNT, PUT_BEGIN, Command, Parser
 
 _PUT = re.compile(rb"put +\d+ +\d+ +\d+ +(\d+)")
 
@@ -35,7 +36,11 @@ class Lines:
         found = []
         at = 0
         while at < len(data):
-            end = min(at + self.missing, len(data)) if self.missing else data.find(b"\n", at) + 1 or len(data)
+            end = (
+                min(at + self.missing, len(data))
+                if self.missing
+                else data.find(b"\n", at) + 1 or len(data)
+            )
             command = self._take(data[at:end])
             at = end
             if command is not None:

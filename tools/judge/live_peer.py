@@ -36,7 +36,9 @@ class LiveConn:
             pass  # the server has closed already (`quit`): what it said before can still be read
 
     def _send(self, chunk: bytes) -> None:
-        """Takes replies meanwhile: the C server reads nothing as long as they do not leave it. Raises TimeoutError."""
+        """Takes replies meanwhile: the C server reads nothing as long as they do not leave it.
+        Raises TimeoutError.
+        """
         give_up_at = time.monotonic() + REPLY_SECONDS
         while chunk and self.open:
             seconds = max(give_up_at - time.monotonic(), 0.0)
@@ -98,7 +100,9 @@ class LiveConn:
 class LivePeer:
     """One server, and the clients of one transcript."""
 
-    def __init__(self, daemon: Daemon, world: World, cut: Cut, patience_s: float = REPLY_SECONDS) -> None:
+    def __init__(
+        self, daemon: Daemon, world: World, cut: Cut, patience_s: float = REPLY_SECONDS
+    ) -> None:
         self.daemon = daemon
         self.world = world
         self._cut = cut
@@ -114,9 +118,10 @@ class LivePeer:
     def sync(self, idle: LiveConn | None) -> None:
         """Returns when the server has dealt with everything sent so far.
 
-        It has when a later question is answered: what arrived earlier is read in the same turn of the server's loop or in
-        an earlier one. An unknown word is the question, because it is counted nowhere. It is asked several times because
-        the C server needs several turns to see a waiting client off.
+        It has when a later question is answered: what arrived earlier is read in the same turn of
+        the server's loop or in an earlier one. An unknown word is the question, because it is
+        counted nowhere. It is asked several times because the C server needs several turns to see a
+        waiting client off.
         """
         if idle is None:
             time.sleep(0.02)

@@ -1,6 +1,7 @@
 """What the judge does to both servers, one after another.
 
-A sequence is a list of moves and the options it is played with: a value that can be played again, shortened and written down.
+A sequence is a list of moves and the options it is played with: a value that can be played again,
+shortened and written down.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from typing import NamedTuple
 
 
 class Move(NamedTuple):
-    """verb: open, send, shutdown, close (of a client), wait, drain, restart (after a SIGKILL: all clients are gone)."""
+    """verb: open, send, shutdown, close (of a client), wait, drain, restart (after a SIGKILL: all
+    clients are gone).
+    """
 
     verb: str
     name: str = ""
@@ -31,12 +34,16 @@ class Setting:
 
     @property
     def tick_ns(self) -> int:
-        """From one move to the next: so much that parts of a second do not add up to whole ones within a sequence."""
+        """From one move to the next: so much that parts of a second do not add up to whole ones
+        within a sequence.
+        """
         return 10_370_000 if self.timed else 1_003_000
 
     @property
     def stir_ns(self) -> int:
-        """How far looking at it takes the clock: where something falls due at certain instants, not far."""
+        """How far looking at it takes the clock: where something falls due at certain instants, not
+        far.
+        """
         return 90_000 if self.timed else 1_000_000_000
 
     @property

@@ -1,4 +1,6 @@
-"""Bytes that no sane client would send: the transcripts' own blocks, mutated, and plain noise. Seeded."""
+"""Bytes that no sane client would send: the transcripts' own blocks, mutated, and plain noise.
+Seeded.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,11 @@ from random import Random
 from .transcript import World, load
 
 LONGEST = 1500  # of a block that is worth mutating
-ENDINGS = (b"quit", b"4294967295 ", b"4294967295\r")  # what makes the server deaf to all that follows: for seldom
+ENDINGS = (
+    b"quit",
+    b"4294967295 ",
+    b"4294967295\r",
+)  # what makes the server deaf to all that follows: for seldom
 NOISE = b"\r\n\r\n\r\n\0 \t0123456789-+abcdefghijklmnopqrstuvwxyz\x80\xff"
 WORDS = (
     b"put ", b"put 0 0 60 2\r\n", b"0 0 1 0\r\n\r\n", b"peek ", b"peek-ready\r\n", b"peek-buried\r\n", b"reserve", b"reserve-with-timeout 0\r\n",
@@ -20,8 +26,19 @@ WORDS = (
 
 @cache
 def corpus() -> tuple[bytes, ...]:
-    blocks = {step.data(World()) for transcript in load() for step in transcript.steps if step.verb == "send"}
-    return tuple(sorted(block for block in blocks if len(block) <= LONGEST and not any(word in block for word in ENDINGS)))
+    blocks = {
+        step.data(World())
+        for transcript in load()
+        for step in transcript.steps
+        if step.verb == "send"
+    }
+    return tuple(
+        sorted(
+            block
+            for block in blocks
+            if len(block) <= LONGEST and not any(word in block for word in ENDINGS)
+        )
+    )
 
 
 def block(rng: Random) -> bytes:

@@ -22,7 +22,9 @@ COMMANDS = 1500  # of one sequence
 
 @dataclass
 class Outcome:
-    """What came of a sequence. failure: "" if both said the same to the end, or to where a known difference set in."""
+    """What came of a sequence. failure: "" if both said the same to the end, or to where a known
+    difference set in.
+    """
 
     sequence: Sequence
     commands: int
@@ -66,4 +68,12 @@ def _run(trial: Trial, setting: Setting, moves: Iterable[Move]) -> Outcome:
     except Differ as differ:
         failure, kind = str(differ), differ.kind
     opened = sum(move.verb == "open" for move in trial.moves)
-    return Outcome(Sequence(setting, trial.moves), trial.book.commands, opened, trial.seen, trial.told, failure, kind)
+    return Outcome(
+        Sequence(setting, trial.moves),
+        trial.book.commands,
+        opened,
+        trial.seen,
+        trial.told,
+        failure,
+        kind,
+    )

@@ -1,4 +1,5 @@
-"""Each row of the table of differences, shown: what it says of either server is what that server says, and the other does not.
+"""Each row of the table of differences, shown: what it says of either server is what that server
+says, and the other does not.
 
 May know: how transcripts are played. Promises: a row that does not show any more raises Stale.
 """
@@ -42,7 +43,9 @@ class ProbePeer(LivePeer):
         self._clock = clock
 
     def sync(self, idle: LiveConn | None) -> None:
-        """Without a word from the clients: what they say makes the C server plan anew what is due for them."""
+        """Without a word from the clients: what they say makes the C server plan anew what is due
+        for them.
+        """
         self._look()
 
     def advance(self, seconds: float) -> None:
@@ -54,7 +57,9 @@ class ProbePeer(LivePeer):
         self._look()
 
     def _look(self) -> None:
-        """The server sleeps by the kernel's time: what comes from a client makes it look at its clock."""
+        """The server sleeps by the kernel's time: what comes from a client makes it look at its
+        clock.
+        """
         witness = LiveConn(self.daemon, WHOLE)
         for _ in range(_TURNS):
             witness.send(b"?\r\n")
@@ -69,7 +74,9 @@ def transcript(row: Difference, server: str) -> Transcript:
         only = _ONLY.fullmatch(line)
         if only is None or only[1] == server:
             lines.append(only[2] if only else line)
-    (parsed,) = parse("\n".join([f"=== {row.name}, {server}", *filter(None, lines)]), Path(row.name))
+    (parsed,) = parse(
+        "\n".join([f"=== {row.name}, {server}", *filter(None, lines)]), Path(row.name)
+    )
     return parsed
 
 
@@ -110,7 +117,10 @@ class Prober:
                 base = clear(daemon)
                 self._shared[server] = daemon
             try:
-                play(transcript(row, text), ProbePeer(daemon, World(base, server == "c", row.logged), self._clock))
+                play(
+                    transcript(row, text),
+                    ProbePeer(daemon, World(base, server == "c", row.logged), self._clock),
+                )
             except Mismatch as mismatch:
                 return str(mismatch)
         return ""
@@ -125,7 +135,9 @@ class Prober:
                 daemon.close()
 
     def _start(self, server: str, options: list[str]) -> Daemon:
-        return Daemon(self._bench.program(server), options, environment=self._clock.environment).start()
+        return Daemon(
+            self._bench.program(server), options, environment=self._clock.environment
+        ).start()
 
     def close(self) -> None:
         for daemon in self._shared.values():
@@ -135,5 +147,10 @@ class Prober:
     def __enter__(self) -> Prober:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()

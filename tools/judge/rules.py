@@ -1,4 +1,5 @@
-"""What would make an outcome depend on chance, or on what the C server leaves open: such moves are not made.
+"""What would make an outcome depend on chance, or on what the C server leaves open: such moves are
+not made.
 
 May know: the book. The rules hold for a sequence that is drawn and for one that was shortened.
 """
@@ -7,13 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 
-from beanstalkd_py.protocol import PEEK, PUT, PUT_END, QUIT, RELEASE, RESERVE_TIMEOUT, Command
+from beanstalkd_py.protocol.parser import (
+    PEEK,
+    PUT,
+    PUT_END,
+    QUIT,
+    RELEASE,
+    RESERVE_TIMEOUT,
+    Command,
+)
 
 from .book import Book, Client, may_wait, reach
 from .lines import Line
 from .moves import Move, Setting
 
-#: Bytes behind a reserve that waits: the C server does not read them, and with too many cannot see the client's end (row hang-up).
+# : Bytes behind a reserve that waits: the C server does not read them, and with too many cannot see
+# the client's end (row hang-up).
 MOST_BEHIND = 10_000
 
 
@@ -28,14 +38,18 @@ def objection(book: Book, setting: Setting, move: Move) -> str:
         return ""
     lines = client.lines.ahead(move.data)
     if _says_more_than_quit(lines, move.data):
-        return "a close with unread input is a reset, and takes replies with it that were sent before"
+        return (
+            "a close with unread input is a reset, and takes replies with it that were sent before"
+        )
     others = [other for other in book.clients.values() if other is not client]
     commands = [*client.pending, *(line.command for line in lines)]
     if any(map(may_wait, commands)) and len(move.data) > MOST_BEHIND:
         return "much is sent behind a reserve"
     if len(commands) > 1 and any(len(other.pending) > 1 for other in others):
         return "two clients have commands to be answered at the same time"
-    if any(each.lines.missing for each in book.clients.values()) and any(_is_about_others(book, command) for command in commands):
+    if any(each.lines.missing for each in book.clients.values()) and any(
+        _is_about_others(book, command) for command in commands
+    ):
         return "the C server shows a job that is not there yet, and what it shows is no reply (row half-put)"
     if setting.crowd and len(commands) > 1:
         return "who is served first is told by the job alone"
@@ -50,7 +64,9 @@ def objection(book: Book, setting: Setting, move: Move) -> str:
 
 def _says_more_than_quit(lines: list[Line], data: bytes) -> bool:
     quits = [line for line in lines if line.command[0] == QUIT]
-    return bool(quits) and not (quits[0] is lines[-1] and data.endswith(lines[-1].data[-len(data) :]))
+    return bool(quits) and not (
+        quits[0] is lines[-1] and data.endswith(lines[-1].data[-len(data) :])
+    )
 
 
 def _is_about_others(book: Book, command: Command) -> bool:
@@ -70,4 +86,6 @@ def _delay(command: Command) -> int:
 
 
 def _may_lose_ttr(client: Client, commands: list[Command]) -> bool:
-    return bool(client.held) and any(command[0] == RESERVE_TIMEOUT and command[1] > 0 for command in commands)
+    return bool(client.held) and any(
+        command[0] == RESERVE_TIMEOUT and command[1] > 0 for command in commands
+    )

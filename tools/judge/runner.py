@@ -51,7 +51,9 @@ class _Play(Generic[AConn]):
         self.transcript = transcript
         self.peer = peer
         self.conns: dict[str, AConn] = {}
-        self.busy: set[str] = set()  # clients that cannot be asked a question: waiting, half-closed or amid a command
+        self.busy: set[str] = (
+            set()
+        )  # clients that cannot be asked a question: waiting, half-closed or amid a command
 
         self.ended: set[str] = set()  # clients whose connection is over, as it should be
 
@@ -108,22 +110,36 @@ class _Play(Generic[AConn]):
         except Malformed as malformed:
             raise Mismatch(f"{self.place(step)}: {name} got {malformed}") from None
         wanted = expected.replies
-        matches = [reply.matches(data, self.peer.world) for reply, data in zip(wanted, got, strict=False)]
+        matches = [
+            reply.matches(data, self.peer.world) for reply, data in zip(wanted, got, strict=False)
+        ]
         if len(got) != len(wanted) or not all(matches):
             texts = [reply.text() for reply in wanted]
-            raise Mismatch(f"{self.place(step)}: {name} must get\n{_listed(texts)}\nbut got\n{_listed(got)}")
+            raise Mismatch(
+                f"{self.place(step)}: {name} must get\n{_listed(texts)}\nbut got\n{_listed(got)}"
+            )
         if expected.eof:
             self.ended.add(name)
             if conn.open:
                 raise Mismatch(f"{self.place(step)}: the server did not close {name}")
 
     def check_silence(self, step: Step, spoken: set[str]) -> None:
-        """Nobody else may have got anything. A live server must have had its chance to say it first."""
-        self.peer.sync(next((conn for name, conn in self.conns.items() if conn.open and name not in self.busy), None))
+        """Nobody else may have got anything. A live server must have had its chance to say it
+        first.
+        """
+        self.peer.sync(
+            next(
+                (conn for name, conn in self.conns.items() if conn.open and name not in self.busy),
+                None,
+            )
+        )
         for name, conn in self.conns.items():
             rest = conn.rest()
             if rest:
-                raise Mismatch(f"{self.place(step)}: {name} got {rest!r}" + (" more" if name in spoken else " unasked"))
+                raise Mismatch(
+                    f"{self.place(step)}: {name} got {rest!r}"
+                    + (" more" if name in spoken else " unasked")
+                )
             if name not in self.ended and not conn.open:
                 raise Mismatch(f"{self.place(step)}: the server closed {name}")
 

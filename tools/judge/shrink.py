@@ -1,6 +1,7 @@
 """A shorter sequence at which the two servers still differ.
 
-May know: how to play a sequence again. Promises: what it returns was seen to differ; it takes at most `seconds`, and a last try.
+May know: how to play a sequence again. Promises: what it returns was seen to differ; it takes at
+most `seconds`, and a last try.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ _PUT = re.compile(rb"(?m)(^put \d+ \d+ \d+) (\d+)\r\n")
 _ID = re.compile(rb"(?m)^(delete|release|bury|touch|peek|kick-job|reserve-job|stats-job) (\d+)\b")
 
 
-def shrink(sequence: Sequence, differs: Callable[[Sequence], bool], seconds: float = SECONDS) -> Sequence:
-    """Drops moves while it still differs: half of them, a quarter, ... one; then bodies, and single lines of what is left."""
+def shrink(
+    sequence: Sequence, differs: Callable[[Sequence], bool], seconds: float = SECONDS
+) -> Sequence:
+    """Drops moves while it still differs: half of them, a quarter, ... one; then bodies, and single
+    lines of what is left.
+    """
     give_up_at = time.monotonic() + seconds
     moves = sequence.moves
 
@@ -35,7 +40,9 @@ def shrink(sequence: Sequence, differs: Callable[[Sequence], bool], seconds: flo
         nmoves = max(nmoves // 2, 1)
 
 
-def _drop(moves: list[Move], nmoves: int, still: Callable[[list[Move]], bool]) -> tuple[list[Move], bool]:
+def _drop(
+    moves: list[Move], nmoves: int, still: Callable[[list[Move]], bool]
+) -> tuple[list[Move], bool]:
     """Without every run of so many moves that is not needed, from the end. Were there any?"""
     dropped = False
     at = len(moves)
@@ -50,7 +57,9 @@ def _drop(moves: list[Move], nmoves: int, still: Callable[[list[Move]], bool]) -
 
 
 def _without(moves: list[Move], at: int, nmoves: int) -> list[list[Move]]:
-    """As they are; and if one move is gone that may have put a job, with the ids that come after it one less."""
+    """As they are; and if one move is gone that may have put a job, with the ids that come after it
+    one less.
+    """
     rest = moves[:at] + moves[at + nmoves :]
     if nmoves == 1 and at < len(moves) and b"put " in moves[at].data:
         id = sum(move.data.count(b"put ") for move in moves[:at]) + 1
@@ -72,7 +81,9 @@ def _slim(move: Move) -> Move:
     while found := _PUT.search(rest):
         end = found.end() + int(found[2])
         whole = rest[end : end + 2] == b"\r\n"
-        slim += rest[: found.start()] + (b"%b 1\r\nx" % found[1] if whole else rest[found.start() : end])
+        slim += rest[: found.start()] + (
+            b"%b 1\r\nx" % found[1] if whole else rest[found.start() : end]
+        )
         rest = rest[end:]
     return move._replace(data=slim + rest)
 

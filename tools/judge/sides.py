@@ -1,6 +1,7 @@
 """One of the two servers, and the clients' connections to it.
 
-May know: processes, sockets, the stream of replies. Decides nothing: what it heard is for others to compare.
+May know: processes, sockets, the stream of replies. Decides nothing: what it heard is for others to
+compare.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ class Side:
         replies = self._witness.read(1)
         if not replies:
             status = self.daemon.process.poll()
-            raise Lost(f"{self.daemon.program[0]}: no answer to {line!r}, status {status}: {self.daemon.said()!r}")
+            raise Lost(
+                f"{self.daemon.program[0]}: no answer to {line!r}, status {status}: {self.daemon.said()!r}"
+            )
         return replies[0]
 
     def settle(self, turns: int) -> None:

@@ -6,7 +6,9 @@ import re
 
 _NAME = rb"[A-Za-z0-9+/;.$_()][A-Za-z0-9+/;.$_()-]{0,199}"
 _PLAIN = re.compile(
-    rb"INSERTED \d+|BURIED(?: \d+)?|RELEASED|DELETED|TOUCHED|KICKED(?: \d+)?|PAUSED|WATCHING \d+|USING " + _NAME + rb"|"
+    rb"INSERTED \d+|BURIED(?: \d+)?|RELEASED|DELETED|TOUCHED|KICKED(?: \d+)?|PAUSED|WATCHING \d+|USING "
+    + _NAME
+    + rb"|"
     rb"TIMED_OUT|DEADLINE_SOON|NOT_FOUND|NOT_IGNORED|EXPECTED_CRLF|JOB_TOO_BIG|DRAINING|"
     rb"OUT_OF_MEMORY|INTERNAL_ERROR|BAD_FORMAT|UNKNOWN_COMMAND"
 )
@@ -21,7 +23,8 @@ class Malformed(ValueError):
 def take_reply(data: bytes, old_memory: bool = False) -> tuple[bytes, bytes] | None:
     """The first reply and what follows it; None if it is not complete yet.
 
-    old_memory: of a job that is still being uploaded, the C server shows what was there before, the last two bytes included.
+    old_memory: of a job that is still being uploaded, the C server shows what was there before, the
+    last two bytes included.
     """
     line, newline, _ = data.partition(b"\r\n")
     if not newline:

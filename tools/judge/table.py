@@ -1,4 +1,6 @@
-"""python -m judge.table: the table of differences as docs/protocol.md shows it; --write puts it there."""
+"""python -m judge.table: the table of differences as docs/protocol.md shows it; --write puts it
+there.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ class NoPlace(ValueError):
 
 
 def render() -> str:
-    return "\n".join(_section(title, [row for row in TABLE.values() if row.section == title]) for title in (WIRE, STATS, RESTART))
+    return "\n".join(
+        _section(title, [row for row in TABLE.values() if row.section == title])
+        for title in (WIRE, STATS, RESTART)
+    )
 
 
 def _section(title: str, rows: list[Difference]) -> str:

@@ -1,7 +1,8 @@
 """Who says what next: several clients that come, talk, wait, break off and go, drawn from a seed.
 
-May know: the book of what was said and answered. Knows no server. The same seed and the same answers give the same moves.
-What the C server leaves open, in which order clients are served that wait for the same tube, is left out, unless the manner is `crowd`.
+May know: the book of what was said and answered. Knows no server. The same seed and the same
+answers give the same moves. What the C server leaves open, in which order clients are served that
+wait for the same tube, is left out, unless the manner is `crowd`.
 """
 
 from __future__ import annotations
@@ -22,8 +23,13 @@ NAMES = "ABCDEFGH"
 WITNESS = "Z"  # looks at everything in the end
 SMALL_BYTES = 3000  # the largest bodies of a sequence with a restart
 DEAF_BYTES = 200_000  # who announced more than that is given up
-MOST_MOVES = {False: 850, True: 380}  # timed or not: fewer than it takes until parts of a second add up to whole ones
-QUIRKS = 0.002  # how many lines are said that the C server reads in another way: they end the sequence
+MOST_MOVES = {
+    False: 850,
+    True: 380,
+}  # timed or not: fewer than it takes until parts of a second add up to whole ones
+QUIRKS = (
+    0.002  # how many lines are said that the C server reads in another way: they end the sequence
+)
 TRIES = 30  # to find something that may be said
 LOOK_AT_ONCE = 40  # questions in one block
 
@@ -72,7 +78,15 @@ def draw(rng: Random) -> tuple[Manner, Setting]:
 class Talk:
     """One sequence. `book` is kept by who plays it."""
 
-    def __init__(self, rng: Random, manner: Manner, setting: Setting, book: Book, c_version: str, commands: int) -> None:
+    def __init__(
+        self,
+        rng: Random,
+        manner: Manner,
+        setting: Setting,
+        book: Book,
+        c_version: str,
+        commands: int,
+    ) -> None:
         self._rng = rng
         self._manner = manner
         self._setting = setting
@@ -125,7 +139,9 @@ class Talk:
                 yield from self._say(name, clients[name])
 
     def _leave(self, name: str) -> Move:
-        """Who closes amid commands that are not answered may break them off anywhere; a shutdown does not."""
+        """Who closes amid commands that are not answered may break them off anywhere; a shutdown
+        does not.
+        """
         move = Move(self._rng.choice(("close", "close", "shutdown")), name)
         return Move("shutdown", name) if objection(self._book, self._setting, move) else move
 
@@ -148,7 +164,9 @@ class Talk:
         if chance < manner.noisy:
             return noise(rng)
         if client.lines.missing and chance < 0.8:  # the rest of its body
-            return rng.randbytes(max(client.lines.missing - 2, 0)) + b"\r\n"[-client.lines.missing :]
+            return (
+                rng.randbytes(max(client.lines.missing - 2, 0)) + b"\r\n"[-client.lines.missing :]
+            )
         ids = Ids(client.held, self._book.ids)
         count = rng.randrange(2, 30) if chance < manner.noisy + manner.pipelined else 1
         return b"".join(command(rng, self._taste, ids) for _ in range(count))
@@ -159,7 +177,9 @@ class Talk:
             return [data]
         if len(data) <= 40 and rng.random() < 0.3:
             return [data[i : i + 1] for i in range(len(data))]
-        places = sorted({0, len(data), *(rng.randrange(1, len(data)) for _ in range(rng.randrange(1, 5)))})
+        places = sorted(
+            {0, len(data), *(rng.randrange(1, len(data)) for _ in range(rng.randrange(1, 5)))}
+        )
         return [data[a:b] for a, b in pairwise(places)]
 
     def _is_fit(self, name: str, client: Client, data: bytes) -> bool:
@@ -174,10 +194,19 @@ class Talk:
         """Everything that can be seen, by somebody new."""
         yield Move("open", WITNESS)
         yield Move("send", WITNESS, b"stats\r\nlist-tubes\r\n")
-        tubes = sorted({client.used for client in self._book.clients.values()} | {b"default", b"a", b"b", b"c"})
+        tubes = sorted(
+            {client.used for client in self._book.clients.values()} | {b"default", b"a", b"b", b"c"}
+        )
         yield Move("send", WITNESS, b"".join(b"stats-tube %b\r\n" % name for name in tubes))
         yield from self._look_at_jobs()
 
     def _look_at_jobs(self) -> Iterator[Move]:
         for at in range(0, len(self._book.ids), LOOK_AT_ONCE):
-            yield Move("send", WITNESS, b"".join(b"stats-job %d\r\npeek %d\r\n" % (id, id) for id in self._book.ids[at : at + LOOK_AT_ONCE]))
+            yield Move(
+                "send",
+                WITNESS,
+                b"".join(
+                    b"stats-job %d\r\npeek %d\r\n" % (id, id)
+                    for id in self._book.ids[at : at + LOOK_AT_ONCE]
+                ),
+            )

@@ -1,8 +1,9 @@
 """Transcripts: what clients send and what the server must answer, byte for byte.
 
-The text format is described in tests/wire/README.md, beside the transcripts. This module turns a file into `Transcript`s and knows
-nothing of servers. A transcript is a list of steps. Each step is one stimulus (bytes from one client, a wait, ...) and,
-for every client, exactly the replies which it must bring forth: a client not mentioned must get nothing.
+The text format is described in tests/wire/README.md, beside the transcripts. This module turns a
+file into `Transcript`s and knows nothing of servers. A transcript is a list of steps. Each step is
+one stimulus (bytes from one client, a wait, ...) and, for every client, exactly the replies which
+it must bring forth: a client not mentioned must get nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,17 @@ TARGETS = {
     "engine": frozenset({"engine"}),
 }
 
-_ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "s": b" ", "0": b"\0", "\\": b"\\", "{": b"{", "#": b"#", "<": b"<"}
+_ESCAPES = {
+    "r": b"\r",
+    "n": b"\n",
+    "t": b"\t",
+    "s": b" ",
+    "0": b"\0",
+    "\\": b"\\",
+    "{": b"{",
+    "#": b"#",
+    "<": b"<",
+}
 _TOKEN = re.compile(
     r"\\x(?P<hex>[0-9a-fA-F]{2})"
     r"|\\(?P<escape>.)"
@@ -48,7 +59,9 @@ class BadTranscript(ValueError):
 
 @dataclass
 class World:
-    """What a transcript's text depends on: the ids start above `base`, and what kind of server it is."""
+    """What a transcript's text depends on: the ids start above `base`, and what kind of server it
+    is.
+    """
 
     base: int = 0
     is_c: bool = False
@@ -271,7 +284,9 @@ class _Reader:
 
 
 def _goes_on(reply: Reply) -> bool:
-    """Does the next line still belong to this reply? `RESERVED` and `FOUND` have one more, `OK` all up to the empty one."""
+    """Does the next line still belong to this reply? `RESERVED` and `FOUND` have one more, `OK` all
+    up to the empty one.
+    """
     first = reply.parts[0][0]
     if first.startswith(("RESERVED ", "FOUND ")):
         return len(reply.parts) == 1

@@ -1,8 +1,9 @@
 """Both servers hear the same moves, and what they answer is compared after each.
 
-May know: everything of the two servers but how they work. Promises: a move begins when both servers have dealt with the one before; what was due
-before it has happened, one instant after another. Raises Differ at the first reply that no row of the table explains, and Over where one does
-that leaves the two servers in different states.
+May know: everything of the two servers but how they work. Promises: a move begins when both servers
+have dealt with the one before; what was due before it has happened, one instant after another.
+Raises Differ at the first reply that no row of the table explains, and Over where one does that
+leaves the two servers in different states.
 """
 
 from __future__ import annotations
@@ -10,7 +11,16 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 
-from beanstalkd_py.protocol import PAUSE_TUBE, PEEK, PUT, PUT_END, RELEASE, RESERVE_TIMEOUT, STATS_JOB, Command
+from beanstalkd_py.protocol.parser import (
+    PAUSE_TUBE,
+    PEEK,
+    PUT,
+    PUT_END,
+    RELEASE,
+    RESERVE_TIMEOUT,
+    STATS_JOB,
+    Command,
+)
 
 from .agenda import Agenda
 from .book import Book
@@ -26,7 +36,9 @@ _LEAVING = ("close", "shutdown", "drain")  # the C server needs several turns to
 
 
 class Differ(AssertionError):
-    """The two servers do not say the same. kind: in short, what a shorter sequence must come to as well."""
+    """The two servers do not say the same. kind: in short, what a shorter sequence must come to as
+    well.
+    """
 
     def __init__(self, what: str, kind: str) -> None:
         super().__init__(what)
@@ -43,7 +55,9 @@ class Over(Exception):
 
 
 class Trial:
-    """`told`: by move, what each client heard from ours and from the C server (not what has gone before)."""
+    """`told`: by move, what each client heard from ours and from the C server (not what has gone
+    before).
+    """
 
     def __init__(self, setting: Setting, clock: Clock, ours: Side, c: Side, c_version: str) -> None:
         self.book = Book(setting.max_job_size)
@@ -102,7 +116,9 @@ class Trial:
     def _pass_time(self, ns: int) -> None:
         """What falls due on the way happens at its instant, and before anything that was due later."""
         end = self._clock.now + ns
-        past = 2 * self._clock.stir_ns  # so long after the hands stood at an instant, that is past for both
+        past = (
+            2 * self._clock.stir_ns
+        )  # so long after the hands stood at an instant, that is past for both
         while (due_at := self._agenda.next_at + past) < end:
             self._clock.set(due_at)
             self._compare(2)
@@ -141,7 +157,10 @@ class Trial:
             if shown is None and self._is_half_put(command, our_reply):
                 shown = {"half-put"}
             if shown is None:
-                self._differ(f"{name} got {our_reply!r} from ours, {c_reply!r} from the C server", _kind(our_reply, c_reply))
+                self._differ(
+                    f"{name} got {our_reply!r} from ours, {c_reply!r} from the C server",
+                    _kind(our_reply, c_reply),
+                )
             self.seen.update(shown or ())
             self._equal[name] += 1
             self._learn(self.book.hears(name, c_reply), c_reply)
@@ -180,7 +199,11 @@ class Trial:
 
     def _note_waits(self) -> None:
         for client in self.book.clients.values():
-            if client.waits and client.pending[0][0] == RESERVE_TIMEOUT and not client.wait_is_known:
+            if (
+                client.waits
+                and client.pending[0][0] == RESERVE_TIMEOUT
+                and not client.wait_is_known
+            ):
                 client.wait_is_known = True
                 self._agenda.after(client.pending[0][1])
 
@@ -204,7 +227,10 @@ class Trial:
         for side in self._ours, self._c:
             side.settle(3)
             side.listen()
-        rests = [(self._ours.heard[name][self._equal[name] :], self._c.heard[name][self._equal[name] :]) for name in self._names()]
+        rests = [
+            (self._ours.heard[name][self._equal[name] :], self._c.heard[name][self._equal[name] :])
+            for name in self._names()
+        ]
         others = [(ours, c) for ours, c in rests if ours != c]
         jobs = [sorted(reply for pair in others for reply in pair[side]) for side in (0, 1)]
         return jobs[0] == jobs[1] and all(reply.startswith(b"RESERVED ") for reply in jobs[0])
@@ -216,10 +242,14 @@ class Trial:
         if not any(client.lines.missing for client in self.book.clients.values()):
             return False
         question = b"stats-job %d" % command[1]
-        return self._ours.ask(question) == b"NOT_FOUND\r\n" and b"\nstate: invalid\n" in self._c.ask(question)
+        return self._ours.ask(
+            question
+        ) == b"NOT_FOUND\r\n" and b"\nstate: invalid\n" in self._c.ask(question)
 
     def _look_for_lost_ttr(self) -> None:
-        """A TTR has just ended on ours and not on the C server, which may have forgotten some client's timer. Raises Over."""
+        """A TTR has just ended on ours and not on the C server, which may have forgotten some
+        client's timer. Raises Over.
+        """
         forgotten = any(client.stale and client.held for client in self.book.clients.values())
         if forgotten and self._timeouts(self._ours) > self._timeouts(self._c):
             raise Over("lost-ttr")
@@ -230,10 +260,20 @@ class Trial:
 
 
 def _kind(ours: bytes, c: bytes) -> str:
-    """The first words of the two replies; of YAML, the first lines that differ, without their values."""
+    """The first words of the two replies; of YAML, the first lines that differ, without their
+    values.
+    """
     if ours[:3] == c[:3] == b"OK ":
         lines = zip(ours.split(b"\n")[1:], c.split(b"\n")[1:], strict=False)
-        ours, c = next((pair for pair in lines if pair[0] != pair[1] and differences(b"OK \n" + pair[0], b"OK \n" + pair[1]) is None), (ours, c))
+        ours, c = next(
+            (
+                pair
+                for pair in lines
+                if pair[0] != pair[1]
+                and differences(b"OK \n" + pair[0], b"OK \n" + pair[1]) is None
+            ),
+            (ours, c),
+        )
     return f"{_word(ours)} and {_word(c)}"
 
 

@@ -1,6 +1,8 @@
-"""Whether two replies, ours and the C server's, are the same: byte for byte, but for what belongs to a process and for rows of the table.
+"""Whether two replies, ours and the C server's, are the same: byte for byte, but for what belongs
+to a process and for rows of the table.
 
-May know: the form of the YAML answers. Promises: what is allowed to differ is allowed in its line only, and only in the way that its row says.
+May know: the form of the YAML answers. Promises: what is allowed to differ is allowed in its line
+only, and only in the way that its row says.
 """
 
 from __future__ import annotations
@@ -17,16 +19,39 @@ _OWN = {
     b"id": rb"[0-9a-f]{16}",
 }
 _OUR_VERSION = re.compile(rb'"1\.13\+py\d+\.\d+\.\d+"')
-_SEGMENTS = (b"binlog-oldest-index", b"binlog-current-index", b"file")  # never 0 where there is a log
+_SEGMENTS = (
+    b"binlog-oldest-index",
+    b"binlog-current-index",
+    b"file",
+)  # never 0 where there is a log
 _RECORDS = (b"binlog-records-migrated", b"binlog-records-written")
-_UNRECORDED = (b"pri", b"delay", b"reserves", b"timeouts", b"releases")  # by the C server, as long as nothing else of the job is
+_UNRECORDED = (
+    b"pri",
+    b"delay",
+    b"reserves",
+    b"timeouts",
+    b"releases",
+)  # by the C server, as long as nothing else of the job is
 #: The row's name, and whether it is what differs: key, ours, the C server's.
 Rows = tuple[tuple[str, Callable[[bytes, bytes, bytes], bool]], ...]
 _ROWS: Rows = (
-    ("version", lambda key, ours, c: key == b"version" and _OUR_VERSION.fullmatch(ours) is not None),
+    (
+        "version",
+        lambda key, ours, c: key == b"version" and _OUR_VERSION.fullmatch(ours) is not None,
+    ),
     ("quotes", lambda key, ours, c: ours == b'"%b"' % c),
-    ("time-left", lambda key, ours, c: key in (b"time-left", b"pause-time-left") and ours == b"0" and c.startswith(b"-")),
-    ("binlog-numbers", lambda key, ours, c: ours.isdigit() and (key in _RECORDS or (key in _SEGMENTS and b"0" not in (ours, c)))),
+    (
+        "time-left",
+        lambda key, ours, c: (
+            key in (b"time-left", b"pause-time-left") and ours == b"0" and c.startswith(b"-")
+        ),
+    ),
+    (
+        "binlog-numbers",
+        lambda key, ours, c: (
+            ours.isdigit() and (key in _RECORDS or (key in _SEGMENTS and b"0" not in (ours, c)))
+        ),
+    ),
 )
 
 
@@ -34,13 +59,18 @@ _ROWS: Rows = (
 _RESTART_ROWS: Rows = (
     ("kept-priority", lambda key, ours, c: key in _UNRECORDED and ours.isdigit() and c.isdigit()),
     ("buries", lambda key, ours, c: key == b"buries" and int(c) == int(ours) + 1),
-    ("by-id", lambda key, ours, c: key == b"state" and ours == b"ready" and c in (b"delayed", b"buried")),
+    (
+        "by-id",
+        lambda key, ours, c: key == b"state" and ours == b"ready" and c in (b"delayed", b"buried"),
+    ),
     ("by-id", lambda key, ours, c: key == b"time-left" and ours == b"0"),
 )
 
 
 def differences(ours: bytes, c: bytes, restarted: bool = False) -> set[str] | None:
-    """The rows of the table that show; None if the replies differ in any other way. Both are whole replies."""
+    """The rows of the table that show; None if the replies differ in any other way. Both are whole
+    replies.
+    """
     if ours == c:
         return set()
     if not (ours.startswith(b"OK ") and c.startswith(b"OK ")):
@@ -53,7 +83,9 @@ def differences(ours: bytes, c: bytes, restarted: bool = False) -> set[str] | No
             if row is None:
                 return None
             shown.add(row)
-    if "by-id" in shown and b"\nstate: ready\n" not in ours:  # nothing else may let the time be another one
+    if (
+        "by-id" in shown and b"\nstate: ready\n" not in ours
+    ):  # nothing else may let the time be another one
         return None
     return shown - {""}
 

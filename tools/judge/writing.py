@@ -1,6 +1,8 @@
-"""A sequence as a transcript (tests/wire/README.md): what was sent, and what the C server said to it; where ours said something else, that too.
+"""A sequence as a transcript (tests/wire/README.md): what was sent, and what the C server said to
+it; where ours said something else, that too.
 
-May know: the transcript's language. Promises: what is written can be parsed again, and then sends the same bytes.
+May know: the transcript's language. Promises: what is written can be parsed again, and then sends
+the same bytes.
 """
 
 from __future__ import annotations
@@ -11,15 +13,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from .moves import Move, Setting
 from .verdict import differences
 
-Told = Mapping[str, tuple[list[bytes], list[bytes]]]  # by client: what ours said, what the C server said
+Told = Mapping[
+    str, tuple[list[bytes], list[bytes]]
+]  # by client: what ours said, what the C server said
 
 _PLAIN = frozenset(range(0x21, 0x7F)) - frozenset(b"\\{#<") | {0x20}
-_NAMED = {0x0D: "\\r", 0x0A: "\\n", 0x09: "\\t", 0x00: "\\0", 0x5C: "\\\\", 0x7B: "\\{", 0x23: "\\#", 0x3C: "\\<"}
+_NAMED = {
+    0x0D: "\\r",
+    0x0A: "\\n",
+    0x09: "\\t",
+    0x00: "\\0",
+    0x5C: "\\\\",
+    0x7B: "\\{",
+    0x23: "\\#",
+    0x3C: "\\<",
+}
 _RUN = re.compile(r"([A-Za-z0-9])\1{19,}")
 
 
 def escape(data: bytes) -> str:
-    text = "".join(chr(byte) if byte in _PLAIN else _NAMED.get(byte, f"\\x{byte:02x}") for byte in data)
+    text = "".join(
+        chr(byte) if byte in _PLAIN else _NAMED.get(byte, f"\\x{byte:02x}") for byte in data
+    )
     text = _RUN.sub(lambda run: f"{{{run[1]}*{len(run[0])}}}", text)
     return text[:-1] + "\\s" if text.endswith(" ") else text
 
@@ -31,8 +46,13 @@ def write(title: str, setting: Setting, moves: Sequence[Move], told: Sequence[To
         lines += _move(move)
         for name, (ours, c) in sorted(told[number].items() if number < len(told) else ()):
             lines += _replies(name, c)
-            if len(ours) != len(c) or any(differences(*pair) is None for pair in zip(ours, c, strict=True)):
-                lines += [f"# ours: {len(ours)} replies", *(f"# {line}" for line in _replies(name, ours))]
+            if len(ours) != len(c) or any(
+                differences(*pair) is None for pair in zip(ours, c, strict=True)
+            ):
+                lines += [
+                    f"# ours: {len(ours)} replies",
+                    *(f"# {line}" for line in _replies(name, ours)),
+                ]
     return "\n".join(lines) + "\n"
 
 

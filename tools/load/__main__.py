@@ -8,8 +8,8 @@ import random
 import sys
 import time
 
-from crash.daemon import INSTALLED
-from crash.world import Fault
+from killtest.daemon import INSTALLED
+from killtest.world import Fault
 
 from .scale import LONG, SHORT, Scale, within
 from .scenarios import LOADS, raise_limit, run
@@ -32,17 +32,34 @@ def main() -> int:
         if time.monotonic() >= end_at:
             break
         seed += 1
-    sizes = f"{scale.idle} idle and {scale.busy} busy connections, {scale.cycles} x {scale.jobs} jobs"
+    sizes = (
+        f"{scale.idle} idle and {scale.busy} busy connections, {scale.cycles} x {scale.jobs} jobs"
+    )
     print(f"load: seeds {chosen.seed}..{seed}, {done} loads ({sizes}), ok")
     return 0
 
 
 def _chosen() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="load", description=__doc__)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(31), help="a random one otherwise")
-    parser.add_argument("--seconds", type=float, default=0.0, help="another seed begins until so many have passed (default: one seed)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=random.SystemRandom().getrandbits(31),
+        help="a random one otherwise",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=0.0,
+        help="another seed begins until so many have passed (default: one seed)",
+    )
     parser.add_argument("--only", choices=LOADS, action="append", help="this load; may be repeated")
-    parser.add_argument("--log", choices=LOGS, default="both", help="whether the server has a log (default: once with it, once without)")
+    parser.add_argument(
+        "--log",
+        choices=LOGS,
+        default="both",
+        help="whether the server has a log (default: once with it, once without)",
+    )
     parser.add_argument("--short", action="store_true", help="little of everything")
     parser.add_argument("--program", default=INSTALLED[0], help="the daemon (default: %(default)s)")
     return parser.parse_args()
@@ -55,7 +72,7 @@ def _one(chosen: argparse.Namespace, name: str, scale: Scale, seed: int, logged:
     except Fault as fault:
         print(fault, file=sys.stderr)
         options = f"--seed {seed} --only {name} --log {'with' if logged else 'without'} --program {chosen.program}{' --short' * chosen.short}"
-        print(f"again: PYTHONPATH=.:tools .venv/bin/python -m load {options}", file=sys.stderr)
+        print(f"again: PYTHONPATH=.:wal:tools .venv/bin/python -m load {options}", file=sys.stderr)
         return False
     return True
 

@@ -1,6 +1,7 @@
 """A great many jobs, all there at once and then all gone, again and again.
 
-May know: a daemon, conversations. Promises: every reply is right, and memory is what it was each time they are gone.
+May know: a daemon, conversations. Promises: every reply is right, and memory is what it was each
+time they are gone.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ import time
 from collections.abc import Sequence
 from random import Random
 
-from crash.conversation import Conversation
-from crash.daemon import Daemon
-from crash.world import Fault
+from killtest.conversation import Conversation
+from killtest.daemon import Daemon
+from killtest.world import Fault
 
 from .scale import Scale
 from .vitals import GROWTH, MIB, check_memory, vitals
@@ -42,7 +43,9 @@ def come_and_go(daemon: Daemon, scale: Scale, chance: Random) -> str:
 
 
 def check_growth(left: Sequence[int]) -> None:
-    """left: MiB after each cycle. Which of them leaves a little more behind is chance; that all of the later ones do is not."""
+    """left: MiB after each cycle. Which of them leaves a little more behind is chance; that all of
+    the later ones do is not.
+    """
     half = len(left) // 2
     early, late = left[:half], left[half:]
     if len(left) >= ENOUGH_CYCLES and min(late) > GROWTH * min(early) + GROWTH_MIB:
@@ -69,7 +72,10 @@ def _next_id(client: Conversation) -> int:
 def _put(client: Conversation, ids: range, body: bytes) -> None:
     for start in range(0, len(ids), AT_ONCE):
         some = ids[start : start + AT_ONCE]
-        client.expect(b"put 0 0 60 %d\r\n%b\r\n" % (len(body), body) * len(some), b"".join([b"INSERTED %d\r\n" % id for id in some]))
+        client.expect(
+            b"put 0 0 60 %d\r\n%b\r\n" % (len(body), body) * len(some),
+            b"".join([b"INSERTED %d\r\n" % id for id in some]),
+        )
 
 
 def _reserve_and_delete(client: Conversation, ids: range, body: bytes) -> None:
@@ -77,5 +83,7 @@ def _reserve_and_delete(client: Conversation, ids: range, body: bytes) -> None:
         some = ids[start : start + AT_ONCE]
         client.expect(
             b"".join([b"reserve\r\ndelete %d\r\n" % id for id in some]),
-            b"".join([b"RESERVED %d %d\r\n%b\r\nDELETED\r\n" % (id, len(body), body) for id in some]),
+            b"".join(
+                [b"RESERVED %d %d\r\n%b\r\nDELETED\r\n" % (id, len(body), body) for id in some]
+            ),
         )

@@ -9,9 +9,9 @@ import selectors
 import socket
 from random import Random
 
-from crash.daemon import Daemon
-from crash.replies import Replies, Reply
-from crash.world import Fault
+from killtest.daemon import Daemon
+from killtest.replies import Replies, Reply
+from killtest.world import Fault
 
 from .scale import Scale
 from .vitals import MIB, await_that, check_right_answers, vitals, vitals_at_rest
@@ -31,9 +31,14 @@ def crowd(daemon: Daemon, scale: Scale, chance: Random) -> str:
         check_right_answers(daemon, 10)
         cost = (vitals(pid).rss_bytes - before.rss_bytes) // (scale.idle + scale.busy)
         if cost > BYTES_EACH:
-            raise Fault(f"{cost} bytes of memory for each of {scale.idle + scale.busy} connections, not {BYTES_EACH}")
+            raise Fault(
+                f"{cost} bytes of memory for each of {scale.idle + scale.busy} connections, not {BYTES_EACH}"
+            )
         sockets = before.sockets + scale.idle + scale.busy
-        await_that(lambda: vitals(pid).sockets == sockets, lambda: f"{vitals(pid).sockets} sockets, not {sockets}")
+        await_that(
+            lambda: vitals(pid).sockets == sockets,
+            lambda: f"{vitals(pid).sockets} sockets, not {sockets}",
+        )
         _ask_all(idle)
     finally:
         for connection in idle:
@@ -102,14 +107,18 @@ class _Busy:
         self._selector = selectors.DefaultSelector()
         self._connections = [daemon.connect() for _ in range(scale.busy)]
         for number, connection in enumerate(self._connections):
-            self._selector.register(connection, selectors.EVENT_READ, _Worker(connection, number, scale.turns, chance))
+            self._selector.register(
+                connection, selectors.EVENT_READ, _Worker(connection, number, scale.turns, chance)
+            )
 
     def run(self) -> None:
         """Until each of them has had all its turns."""
         while self._selector.get_map():
             events = self._selector.select(SILENCE_S)
             if not events:
-                raise Fault(f"nothing from the server for {SILENCE_S:.0f} s; {len(self._selector.get_map())} busy connections wait")
+                raise Fault(
+                    f"nothing from the server for {SILENCE_S:.0f} s; {len(self._selector.get_map())} busy connections wait"
+                )
             for key, _ in events:
                 key.data.receive()
                 if key.data.done:

@@ -1,6 +1,7 @@
 """Clients that send a byte now and then.
 
-May know: a daemon, sockets. Promises: each is answered right when its command is whole, and not before; meanwhile others are served.
+May know: a daemon, sockets. Promises: each is answered right when its command is whole, and not
+before; meanwhile others are served.
 """
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from __future__ import annotations
 import time
 from random import Random
 
-from crash.conversation import Conversation
-from crash.daemon import Daemon
-from crash.world import Fault
+from killtest.conversation import Conversation
+from killtest.daemon import Daemon
+from killtest.world import Fault
 
 from .scale import Scale
 from .vitals import check_right_answers, vitals
@@ -34,7 +35,11 @@ def drip(daemon: Daemon, scale: Scale, chance: Random) -> str:
     begun_at = time.monotonic()
     for drop in range(DROPS):
         for number, (connection, command, _) in enumerate(clients):
-            time.sleep(max(0.0, begun_at + (drop + number / len(clients)) * scale.drip_s - time.monotonic()))
+            time.sleep(
+                max(
+                    0.0, begun_at + (drop + number / len(clients)) * scale.drip_s - time.monotonic()
+                )
+            )
             connection.sendall(command[drop - DROPS :][:1])
         check_right_answers(daemon, 5)
     ids = []

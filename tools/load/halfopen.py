@@ -1,7 +1,9 @@
-"""Connections that are half there: one side shut down, reset with much unread, or the peer is gone without a word.
+"""Connections that are half there: one side shut down, reset with much unread, or the peer is gone
+without a word.
 
-May know: a daemon, sockets, Linux (TCP_REPAIR lets a socket vanish unnoticed; it takes the right to administer the network). Promises: what
-was asked is answered where somebody can still hear it, jobs that are held come back, and nothing of the connection is left.
+May know: a daemon, sockets, Linux (TCP_REPAIR lets a socket vanish unnoticed; it takes the right to
+administer the network). Promises: what was asked is answered where somebody can still hear it, jobs
+that are held come back, and nothing of the connection is left.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ import socket
 import struct
 from random import Random
 
-from crash.conversation import Conversation, put
-from crash.daemon import Daemon
-from crash.world import Fault
+from killtest.conversation import Conversation, put
+from killtest.daemon import Daemon
+from killtest.world import Fault
 
 from .scale import Scale
 
@@ -45,16 +47,32 @@ def half_open(daemon: Daemon, scale: Scale, chance: Random) -> str:
 
 def _shut_down(daemon: Daemon, count: int) -> None:
     """Everything that was asked before is answered, then the server closes."""
-    asked = put(b"x") + b"\r\nreserve-with-timeout 0\r\nrelease 0 0 0\r\nlist-tube-used\r\npeek 0\r\n"
+    asked = (
+        put(b"x") + b"\r\nreserve-with-timeout 0\r\nrelease 0 0 0\r\nlist-tube-used\r\npeek 0\r\n"
+    )
     for _ in range(count):
         with daemon.connect() as connection:
             connection.sendall(asked)
             connection.shutdown(socket.SHUT_WR)
             said = _all_of(connection).split(b"\r\n")
         id = said[0].rpartition(b" ")[2]
-        _expect([b"INSERTED " + id, b"RESERVED " + id + b" 1", b"x", b"NOT_FOUND", b"USING default", b"NOT_FOUND", b""], said)
+        _expect(
+            [
+                b"INSERTED " + id,
+                b"RESERVED " + id + b" 1",
+                b"x",
+                b"NOT_FOUND",
+                b"USING default",
+                b"NOT_FOUND",
+                b"",
+            ],
+            said,
+        )
         with Conversation(daemon.connect()) as client:
-            _expect([f"RESERVED {id.decode()} 1", "DELETED"], client.say(b"reserve-with-timeout 5", b"delete " + id))
+            _expect(
+                [f"RESERVED {id.decode()} 1", "DELETED"],
+                client.say(b"reserve-with-timeout 5", b"delete " + id),
+            )
 
 
 def _shut_down_waiting(daemon: Daemon, count: int) -> None:
@@ -93,7 +111,9 @@ def _reset_unread(daemon: Daemon, count: int) -> None:
 
 
 def _vanished_waiting(daemon: Daemon, count: int) -> None:
-    """The job goes to one after another of those that are not there any more, and then to one that is."""
+    """The job goes to one after another of those that are not there any more, and then to one that
+    is.
+    """
     for _ in range(count):
         connection = daemon.connect()
         connection.sendall(b"watch held\r\nreserve\r\n")
@@ -109,7 +129,9 @@ def _take_all(client: Conversation, count: int) -> None:
     for number in range(count):
         (reserved,) = client.ask(b"reserve-with-timeout 10")
         if reserved.words[0] != b"RESERVED":
-            raise Fault(f"job {number} of {count} that were held by somebody who is gone: {reserved}")
+            raise Fault(
+                f"job {number} of {count} that were held by somebody who is gone: {reserved}"
+            )
         client.ask(b"delete %d" % reserved.id)
 
 

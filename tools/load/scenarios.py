@@ -1,4 +1,5 @@
-"""Which loads there are, and what is the same about all: a daemon of its own, warmed up, and after the load everything as before.
+"""Which loads there are, and what is the same about all: a daemon of its own, warmed up, and after
+the load everything as before.
 
 May know: everything here, the installed daemon. Promises: a Fault names the load.
 """
@@ -10,9 +11,9 @@ import tempfile
 from collections.abc import Callable
 from random import Random
 
-from crash.conversation import Conversation, put
-from crash.daemon import INSTALLED, Daemon
-from crash.world import Fault
+from killtest.conversation import Conversation, put
+from killtest.daemon import INSTALLED, Daemon
+from killtest.world import Fault
 
 from .comeandgo import come_and_go
 from .crowd import crowd
@@ -53,7 +54,9 @@ def run(name: str, scale: Scale, seed: int, logged: bool, program: str = INSTALL
                 if status := daemon.stop():
                     raise Fault(f"status {status} at the end")
             except Exception as error:
-                raise Fault(f"{about}: {type(error).__name__}: {error}\n{daemon.errors()}") from error
+                raise Fault(
+                    f"{about}: {type(error).__name__}: {error}\n{daemon.errors()}"
+                ) from error
     return f"{about}: {done}"
 
 

@@ -1,6 +1,7 @@
 """Clients that ask for megabytes and do not read them.
 
-May know: a daemon, sockets. Promises: they cost bounded memory and disturb nobody; those that read after all get every byte, in order.
+May know: a daemon, sockets. Promises: they cost bounded memory and disturb nobody; those that read
+after all get every byte, in order.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ import socket
 import time
 from random import Random
 
-from crash.conversation import Conversation, put
-from crash.daemon import Daemon
-from crash.world import Fault
+from killtest.conversation import Conversation, put
+from killtest.daemon import Daemon
+from killtest.world import Fault
 
 from .halfopen import reset
 from .scale import Scale
@@ -37,7 +38,9 @@ def slow(daemon: Daemon, scale: Scale, chance: Random) -> str:
         if answered >= scale.slow * ASKED:
             raise Fault(f"all {answered} commands of clients that do not read were carried out")
         if kept > scale.slow * BYTES_EACH:
-            raise Fault(f"{kept // MIB} MiB are kept for {scale.slow} clients that do not read, not {scale.slow * BYTES_EACH // MIB}")
+            raise Fault(
+                f"{kept // MIB} MiB are kept for {scale.slow} clients that do not read, not {scale.slow * BYTES_EACH // MIB}"
+            )
         check_right_answers(daemon, 50)
         for reader in readers[:READERS]:
             _read_all(reader, reply)
@@ -67,4 +70,6 @@ def _read_all(reader: socket.socket, reply: bytes) -> None:
     with reader, reader.makefile("rb") as stream:
         for number in range(ASKED):
             if (said := stream.read(len(reply))) != reply:
-                raise Fault(f"reply {number} of {ASKED}, read late: {said[:60]!r}, {len(said)} bytes")
+                raise Fault(
+                    f"reply {number} of {ASKED}, read late: {said[:60]!r}, {len(said)} bytes"
+                )

@@ -1,6 +1,7 @@
 """Connections that come and go, many at once; and more of them than there are descriptors for.
 
-May know: a daemon, sockets. Promises: nobody's end disturbs anybody else; who waits for a descriptor is served when there is one.
+May know: a daemon, sockets. Promises: nobody's end disturbs anybody else; who waits for a
+descriptor is served when there is one.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import selectors
 import socket
 from random import Random
 
-from crash.daemon import Daemon
-from crash.world import Fault
+from killtest.daemon import Daemon
+from killtest.world import Fault
 
 from .crowd import ANSWER, ASK
 from .halfopen import reset
@@ -77,7 +78,9 @@ def few_descriptors(daemon: Daemon, scale: Scale, chance: Random) -> str:
             chance.choice((reset, socket.socket.close))(connection)
         waiting = [connection for connection in waiting if connection.fileno() >= 0]
         rounds += 1
-    return f"{total} clients of a server with {scale.descriptors} descriptors, served in {rounds} lots"
+    return (
+        f"{total} clients of a server with {scale.descriptors} descriptors, served in {rounds} lots"
+    )
 
 
 def _served(waiting: list[socket.socket], least: int) -> list[socket.socket]:

@@ -1,6 +1,8 @@
-"""What a server costs, as the kernel sees it; and that it costs no more than before when nobody asks for anything.
+"""What a server costs, as the kernel sees it; and that it costs no more than before when nobody
+asks for anything.
 
-May know: /proc, a daemon, conversations. Promises: a Fault says what was expected and what is there.
+May know: /proc, a daemon, conversations. Promises: a Fault says what was expected and what is
+there.
 """
 
 from __future__ import annotations
@@ -13,16 +15,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from crash.conversation import Conversation, put
-from crash.daemon import Daemon
-from crash.world import Fault
+from killtest.conversation import Conversation, put
+from killtest.daemon import Daemon
+from killtest.world import Fault
 
 PATIENCE_S = 20.0
 LOOK_AGAIN_S = 0.05
 LOG_FILES = 6  # by which the descriptors of a log may have become more: segments that are prepared
 IDLE_TICKS = 2  # in a second of rest
-# Memory: so many times what it was; and, since Python gives back only whole MiBs in which nothing is left, this part of the most that it ever was,
-# and so much (each thread that allocates has an arena of its own).
+# Memory: so many times what it was; and, since Python gives back only whole MiBs in which nothing
+# is left, this part of the most that it ever was, and so much (each thread that allocates has an
+# arena of its own).
 GROWTH, SHARE, SLACK_BYTES = 1.2, 20, 16 << 20
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 MIB = 1 << 20
@@ -47,7 +50,13 @@ def vitals(pid: int) -> Vitals:
     resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
     status = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return Vitals(resident, 1024 * int(status[1]) if status else 0, len(open_files), sockets, int(fields[11]) + int(fields[12]))
+    return Vitals(
+        resident,
+        1024 * int(status[1]) if status else 0,
+        len(open_files),
+        sockets,
+        int(fields[11]) + int(fields[12]),
+    )
 
 
 def await_that(condition: Callable[[], bool], what: Callable[[], object]) -> None:
@@ -75,13 +84,19 @@ def check_at_rest(daemon: Daemon, before: Vitals, said: str = "") -> None:
     """Everybody has gone and left no job. said: a pattern of what may stand on stderr."""
     pid = daemon.process.pid
     check_right_answers(daemon)
-    await_that(lambda: vitals(pid).sockets == before.sockets, lambda: f"{vitals(pid).sockets} sockets, not {before.sockets}")
+    await_that(
+        lambda: vitals(pid).sockets == before.sockets,
+        lambda: f"{vitals(pid).sockets} sockets, not {before.sockets}",
+    )
     _check_counts(daemon)
     await_that(
         lambda: vitals(pid).descriptors <= before.descriptors + LOG_FILES,
         lambda: f"{vitals(pid).descriptors} descriptors, before {before.descriptors}",
     )
-    await_that(lambda: ticks_of_a_second(pid) <= IDLE_TICKS, lambda: f"{ticks_of_a_second(pid)} ticks of CPU in a second of rest")
+    await_that(
+        lambda: ticks_of_a_second(pid) <= IDLE_TICKS,
+        lambda: f"{ticks_of_a_second(pid)} ticks of CPU in a second of rest",
+    )
     check_memory(pid, before)
     if not re.fullmatch(said, daemon.errors()):
         raise Fault(f"stderr: {daemon.errors()!r:.1000}, not {said!r}")
@@ -95,7 +110,9 @@ def check_memory(pid: int, before: Vitals) -> None:
 
     await_that(
         lambda: vitals(pid).rss_bytes <= allowed(),
-        lambda: f"{vitals(pid).rss_bytes / MIB:.1f} MiB, not {allowed() / MIB:.1f}; {before.rss_bytes / MIB:.1f} before",
+        lambda: (
+            f"{vitals(pid).rss_bytes / MIB:.1f} MiB, not {allowed() / MIB:.1f}; {before.rss_bytes / MIB:.1f} before"
+        ),
     )
 
 
@@ -122,6 +139,10 @@ def _check_counts(daemon: Daemon) -> None:
     with Conversation(daemon.connect()) as client:
         _await_nobody_else(client)
         stats = client.stats()
-    left = {key: stats[key] for key in stats if key.startswith("current-jobs-") or key == "current-waiting"}
+    left = {
+        key: stats[key]
+        for key in stats
+        if key.startswith("current-jobs-") or key == "current-waiting"
+    }
     if set(left.values()) != {"0"}:
         raise Fault(f"jobs or clients that should be gone: {left}")

@@ -1,4 +1,6 @@
-"""python -m model: plays of the engine against the naive server, seed after seed. A seed's number decides everything in its plays."""
+"""python -m model: plays of the engine against the naive server, seed after seed. A seed's number
+decides everything in its plays.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ PLAYS = 200  # of a seed
 def main() -> int:
     parser = argparse.ArgumentParser(prog="model", description=__doc__)
     parser.add_argument("--seed", type=int, help="the first one; without --seconds, the only one")
-    parser.add_argument("--seconds", type=float, help="how long to go on with the next seeds (60 without --seed)")
+    parser.add_argument(
+        "--seconds", type=float, help="how long to go on with the next seeds (60 without --seed)"
+    )
     parser.add_argument("--steps", type=int, default=50, help="of a play, at most (50)")
     chosen = parser.parse_args()
     first = random.SystemRandom().randrange(1 << 32) if chosen.seed is None else chosen.seed
@@ -27,7 +31,11 @@ def main() -> int:
         try:
             counts = run(seed, PLAYS, chosen.steps)
         except BaseException:
-            print(f"model: seed {seed} fails; again: make model SEED={seed}", file=sys.stderr, flush=True)
+            print(
+                f"model: seed {seed} fails; again: make model SEED={seed}",
+                file=sys.stderr,
+                flush=True,
+            )
             raise
         plays, steps = plays + counts[0], steps + counts[1]
         if time.monotonic() >= end:

@@ -1,4 +1,6 @@
-"""Commands as templates, and the choices that fill them: so that most of them mean something, whatever the jobs are by then."""
+"""Commands as templates, and the choices that fill them: so that most of them mean something,
+whatever the jobs are by then.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +40,40 @@ PICKS = st.builds(
     tube=st.sampled_from(["default", "a", "b", "c", "d", "e", "-none-"]),
 )
 
-BY_JOB = ["reserve-job {job}", "delete {job}", "release {job} {pri} {delay}", "bury {job} {pri}", "touch {job}", "kick-job {job}"]
+BY_JOB = [
+    "reserve-job {job}",
+    "delete {job}",
+    "release {job} {pri} {delay}",
+    "bury {job} {pri}",
+    "touch {job}",
+    "kick-job {job}",
+]
 BY_OWNER = ["delete {mine}", "release {mine} {pri} {delay}", "bury {mine} {pri}", "touch {mine}"]
 BY_TUBE = ["use {tube}", "watch {tube}", "ignore {tube}", "pause-tube {tube} {seconds}"]
-LOOKS = ["peek {job}", "peek-ready", "peek-delayed", "peek-buried", "stats", "stats-job {job}", "stats-tube {tube}"]
+LOOKS = [
+    "peek {job}",
+    "peek-ready",
+    "peek-delayed",
+    "peek-buried",
+    "stats",
+    "stats-job {job}",
+    "stats-tube {tube}",
+]
 LISTS = ["list-tubes", "list-tube-used", "list-tubes-watched"]
 PUTS = ["put {pri} {delay} {ttr} {size}", "put 0 0 1 {size}"]
 RESERVES = ["reserve", "reserve-with-timeout {seconds}", "reserve-job {job}"]
-TEMPLATES = [*PUTS, *RESERVES, *BY_JOB, *BY_OWNER, *BY_TUBE, *LOOKS, *LISTS, "kick {bound}", "kick {bound}", "quit"]
+TEMPLATES = [
+    *PUTS,
+    *RESERVES,
+    *BY_JOB,
+    *BY_OWNER,
+    *BY_TUBE,
+    *LOOKS,
+    *LISTS,
+    "kick {bound}",
+    "kick {bound}",
+    "quit",
+]
 
 
 BODY = bytes(range(97, 97 + 26)) * 25
@@ -58,4 +86,6 @@ def fill(template: str, picks: Picks, naive: Naive, client: Hashable) -> bytes:
     mine = [held.id for held in naive.held(naive.clients[client])]
     own = mine[picks.mine] if picks.mine < len(mine) else job
     line = template.format_map({**asdict(picks), "job": job, "mine": own})
-    return f"{line}\r\n".encode() + (BODY[: picks.size] + b"\r\n" if template.startswith("put") else b"")
+    return f"{line}\r\n".encode() + (
+        BODY[: picks.size] + b"\r\n" if template.startswith("put") else b""
+    )

@@ -1,6 +1,8 @@
-"""What hypothesis may do to a pair: the commands of four clients, bytes in pieces, time, hang-ups, a full disk, restarts.
+"""What hypothesis may do to a pair: the commands of four clients, bytes in pieces, time, hang-ups,
+a full disk, restarts.
 
-A run is a function of its seed (`run`). A failure comes shrunk to the few steps that it takes, as Python to paste into a test.
+A run is a function of its seed (`run`). A failure comes shrunk to the few steps that it takes, as
+Python to paste into a test.
 """
 
 from __future__ import annotations
@@ -10,7 +12,13 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, note, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from .lines import BY_OWNER, BY_TUBE, PICKS, PUTS, RESERVES, TEMPLATES, Picks, fill
 from .pair import SECOND, Pair
@@ -76,7 +84,10 @@ class Machine(RuleBasedStateMachine):
     def tube(self, who: int, line: str, picks: Picks) -> None:
         self.say(who, line, picks)
 
-    @rule(who=WHO, lines=st.lists(st.tuples(st.sampled_from(TEMPLATES), PICKS), min_size=2, max_size=6))
+    @rule(
+        who=WHO,
+        lines=st.lists(st.tuples(st.sampled_from(TEMPLATES), PICKS), min_size=2, max_size=6),
+    )
     def pipeline(self, who: int, lines: list[tuple[str, Picks]]) -> None:
         """Several commands in one piece."""
         name = self.name(who)
@@ -130,11 +141,20 @@ class Machine(RuleBasedStateMachine):
             if self.pair.sound:
                 self.pair.finish()
         finally:
-            note("\n".join([f"pair = Pair({self.pair.kind!r})", *(f"pair.{step}" for step in self.pair.script)]))
+            note(
+                "\n".join(
+                    [
+                        f"pair = Pair({self.pair.kind!r})",
+                        *(f"pair.{step}" for step in self.pair.script),
+                    ]
+                )
+            )
 
 
 def run(number: int, plays: int = 100, steps: int = 50) -> tuple[int, int]:
-    """So many plays of so many steps at most, decided by the seed. Raises Difference. Returns how many plays and steps it was."""
+    """So many plays of so many steps at most, decided by the seed. Raises Difference. Returns how
+    many plays and steps it was.
+    """
     before = Machine.plays, Machine.steps
     seeded: Any = seed(number)(type("Machine", (Machine,), {}))
     run_state_machine_as_test(

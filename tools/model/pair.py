@@ -1,20 +1,22 @@
-"""The engine with its sessions, and the naive server beside it: what is done to one is done to the other, and must come to the same.
+"""The engine with its sessions, and the naive server beside it: what is done to one is done to the
+other, and must come to the same.
 
-Compared after each step: every reply, byte for byte, which connections are closed, and what both know (`snapshot`). With a disk, there is a binlog on
-it, and `restart` replays it: what comes back must be what the naive server says comes back. Time is a number here.
+Compared after each step: every reply, byte for byte, which connections are closed, and what both
+know (`snapshot`). With a disk, there is a binlog on it, and `restart` replays it: what comes back
+must be what the naive server says comes back. Time is a number here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 
+import beanstalkd_wal as wal
 from simulation.disk import MemoryDisk
 from simulation.model import Found, Naive, blurred
 
-import wal
-from beanstalkd_py.engine import Engine
-from beanstalkd_py.opening import open_binlog
-from beanstalkd_py.session import Session
+from beanstalkd_py.binlog.opening import open_binlog
+from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.engine import Engine
 
 from .rationed import Rationed
 from .snapshot import Difference, compare, same
@@ -28,7 +30,9 @@ FOR_EVER = 2**33 * SECOND
 
 
 class Pair:
-    """`kind`: "memory"; "rationed": a journal that is full when `ration` says so; "binlog": the real one, on a disk in memory."""
+    """`kind`: "memory"; "rationed": a journal that is full when `ration` says so; "binlog": the
+    real one, on a disk in memory.
+    """
 
     def __init__(self, kind: str = "memory") -> None:
         self.kind = kind
@@ -114,7 +118,9 @@ class Pair:
         self.tick(until)
 
     def jump(self, ns: int) -> None:
-        """The server was busy for so long: what was due is done late. (More than one thing is done in time: the order is nobody's promise.)"""
+        """The server was busy for so long: what was due is done late. (More than one thing is done
+        in time: the order is nobody's promise.)
+        """
         self.noted(f"jump({ns})")
         if sum(at <= self.now + ns for at in self.naive.dues()) > 1:
             self.advance(ns)
@@ -176,7 +182,7 @@ class Pair:
             self._lose(closed[0])
             self.settle()
         if self.binlog is not None:
-            self.binlog.turn(self.now, self.wall)
+            self.binlog.end_iteration(self.now, self.wall)
         compare(self.engine, self.sessions, self.naive)
         self.sound = True
 
@@ -205,9 +211,13 @@ class Pair:
         self.connect("last")
         for tube in [tube.name for tube in self.naive.tubes]:
             self.send("last", b"use %b\r\nwatch %b\r\npause-tube %b 0\r\n" % (tube, tube, tube))
-            self.send("last", b"peek-ready\r\npeek-delayed\r\npeek-buried\r\nkick 99\r\nkick 99\r\n")
+            self.send(
+                "last", b"peek-ready\r\npeek-delayed\r\npeek-buried\r\nkick 99\r\nkick 99\r\n"
+            )
         while (answer := self.send("last", b"reserve-with-timeout 0\r\n")).startswith(b"RESERVED "):
-            self.send("last", b"stats-job %b\r\ndelete %b\r\n" % (answer.split()[1], answer.split()[1]))
+            self.send(
+                "last", b"stats-job %b\r\ndelete %b\r\n" % (answer.split()[1], answer.split()[1])
+            )
         same("jobs left", [*self.engine.jobs], [])
         self.lose("last")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from beanstalkd_py.stats import JournalStats
+from beanstalkd_py.protocol.yaml import JournalStats
 
 
 @dataclass

@@ -1,4 +1,6 @@
-"""What the engine knows and what the naive server knows, in the same words. The only place here that looks into the engine."""
+"""What the engine knows and what the naive server knows, in the same words. The only place here
+that looks into the engine.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,9 @@ from collections.abc import Hashable, Iterator, Mapping
 
 from simulation.model import Naive
 
-from beanstalkd_py.engine import Engine
-from beanstalkd_py.jobs import DELAYED, NEVER, RESERVED, STATE_NAMES, Client, Job, Tube
-from beanstalkd_py.session import Session
+from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.model import DELAYED, NEVER, RESERVED, STATE_NAMES, Client, Job, Tube
 
 
 class Difference(AssertionError):
@@ -45,13 +47,29 @@ def _of_engine(engine: Engine, names: dict[Client, Hashable]) -> Facts:
 
 def _tube(tube: Tube, names: dict[Client, Hashable]) -> object:
     waiting = [names[client] for client in tube.waiting]
-    return tube.pause, tube.paused_until, list(tube.buried), waiting, tube.total_jobs, tube.delete_count, tube.pause_count
+    return (
+        tube.pause,
+        tube.paused_until,
+        list(tube.buried),
+        waiting,
+        tube.total_jobs,
+        tube.delete_count,
+        tube.pause_count,
+    )
 
 
 def _job(job: Job, names: dict[Client, Hashable]) -> object:
     timed = job.state in (DELAYED, RESERVED)
     return (
-        (job.tube.name, STATE_NAMES[job.state], job.pri, job.delay, job.ttr, job.body, job.created_at),
+        (
+            job.tube.name,
+            STATE_NAMES[job.state],
+            job.pri,
+            job.delay,
+            job.ttr,
+            job.body,
+            job.created_at,
+        ),
         job.deadline_at if timed else 0,
         (job.reserves, job.timeouts, job.releases, job.buries, job.kicks),
         names[job.owner] if job.owner is not None else None,
@@ -61,7 +79,15 @@ def _job(job: Job, names: dict[Client, Hashable]) -> object:
 def _client(client: Client) -> object:
     until = client.wait_until if client.waiting and client.wait_until != NEVER else None
     watched = [tube.name for tube in client.watched]
-    return client.used.name, watched, list(client.reserved), client.producer, client.worker, client.waiting, until
+    return (
+        client.used.name,
+        watched,
+        list(client.reserved),
+        client.producer,
+        client.worker,
+        client.waiting,
+        until,
+    )
 
 
 def _of_naive(naive: Naive) -> Facts:
@@ -70,7 +96,18 @@ def _of_naive(naive: Naive) -> Facts:
     for tube in naive.tubes:
         buried = [job.id for job in naive.buried if job.tube is tube]
         waiting = [client.name for client in naive.waiting if tube in client.watched]
-        yield f"tube {tube.name!r}", (tube.pause, tube.paused_until, buried, waiting, tube.total_jobs, tube.deletes, tube.pauses)
+        yield (
+            f"tube {tube.name!r}",
+            (
+                tube.pause,
+                tube.paused_until,
+                buried,
+                waiting,
+                tube.total_jobs,
+                tube.deletes,
+                tube.pauses,
+            ),
+        )
     for job in naive.jobs.values():
         yield (
             f"job {job.id}",
@@ -87,5 +124,13 @@ def _of_naive(naive: Naive) -> Facts:
         held = [job.id for job in naive.held(client)]
         yield (
             f"client {client.name!r}",
-            (client.used.name, watched, held, client.producer, client.worker, waits, client.wait_until if waits else None),
+            (
+                client.used.name,
+                watched,
+                held,
+                client.producer,
+                client.worker,
+                waits,
+                client.wait_until if waits else None,
+            ),
         )

@@ -1,4 +1,6 @@
-"""The table of docs/testing.md: which law, what is broken, who notices. Written between two marks, by `python -m mutants --document`."""
+"""The table of docs/testing.md: which law, what is broken, who notices. Written between two marks,
+by `python -m mutants --document`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ PAGE = "docs/testing.md"
 
 def table(mutants: Sequence[Mutant]) -> str:
     """In Markdown, by law."""
-    rows = [f"| {_law(mutant)} | {mutant.broken} | `{mutant.name}` | {_caught(mutant)} |" for mutant in mutants]
+    rows = [
+        f"| {_law(mutant)} | {mutant.broken} | `{mutant.name}` | {_caught(mutant)} |"
+        for mutant in mutants
+    ]
     return "\n".join(["| law | what is broken | name | noticed by |", "|---|---|---|---|", *rows])
 
 

@@ -1,6 +1,7 @@
 """A copy of the source tree, in which laws can be broken without harm.
 
-May know: files. Promises: the tree it was copied from is never changed; whatever is run in the copy imports the copy.
+May know: files. Promises: the tree it was copied from is never changed; whatever is run in the copy
+imports the copy.
 """
 
 from __future__ import annotations
@@ -17,9 +18,22 @@ from pathlib import Path
 from .mutant import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("wal", "beanstalkd_py", "tools", "tests", "docs", "setup.cfg", "pyproject.toml", "Makefile", "README.md", "CHANGELOG.md")
+PARTS = (
+    "wal",
+    "beanstalkd_py",
+    "tools",
+    "tests",
+    "docs",
+    "setup.cfg",
+    "pyproject.toml",
+    "Makefile",
+    "README.md",
+    "CHANGELOG.md",
+)
 PATIENCE_S = 600.0
-_WHERE = "import wal, beanstalkd_py; print(wal.__file__, beanstalkd_py.__file__)"
+_WHERE = (
+    "import beanstalkd_wal, beanstalkd_py; print(beanstalkd_wal.__file__, beanstalkd_py.__file__)"
+)
 
 
 class Tree:
@@ -42,7 +56,11 @@ class Tree:
     def run(self, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """A Python program in the copy; what it says, together. Raises subprocess.TimeoutExpired."""
         # No bytecode: what is written twice within a second would pass for unchanged.
-        environment = {**os.environ, "PYTHONPATH": f"{self.root}{os.pathsep}{self.root / 'tools'}", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": f"{self.root}{os.pathsep}{self.root / 'wal'}{os.pathsep}{self.root / 'tools'}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=self.root,
@@ -70,6 +88,8 @@ def copied(root: Path = ROOT) -> Iterator[Tree]:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.so"))
+        shutil.copytree(
+            source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", "*.so")
+        )
     elif source.exists():
         shutil.copy(source, target)

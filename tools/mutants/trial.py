@@ -1,6 +1,8 @@
-"""A mutant on trial: the command that must notice it is run on the whole tree, where it must succeed, and on the broken one.
+"""A mutant on trial: the command that must notice it is run on the whole tree, where it must
+succeed, and on the broken one.
 
-May know: exit statuses and what is printed. A command is `tests/FILE.py::TEST` (with more of pytest's words behind it) or `RUNG WORDS`.
+May know: exit statuses and what is printed. A command is `tests/FILE.py::TEST` (with more of
+pytest's words behind it) or `RUNG WORDS`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from .mutant import Mutant, Stale
 from .tree import Tree
 
 # What a mutant must not be noticed by: it would show that it is badly written, and nothing else.
-_CLUMSY = re.compile(r"\b(SyntaxError|NameError|UnboundLocalError|ImportError|ModuleNotFoundError)\b|error: (unrecognized|argument|the following)")
+_CLUMSY = re.compile(
+    r"\b(SyntaxError|NameError|UnboundLocalError|ImportError|ModuleNotFoundError)\b|error: (unrecognized|argument|the following)"
+)
 SAID_MAX = 3000  # characters of what was said, in a report
 NOTICED = "noticed"
 
@@ -39,8 +43,14 @@ class Trials:
             return str(error)
         if status == 0:
             return f"NOT noticed by `{command}`"
-        if status != 1 or _CLUMSY.search(said) or (_is_test(command) and not re.search(r"\b\d+ failed", said)):
-            return f"`{command}` ends with {status}, but not because it noticed:\n{said[-SAID_MAX:]}"
+        if (
+            status != 1
+            or _CLUMSY.search(said)
+            or (_is_test(command) and not re.search(r"\b\d+ failed", said))
+        ):
+            return (
+                f"`{command}` ends with {status}, but not because it noticed:\n{said[-SAID_MAX:]}"
+            )
         return NOTICED
 
     def _run(self, command: str) -> tuple[int, str]:

@@ -1,4 +1,6 @@
-"""make prove: the long form of every rung, about an hour on two cores. The last thing printed is a table; the status is 1 if any rung failed."""
+"""make prove: the long form of every rung, about an hour on two cores. The last thing printed is a
+table; the status is 1 if any rung failed.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,12 @@ def prove(rungs: Sequence[Rung], seed: int, minutes: float) -> list[Outcome]:
 
     with ThreadPoolExecutor(LAST_LANE) as together:
         try:
-            return [outcome for lanes in (range(LAST_LANE), [LAST_LANE]) for found in together.map(lane, lanes) for outcome in found]
+            return [
+                outcome
+                for lanes in (range(LAST_LANE), [LAST_LANE])
+                for found in together.map(lane, lanes)
+                for outcome in found
+            ]
         except KeyboardInterrupt:
             processes.end()
             raise
@@ -43,16 +50,39 @@ def table(outcomes: Sequence[Outcome]) -> str:
     rows = [("rung", "result", "minutes", "what it did, or the command that does it again")]
     for outcome in outcomes:
         told = outcome.summary if outcome.ok else outcome.again
-        rows.append((outcome.rung.shown, "ok" if outcome.ok else "FAILED", f"{outcome.seconds / 60:.1f}", told))
+        rows.append(
+            (
+                outcome.rung.shown,
+                "ok" if outcome.ok else "FAILED",
+                f"{outcome.seconds / 60:.1f}",
+                told,
+            )
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return "\n".join("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]) for row in rows)
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
+        for row in rows
+    )
 
 
 def _chosen(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="prove", description=__doc__)
-    parser.add_argument("--seed", type=int, default=a_seed(), help="of every rung's beginning (default: a random one)")
-    parser.add_argument("--minutes", type=float, default=MINUTES, help="of the whole (default: %(default)g)")
-    parser.add_argument("--only", nargs="+", metavar="RUNG", choices=[rung.shown for rung in RUNGS], help="these rungs: %(choices)s")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=a_seed(),
+        help="of every rung's beginning (default: a random one)",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=MINUTES, help="of the whole (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="RUNG",
+        choices=[rung.shown for rung in RUNGS],
+        help="these rungs: %(choices)s",
+    )
     return parser.parse_args(arguments)
 
 
@@ -65,12 +95,16 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         outcomes = prove(rungs, options.seed, options.minutes)
     except KeyboardInterrupt:
-        print(f"prove: seed {options.seed}, interrupted after {_minutes_since(began_at)} minutes, FAILED")
+        print(
+            f"prove: seed {options.seed}, interrupted after {_minutes_since(began_at)} minutes, FAILED"
+        )
         return INTERRUPTED
     failed = sum(not outcome.ok for outcome in outcomes)
     print(f"\n{table(outcomes)}\n")
     verdict = "FAILED" if failed else "ok"
-    print(f"prove: seed {options.seed}, {len(outcomes)} rungs in {_minutes_since(began_at)} minutes, {failed} failed, {verdict}")
+    print(
+        f"prove: seed {options.seed}, {len(outcomes)} rungs in {_minutes_since(began_at)} minutes, {failed} failed, {verdict}"
+    )
     return 1 if failed else 0
 
 

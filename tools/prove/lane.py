@@ -1,7 +1,7 @@
 """One lane: rungs one after the other, each a process, and what became of it.
 
-May know: processes. Promises: a rung that fails or hangs does not keep the next from running; all that it said is shown when it failed; nothing that
-a rung started outlives it, nor the whole.
+May know: processes. Promises: a rung that fails or hangs does not keep the next from running; all
+that it said is shown when it failed; nothing that a rung started outlives it, nor the whole.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from typing import NamedTuple
 
 from .rungs import Rung
 
-LATE_S = 900.0  # a rung may end so much later than it was told: a seed that has begun is ended, servers are stopped
+# a rung may end so much later than it was told: a seed that has begun is ended, servers are stopped
+LATE_S = 900.0
 GRACE_S = 10.0  # from SIGINT, so that it says where it was and removes what it made, to SIGKILL
 AGAIN = "again: "  # stands before the command that does a failure again
 
 
 class Outcome(NamedTuple):
-    """summary: the last line that it printed. again: the command that shows a failure once more. seconds: how long it took."""
+    """summary: the last line that it printed. again: the command that shows a failure once more.
+    seconds: how long it took.
+    """
 
     rung: Rung
     ok: bool
@@ -78,7 +81,10 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},  # what was said is there, and in order, however it ends
+                env={
+                    **os.environ,
+                    "PYTHONUNBUFFERED": "1",
+                },  # what was said is there, and in order, however it ends
                 start_new_session=True,
             )
             self._running.add(process)
@@ -93,12 +99,20 @@ def _end(process: subprocess.Popen[str]) -> None:
             process.wait(GRACE_S)
 
 
-def run(rungs: Sequence[Rung], seed: int, minutes: float, say: Callable[[str], None], processes: Processes) -> list[Outcome]:
+def run(
+    rungs: Sequence[Rung],
+    seed: int,
+    minutes: float,
+    say: Callable[[str], None],
+    processes: Processes,
+) -> list[Outcome]:
     """Raises Ended."""
     return [_run(rung, seed, minutes, say, processes) for rung in rungs]
 
 
-def _run(rung: Rung, seed: int, minutes: float, say: Callable[[str], None], processes: Processes) -> Outcome:
+def _run(
+    rung: Rung, seed: int, minutes: float, say: Callable[[str], None], processes: Processes
+) -> Outcome:
     arguments = rung.command(seed, minutes)
     say(f"{rung.shown}: python {' '.join(arguments)}")
     began_at = time.monotonic()
@@ -106,7 +120,14 @@ def _run(rung: Rung, seed: int, minutes: float, say: Callable[[str], None], proc
     took_s = time.monotonic() - began_at
     lines = said.strip().splitlines() or ["(it said nothing)"]
     if status:
-        say("\n".join([f"{rung.shown}: FAILED with {status} after {took_s:.0f} s", *(f"    {line}" for line in lines)]))
+        say(
+            "\n".join(
+                [
+                    f"{rung.shown}: FAILED with {status} after {took_s:.0f} s",
+                    *(f"    {line}" for line in lines),
+                ]
+            )
+        )
     else:
         say(f"{rung.shown}: {lines[-1]}")
     return Outcome(rung, status == 0, took_s, lines[-1], _again(lines, arguments))
@@ -115,4 +136,4 @@ def _run(rung: Rung, seed: int, minutes: float, say: Callable[[str], None], proc
 def _again(lines: Sequence[str], arguments: Sequence[str]) -> str:
     """What it said itself is only what failed; all of it otherwise."""
     told = [line.partition(AGAIN)[2] for line in lines if AGAIN in line]
-    return told[-1] if told else f"PYTHONPATH=.:tools .venv/bin/python {' '.join(arguments)}"
+    return told[-1] if told else f"PYTHONPATH=.:wal:tools .venv/bin/python {' '.join(arguments)}"

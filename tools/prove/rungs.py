@@ -1,7 +1,8 @@
 """Which rungs there are, in which lane each runs, and for how long.
 
-Two lanes run at once, so that two cores are used: rungs that live in one process, and rungs of real servers, sockets and disks, which would disturb
-each other's timing. The tests and the mutants come at the end, alone.
+Two lanes run at once, so that two cores are used: rungs that live in one process, and rungs of real
+servers, sockets and disks, which would disturb each other's timing. The tests and the mutants come
+at the end, alone.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ READERS_IN_MEMORY = ("parser", "segments", "commands", "cfiles")
 
 
 class Rung(NamedTuple):
-    """name: of the module; shown: what the table calls it. share: of the whole's time. lane: 0 and 1 run at once, 2 afterwards.
+    """name: of the module; shown: what the table calls it. share: of the whole's time. lane: 0 and
+    1 run at once, 2 afterwards.
 
-    takes_s: the shortest time in which the long form has a sense; with less, the words in `short` are added. seeded: takes --seed and --seconds.
+    takes_s: the shortest time in which the long form has a sense; with less, the words in `short`
+    are added. seeded: takes --seed and --seconds.
     """
 
     name: str
@@ -33,8 +36,16 @@ class Rung(NamedTuple):
     def command(self, seed: int, minutes: float) -> list[str]:
         """For the interpreter."""
         seconds = self.seconds(minutes)
-        length = ("--seed", str(seed), "--seconds", str(max(1, round(seconds)))) if self.seeded else ()
-        return ["-m", self.name, *length, *self.more, *(self.short if seconds < self.takes_s else ())]
+        length = (
+            ("--seed", str(seed), "--seconds", str(max(1, round(seconds)))) if self.seeded else ()
+        )
+        return [
+            "-m",
+            self.name,
+            *length,
+            *self.more,
+            *(self.short if seconds < self.takes_s else ()),
+        ]
 
     def seconds(self, minutes: float) -> float:
         return 60 * minutes * self.share
@@ -46,11 +57,11 @@ def _only(readers: Iterable[str]) -> tuple[str, ...]:
 
 RUNGS = (
     Rung("simulation", "simulation", 0, 0.30),
-    Rung("simulation.crashes", "crashes", 0, 0.10),
-    Rung("simulation.faults", "faults", 0, 0.08),
+    Rung("simulation.crashpoints", "crashpoints", 0, 0.10),
+    Rung("simulation.iofaults", "iofaults", 0, 0.08),
     Rung("model", "model", 0, 0.11),
     Rung("fuzz", "fuzz", 0, 0.14, _only(READERS_IN_MEMORY)),
-    Rung("crash", "crash", 1, 0.32, ("--rounds", "1000000")),
+    Rung("killtest", "killtest", 1, 0.32, ("--rounds", "1000000")),
     Rung("load", "load", 1, 0.12, takes_s=LOAD_S, short=("--short",)),
     Rung("judge", "judge", 1, 0.17),
     Rung("fuzz", "fuzz-daemon", 1, 0.12, _only(["daemon"])),

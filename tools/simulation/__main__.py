@@ -14,8 +14,12 @@ from .world import run
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="simulation", description=__doc__)
-    parser.add_argument("--seed", type=int, help="of the first world; without --seconds, the only one")
-    parser.add_argument("--seconds", type=float, help="how long to go on with the next seeds (60 without --seed)")
+    parser.add_argument(
+        "--seed", type=int, help="of the first world; without --seconds, the only one"
+    )
+    parser.add_argument(
+        "--seconds", type=float, help="how long to go on with the next seeds (60 without --seed)"
+    )
     chosen = parser.parse_args()
     first = random.SystemRandom().randrange(1 << 32) if chosen.seed is None else chosen.seed
     seconds = chosen.seconds if chosen.seconds is not None else 60 if chosen.seed is None else 0
@@ -31,7 +35,9 @@ def main() -> int:
     except Fault as fault:
         print(fault)
         return 1
-    print(f"simulation: seeds {first}..{seed}, {', '.join(f'{count} {what}' for what, count in sorted(counts.items()))}, ok")
+    print(
+        f"simulation: seeds {first}..{seed}, {', '.join(f'{count} {what}' for what, count in sorted(counts.items()))}, ok"
+    )
     return 0
 
 

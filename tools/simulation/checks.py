@@ -1,16 +1,19 @@
-"""Looks at a life from outside: its log as a start would find it now, its disk, and what it says about itself.
+"""Looks at a life from outside: its log as a start would find it now, its disk, and what it says
+about itself.
 
-May know: the life. Promises: nothing of it changes, but that an observer was there and that it came to rest.
+May know: the life. Promises: nothing of it changes, but that an observer was there and that it came
+to rest.
 """
 
 from __future__ import annotations
 
 import errno
 
-import wal
-from beanstalkd_py.accounts import UPDATE_BYTES
+import beanstalkd_wal as wal
+
+from beanstalkd_py.binlog.records import FULL_STRUCT
+from beanstalkd_py.binlog.usage import UPDATE_BYTES
 from beanstalkd_py.options import SMALLEST_SEGMENT_BYTES
-from beanstalkd_py.records import FULL_STRUCT
 
 from .clock import MILLISECOND, SECOND
 from .disk import MemoryDisk
@@ -51,7 +54,13 @@ def cut_now(life: Life) -> str:
 
 def _look(life: Life, disk: MemoryDisk, must: int) -> int:
     disk.capacity = PLENTY
-    opened = open_server(disk, life.clock, Options(life.options.segment_bytes, wal.Durability.SYNC, 0, False, life.options.max_job_size))
+    opened = open_server(
+        disk,
+        life.clock,
+        Options(
+            life.options.segment_bytes, wal.Durability.SYNC, 0, False, life.options.max_job_size
+        ),
+    )
     return life.history.match(opened.facts, must, life.clock.now)
 
 
@@ -64,7 +73,11 @@ def rest(life: Life) -> str:
         life.pass_time(SECOND + life.options.sync_ms * MILLISECOND, smoothly=True)
     if not life.shadow.may_refuse:
         _check_proportion(life)
-    files = {path: len(file.data) for path, file in life.machine.disk.names.items() if "/torn." not in path}
+    files = {
+        path: len(file.data)
+        for path, file in life.machine.disk.names.items()
+        if "/torn." not in path
+    }
     if log.total_bytes != sum(files.values()):
         raise Fault(f"the log knows of {log.total_bytes} bytes, there are {files}")
     if len(life.machine.disk.handles) > 2 + sum("/spare." in path for path in files):
@@ -79,19 +92,32 @@ def check_claim(disk: MemoryDisk, lsn: int) -> None:
     replay = wal.Replay(DIRECTORY, fs=disk)
     for _ in replay:
         pass
-    if replay.torn is not None or (replay.claimed_lsn, replay.next_lsn) != (lsn, lsn + 1):
-        raise Fault(f"{replay.claimed_lsn} of {replay.next_lsn - 1} records are claimed, and there are {lsn}; torn: {replay.torn}")
+    if replay.torn is not None or (replay.watermark, replay.next_lsn) != (lsn, lsn + 1):
+        raise Fault(
+            f"{replay.watermark} of {replay.next_lsn - 1} records are claimed, and there are {lsn}; torn: {replay.torn}"
+        )
 
 
 def _check_proportion(life: Life) -> None:
-    """Law 9. (Room for four of the largest jobs is on top, see architecture.md; segments that no server has hold too much else.)"""
+    """Law 9. (Room for four of the largest jobs is on top, see architecture.md; segments that no
+    server has hold too much else.)
+    """
     size = max([life.options.segment_bytes, *life.server.log.segment_sizes.values()])
-    live = sum(FULL_STRUCT.size + UPDATE_BYTES + LENGTH_FIELD + len(job.tube.name) + len(job.body) for job in life.shadow.jobs.values())
-    files = {path: len(file.data) for path, file in life.machine.disk.names.items() if "/torn." not in path}
+    live = sum(
+        FULL_STRUCT.size + UPDATE_BYTES + LENGTH_FIELD + len(job.tube.name) + len(job.body)
+        for job in life.shadow.jobs.values()
+    )
+    files = {
+        path: len(file.data)
+        for path, file in life.machine.disk.names.items()
+        if "/torn." not in path
+    }
     largest = min(life.talk.largest, live)
     most = 2 * live + 2 * size + 4 * largest + (size if size < SMALLEST_SEGMENT_BYTES else 0)
     if sum(files.values()) > most:
-        raise Fault(f"{sum(files.values())} bytes on disk for {live} live ones and segments of {size}: {files}")
+        raise Fault(
+            f"{sum(files.values())} bytes on disk for {live} live ones and segments of {size}: {files}"
+        )
 
 
 def is_no_room(error: OSError | wal.LogFailed | wal.LogFull) -> bool:

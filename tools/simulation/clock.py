@@ -1,4 +1,6 @@
-"""The two clocks of a machine: the one that only goes on, and the wall's, which may be set. Integers of nanoseconds."""
+"""The two clocks of a machine: the one that only goes on, and the wall's, which may be set.
+Integers of nanoseconds.
+"""
 
 from __future__ import annotations
 

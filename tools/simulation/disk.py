@@ -1,8 +1,11 @@
-"""A disk in memory behind the log's seam: it can be full, fail at the nth call, be watched at every call, and lose its power.
+"""A disk in memory behind the log's seam: it can be full, fail at the nth call, be watched at every
+call, and lose its power.
 
-May know: the seam (`wal.FileSystem`), files (`simulation.file`), dice. Promises: deterministic; reads see what was written; an error leaves a part
-of a write, nothing of an allocation; a power cut leaves what was synced and, as the dice say, of the rest all, nothing, all up to some instant, or
-anything: each sector of a file, its size, and each change of a name for itself. (docs/durability.md, assumptions 1 to 3.)
+May know: the seam (`wal.FileSystem`), files (`simulation.file`), dice. Promises: deterministic;
+reads see what was written; an error leaves a part of a write, nothing of an allocation; a power cut
+leaves what was synced and, as the dice say, of the rest all, nothing, all up to some instant, or
+anything: each sector of a file, its size, and each change of a name for itself.
+(docs/durability.md, assumptions 1 to 3.)
 
     disk = MemoryDisk(seed)
     log = open_binlog("/log", ..., threaded=False, fs=disk)
@@ -17,9 +20,8 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
+from beanstalkd_wal.fs import FileSystem
 from simulation.file import SECTOR, File
-
-from wal.fs import FileSystem
 
 __all__ = ["ROOMY", "SECTOR", "File", "MemoryDisk", "PowerFailure", "fail_at"]
 
@@ -51,9 +53,10 @@ class PowerFailure(BaseException):
 class MemoryDisk(FileSystem):
     """One directory.
 
-    before(call, path) is asked before each call, and may raise: an OSError is the call's outcome; `capacity` (bytes) makes ENOSPC by itself.
-    underway(call, path) is told of each call that changes something, when it is done but not synced: a power cut now is one in the middle of it. It
-    is told of a sync before that has done anything.
+    before(call, path) is asked before each call, and may raise: an OSError is the call's outcome;
+    `capacity` (bytes) makes ENOSPC by itself. underway(call, path) is told of each call that
+    changes something, when it is done but not synced: a power cut now is one in the middle of it.
+    It is told of a sync before that has done anything.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -153,7 +156,8 @@ class MemoryDisk(FileSystem):
                 self._reserve(more)
             self.before("write", path)
         except BaseException:
-            # What fails, or is interrupted by a crash, may have been done in part: short writes come first.
+            # What fails, or is interrupted by a crash, may have been done in part: short writes
+            # come first.
             self.cut_short = True
             part = min(self.rng.randrange(len(data) + 1), max(self.capacity - self.used(), 0))
             file.write(self._next(), data[:part], offset)
@@ -222,14 +226,18 @@ class MemoryDisk(FileSystem):
         return sum(len(file.data) for file in self.names.values())
 
     def fail_writeback(self) -> None:
-        """What the kernel wrote by itself failed as well, and nobody is left to be told: see `File.fail_sync`."""
+        """What the kernel wrote by itself failed as well, and nobody is left to be told: see
+        `File.fail_sync`.
+        """
         for file in self.names.values():
             file.fail_sync(self.rng)
 
     # --- the end of the process, and of the power
 
     def after_kill(self) -> MemoryDisk:
-        """The process ended, the machine did not: this disk, with everything that was written, synced or not."""
+        """The process ended, the machine did not: this disk, with everything that was written,
+        synced or not.
+        """
         self.handles.clear()
         self.before = self.underway = nothing
         return self
@@ -237,7 +245,8 @@ class MemoryDisk(FileSystem):
     def after_crash(self, rng: Random, ordered: bool = False) -> MemoryDisk:
         """Another disk, all of it synced.
 
-        ordered: of the names' changes, none survives one before it that did not, as journals of file systems have it.
+        ordered: of the names' changes, none survives one before it that did not, as journals of
+        file systems have it.
         """
         instants = self._instants()
         if instants and rng.randrange(4) == 0:
@@ -265,14 +274,20 @@ class MemoryDisk(FileSystem):
         return names
 
     def _files(self) -> set[File]:
-        return {*self.names.values(), *self.synced_names.values(), *(change.file for change in self.changes)}
+        return {
+            *self.names.values(),
+            *self.synced_names.values(),
+            *(change.file for change in self.changes),
+        }
 
     def copy(self) -> MemoryDisk:
         """All of it synced."""
         return self._like({name: bytes(file.data) for name, file in self.names.items()})
 
     def twin(self) -> MemoryDisk:
-        """The same, with what is not synced: what is done to one of the two does not change the other. No handles, no hooks."""
+        """The same, with what is not synced: what is done to one of the two does not change the
+        other. No handles, no hooks.
+        """
         twins = {file: file.copy() for file in self._files()}
         disk = self._like({})
         disk.count = self.count
@@ -291,7 +306,9 @@ class MemoryDisk(FileSystem):
 
 
 def fail_at(disk: MemoryDisk, nth: int, error: int = errno.EIO) -> list[str]:
-    """Makes the nth call from now (counted from 1) fail, and returns the list that the calls are written down in."""
+    """Makes the nth call from now (counted from 1) fail, and returns the list that the calls are
+    written down in.
+    """
     calls: list[str] = []
 
     def before(call: str, path: str) -> None:

@@ -1,14 +1,16 @@
-"""What a server holds, read out of its engine: the one place here that knows how the engine keeps it.
+"""What a server holds, read out of its engine: the one place here that knows how the engine keeps
+it.
 
-May know: the engine's attributes. Promises: changes nothing. Instants are wall-clock ns, as they would be on disk.
+May know: the engine's attributes. Promises: changes nothing. Instants are wall-clock ns, as they
+would be on disk.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from beanstalkd_py.engine import Engine
-from beanstalkd_py.jobs import STATE_NAMES, Job
+from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.model import STATE_NAMES, Job
 
 
 class Fault(AssertionError):
@@ -38,7 +40,11 @@ class Facts:
 
     def __init__(self, engine: Engine, offset: int) -> None:
         self.jobs = {job.id: _found(job, offset) for job in engine.jobs.values()}
-        self.pauses = {tube.name: (tube.pause, tube.paused_until + offset) for tube in engine.tube_list if tube.paused_until}
+        self.pauses = {
+            tube.name: (tube.pause, tube.paused_until + offset)
+            for tube in engine.tube_list
+            if tube.paused_until
+        }
         self.buried = {tube.name: list(tube.buried) for tube in engine.tube_list if tube.buried}
         self.listed = [tube.name for tube in engine.tube_list]
         self.made = [tube.name for tube in sorted(engine.tube_list, key=lambda tube: tube.order)]

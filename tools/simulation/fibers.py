@@ -1,9 +1,12 @@
-"""The log's threads as greenlets, which get on only when they are told to, up to their next pause: one thread, and nothing left to chance.
+"""The log's threads as greenlets, which get on only when they are told to, up to their next pause:
+one thread, and nothing left to chance.
 
-`in_place_of_threads` puts them, and locks, events and queues of the same kind, where the log's modules look for Python's own. The simulation lets its
-disk pause in every call, so what the log's owner does falls between any two calls of its committer and its preparer.
+`in_place_of_threads` puts them, and locks, events and queues of the same kind, where the log's
+modules look for Python's own. The simulation lets its disk pause in every call, so what the log's
+owner does falls between any two calls of its committer and its preparer.
 
-May know: greenlets, which names the log's modules use. Promises: nobody gets on by himself, but for those whom the owner waits for.
+May know: greenlets, which names the log's modules use. Promises: nobody gets on by himself, but for
+those whom the owner waits for.
 """
 
 from __future__ import annotations
@@ -16,11 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 import greenlet
-
-import wal.committer
-import wal.directory
-import wal.preparer
-import wal.threads
+from beanstalkd_wal import committer, directory, preparer, threads
 
 FOR_EVER = 1_000_000  # steps: whoever is waited for will not come any more
 
@@ -155,11 +154,11 @@ def in_place_of_threads(fibers: Fibers) -> Iterator[None]:
         return Queue(fibers)
 
     with (
-        patch.object(wal.threads, "threading", threading),
-        patch.object(wal.directory, "threading", threading),
-        patch.object(wal.preparer, "threading", threading),
-        patch.object(wal.preparer, "SimpleQueue", queue),
-        patch.object(wal.committer, "SimpleQueue", queue),
+        patch.object(threads, "threading", threading),
+        patch.object(directory, "threading", threading),
+        patch.object(preparer, "threading", threading),
+        patch.object(preparer, "SimpleQueue", queue),
+        patch.object(committer, "SimpleQueue", queue),
     ):
         yield
 

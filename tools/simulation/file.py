@@ -1,7 +1,9 @@
-"""A file of the disk in memory: what the process sees, what no power cut can take, and the changes in between.
+"""A file of the disk in memory: what the process sees, what no power cut can take, and the changes
+in between.
 
-May know: nothing but bytes and dice. Promises: a change costs what it writes, not what the file holds; what was synced survives everything; of
-what was not, each sector has the changes up to some one, in the order in which they were made, and the size is one that the file had.
+May know: nothing but bytes and dice. Promises: a change costs what it writes, not what the file
+holds; what was synced survives everything; of what was not, each sector has the changes up to some
+one, in the order in which they were made, and the size is one that the file had.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ SECTOR = 512  # bytes that a disk writes wholly or not at all
 
 
 class Change(NamedTuple):
-    """Bytes from `start` on are `data` now, and the file is `size` long. `at`: its place in the order of all changes of the disk."""
+    """Bytes from `start` on are `data` now, and the file is `size` long. `at`: its place in the
+    order of all changes of the disk.
+    """
 
     at: int
     start: int
@@ -63,7 +67,8 @@ class File:
         self.changes.clear()
 
     def fail_sync(self, dice: Random) -> None:
-        """Some of what was written the kernel takes for written now: no later sync does it, and reads see it until the power goes.
+        """Some of what was written the kernel takes for written now: no later sync does it, and
+        reads see it until the power goes.
 
         Sizes are not lost: they are in the file system's journal.
         """
@@ -89,7 +94,9 @@ class File:
         return bytes(content)
 
     def after_crash(self, dice: Random) -> bytes:
-        """As any of the ways of a disk has it: nothing of what was not synced, all of it, all up to some change, each sector for itself."""
+        """As any of the ways of a disk has it: nothing of what was not synced, all of it, all up to
+        some change, each sector for itself.
+        """
         if not self.changes:
             return bytes(self.synced)
         way = dice.randrange(6)
@@ -102,10 +109,14 @@ class File:
 
     def _sector_by_sector(self, dice: Random, damaged: bool) -> bytes:
         content = bytearray(self.synced)
-        share = dice.choice((0.05, 0.3, 0.7))  # of a sector's changes, that it is the first one lost
+        share = dice.choice(
+            (0.05, 0.3, 0.7)
+        )  # of a sector's changes, that it is the first one lost
         lost: set[int] = set()
         for change in self.changes:
-            for start in range(change.start // SECTOR, (change.start + len(change.data) + SECTOR - 1) // SECTOR):
+            for start in range(
+                change.start // SECTOR, (change.start + len(change.data) + SECTOR - 1) // SECTOR
+            ):
                 if start not in lost and dice.random() < share:
                     lost.add(start)
                 if start not in lost:
@@ -116,14 +127,19 @@ class File:
         return bytes(content)
 
     def _flip(self, content: bytearray, dice: Random) -> None:
-        """Bits that are neither what was there nor what was written: where something else was to be written than was there."""
+        """Bits that are neither what was there nor what was written: where something else was to be
+        written than was there.
+        """
         for _ in range(dice.randrange(1, 8)):
             change = dice.choice(self.changes)
             if not change.data:
                 continue
             place = dice.randrange(len(change.data))
             offset = change.start + place
-            if offset < len(content) and change.data[place : place + 1] != self.synced[offset : offset + 1]:
+            if (
+                offset < len(content)
+                and change.data[place : place + 1] != self.synced[offset : offset + 1]
+            ):
                 content[offset] ^= 1 << dice.randrange(8)
 
 
@@ -135,7 +151,9 @@ def _resize(content: bytearray, nbytes: int) -> None:
 
 
 def _sectors(change: Change, dice: Random) -> int:
-    """How much of a write a power cut left, if all of it goes to the disk in order: up to the end of some sector."""
+    """How much of a write a power cut left, if all of it goes to the disk in order: up to the end
+    of some sector.
+    """
     end = change.start + dice.randrange(len(change.data) + 1)
     return max(end // SECTOR * SECTOR - change.start, 0)
 

@@ -1,8 +1,11 @@
-"""What must last, change by change, and what a crash may leave of it: everything up to some change, no more, no less.
+"""What must last, change by change, and what a crash may leave of it: everything up to some change,
+no more, no less.
 
-The shadow writes each change down in the order in which it was made; a reply that left stands for all changes before it. After a crash (or on a copy
-of the disk) what was found must be what there was after one of the changes, none of those that were answered for missing. What the log does not hear
-of may be as it was at the latest record or at any time since: how often a job was reserved; that a delay or a pause is over.
+The shadow writes each change down in the order in which it was made; a reply that left stands for
+all changes before it. After a crash (or on a copy of the disk) what was found must be what there
+was after one of the changes, none of those that were answered for missing. What the log does not
+hear of may be as it was at the latest record or at any time since: how often a job was reserved;
+that a delay or a pause is over.
 
 May know: facts. Promises: `match` changes nothing.
 """
@@ -20,7 +23,9 @@ RECORDED = ("tube", "body", "ttr", "pri", "delay", "releases", "buries", "kicks"
 
 @dataclass(frozen=True)
 class Kept:
-    """A job's latest record. Instants are of the server's clock; `since` and `born`: which clock differences may have been used for them."""
+    """A job's latest record. Instants are of the server's clock; `since` and `born`: which clock
+    differences may have been used for them.
+    """
 
     found: Found
     since: int
@@ -55,7 +60,9 @@ class History:
         self.next_id = 1  # the highest that there can be
         self.changes: list[Change] = []
         self.offsets: list[int] = [0]  # wall clock minus the server's clock, ns, as records used it
-        self.most: dict[int, tuple[int, int]] = {}  # of each job: reserves and timeouts, which any later record may say
+        self.most: dict[
+            int, tuple[int, int]
+        ] = {}  # of each job: reserves and timeouts, which any later record may say
 
     @property
     def position(self) -> int:
@@ -67,7 +74,9 @@ class History:
             self.offsets.append(offset)
 
     def match(self, facts: Facts, at_least: int, now: int) -> int:
-        """The last position, at_least or later, at which everything was as it is found. now: on the clock of this history. Raises Fault."""
+        """The last position, at_least or later, at which everything was as it is found. now: on the
+        clock of this history. Raises Fault.
+        """
         best: dict[Key, str] | None = None
         matched = -1
         for position, wrong in enumerate(Moment(self, facts, now).go_through(at_least), at_least):
@@ -77,7 +86,10 @@ class History:
                 best = dict(wrong)
         if matched < 0:
             assert best is not None
-            raise Fault(f"none of the states {at_least} to {self.position} came back; nearest was one with\n" + "\n".join(best.values()))
+            raise Fault(
+                f"none of the states {at_least} to {self.position} came back; nearest was one with\n"
+                + "\n".join(best.values())
+            )
         self._check_next_id(facts, at_least)
         return matched
 
@@ -90,8 +102,13 @@ class History:
     def begin_anew(self, facts: Facts, offset: int) -> None:
         """What was found is all there is."""
         ranks = {id: rank for ids in facts.buried.values() for rank, id in enumerate(ids)}
-        self.first = {id: Kept(_shifted(found, -offset), 0, 0, ranks.get(id, 0)) for id, found in facts.jobs.items()}
-        self.first.update((name, Pause(pause, until - offset, 0)) for name, (pause, until) in facts.pauses.items())
+        self.first = {
+            id: Kept(_shifted(found, -offset), 0, 0, ranks.get(id, 0))
+            for id, found in facts.jobs.items()
+        }
+        self.first.update(
+            (name, Pause(pause, until - offset, 0)) for name, (pause, until) in facts.pauses.items()
+        )
         self.first_next_id = self.next_id = facts.next_id
         self.changes = []
         self.offsets = [offset]
@@ -142,9 +159,13 @@ class Moment:
         if self._may_be(key, self.things.get(key), found):
             self.wrong.pop(key, None)
         else:
-            self.wrong[key] = f"{key!r}: found {_told(found)}\n    there was {_told(self.things.get(key))}, clocks {self.history.offsets}"
+            self.wrong[key] = (
+                f"{key!r}: found {_told(found)}\n    there was {_told(self.things.get(key))}, clocks {self.history.offsets}"
+            )
 
-    def _may_be(self, key: Key, thing: Kept | Pause | None, found: Found | tuple[int, int] | None) -> bool:
+    def _may_be(
+        self, key: Key, thing: Kept | Pause | None, found: Found | tuple[int, int] | None
+    ) -> bool:
         if found is None:
             return thing is None or (isinstance(thing, Pause) and thing.until <= self.now)
         if isinstance(found, Found):
@@ -153,19 +174,26 @@ class Moment:
         if not isinstance(thing, Pause) or found[0] != thing.pause:
             return False
         ends = self._instants(thing.until, thing.since)
-        return found[1] in ends or found[1] + 1 in ends  # an end at 0 of the new clock would mean none: it is a ns earlier
+        return (
+            found[1] in ends or found[1] + 1 in ends
+        )  # an end at 0 of the new clock would mean none: it is a ns earlier
 
     def _is(self, id: int, kept: Kept, found: Found) -> bool:
         was = kept.found
         if any(getattr(found, name) != getattr(was, name) for name in RECORDED):
             return False
         reserves, timeouts = self.history.most.get(id, (was.reserves, was.timeouts))
-        if not (was.reserves <= found.reserves <= reserves and was.timeouts <= found.timeouts <= timeouts):
+        if not (
+            was.reserves <= found.reserves <= reserves
+            and was.timeouts <= found.timeouts <= timeouts
+        ):
             return False
         if found.created_at not in self._instants(was.created_at, kept.born):
             return False
         if found.state == was.state:
-            return was.state != "delayed" or found.deadline_at in self._instants(was.deadline_at, kept.since)
+            return was.state != "delayed" or found.deadline_at in self._instants(
+                was.deadline_at, kept.since
+            )
         return was.state == "delayed" and found.state == "ready" and was.deadline_at <= self.now
 
     def _instants(self, at: int, since: int) -> Sequence[int]:

@@ -1,7 +1,9 @@
-"""One life of the server: the start and what it found, then whatever happens to it, one event after another.
+"""One life of the server: the start and what it found, then whatever happens to it, one event after
+another.
 
-May know: everything here but the world. Promises: what it does is a function of the dice; an event leaves server and shadow in step, or raises:
-Fault for what must not be, PowerFailure and LogFailed for the life's end.
+May know: everything here but the world. Promises: what it does is a function of the dice; an event
+leaves server and shadow in step, or raises: Fault for what must not be, PowerFailure and LogFailed
+for the life's end.
 """
 
 from __future__ import annotations
@@ -11,12 +13,13 @@ from collections.abc import Callable, Hashable
 from random import Random
 from typing import NamedTuple
 
-import wal
-from beanstalkd_py.binlog import Binlog
-from beanstalkd_py.engine import Engine
-from beanstalkd_py.opening import open_binlog
+import beanstalkd_wal as wal
+
+from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.binlog.opening import open_binlog
 from beanstalkd_py.options import SMALLEST_SEGMENT_BYTES
-from beanstalkd_py.stats import Process
+from beanstalkd_py.protocol.yaml import Process
+from beanstalkd_py.queue.engine import Engine
 
 from .clock import MILLISECOND, SECOND, Clock
 from .disk import MemoryDisk
@@ -74,7 +77,15 @@ def open_server(disk: MemoryDisk, clock: Clock, options: Options) -> Opened:
 class Life:
     """history: begun anew with what the start found."""
 
-    def __init__(self, machine: Machine, options: Options, opened: Opened, history: History, talk: Talk, counts: Counter[str]) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        options: Options,
+        opened: Opened,
+        history: History,
+        talk: Talk,
+        counts: Counter[str],
+    ) -> None:
         self.machine = machine
         self.dice: Random = machine.dice
         self.clock = machine.clock
@@ -112,16 +123,22 @@ class Life:
         return f"{self.names} connects"
 
     def speak(self) -> str:
-        """Some commands at once, behind what it did not send yet; cut anywhere, and the rest is sent later."""
+        """Some commands at once, behind what it did not send yet; cut anywhere, and the rest is
+        sent later.
+        """
         connections = [connection for connection in self.connections() if not connection.ended]
         if not connections:
             return ""
         connection = self.dice.choice(connections)
         name = connection.name
         if len(self.unsaid[name]) < MUCH:
-            self.unsaid[name] += b"".join(self._command(name) for _ in range(self.dice.choice(self.at_once)))
+            self.unsaid[name] += b"".join(
+                self._command(name) for _ in range(self.dice.choice(self.at_once))
+            )
         data = self.unsaid[name]
-        cut = self.dice.choice((0, 1, self.dice.randrange(min(50, len(data)) + 1), self.dice.randrange(len(data) + 1)))
+        cut = self.dice.choice(
+            (0, 1, self.dice.randrange(min(50, len(data)) + 1), self.dice.randrange(len(data) + 1))
+        )
         nbytes = len(data) if self.dice.random() < 0.7 else cut
         connection.arrived += data[:nbytes]
         self.unsaid[name] = data[nbytes:]
@@ -133,7 +150,9 @@ class Life:
 
     def serve(self) -> str:
         """Some of those that have something to read, or all of them."""
-        readable = [connection for connection in self.connections() if self.server.readable(connection)]
+        readable = [
+            connection for connection in self.connections() if self.server.readable(connection)
+        ]
         self.dice.shuffle(readable)
         said = []
         for connection in readable[: self.dice.choice((1, 8))]:
@@ -200,7 +219,14 @@ class Life:
 
     def whole_turn(self) -> str:
         """As it goes most of the time."""
-        events = (self.speak, self.serve, self.end_of_turn, self.all_get_on, self.hear_the_log, self.take_replies)
+        events = (
+            self.speak,
+            self.serve,
+            self.end_of_turn,
+            self.all_get_on,
+            self.hear_the_log,
+            self.take_replies,
+        )
         return "\n    ".join(said for said in [event() for event in events] if said)
 
     # --- time
@@ -208,15 +234,25 @@ class Life:
     def moment(self) -> str:
         """Less than what something waits for."""
         until = self.clock.now + self.dice.choice((1, 1000, MILLISECOND, SECOND // 3))
-        self.clock.now = max(self.clock.now, min(until, *(at for at in (self.server.next_at, self.shadow.next_at()) if at is not None)))
+        self.clock.now = max(
+            self.clock.now,
+            min(
+                until,
+                *(at for at in (self.server.next_at, self.shadow.next_at()) if at is not None),
+            ),
+        )
         return f"it is {_time(self.clock.now)}"
 
     def while_passes(self) -> str:
-        self.pass_time(self.dice.choice((MILLISECOND, 60 * MILLISECOND, SECOND, 5 * SECOND, 200 * SECOND)))
+        self.pass_time(
+            self.dice.choice((MILLISECOND, 60 * MILLISECOND, SECOND, 5 * SECOND, 200 * SECOND))
+        )
         return f"it is {_time(self.clock.now)}"
 
     def pass_time(self, duration: int, smoothly: bool = False) -> None:
-        """Timer by timer, each in time or a little late; or smoothly: all in time, and the threads keep up."""
+        """Timer by timer, each in time or a little late; or smoothly: all in time, and the threads
+        keep up.
+        """
         until = self.clock.now + duration
         self._turns(smoothly)
         while (at := self._next_at()) <= until:
@@ -262,9 +298,13 @@ class Life:
     # --- room
 
     def fill_the_disk(self) -> str:
-        if self.options.segment_bytes < SMALLEST_SEGMENT_BYTES:  # there, what headers take is more than what compaction looks for
+        if (
+            self.options.segment_bytes < SMALLEST_SEGMENT_BYTES
+        ):  # there, what headers take is more than what compaction looks for
             return ""
-        self.machine.limit(self.dice.choice((0, self.dice.randrange(3 * self.options.segment_bytes))))
+        self.machine.limit(
+            self.dice.choice((0, self.dice.randrange(3 * self.options.segment_bytes)))
+        )
         self.shadow.may_refuse = True
         self.counts["fills"] += 1
         return f"the disk has {self.machine.disk.capacity} bytes"
@@ -284,7 +324,11 @@ class Life:
     def durable(self) -> int:
         """The position that no power cut can undo, going by the replies that left."""
         self.server.oldest_not_durable()
-        return self.server.answered if self.options.durability is wal.Durability.SYNC else self.server.durable
+        return (
+            self.server.answered
+            if self.options.durability is wal.Durability.SYNC
+            else self.server.durable
+        )
 
     def stop(self) -> str:
         self.server.stop(self.all_get_on)

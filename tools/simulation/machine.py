@@ -1,6 +1,8 @@
-"""The machine that the server runs on: its disk, its clocks, its threads, and the call in which its life ends.
+"""The machine that the server runs on: its disk, its clocks, its threads, and the call in which its
+life ends.
 
-May know: disk, clock, fibers. Promises: each call of the file system lets the owner of a fiber get on, and may be the last one.
+May know: disk, clock, fibers. Promises: each call of the file system lets the owner of a fiber get
+on, and may be the last one.
 """
 
 from __future__ import annotations
@@ -49,7 +51,11 @@ class Machine:
     def arm(self) -> None:
         """Half of all lives end in some call, many of these soon."""
         self.doom = self.dice.choice((KILL, KILL, CUT, CUT, CUT, BROKEN))
-        self.doom_at = self.dice.randrange(1, self.dice.choice((10, 50, 300, 1500))) if self.dice.random() < 0.6 else 0
+        self.doom_at = (
+            self.dice.randrange(1, self.dice.choice((10, 50, 300, 1500)))
+            if self.dice.random() < 0.6
+            else 0
+        )
 
     # --- ends
 

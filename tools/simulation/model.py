@@ -1,12 +1,16 @@
 """A naive beanstalkd to compare the real one with: bytes in, reply bytes out, time as an argument.
 
-Plain lists and dicts, nothing remembered that can be counted, everything looked for from one end to the other, each rule as the protocol says it
-(doc/protocol.txt of beanstalkd 1.13; docs/protocol.md for what differs). It knows nothing of the real server's code. Its rooms: `naive/jobs` (what
-there is), `naive/state` (what happens to it), `naive/commands`, `naive/wire` (bytes to commands), `naive/stats` (the YAML).
+Plain lists and dicts, nothing remembered that can be counted, everything looked for from one end to
+the other, each rule as the protocol says it (doc/protocol.txt of beanstalkd 1.13; docs/protocol.md
+for what differs). It knows nothing of the real server's code. Its rooms: `naive/jobs` (what there
+is), `naive/state` (what happens to it), `naive/commands`, `naive/wire` (bytes to commands),
+`naive/stats` (the YAML).
 
-Where the protocol leaves an order open, here it is: waiting clients first come, first served; what is due at the same instant in the order delayed
-jobs (of the older tube first), ends of pauses, clients (the older connection first); further commands of woken clients when `settle` is called.
-So call it as the real one is called: `tick` at each instant of `next_at`, and later only if a single thing is due by then.
+Where the protocol leaves an order open, here it is: waiting clients first come, first served; what
+is due at the same instant in the order delayed jobs (of the older tube first), ends of pauses,
+clients (the older connection first); further commands of woken clients when `settle` is called. So
+call it as the real one is called: `tick` at each instant of `next_at`, and later only if a single
+thing is due by then.
 
 All instants and durations are ns of one clock. A Naive can be copied with `copy.deepcopy`.
 """
@@ -27,19 +31,24 @@ __all__ = ["Found", "Naive", "blurred"]
 
 @dataclass
 class Found:
-    """What a restart leaves open, as the real server has it after its first tick: `Naive.restart` checks that it may be so, and goes on with it."""
+    """What a restart leaves open, as the real server has it after its first tick: `Naive.restart`
+    checks that it may be so, and goes on with it.
+    """
 
     next_id: int
     listed: list[bytes]  # names of all tubes, as list-tubes has them
     made: list[bytes]  # the same, in the order in which they came to be
-    counts: dict[int, tuple[int, int]]  # of each job: reserves and timeouts, which need not be on disk before the job's next record
+    counts: dict[
+        int, tuple[int, int]
+    ]  # of each job: reserves and timeouts, which need not be on disk before the job's next record
 
 
 class Naive(State):
     """One server. Clients go by the names that the caller gives them.
 
-    `output_limit`: bytes of replies owed to a client beyond which none of its commands is taken, until `go_on`.
-    `room`: how many changes of jobs and pauses the disk has room for (None: any number); those beyond are refused. To be set before each command.
+    `output_limit`: bytes of replies owed to a client beyond which none of its commands is taken,
+    until `go_on`. `room`: how many changes of jobs and pauses the disk has room for (None: any
+    number); those beyond are refused. To be set before each command.
     """
 
     output_limit = 1 << 62
@@ -61,7 +70,9 @@ class Naive(State):
         self._run(self.clients[name], now)
 
     def half_close(self, name: Hashable, now: int, ended: bool = False) -> None:
-        """It will send no more, so it waits for nothing any longer. `ended`: and all that it sent is here."""
+        """It will send no more, so it waits for nothing any longer. `ended`: and all that it sent
+        is here.
+        """
         client = self.clients[name]
         client.half_closed = True
         client.ended = client.ended or ended
@@ -83,12 +94,14 @@ class Naive(State):
         while client.watched:
             tube = client.watched[0]
             swap_remove(client.watched, tube)
-            self.let_go(tube)
+            self.remove_if_unused(tube)
         del self.clients[name]
-        self.let_go(client.used)
+        self.remove_if_unused(client.used)
 
     def settle(self, now: int) -> None:
-        """Those who were woken get their replies, and what they sent behind their reserve goes on; until nobody is woken any more."""
+        """Those who were woken get their replies, and what they sent behind their reserve goes on;
+        until nobody is woken any more.
+        """
         while self.woken:
             client, reply = self.woken.pop(0)
             if not client.closed:
@@ -106,7 +119,11 @@ class Naive(State):
         return self.clients[name].closed
 
     def _run(self, client: Client, now: int) -> None:
-        while not client.closed and client not in self.waiting and len(client.outbox) <= self.output_limit:
+        while (
+            not client.closed
+            and client not in self.waiting
+            and len(client.outbox) <= self.output_limit
+        ):
             if client.upload is not None:
                 reply = self._body(client, now)
             elif b"\r\n" in client.inbox:
@@ -148,7 +165,11 @@ class Naive(State):
         client.upload = None
         if upload.too_big:
             return b"JOB_TOO_BIG\r\n"
-        return commands.put_body(self, client, now, upload, body) if end == b"\r\n" else b"EXPECTED_CRLF\r\n"
+        return (
+            commands.put_body(self, client, now, upload, body)
+            if end == b"\r\n"
+            else b"EXPECTED_CRLF\r\n"
+        )
 
     # --- the end of the process, and its next life
 
@@ -161,9 +182,13 @@ class Naive(State):
         self.total_jobs = self.timeouts = self.total_connections = 0
         self.started_at = now
         self.room, self.draining = None, False
-        assert self.highest_put < found.next_id <= self.next_id, f"next id {found.next_id}, not {self.highest_put + 1} to {self.next_id}"
+        assert self.highest_put < found.next_id <= self.next_id, (
+            f"next id {found.next_id}, not {self.highest_put + 1} to {self.next_id}"
+        )
         self.next_id = found.next_id
-        assert found.counts.keys() == self.jobs.keys(), f"jobs {sorted(found.counts)}, not {sorted(self.jobs)}"
+        assert found.counts.keys() == self.jobs.keys(), (
+            f"jobs {sorted(found.counts)}, not {sorted(self.jobs)}"
+        )
         for job in self.jobs.values():
             self._come_back(job, shift, *found.counts[job.id])
         for tube in list(self.tubes):
@@ -176,8 +201,12 @@ class Naive(State):
             self.move(job, "ready")
         job.created_at += shift
         job.deadline_at += shift if job.state == "delayed" else 0
-        assert job.saved_reserves <= reserves <= job.reserves, f"job {job.id}: {reserves} reserves, not {job.saved_reserves} to {job.reserves}"
-        assert job.saved_timeouts <= timeouts <= job.timeouts, f"job {job.id}: {timeouts} timeouts, not {job.saved_timeouts} to {job.timeouts}"
+        assert job.saved_reserves <= reserves <= job.reserves, (
+            f"job {job.id}: {reserves} reserves, not {job.saved_reserves} to {job.reserves}"
+        )
+        assert job.saved_timeouts <= timeouts <= job.timeouts, (
+            f"job {job.id}: {timeouts} timeouts, not {job.saved_timeouts} to {job.timeouts}"
+        )
         job.reserves, job.timeouts = reserves, timeouts
         job.save()
 
@@ -186,7 +215,7 @@ class Naive(State):
         if tube.paused_until:
             tube.kept = True
             tube.paused_until += shift
-        self.let_go(tube)
+        self.remove_if_unused(tube)
 
     def _put_in_order(self, found: Found) -> None:
         names = sorted(tube.name for tube in self.tubes)

@@ -1,4 +1,5 @@
-"""How large a heap is large. In every other world it is one of nine entries, not of 4096: otherwise no world would see one swept.
+"""How large a heap is large. In every other world it is one of nine entries, not of 4096: otherwise
+no world would see one swept.
 
 May know: the engine's constants. Promises: they are as they were afterwards.
 """
@@ -8,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from beanstalkd_py import jobs, state
+from beanstalkd_py.queue import model as jobs
+from beanstalkd_py.queue import state
 
 SLACK, AT_ONCE, READY_FOR_LINE = 3, 8, 2
 

@@ -1,4 +1,6 @@
-"""The command line of a rung: seeds, one after another, until the time is up; what was counted; and how to see a failure again."""
+"""The command line of a rung: seeds, one after another, until the time is up; what was counted; and
+how to see a failure again.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +39,14 @@ def ends_within(cpu_s: float) -> Iterator[None]:
 
 
 def work_through(rung: str, about: str, run: Callable[[int, Counter[str]], None]) -> int:
-    """The exit status. run(seed, counts) adds to the counts, and raises Wrong, or whatever the server raised."""
+    """The exit status. run(seed, counts) adds to the counts, and raises Wrong, or whatever the
+    server raised.
+    """
     parser = argparse.ArgumentParser(prog=rung, description=about)
     parser.add_argument("--seed", type=int, help="the first; without --seconds, the only one")
-    parser.add_argument("--seconds", type=float, help="how long to go on with the next ones (60 without --seed)")
+    parser.add_argument(
+        "--seconds", type=float, help="how long to go on with the next ones (60 without --seed)"
+    )
     chosen = parser.parse_args()
     first = random.SystemRandom().randrange(1 << 32) if chosen.seed is None else chosen.seed
     seconds = chosen.seconds if chosen.seconds is not None else 60 if chosen.seed is None else 0
@@ -53,10 +59,12 @@ def work_through(rung: str, about: str, run: Callable[[int, Counter[str]], None]
                 run(seed, counts)
         except (Wrong, Endless, Exception) as failure:
             print(failure if isinstance(failure, Wrong) else traceback.format_exc())
-            print(f"again: PYTHONPATH=.:tools .venv/bin/python -m {rung} --seed {seed}")
+            print(f"again: PYTHONPATH=.:wal:tools .venv/bin/python -m {rung} --seed {seed}")
             return 1
         if time.monotonic() >= end:
             break
         seed += 1
-    print(f"{rung}: seeds {first}..{seed}, {', '.join(f'{count} {what}' for what, count in sorted(counts.items()))}, ok")
+    print(
+        f"{rung}: seeds {first}..{seed}, {', '.join(f'{count} {what}' for what, count in sorted(counts.items()))}, ok"
+    )
     return 0

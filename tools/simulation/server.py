@@ -1,11 +1,13 @@
-"""The server's loop without gevent and without sockets: what `server.py` and `connection.py` do, each callback of theirs a method for who calls it.
+"""The server's loop without gevent and without sockets: what `server.py` and `connection.py` do,
+each callback of theirs a method for who calls it.
 
-A turn: connections are read, then what was appended is handed to the log; the log's news let the replies go that waited for it (law 2); timers for
-what the engine, the window of -f MS, an idle log and a full disk need. Law 2 is half here, half in the log; that the real loop keeps its half is
-for other rungs to show.
+A turn: connections are read, then what was appended is handed to the log; the log's news let the
+replies go that waited for it (law 2); timers for what the engine, the window of -f MS, an idle log
+and a full disk need. Law 2 is half here, half in the log; that the real loop keeps its half is for
+other rungs to show.
 
-May know: twin, binlog, the clock. Promises: deterministic; `answered` and `durable` are the positions in the history that replies which
-left stand for: after a kill, and after a power cut.
+May know: twin, binlog, the clock. Promises: deterministic; `answered` and `durable` are the
+positions in the history that replies which left stand for: after a kill, and after a power cut.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable
 
-from beanstalkd_py.binlog import Binlog
+from beanstalkd_py.binlog.journal import Binlog
 
 from .clock import MILLISECOND, SECOND, Clock
 from .facts import Fault
@@ -57,19 +59,27 @@ class Connection:
 
 
 class Server:
-    """One life, from the first turn on. sync_ms: of -f MS, else 0. news: [whether the log has some], which the log sets."""
+    """One life, from the first turn on. sync_ms: of -f MS, else 0. news: [whether the log has
+    some], which the log sets.
+    """
 
-    def __init__(self, twin: Twin, binlog: Binlog, clock: Clock, sync_ms: int, news: list[bool]) -> None:
+    def __init__(
+        self, twin: Twin, binlog: Binlog, clock: Clock, sync_ms: int, news: list[bool]
+    ) -> None:
         self.twin = twin
         self.binlog = binlog
         self.log = binlog.log
         self.clock = clock
         self.sync_ms = sync_ms
         self.connections: dict[Hashable, Connection] = {}
-        self.owed: deque[tuple[int, int, Hashable, bytes]] = deque()  # LSN it waits for, position it stands for, whose, what
+        self.owed: deque[tuple[int, int, Hashable, bytes]] = (
+            deque()
+        )  # LSN it waits for, position it stands for, whose, what
         self.answered = 0
         self.durable = 0  # set by oldest_not_durable
-        self.left: deque[tuple[int, int, int]] = deque()  # when, LSN, position: of replies that left and are not durable yet
+        self.left: deque[tuple[int, int, int]] = (
+            deque()
+        )  # when, LSN, position: of replies that left and are not durable yet
         self.wants_turn = True
         self.later: list[Hashable] = []  # whose commands were held back until replies were taken
         self._news = news
@@ -92,7 +102,9 @@ class Server:
         if session is None:
             return False
         full = session.held or connection.queued > QUEUE_LIMIT
-        return bool(connection.arrived or connection.ended) and not (connection.end_seen or session.closed or full)
+        return bool(connection.arrived or connection.ended) and not (
+            connection.end_seen or session.closed or full
+        )
 
     def read(self, connection: Connection, nbytes: int) -> None:
         """One recv of at most so many bytes."""
@@ -162,7 +174,9 @@ class Server:
         if binlog.busy:
             self.twin.shadow.history.clock_is(self.clock.wall - self.clock.now)
             here = len(self.owed) == 1 or not self.log.promise_durable
-            self.wants_turn = binlog.turn(self.clock.now, self.clock.wall, here) or self.wants_turn
+            self.wants_turn = (
+                binlog.end_iteration(self.clock.now, self.clock.wall, here) or self.wants_turn
+            )
             self._after_commit()
             if here:
                 self._deliver()
@@ -223,7 +237,11 @@ class Server:
 
     @property
     def next_at(self) -> int:
-        return min(at for at in (self.twin.engine.next_at, self.sync_at, self.claim_at, self.retry_at) if at is not None)
+        return min(
+            at
+            for at in (self.twin.engine.next_at, self.sync_at, self.claim_at, self.retry_at)
+            if at is not None
+        )
 
     def on_timers(self) -> None:
         """All that are due."""
@@ -242,15 +260,17 @@ class Server:
         self.claim_at = None
         idle = self.log.lsn == self._claim_lsn
         if idle:
-            self.log.claim(self.clock.wall)
-        if self.log.unclaimed or not idle:
+            self.log.write_watermark(self.clock.wall)
+        if self.log.watermark_behind or not idle:
             self._claim_lsn = self.log.lsn
             self.claim_at = self.clock.now + CLAIM
 
     # --- the end
 
     def stop(self, get_on: Callable[[], object]) -> None:
-        """Nothing more is answered; what is owed leaves; the log is closed. get_on: lets the log's threads work."""
+        """Nothing more is answered; what is owed leaves; the log is closed. get_on: lets the log's
+        threads work.
+        """
         self.ending = True
         for session in self.twin.sessions.values():
             session.take_no_more()

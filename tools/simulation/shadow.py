@@ -1,7 +1,9 @@
-"""The naive server as a shadow of the real one: it does the same at the same time, and writes down what must last.
+"""The naive server as a shadow of the real one: it does the same at the same time, and writes down
+what must last.
 
-May know: the naive server, the history. It hears what the real server answered for one thing only: where the disk was too full for a change, nobody
-else can know that. Whether that may be is for the caller to say (`may_refuse`).
+May know: the naive server, the history. It hears what the real server answered for one thing only:
+where the disk was too full for a change, nobody else can know that. Whether that may be is for the
+caller to say (`may_refuse`).
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import itertools
 import re
 from collections.abc import Hashable, Mapping
 
-from beanstalkd_py.session import OUTPUT_LIMIT
+from beanstalkd_py.protocol.session import OUTPUT_LIMIT
 
 from .facts import Facts, Fault, Found
 from .history import Change, History, Kept, Pause
@@ -29,8 +31,14 @@ class Shadow(Naive):
         self.may_refuse = False
         self.refusals = 0
         self._heard: Mapping[Hashable, bytes] = {}  # the real server's replies in this step
-        self._current: Client | None = None  # whose command is carried out; None: nobody's, time does it
-        self._asked: tuple[Hashable, int, int] = (None, 0, 0)  # whose reply at which offset, and for how many changes there was room
+        self._current: Client | None = (
+            None  # whose command is carried out; None: nobody's, time does it
+        )
+        self._asked: tuple[Hashable, int, int] = (
+            None,
+            0,
+            0,
+        )  # whose reply at which offset, and for how many changes there was room
         self._versions: dict[int, tuple[int, ...]] = {}  # of each job's latest record
         self._born: dict[int, int] = {}
         self._pauses: dict[bytes, tuple[int, int]] = {}
@@ -72,8 +80,8 @@ class Shadow(Naive):
 
     # --- what must last
 
-    def let_go(self, tube: Tube) -> None:
-        super().let_go(tube)
+    def remove_if_unused(self, tube: Tube) -> None:
+        super().remove_if_unused(tube)
         if tube.paused_until and tube not in self.tubes:
             self.mark()
 
@@ -85,7 +93,9 @@ class Shadow(Naive):
         self._ticking = False
 
     def mark(self) -> None:
-        """Writes down what has changed since the last time: at most one job, and with it the pause of a tube that went with it."""
+        """Writes down what has changed since the last time: at most one job, and with it the pause
+        of a tube that went with it.
+        """
         history = self.history
         versions = {id: _version(job) for id, job in self.jobs.items()}
         for id in self._versions.keys() - versions.keys():
@@ -106,12 +116,18 @@ class Shadow(Naive):
 
     def _mark_pauses(self) -> None:
         """That time has ended a pause is not written down."""
-        pauses = {tube.name: (tube.pause, tube.paused_until) for tube in self.tubes if tube.paused_until}
+        pauses = {
+            tube.name: (tube.pause, tube.paused_until) for tube in self.tubes if tube.paused_until
+        }
         since = len(self.history.offsets) - 1
         if not self._ticking:
-            self.history.changes += [Change(name, None) for name in self._pauses if name not in pauses]
+            self.history.changes += [
+                Change(name, None) for name in self._pauses if name not in pauses
+            ]
         changed = {name: pause for name, pause in pauses.items() if self._pauses.get(name) != pause}
-        self.history.changes += [Change(name, Pause(*pause, since)) for name, pause in changed.items()]
+        self.history.changes += [
+            Change(name, Pause(*pause, since)) for name, pause in changed.items()
+        ]
         self._pauses = pauses
 
     # --- a new life
@@ -132,7 +148,9 @@ class Shadow(Naive):
         self.buried = [self.jobs[id] for ids in facts.buried.values() for id in ids]
         self._versions = {id: _version(job) for id, job in self.jobs.items()}
         self._born = dict.fromkeys(self.jobs, 0)
-        self._pauses = {tube.name: (tube.pause, tube.paused_until) for tube in self.tubes if tube.paused_until}
+        self._pauses = {
+            tube.name: (tube.pause, tube.paused_until) for tube in self.tubes if tube.paused_until
+        }
 
     def _make_tube(self, name: bytes, made: int) -> None:
         if name == b"default":
@@ -146,7 +164,15 @@ class Shadow(Naive):
         return tube
 
     def _make_job(self, id: int, found: Found, offset: int) -> None:
-        job = Job(id, self._named(found.tube), found.pri, found.delay, found.ttr, found.body, found.created_at - offset)
+        job = Job(
+            id,
+            self._named(found.tube),
+            found.pri,
+            found.delay,
+            found.ttr,
+            found.body,
+            found.created_at - offset,
+        )
         job.state = found.state
         job.deadline_at = found.deadline_at - offset if found.state == "delayed" else 0
         job.reserves, job.timeouts, job.releases, job.buries, job.kicks = found[-5:]

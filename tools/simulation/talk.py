@@ -1,6 +1,7 @@
 """What clients say: a random command of some client, most of them sensible, some of them not.
 
-May know: the shadow, to choose ids that mean something. Promises: a function of the dice and what the shadow knows; nothing is changed.
+May know: the shadow, to choose ids that mean something. Promises: a function of the dice and what
+the shadow knows; nothing is changed.
 """
 
 from __future__ import annotations
@@ -17,9 +18,37 @@ TTRS = (0, 1, 2, 5, 60, 60)
 TIMEOUTS = (0, 0, 1, 2, 30)
 PAUSES = (0, 1, 3, 100)
 NONSENSE = (
-    *(b"", b"put", b"put 1 2 3", b"put x 0 60 1", b"put 0 0 60 1 1", b"reserve now", b"reserve-with-timeout -1", b"peek", b"peek 1 ", b"PEEK 1"),
-    *(b"delete 99999999999999999999", b"use -tube", b"watch " + b"w" * 201, b"kick", b"kick -1", b"pause-tube default", b"pause-tube -x 1"),
-    *(b"x" * 300, b"stats-job 0", b"touch 0", b"list-tubes\r", b"release 1 2", b"bury 1", b"quitfoo\0", b"stats\0"),
+    *(
+        b"",
+        b"put",
+        b"put 1 2 3",
+        b"put x 0 60 1",
+        b"put 0 0 60 1 1",
+        b"reserve now",
+        b"reserve-with-timeout -1",
+        b"peek",
+        b"peek 1 ",
+        b"PEEK 1",
+    ),
+    *(
+        b"delete 99999999999999999999",
+        b"use -tube",
+        b"watch " + b"w" * 201,
+        b"kick",
+        b"kick -1",
+        b"pause-tube default",
+        b"pause-tube -x 1",
+    ),
+    *(
+        b"x" * 300,
+        b"stats-job 0",
+        b"touch 0",
+        b"list-tubes\r",
+        b"release 1 2",
+        b"bury 1",
+        b"quitfoo\0",
+        b"stats\0",
+    ),
 )
 
 
@@ -30,7 +59,9 @@ class Talk:
         self._dice = dice
         self._max_job_size = max_job_size
         self.largest = largest
-        self._sizes = dice.choice(([0, 1, 50, largest // 10, largest // 10, largest], [0, largest, largest, largest]))
+        self._sizes = dice.choice(
+            ([0, 1, 50, largest // 10, largest // 10, largest], [0, largest, largest, largest])
+        )
         self._wanted = dice.choice((3, 10, 40))  # jobs; when there are more, more are deleted
         ways: list[tuple[Callable[[Shadow, Hashable], bytes], float]] = [
             (self._put, 6),
@@ -72,7 +103,12 @@ class Talk:
         dice = self._dice
         size = dice.choice(self._sizes)
         body = dice.randbytes(min(size, 30)) * (size // 30 + 1)
-        head = b"put %d %d %d %d\r\n" % (dice.choice(PRIORITIES), dice.choice(DELAYS), dice.choice(TTRS), size)
+        head = b"put %d %d %d %d\r\n" % (
+            dice.choice(PRIORITIES),
+            dice.choice(DELAYS),
+            dice.choice(TTRS),
+            size,
+        )
         return head + body[:size] + b"\r\n"
 
     def _bad_put(self, shadow: Shadow, name: Hashable) -> bytes:
@@ -83,7 +119,9 @@ class Talk:
         return b"put 0 0 60 4\r\nfour--\r\n"
 
     def _reserve(self, shadow: Shadow, name: Hashable) -> bytes:
-        return self._dice.choice((b"reserve\r\n", b"reserve-with-timeout %d\r\n" % self._dice.choice(TIMEOUTS)))
+        return self._dice.choice(
+            (b"reserve\r\n", b"reserve-with-timeout %d\r\n" % self._dice.choice(TIMEOUTS))
+        )
 
     def _reserve_job(self, shadow: Shadow, name: Hashable) -> bytes:
         return b"reserve-job %d\r\n" % self._any(shadow)
@@ -92,7 +130,11 @@ class Talk:
         return b"delete %d\r\n" % self._dice.choice((self._any(shadow), self._mine(shadow, name)))
 
     def _release(self, shadow: Shadow, name: Hashable) -> bytes:
-        return b"release %d %d %d\r\n" % (self._mine(shadow, name), self._dice.choice(PRIORITIES), self._dice.choice(DELAYS))
+        return b"release %d %d %d\r\n" % (
+            self._mine(shadow, name),
+            self._dice.choice(PRIORITIES),
+            self._dice.choice(DELAYS),
+        )
 
     def _bury(self, shadow: Shadow, name: Hashable) -> bytes:
         return b"bury %d %d\r\n" % (self._mine(shadow, name), self._dice.choice(PRIORITIES))
@@ -101,18 +143,37 @@ class Talk:
         return b"touch %d\r\n" % self._mine(shadow, name)
 
     def _kick(self, shadow: Shadow, name: Hashable) -> bytes:
-        return self._dice.choice((b"kick %d\r\n" % self._dice.choice((0, 1, 2, 100)), b"kick-job %d\r\n" % self._any(shadow)))
+        return self._dice.choice(
+            (
+                b"kick %d\r\n" % self._dice.choice((0, 1, 2, 100)),
+                b"kick-job %d\r\n" % self._any(shadow),
+            )
+        )
 
     def _use(self, shadow: Shadow, name: Hashable) -> bytes:
-        return self._dice.choice((b"use ", b"watch ", b"ignore ")) + self._dice.choice(TUBES) + b"\r\n"
+        return (
+            self._dice.choice((b"use ", b"watch ", b"ignore ")) + self._dice.choice(TUBES) + b"\r\n"
+        )
 
     def _pause(self, shadow: Shadow, name: Hashable) -> bytes:
         return b"pause-tube %b %d\r\n" % (self._dice.choice(TUBES), self._dice.choice(PAUSES))
 
     def _look(self, shadow: Shadow, name: Hashable) -> bytes:
         id, tube = self._any(shadow), self._dice.choice(TUBES)
-        lines = (b"peek %d" % id, b"stats-job %d" % id, b"stats-tube %b" % tube, b"stats", b"list-tubes", b"list-tube-used")
-        return self._dice.choice((*lines, b"list-tubes-watched", b"peek-ready", b"peek-delayed", b"peek-buried")) + b"\r\n"
+        lines = (
+            b"peek %d" % id,
+            b"stats-job %d" % id,
+            b"stats-tube %b" % tube,
+            b"stats",
+            b"list-tubes",
+            b"list-tube-used",
+        )
+        return (
+            self._dice.choice(
+                (*lines, b"list-tubes-watched", b"peek-ready", b"peek-delayed", b"peek-buried")
+            )
+            + b"\r\n"
+        )
 
     def _nonsense(self, shadow: Shadow, name: Hashable) -> bytes:
         return self._dice.choice(NONSENSE) + b"\r\n"

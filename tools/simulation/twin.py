@@ -1,17 +1,20 @@
-"""The real sessions and engine and their shadow, which are made to do the same, step by step, and must say the same.
+"""The real sessions and engine and their shadow, which are made to do the same, step by step, and
+must say the same.
 
-May know: `Session` and `Engine`, the shadow. Promises: each method is one step of a server's loop: whatever the step does, then the replies
-of those whom it woke; it returns all that is to be sent, by client. A Fault says whose replies differ. What ends the step in the middle (the disk
-failed, the power is gone) is raised when the shadow has taken it to its end: of that nobody was told.
+May know: `Session` and `Engine`, the shadow. Promises: each method is one step of a server's loop:
+whatever the step does, then the replies of those whom it woke; it returns all that is to be sent,
+by client. A Fault says whose replies differ. What ends the step in the middle (the disk failed, the
+power is gone) is raised when the shadow has taken it to its end: of that nobody was told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-import wal
-from beanstalkd_py.engine import Engine
-from beanstalkd_py.session import Session
+import beanstalkd_wal as wal
+
+from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.engine import Engine
 
 from .disk import PowerFailure
 from .facts import Fault
@@ -33,16 +36,28 @@ class Twin:
 
     def receive(self, name: Hashable, data: bytes, now: int) -> Replies:
         session = self.sessions[name]
-        return self._step(now, lambda: session.receive(data, now), lambda: self.shadow.receive(name, data, now), session)
+        return self._step(
+            now,
+            lambda: session.receive(data, now),
+            lambda: self.shadow.receive(name, data, now),
+            session,
+        )
 
     def end_of_input(self, name: Hashable, now: int) -> Replies:
         session = self.sessions[name]
-        return self._step(now, lambda: session.end_of_input(now), lambda: self.shadow.half_close(name, now, ended=True), session)
+        return self._step(
+            now,
+            lambda: session.end_of_input(now),
+            lambda: self.shadow.half_close(name, now, ended=True),
+            session,
+        )
 
     def go_on(self, name: Hashable, now: int) -> Replies:
         """With commands that were held back."""
         session = self.sessions[name]
-        return self._step(now, lambda: session.run(now), lambda: self.shadow.go_on(name, now), session)
+        return self._step(
+            now, lambda: session.run(now), lambda: self.shadow.go_on(name, now), session
+        )
 
     def lost(self, name: Hashable, now: int) -> Replies:
         session = self.sessions.pop(name)
@@ -56,7 +71,9 @@ class Twin:
 
     # --- both
 
-    def _step(self, now: int, real: Callable[[], object], naive: Callable[[], None], *sessions: Session) -> Replies:
+    def _step(
+        self, now: int, real: Callable[[], object], naive: Callable[[], None], *sessions: Session
+    ) -> Replies:
         touched = list(sessions)
         failure: BaseException | None = None
         try:
@@ -90,9 +107,13 @@ class Twin:
             if said != expected if whole else not expected.startswith(said):
                 raise Fault(f"client {name} was told {_difference(said, expected)}")
             if whole and self.sessions[name].closed is not self.shadow.is_closed(name):
-                raise Fault(f"client {name}: the server {'ends' if self.sessions[name].closed else 'goes on'}")
+                raise Fault(
+                    f"client {name}: the server {'ends' if self.sessions[name].closed else 'goes on'}"
+                )
         if whole and not self._in_time():
-            raise Fault(f"something is due at {self.shadow.next_at()}, the server's timer is set to {self.engine.next_at}")
+            raise Fault(
+                f"something is due at {self.shadow.next_at()}, the server's timer is set to {self.engine.next_at}"
+            )
 
     def _in_time(self) -> bool:
         due = self.shadow.next_at()
@@ -101,6 +122,9 @@ class Twin:
 
 def _difference(said: bytes, expected: bytes) -> str:
     """From a little before the first byte that differs."""
-    place = next((n for n, (a, b) in enumerate(zip(said, expected, strict=False)) if a != b), min(len(said), len(expected)))
+    place = next(
+        (n for n, (a, b) in enumerate(zip(said, expected, strict=False)) if a != b),
+        min(len(said), len(expected)),
+    )
     start = max(place - 60, 0)
     return f"at byte {place}\n    {said[start : place + 60]!r}\nand not\n    {expected[start : place + 60]!r}"

@@ -1,8 +1,10 @@
 """A world: one machine, one directory, several lives of the server on it, out of one seed.
 
-After each life's end, whatever it was, the next start must find everything that was answered, and nothing that never was (see `history`).
+After each life's end, whatever it was, the next start must find everything that was answered, and
+nothing that never was (see `history`).
 
-May know: everything here. Promises: `run` is a function of its seed; a Fault says which, what the world did at last, and how to see it again.
+May know: everything here. Promises: `run` is a function of its seed; a Fault says which, what the
+world did at last, and how to see it again.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from collections import Counter, deque
 from collections.abc import Callable
 from random import Random
 
-import wal
-from beanstalkd_py.opening import Unreadable
+import beanstalkd_wal as wal
+
+from beanstalkd_py.binlog.opening import Unreadable
 
 from . import checks
 from .disk import PowerFailure
@@ -54,7 +57,16 @@ EVENTS: list[tuple[Callable[[Life], str], float]] = [
     (checks.cut_now, 0.5),
     (checks.rest, 0.3),
 ]
-ALWAYS = (Life.whole_turn, Life.speak, Life.serve, Life.end_of_turn, Life.hear_the_log, Life.get_on, Life.take_replies, Life.connect)
+ALWAYS = (
+    Life.whole_turn,
+    Life.speak,
+    Life.serve,
+    Life.end_of_turn,
+    Life.hear_the_log,
+    Life.get_on,
+    Life.take_replies,
+    Life.connect,
+)
 
 
 def run(seed: int) -> Counter[str]:
@@ -66,7 +78,9 @@ def run(seed: int) -> Counter[str]:
     except (Exception, Endless) as error:
         events = "\n".join(f"    {event}" for event in world.trace)
         where = "".join(traceback.format_tb(error.__traceback__)[-LAST_FRAMES:])
-        raise Fault(f"{events}\n{where}{type(error).__name__}: {error}\nagain: make simulate SEED={seed}") from error
+        raise Fault(
+            f"{events}\n{where}{type(error).__name__}: {error}\nagain: make simulate SEED={seed}"
+        ) from error
     return world.counts
 
 
@@ -77,14 +91,20 @@ class World:
         self.history = History()
         self.counts: Counter[str] = Counter(worlds=1)
         self.trace: deque[str] = deque(maxlen=LAST_EVENTS)
-        self.sizes = self.dice.choice(((8192,), (8192, 8192, 16384, 65536), (65536,), (65536, 131072)))
+        self.sizes = self.dice.choice(
+            ((8192,), (8192, 8192, 16384, 65536), (65536,), (65536, 131072))
+        )
         self.max_job_size = self.dice.choice((1000, 3000, 65535))
         largest = min(self.max_job_size, self.dice.choice((100, 1000, max(self.sizes) // 4)))
         self.talk = Talk(self.dice, self.max_job_size, largest)
         self.events = [event for event, _ in EVENTS]
-        self.weights = [weight * self.dice.choice((0.3, 1, 1, 3) if event in ALWAYS else (0, 0, 1, 1, 3)) for event, weight in EVENTS]
+        self.weights = [
+            weight * self.dice.choice((0.3, 1, 1, 3) if event in ALWAYS else (0, 0, 1, 1, 3))
+            for event, weight in EVENTS
+        ]
         self.most_clients = self.dice.choice((2, 4, 8))
-        # What the last lives promised: the position up to which nothing may be missing after a kill, and after a power cut.
+        # What the last lives promised: the position up to which nothing may be missing after a
+        # kill, and after a power cut.
         self.answered = self.durable = 0
         self.unsynced = False  # since a life that never synced
         self.anything = False  # and then the power failed: nothing was promised
@@ -109,7 +129,13 @@ class World:
     def _options(self) -> Options:
         durability = self.dice.choice((SYNC, SYNC, SYNC, WINDOW, NEVER))
         sync_ms = self.dice.choice((5, 50, 1000)) if durability is WINDOW else 0
-        return Options(self.dice.choice(self.sizes), durability, sync_ms, self.dice.random() < 0.5, self.max_job_size)
+        return Options(
+            self.dice.choice(self.sizes),
+            durability,
+            sync_ms,
+            self.dice.random() < 0.5,
+            self.max_job_size,
+        )
 
     def live(self) -> None:
         options = self._options()
@@ -169,7 +195,8 @@ class World:
                 return NO_ROOM
         if self.machine.doom != BROKEN or self.machine.doom_at:
             raise error
-        # Of what a failed sync had to write, reads say that it is there, but no later sync will write it.
+        # Of what a failed sync had to write, reads say that it is there, but no later sync will
+        # write it.
         return CUT if self.machine.sync_failed else BROKEN
 
     def _end(self, end: str) -> None:
@@ -205,10 +232,11 @@ class World:
     def _check(self, opened: Opened, options: Options) -> None:
         if not self.anything:
             position = self.history.match(opened.facts, self.answered, self.ended_at)
-            self.say(f"comes back as after change {position} of {self.history.position}, {self.answered} were answered for")
+            self.say(
+                f"comes back as after change {position} of {self.history.position}, {self.answered} were answered for"
+            )
         offset = self.machine.clock.wall - self.machine.clock.now
         self.history.begin_anew(opened.facts, offset)
         self.answered = self.durable = 0
         self.anything = False
         self.unsynced = options.durability is NEVER
-

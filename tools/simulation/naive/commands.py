@@ -1,4 +1,6 @@
-"""What each command does to the naive server: `(state, client, now, arguments) -> reply`; None: the client waits."""
+"""What each command does to the naive server: `(state, client, now, arguments) -> reply`; None: the
+client waits.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,13 @@ OUT_OF_MEMORY = b"OUT_OF_MEMORY\r\n"
 # --- put
 
 
-def put_line(state: State, client: Client, now: int, pri: int, delay: int, ttr: int, nbytes: int) -> bytes:
+def put_line(
+    state: State, client: Client, now: int, pri: int, delay: int, ttr: int, nbytes: int
+) -> bytes:
     """The line of a put. Its id is taken now, unless it is too big."""
-    client.upload = Upload(state.next_id, pri, delay, ttr, nbytes, now, too_big=nbytes > state.max_job_size)
+    client.upload = Upload(
+        state.next_id, pri, delay, ttr, nbytes, now, too_big=nbytes > state.max_job_size
+    )
     if not client.upload.too_big:
         client.producer = True
         state.next_id += 1
@@ -104,7 +110,7 @@ def delete(state: State, client: Client, now: int, id: int) -> bytes:
     state.move(job, "gone")
     del state.jobs[id]
     job.tube.deletes += 1
-    state.let_go(job.tube)
+    state.remove_if_unused(job.tube)
     return b"DELETED\r\n"
 
 
@@ -142,7 +148,9 @@ def touch(state: State, client: Client, now: int, id: int) -> bytes:
 
 
 def kick(state: State, client: Client, now: int, bound: int) -> bytes:
-    """Buried jobs if there are any, else delayed ones. Without room midway, the count is of those before."""
+    """Buried jobs if there are any, else delayed ones. Without room midway, the count is of those
+    before.
+    """
     jobs = (_buried(state, client.used) or state.delayed(client.used))[:bound]
     for kicked, job in enumerate(jobs):
         if state.refused():
@@ -177,7 +185,11 @@ def _kick(state: State, job: Job, now: int) -> None:
 
 
 def _found(jobs: list[Job]) -> bytes:
-    return b"FOUND %d %d\r\n%b\r\n" % (jobs[0].id, len(jobs[0].body), jobs[0].body) if jobs else NOT_FOUND
+    return (
+        b"FOUND %d %d\r\n%b\r\n" % (jobs[0].id, len(jobs[0].body), jobs[0].body)
+        if jobs
+        else NOT_FOUND
+    )
 
 
 def peek(state: State, client: Client, now: int, id: int) -> bytes:
@@ -201,7 +213,7 @@ def peek_buried(state: State, client: Client, now: int) -> bytes:
 
 def use(state: State, client: Client, now: int, name: bytes) -> bytes:
     old, client.used = client.used, state.tube_or_new(name)
-    state.let_go(old)
+    state.remove_if_unused(old)
     return b"USING %b\r\n" % name
 
 
@@ -218,7 +230,7 @@ def ignore(state: State, client: Client, now: int, name: bytes) -> bytes:
         if len(client.watched) == 1:
             return b"NOT_IGNORED\r\n"
         swap_remove(client.watched, tube)
-        state.let_go(tube)
+        state.remove_if_unused(tube)
     return b"WATCHING %d\r\n" % len(client.watched)
 
 

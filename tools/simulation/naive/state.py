@@ -12,9 +12,13 @@ TIMED_OUT = b"TIMED_OUT\r\n"
 
 
 class State:
-    """`room`: how many changes the disk has room for (None: any number); what comes after them is refused."""
+    """`room`: how many changes the disk has room for (None: any number); what comes after them is
+    refused.
+    """
 
-    def __init__(self, now: int = 0, max_job_size: int = 65535, binlog_max_size: int = 10485760) -> None:
+    def __init__(
+        self, now: int = 0, max_job_size: int = 65535, binlog_max_size: int = 10485760
+    ) -> None:
         self.started_at = now
         self.max_job_size = max_job_size
         self.binlog_max_size = binlog_max_size
@@ -46,20 +50,26 @@ class State:
             self.tubes.append(tube)
         return tube
 
-    def let_go(self, tube: Tube) -> None:
+    def remove_if_unused(self, tube: Tube) -> None:
         """It is gone, unless somebody needs it."""
         jobs = [job for job in self.jobs.values() if job.tube is tube]
-        clients = [client for client in self.clients.values() if client.used is tube or tube in client.watched]
+        clients = [
+            client
+            for client in self.clients.values()
+            if client.used is tube or tube in client.watched
+        ]
         if not (jobs or clients or tube.kept or tube is self.default):
             swap_remove(self.tubes, tube)
             if tube.paused_until:
-                self.refused()  # that the pause is over must survive: another change, for which nobody can be refused
+                # that the pause is over must survive: another change, for which nobody can be
+                # refused
+                self.refused()
 
     def end_pause(self, tube: Tube, now: int) -> None:
         tube.pause = tube.paused_until = 0
         tube.kept = False
         self.serve(now)
-        self.let_go(tube)
+        self.remove_if_unused(tube)
 
     def oldest_first(self) -> list[Tube]:
         return sorted(self.tubes, key=lambda tube: tube.made)
@@ -68,15 +78,23 @@ class State:
 
     def ready(self, tubes: list[Tube]) -> list[Job]:
         """The best one first."""
-        return sorted((job for job in self.jobs.values() if job.state == "ready" and job.tube in tubes), key=lambda job: (job.pri, job.id))
+        return sorted(
+            (job for job in self.jobs.values() if job.state == "ready" and job.tube in tubes),
+            key=lambda job: (job.pri, job.id),
+        )
 
     def delayed(self, tube: Tube) -> list[Job]:
         """The soonest one first."""
-        return sorted((job for job in self.jobs.values() if job.state == "delayed" and job.tube is tube), key=_deadline)
+        return sorted(
+            (job for job in self.jobs.values() if job.state == "delayed" and job.tube is tube),
+            key=_deadline,
+        )
 
     def held(self, client: Client) -> list[Job]:
         """In the order in which it got them."""
-        return sorted((job for job in self.jobs.values() if job.holder is client), key=lambda job: job.taken)
+        return sorted(
+            (job for job in self.jobs.values() if job.holder is client), key=lambda job: job.taken
+        )
 
     def move(self, job: Job, state: str, deadline_at: int = 0) -> None:
         """Out of where it is and into another state, without an owner."""
@@ -110,7 +128,9 @@ class State:
         return self.ready([tube for tube in client.watched if not tube.paused_until])
 
     def serve(self, now: int) -> None:
-        """As long as somebody waits for a job that is ready: the best of these jobs goes to who has waited longest for it."""
+        """As long as somebody waits for a job that is ready: the best of these jobs goes to who has
+        waited longest for it.
+        """
         while jobs := [job for client in self.waiting for job in self.on_offer(client)]:
             best = min(jobs, key=lambda job: (job.pri, job.id))
             client = next(client for client in self.waiting if best.tube in client.watched)
@@ -132,7 +152,9 @@ class State:
 
     def dues(self) -> list[int]:
         """When what is due."""
-        dues = [job.deadline_at for job in self.jobs.values() if job.state in ("delayed", "reserved")]
+        dues = [
+            job.deadline_at for job in self.jobs.values() if job.state in ("delayed", "reserved")
+        ]
         dues += [tube.paused_until for tube in self.tubes if tube.paused_until]
         for client in self.waiting:
             dues += [job.deadline_at - SECOND for job in self.held(client)]
@@ -140,7 +162,9 @@ class State:
         return dues
 
     def tick(self, now: int) -> None:
-        """What is due: delayed jobs, then ends of pauses, then what is due for clients; each by age."""
+        """What is due: delayed jobs, then ends of pauses, then what is due for clients; each by
+        age.
+        """
         for tube in self.oldest_first():
             self.each(self.delayed(tube), lambda job: self.move(job, "ready"), now)
         for tube in self.oldest_first():

@@ -1,4 +1,6 @@
-"""The naive server's YAML answers. What only the process can know is a question mark: `blurred` makes the same of a real server's answers."""
+"""The naive server's YAML answers. What only the process can know is a question mark: `blurred`
+makes the same of a real server's answers.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def _ok(text: str) -> bytes:
 
 
 def _yaml(**values: object) -> bytes:
-    return _ok("---\n" + "".join(f"{key.replace('_', '-')}: {value}\n" for key, value in values.items()))
+    return _ok(
+        "---\n" + "".join(f"{key.replace('_', '-')}: {value}\n" for key, value in values.items())
+    )
 
 
 def _yes(value: bool) -> str:
@@ -41,7 +45,10 @@ def names(tubes: list[Tube]) -> bytes:
 
 def _in_states(jobs: list[Job]) -> dict[str, int]:
     ready = [job for job in jobs if job.state == "ready"]
-    counts = {"current_jobs_urgent": sum(job.pri < URGENT for job in ready), "current_jobs_ready": len(ready)}
+    counts = {
+        "current_jobs_urgent": sum(job.pri < URGENT for job in ready),
+        "current_jobs_ready": len(ready),
+    }
     for state in ("reserved", "delayed", "buried"):
         counts[f"current_jobs_{state}"] = sum(job.state == state for job in jobs)
     return counts
@@ -106,11 +113,16 @@ def tube(state: State, tube: Tube, now: int) -> bytes:
 
 
 _ANSWER = re.compile(rb"OK [0-9]+\r\n(---\n(?:current-jobs-urgent|id): [0-9]+\n[^\r]*)\r\n")
-_VALUE = re.compile(rf"^({'|'.join(UNKNOWN[:-4])}|file|hostname|os|platform): .*$|^(id): [0-9a-f]{{16}}$".encode(), re.MULTILINE)
+_VALUE = re.compile(
+    rf"^({'|'.join(UNKNOWN[:-4])}|file|hostname|os|platform): .*$|^(id): [0-9a-f]{{16}}$".encode(),
+    re.MULTILINE,
+)
 
 
 def blurred(replies: bytes) -> bytes:
-    """A real server's replies with a question mark for what the naive one cannot know. Job ids must be shorter than 16 digits."""
+    """A real server's replies with a question mark for what the naive one cannot know. Job ids must
+    be shorter than 16 digits.
+    """
 
     def without(match: re.Match[bytes]) -> bytes:
         text = _VALUE.sub(lambda line: (line[1] or line[2]) + b": ?", match[1])

@@ -1,6 +1,8 @@
-"""Bytes to commands for the naive server, one rule after the other, with nothing kept in between but the bytes.
+"""Bytes to commands for the naive server, one rule after the other, with nothing kept in between
+but the bytes.
 
-`line_and_rest` waits for a whole line however long it is; `words` says what it means: a command's word and its arguments, or `Bad`.
+`line_and_rest` waits for a whole line however long it is; `words` says what it means: a command's
+word and its arguments, or `Bad`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,16 @@ NAME = rb"[-A-Za-z0-9+/;.$_()]+"
 
 ONE_ID = ("peek", "reserve-job", "delete", "touch", "kick-job", "stats-job")
 ONE_NAME = ("use", "watch", "ignore", "stats-tube")
-BARE = ("peek-ready", "peek-delayed", "peek-buried", "reserve", "stats", "list-tubes-watched", "list-tube-used", "list-tubes")
+BARE = (
+    "peek-ready",
+    "peek-delayed",
+    "peek-buried",
+    "reserve",
+    "stats",
+    "list-tubes-watched",
+    "list-tube-used",
+    "list-tubes",
+)
 
 
 class Bad(Exception):
@@ -119,7 +130,12 @@ def put(line: bytes, max_job_size: int) -> list[int]:
     if b"\0" in line:
         raise Bad
     reader = Reader(line[len(b"put ") :])
-    pri, delay, ttr, nbytes = reader.number(U32), reader.seconds(), reader.seconds(), reader.number(U32)
+    pri, delay, ttr, nbytes = (
+        reader.number(U32),
+        reader.seconds(),
+        reader.seconds(),
+        reader.number(U32),
+    )
     if nbytes <= max_job_size and reader.rest:
         raise Bad(counts="put")
     return [pri, delay, max(ttr, SECOND), nbytes]

@@ -1,4 +1,5 @@
-"""What clients do, at random: every command that changes something, over few tubes, with few jobs alive at a time, so that segments die.
+"""What clients do, at random: every command that changes something, over few tubes, with few jobs
+alive at a time, so that segments die.
 
 May know: a process, dice. Promises: deterministic; nothing is asked of the reply but that it comes.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
-from beanstalkd_py.session import Session
+from beanstalkd_py.protocol.session import Session
 
 from .process import MS, Process
 
@@ -52,7 +53,11 @@ class Clients:
         if len(self.process.engine.jobs) > self.dice.randrange(2 * self.live):
             return self._finish()
         body = self.dice.randbytes(self.dice.choice((0, 1, 40, 200, 600, 600, 1500, 5000)))
-        self._say(session, b"put %d %d %d %d\r\n%b" % (self._pri(), self._delay(), self.dice.randrange(1, 4), len(body), body))
+        self._say(
+            session,
+            b"put %d %d %d %d\r\n%b"
+            % (self._pri(), self._delay(), self.dice.randrange(1, 4), len(body), body),
+        )
 
     def _pri(self) -> int:
         return self.dice.choice((0, 10, 1023, 1024, 4294967295))
@@ -67,7 +72,11 @@ class Clients:
 
     def _finish(self) -> None:
         """Something with a job that is held."""
-        holders = [session for session in self.process.sessions if session.client.reserved and not session.client.waiting]
+        holders = [
+            session
+            for session in self.process.sessions
+            if session.client.reserved and not session.client.waiting
+        ]
         if not holders:
             return self._reserve()
         session = self.dice.choice(holders)
@@ -87,7 +96,10 @@ class Clients:
         if session is None or not self.process.engine.jobs:
             return
         id = self.dice.choice(sorted(self.process.engine.jobs))
-        self._say(session, self.dice.choice((b"delete %d", b"delete %d", b"reserve-job %d", b"kick-job %d")) % id)
+        self._say(
+            session,
+            self.dice.choice((b"delete %d", b"delete %d", b"reserve-job %d", b"kick-job %d")) % id,
+        )
 
     def _kick(self) -> None:
         session = self._anybody()
@@ -97,12 +109,18 @@ class Clients:
     def _pause(self) -> None:
         session = self._anybody()
         if session is not None:
-            self._say(session, b"pause-tube %b %d" % (self.dice.choice(TUBES), self.dice.choice((0, 1, 2, 1000))))
+            self._say(
+                session,
+                b"pause-tube %b %d" % (self.dice.choice(TUBES), self.dice.choice((0, 1, 2, 1000))),
+            )
 
     def _tube(self) -> None:
         session = self._anybody()
         if session is not None:
-            self._say(session, self.dice.choice((b"use ", b"watch ", b"ignore ")) + self.dice.choice(TUBES))
+            self._say(
+                session,
+                self.dice.choice((b"use ", b"watch ", b"ignore ")) + self.dice.choice(TUBES),
+            )
 
     def _come_and_go(self) -> None:
         self.process.disconnect(self.dice.choice(self.process.sessions))

@@ -1,4 +1,5 @@
-"""An error of the disk: at the nth of its calls, and, if it is want of space or of descriptors, at all that want them for a while.
+"""An error of the disk: at the nth of its calls, and, if it is want of space or of descriptors, at
+all that want them for a while.
 
 May know: the seam's calls. Promises: one call fails for sure, and `failed` says which.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-from wal.fs import NO_ROOM
+from beanstalkd_wal.fs import NO_ROOM
 
 from ..disk import MemoryDisk, nothing
 
@@ -17,7 +18,9 @@ _DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 class Fault:
-    """nth: of the calls; the first is 1. span: of so many calls from there those fail as well that want the same."""
+    """nth: of the calls; the first is 1. span: of so many calls from there those fail as well that
+    want the same.
+    """
 
     def __init__(self, nth: int, error: int, span: int = 1) -> None:
         self.nth = nth
@@ -25,7 +28,9 @@ class Fault:
         self.span = span
         self.calls = 0
         self.failed: list[str] = []  # call and file
-        self.expected = False  # the nth wanted what there is none of: the log must be prepared for that
+        self.expected = (
+            False  # the nth wanted what there is none of: the log must be prepared for that
+        )
         self._disk = MemoryDisk()
 
     def begin(self, disk: MemoryDisk) -> None:
@@ -35,7 +40,9 @@ class Fault:
 
     @property
     def blinding(self) -> bool:
-        """Whether there was no descriptor for space that the log had already: what was set aside before a start, or what compaction gave back."""
+        """Whether there was no descriptor for space that the log had already: what was set aside
+        before a start, or what compaction gave back.
+        """
         return self.error in _DESCRIPTORS and any(call.startswith("open ") for call in self.failed)
 
     def end(self) -> None:
@@ -56,4 +63,6 @@ class Fault:
         """Whether the call wants what the error says there is none of."""
         if self.error in _DESCRIPTORS:
             return call in ("create", "open")
-        return self.error in NO_ROOM and (call in ("create", "allocate") or (call == "write" and self._disk.growing))
+        return self.error in NO_ROOM and (
+            call in ("create", "allocate") or (call == "write" and self._disk.growing)
+        )

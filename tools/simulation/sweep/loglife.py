@@ -1,7 +1,9 @@
-"""Lives of a bare log on one disk, one after another: random use of every method it has, swept, and ended by a stop, a kill or a power failure.
+"""Lives of a bare log on one disk, one after another: random use of every method it has, swept, and
+ended by a stop, a kill or a power failure.
 
-May know: `wal`. Promises: every record that was promised (and not dropped) must come back, unaltered and in order; a drop that was
-reported must stay done. Of a log that is never synced, whatever comes back must once have been written.
+May know: `wal`. Promises: every record that was promised (and not dropped) must come back,
+unaltered and in order; a drop that was reported must stay done. Of a log that is never synced,
+whatever comes back must once have been written.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import errno
 from collections import Counter
 from random import Random
 
-import wal
+import beanstalkd_wal as wal
 
 from ..disk import ROOMY, MemoryDisk
 from .points import Sweep, Wrong
@@ -24,7 +26,9 @@ NEVER = wal.Durability.NEVER
 class LogLife:
     """A `Subject`."""
 
-    def __init__(self, seed: int, modes: tuple[Mode, ...], counts: Counter[str], tries: int) -> None:
+    def __init__(
+        self, seed: int, modes: tuple[Mode, ...], counts: Counter[str], tries: int
+    ) -> None:
         self.dice = Random(seed)
         self.modes = modes
         self.disk = MemoryDisk(seed)
@@ -43,7 +47,9 @@ class LogLife:
     def run(self, lives: int, acts: int) -> None:
         for n in range(lives):
             self.begin(self.dice.choice(self.modes) if n else self.modes[0])
-            self.disk.capacity = self.dice.choice((ROOMY, ROOMY, self.disk.used() + self.dice.randrange(3 * SEGMENT)))
+            self.disk.capacity = self.dice.choice(
+                (ROOMY, ROOMY, self.disk.used() + self.dice.randrange(3 * SEGMENT))
+            )
             self.sweep.watch()
             try:
                 self.start()
@@ -72,19 +78,28 @@ class LogLife:
         replay = wal.Replay(DIRECTORY, fs=disk)
         for _ in replay:
             pass
-        return wal.Log.open(replay, SEGMENT, self.mode.durability, at=1, threaded=False, meta=lambda: meta)
+        return wal.Log.open(
+            replay, SEGMENT, self.mode.durability, at=1, threaded=False, meta=lambda: meta
+        )
 
     # --- what one can do
 
     def work(self, acts: int) -> None:
         assert self.log is not None
         log = self.log
-        steps = (*[self._append] * 4, *[self._commit] * 2, self._sync, self._claim, self._room, self._drop)
+        steps = (
+            *[self._append] * 4,
+            *[self._commit] * 2,
+            self._sync,
+            self._claim,
+            self._room,
+            self._drop,
+        )
         for _ in range(acts):
             self.dice.choice(steps)(log)
             log.collect()
-            if log.room < 0:
-                raise Wrong(f"expected room of 0 bytes or more, got {log.room}")
+            if log.headroom < 0:
+                raise Wrong(f"expected room of 0 bytes or more, got {log.headroom}")
 
     def stop(self) -> None:
         assert self.log is not None
@@ -96,9 +111,9 @@ class LogLife:
 
     def check_revived(self, blind: bool) -> None:
         assert self.log is not None
-        self.log.prepare(3 * SEGMENT)
-        if self.log.short or not self.log.make_room(7000):
-            raise Wrong(f"expected room on a disk that has it, got {self.log.room} bytes")
+        self.log.preallocate(3 * SEGMENT)
+        if self.log.disk_full or not self.log.ensure_headroom(7000):
+            raise Wrong(f"expected room on a disk that has it, got {self.log.headroom} bytes")
         self._append(self.log)
         self._commit(self.log)
 
@@ -120,16 +135,16 @@ class LogLife:
         log.sync(at=2)
 
     def _claim(self, log: wal.Log) -> None:
-        log.claim(at=3)
+        log.write_watermark(at=3)
 
     def _room(self, log: wal.Log) -> None:
         way = self.dice.randrange(4)
         if way == 0:
-            log.make_room(self.dice.choice((100, 7000)))
+            log.ensure_headroom(self.dice.choice((100, 7000)))
         elif way == 1:
             log.trim(self.dice.randrange(4 * SEGMENT))
         else:
-            log.prepare(self.dice.randrange(4 * SEGMENT))
+            log.preallocate(self.dice.randrange(4 * SEGMENT))
 
     def _drop(self, log: wal.Log) -> None:
         if self.dice.random() < 0.7:
@@ -137,7 +152,7 @@ class LogLife:
         before = self.dice.randrange(log.oldest, log.segment + 1)
         if before in self.bases and not (log.pending and before == log.segment):
             self.may_be_gone = max(self.may_be_gone, self.bases[before])
-            log.drop(before)
+            log.retire(before)
 
     # --- what must be true afterwards
 
@@ -159,10 +174,14 @@ class LogLife:
         if killed and self.log is not None and not self.disk.cut_short:
             check_whole(replay)
         last = replay.next_lsn - 1
-        self._check(found, min(found, default=replay.next_lsn), last, self.unsynced and not killed, killed)
+        self._check(
+            found, min(found, default=replay.next_lsn), last, self.unsynced and not killed, killed
+        )
         return last
 
-    def _check(self, found: dict[int, bytes], first: int, last: int, lost: bool, killed: bool) -> None:
+    def _check(
+        self, found: dict[int, bytes], first: int, last: int, lost: bool, killed: bool
+    ) -> None:
         """lost: nothing is promised any more (drops wait for writes only), but nothing is made up."""
         must = 0 if lost else self.kept if killed else self.durable
         if last < must:
@@ -170,10 +189,14 @@ class LogLife:
         if list(found) != list(range(first, last + 1)):
             raise Wrong(f"expected LSN {first} to {last}, got {list(found)}")
         if not lost and not min(self.are_gone, last + 1) <= first <= self.may_be_gone:
-            raise Wrong(f"expected the first LSN to be {self.are_gone} to {self.may_be_gone}, got {first}")
+            raise Wrong(
+                f"expected the first LSN to be {self.are_gone} to {self.may_be_gone}, got {first}"
+            )
         for lsn, record in found.items():
             if (lsn, record) not in self.ever if lost else record != self.given[lsn]:
-                raise Wrong(f"LSN {lsn}: expected {self.given.get(lsn, b'')[:40]!r}, got {record[:40]!r}")
+                raise Wrong(
+                    f"LSN {lsn}: expected {self.given.get(lsn, b'')[:40]!r}, got {record[:40]!r}"
+                )
 
     def recover(self, left: MemoryDisk, killed: bool, lsn: int) -> bool:
         if self.sweep.dice.randrange(2):
@@ -189,8 +212,12 @@ class LogLife:
         return True
 
     def end(self, killed: bool) -> bool:
-        """The disk is what a kill or a power failure leaves of it. False if the next life may refuse that."""
-        left = self.disk.twin() if killed else self.disk.after_crash(self.dice, ordered=self.unsynced)
+        """The disk is what a kill or a power failure leaves of it. False if the next life may
+        refuse that.
+        """
+        left = (
+            self.disk.twin() if killed else self.disk.after_crash(self.dice, ordered=self.unsynced)
+        )
         last = self.read(left, killed)
         if last is None:
             return False

@@ -1,7 +1,9 @@
-"""The sweep: at every call of the seam the power fails, several times over, and the process is killed; what is left is recovered each time.
+"""The sweep: at every call of the seam the power fails, several times over, and the process is
+killed; what is left is recovered each time.
 
-May know: the disk. Promises: the work goes on behind each of these as if nothing had happened, so all its calls have their turn in one run; of
-the recoveries some are crashed in turn, at one of their calls or when they are done, and so on.
+May know: the disk. Promises: the work goes on behind each of these as if nothing had happened, so
+all its calls have their turn in one run; of the recoveries some are crashed in turn, at one of
+their calls or when they are done, and so on.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ ALL = 1 << 62
 
 
 class Wrong(BaseException):
-    """A law is broken. Not an Exception: it is raised in the middle of a call, and the log must not take it for an error of its disk."""
+    """A law is broken. Not an Exception: it is raised in the middle of a call, and the log must not
+    take it for an error of its disk.
+    """
 
     def __init__(self, what: str, *where: str) -> None:
         super().__init__(what, *where)
@@ -34,7 +38,9 @@ class Wrong(BaseException):
 
 
 class Subject(Protocol):
-    """What works on a disk, and knows what that must have kept. All three raise Wrong, or anything else, if it has not."""
+    """What works on a disk, and knows what that must have kept. All three raise Wrong, or anything
+    else, if it has not.
+    """
 
     disk: MemoryDisk
     unsynced: bool  # nothing is promised to outlast the power, and names have to change in order
@@ -52,7 +58,8 @@ class Sweep:
     def __init__(self, subject: Subject, dice: Random, tries: int, counts: Counter[str]) -> None:
         self.subject = subject
         self.dice = dice
-        self.tries = tries  # power failures per call; but one where a spare is prepared, which is most of the calls
+        # power failures per call; but one where a spare is prepared, which is most of the calls
+        self.tries = tries
         self.counts = counts
         self._trace: list[str] = []
 
@@ -80,7 +87,9 @@ class Sweep:
         with self._tracing("killed" if killed else "power failure"):
             found = self.subject.read(left, killed)
             if found is not None and found < least:
-                raise Wrong(f"expected what the recovery before found, up to LSN {least}, got LSN {found}")
+                raise Wrong(
+                    f"expected what the recovery before found, up to LSN {least}, got LSN {found}"
+                )
             if found is None or not self._recover(left, killed, min(found, most)):
                 self.counts["refused"] += 1
 

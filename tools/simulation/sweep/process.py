@@ -1,7 +1,9 @@
-"""One life of a server without sockets: sessions, engine, binlog and an inline log on a disk in memory; its clock stands until it is moved.
+"""One life of a server without sockets: sessions, engine, binlog and an inline log on a disk in
+memory; its clock stands until it is moved.
 
-May know: the public faces of session, engine, binlog and log; what `server` does between two looks at its sockets, which is done here by hand.
-Promises: deterministic; `history` is told of every change before the disk may know of it; replies leave when the log's promise has reached them.
+May know: the public faces of session, engine, binlog and log; what `server` does between two looks
+at its sockets, which is done here by hand. Promises: deterministic; `history` is told of every
+change before the disk may know of it; replies leave when the log's promise has reached them.
 """
 
 from __future__ import annotations
@@ -10,12 +12,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import wal
-from beanstalkd_py.binlog import Binlog
-from beanstalkd_py.engine import Engine
-from beanstalkd_py.opening import open_binlog
-from beanstalkd_py.replies import OUT_OF_MEMORY
-from beanstalkd_py.session import Session
+import beanstalkd_wal as wal
+
+from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.binlog.opening import open_binlog
+from beanstalkd_py.protocol.replies import OUT_OF_MEMORY
+from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.engine import Engine
 
 from ..disk import MemoryDisk
 from .points import Wrong
@@ -49,7 +52,9 @@ MODES = (
 class Process:
     """Raises what `open_binlog` raises, and wal.LogFailed from anything that moves it."""
 
-    def __init__(self, disk: MemoryDisk, mode: Mode, wall: int, history: History | None = None) -> None:
+    def __init__(
+        self, disk: MemoryDisk, mode: Mode, wall: int, history: History | None = None
+    ) -> None:
         self.disk = disk
         self.mode = mode
         self.now = 1000 * MS
@@ -92,12 +97,17 @@ class Process:
         """The queue as it is."""
         jobs = self.engine.jobs
         views = view_all(self.engine, self.offset)
-        return {key: Found(view, jobs[key].reserves if isinstance(key, int) else 0) for key, view in views.items()}
+        return {
+            key: Found(view, jobs[key].reserves if isinstance(key, int) else 0)
+            for key, view in views.items()
+        }
 
     def look(self) -> None:
         """Notes what has changed."""
         if self.binlog is not None:
-            self.history.note(self.engine, self.offset, self.log.lsn, self.wall, self.binlog.is_full)
+            self.history.note(
+                self.engine, self.offset, self.log.lsn, self.wall, self.binlog.is_full
+            )
 
     # --- clients
 
@@ -136,11 +146,13 @@ class Process:
         binlog = self.binlog
         assert binlog is not None
         turns = 0
-        while binlog.busy and binlog.turn(self.now, self.wall):
+        while binlog.busy and binlog.end_iteration(self.now, self.wall):
             self.look()
             turns += 1
             if turns > TURNS:
-                raise Wrong(f"expected compaction to come to an end, got {turns} turns of it while nobody asked for anything")
+                raise Wrong(
+                    f"expected compaction to come to an end, got {turns} turns of it while nobody asked for anything"
+                )
         binlog.collect()
         self._send()
         self._plan()
@@ -168,7 +180,9 @@ class Process:
         """Time goes by, and everything that is due in it happens."""
         self.turn()
         end = self.now + ns
-        while (at := min(self.engine.next_at, self._sync_at, self._claim_at, self._retry_at)) <= end:
+        while (
+            at := min(self.engine.next_at, self._sync_at, self._claim_at, self._retry_at)
+        ) <= end:
             self.now = max(self.now, at)
             for due in self._due():
                 due()
@@ -194,7 +208,7 @@ class Process:
 
     def _claim(self) -> None:
         if self.log.lsn == self._claim_lsn:
-            self.log.claim(self.wall)
+            self.log.write_watermark(self.wall)
         else:
             self._plan_claim()
 

@@ -1,7 +1,8 @@
-"""Lives of the queue on one disk, one after another: each works, is swept, and ends by a stop, a kill or a power failure, recovered by the next one.
+"""Lives of the queue on one disk, one after another: each works, is swept, and ends by a stop, a
+kill or a power failure, recovered by the next one.
 
-May know: processes, clients, history. Promises: what a recovery must find is judged by what clients were told, in each mode as docs/durability.md
-says it; a recovered queue is compared whole.
+May know: processes, clients, history. Promises: what a recovery must find is judged by what clients
+were told, in each mode as docs/durability.md says it; a recovered queue is compared whole.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import errno
 from collections import Counter
 from random import Random
 
-import wal
-from beanstalkd_py.binlog import Binlog
-from beanstalkd_py.opening import Unreadable
-from wal.reader import read_header
+import beanstalkd_wal as wal
+from beanstalkd_wal.reader import read_header
+
+from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.binlog.opening import Unreadable
 
 from ..disk import ROOMY, MemoryDisk
 from .clients import Clients
@@ -28,7 +30,9 @@ WALL = 1_700_000_000_000 * MS
 class QueueLife:
     """A `Subject`."""
 
-    def __init__(self, seed: int, modes: tuple[Mode, ...], counts: Counter[str], tries: int) -> None:
+    def __init__(
+        self, seed: int, modes: tuple[Mode, ...], counts: Counter[str], tries: int
+    ) -> None:
         self.dice = Random(seed)
         self.modes = modes
         self.disk = MemoryDisk(seed)
@@ -89,8 +93,12 @@ class QueueLife:
             raise Wrong(f"expected a put to be answered with INSERTED, got {process.told[-1:]}")
 
     def end(self, killed: bool) -> bool:
-        """The disk is what a kill or a power failure leaves of it. False if the next life may refuse that."""
-        left = self.disk.twin() if killed else self.disk.after_crash(self.dice, ordered=self.unsynced)
+        """The disk is what a kill or a power failure leaves of it. False if the next life may
+        refuse that.
+        """
+        left = (
+            self.disk.twin() if killed else self.disk.after_crash(self.dice, ordered=self.unsynced)
+        )
         lsn = self.read(left, killed)
         if lsn is None or not self.recover(left.twin(), killed, lsn):
             return False
@@ -136,11 +144,14 @@ class QueueLife:
         return lsn
 
     def recover(self, left: MemoryDisk, killed: bool, lsn: int) -> bool:
-        # For as long a time as there is nothing new, whether it is the first recovery or another one behind it.
+        # For as long a time as there is nothing new, whether it is the first recovery or another
+        # one behind it.
         outage = (0, MS, 2000 * MS)[self.history.lsn % 3]
         try:
             self.found(left, killed, lsn, self.process.wall + outage)
-        except Unreadable:  # a segment given up unsynced, with jobs in it that had been durable before
+        except (
+            Unreadable
+        ):  # a segment given up unsynced, with jobs in it that had been durable before
             if not self.unsynced or killed:
                 raise
             return False
@@ -152,7 +163,9 @@ class QueueLife:
         found = process.found()
         self.history.compare(found, lsn, wall, lost=self.unsynced and not killed)
         if not self.unsynced and process.engine.next_id <= self.history.highest_id(lsn):
-            raise Wrong(f"expected the next id to be above {self.history.highest_id(lsn)}, got {process.engine.next_id}")
+            raise Wrong(
+                f"expected the next id to be above {self.history.highest_id(lsn)}, got {process.engine.next_id}"
+            )
         return found
 
     def _start(self, left: MemoryDisk, wall: int) -> Process:
@@ -178,5 +191,7 @@ def check_whole(replay: wal.Replay) -> None:
 
 
 def headless(disk: MemoryDisk, path: str) -> bool:
-    """The one thing that a log cannot know of a segment whose header is lost, unless its neighbours tell: that it was never synced."""
+    """The one thing that a log cannot know of a segment whose header is lost, unless its neighbours
+    tell: that it was never synced.
+    """
     return read_header(bytes(disk.names[path].data), int(path[-12:-4])).header is None

@@ -1,7 +1,8 @@
 """A trial: a life or none, one with a fault, and others without.
 
-May know: lives, faults. Promises: what is right after an error is judged by law 4 alone: an error ends the log, at once and for good, and what was
-promised by then is there, and what those promise who come behind; want of space or descriptors while room is prepared ends nothing, and refuses
+May know: lives, faults. Promises: what is right after an error is judged by law 4 alone: an error
+ends the log, at once and for good, and what was promised by then is there, and what those promise
+who come behind; want of space or descriptors while room is prepared ends nothing, and refuses
 nothing but puts.
 """
 
@@ -10,8 +11,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-import wal
-from wal.fs import NO_ROOM
+import beanstalkd_wal as wal
+from beanstalkd_wal.fs import NO_ROOM
 
 from ..disk import MemoryDisk
 from .fault import Fault
@@ -31,8 +32,14 @@ class Plan(NamedTuple):
     acts: int
 
     def __str__(self) -> str:
-        before = "" if self.before is None else f"{self.before.flags} {'killed' if self.killed else 'without power'}, then "
-        return f"{before}{self.mode.flags}, then {', then '.join(mode.flags for mode in self.after)}"
+        before = (
+            ""
+            if self.before is None
+            else f"{self.before.flags} {'killed' if self.killed else 'without power'}, then "
+        )
+        return (
+            f"{before}{self.mode.flags}, then {', then '.join(mode.flags for mode in self.after)}"
+        )
 
 
 class Life(Protocol):
@@ -52,7 +59,8 @@ class Life(Protocol):
     def end(self, killed: bool) -> bool: ...
 
     def check_revived(self, blind: bool) -> None:
-        """A while after the error has gone: raises Wrong if anything was refused that must not be, or is still.
+        """A while after the error has gone: raises Wrong if anything was refused that must not be,
+        or is still.
 
         blind: see `Fault.blinding`.
         """
@@ -131,25 +139,35 @@ def _may_be_overlooked(fault: Fault) -> bool:
 def _check_final(disk: MemoryDisk, log: wal.Log) -> None:
     """Nothing more is promised or written, and everybody is told."""
     promised, before = log.promised_lsn, _contents(disk)
-    for use in (lambda: log.append(b"x"), lambda: log.commit(at=1), log.collect, lambda: log.make_room(1), lambda: log.drain(at=1)):
+    for use in (
+        lambda: log.append(b"x"),
+        lambda: log.commit(at=1),
+        log.collect,
+        lambda: log.ensure_headroom(1),
+        lambda: log.drain(at=1),
+    ):
         with suppress(wal.LogFailed, ValueError):  # ValueError: it is closed
             use()
             raise Wrong("expected a log that failed to say so, got nothing")
     log.sync(at=1)
-    log.claim(at=1)
-    log.prepare(1 << 20)
+    log.write_watermark(at=1)
+    log.preallocate(1 << 20)
     log.trim(0)
-    log.drop(1 << 30)
+    log.retire(1 << 30)
     with suppress(wal.LogFailed):
         log.close(at=1)
     if log.promised_lsn != promised or _contents(disk) != before:
-        raise Wrong("expected a log that failed to do nothing more, got another promise, or other files")
+        raise Wrong(
+            "expected a log that failed to do nothing more, got another promise, or other files"
+        )
     _check_released(disk)
 
 
 def _check_released(disk: MemoryDisk) -> None:
     if disk.handles:
-        raise Wrong(f"expected no file to be left open, got {sorted(path for path, _ in disk.handles.values())}")
+        raise Wrong(
+            f"expected no file to be left open, got {sorted(path for path, _ in disk.handles.values())}"
+        )
 
 
 def _contents(disk: MemoryDisk) -> dict[str, bytes]:

@@ -1,16 +1,18 @@
-"""What of a queue must be the same after a restart: each job as the disk should know it, and each pause.
+"""What of a queue must be the same after a restart: each job as the disk should know it, and each
+pause.
 
-May know: the engine's public fields. Promises: two views are equal exactly when a client could not tell the jobs apart after a restart at a given
-instant. Instants are wall clock, ns. Reserved means ready: whoever held it is gone. The count of reserves is left out: it reaches the disk with
-the job's next record only.
+May know: the engine's public fields. Promises: two views are equal exactly when a client could not
+tell the jobs apart after a restart at a given instant. Instants are wall clock, ns. Reserved means
+ready: whoever held it is gone. The count of reserves is left out: it reaches the disk with the
+job's next record only.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from beanstalkd_py.jobs import BURIED, DELAYED, READY, RESERVED, STATE_NAMES, Job, Tube
-from beanstalkd_py.state import State
+from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED, STATE_NAMES, Job, Tube
+from beanstalkd_py.queue.state import State
 
 Key = int | bytes  # a job's id, or the name of a tube that is paused
 
@@ -31,10 +33,15 @@ class JobView(NamedTuple):
 
     def come_back(self, wall: int) -> JobView:
         """As it is after a restart at that instant."""
-        return self._replace(state=READY, at=0) if self.state == DELAYED and self.at <= wall else self
+        return (
+            self._replace(state=READY, at=0) if self.state == DELAYED and self.at <= wall else self
+        )
 
     def __str__(self) -> str:
-        fields = self._asdict() | {"state": STATE_NAMES[self.state], "body": f"{self.body[:20]!r} of {len(self.body)} bytes"}
+        fields = self._asdict() | {
+            "state": STATE_NAMES[self.state],
+            "body": f"{self.body[:20]!r} of {len(self.body)} bytes",
+        }
         return ", ".join(f"{name} {value}" for name, value in fields.items())
 
 

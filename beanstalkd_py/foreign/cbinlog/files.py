@@ -1,0 +1,178 @@
+"""The files of a C server's directory: which there are, a whole one read, new ones made. Only this
+module does I/O; it does not look into them.
+
+The C server takes every name `binlog.` + whatever `strtol` takes for a number, and then opens
+`binlog.N` from the lowest to the highest.
+
+New files get their names when all are complete and synced, so a directory has them all or none; but
+for a crash within the renaming, when it has the first of them.
+"""
+
+import os
+import re
+import stat
+from contextlib import suppress
+from types import TracebackType
+from typing import NamedTuple
+
+_NUMBERED = re.compile(rb"binlog\.([ \t\n\v\f\r]*[+-]?[0-9]+)?")
+_CHUNK = 1 << 20
+MODE = 0o400  # the C server's
+
+
+class Found(NamedTuple):
+    number: int
+    path: str
+    size: int  # 0 if it cannot be told: reading the file will say why
+
+
+def binlog_path(directory: str, number: int) -> str:
+    return os.path.join(directory, f"binlog.{number}")
+
+
+def find_files(directory: str) -> list[Found]:
+    """The files in the order of their numbers. Raises OSError if the directory cannot be listed.
+
+    A name like `binlog.007` stands for number 7, as it does there, so `binlog.7` may turn out not
+    to exist.
+    """
+    names = os.listdir(os.fsencode(directory))
+    numbers = {int(match.group(1) or 0) for name in names if (match := _NUMBERED.fullmatch(name))}
+    paths = {number: binlog_path(directory, number) for number in sorted(numbers)}
+    return [Found(number, path, _size(path)) for number, path in paths.items()]
+
+
+def read_file(path: str) -> tuple[bytes, OSError | None]:
+    """What can be read of a file, and why that is not all. Whole and not mapped: a bad sector is an
+    error here, not a signal.
+    """
+    chunks: list[bytes] = []
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a fifo must not hold us up
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise OSError(0, "Not a regular file")
+            while chunk := os.read(fd, _CHUNK):
+                chunks.append(chunk)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        return b"".join(chunks), error
+    return b"".join(chunks), None
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+class NewFiles:
+    """`binlog.1`, `binlog.2`, ... in a directory that has none: a context that publishes them at
+    its end, or removes them on an exception.
+    """
+
+    def __init__(self, directory: str, header: bytes, segment_bytes: int) -> None:
+        os.makedirs(directory, exist_ok=True)
+        if find_files(directory):
+            raise FileExistsError(f"{directory} holds a binlog already")
+        self.paths: list[str] = []
+        self.bytes_written = 0
+        self._directory = directory
+        self._header = header
+        self._segment_bytes = segment_bytes
+        self._made: list[str] = []  # what there is to undo
+        self._free = 0
+        self._fd = -1
+        self._buffer = bytearray()
+
+    def __enter__(self) -> "NewFiles":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._publish()
+        except BaseException:
+            self._undo()
+            raise
+        if kind is not None:
+            self._undo()
+
+    def append(self, data: bytes) -> None:
+        """`data` will not span files. A file is larger than a segment if that is what it takes."""
+        if self._fd < 0 or len(data) > self._free:
+            self._next_file()
+        self._write(data)
+
+    def _publish(self) -> None:
+        self._close_file()
+        for path in self.paths:
+            os.rename(_unready(path), path)
+            self._made.append(path)
+        _sync_directory(self._directory)
+        _sync_directory(os.path.dirname(os.path.abspath(self._directory)))
+
+    def _undo(self) -> None:
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+        for path in self._made:
+            _unlink(path)
+
+    def _next_file(self) -> None:
+        self._close_file()
+        path = binlog_path(self._directory, len(self.paths) + 1)
+        _unlink(_unready(path))  # of an earlier try that was killed
+        self._fd = os.open(
+            _unready(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE
+        )
+        self._made.append(_unready(path))
+        self.paths.append(path)
+        self._free = self._segment_bytes
+        self._write(self._header)
+
+    def _write(self, data: bytes) -> None:
+        self._buffer += data
+        self._free -= len(data)
+        self.bytes_written += len(data)
+        if len(self._buffer) >= _CHUNK:
+            self._drain()
+
+    def _drain(self) -> None:
+        with memoryview(self._buffer) as view:
+            done = 0
+            while done < len(view):
+                done += os.write(self._fd, view[done:])
+        self._buffer.clear()
+
+    def _close_file(self) -> None:
+        if self._fd < 0:
+            return
+        self._drain()
+        os.fsync(self._fd)
+        fd, self._fd = self._fd, -1
+        os.close(fd)
+
+
+def _unready(path: str) -> str:
+    return path + ".unready"
+
+
+def _unlink(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _sync_directory(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,118 @@
+"""The C server's binlog: bytes <-> records. Pure: no files, no clock, no opinion on what a record
+means for a job.
+
+A file `binlog.N` is an int32 version, then records back to back, then zeros or nothing. All numbers
+are little-endian (x86-64's own order).
+
+    version 7 (beanstalkd 1.5 .. 1.13)            version 5 (1.4)
+
+    +---------------------+                       +---------------------+
+    | namelen        int32|  0: a SHORT record    | namelen       uint64|
+    +---------------------+                       +---------------------+
+    | tube name    namelen|  FULL records only    | tube name    namelen|
+    +---------------------+                       +---------------------+
+    | job               80|                       | job               77|
+    +---------------------+                       +---------------------+
+    | body       body_size|  FULL records only,   | body       body_size|
+    +---------------------+  CRLF at its end      +---------------------+
+
+    job:  0 id u64           32 body_size i32     64 releases u32
+          8 pri u32          36 (padding)         68 buries u32
+         12 (padding)        40 created_at i64    72 kicks u32
+         16 delay i64        48 deadline_at i64   76 state u8: 0 deleted, 1 ready, 2 reserved, 3 buried, 4 delayed
+         24 ttr i64          56 reserves u32      77 (padding to 80; version 5 ends here)
+                             60 timeouts u32
+
+Times are nanoseconds in version 7 and microseconds in version 5; here they are always nanoseconds.
+There is no checksum and no sequence number.
+"""
+
+import re
+from struct import Struct
+from typing import NamedTuple
+
+HEADER = Struct("<i")
+VERSION = 7  # the one that is written
+MAX_NAME = 200
+CRLF = b"\r\n"
+MIN_BODY_SIZE = len(CRLF)
+MAX_BODY_SIZE = (1 << 30) + len(CRLF)  # -z goes up to 1 GiB
+SECOND_NS = 1_000_000_000
+MAX_SECONDS_NS = 0xFFFFFFFF * SECOND_NS  # delays and TTRs come as u32 seconds
+DEFAULT_SEGMENT_BYTES = 10485760
+
+INVALID = 0  # the state in a delete's record
+
+# What the C server lets through as a tube name.
+NAME = re.compile(rb"[A-Za-z0-9+/;.$_()][A-Za-z0-9+/;.$_()-]{0,199}")
+
+
+class Jobrec(NamedTuple):
+    """The fixed part of a record."""
+
+    id: int
+    pri: int
+    delay_ns: int
+    ttr_ns: int
+    body_size: int  # CRLF included
+    created_at_ns: int
+    deadline_at_ns: int  # absolute; stale or 0 unless delayed or reserved
+    reserves: int
+    timeouts: int
+    releases: int
+    buries: int
+    kicks: int
+    state: int
+
+
+class Layout:
+    """How one version lays its records out."""
+
+    def __init__(
+        self, version: int, namelen: Struct, jobrec: Struct, unit_ns: int, what: str
+    ) -> None:
+        self.version = version
+        self.namelen = namelen
+        self.jobrec = jobrec
+        self.unit_ns = unit_ns
+        self.what = what  # what the C server puts before the part's name in its messages
+        self.short_size = namelen.size + jobrec.size
+        self.state_at = 76  # in the job
+
+    def decode(self, data: bytes, offset: int) -> Jobrec:
+        """The caller has seen to it that the bytes are there."""
+        job = Jobrec._make(self.jobrec.unpack_from(data, offset))
+        if self.unit_ns == 1:
+            return job
+        return job._replace(
+            delay_ns=job.delay_ns * self.unit_ns,
+            ttr_ns=job.ttr_ns * self.unit_ns,
+            created_at_ns=job.created_at_ns * self.unit_ns,
+            deadline_at_ns=job.deadline_at_ns * self.unit_ns,
+        )
+
+    def padding(self, data: bytes, offset: int) -> bytes:
+        """The bytes of a job that mean nothing: zeros in version 7, whatever was in memory in
+        version 5.
+        """
+        if self.version == 5:
+            return b""
+        return (
+            data[offset + 12 : offset + 16]
+            + data[offset + 36 : offset + 40]
+            + data[offset + 77 : offset + 80]
+        )
+
+
+V7 = Layout(7, Struct("<i"), Struct("<QI4xqqi4xqqIIIIIB3x"), 1, "")
+V5 = Layout(5, Struct("<Q"), Struct("<QI4xqqi4xqqIIIIIB"), 1000, "v5 ")
+LAYOUTS = {7: V7, 5: V5}
+
+
+def encode_short(job: Jobrec) -> bytes:
+    return V7.namelen.pack(0) + V7.jobrec.pack(*job)
+
+
+def encode_full(tube: bytes, job: Jobrec, body: bytes) -> bytes:
+    """`body` without its CRLF; `job.body_size` counts it."""
+    return b"".join((V7.namelen.pack(len(tube)), tube, V7.jobrec.pack(*job), body, CRLF))

@@ -1,0 +1,311 @@
+"""One file of the C server's binlog: its records in order, and reading on behind what cannot be
+read.
+
+`Segment` knows what a record looks like, not what it means: whether a record agrees with what is
+known about its job is for the caller to say, who may `distrust` it. Never raises for what the bytes
+say; what is wrong is handed to `report`.
+
+Where the C server stops reading a file, this looks for the next place where a record stands beyond
+doubt (`plausible_behind_damage`, and behind a short record, which is all numbers, another such
+record or the end) and goes on there. That is damage. If nothing follows but zeros or the end of the
+file, an unfinished record is merely torn.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from beanstalkd_py.foreign.cbinlog.damage import Damage, Kind
+from beanstalkd_py.foreign.cbinlog.format import (
+    CRLF,
+    HEADER,
+    INVALID,
+    LAYOUTS,
+    MAX_BODY_SIZE,
+    MAX_NAME,
+    MIN_BODY_SIZE,
+    Jobrec,
+    Layout,
+)
+from beanstalkd_py.foreign.cbinlog.judgement import (
+    FIRST_SILLY_ID,
+    is_name,
+    may_be_cut,
+    plausible,
+    plausible_behind_damage,
+)
+
+
+class Entry(NamedTuple):
+    offset: int
+    end: int
+    tube: bytes  # empty in a short record
+    job: Jobrec
+    body: bytes  # without its CRLF
+    plausible: bool
+
+
+class Flaw(Exception):
+    """Why there is no record at `start`: inside this module only."""
+
+    def __init__(
+        self,
+        start: int,
+        offset: int,
+        message: str,
+        *,
+        cut: bool = False,
+        end: int = 0,
+        job: Jobrec | None = None,
+    ) -> None:
+        self.start = start
+        self.offset = offset
+        self.message = message
+        self.cut = cut  # it looks like the beginning of a record
+        self.end = end  # where it ends, if its length is to be believed
+        self.job = job  # whose full record it seems to be
+
+
+class Segment:
+    def __init__(self, path: str, data: bytes, report: Callable[[Damage], None]) -> None:
+        self.path = path
+        self.offset = HEADER.size
+        self.highest_id = 0  # of jobs whose records are flawed; the caller sees the others
+        self.dropped: set[int] = set()  # jobs whose full records could not be used
+        # whether records may have stood in what was passed over since the caller last looked
+        self.hidden = False
+        self._data = data
+        self._data_end = len(data.rstrip(b"\0"))  # zeros from here on
+        self._report = report
+        self._names: dict[bytes, bytes] = {}  # of tubes: checked, and held, once
+        self._full: Entry | None = None  # the last that was taken
+        self._layout = self._read_header()
+
+    def take(self) -> Entry | None:
+        """The next record, or None at the end."""
+        while self._layout is not None:
+            try:
+                entry = self._parse(self._layout, self.offset)
+            except Flaw as flaw:
+                self._pass_over(flaw)
+            else:
+                if entry is None:
+                    break
+                self.offset = entry.end
+                if entry.tube:
+                    self._full = entry
+                return entry
+        return None
+
+    def distrust(self, entry: Entry, message: str) -> Kind:
+        """Reports a record that the caller does not believe. If nothing shows that its length is
+        right, the next one is looked for from within it.
+        """
+        if entry.job.state == INVALID and self._data_end <= entry.end:
+            self.report(entry, message + ": unfinished", Kind.TORN)
+            return Kind.TORN
+        if self._layout is not None and not self._goes_on_at(self._layout, entry.end):
+            self._pass_over(Flaw(entry.offset, entry.offset, message))
+        else:
+            self.report(entry, message)
+        return Kind.DAMAGE
+
+    def beyond_doubt(self, entry: Entry) -> bool:
+        return self._layout is not None and self._whole_at(self._layout, entry.offset) != 0
+
+    def report(self, entry: Entry, message: str, kind: Kind = Kind.DAMAGE) -> None:
+        self._report(Damage(self.path, entry.offset, message, kind, (entry.job.id,)))
+
+    def nothing_follows(self, entry: Entry) -> bool:
+        """Whether the next thing is what the C server takes for the end."""
+        assert self._layout is not None
+        return not any(self._data[entry.end : entry.end + self._layout.namelen.size + 8])
+
+    def may_be_cut(self, entry: Entry) -> bool:
+        """Whether a short record at the end, with zeros behind it, may be the beginning of another
+        one.
+        """
+        assert self._layout is not None
+        state_at = entry.offset + self._layout.namelen.size + self._layout.state_at
+        return entry.end < len(self._data) and may_be_cut(state_at, self._data_end)
+
+    def _read_header(self) -> Layout | None:
+        size = len(self._data)
+        message = (
+            f"unexpected EOF reading 4 bytes (got {size}): version"
+            if size < HEADER.size
+            else "unknown version: 0"
+        )
+        if self._data_end == 0:
+            self._report(Damage(self.path, 0, message, Kind.TORN))  # it was being born
+            return None
+        if size < HEADER.size:
+            self._report(Damage(self.path, 0, message, Kind.DAMAGE))
+            self.hidden = True
+            return None
+        (version,) = HEADER.unpack_from(self._data)
+        if version not in LAYOUTS:
+            self._report(Damage(self.path, 0, f"unknown version: {version}", Kind.DAMAGE))
+            self.hidden = True
+            return None
+        return LAYOUTS[version]
+
+    def _parse(self, layout: Layout, start: int, body: bool = True) -> Entry | None:
+        """The record at `start`, None where the end is, or a Flaw. Checks, order and offsets are
+        the C server's, but for those marked.
+
+        body: False leaves it out. A search looks at many places, and what looks like a body may go
+        on to the end of the file at each of them.
+        """
+        data = self._data
+        left = len(data) - start
+        if start >= self._data_end:
+            if layout.namelen.size <= left < layout.short_size:
+                got = left - layout.namelen.size
+                message = f"unexpected EOF reading {layout.jobrec.size} bytes (got {got}): {layout.what}job struct"
+                self._report(Damage(self.path, start + layout.namelen.size, message, Kind.HARMLESS))
+            return None
+        at = start + layout.namelen.size
+        if at > len(data):
+            raise Flaw(
+                start, start, f"a record of {left} bytes", cut=True
+            )  # the C server says nothing
+        (namelen,) = layout.namelen.unpack_from(data, start)
+        if namelen > MAX_NAME:
+            raise Flaw(start, start, f"namelen {namelen} exceeds maximum of {MAX_NAME}")
+        if namelen < 0:
+            raise Flaw(start, start, f"namelen {namelen} is negative")
+        if at + namelen > len(data):
+            raise self._short_read(start, at, namelen, f"{layout.what}tube name")
+        tube = data[at : at + namelen]
+        at += namelen
+        body_at = at + layout.jobrec.size
+        if body_at > len(data):
+            raise self._short_read(start, at, layout.jobrec.size, f"{layout.what}job struct")
+        job = layout.decode(data, at)
+        if job.id == 0:  # the C server takes it for the end, without a look at what follows
+            cut = at >= self._data_end
+            raise Flaw(
+                start,
+                at,
+                "a record that ends behind its tube name"
+                if cut
+                else "no job id, and not the end either",
+                cut=cut,
+            )
+        if namelen == 0:
+            return Entry(start, body_at, b"", job, b"", plausible(job))
+        return self._parse_full(start, body_at, tube, job, layout, body)
+
+    def _parse_full(
+        self, start: int, body_at: int, tube: bytes, job: Jobrec, layout: Layout, body: bool
+    ) -> Entry:
+        # Marked: all but the short read. The C server has -z in place of our bounds, knows no CRLF,
+        # and takes state 0 for a delete.
+        if job.state == INVALID and self._data_end <= body_at:
+            raise Flaw(
+                start,
+                body_at - layout.jobrec.size,
+                f"the record of job {job.id} is unfinished: job struct",
+                cut=True,
+            )
+        if not MIN_BODY_SIZE <= job.body_size <= MAX_BODY_SIZE:
+            raise Flaw(
+                start,
+                body_at - layout.jobrec.size,
+                f"job {job.id} has a body of {job.body_size} bytes",
+                job=job,
+            )
+        end = body_at + job.body_size
+        if end > len(self._data):
+            raise self._short_read(start, body_at, job.body_size, f"{layout.what}job body", job)
+        if self._data[end - 2 : end] != CRLF:
+            message = f"the body of job {job.id} does not end in CRLF"
+            raise Flaw(start, body_at, message, cut=self._data_end < end, end=end, job=job)
+        name = self._names.get(tube)
+        if name is None and is_name(tube):
+            name = self._names[tube] = tube
+        return Entry(
+            start,
+            end,
+            name or tube,
+            job,
+            self._data[body_at : end - 2] if body else b"",
+            plausible(job) and name is not None,
+        )
+
+    def _short_read(
+        self, start: int, at: int, size: int, what: str, job: Jobrec | None = None
+    ) -> Flaw:
+        return Flaw(
+            start,
+            at,
+            f"unexpected EOF reading {size} bytes (got {len(self._data) - at}): {what}",
+            cut=True,
+            job=job,
+        )
+
+    def _pass_over(self, flaw: Flaw) -> None:
+        """Reports a flaw and moves to where reading goes on: behind the record, at the next one, or
+        at the end.
+        """
+        layout = self._layout
+        assert layout is not None
+        ids: tuple[int, ...] = ()
+        if flaw.job is not None:
+            if plausible(flaw.job) and flaw.job.id < FIRST_SILLY_ID:
+                self.highest_id = max(self.highest_id, flaw.job.id)
+            self.dropped.add(flaw.job.id)
+            ids = (flaw.job.id,)
+        if flaw.end and not flaw.cut and self._goes_on_at(layout, flaw.end):
+            next_at = flaw.end
+        else:  # also when it looks cut: its length may be wrong, and have swallowed other records
+            next_at = self._search(layout, flaw.start + 1)
+            self.hidden = self.hidden or next_at < len(self._data) or not flaw.cut
+        message = flaw.message
+        if next_at >= self._data_end:
+            kind = Kind.TORN if flaw.cut else Kind.DAMAGE
+        else:
+            kind = Kind.DAMAGE
+            message += f"; reading goes on at {next_at}"
+        if kind is Kind.DAMAGE and self._full is not None and self._full.end == flaw.start:
+            # A smaller body size, with a CRLF in just that place, would look the same.
+            ids += (self._full.job.id,)
+            message += f"; job {self._full.job.id} before it may be cut short"
+        self._report(Damage(self.path, flaw.offset, message, kind, ids))
+        self.offset = next_at
+
+    def _search(self, layout: Layout, start: int) -> int:
+        """Where the next record stands beyond doubt, or the end of the file."""
+        for match in _CANDIDATES[layout.version].finditer(
+            self._data, start, min(len(self._data), self._data_end + layout.short_size)
+        ):
+            at = match.start()
+            if at >= self._data_end:
+                break
+            end = self._whole_at(layout, at)
+            if end and (match.group()[0] or self._goes_on_at(layout, end)):
+                return at
+        return len(self._data)
+
+    def _goes_on_at(self, layout: Layout, at: int) -> bool:
+        return at >= self._data_end or self._whole_at(layout, at) != 0
+
+    def _whole_at(self, layout: Layout, start: int) -> int:
+        """The end of the record at `start`, if one stands there beyond doubt; else 0."""
+        try:
+            entry = self._parse(layout, start, body=False)
+        except Flaw:
+            return 0
+        if entry is None:
+            return 0
+        padding = layout.padding(self._data, start + layout.namelen.size + len(entry.tube))
+        return entry.end if plausible_behind_damage(entry.tube, entry.job, padding) else 0
+
+
+# Where it is worth looking closer: a name length and what follows it. A job id of zeros is the end,
+# not a record.
+_CANDIDATES = {
+    7: re.compile(rb"(?s)(?=\0{4}(?!\0{8}).{12}\0{4}|[\x01-\xc8]\0{3}[A-Za-z0-9+/;.$_()])."),
+    5: re.compile(rb"(?s)(?=\0{8}(?!\0{8})|[\x01-\xc8]\0{7}[A-Za-z0-9+/;.$_()])."),
+}

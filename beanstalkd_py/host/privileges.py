@@ -1,0 +1,57 @@
+"""-u USER: become a user for good, with that user's groups.
+
+The C server leaves root's supplementary groups in place; here they are replaced (initgroups) before
+the rights to do so are given away.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable
+
+LOOKUP_FAILED = 32
+NO_SUCH_USER = 33
+CHANGE_FAILED = 34
+
+
+class PrivilegesFailed(Exception):
+    """The user cannot be had: one line, without the program's name, and the status to exit with."""
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(status, line)
+        self.status = status
+        self.line = line
+
+
+def become(user: str) -> None:
+    """Take on the user's groups, group and user id. After a failure the process must end: it may be
+    half changed.
+    """
+    entry = _look_up(user)
+    uid, gid = entry.pw_uid, entry.pw_gid
+    if os.geteuid() != 0 and _is_already(uid, gid):
+        return  # no right to set groups, and no need to
+    _change(f'initgroups("{user}", {gid})', lambda: os.initgroups(user, gid))
+    _change(f'setgid({gid} "{user}")', lambda: os.setgid(gid))
+    _change(f'setuid({uid} "{user}")', lambda: os.setuid(uid))
+
+
+def _look_up(user: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(user)
+    except KeyError:
+        raise PrivilegesFailed(NO_SUCH_USER, f'getpwnam("{user}"): no such user') from None
+    except OSError as error:
+        raise PrivilegesFailed(LOOKUP_FAILED, f'getpwnam("{user}"): {error.strerror}') from error
+
+
+def _is_already(uid: int, gid: int) -> bool:
+    return os.getresuid() == (uid, uid, uid) and os.getresgid() == (gid, gid, gid)
+
+
+def _change(what: str, change: Callable[[], None]) -> None:
+    try:
+        change()
+    except OSError as error:
+        raise PrivilegesFailed(CHANGE_FAILED, f"{what}: {error.strerror}") from error

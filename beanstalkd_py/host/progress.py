@@ -1,0 +1,58 @@
+"""How far a long replay is: a bar when stderr is a terminal, otherwise a line every few seconds."""
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from beanstalkd_py.host.notify import Notify
+
+QUIET_S = 2.0  # a replay shorter than this says nothing
+EVERY_S = 5.0  # between lines
+EXTEND_S = 60  # what the service manager is asked for, again and again
+
+
+class Progress:
+    """Call it with bytes done and bytes in all; `close` it in the end."""
+
+    def __init__(self, label: str, report: Callable[[str], None], notify: Notify) -> None:
+        self._label = label
+        self._report = report
+        self._notify = notify
+        self._next = time.monotonic() + QUIET_S
+        self._terminal = (
+            sys.stderr is not None and sys.stderr.isatty()
+        )  # None: it was closed before we began
+        # Made at once: loading click may be too late when the user has changed. Only for a
+        # terminal: it takes a tenth of a start.
+        self._bar: Any = _bar(label) if self._terminal else None
+        self._shown = False
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        share = f"{self._label}: {done * 100 // max(total, 1)} % of {total / 1e6:.0f} MB"
+        self._notify(STATUS=share, EXTEND_TIMEOUT_USEC=EXTEND_S * 1_000_000)
+        if self._terminal:
+            self._next = now + 0.1
+            self._bar.length = total
+            self._shown = True
+            with suppress(OSError):
+                self._bar.update(done - self._bar.pos)
+        else:
+            self._next = now + EVERY_S
+            self._report(share)
+
+    def close(self) -> None:
+        if self._shown:
+            with suppress(OSError):
+                self._bar.update(self._bar.length - self._bar.pos)
+                self._bar.render_finish()
+
+
+def _bar(label: str) -> Any:
+    import click
+
+    return click.progressbar(length=1, label=label, file=sys.stderr)

@@ -1,0 +1,36 @@
+"""The vocabulary: what the server says, as bytes.
+
+Parser, engine and session share these words; none of them imports another for them. Templates are
+filled with ``%``. Source: beanstalkd 1.13, doc/protocol.txt.
+"""
+
+INSERTED: bytes = b"INSERTED %d\r\n"
+BURIED_ID: bytes = b"BURIED %d\r\n"
+EXPECTED_CRLF: bytes = b"EXPECTED_CRLF\r\n"
+JOB_TOO_BIG: bytes = b"JOB_TOO_BIG\r\n"
+DRAINING: bytes = b"DRAINING\r\n"
+
+USING: bytes = b"USING %b\r\n"
+WATCHING: bytes = b"WATCHING %d\r\n"
+NOT_IGNORED: bytes = b"NOT_IGNORED\r\n"
+
+RESERVED: bytes = b"RESERVED %d %d\r\n%b\r\n"
+DEADLINE_SOON: bytes = b"DEADLINE_SOON\r\n"
+TIMED_OUT: bytes = b"TIMED_OUT\r\n"
+
+DELETED: bytes = b"DELETED\r\n"
+RELEASED: bytes = b"RELEASED\r\n"
+BURIED: bytes = b"BURIED\r\n"
+TOUCHED: bytes = b"TOUCHED\r\n"
+KICKED: bytes = b"KICKED\r\n"
+KICKED_COUNT: bytes = b"KICKED %d\r\n"
+PAUSED: bytes = b"PAUSED\r\n"
+
+FOUND: bytes = b"FOUND %d %d\r\n%b\r\n"
+NOT_FOUND: bytes = b"NOT_FOUND\r\n"
+OK: bytes = b"OK %d\r\n%b\r\n"
+
+BAD_FORMAT: bytes = b"BAD_FORMAT\r\n"
+UNKNOWN_COMMAND: bytes = b"UNKNOWN_COMMAND\r\n"
+OUT_OF_MEMORY: bytes = b"OUT_OF_MEMORY\r\n"
+INTERNAL_ERROR: bytes = b"INTERNAL_ERROR\r\n"

@@ -1,0 +1,48 @@
+"""What -V and -VV print: pid, sockets, and each command and reply. The format is the C server's,
+and as unstable as it says.
+"""
+
+from collections.abc import Callable
+
+from beanstalkd_py.protocol import parser as protocol
+from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.engine import Engine
+
+_WITH_BYTES = (b"RESERVED ", b"FOUND ", b"OK ")  # replies whose first line is followed by bytes
+
+
+class TracingSession(Session):
+    """A session that says what it is told and what it answers. Slower, and apart, so that the plain
+    one pays nothing.
+    """
+
+    __slots__ = ("_fd", "_trace")
+
+    def __init__(
+        self, engine: Engine, owner: object, fd: int, trace: Callable[[str], None]
+    ) -> None:
+        super().__init__(engine, owner)
+        self._fd = fd
+        self._trace = trace
+        parser = self.parser
+        next_command = parser.next_command
+
+        def traced() -> protocol.Command | None:
+            line = parser.next_line
+            command = next_command()
+            if command is not None and line is not None and b"\0" not in line:
+                trace(f"<{fd} command {protocol.word_of(line)}")
+            return command
+
+        self._next_command = traced
+
+    def take_output(self) -> bytes:
+        for reply in self._output:
+            line = reply.partition(b"\r\n")[0].decode("ascii", "replace")
+            words = line.split()
+            if words[0] == "INSERTED":
+                self._trace(f"<{self._fd} job {words[1]}")
+            self._trace(f">{self._fd} reply {line}")
+            if reply.startswith(_WITH_BYTES):
+                self._trace(f">{self._fd} job {words[1] if len(words) > 2 else 0}")
+        return super().take_output()

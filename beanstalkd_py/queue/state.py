@@ -1,0 +1,486 @@
+"""The state of one server: clients, tubes, jobs, time. What can happen to them, but not when a
+client may ask for it (that is `engine`).
+
+Deterministic: `now` (monotonic ns) is an argument. No I/O, no clock. A reply for a client that
+waited goes on `woken`.
+
+Law 1: a change of a job that must survive is told to the journal first; only then is memory
+changed, by an `apply_*` method. Replay calls the same ones. A journal that has no room refuses, and
+then nothing has changed. Reserve, touch and the return of a reserved job to ready are not
+journalled: on disk a job that is reserved is a job that is ready.
+"""
+
+from heapq import heappop, heappush
+from typing import Protocol
+
+from beanstalkd_py.protocol import parser as protocol
+from beanstalkd_py.protocol import replies
+from beanstalkd_py.protocol import yaml as stats
+from beanstalkd_py.queue.model import (
+    BURIED,
+    DELAYED,
+    ID_BITS,
+    MARGIN,
+    NEVER,
+    READY,
+    RESERVED,
+    SLACK,
+    URGENT,
+    Client,
+    Job,
+    Tube,
+    enter_ready,
+    first_delayed,
+    first_ready,
+    swap_remove,
+    tidy_delayed,
+    tidy_ready,
+)
+
+DEFAULT_TUBE = b"default"
+AT_ONCE = 500  # jobs that one tick, or one kick, moves in one piece: one to three milliseconds
+YIELD_NS = 1_000_000  # ns until it goes on: others are served meanwhile
+Counters = tuple[int, int, int, int, int]  # reserves, timeouts, releases, buries, kicks
+
+
+class Journal(Protocol):
+    """Somebody who must hear of a change before it happens. Each method returns False (`put`: None)
+    when it has no room; then nothing may change.
+
+    Instants are monotonic ns. What `put` returns becomes `job.full_segment`.
+    """
+
+    def put(
+        self,
+        id: int,
+        tube: bytes,
+        state: int,
+        pri: int,
+        delay: int,
+        ttr: int,
+        body: bytes,
+        created_at: int,
+        deadline_at: int,
+    ) -> object | None: ...
+
+    def change(
+        self, job: Job, state: int, pri: int, delay: int, deadline_at: int, counters: Counters
+    ) -> bool: ...
+
+    def delete(self, job: Job) -> bool: ...
+
+    def pause(self, tube: Tube, pause: int, until: int) -> bool: ...
+
+    def stats(self) -> "stats.JournalStats": ...
+
+
+class State:
+    """Everything the server knows.
+
+    max_job_size: bytes of the largest body that put accepts.
+    process: what `stats` says about the process.
+    """
+
+    def __init__(self, max_job_size: int = 65535, process: "stats.Process | None" = None) -> None:
+        self.max_job_size = max_job_size
+        self.process = process or stats.Process()
+        self.binlog_max_size = 10485760  # bytes, as -s gave it; only stats looks at it
+        self.journal: Journal | None = None
+        self.draining = False
+        self.jobs: dict[int, Job] = {}
+        self.tubes: dict[bytes, Tube] = {}
+        self.tube_list: list[Tube] = []  # in the C server's order
+        self.next_id = 1
+        self.next_bury = 1  # order of burying, kept on disk as a buried job's deadline_at
+        self.woken: list[tuple[Client, bytes]] = []
+        self.timers: list[tuple[int, int, Tube | Client]] = []
+        self.orders = 0  # of tubes and clients, to break ties among timers
+        self.counts = [0] * protocol.COUNTED
+        self.ready_count = self.urgent_count = self.reserved_count = self.delayed_count = (
+            self.buried_count
+        ) = 0
+        self.total_jobs = self.timeouts = 0
+        self.connections = self.total_connections = self.producers = self.workers = self.waiting = 0
+        self.default = self.tube(DEFAULT_TUBE)
+        self.default.kept = True
+
+    # --- clients ----------------------------------------------------------------------------------
+
+    def connect(self) -> Client:
+        """A new client: uses and watches `default`."""
+        self.connections += 1
+        self.total_connections += 1
+        self.orders += 1
+        self.default.using += 1
+        self.default.watching += 1
+        return Client(self.default, self.orders)
+
+    def disconnect(self, client: Client, now: int) -> None:
+        """The connection is gone: what it held is ready again, and offered."""
+        if client.waiting:
+            self._stop_waiting(client)
+        client.timer_at = NEVER
+        self.connections -= 1
+        self.producers -= client.producer
+        self.workers -= client.worker
+        for job in list(client.reserved.values()):
+            self._to_ready(job, now)
+        # The C server's order, which list-tubes shows: it takes the first tube off its watch list
+        # until none is left, the last one moving up.
+        for tube in client.watched[:1] + client.watched[:0:-1]:
+            tube.watching -= 1
+            self.remove_if_unused(tube)
+        client.used.using -= 1
+        self.remove_if_unused(client.used)
+        client.watched = []
+        client.places = {}
+
+    def half_close(self, client: Client, now: int) -> bytes:
+        """The client will send no more: a waiting reserve ends at once. Returns its reply, b"" if
+        it was not waiting.
+        """
+        client.half_closed = True
+        if not client.waiting:
+            return b""
+        self._stop_waiting(client)
+        return (
+            replies.DEADLINE_SOON
+            if client.soonest_deadline() - MARGIN <= now
+            else replies.TIMED_OUT
+        )
+
+    # --- time -------------------------------------------------------------------------------------
+
+    @property
+    def next_at(self) -> int:
+        """When `tick` is wanted (monotonic ns); NEVER if nothing is planned."""
+        return self.timers[0][0] if self.timers else NEVER
+
+    def tick(self, now: int) -> None:
+        """Does what is due at `now`: delayed jobs, ends of pauses, then clients' timers."""
+        timers = self.timers
+        tubes: list[Tube] = []
+        clients: list[Client] = []
+        while timers and timers[0][0] <= now:
+            at, _, owner = heappop(timers)
+            if owner.timer_at != at:
+                continue  # planned anew since
+            owner.timer_at = NEVER
+            if isinstance(owner, Tube):
+                tubes.append(owner)
+            else:
+                clients.append(owner)
+        for tube in tubes:
+            self._delayed_to_ready(tube, now)
+        for tube in tubes:
+            self._end_pause(tube, now)
+        for client in clients:
+            self._client_timer(client, now)
+
+    def _plan(self, owner: Tube | Client, at: int) -> None:
+        """Makes sure a tick comes for `owner` at `at` or earlier."""
+        if at < owner.timer_at:
+            owner.timer_at = at
+            heappush(self.timers, (at, owner.order, owner))
+            if len(self.timers) > 2 * (len(self.tubes) + self.connections) + 64:
+                self.timers = sorted(
+                    {entry for entry in self.timers if entry[2].timer_at == entry[0]},
+                    key=_timer_key,
+                )
+
+    def _plan_tube(self, tube: Tube) -> None:
+        job = first_delayed(tube, self.jobs)
+        if job is not None:
+            self._plan(tube, job.deadline_at)
+        if tube.paused_until:
+            self._plan(tube, tube.paused_until)
+
+    def _plan_client(self, client: Client) -> None:
+        soonest = client.soonest_deadline()
+        if client.waiting:
+            soonest = min(soonest - MARGIN, client.wait_until)
+        if soonest < NEVER - MARGIN:
+            self._plan(client, soonest)
+
+    def _delayed_to_ready(self, tube: Tube, now: int) -> None:
+        left = AT_ONCE
+        while (
+            left and (job := first_delayed(tube, self.jobs)) is not None and job.deadline_at <= now
+        ):
+            self._to_ready(job, now)
+            left -= 1
+        if left:
+            self._plan_tube(tube)
+        else:
+            self._plan(tube, now + YIELD_NS)
+
+    def _end_pause(self, tube: Tube, now: int) -> None:
+        if not tube.paused_until or tube.paused_until > now:
+            return
+        tube.paused_until = 0
+        tube.pause = 0
+        if tube is not self.default:
+            tube.kept = False
+        self._offer(tube, now)
+        self.remove_if_unused(tube)
+
+    def _client_timer(self, client: Client, now: int) -> None:
+        if client.waiting and client.soonest_deadline() - MARGIN <= now:
+            self._stop_waiting(client)
+            self.woken.append((client, replies.DEADLINE_SOON))
+        left = AT_ONCE
+        while left and (job := client.soonest_job()) is not None and job.deadline_at <= now:
+            self._time_out(job, now)
+            left -= 1
+        if client.waiting and client.wait_until <= now:
+            self._stop_waiting(client)
+            self.woken.append((client, replies.TIMED_OUT))
+        if left:
+            self._plan_client(client)
+        else:
+            self._plan(client, now + YIELD_NS)
+
+    def _time_out(self, job: Job, now: int) -> None:
+        """The TTR is over: ready again. Nobody asked, so nobody can be refused: without room it is
+        just not journalled.
+        """
+        self.timeouts += 1
+        _, timeouts, releases, buries, kicks = job.history
+        counters = (job.reserves, timeouts + 1, releases, buries, kicks)
+        if self.journal is not None:
+            self.journal.change(job, READY, job.pri, job.delay, 0, counters)
+        self.apply_change(job, READY, job.pri, job.delay, 0, counters)
+        self._offer(job.tube, now)
+
+    # --- changes: the same for a command and for replay -------------------------------------------
+
+    def apply_put(
+        self,
+        id: int,
+        tube: Tube,
+        state: int,
+        pri: int,
+        delay: int,
+        ttr: int,
+        body: bytes,
+        created_at: int,
+        deadline_at: int,
+    ) -> Job:
+        """A job comes to be, in any state but reserved."""
+        if ttr == tube.ttr:
+            ttr = tube.ttr
+        else:
+            tube.ttr = ttr
+        job = Job(id, tube, state, pri, delay, ttr, body, created_at, deadline_at)
+        self.jobs[id] = job
+        tube.jobs += 1
+        if state == READY:  # as _enter does it; a call less is 0.1 us
+            line = tube.lines.get(pri)
+            if line is not None and (not line or id > line[-1]):
+                line.append(id)
+                tube.in_lines += 1
+            else:
+                enter_ready(tube, pri, id)
+            tube.ready_count += 1
+            self.ready_count += 1
+            if pri < URGENT:
+                tube.urgent_count += 1
+                self.urgent_count += 1
+        else:
+            self._enter(job)
+        return job
+
+    def apply_change(
+        self, job: Job, state: int, pri: int, delay: int, deadline_at: int, counters: Counters
+    ) -> None:
+        """Everything about a job that can change. `deadline_at`: ready time if delayed, TTR's end
+        if reserved, order if buried.
+        """
+        self._leave(job)
+        job.state = state
+        job.pri = pri
+        job.delay = delay
+        job.deadline_at = deadline_at
+        job.reserves = counters[0]
+        job.history = counters
+        self._enter(job)
+
+    def apply_delete(self, job: Job) -> None:
+        self._leave(job)
+        del self.jobs[job.id]
+        job.tube.jobs -= 1
+
+    def apply_pause(self, tube: Tube, pause: int, until: int) -> None:
+        """`pause` and `until` 0: no pause."""
+        tube.pause = pause
+        tube.paused_until = until
+        if until:
+            self._plan(tube, until)
+
+    def _leave(self, job: Job) -> None:
+        """Out of where it stands; a heap keeps a stale entry, unless it is the top one."""
+        tube = job.tube
+        state = job.state
+        if state == RESERVED:
+            owner = job.owner
+            assert owner is not None
+            del owner.reserved[job.id]
+            job.owner = None
+            tube.reserved_count -= 1
+            self.reserved_count -= 1
+        elif state == READY:
+            tube.ready_count -= 1
+            self.ready_count -= 1
+            if job.pri < URGENT:
+                tube.urgent_count -= 1
+                self.urgent_count -= 1
+            ready = tube.ready
+            line = tube.lines.get(job.pri)
+            if line and line[0] == job.id:
+                line.popleft()
+                tube.in_lines -= 1
+            elif ready and ready[0] == job.pri << ID_BITS | job.id:
+                heappop(ready)
+            if tube.in_lines + len(ready) > 2 * tube.ready_count + SLACK:
+                tidy_ready(tube, self.jobs)
+        elif state == DELAYED:
+            tube.delayed_count -= 1
+            self.delayed_count -= 1
+            if tube.delayed[0] == job.deadline_at << ID_BITS | job.id:
+                heappop(tube.delayed)
+            if len(tube.delayed) > 2 * tube.delayed_count + SLACK:
+                tidy_delayed(tube, self.jobs)
+        else:
+            del tube.buried[job.id]
+            self.buried_count -= 1
+
+    def _enter(self, job: Job) -> None:
+        """Into where its state says; a reserved job's owner is set by then."""
+        tube = job.tube
+        state = job.state
+        if state == READY:
+            enter_ready(tube, job.pri, job.id)
+            tube.ready_count += 1
+            self.ready_count += 1
+            if job.pri < URGENT:
+                tube.urgent_count += 1
+                self.urgent_count += 1
+        elif state == DELAYED:
+            heappush(tube.delayed, job.deadline_at << ID_BITS | job.id)
+            tube.delayed_count += 1
+            self.delayed_count += 1
+            self._plan(tube, job.deadline_at)
+        else:
+            assert state == BURIED
+            tube.buried[job.id] = job
+            self.buried_count += 1
+            self.next_bury = max(self.next_bury, job.deadline_at + 1)
+
+    # --- waiting ----------------------------------------------------------------------------------
+
+    def _reserve(self, client: Client, job: Job, now: int) -> bytes:
+        """Ready or taken out of its place by id: now it is the client's. Not journalled."""
+        self._leave(job)
+        job.state = RESERVED
+        job.owner = client
+        job.reserves += 1
+        job.deadline_at = deadline_at = now + job.ttr
+        job.tube.reserved_count += 1
+        self.reserved_count += 1
+        client.reserved[job.id] = job
+        client.add_deadline(job)
+        if deadline_at < client.timer_at:
+            self._plan(client, deadline_at)
+        body = job.body
+        return b"RESERVED %d %d\r\n%b\r\n" % (job.id, len(body), body)
+
+    def _to_ready(self, job: Job, now: int) -> None:
+        """A delayed job's time has come, or a reserved one's owner is gone. On disk it is that
+        already.
+        """
+        self._leave(job)
+        job.state = READY
+        job.deadline_at = 0
+        self._enter(job)
+        self._offer(job.tube, now)
+
+    def _offer(self, tube: Tube, now: int) -> None:
+        """Gives ready jobs to whoever waits longest on the tube."""
+        waiting = tube.waiting
+        while waiting and tube.ready_count and not tube.paused_until:
+            job = first_ready(tube, self.jobs)
+            assert job is not None
+            client = next(iter(waiting))
+            self._stop_waiting(client)
+            self.woken.append((client, self._reserve(client, job, now)))
+
+    def _stop_waiting(self, client: Client) -> None:
+        client.waiting = False
+        self.waiting -= 1
+        for tube in client.watched:
+            del tube.waiting[client]
+
+    def _best_ready(self, client: Client) -> Job | None:
+        """The job with the smallest (priority, id) over the tubes it watches, paused ones aside."""
+        best: Job | None = None
+        for tube in client.watched:
+            if tube.ready_count and not tube.paused_until:
+                job = first_ready(tube, self.jobs)
+                assert job is not None
+                if best is None or (job.pri, job.id) < (best.pri, best.id):
+                    best = job
+        return best
+
+    def _reserve_or_wait(self, client: Client, now: int, wait_until: int) -> bytes | None:
+        if not client.worker:
+            client.worker = True
+            self.workers += 1
+        watched = client.watched
+        if len(watched) == 1:  # as _best_ready does it
+            tube = watched[0]
+            job = (
+                first_ready(tube, self.jobs) if tube.ready_count and not tube.paused_until else None
+            )
+        else:
+            job = self._best_ready(client)
+        if job is not None:
+            return self._reserve(client, job, now)
+        if client.reserved and client.soonest_deadline() - MARGIN <= now:
+            return replies.DEADLINE_SOON
+        if client.half_closed or wait_until <= now:
+            return replies.TIMED_OUT
+        client.waiting = True
+        client.wait_until = wait_until
+        self.waiting += 1
+        for tube in client.watched:
+            tube.waiting[client] = None
+        if wait_until != NEVER or client.reserved:
+            self._plan_client(client)
+        return None
+
+    # --- tubes ------------------------------------------------------------------------------------
+
+    def tube(self, name: bytes) -> Tube:
+        tube = self.tubes.get(name)
+        if tube is None:
+            self.orders += 1
+            tube = Tube(name, len(self.tube_list), self.orders)
+            self.tubes[name] = tube
+            self.tube_list.append(tube)
+        return tube
+
+    def remove_if_unused(self, tube: Tube) -> None:
+        """A tube without jobs, users and watchers is gone, with its counters and its pause."""
+        if tube.jobs or tube.using or tube.watching or tube.kept:
+            return
+        if tube.paused_until and self.journal is not None:
+            self.journal.pause(tube, 0, 0)
+        del self.tubes[tube.name]
+        tube.timer_at = NEVER
+        moved = swap_remove(self.tube_list, tube.place)
+        if moved is not None:
+            moved.place = tube.place
+
+
+def _timer_key(entry: tuple[int, int, Tube | Client]) -> tuple[int, int]:
+    return entry[0], entry[1]

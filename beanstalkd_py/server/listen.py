@@ -1,0 +1,293 @@
+"""Sockets to listen on: TCP, unix, inherited. Plain sockets, non-blocking, listening; no gevent.
+
+Nothing is printed: what must be said goes to `report` (without the program's name), what went wrong
+is `ListenFailed`.
+
+A unix socket's file is never taken from a server that lives. The C server removes any socket file
+it finds; here the old file goes only after nobody answered on it. Three steps belong together (ask,
+remove, bind and listen), so they are done under a lock (flock) on the directory: of two servers
+that start at once, the second finds the first answering. A lock on the directory needs no file of
+its own, so none can be left behind or removed at the wrong moment, and the kernel gives it up with
+the process. It is held for those steps only, not while the server runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import socket
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from beanstalkd_py.options import Options
+
+DEFAULT_PORT = "11300"
+BACKLOG = 1024
+MAX_UNIX_PATH = 107  # bytes: sun_path without its closing zero
+FIRST_INHERITED_FD = 3
+LOCK_PATIENCE_S = 5.0  # how long another server may take for its three steps
+
+Report = Callable[[str], None]
+FileId = tuple[int, int]  # device and inode: the same name may be another file
+
+
+class ListenFailed(Exception):
+    """No socket to listen on. One line for each address that was tried."""
+
+    status = 111
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+
+
+class Listeners:
+    """The listening sockets, and the socket file that goes when they do."""
+
+    def __init__(
+        self, sockets: list[socket.socket], path: str = "", file_id: FileId | None = None
+    ) -> None:
+        self.sockets = sockets
+        self._path = path
+        self._file_id = file_id
+
+    def close(self) -> None:
+        """Remove the socket file, if it is still ours, and close. While we listen, nobody else
+        replaces the file.
+        """
+        self._remove()
+        for each in self.sockets:
+            each.close()
+
+    def _remove(self) -> None:
+        if self._file_id is None:
+            return
+        # A user without rights in the directory (-u) leaves the file; the next start finds nobody
+        # answering on it.
+        with suppress(OSError):
+            if _file_id(self._path) == self._file_id:
+                os.unlink(self._path)
+        self._file_id = None
+
+
+def listen(options: Options, report: Report, environ: Mapping[str, str]) -> Listeners:
+    """An inherited socket if the service manager left one, else a socket made as -l and -p say."""
+    count = _inherited_count(environ)
+    if count:
+        return Listeners([_inherit(count, options, report)])
+    if options.address is not None and options.address.startswith("unix:"):
+        return _listen_unix(options.address.removeprefix("unix:"), report)
+    port = DEFAULT_PORT if options.port is None else options.port
+    return Listeners([_listen_tcp(options.address, port)])
+
+
+def address_of(listener: socket.socket) -> str:
+    """How people write a socket's address: 127.0.0.1:11300, [::1]:11300, or a path."""
+    name = listener.getsockname()
+    if listener.family == socket.AF_INET6:
+        return f"[{name[0]}]:{name[1]}"
+    if listener.family == socket.AF_INET:
+        return f"{name[0]}:{name[1]}"
+    return os.fsdecode(name)
+
+
+# TCP
+
+
+def _listen_tcp(host: str | None, port: str) -> socket.socket:
+    """Of the addresses a name stands for, the first that works."""
+    where = f"{'*' if host is None else host}:{port}"
+    lines = []
+    for family, address in _addresses(where, host, port):
+        try:
+            return _tcp_listener(family, address)
+        except OSError as error:
+            lines.append(f"{where}: {error.strerror}")
+    raise ListenFailed(*lines)
+
+
+def _addresses(where: str, host: str | None, port: str) -> Iterator[tuple[int, Any]]:
+    """As bytes: a name that Python's codec for internet names refuses is the resolver's to judge."""
+    raw_host = None if host is None else os.fsencode(host)
+    try:
+        found = socket.getaddrinfo(
+            raw_host, os.fsencode(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        raise ListenFailed(f"{where}: getaddrinfo(): {error.strerror}") from None
+    return ((family, address) for family, _, _, _, address in found)
+
+
+def _tcp_listener(family: int, address: Any) -> socket.socket:
+    with _called("socket()"):
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    # Accepted connections inherit the last two.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return _bound(listener, address)
+
+
+def _bound(listener: socket.socket, address: Any) -> socket.socket:
+    try:
+        with _called("bind()"):
+            listener.bind(address)
+        with _called("listen()"):
+            listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+@contextmanager
+def _called(call: str) -> Iterator[None]:
+    """An error of a system call, with the call in its text."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, f"{call}: {error.strerror}") from None
+
+
+# Unix
+
+
+def _listen_unix(path: str, report: Report) -> Listeners:
+    _check_length(path)
+    try:
+        with _locked(os.path.dirname(path) or "."):
+            _make_way(path, report)
+            listener = _bound(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), path)
+            return Listeners([listener], os.path.abspath(path), _file_id(path))
+    except OSError as error:
+        raise ListenFailed(f"unix:{path}: {error.strerror}") from None
+
+
+def _check_length(path: str) -> None:
+    size = len(os.fsencode(path))
+    if size == 0:
+        raise ListenFailed("unix: no socket path is named")
+    if size > MAX_UNIX_PATH:
+        raise ListenFailed(
+            f"socket path {path} is too long ({size} characters), where maximum allowed is {MAX_UNIX_PATH}"
+        )
+
+
+def _make_way(path: str, report: Report) -> None:
+    """Remove the file a dead server left. Anything else is not ours to remove."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise ListenFailed(f"unix:{path}: another file already exists in the given path")
+        _check_dead(path)
+        report("removing existing local socket to replace it")
+        with _called("unlink()"):
+            os.unlink(path)
+
+
+def _check_dead(path: str) -> None:
+    """Only a refused connection says that nobody holds the socket. A full backlog, say, is an
+    answer too.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.setblocking(False)
+        try:
+            asking.connect(path)
+        except ConnectionRefusedError:
+            return
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise ListenFailed(
+                f"unix:{path}: another server may be listening there: {error.strerror}"
+            ) from None
+    raise ListenFailed(f"unix:{path}: another server is listening there")
+
+
+@contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    with _called(f"open({directory})"):
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with _called(f"flock({directory})"):
+            _lock(fd, time.monotonic() + LOCK_PATIENCE_S)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int, give_up_at: float) -> None:
+    """By asking again and again, because a wait for flock has no end."""
+    while True:
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= give_up_at:
+                raise
+        time.sleep(0.01)
+
+
+def _file_id(path: str) -> FileId:
+    found = os.lstat(path)
+    return found.st_dev, found.st_ino
+
+
+# Inherited (sd_listen_fds)
+
+
+def _inherited_count(environ: Mapping[str, str]) -> int:
+    """How many sockets the service manager left for this process; 0 if none were meant for it."""
+    if (
+        "LISTEN_PID" not in environ
+        or _number(environ, "LISTEN_PID") != os.getpid()
+        or "LISTEN_FDS" not in environ
+    ):
+        return 0
+    return _number(environ, "LISTEN_FDS")
+
+
+def _number(environ: Mapping[str, str], name: str) -> int:
+    text = environ[name]
+    if not re.fullmatch(r"\s*\+?[0-9]{1,9}", text) or int(text) == 0:
+        raise ListenFailed(f"sd_listen_fds: {name}={text} is no positive number")
+    return int(text)
+
+
+def _inherit(count: int, options: Options, report: Report) -> socket.socket:
+    for flag, value in (("-p", options.port), ("-l", options.address)):
+        if value is not None:
+            report(f"inherited listen fd; ignoring option: {flag} {value}")
+    if count > 1:
+        report("inherited more than one listen socket; ignoring all but the first")
+    for fd in range(FIRST_INHERITED_FD, FIRST_INHERITED_FD + count):
+        _close_on_exec(fd)
+    return _inherited_listener(FIRST_INHERITED_FD)
+
+
+def _close_on_exec(fd: int) -> None:
+    try:
+        os.set_inheritable(fd, False)
+    except OSError as error:
+        raise ListenFailed(f"sd_listen_fds: fd {fd}: {error.strerror}") from None
+
+
+def _inherited_listener(fd: int) -> socket.socket:
+    try:
+        listener = socket.socket(fileno=fd)
+    except OSError:
+        raise _not_a_listener() from None
+    families = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
+    listens = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    if listener.family not in families or listener.type != socket.SOCK_STREAM or not listens:
+        listener.close()
+        raise _not_a_listener()
+    listener.setblocking(False)
+    return listener
+
+
+def _not_a_listener() -> ListenFailed:
+    return ListenFailed("inherited fd is not a TCP or UNIX listening socket")

@@ -1,0 +1,134 @@
+"""Memory goes back to the system when what was kept in it is gone.
+
+By themselves neither would do it: the C library gives back only what lies behind the last thing
+still in use, and a dict keeps the table of its largest time. (A million jobs of 1000 bytes that had
+come and gone left a gigabyte.) Giving back stops the loop for 0.1 ms per MB, and up to ten times
+that where the jobs went in any order. So it is done when there is much to give (a quarter of the
+jobs and connections is gone, or the process has grown), and when clients ask for little: under
+load, what is free is used again anyway.
+"""
+
+import ctypes
+import gc
+import os
+import sys
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING
+
+from beanstalkd_py.queue.model import Client, Job, forget_ready
+from beanstalkd_py.queue.state import State
+
+if TYPE_CHECKING:
+    from beanstalkd_py.server.connection import Connection
+
+LOOK_S = 2.0  # between two looks
+QUIET = 500  # commands between two looks: that is little
+GROWTH_BYTES = 32 << 20  # the process may grow by so much, and a quarter, before more is tried
+# of a dict for each of its jobs; a table that is more is mostly empty (a full one has 24 to 100)
+TABLE_BYTES = 400
+SMALL_TABLE_BYTES = 1 << 20
+FEW_JOBS = 10_000  # with them, the collector takes 20 ms; with a million a second
+KEPT_BYTES = 16 << 20  # that the C library keeps for what comes next, at the end of its heap
+MAPPED_BYTES = (
+    1 << 20
+)  # from this size on, a block has pages of its own: a body that grows is not copied, and all of it is given back
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class Memory:
+    """state, connections: what memory is used for. resident: says how much of it there is, in
+    bytes. trim: gives back what is free.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        connections: "Collection[Connection]",
+        resident: Callable[[], int] | None = None,
+        trim: Callable[[], None] | None = None,
+    ) -> None:
+        self._state = state
+        self._connections = connections
+        self._resident = resident or resident_bytes
+        self._trim = trim or trim_of_c()
+        self._commands = 0  # up to the last look
+        self._most = 0  # jobs and connections since memory was last given back
+        self._left = self._resident()  # bytes after that
+
+    def look(self) -> None:
+        """To be called every LOOK_S."""
+        jobs = self._state.jobs
+        here = len(jobs) + len(self._connections)
+        self._most = max(self._most, here)
+        before, self._commands = self._commands, sum(self._state.counts)
+        if self._commands - before > QUIET:
+            return
+        if (
+            4 * here < 3 * self._most
+            or self._resident() > self._left + self._left // 4 + GROWTH_BYTES
+        ):
+            self._forget()
+            self._trim()
+            self._most = here
+            self._left = self._resident()
+
+    def _forget(self) -> None:
+        """What is kept though it means nothing any more. Python gives back whole MiBs, and each
+        such thing may hold the one that it is in.
+        """
+        shrink(self._state.jobs)
+        forget_stale(self._state, (connection.session.client for connection in self._connections))
+        if len(self._state.jobs) < FEW_JOBS:
+            gc.collect()  # for its lists of objects that it keeps for the next of their kind
+
+
+def forget_stale(state: State, clients: Iterable[Client]) -> None:
+    """Heaps in which nothing is true any more."""
+    for tube in state.tube_list:
+        if not tube.ready_count:
+            forget_ready(tube)
+        if not tube.delayed_count:
+            tube.delayed.clear()
+    for client in clients:
+        if not client.reserved:
+            client.deadlines.clear()
+
+
+def shrink(jobs: dict[int, Job]) -> None:
+    """Makes the table anew if it was made for many more. The dict stays the same one."""
+    if sys.getsizeof(jobs) > SMALL_TABLE_BYTES + TABLE_BYTES * len(jobs):
+        items = list(jobs.items())
+        jobs.clear()
+        jobs.update(items)
+
+
+def resident_bytes() -> int:
+    """0 without /proc."""
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0
+
+
+def trim_of_c() -> Callable[[], None]:
+    """glibc's malloc_trim; nothing where there is none."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is None:
+        return lambda: None
+    trim.argtypes = (ctypes.c_size_t,)
+    return lambda: trim(0)
+
+
+def keep_free_heap() -> None:
+    """Lets glibc's heap keep KEPT_BYTES: by itself it gives back 128 kB, with each large body that
+    goes, and takes them again for the next one.
+
+    With bodies of 60 000 bytes that was a sixth of all CPU time. Source: mallopt(3); to set one
+    threshold fixes the other one, too.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES)

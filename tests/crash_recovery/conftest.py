@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from killtest.daemon import Daemon
+from killtest.smalldisk import NotPermitted, SmallDisk
+
+
+@pytest.fixture
+def seed() -> int:
+    """CRASH_SEED, or always the same. A Fault names it."""
+    return int(os.environ.get("CRASH_SEED") or 1)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    directory = tmp_path / "log"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def daemon(directory: Path) -> Iterator[Daemon]:
+    """On an empty directory, not started."""
+    with Daemon(directory) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], SmallDisk]]:
+    """Makes a disk of so many bytes."""
+    disks = []
+
+    def make(nbytes: int) -> SmallDisk:
+        mount_point = tmp_path / f"disk{len(disks)}"
+        mount_point.mkdir()
+        try:
+            disks.append(SmallDisk(mount_point, nbytes))
+        except NotPermitted as reason:
+            if os.environ.get("CI"):
+                pytest.fail(f"no small disk, and so no test of a full one: {reason}")
+            pytest.skip(f"no small disk, and so no test of a full one: {reason}")
+        return disks[-1]
+
+    yield make
+    for disk in disks:
+        disk.close()

@@ -1,0 +1,150 @@
+"""What the answers before a crash allow: the judgement that all rounds rest on."""
+
+from __future__ import annotations
+
+import pytest
+from killtest.model import (
+    ABSENT_STATE,
+    BURIED,
+    DELAYED,
+    GONE,
+    READY,
+    RESERVED,
+    UNANSWERED,
+    Act,
+    Seen,
+    after,
+    outcomes,
+    survived,
+)
+
+NOW = 1000.0
+LONG = 3600
+
+
+def act(
+    kind: str,
+    by: int,
+    order: int,
+    sent_at: float,
+    answered_at: float = UNANSWERED,
+    pri: int = 0,
+    delay: int = 0,
+) -> Act:
+    made = Act(kind, by, order, sent_at, pri, delay)
+    made.answered_at = answered_at
+    return made
+
+
+def wheres(*acts: Act, ttr: int = LONG) -> set[tuple[str, int]]:
+    return {(state.where, state.pri) for state in outcomes(ABSENT_STATE, ttr, acts, NOW)}
+
+
+PUT = act("put", 1, 1, 1.0, 2.0, pri=7)
+
+
+@pytest.mark.parametrize(
+    ("acts", "expected"),
+    [
+        ((PUT,), {(READY, 7)}),
+        ((act("put", 1, 1, 1.0, pri=7),), {("absent", 0), (READY, 7)}),
+        ((PUT, act("delete", 1, 2, 3.0, 4.0)), {(GONE, 7)}),
+        ((PUT, act("delete", 1, 2, 3.0)), {(READY, 7), (GONE, 7)}),
+        ((PUT, act("put", 1, 2, 3.0, 4.0)), set()),
+        ((PUT, act("delete", 1, 2, 3.0, 4.0), act("peek", 2, 1, 5.0, 6.0)), set()),
+        ((PUT, act("delete", 1, 2, 3.0, 4.0), act("peek", 2, 1, 3.5, 6.0)), {(GONE, 7)}),
+        (
+            (PUT, act("reserve", 2, 1, 3.0, 4.0), act("release", 2, 2, 5.0, 6.0, pri=9)),
+            {(READY, 9)},
+        ),
+        ((PUT, act("reserve", 2, 1, 3.0, 4.0), act("release", 3, 1, 5.0, 6.0, pri=9)), set()),
+        (
+            (PUT, act("reserve", 2, 1, 3.0, 4.0), act("bury", 2, 2, 5.0, pri=9)),
+            {(RESERVED, 7), (BURIED, 9)},
+        ),
+        ((PUT, act("reserve", 2, 1, 3.0, 4.0), act("reserve", 3, 1, 3.0, 4.0)), set()),
+    ],
+)
+def test_answered_acts_took_effect_and_others_may_have(acts, expected):
+    assert wheres(*acts) == expected
+
+
+def test_overlapping_acts_may_come_in_any_order_that_their_answers_allow():
+    kept = [PUT, act("reserve-job", 2, 1, 3.0, 9.0), act("release", 2, 2, 3.0, 9.0, pri=2)]
+    other = [act("reserve-job", 3, 1, 3.0, 9.0), act("release", 3, 2, 3.0, 9.0, pri=3)]
+    assert wheres(*kept, *other) == {(READY, 2), (READY, 3)}
+    later = [act("reserve-job", 3, 1, 9.5, 9.9), act("release", 3, 2, 9.5, 9.9, pri=3)]
+    assert wheres(*kept, *later) == {(READY, 3)}
+
+
+def test_one_connection_keeps_its_order():
+    assert wheres(
+        PUT, act("reserve-job", 2, 1, 3.0), act("delete", 2, 2, 3.0), act("kick-job", 2, 3, 3.0)
+    ) == {
+        (READY, 7),
+        (RESERVED, 7),
+        (GONE, 7),
+    }
+
+
+def test_a_short_ttr_may_end_and_a_long_one_may_not():
+    reserved = (PUT, act("reserve", 2, 1, 3.0, 4.0))
+    assert {state.timeouts for state in outcomes(ABSENT_STATE, 1, reserved, NOW)} == {0, 1}
+    assert {state.timeouts for state in outcomes(ABSENT_STATE, LONG, reserved, NOW)} == {0}
+
+
+def test_a_delay_may_be_over_when_its_time_has_come_and_not_before():
+    assert wheres(act("put", 1, 1, 1.0, 2.0, delay=1)) == {(DELAYED, 0), (READY, 0)}
+    assert wheres(act("put", 1, 1, 1.0, 2.0, delay=LONG)) == {(DELAYED, 0)}
+
+
+BURIED_ONCE = (PUT, act("reserve", 2, 1, 3.0, 4.0), act("bury", 2, 2, 5.0, 6.0, pri=9))
+SEEN = Seen(BURIED, 9, 0, 0, 1, 0, 0, 1, 0, NOW, NOW)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"where": READY},
+        {"pri": 7},
+        {"delay": 1},
+        {"releases": 1},
+        {"buries": 0},
+        {"kicks": 1},
+        {"timeouts": 1},
+        {"reserves": 0},
+        {"reserves": 2},
+    ],
+)
+def test_whatever_differs_is_noticed(other):
+    (state,) = outcomes(ABSENT_STATE, LONG, BURIED_ONCE, NOW)
+    assert survived(state, SEEN)
+    assert not survived(state, SEEN._replace(**other))
+
+
+def test_reserves_may_be_forgotten_if_nothing_was_recorded_since():
+    reserved = act("reserve", 2, 1, 3.0, 4.0)
+    (state,) = outcomes(ABSENT_STATE, LONG, (PUT, reserved), NOW)
+    seen = Seen(READY, 7, 0, 0, 0, 0, 0, 0, 0, NOW, NOW)
+    assert survived(state, seen)
+    assert survived(state, seen._replace(reserves=1))
+    assert not survived(state, seen._replace(reserves=2))
+
+
+def test_a_delay_goes_on_where_it_was():
+    (state,) = outcomes(
+        ABSENT_STATE, LONG, (act("put", 1, 1, NOW - 100, NOW - 99, delay=LONG),), NOW
+    )
+    seen = Seen(DELAYED, 0, LONG, 0, 0, 0, 0, 0, LONG - 100, NOW, NOW + 0.1)
+    assert survived(state, seen)
+    assert not survived(state, seen._replace(time_left=LONG - 1))
+    assert not survived(state, seen._replace(time_left=LONG - 104))
+
+
+def test_what_stats_job_said_is_a_fact():
+    look = act("stats-job", 3, 1, 7.0, 8.0)
+    look.seen = SEEN
+    (state,) = outcomes(ABSENT_STATE, LONG, BURIED_ONCE, NOW)
+    assert after(state, look) == state
+    look.seen = SEEN._replace(reserves=0)
+    assert after(state, look) is None

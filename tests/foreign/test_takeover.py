@@ -1,0 +1,308 @@
+"""The way in from beanstalkd: every job, whatever happens on the way, and never a file deleted."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import beanstalkd_wal as wal
+import pytest
+
+from beanstalkd_py.binlog.journal import records
+from beanstalkd_py.binlog.opening import Unreadable, open_binlog
+from beanstalkd_py.foreign import cbinlog, takeover
+from beanstalkd_py.foreign.cbinlog import CJob
+from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.model import BURIED, DELAYED, READY
+
+SAMPLES = Path(__file__).resolve().parents[1] / "samples" / "c-binlog"
+S = 1_000_000_000
+WALL = 1_795_500_000 * S
+SEGMENT = 64 * 1024
+
+
+def take_over(directory: Path, accept: bool = False) -> list[str]:
+    lines: list[str] = []
+    takeover.take_over(
+        str(directory),
+        segment_bytes=SEGMENT,
+        wall_now=WALL,
+        date="TODAY",
+        accept_damaged=accept,
+        report=lines.append,
+    )
+    return lines
+
+
+def opened(directory: Path) -> Engine:
+    """What a server finds in its own log. Its clocks agree, so that instants compare."""
+    engine = Engine()
+    log = open_binlog(
+        str(directory),
+        engine,
+        segment_bytes=SEGMENT,
+        durability=wal.Durability.NEVER,
+        now=WALL,
+        wall_now=WALL,
+        notify=lambda: None,
+        threaded=False,
+    ).log
+    log.close(WALL)
+    return engine
+
+
+def jobs_of(engine: Engine) -> list[CJob]:
+    return [takeover.c_job(job, 0, job.body) for job in takeover.in_export_order(engine)]
+
+
+def some_jobs(count: int = 200) -> list[CJob]:
+    jobs = []
+    for id in range(1, count + 1):
+        state = (READY, DELAYED, BURIED)[id % 3]
+        jobs.append(
+            CJob(
+                id, b"tube-%d" % (id % 4), state, id * 7, 5 * S, 60 * S, WALL - id * S, WALL + 1000 * S + id if state == DELAYED else 0,
+                id % 5, id % 3, id % 2, 1 + id % 4, id % 6, b"body %d\0\r\n" % id,
+            )
+        )  # fmt: skip
+    return [job for job in jobs if job.state != BURIED] + [
+        job for job in reversed(jobs) if job.state == BURIED
+    ]
+
+
+def written(directory: Path, jobs: list[CJob], next_id: int = 1000) -> list[CJob]:
+    """A C server's directory with these jobs, and what reading it gives (of buried jobs the C
+    server's writer keeps one bury less).
+    """
+    cbinlog.write_directory(str(directory), jobs, next_id, segment_bytes=4096)
+    return cbinlog.read_directory(str(directory)).jobs
+
+
+def c_files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.glob("binlog.*")}
+
+
+def test_every_job_is_taken_over(tmp_path: Path) -> None:
+    expected = written(tmp_path, some_jobs())
+    before = c_files(tmp_path)
+    take_over(tmp_path)
+    engine = opened(tmp_path)
+    assert jobs_of(engine) == expected
+    assert engine.next_id == 1000
+    (folder,) = tmp_path.glob("beanstalkd-binlog-*")
+    assert c_files(folder) == before
+    assert not takeover.needed(str(tmp_path))
+
+
+@pytest.mark.parametrize("sample", sorted(path.name for path in SAMPLES.iterdir() if path.is_dir()))
+def test_sample_is_taken_over(tmp_path: Path, sample: str) -> None:
+    """All but what the samples' README says a better server does otherwise."""
+    for path in (SAMPLES / sample / "data").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    larger = SAMPLES / sample / "expected_larger_z.json"
+    expected = json.loads(
+        (larger if larger.exists() else SAMPLES / sample / "expected.json").read_text()
+    )
+    take_over(tmp_path)
+    engine = opened(tmp_path)
+    broken = {job["id"] for job in expected["jobs"] if "body_trailer_hex" in job}
+    assert set(engine.jobs) == {job["id"] for job in expected["jobs"]} - broken
+    assert engine.next_id >= expected["next_id"]
+    for job in expected["jobs"]:
+        if job["id"] not in broken:
+            ours = engine.jobs[job["id"]]
+            buries = job["buries"] - (job["state"] == "buried")
+            assert (ours.tube.name.decode(), ours.pri, ours.delay // S, ours.ttr // S) == (
+                job["tube"],
+                job["pri"],
+                job["delay"],
+                job["ttr"],
+            )
+            assert (ours.reserves, ours.timeouts, ours.releases, ours.buries, ours.kicks) == (
+                job["reserves"], job["timeouts"], job["releases"], buries, job["kicks"],
+            )  # fmt: skip
+            assert ours.created_at == job["created_at_ns"]
+
+
+class Killed(BaseException):
+    """Not an Exception: nobody on the way may catch it."""
+
+
+class Killer:
+    """Stands before every call that changes the disk, and kills at the nth."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+        self.calls = 0
+        self.at = at
+        for owner, names in (
+            (wal.FileSystem, ("write", "sync", "truncate", "rename", "unlink", "create")),
+            (os, ("rename", "makedirs")),
+        ):
+            for name in names:
+                monkeypatch.setattr(owner, name, self._guarded(getattr(owner, name)))
+
+    def _guarded(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*arguments: Any, **named: Any) -> Any:
+            self.calls += 1
+            if self.calls >= self.at:  # dead is dead
+                raise Killed
+            return call(*arguments, **named)
+
+        return guarded
+
+
+def test_killed_anywhere_it_finishes_at_the_next_start(tmp_path: Path) -> None:
+    source = tmp_path / "c"
+    expected = written(source, some_jobs(60))
+    files = c_files(source)
+    at = 0
+    while True:
+        at += 1
+        directory = tmp_path / f"killed-{at}"
+        directory.mkdir()
+        for name, data in files.items():
+            (directory / name).write_bytes(data)
+        with pytest.MonkeyPatch.context() as patch:
+            killer = Killer(patch, at)
+            try:
+                take_over(directory)
+            except (Killed, wal.LogFailed):
+                pass
+        if takeover.needed(str(directory)):
+            take_over(directory)
+        assert jobs_of(opened(directory)) == expected, f"killed at call {at}"
+        (folder,) = directory.glob("beanstalkd-binlog-*")
+        assert c_files(folder) == files, f"killed at call {at}"
+        if killer.calls < at:
+            break
+    assert at > 20
+
+
+def test_damage_stops_the_start_and_changes_nothing(tmp_path: Path) -> None:
+    written(tmp_path, some_jobs(20))
+    path = tmp_path / "binlog.1"
+    data = bytearray(path.read_bytes())
+    data[600:640] = b"\xff" * 40
+    path.chmod(0o600)
+    path.write_bytes(data)
+    before = {each.name for each in tmp_path.iterdir()}
+    with pytest.raises(takeover.DamagedImport) as refused:
+        take_over(tmp_path)
+    assert any(line.startswith(f"{path}:") for line in refused.value.lines)
+    assert "--accept-damaged-import" in refused.value.lines[-1]
+    assert {each.name for each in tmp_path.iterdir()} == before
+    take_over(tmp_path, accept=True)
+    assert len(opened(tmp_path).jobs) >= 15
+
+
+def test_files_beside_a_log_that_has_jobs_are_not_mixed_in(tmp_path: Path) -> None:
+    written(tmp_path, some_jobs(5))
+    take_over(tmp_path)
+    again = tmp_path / "again"
+    written(again, some_jobs(7))
+    for path in again.iterdir():
+        path.rename(tmp_path / path.name)
+    with pytest.raises(Unreadable, match="5 jobs"):
+        take_over(tmp_path)
+    assert c_files(tmp_path)
+
+
+def test_unfinished_import_without_its_files_is_forgotten(tmp_path: Path) -> None:
+    written(tmp_path, some_jobs(60))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(takeover, "records", _NoEnd(takeover.records))
+        with pytest.raises(Killed):
+            take_over(tmp_path)
+    for path in tmp_path.glob("binlog.*"):
+        path.unlink()
+    assert not opened(tmp_path).jobs
+    assert not opened(tmp_path).jobs
+
+
+class _NoEnd:
+    """beanstalkd_py.records, but killed when the import is to end."""
+
+    def __init__(self, records: Any) -> None:
+        self._records = records
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._records, name)
+
+    def Import(self, phase: int, text: bytes) -> Any:
+        if phase == self._records.IMPORT_END:
+            raise Killed
+        return self._records.Import(phase, text)
+
+
+def test_numbers_and_names_that_no_server_makes_are_served_all_the_same(tmp_path: Path) -> None:
+    """What damage may leave in the C server's files, and an operator accept."""
+    most = (1 << 63) - 1
+    jobs = [
+        CJob(1, b"\xff\n", READY, 0, most, most, most, 0, *[(1 << 32) - 1] * 5, b"odd"),
+        CJob((1 << 64) - 2, b"t", DELAYED, 0, 0, S, WALL, WALL + S, 0, 0, 0, 0, 0, b"last"),
+    ]
+    log = wal.Log.open(
+        replayed_log(tmp_path),
+        segment_bytes=SEGMENT,
+        meta=lambda: records.encode_meta(5),
+        at=WALL,
+        threaded=False,
+    )
+    for job in jobs:
+        log.append(records.encode(takeover.full_record(job, 0)))
+    log.close(WALL)
+    engine = Engine()
+    binlog = open_binlog(
+        str(tmp_path),
+        engine,
+        segment_bytes=SEGMENT,
+        durability=wal.Durability.NEVER,
+        now=WALL,
+        wall_now=WALL,
+        notify=lambda: None,
+        threaded=False,
+    )
+    session = Session(engine)
+    session.receive(
+        b"stats-job 1\r\nreserve-job 1\r\nrelease 1 0 4294967295\r\nkick-job 1\r\nput 0 0 1 0\r\n\r\nuse a\r\npeek-ready\r\n",
+        WALL,
+    )
+    said = session.take_output()
+    assert b'tube: "\xff\n"' in said and said.endswith(
+        b"RELEASED\r\nKICKED\r\nINSERTED 5\r\nUSING a\r\nNOT_FOUND\r\n"
+    )
+    binlog.compact_all()
+    binlog.log.close(WALL)
+    assert {job.id: (job.reserves, job.kicks) for job in opened(tmp_path).jobs.values()} == {
+        1: ((1 << 32) - 1, (1 << 32) - 1), 5: (0, 0), (1 << 64) - 2: (0, 0)
+    }  # fmt: skip
+
+
+def replayed_log(directory: Path) -> wal.Replay:
+    replay = wal.Replay(directory)
+    list(replay)
+    return replay
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"\xff", b"[1]", b'{"folder": 1}', b'{"folder": "../up"}', b'{"files": 1}', b"[" * 100_000],
+)
+def test_an_import_record_that_makes_no_sense_is_refused(tmp_path: Path, text: bytes) -> None:
+    log = wal.Log.open(
+        replayed_log(tmp_path),
+        segment_bytes=1 << 20,
+        meta=lambda: records.encode_meta(1),
+        at=WALL,
+        threaded=False,
+    )
+    for phase in (records.IMPORT_BEGIN, records.IMPORT_END):
+        log.append(records.encode(records.Import(phase, text)))
+    log.close(WALL)
+    cbinlog.write_directory(str(tmp_path), some_jobs(3), 10)
+    with pytest.raises(Unreadable, match="what the log says of a take-over cannot be understood"):
+        take_over(tmp_path)

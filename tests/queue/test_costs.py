@@ -1,0 +1,298 @@
+"""What commands cost, in steps and in memory: it depends on nothing that others have put, made or
+left behind.
+
+Steps are the bytecode instructions that a command takes, counted in a small world and in one a
+hundred times as large.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED, SLACK
+
+SECOND = 1_000_000_000
+SMALL, LARGE = 30, 3000
+MORE = 250  # instructions: a heap is some levels deeper, a number has some digits more
+
+
+class World:
+    """An engine with clients; time goes on by a microsecond with each block that is sent, and is
+    never late.
+    """
+
+    def __init__(self) -> None:
+        self.engine = Engine()
+        self.now = 1000 * SECOND
+
+    def client(self) -> Session:
+        return Session(self.engine)
+
+    def say(self, client: Session, text: str) -> bytes:
+        self.now += 1000
+        self.tick()
+        client.receive(text.encode(), self.now)
+        Session.settle(self.engine, self.now)
+        return client.take_output()
+
+    def tick(self) -> None:
+        if self.engine.next_at <= self.now:
+            self.engine.tick(self.now)
+            Session.settle(self.engine, self.now)
+
+    def wait(self, seconds: float) -> None:
+        self.now += int(seconds * SECOND)
+        self.tick()
+
+
+def put(pri: int = 5, delay: int = 0, ttr: int = 60) -> str:
+    return f"put {pri} {delay} {ttr} 1\r\nx\r\n"
+
+
+def populated(size: int) -> tuple[World, Session]:
+    """`size` clients that wait, tubes, and jobs in each state of `default`; a client holds all that
+    are reserved.
+    """
+    world = World()
+    client = world.client()
+    others = [world.client() for _ in range(size)]
+    for number, other in enumerate(others):
+        world.say(
+            other,
+            f"use tube-{number}\r\nwatch tube-{number}\r\nignore default\r\n"
+            + put()
+            + put(delay=100),
+        )
+    world.say(client, (put() + "reserve\r\n") * size)
+    assert len(client.client.reserved) == size
+    first = world.engine.next_id
+    world.say(client, put() * size)
+    world.say(
+        client, "".join(f"reserve-job {id}\r\nbury {id} 5\r\n" for id in range(first, first + size))
+    )
+    world.say(client, put() * size + put(delay=50) * size)
+    for other in others:
+        world.say(other, "watch idle\r\nreserve\r\nreserve\r\n")
+    assert world.engine.waiting == size
+    tube = client.client.used
+    assert (tube.ready_count, tube.reserved_count, tube.delayed_count, len(tube.buried)) == (
+        size,
+        size,
+        size,
+        size,
+    )
+    return world, client
+
+
+def steps(action: Callable[..., object], *arguments: object) -> int:
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        action(*arguments)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def ids(world: World) -> dict[str, int]:
+    """One job of each state, out of the middle."""
+    jobs = sorted(world.engine.jobs.values(), key=lambda job: job.id)
+    mine = [job for job in jobs if job.tube is world.engine.default]
+    states = {"ready": READY, "held": RESERVED, "buried": BURIED, "delayed": DELAYED}
+    kinds = {name: [job.id for job in mine if job.state == state] for name, state in states.items()}
+    return {name: found[len(found) // 2] for name, found in kinds.items()}
+
+
+COMMANDS = [
+    "put 5 0 60 1\r\nx",
+    "put 5 60 60 1\r\nx",
+    "reserve",
+    "reserve-with-timeout 0",
+    "reserve-job {ready}",
+    "reserve-job {delayed}",
+    "reserve-job {buried}",
+    "delete {ready}",
+    "delete {held}",
+    "delete {delayed}",
+    "delete {buried}",
+    "release {held} 5 0",
+    "release {held} 5 60",
+    "bury {held} 5",
+    "touch {held}",
+    "kick 1",
+    "kick-job {delayed}",
+    "kick-job {buried}",
+    "peek {ready}",
+    "peek-ready",
+    "peek-delayed",
+    "peek-buried",
+    "use tube-7",
+    "use new",
+    "watch tube-7",
+    "watch new",
+    "ignore tube-7",
+    "list-tube-used",
+    "list-tubes-watched",
+    "stats",
+    "stats-job {held}",
+    "stats-tube default",
+    "stats-tube idle",
+    "pause-tube default 60",
+    "pause-tube tube-7 60",
+]
+
+
+@pytest.fixture(scope="module")
+def worlds() -> list[tuple[World, Session]]:
+    """All tests share them: what one does there, the next has to live with."""
+    return [populated(SMALL), populated(LARGE)]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.partition("\r")[0])
+def test_a_command_costs_the_same_in_a_large_world(
+    worlds: list[tuple[World, Session]], command: str
+) -> None:
+    taken = []
+    for world, client in worlds:
+        line = command.format(**ids(world)) + "\r\n"
+        taken.append(steps(world.say, client, line))
+        world.say(client, "use default\r\npause-tube default 0\r\n")
+    assert taken[1] <= taken[0] + MORE, taken
+
+
+@pytest.mark.parametrize("what", ["connects", "waits", "is served", "gives up", "goes"])
+def test_a_client_costs_the_same_in_a_large_world(
+    worlds: list[tuple[World, Session]], what: str
+) -> None:
+    taken = []
+    for world, client in worlds:
+        if what == "connects":
+            taken.append(steps(world.client))
+            continue
+        new = world.client()
+        tube = what.replace(" ", "-")
+        world.say(new, f"watch {tube}\r\nignore default\r\nuse {tube}\r\n")
+        if what == "waits":
+            taken.append(steps(world.say, new, "reserve-with-timeout 1\r\n"))
+        elif what == "is served":
+            world.say(new, "reserve-with-timeout 1\r\n")
+            world.say(client, f"use {tube}\r\n")
+            taken.append(steps(world.say, client, put()))
+            world.say(client, "use default\r\n")
+            assert new.take_output().startswith(b"RESERVED")
+        elif what == "gives up":
+            world.say(new, "reserve-with-timeout 1\r\n")
+            world.now += SECOND
+            taken.append(steps(world.tick))
+            assert new.take_output() == b"TIMED_OUT\r\n"
+        else:
+            world.say(new, put() + "reserve\r\nreserve\r\n")
+            taken.append(steps(new.lost, world.now))
+            continue
+        new.lost(world.now)
+    assert taken[1] <= taken[0] + MORE, taken
+
+
+# --- memory, after endless changes of a few jobs
+
+CHANGES = {
+    "touch": "touch 1\r\n",
+    "release": "release 1 5 0\r\nreserve\r\n",
+    "release with other priorities": "release 1 {n} 0\r\nreserve\r\n",
+    "release with a delay": "release 1 5 1000\r\nreserve-job 1\r\n",
+    "release with a delay, kick": "release 1 5 1000\r\nkick-job 1\r\nreserve\r\n",
+    "bury and kick": "bury 1 5\r\nkick 1\r\nreserve\r\n",
+    "put and delete": "put 5 0 60 1\r\nx\r\ndelete {next}\r\n",
+    "put later and delete": "put 5 1000 60 1\r\nx\r\ndelete {next}\r\n",
+    "put, reserve and delete": "put 5 0 60 1\r\nx\r\nreserve\r\ndelete {next}\r\n",
+    "timeouts": "release 1 5 0\r\nreserve\r\nreserve-with-timeout {n}\r\n",
+    "pause": "pause-tube default {n}\r\n",
+    "pause of tubes that go": "use gone-{n}\r\npause-tube gone-{n} 1000\r\n",
+    "delayed jobs in tubes that go": "use gone-{n}\r\nput 5 1000 60 1\r\nx\r\ndelete {next}\r\n",
+    "watch": "watch gone-{n}\r\nignore gone-{n}\r\n",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_endless_changes_of_a_few_jobs_leave_nothing_behind(change: str) -> None:
+    world = World()
+    client = world.client()
+    world.say(client, put() + "reserve\r\n")
+    for n in range(1, 3000):
+        world.say(client, CHANGES[change].format(n=n % 900 + 1, next=world.engine.next_id))
+        if client.client.waiting:
+            world.wait(1000)
+            world.say(client, "reserve\r\n")
+    assert kept(world, client) < 4 * SLACK, kept(world, client)
+
+
+def test_endless_clients_leave_nothing_behind() -> None:
+    world = World()
+    client = world.client()
+    for n in range(3000):
+        new = world.client()
+        world.say(
+            new,
+            f"use t-{n}\r\nwatch t-{n}\r\n"
+            + put(ttr=1000 + n)
+            + f"reserve\r\nreserve-with-timeout {5000 - n}\r\n",
+        )
+        new.lost(world.now)
+        Session.settle(world.engine, world.now)
+        world.say(client, f"delete {world.engine.next_id - 1}\r\n")
+    assert kept(world, client) < 4 * SLACK
+
+
+def kept(world: World, client: Session) -> int:
+    """Entries in all heaps and books."""
+    engine = world.engine
+    heaps = [
+        engine.timers,
+        client.client.deadlines,
+        client.client.watched,
+        client.client.reserved,
+        engine.jobs,
+        engine.tubes,
+        engine.tube_list,
+    ]
+    for tube in engine.tubes.values():
+        heaps += [
+            *tube.lines.values(),
+            tube.priorities,
+            tube.ready,
+            tube.delayed,
+            tube.buried,
+            tube.waiting,
+        ]
+    return sum(len(each) for each in heaps)
+
+
+def test_deletes_out_of_the_middle_are_made_up_for_in_good_time() -> None:
+    """The heap is made anew when most of it is stale; over all, that is a few steps for each
+    delete.
+    """
+    world = World()
+    client = world.client()
+    count = 4000
+    world.say(client, put() * count)
+    taken = steps(lambda: [world.say(client, f"delete {id}\r\n") for id in range(count, 1, -1)])
+    assert kept(world, client) < 4 * SLACK
+    alone = World()
+    one = alone.client()
+    alone.say(one, put() * 2)
+    assert taken < 3 * count * steps(alone.say, one, "delete 2\r\n")

@@ -1,0 +1,262 @@
+"""Random commands of several clients, and time: after each of them every book of the engine agrees
+with every other.
+
+The seed is part of the test's name. `ENGINE_SEEDS=1000 pytest tests/queue/test_invariants.py` tries
+more.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from random import Random
+
+import pytest
+
+from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.protocol.yaml import JournalStats
+from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.model import (
+    BURIED,
+    DELAYED,
+    ID_BITS,
+    LINES,
+    MARGIN,
+    NEVER,
+    READY,
+    RESERVED,
+    URGENT,
+    Client,
+    Tube,
+    first_delayed,
+    first_ready,
+)
+
+SECOND = 1_000_000_000
+SEEDS = range(int(os.environ.get("ENGINE_SEEDS", "15")))
+STEPS = 500
+TUBES = ("default", "a", "b", "c")
+
+
+def command(rng: Random, engine: Engine, client: Client) -> str:
+    id = rng.choice([*engine.jobs, 99999])
+    pri = rng.choice([0, 1, 1023, 1024, 5000])
+    delay = rng.choice([0, 0, 1, 3, 100])
+    tube = rng.choice(TUBES)
+    held = [*client.reserved] or [99999]
+    return rng.choice(
+        [
+            f"put {pri} {delay} {rng.choice([1, 2, 5, 60])} 1\r\nx",
+            f"put {pri} 0 {rng.choice([1, 2, 5, 60])} 1\r\nx",
+            *["reserve"] * 4,
+            *[f"reserve-with-timeout {rng.choice([0, 1, 2, 30])}"] * 4,
+            f"reserve-job {id}",
+            *[f"delete {id}"] * 3,
+            *[f"release {rng.choice(held)} {pri} {delay}"] * 2,
+            f"bury {rng.choice(held)} {pri}",
+            f"touch {rng.choice(held)}",
+            f"kick {rng.choice([0, 1, 3, 100])}",
+            f"kick-job {id}",
+            f"use {tube}",
+            f"watch {tube}",
+            f"ignore {tube}",
+            f"pause-tube {tube} {rng.choice([0, 1, 3, 100])}",
+        ]
+    )
+
+
+class Refusing:
+    """A journal that has no room now and then."""
+
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
+        self.refused = 0
+
+    def has_room(self) -> bool:
+        refuses = self.rng.random() < 0.3
+        self.refused += refuses
+        return not refuses
+
+    def put(self, *arguments: object) -> object:
+        return object() if self.has_room() else None
+
+    def change(self, *arguments: object) -> bool:
+        return self.has_room()
+
+    delete = pause = change
+
+    def stats(self) -> JournalStats:
+        return JournalStats()
+
+
+class Play:
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
+        self.engine = Engine()
+        self.now = 1000 * SECOND
+        self.sessions: list[Session] = []
+
+    def step(self) -> str:
+        rng = self.rng
+        self.now += rng.choice([0, 1, 1000, SECOND // 3])
+        if rng.random() < 0.1:
+            self.now += rng.choice([1, 2, 5, 200]) * SECOND
+        if self.engine.next_at <= self.now:
+            self.engine.tick(self.now)
+        if len(self.sessions) < 5:
+            self.sessions.append(Session(self.engine))
+        session = rng.choice(self.sessions)
+        what = rng.random()
+        if what < 0.94:
+            done = command(rng, self.engine, session.client)
+            before = self.state()
+            session.receive(done.encode() + b"\r\n", self.now)
+            if session.take_output() == b"OUT_OF_MEMORY\r\n":
+                assert self.state() == before, done
+        elif what < 0.95:
+            done = "half-close"
+            session.hang_up(self.now)
+        else:
+            done = "close"
+            self.sessions.remove(session)
+            session.lost(self.now)
+        Session.settle(self.engine, self.now)
+        for each in self.sessions:
+            each.take_output()
+        return done
+
+    def state(self) -> object:
+        """All that a command without room may not change."""
+        jobs = {
+            job.id: (
+                job.state,
+                job.pri,
+                job.delay,
+                job.deadline_at,
+                job.reserves,
+                job.releases,
+                job.owner,
+            )
+            for job in self.engine.jobs.values()
+        }
+        return jobs, {tube.name: (tube.pause, tube.paused_until) for tube in self.engine.tube_list}
+
+    def check(self) -> None:
+        engine = self.engine
+        clients = [session.client for session in self.sessions]
+        assert not engine.woken
+        assert engine.next_at > self.now or engine.next_at == min(
+            entry[0] for entry in engine.timers
+        )
+        assert engine.connections == len(clients)
+        assert engine.waiting == sum(client.waiting for client in clients)
+        assert (engine.producers, engine.workers) == (
+            sum(client.producer for client in clients),
+            sum(client.worker for client in clients),
+        )
+        for client in clients:
+            self.check_client(client)
+        for place, tube in enumerate(engine.tube_list):
+            assert (engine.tubes[tube.name], tube.place) == (tube, place)
+            self.check_tube(tube, clients)
+        assert len(engine.tubes) == len(engine.tube_list)
+        states = Counter(job.state for job in engine.jobs.values())
+        assert [states[state] for state in (READY, RESERVED, DELAYED, BURIED)] == [
+            engine.ready_count, engine.reserved_count, engine.delayed_count, engine.buried_count,
+        ]  # fmt: skip
+        assert engine.urgent_count == sum(tube.urgent_count for tube in engine.tube_list)
+
+    def check_client(self, client: Client) -> None:
+        held = [job for job in self.engine.jobs.values() if job.owner is client]
+        assert sorted(client.reserved) == sorted(job.id for job in held)
+        assert all(
+            job.state == RESERVED and job.deadline_at << ID_BITS | job.id in client.deadlines
+            for job in held
+        )
+        assert client.places == {tube: place for place, tube in enumerate(client.watched)}
+        assert client.used in self.engine.tube_list and all(
+            tube in self.engine.tube_list for tube in client.watched
+        )
+        ends = [job.deadline_at for job in held]
+        if client.waiting:
+            assert not client.half_closed
+            assert not any(tube.ready_count and not tube.paused_until for tube in client.watched), (
+                "it waits, and there is a job for it"
+            )
+            ends = [at - MARGIN for at in ends] + (
+                [client.wait_until] if client.wait_until != NEVER else []
+            )
+        self.check_timer(client, ends)
+
+    def check_tube(self, tube: Tube, clients: list[Client]) -> None:
+        jobs = [job for job in self.engine.jobs.values() if job.tube is tube]
+        by_state = {
+            state: [job for job in jobs if job.state == state]
+            for state in (READY, RESERVED, DELAYED, BURIED)
+        }
+        assert len(jobs) == tube.jobs
+        assert [len(by_state[state]) for state in (READY, RESERVED, DELAYED)] == [
+            tube.ready_count,
+            tube.reserved_count,
+            tube.delayed_count,
+        ]
+        assert tube.urgent_count == sum(job.pri < URGENT for job in by_state[READY])
+        in_lines = {pri << ID_BITS | id for pri, line in tube.lines.items() for id in line}
+        assert all(
+            job.pri << ID_BITS | job.id in {*in_lines, *tube.ready} for job in by_state[READY]
+        )
+        assert len(in_lines) == tube.in_lines
+        assert sorted(tube.priorities) == sorted(tube.lines) and len(tube.lines) <= LINES
+        assert all(job.deadline_at << ID_BITS | job.id in tube.delayed for job in by_state[DELAYED])
+        assert first_ready(tube, self.engine.jobs) is min(
+            by_state[READY], key=lambda job: (job.pri, job.id), default=None
+        )
+        assert first_delayed(tube, self.engine.jobs) is min(
+            by_state[DELAYED], key=lambda job: (job.deadline_at, job.id), default=None
+        )
+        assert list(tube.buried.values()) == sorted(
+            by_state[BURIED], key=lambda job: job.deadline_at
+        )
+        assert tube.using == sum(client.used is tube for client in clients)
+        assert tube.watching == sum(tube in client.watched for client in clients)
+        assert set(tube.waiting) == {
+            client for client in clients if client.waiting and tube in client.watched
+        }
+        assert tube is self.engine.default or jobs or tube.using or tube.watching, "nobody needs it"
+        self.check_timer(
+            tube,
+            [job.deadline_at for job in by_state[DELAYED]]
+            + ([tube.paused_until] if tube.paused_until else []),
+        )
+
+    def check_timer(self, owner: Tube | Client, ends: list[int]) -> None:
+        """A tick comes in time."""
+        if ends:
+            assert owner.timer_at <= min(ends)
+            assert min(ends) > self.now or owner.timer_at == self.now
+        if owner.timer_at != NEVER:
+            assert (owner.timer_at, owner.order, owner) in self.engine.timers
+
+
+def run(play: Play) -> None:
+    steps: list[str] = []
+    for _ in range(STEPS):
+        steps.append(play.step())
+        try:
+            play.check()
+        except AssertionError as error:
+            raise AssertionError(f"after {steps[-5:]}") from error
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_all_books_agree(seed: int) -> None:
+    run(Play(Random(f"books {seed}")))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_all_books_agree_where_the_disk_is_full_now_and_then(seed: int) -> None:
+    """What is refused changes nothing."""
+    play = Play(Random(f"full {seed}"))
+    play.engine.journal = journal = Refusing(play.rng)
+    run(play)
+    assert journal.refused > 10

@@ -1,0 +1,85 @@
+"""Clients that wait in reserve and send on: nothing is read from them beyond a limit, and still
+their end is noticed.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from testkit.live import PATIENCE_S, Client, Daemon, Start, wait_until
+
+from beanstalkd_py.server.connection import INPUT_LIMIT, RECEIVE_BYTES
+
+ASK = b"list-tube-used\r\n"
+ANSWER = b"USING default\r\n"
+BEYOND = (INPUT_LIMIT + RECEIVE_BYTES) // len(ASK) + 1  # so many are never all read
+
+
+@pytest.fixture(params=["unix", "127.0.0.1"])
+def daemon(request: pytest.FixtureRequest, start: Start) -> Daemon:
+    return start(**({} if request.param == "unix" else {"at": request.param}))
+
+
+def ahead(daemon: Daemon, asks: int) -> tuple[Client, bytes]:
+    """A client that waits in reserve and has sent all that the kernel takes of so many questions;
+    and the rest of them.
+    """
+    client = daemon.client()
+    left = b"reserve\r\n" + ASK * asks
+    client.socket.settimeout(0.0)
+    try:
+        while left:
+            left = left[client.socket.send(left) :]
+    except BlockingIOError:
+        pass
+    client.socket.settimeout(PATIENCE_S)
+    return client, left
+
+
+def test_memory_stays_bounded_and_all_is_answered_in_order(daemon: Daemon) -> None:
+    before = daemon.rss_kb()
+    other = daemon.client()
+    clients = [ahead(daemon, 500_000) for _ in range(8)]  # 8 MB each
+    wait_until(lambda: other.stat(b"current-waiting") == b"8", "all wait")
+    assert daemon.rss_kb() - before < 8 * 300 + 2000
+    client, left = clients[0]
+    sender = threading.Thread(target=client.say, args=(left,))
+    sender.start()
+    other.put(b"now")
+    assert client.hear() == [b"RESERVED 1 3\r\nnow\r\n"]
+    assert client.hear_bytes(500_000 * len(ANSWER)) == ANSWER * 500_000
+    sender.join()
+    assert daemon.rss_kb() - before < 8 * 300 + 4000
+
+
+@pytest.mark.parametrize("end", ["half_close", "close", "reset"])
+def test_its_end_is_noticed(daemon: Daemon, end: str) -> None:
+    client, other = daemon.client(), daemon.client()
+    client.say(b"put 0 0 60 1\r\nx\r\nreserve\r\n")
+    client.hear(2)
+    client.say(b"reserve\r\n" + ASK * BEYOND)
+    other.say(b"reserve\r\n")
+    getattr(client, end)()
+    assert other.hear() == [b"RESERVED 1 1\r\nx\r\n"]
+    if end == "half_close":  # what it sent before is answered, and only then its job given back
+        assert client.rest() == b"TIMED_OUT\r\n" + ANSWER * BEYOND
+    wait_until(lambda: other.stat(b"current-connections") == b"1", "it is gone")
+    assert daemon.said() == ""
+
+
+def test_clients_ahead_cost_no_descriptors(start: Start) -> None:
+    """There may be none left."""
+    daemon = start("-z", "10", at="127.0.0.1", descriptors=64)
+    clients = [daemon.client() for _ in range(60)]
+    for client in clients[:30]:
+        client.say(b"reserve\r\n")
+        client.socket.sendall(ASK * BEYOND)
+    other = clients[30]
+    wait_until(lambda: other.stat(b"current-waiting") == b"30", "all wait")
+    before = daemon.descriptors()
+    for client in clients[:10]:
+        client.half_close()
+    wait_until(lambda: other.stat(b"current-waiting") == b"20", "their end is noticed")
+    assert daemon.descriptors() <= before
+    assert daemon.is_up()

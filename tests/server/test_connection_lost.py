@@ -1,0 +1,37 @@
+"""What is said of a connection that breaks."""
+
+from __future__ import annotations
+
+import errno
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from beanstalkd_py.server.connection import Connection
+
+
+def lost(number: int) -> list[str]:
+    said: list[str] = []
+    closed: list[bool] = []
+    connection: Any = SimpleNamespace(
+        server=SimpleNamespace(report=said.append), close=lambda: closed.append(True)
+    )
+    Connection.lost(connection, OSError(number, os.strerror(number)))
+    assert closed == [True]
+    return said
+
+
+@pytest.mark.sources
+@pytest.mark.parametrize(
+    "name", ["ECONNRESET", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"]
+)
+def test_a_peer_that_is_gone_is_nothing_to_report(name: str) -> None:
+    """A host with a thousand workers goes down: that is not a thousand lines."""
+    assert lost(getattr(errno, name)) == []
+
+
+@pytest.mark.sources
+def test_what_else_breaks_it_is() -> None:
+    assert lost(errno.EIO) == ["connection: Input/output error"]

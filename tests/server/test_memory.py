@@ -1,0 +1,164 @@
+"""When memory is given back, and what is left of a dict."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.model import READY, Job
+from beanstalkd_py.queue.state import State
+from beanstalkd_py.server.memory import (
+    GROWTH_BYTES,
+    QUIET,
+    Memory,
+    forget_stale,
+    resident_bytes,
+    trim_of_c,
+)
+
+MIB = 1 << 20
+
+
+class World:
+    """A state with so many jobs, a process of so many bytes, and a count of how often it gave
+    memory back.
+    """
+
+    def __init__(self, jobs: int = 0, connections: int = 0) -> None:
+        self.state = State()
+        self.connections = [
+            SimpleNamespace(session=SimpleNamespace(client=self.state.connect()))
+            for _ in range(connections)
+        ]
+        self.resident = 100 * MIB
+        self.trims = 0
+        self.memory = Memory(self.state, self.connections, lambda: self.resident, self._trim)
+        self.jobs(jobs)
+
+    def _trim(self) -> None:
+        self.trims += 1
+
+    def jobs(self, count: int) -> None:
+        for id in range(len(self.state.jobs), count):
+            self.state.jobs[id] = Job(id, self.state.default, READY, 0, 0, 0, b"", 0, 0)
+        for id in range(count, len(self.state.jobs)):
+            del self.state.jobs[id]
+
+    def look(self, commands: int = 0) -> int:
+        """How often memory was given back then."""
+        self.state.counts[0] += commands
+        before = self.trims
+        self.memory.look()
+        return self.trims - before
+
+
+def test_a_quarter_of_the_jobs_is_gone() -> None:
+    world = World(jobs=1000)
+    assert world.look() == 0
+    world.jobs(750)
+    assert world.look() == 0
+    world.jobs(749)
+    assert world.look() == 1
+    assert world.look() == 0
+    world.jobs(600)
+    assert world.look() == 0
+    world.jobs(500)
+    assert world.look() == 1
+
+
+def test_jobs_that_came_in_between_do_not_hide_it() -> None:
+    world = World(jobs=1000)
+    world.look()
+    world.jobs(2000)
+    world.look()
+    world.jobs(1400)
+    assert world.look() == 1
+
+
+@pytest.mark.sources
+def test_connections_that_are_gone_count() -> None:
+    world = World(connections=1000)
+    world.look()
+    del world.connections[500:]
+    assert world.look() == 1
+
+
+def test_growth_is_looked_into() -> None:
+    """Of what is not counted: buffers, say."""
+    world = World()
+    world.resident += 25 * MIB + GROWTH_BYTES
+    assert world.look() == 0
+    world.resident += 1
+    assert world.look() == 1
+    assert world.look() == 0
+
+
+def test_not_while_clients_ask_for_much() -> None:
+    world = World(jobs=1000)
+    world.look()
+    world.jobs(0)
+    assert world.look(QUIET + 1) == 0
+    assert world.look(QUIET) == 1
+
+
+@pytest.mark.parametrize("left", [0, 10, 1000])
+def test_the_table_of_many_jobs_does_not_outlast_them(left: int) -> None:
+    world = World(jobs=100_000)
+    jobs = world.state.jobs
+    large = sys.getsizeof(jobs)
+    kept = list(jobs)[:left]
+    world.look()
+    world.jobs(left)
+    assert sys.getsizeof(jobs) == large
+    world.look()
+    assert world.state.jobs is jobs and list(jobs) == kept
+    assert sys.getsizeof(jobs) < 100_000
+
+
+def test_a_table_that_is_in_use_is_left_alone() -> None:
+    world = World(jobs=100_000)
+    world.look()
+    world.jobs(60_000)
+    before = sys.getsizeof(world.state.jobs)
+    assert world.look() == 1
+    assert sys.getsizeof(world.state.jobs) == before
+
+
+def test_heaps_keep_nothing_when_nothing_in_them_is_true_any_more() -> None:
+    engine = Engine()
+    session = Session(engine)
+
+    def kept(commands: bytes) -> tuple[bool, bool, bool]:
+        session.receive(commands, 0)
+        forget_stale(engine, [session.client])
+        tube = engine.default
+        return (
+            bool(tube.in_lines or tube.lines or tube.ready),
+            bool(tube.delayed),
+            bool(session.client.deadlines),
+        )
+
+    assert kept(b"put 0 0 60 0\r\n\r\n" * 2 + b"put 0 9 60 0\r\n\r\n" + b"reserve\r\n") == (
+        True,
+        True,
+        True,
+    )
+    assert kept(b"delete 1\r\n") == (True, True, False)
+    assert kept(b"delete 3\r\n") == (True, False, False)
+    assert kept(b"reserve\r\n") == (False, False, True)
+    assert kept(b"release 2 0 9\r\n") == (False, True, False)
+
+
+def test_what_is_free_goes_back_to_the_system() -> None:
+    """The real thing: the last body keeps all those before it."""
+    bodies = [bytes(2000) for _ in range(50_000)]
+    last = bytes(2000)
+    full = resident_bytes()
+    del bodies
+    trim_of_c()()
+    assert resident_bytes() < full - 80 * MIB
+    assert len(last) == 2000

@@ -1,0 +1,215 @@
+"""How connections end, and what becomes of what they held."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from testkit.live import PATIENCE_S, Start, wait_until
+
+
+@pytest.mark.parametrize("at", ["unix", "127.0.0.1"])
+def test_a_job_finds_its_worker_behind_hundreds_that_are_gone(start: Start, at: str) -> None:
+    """The server learns of each dead one only when it hands it the job."""
+    daemon = start(**({} if at == "unix" else {"at": at}))
+    producer = daemon.client()
+    dead = [daemon.client() for _ in range(500)]
+    for worker in dead:
+        worker.say(b"reserve\r\n")
+    alive = daemon.client()
+    alive.say(b"reserve\r\n")
+    wait_until(lambda: producer.stat(b"current-waiting") == b"501", "all wait")
+    with daemon.held():
+        producer.say(b"put 0 0 60 1\r\nx\r\n")
+        for worker in dead:
+            worker.close() if at == "unix" else worker.reset()
+    assert alive.hear() == [b"RESERVED 1 1\r\nx\r\n"]
+    assert producer.hear() == [b"INSERTED 1\r\n"]
+    assert producer.stat(b"current-connections") == b"2"
+    assert daemon.said() == ""
+
+
+def test_nobody_makes_it_spin(start: Start) -> None:
+    daemon = start(at="127.0.0.1")
+    asker = daemon.client()
+    asker.put(b"x" * 60_000)
+    clients = [daemon.client() for _ in range(9)]
+    for client in clients:
+        client.ask(b"watch nothing\r\n")
+        client.ask(b"ignore default\r\n")
+    clients[0].socket.send(b"!", socket.MSG_OOB)
+    clients[1].say(b"reserve\r\n")
+    clients[1].socket.send(b"!", socket.MSG_OOB)
+    for end, client in zip(("", "half_close", "reset"), clients[2:5], strict=True):
+        client.say(b"peek 1\r\n" * 1000)  # and takes no reply
+        assert client.socket.recv(1, socket.MSG_PEEK) == b"F"  # it waits for that
+        if end:
+            getattr(client, end)()
+    for end, client in zip(("", "half_close", "reset"), clients[5:8], strict=True):
+        client.say(b"reserve\r\n" + b"list-tube-used\r\n" * 20_000)
+        if end:
+            getattr(client, end)()
+    clients[8].say(b"put 0 0 60 100\r\nx")
+    served = daemon.client()  # it was ahead, and is no longer
+    served.say(b"watch own\r\nignore default\r\nreserve\r\n" + b"peek 1\r\n" * 20_000)
+    served.hear(2)
+    asker.ask(b"use own\r\n")
+    wait_until(lambda: b"\ncurrent-waiting: 1\n" in asker.ask(b"stats-tube own\r\n"), "it waits")
+    asker.put()
+    assert served.hear() == [b"RESERVED 3 1\r\nx\r\n"]
+    served.half_close()
+    assert asker.ask(b"list-tube-used\r\n") == b"USING own\r\n"
+    assert not daemon.spins()
+    assert asker.ask(b"list-tube-used\r\n") == b"USING own\r\n"
+    assert daemon.said() == ""
+
+
+@pytest.mark.parametrize("options", [[], ["-b"], ["-b", "-f50"]])
+def test_what_a_half_closed_client_is_owed_is_all_sent(
+    start: Start, log: str, options: list[str]
+) -> None:
+    daemon = start(
+        *[word for option in options for word in ((option, log) if option == "-b" else (option,))]
+    )
+    client = daemon.client()
+    client.say(b"put 0 0 60 1\r\nx\r\n" * 3000 + b"reserve\r\nreserve\r\n" * 1500)
+    client.half_close()
+    answers = client.rest()
+    assert answers == b"".join(
+        [b"INSERTED %d\r\n" % id for id in range(1, 3001)]
+        + [b"RESERVED %d 1\r\nx\r\n" % id for id in range(1, 3001)]
+    )
+    assert daemon.client().ask(b"reserve\r\n") == b"RESERVED 1 1\r\nx\r\n"
+
+
+SLOW_SYNC = """
+import os, sys, time
+from beanstalkd_py import cli
+from beanstalkd_wal.fs import FileSystem
+
+sync = FileSystem.sync
+
+def slow(self, handle):
+    while os.path.exists("%s"):
+        time.sleep(0.002)
+    sync(self, handle)
+
+FileSystem.sync = slow
+sys.exit(cli.main(["slow", *sys.argv[1:]]))
+"""
+
+
+@pytest.mark.parametrize("end", ["close", "reset", "half_close"])
+def test_who_vanishes_before_the_log_is_durable_has_reserved_nothing(
+    start: Start, log: str, tmp_path: Path, end: str
+) -> None:
+    stop = tmp_path / "stop"
+    daemon = start("-b", log, at="127.0.0.1", program=(sys.executable, "-c", SLOW_SYNC % stop))
+    producer, vanishing, waiting, watcher = (daemon.client() for _ in range(4))
+    watcher.ask(b"list-tube-used\r\n")
+    stop.touch()
+    vanishing.say(b"reserve\r\n")
+    waiting.say(b"watch nothing\r\n")
+    waiting.hear()
+    wait_until(lambda: watcher.stat(b"current-waiting") == b"1", "it waits")
+    with daemon.held():  # both have news in one round: the log's thread is to sync
+        producer.say(b"put 0 0 60 1\r\nx\r\n")
+        waiting.say(b"reserve\r\n")
+    for client in (producer, vanishing, waiting, watcher):
+        client.socket.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            client.socket.recv(1)  # nobody is told of the job
+        client.socket.settimeout(PATIENCE_S)
+    before = daemon.descriptors()
+    getattr(vanishing, end)()
+    if end == "reset":
+        wait_until(lambda: daemon.descriptors() < before, "it is gone")
+    elif end == "half_close":
+        assert not daemon.spins()
+    stop.unlink()
+    assert producer.hear() == [b"INSERTED 1\r\n"]
+    assert waiting.hear() == [b"RESERVED 1 1\r\nx\r\n"]
+    if end == "half_close":
+        assert vanishing.rest() == b"RESERVED 1 1\r\nx\r\n"
+    assert b"\nreserves: 2\n" in watcher.ask(b"stats-job 1\r\n")
+    wait_until(lambda: watcher.stat(b"current-connections") == b"3", "it is gone")
+    assert daemon.said() == ""
+
+
+def test_a_body_that_breaks_off_is_no_job(start: Start, log: str) -> None:
+    daemon = start("-b", log, at="127.0.0.1")
+    watcher = daemon.client()
+    for end in ("close", "half_close", "reset"):
+        client = daemon.client()
+        client.say(b"put 0 0 60 100\r\n" + b"x" * 101)
+        wait_until(lambda: watcher.stat(b"current-producers") == b"1", "it uploads")
+        getattr(client, end)()
+        wait_until(lambda: watcher.stat(b"current-connections") == b"1", "it is gone")
+    assert watcher.stat(b"total-jobs") == b"0"
+    assert watcher.stat(b"binlog-records-written") == b"0"
+    assert watcher.put() == 4  # each of them took its id
+
+
+def test_a_worker_that_is_killed_gives_back_what_it_held_and_waits_no_more(
+    start: Start, tmp_path: Path
+) -> None:
+    daemon = start()
+    watcher = daemon.client()
+    script = "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.send(b'reserve\\r\\n' * 2); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", script, f"{tmp_path}/socket"]) as worker:
+        watcher.put()
+        wait_until(
+            lambda: (
+                (watcher.stat(b"current-jobs-reserved"), watcher.stat(b"current-waiting"))
+                == (b"1", b"1")
+            ),
+            "it works",
+        )
+        watcher.say(b"reserve\r\n")
+        worker.kill()
+    assert watcher.hear() == [b"RESERVED 1 1\r\nx\r\n"]
+    assert watcher.stat(b"current-waiting") == b"0"
+
+
+CLOSES_OTHERS = """
+import sys
+from beanstalkd_py import cli
+from beanstalkd_py.server.connection import Connection
+
+on_event = Connection.on_event
+
+def closing(self, event):
+    on_event(self, event)
+    if self.session.client.used.name == b"closing":
+        for other in list(self.server.connections.values()):
+            if other is not self:
+                other.close()
+
+Connection.on_event = closing
+sys.exit(cli.main(["closes", *sys.argv[1:]]))
+"""
+
+
+@pytest.mark.sources
+def test_who_comes_inherits_no_news_of_who_had_his_descriptor(start: Start) -> None:
+    """Within one round somebody's command makes the server close a connection, another one takes
+    its place, and the news of the first is read.
+    """
+    daemon = start(at="127.0.0.1", program=(sys.executable, "-c", CLOSES_OTHERS))
+    closer, closed = daemon.client(), daemon.client()
+    closed.ask(b"list-tube-used\r\n")
+    with daemon.held():
+        closer.say(b"use closing\r\n")
+        comes = daemon.client()
+        closed.reset()
+    closer.hear()
+    closer.ask(b"use default\r\n")
+    comes.say(b"reserve\r\n")
+    wait_until(lambda: closer.stat(b"current-waiting") == b"1", "it waits")
+    comes.say(b"list-tube-used\r\n" * 6000)  # more than is read ahead: now a hang-up would count
+    closer.stat(b"pid")
+    closer.put()
+    assert comes.hear() == [b"RESERVED 1 1\r\nx\r\n"]

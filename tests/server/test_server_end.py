@@ -1,0 +1,154 @@
+"""SIGTERM and SIGINT: an end in order. What was answered is in the log, and nothing else is."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import beanstalkd_wal as wal
+import pytest
+from testkit.live import Client, Daemon, Start, wait_until
+
+PUT = b"put 0 0 60 10\r\n0123456789\r\n"
+
+
+def flood(client: Client, data: bytes) -> threading.Thread:
+    """Sends it all, or up to the end of the connection."""
+
+    def send() -> None:
+        with suppress(OSError):
+            client.say(data)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread
+
+
+def jobs_in(daemon: Daemon) -> int:
+    return int(daemon.client().stat(b"current-jobs-ready"))
+
+
+@pytest.mark.parametrize(
+    ("number", "at", "options"),
+    [
+        (signal.SIGTERM, "127.0.0.1", []),
+        (signal.SIGTERM, None, []),
+        (signal.SIGINT, None, []),
+        (signal.SIGTERM, None, ["-f", "60000"]),
+        (signal.SIGTERM, None, ["-F"]),
+    ],
+)
+def test_of_a_flood_of_puts_those_are_kept_that_were_answered(
+    start: Start, log: str, number: signal.Signals, at: str | None, options: list[str]
+) -> None:
+    daemon = start("-b", log, *options, **({"at": at} if at else {}))
+    client = daemon.client()
+    sender = flood(client, PUT * 300_000)
+    first = client.hear_bytes(100_000)
+    daemon.send_signal(number)
+    answers = first + client.rest()
+    sender.join()
+    assert daemon.ended() == 0
+    assert daemon.said() == ""
+    count = answers.count(b"\n")
+    assert 0 < count < 300_000
+    assert answers == b"".join(b"INSERTED %d\r\n" % id for id in range(1, count + 1))
+    assert jobs_in(start("-b", log)) == count
+
+
+@pytest.mark.parametrize("at", ["unix", "127.0.0.1"])
+def test_who_reads_late_gets_it_all(start: Start, log: str, at: str) -> None:
+    """Replies in the server, in its kernel and in the client's, and commands that nobody has read:
+    all that when it ends.
+    """
+    where = {} if at == "unix" else {"at": at}
+    daemon = start("-b", log, **where)
+    client, other = daemon.client(), daemon.client()
+    sender = flood(client, PUT * 1_000_000)
+    seen = [b"", b"0"]
+
+    def stands_still() -> bool:
+        seen.append(other.stat(b"cmd-put"))
+        return seen[-1] == seen[-2] == seen[-3] != b"0"
+
+    wait_until(stands_still, "nothing more is read from a client that does not read")
+    daemon.send_signal(signal.SIGTERM)
+    assert other.rest() == b""  # the end has begun
+    answers = client.rest()
+    sender.join()
+    assert daemon.ended() == 0
+    count = answers.count(b"\n")
+    assert answers[-20:].endswith(b"INSERTED %d\r\n" % count)
+    assert jobs_in(start("-b", log, **where)) == count
+
+
+def test_who_never_reads_does_not_hold_it_up_for_ever(start: Start, log: str) -> None:
+    daemon = start("-b", log, at="127.0.0.1")
+    client = daemon.client()
+    id = client.put(b"x" * 60_000)
+    client.say(b"peek %d\r\n" % id * 1000)
+    wait_until(lambda: daemon.client().stat(b"cmd-peek") != b"0", "it peeks")
+    assert daemon.stop() == 0
+    assert jobs_in(start("-b", log)) == 1
+
+
+def test_nothing_changes_at_the_end(start: Start, log: str) -> None:
+    """Not the job that somebody holds, nor the pause of a tube that only a client keeps, be it the
+    last to go.
+    """
+    daemon = start("-b", log, at="127.0.0.1")
+    holder, waiting = daemon.client(), daemon.client()
+    holder.say(
+        b"put 0 0 60 60000\r\n%b\r\nreserve\r\nuse paused\r\npause-tube paused 600\r\n"
+        % (b"x" * 60_000)
+    )
+    holder.hear(4)
+    waiting.say(b"reserve\r\n")
+    wait_until(lambda: holder.stat(b"current-waiting") == b"1", "it waits")
+    holder.say(b"peek 1\r\n" * 1000)
+    wait_until(lambda: daemon.client().stat(b"cmd-peek") != b"0", "it peeks")
+    daemon.send_signal(signal.SIGTERM)
+    assert waiting.rest() == b""
+    assert holder.rest().startswith(b"FOUND 1 60000\r\n")
+    assert daemon.ended() == 0
+    client = start("-b", log).client()
+    assert b"\npause: 600\n" in client.ask(b"stats-tube paused\r\n")
+    assert client.ask(b"reserve\r\n").startswith(b"RESERVED 1 ")
+
+
+def test_no_command_is_taken_any_more(start: Start, log: str) -> None:
+    """Not even one that was read already, behind others whose replies nobody takes."""
+    daemon = start("-b", log, at="127.0.0.1")
+    client, other = daemon.client(), daemon.client()
+    id = client.put(b"x" * 60_000)
+    client.say(b"peek %d\r\n" % id * 1000 + PUT)
+    wait_until(lambda: other.stat(b"cmd-peek") != b"0", "it peeks")
+    daemon.send_signal(signal.SIGTERM)
+    assert other.rest() == b""
+    answers = client.rest()
+    assert answers.endswith(b"x\r\n")
+    assert daemon.ended() == 0
+    assert jobs_in(start("-b", log)) == 1
+
+
+def test_signals_in_a_row_are_one(start: Start, log: str) -> None:
+    daemon = start("-b", log)
+    daemon.client().put()
+    while daemon.is_up():
+        daemon.send_signal(signal.SIGTERM)
+        daemon.send_signal(signal.SIGINT)
+    assert (daemon.ended(), daemon.said()) == (0, "")
+
+
+def test_the_socket_file_goes_and_the_log_ends_with_a_claim(
+    start: Start, log: str, tmp_path: Path
+) -> None:
+    daemon = start("-b", log)
+    daemon.client().put()
+    daemon.stop()
+    assert not (tmp_path / "socket").exists()
+    replay = wal.Replay(log)
+    assert [len(frame.records) for frame in replay] == [1, 0]
+    assert replay.watermark == replay.next_lsn - 1 == 1

@@ -1,0 +1,38 @@
+"""A broken invariant ends the server, at once."""
+
+from __future__ import annotations
+
+import sys
+
+from testkit.live import Start
+
+BROKEN_TOUCH = """
+import sys
+from beanstalkd_py import cli
+from beanstalkd_py.queue import engine
+
+def touch(self, client, now, command):
+    raise AssertionError("an invariant")
+
+engine.Engine.touch = touch
+sys.exit(cli.main(["broken", *sys.argv[1:]]))
+"""
+
+
+def test_an_error_of_ours_ends_the_server_with_all_that_is_known(start: Start, log: str) -> None:
+    daemon = start("-b", log, program=(sys.executable, "-c", BROKEN_TOUCH))
+    before, culprit, behind = (daemon.client() for _ in range(3))
+    for client in (before, culprit, behind):
+        client.ask(b"use x\r\n")
+    with daemon.held():
+        before.say(b"put 0 0 60 1\r\nx\r\n")
+        culprit.say(b"touch 1\r\n")
+        behind.say(b"put 0 0 60 1\r\nx\r\n")
+    # The put before it was made in the same turn, and promised to nobody yet: it goes with the
+    # rest.
+    assert [client.rest() for client in (before, culprit, behind)] == [b"", b"", b""]
+    assert daemon.ended() == 70
+    assert daemon.said().startswith("Traceback") and daemon.said().endswith(
+        "AssertionError: an invariant\n"
+    )
+    assert start("-b", log).client().put() == 1

@@ -1,0 +1,175 @@
+"""What clients cost while they are there, and that nothing of them stays when they are gone."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+
+import pytest
+from testkit.live import Client, Start, wait_until
+
+ASK = b"list-tube-used\r\n"
+ANSWER = b"USING default\r\n"
+CLIENTS = 2000
+
+
+@pytest.fixture
+def many_descriptors() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < CLIENTS + 500:
+        pytest.skip(f"no more than {hard} descriptors are allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def test_thousands_of_clients_cost_some_kilobytes_each(
+    many_descriptors: None, start: Start
+) -> None:
+    """Also those that had much to say once."""
+    daemon = start(at="127.0.0.1")
+    before = daemon.rss_kb()
+    clients = [daemon.client() for _ in range(CLIENTS)]
+    for client in clients:
+        client.say(ASK)
+    assert all(client.hear() == [ANSWER] for client in clients)
+    assert clients[0].stat(b"current-connections") == b"%d" % CLIENTS
+    for client in clients[:500]:
+        client.say(ASK * 4000)
+        assert client.hear_bytes(4000 * len(ANSWER)) == ANSWER * 4000
+    for client in clients[500:1000]:
+        client.say(b"put 0 0 60 50000\r\n" + b"x" * 10_000)
+    assert int(clients[0].stat(b"cmd-put")) <= 500
+    assert daemon.rss_kb() - before < CLIENTS * 5 + 500 * 12
+
+
+def test_a_client_that_does_not_read_its_replies_costs_little(start: Start) -> None:
+    """One turn's replies and those that wait for it to read, however much it asked for."""
+    daemon = start(at="127.0.0.1")
+    asking = daemon.client()
+    asking.put(b"x" * 60_000)
+    before = daemon.rss_kb()
+    for _ in range(10):
+        daemon.client().say(b"peek 1\r\n" * 500)
+    asked = b""
+    while asked != (asked := asking.stat(b"cmd-peek")):
+        time.sleep(0.2)
+    assert int(asked) < 10 * 500
+    assert daemon.rss_kb() - before < 10 * 1000
+
+
+GARBAGE = """
+import collections, gc, sys
+from beanstalkd_py import cli
+
+status = cli.main(["kept", *sys.argv[1:]])
+gc.set_debug(gc.DEBUG_SAVEALL)
+gc.collect()
+left = collections.Counter(type(each).__name__ for each in gc.garbage)
+print({name: left[name] for name in ("Connection", "Session", "TracingSession", "Client", "Parser", "Job", "socket") if left[name]})
+sys.exit(status)
+"""
+
+
+def come_and_go(client: Client, how: int) -> None:
+    """One of the ways in which a client may end."""
+    if how == 0:
+        client.ask(b"put 0 0 60 1\r\nx\r\n")
+    elif how == 1:
+        client.say(b"reserve-with-timeout 0\r\nput 0 0 60 100\r\nx")
+    elif how == 2:
+        client.say(b"watch nothing\r\nignore default\r\nreserve\r\n" + ASK * 9000)
+    elif how == 3:
+        client.say(b"put 0 5 60 1\r\nx\r\nreserve-with-timeout 0\r\nquit\r\n")
+        client.rest()
+    elif how == 4:
+        client.say(b"use gone\r\nreserve-with-timeout 0\r\nput 0 0 60 1\r\nx\r\n")
+        client.half_close()
+        client.rest()
+    elif how == 5:
+        client.say(b"stats\r\n" * 3000)
+        client.socket.recv(1)
+        client.reset()
+        return
+    client.close()
+
+
+def test_no_cycle_keeps_what_is_gone(start: Start) -> None:
+    """The server runs without a collector, so what is in a cycle would never be freed."""
+    daemon = start(at="127.0.0.1", program=(sys.executable, "-c", GARBAGE))
+    for number in range(120):
+        come_and_go(daemon.client(), number % 6)
+    last = daemon.client()
+    wait_until(lambda: last.stat(b"current-connections") == b"1", "they are gone")
+    last.say(b"kick 1000\r\n" + b"".join(b"delete %d\r\n" % id for id in range(1, 200)))
+    last.hear(200)
+    assert daemon.stop() == 0
+    assert daemon.said() == "{}\n"
+
+
+def test_thousands_that_come_and_go_leave_nothing(start: Start, log: str) -> None:
+    daemon = start("-b", log, "-F", at="127.0.0.1")
+    watcher = daemon.client()
+
+    def round(count: int) -> tuple[int, int]:
+        for number in range(count):
+            come_and_go(daemon.client(), (0, 1, 3, 4)[number % 4])
+        wait_until(lambda: watcher.stat(b"current-connections") == b"1", "they are gone")
+        while (found := watcher.ask(b"peek-ready\r\n")).startswith(b"FOUND"):
+            watcher.ask(b"delete " + found.split()[1] + b"\r\n")
+        return daemon.rss_kb(), daemon.descriptors()
+
+    rss, descriptors = round(1000)
+    rss_later, descriptors_later = round(3000)
+    assert rss_later - rss < 1000
+    assert abs(descriptors_later - descriptors) <= 3  # those of the log
+
+
+def test_a_large_body_is_held_twice_at_most_while_it_arrives(start: Start) -> None:
+    size = 60 << 20
+    daemon = start("-z", str(size), at="127.0.0.1")
+    client = daemon.client()
+    body = b"x" * size
+    before = daemon.rss_kb()
+    assert client.put(body) == 1
+    assert daemon.peak_kb() - before < 2.4 * size / 1024
+    assert daemon.rss_kb() - before < 1.2 * size / 1024
+    client.say(b"reserve\r\nquit\r\n")
+    assert client.hear_bytes(size + 100) == b"RESERVED 1 %d\r\n%b\r\n" % (size, body)
+
+
+def test_bodies_in_small_pieces_are_not_held_again_and_again(start: Start) -> None:
+    size = 3_000_000
+    daemon = start("-z", str(size), at="127.0.0.1")
+    clients = [daemon.client() for _ in range(4)]
+    before = daemon.rss_kb()
+    for client in clients:
+        client.say(b"put 0 0 60 %d\r\n" % size)
+    for _ in range(size // 1000):
+        for client in clients:
+            client.say(b"x" * 1000)
+    assert daemon.peak_kb() - before < 4 * 1.3 * size / 1024 + 1000
+    for client in clients:
+        client.say(b"\r\n")
+        assert client.hear()[0].startswith(b"INSERTED ")
+
+
+def test_memory_of_large_bodies_is_used_again(start: Start) -> None:
+    """Not given back with each body that goes, and taken again for the next one: that is 15 pages."""
+    daemon = start(at="127.0.0.1")
+    clients = [daemon.client() for _ in range(10)]
+
+    def round() -> None:
+        for client in clients:
+            client.put(b"x" * 60_000)
+        for client in clients:
+            client.say(b"reserve\r\n")
+        for client in clients:
+            job = client.hear()[0].split()[1]
+            client.ask(b"delete %b\r\n" % job)
+
+    for _ in range(20):
+        round()
+    before = daemon.faults()
+    for _ in range(50):
+        round()
+    assert daemon.faults() - before < 500

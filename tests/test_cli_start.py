@@ -1,0 +1,209 @@
+"""Starts that fail: one line that begins with the program's name, the documented status, never a
+traceback. And odd starts that do not.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from testkit.live import Daemon, Start
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+USAGE = "\nUse: beanstalkd-py "
+
+
+def failed(daemon: Daemon, status: int, line: str) -> None:
+    assert daemon.ended() == status, daemon.said()
+    said = daemon.said()
+    text, usage, _ = said.partition(USAGE)
+    assert bool(usage) is (status == 5)
+    assert re.fullmatch(f"beanstalkd-py: {line}", text.rstrip("\n")), said
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["word"], "unknown argument: word"),
+        (["-"], "unknown argument: -"),
+        (["--help"], "unknown flag: --help"),
+        (["-Vx"], "unknown flag: Vx"),
+        (["-p"], "flag requires an argument: -p"),
+        (["-z", "1k"], "invalid size: 1k"),
+        (["-s", ""], "invalid size: "),
+    ],
+)
+def test_a_wrong_command_line_is_status_5(launch: Start, options: list[str], line: str) -> None:
+    failed(launch(*options), 5, line)
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["missing", "a file", "no directory named", "a directory called lock", "another server's"],
+)
+def test_a_directory_that_cannot_be_had_is_status_10(
+    start: Start, launch: Start, log: str, tmp_path: Path, what: str
+) -> None:
+    directory = {
+        "missing": f"{tmp_path}/missing",
+        "a file": f"{tmp_path}/file",
+        "no directory named": "",
+    }.get(what, log)
+    if what == "a file":
+        Path(directory).touch()
+    elif what == "a directory called lock":
+        Path(log, "lock").mkdir()
+    elif what == "another server's":
+        start("-b", log)
+    reason = (
+        f"{log}/lock: locked by another process"
+        if what == "another server's"
+        else "failed to lock wal dir .*: [A-Za-z ]+"
+    )
+    failed(launch("-b", directory, at=f"unix:{tmp_path}/other"), 10, reason)
+    assert not Path(tmp_path, "other").exists()
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "a name that nobody knows",
+        "in use",
+        "a path too long",
+        "a file in the way",
+        "a live server's",
+        "no such directory",
+    ],
+)
+def test_no_socket_is_status_111(start: Start, launch: Start, tmp_path: Path, what: str) -> None:
+    at = f"unix:{tmp_path}/socket"
+    options: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        if what == "a name that nobody knows":
+            at, line = "nobody.invalid", r"nobody.invalid:0: getaddrinfo\(\): .*"
+        elif what == "in use":
+            port = other.getsockname()[1]
+            options, at, line = (
+                ["-p", str(port)],
+                "127.0.0.1",
+                rf"127.0.0.1:{port}: bind\(\): Address already in use",
+            )
+        elif what == "a path too long":
+            at, line = (
+                "unix:" + "x" * 108,
+                r"socket path x+ is too long \(108 characters\), where maximum allowed is 107",
+            )
+        elif what == "a file in the way":
+            Path(tmp_path, "socket").touch()
+            line = "unix:.*: another file already exists in the given path"
+        elif what == "a live server's":
+            start()
+            line = "unix:.*: another server is listening there"
+        else:
+            at, line = f"unix:{tmp_path}/none/socket", "unix:.*: No such file or directory"
+        failed(launch(*options, at=at), 111, line)
+    if what == "a live server's":
+        assert Path(tmp_path, "socket").exists()
+
+
+def test_no_such_user_is_status_33(launch: Start) -> None:
+    failed(launch("-u", "nobody-at-all"), 33, r'getpwnam\("nobody-at-all"\): no such user')
+
+
+NO_RIGHT = """
+import errno, os, sys
+from beanstalkd_py import cli
+
+def refuse(*arguments):
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+os.initgroups = refuse
+sys.exit(cli.main(["beanstalkd-py", *sys.argv[1:]]))
+"""
+
+
+def test_a_user_that_one_may_not_become_is_status_34(launch: Start) -> None:
+    daemon = launch("-u", "root", at="127.0.0.1", program=(sys.executable, "-c", NO_RIGHT))
+    failed(daemon, 34, r'initgroups\("root", 0\): Operation not permitted')
+
+
+@pytest.mark.parametrize("name", ["00000001.wal", "00000007.wal"])
+def test_a_file_of_the_log_that_cannot_be_read_is_status_74(
+    launch: Start, log: str, name: str
+) -> None:
+    Path(log, name).mkdir()
+    failed(launch("-b", log), 74, f"{log}/{name}: Is a directory")
+
+
+@ROOT_ONLY
+def test_a_file_of_the_log_that_is_another_users_is_status_74(
+    start: Start, launch: Start, nobodys: str
+) -> None:
+    """Somebody started it as root once."""
+    log = nobodys
+    daemon = start("-b", log)
+    daemon.client().put()
+    daemon.stop()
+    os.chown(f"{log}/lock", pwd.getpwnam("nobody").pw_uid, -1)
+    failed(launch("-b", log, "-u", "nobody"), 74, f"{log}/00000001.wal: Permission denied")
+
+
+def test_damage_is_status_65(start: Start, launch: Start, log: str) -> None:
+    daemon = start("-b", log)
+    daemon.client().put(b"x" * 1000)
+    daemon.stop()
+    (segment,) = Path(log).glob("*.wal")
+    data = bytearray(segment.read_bytes())
+    data[-200] ^= 1
+    segment.write_bytes(data)
+    failed(launch("-b", log), 65, f"{segment}: corrupt at offset [0-9]+: expected .*")
+    assert segment.read_bytes() == data
+
+
+# --- standard streams that are closed, or that nobody reads
+
+
+@pytest.mark.parametrize("fd", [0, 1, 2])
+def test_the_log_does_not_get_the_number_of_a_standard_stream(
+    start: Start, log: str, fd: int
+) -> None:
+    """Whoever writes to stderr would write into a segment."""
+    daemon = start("-b", log, "-VV", before=lambda: os.close(fd))
+    daemon.client().put()
+    held = {
+        int(name): os.readlink(f"/proc/{daemon.pid}/fd/{name}")
+        for name in os.listdir(f"/proc/{daemon.pid}/fd")
+    }
+    assert held[fd] == "/dev/null"
+    assert all(number > 2 for number, path in held.items() if path.startswith((log, "socket")))
+    assert daemon.stop() == 0
+
+
+def closed_pipe(fd: int) -> Callable[[], None]:
+    def before() -> None:
+        read, write = os.pipe()
+        os.close(read)
+        os.dup2(write, fd)
+
+    return before
+
+
+def test_nobody_needs_to_listen_to_what_it_prints(start: Start) -> None:
+    daemon = start("-VV", before=closed_pipe(1))
+    client = daemon.client()
+    assert client.put() == 1
+    assert daemon.stop() == 0
+    assert daemon.said() == ""
+
+
+def test_nobody_needs_to_listen_to_its_complaints(launch: Start, tmp_path: Path) -> None:
+    assert launch("-b", f"{tmp_path}/missing", before=closed_pipe(2)).ended() == 10
+    assert launch("-x", before=closed_pipe(2)).ended() == 5
+    assert launch("-v", before=closed_pipe(1)).ended() == 0
+    assert launch("-v", before=lambda: os.close(1)).ended() == 0

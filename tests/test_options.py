@@ -1,0 +1,280 @@
+"""The expected texts were taken from Debian's beanstalkd 1.12, but for the usage's lines on -f and
+the version.
+"""
+
+import pytest
+
+from beanstalkd_py import SERVER_VERSION, __version__
+from beanstalkd_py.options import Exit, Options, parse
+
+PROG = "./beanstalkd-py"
+
+USAGE = f"""\
+Use: {PROG} [OPTIONS]
+
+Options:
+ -b DIR   write-ahead log directory
+ -f MS    fsync at most once every MS milliseconds (default is 0ms:
+          no reply leaves before its change is on disk)
+ -F       never fsync
+ -l ADDR  listen on address (default is 0.0.0.0)
+ -p PORT  listen on port (default is 11300)
+ -u USER  become user and group
+ -z BYTES set the maximum job size in bytes (default is 65535);
+          max allowed is 1073741824 bytes
+ -s BYTES set the size of each write-ahead log file (default is 10485760);
+          will be rounded up to a multiple of 4096 bytes
+ -v       show version information
+ -V       increase verbosity
+ -h       show this help
+ --accept-damaged-import
+          take over what can be read of beanstalkd's damaged binlog files
+"""
+
+
+def read(*words: str) -> Options:
+    return parse(words, PROG)
+
+
+def end(*words: str) -> Exit:
+    with pytest.raises(Exit) as caught:
+        read(*words)
+    return caught.value
+
+
+def test_no_words_mean_the_defaults_and_every_reply_durable():
+    assert read() == Options(
+        wal_dir=None,
+        sync_ms=0,
+        never_sync=False,
+        address=None,
+        port=None,
+        user=None,
+        max_job_size=65535,
+        segment_bytes=10485760,
+        verbosity=0,
+        warnings=(),
+    )
+
+
+def test_values_stand_in_the_next_word():
+    options = read(
+        "-b",
+        "jobs",
+        "-f",
+        "50",
+        "-l",
+        "::1",
+        "-p",
+        "http",
+        "-u",
+        "nobody",
+        "-z",
+        "10",
+        "-s",
+        "8192",
+    )
+    assert options == Options("jobs", 50, False, "::1", "http", "nobody", 10, 8192)
+
+
+def test_values_stand_in_the_rest_of_the_word():
+    assert read("-bjobs", "-f50", "-l::1", "-p1234", "-unobody", "-z10", "-s8192") == Options(
+        "jobs", 50, False, "::1", "1234", "nobody", 10, 8192
+    )
+
+
+def test_flags_are_combined_in_one_word():
+    assert read("-VVf0") == Options(verbosity=2)
+    assert read("-FVf100") == Options(verbosity=1, sync_ms=100)
+    assert read("-VFVu", "nobody") == Options(verbosity=2, never_sync=True, user="nobody")
+
+
+def test_the_next_word_is_the_value_whatever_it_looks_like():
+    assert read("-p", "-V", "-l", "", "-b", "-").port == "-V"
+    assert read("-p", "-V", "-l", "").address == ""
+    assert read("-p", "") == Options(port="")
+
+
+def test_a_value_given_again_replaces_the_first():
+    assert read("-p1", "-p", "2", "-b", "", "-bjobs") == Options(port="2", wal_dir="jobs")
+
+
+@pytest.mark.parametrize(
+    ("words", "never_sync", "sync_ms"),
+    [
+        (["-f5", "-F"], True, 5),
+        (["-F", "-f5"], False, 5),
+        (["-F", "-f0"], False, 0),
+        (["-Ff7"], False, 7),
+        (["-F"], True, 0),
+    ],
+)
+def test_the_last_of_f_and_F_wins(words, never_sync, sync_ms):
+    options = read(*words)
+    assert (options.never_sync, options.never_sync or options.sync_ms) == (
+        never_sync,
+        never_sync or sync_ms,
+    )
+
+
+@pytest.mark.parametrize("word", ["foo", "-", ""])
+@pytest.mark.parametrize("before", [[], ["-V"]])
+def test_a_word_that_is_no_flag_is_a_usage_error(before, word):
+    exit_ = end(*before, word, "-v")
+    assert (exit_.status, exit_.stdout, exit_.stderr) == (
+        5,
+        "",
+        f"{PROG}: unknown argument: {word}\n{USAGE}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("--help", "--help"),
+        ("--", "--"),
+        ("-x", "-x"),
+        ("-Vx", "Vx"),
+        ("-VVxyz", "Vxyz"),
+        ("-F5", "F5"),
+        ("-\N{LATIN SMALL LETTER E WITH ACUTE}", "-\N{LATIN SMALL LETTER E WITH ACUTE}"),
+    ],
+)
+def test_an_unknown_letter_is_shown_with_the_one_before_it(word, shown):
+    exit_ = end(word)
+    assert (exit_.status, exit_.stdout, exit_.stderr) == (
+        5,
+        "",
+        f"{PROG}: unknown flag: {shown}\n{USAGE}",
+    )
+
+
+@pytest.mark.parametrize("letter", "bflpsuz")
+def test_a_missing_value_is_a_usage_error(letter):
+    for words in ([f"-{letter}"], ["-VV" + letter], ["-p1", f"-V{letter}"]):
+        exit_ = end(*words)
+        assert (exit_.status, exit_.stdout, exit_.stderr) == (
+            5,
+            "",
+            f"{PROG}: flag requires an argument: -{letter}\n{USAGE}",
+        )
+
+
+@pytest.mark.parametrize("word", ["-v", "-Vv", "-vx", "-cnv"])
+def test_version_is_shown_on_stdout(word):
+    exit_ = end(word, "bad word")
+    assert (exit_.status, exit_.stdout) == (0, "beanstalkd 1.13+py0.1.0\n")
+
+
+def test_the_version_shown_names_the_protocol_first():
+    assert f"1.13+py{__version__}" == SERVER_VERSION
+
+
+@pytest.mark.parametrize("words", [["-h"], ["-hx"], ["-Vh", "bad word"], ["-h", "-v"]])
+def test_help_goes_to_stderr_and_is_no_failure(words):
+    exit_ = end(*words)
+    assert (exit_.status, exit_.stdout, exit_.stderr) == (0, "", USAGE)
+
+
+def test_removed_flags_are_said_and_ignored():
+    options = read("-c", "-nV")
+    assert options.verbosity == 1
+    assert options.warnings == (
+        "-c flag was removed. binlog is always compacted.",
+        "-n flag was removed. binlog is always compacted.",
+    )
+
+
+def test_what_was_to_be_said_before_the_end_is_said_first():
+    warned = f"{PROG}: -c flag was removed. binlog is always compacted.\n"
+    assert end("-c", "-v").stderr == warned
+    assert end("-c", "x").stderr == f"{warned}{PROG}: unknown argument: x\n{USAGE}"
+    assert end("-ch").stderr == warned + USAGE
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("007", 7),
+        ("+24", 24),
+        (" \t\n\v\f\r24", 24),
+        (" -0", 0),
+        ("-1", 2**64 - 1),
+        ("-18446744073709551615", 1),
+        ("18446744073709551615", 2**64 - 1),
+        ("18446744073709551616", 2**64 - 1),
+        ("-18446744073709551616", 2**64 - 1),
+        ("9" * 5000, 2**64 - 1),
+        ("0" * 5000 + "5", 5),
+        ("3000000000", 3000000000),
+        ("4294967296", 2**32),
+    ],
+)
+def test_sizes_are_read_as_scanf_reads_them(text, size):
+    assert read("-s", text).segment_bytes == size
+    assert read("-f", text).sync_ms == size
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "+",
+        "-",
+        "5x",
+        " 5x",
+        "5 ",
+        "5\n",
+        "x",
+        "0x10",
+        "1.5",
+        "1k",
+        "+-5",
+        "1_0",
+        "\N{ARABIC-INDIC DIGIT FIVE}",
+    ],
+)
+@pytest.mark.parametrize("flag", ["-z", "-s", "-f"])
+def test_what_is_no_size_is_a_usage_error(flag, text):
+    exit_ = end(flag, text)
+    assert (exit_.status, exit_.stdout, exit_.stderr) == (
+        5,
+        "",
+        f"{PROG}: invalid size: {text}\n{USAGE}",
+    )
+
+
+@pytest.mark.parametrize("text", ["1073741825", "-1", "99999999999999999999"])
+def test_a_job_size_beyond_the_limit_is_capped_and_said(text):
+    options = read("-z", text)
+    assert options.max_job_size == 1073741824
+    assert options.warnings == ("maximum job size was set to 1073741824",)
+
+
+@pytest.mark.parametrize("size", [0, 1073741824])
+def test_a_job_size_up_to_the_limit_is_taken(size):
+    assert read("-z", str(size)) == Options(max_job_size=size)
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("0", 65536),
+        ("1", 65536),
+        ("65536", 65536),
+        ("65537", 69632),
+        ("69632", 69632),
+        ("10485760", 10485760),
+    ],
+)
+def test_segments_are_whole_blocks_and_stats_show_what_was_given(given, used):
+    options = read("-s", given)
+    assert (options.segment_bytes, options.log_segment_bytes) == (int(given), used)
+
+
+def test_an_empty_log_directory_is_refused_rather_than_the_root_directory_used():
+    exit_ = end("-b", "", "-V")
+    assert (exit_.status, exit_.stdout) == (10, "")
+    assert exit_.stderr == f'{PROG}: failed to lock wal dir "": no directory is named\n'

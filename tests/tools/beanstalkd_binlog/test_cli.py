@@ -1,0 +1,371 @@
+"""The command line: every command on every kind of directory, errors and statuses, terminals and
+pipes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from beanstalkd_binlog import cli as module
+from beanstalkd_binlog.status import BUG, INTERRUPTED, NO_LOG, UNREADABLE
+from judge.daemon import ROOT
+
+from tests.tools.beanstalkd_binlog import logs
+from tests.tools.beanstalkd_binlog.logs import put, segment, write
+
+COMMANDS = ("ls", "verify", "dump", "jobs", "stats", "history")
+PROGRAM = [sys.executable, "-m", "beanstalkd_binlog"]
+
+DAMAGED = {"flipped", "missing", "orphan", "unreadable"}
+NEWER = {"newer", "newer_records"}
+
+
+def arguments(command: str, directory: Path) -> list[str]:
+    return [command, str(directory), *(["1"] if command == "history" else [])]
+
+
+def started(*words: object, **options: object) -> subprocess.Popen:
+    return subprocess.Popen(
+        [*PROGRAM, *map(str, words)], cwd=ROOT / "tools", stderr=subprocess.PIPE, **options
+    )  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def main(capsys: pytest.CaptureFixture[str]):
+    """The console script in this process: its status, what it says on stdout and stderr."""
+
+    def main(*words: object) -> tuple[int, str, str]:
+        status = module.run([str(word) for word in words])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return main
+
+
+# Every command on every kind of directory
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", logs.MAKERS)
+def test_status_of_each_command_on_each_directory(run, golden, command, name):
+    found = run(*arguments(command, golden[name]), "--json")
+    lines = [json.loads(line) for line in found.stdout.splitlines()]
+    if name in NEWER:
+        assert (
+            (found.exit_code, lines) == (65, [])
+            and "newer" in found.stderr
+            and found.stderr.count("\n") == 1
+        )
+    elif command == "verify":
+        assert (
+            found.exit_code == (2 if name in DAMAGED else 1 if name == "torn" else 0)
+            and found.stderr == ""
+        )
+    elif name in DAMAGED:
+        assert found.exit_code == 65 and lines
+        assert found.stderr.splitlines()[-1].endswith(
+            "damaged; shown is what is whole (beanstalkd-binlog verify lists all of it)"
+        )
+    else:
+        assert found.exit_code == 0
+        assert ("torn at offset" in found.stderr) == (name == "torn")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_empty_directory_is_fine(run, golden, command):
+    found = run(*arguments(command, golden["empty"]))
+    said = {
+        "verify": f"{golden['empty']}: clean: 0 segments, 0 records, 0 jobs\n",
+        "stats": "0 jobs, 0 of bodies\nlog: 0 segments, 0; live 0\nspares: 0, 0\n",
+        "history": "nothing of job 1: the highest id in the log is 0\n",
+    }
+    assert (found.exit_code, found.stdout, found.stderr) == (0, said.get(command, ""), "")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["lock"],
+        ["lock", "spare.1", "spare.2"],
+        ["torn.1.1024"],
+        [".keep", "lost+found"],
+        ["beanstalkd-binlog-2026"],
+    ],
+)
+def test_directory_of_a_log_that_has_no_segment_yet_is_fine(run, tmp_path, names):
+    for name in names:
+        (tmp_path / name).touch()
+    assert run("verify", tmp_path).exit_code == 0
+
+
+# No log there
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_directory_that_is_missing(run, tmp_path, command):
+    found = run(*arguments(command, tmp_path / "nowhere"))
+    assert (found.exit_code, found.stdout) == (NO_LOG, "")
+    assert found.stderr == f"beanstalkd-binlog: {tmp_path}/nowhere: No such file or directory\n"
+
+
+def test_file_instead_of_a_directory(run, tmp_path):
+    (tmp_path / "file").touch()
+    found = run("ls", tmp_path / "file")
+    assert (found.exit_code, found.stderr) == (
+        NO_LOG,
+        f"beanstalkd-binlog: {tmp_path}/file: Not a directory\n",
+    )
+
+
+def test_directory_of_something_else_is_not_taken_for_an_empty_log(run, tmp_path):
+    (tmp_path / "photo.jpg").touch()
+    found = run("verify", tmp_path)
+    assert (found.exit_code, found.stdout, found.stderr) == (
+        NO_LOG,
+        "",
+        f"beanstalkd-binlog: {tmp_path}: no log there\n",
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_binlog_of_the_c_server_is_named_as_such(run, tmp_path, command):
+    for number in (9, 10, 11):
+        (tmp_path / f"binlog.{number}").write_bytes(struct.pack("<i", 7))
+    found = run(*arguments(command, tmp_path))
+    assert (found.exit_code, found.stdout) == (NO_LOG, "")
+    hint = "holds a binlog of the C beanstalkd (binlog.9 to binlog.11), not ours; beanstalkd-binlog import makes a log of it"
+    assert found.stderr == f"beanstalkd-binlog: {tmp_path}: {hint}\n"
+
+
+def test_our_log_beside_old_files_of_the_c_server_is_ours(run, tmp_path):
+    write(tmp_path, [put(1)])
+    (tmp_path / "binlog.1").touch()
+    assert run("verify", tmp_path).exit_code == 0
+
+
+def test_directory_that_may_not_be_read(run, golden, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("os.listdir", refuse)
+    found = run("ls", golden["clean"])
+    assert (found.exit_code, found.stderr) == (
+        NO_LOG,
+        f"beanstalkd-binlog: {golden['clean']}: Permission denied\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (PermissionError(13, "Permission denied", "x.wal"), NO_LOG, "x.wal: Permission denied"),
+        (OSError(5, "Input/output error", "x.wal"), UNREADABLE, "x.wal: Input/output error"),
+    ],
+)
+def test_segment_that_cannot_be_read(main, golden, monkeypatch, error, status, said):
+    def fail(self, path, nbytes=-1):
+        raise error
+
+    monkeypatch.setattr("beanstalkd_wal.FileSystem.read", fail)
+    assert main("verify", golden["clean"]) == (status, "", f"beanstalkd-binlog: {said}\n")
+
+
+# Statuses
+
+
+def test_usage(main, golden):
+    for words in (
+        ["ls"],
+        ["frob", "x"],
+        ["dump", "x", "--lsn", "1-2"],
+        ["dump", "x", "--since", "yesterday"],
+        ["jobs", "x", "--state", "odd"],
+    ):
+        status, out, err = main(*words)
+        assert (status, out) == (2, "") and err.startswith("Usage: beanstalkd-binlog")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["dump", "--help"], ["--version"]])
+def test_help_and_version(main, words):
+    status, out, err = main(*words)
+    assert (status, err) == (0, "") and "beanstalkd-binlog" in out
+
+
+def test_bug_has_a_status_of_its_own(main, golden, monkeypatch):
+    """1 would mean that the tail is torn."""
+    monkeypatch.setattr("beanstalkd_binlog.cli.verify", lambda walk, output: 1 // 0)
+    status, _, err = main("verify", golden["clean"])
+    assert status == BUG == 70 and "ZeroDivisionError" in err
+
+
+def test_interrupt_has_a_status_of_its_own(main, golden, monkeypatch):
+    def interrupt(walk, output):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("beanstalkd_binlog.cli.verify", interrupt)
+    assert main("verify", golden["clean"])[0] == INTERRUPTED == 130
+
+
+def test_statuses_of_the_console_script(golden):
+    script = Path(sys.executable).parent / "beanstalkd-binlog"
+    for name, status in (("clean", 0), ("torn", 1), ("flipped", 2), ("newer", 65)):
+        assert (
+            subprocess.run([script, "verify", golden[name]], capture_output=True).returncode
+            == status
+        )
+
+
+# Pipes
+
+
+@pytest.fixture(scope="module")
+def long_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More output than a pipe holds."""
+    directory = tmp_path_factory.mktemp("long")
+    return write(
+        directory,
+        *[[put(id, body=b"x" * 200) for id in range(n, n + 100)] for n in range(1, 2000, 100)],
+        segment_bytes=1 << 20,
+    )
+
+
+@pytest.mark.parametrize("command", ["dump", "jobs"])
+def test_nobody_reads_to_the_end(long_log, command):
+    with started(command, long_log, "--json", stdout=subprocess.PIPE) as process:
+        assert json.loads(process.stdout.readline())
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("name", "status"), [("clean", 0), ("torn", 1), ("flipped", 2)])
+def test_status_of_verify_does_not_need_a_reader(golden, name, status):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with started("verify", golden[name], stdout=write_end) as process:
+        os.close(write_end)
+        assert process.stderr.read() == b""
+    assert process.returncode == status
+
+
+def test_text_that_the_locale_cannot_say_is_escaped(golden):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0"}
+    with started("dump", golden["clean"], stdout=subprocess.PIPE, env=environment) as process:
+        assert b"w\\xf6rld" in process.stdout.read()
+
+
+# Terminals
+
+
+def on_terminal(
+    *words: object, columns: int = 80, stderr_only: bool = False, patient: bool = True
+) -> str:
+    """What a terminal of so many columns shows; of stderr only, or of both. Not patient: also the
+    bar of work that does not take long.
+    """
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")
+    }
+    hurry = "" if patient else "from beanstalkd_binlog import progress; progress.QUIET_S = 0; "
+    command = [
+        sys.executable,
+        "-c",
+        f"{hurry}from beanstalkd_binlog.cli import main; main()",
+        *map(str, words),
+    ]
+    stdout = subprocess.DEVNULL if stderr_only else slave
+    process = subprocess.Popen(
+        command, cwd=ROOT / "tools", stdin=slave, stdout=stdout, stderr=slave, env=environment
+    )
+    os.close(slave)
+    shown = b""
+    with suppress(OSError):  # EIO: the other end is closed
+        while piece := os.read(master, 65536):
+            shown += piece
+    os.close(master)
+    process.wait()
+    return shown.decode()
+
+
+@pytest.mark.parametrize("columns", [80, 132])
+def test_tables_fit_the_terminal(golden, columns):
+    for words in (
+        ["dump", golden["clean"]],
+        ["jobs", golden["clean"]],
+        ["history", golden["clean"], 4],
+    ):
+        lines = on_terminal(*words, columns=columns).splitlines()
+        assert max(map(len, lines)) == columns and any(line.endswith("…") for line in lines)
+
+
+def test_full_is_not_cut_on_a_terminal(golden):
+    assert "x" * 2500 in on_terminal("dump", golden["clean"], "--full")
+
+
+def test_sizes_are_human_on_a_terminal(golden):
+    shown = on_terminal("ls", golden["clean"], columns=200)
+    assert " 1.6 KiB " in shown and " 162 B " in shown
+    assert "4 segments, 11.8 KiB, of which live 4.5 KiB; 0 spares, 0 B\r\n" in shown
+    assert "5 jobs, 4.0 KiB of bodies\r\n" in on_terminal("stats", golden["clean"], columns=200)
+
+
+def test_json_is_the_same_on_a_terminal(run, golden):
+    shown = on_terminal("ls", golden["clean"], "--json", columns=40)
+    assert shown.replace("\r\n", "\n") == run("ls", golden["clean"], "--json").stdout
+
+
+def test_long_work_shows_a_bar_on_a_terminal_only(long_log, run):
+    shown = on_terminal("verify", long_log, stderr_only=True, patient=False)
+    assert "verifying" in shown and "100%" in shown
+    assert on_terminal("verify", long_log, stderr_only=True) == ""
+    assert run("verify", long_log).stderr == ""
+
+
+def test_no_bar_in_a_pipe(run, long_log, monkeypatch):
+    monkeypatch.setattr("beanstalkd_binlog.progress.QUIET_S", 0)
+    assert run("verify", long_log).stderr == ""
+
+
+def test_the_bar_ends_before_anything_is_printed(golden):
+    for command, last in (
+        ("ls", "spares, 0 B"),
+        ("verify", "5 jobs"),
+        ("jobs", "zzz…"),
+        ("stats", "4"),
+    ):
+        bar, _, rest = on_terminal(command, golden["clean"], patient=False).rpartition("%")
+        assert ("verifying" if command == "verify" else "reading") in bar
+        assert rest.startswith("\x1b[?25h\r\n") and rest.endswith(f"{last}\r\n")
+
+
+def test_rows_and_bar_do_not_mix(golden):
+    assert "%" not in on_terminal("dump", golden["clean"], patient=False)
+    assert "%" in on_terminal("dump", golden["clean"], patient=False, stderr_only=True)
+
+
+def test_interrupted_follow_leaves_no_traceback(golden):
+    with started("follow", golden["clean"], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode == 130
+
+
+def test_readers_do_not_touch_what_is_beside_the_segments(run, tmp_path):
+    log = write(tmp_path / "log", [put(1)])
+    assert "lock" not in {path.name for path in log.iterdir()}
+    run("verify", log)
+    assert {path.name for path in log.iterdir()} == {segment(log, 1).name}

@@ -1,0 +1,184 @@
+"""`import`, `export` and `compact`: jobs go in, come out again, and take less room, and none is
+changed by it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import beanstalkd_wal as wal
+import pytest
+from judge.daemon import OURS, Daemon
+
+from beanstalkd_py.foreign import cbinlog
+from beanstalkd_py.foreign.cbinlog import BURIED, CJob
+from tests.foreign.cbinlog.c_server import need_c_server, running
+from tests.foreign.cbinlog.test_c_live import Workload, assert_server_has, random_jobs
+from tests.tools.beanstalkd_binlog import logs
+from tests.tools.beanstalkd_binlog.conftest import Cli
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples" / "c-binlog"
+Lines = Callable[..., list[dict[str, object]]]
+
+
+def c_directory(path: Path, seed: int, count: int = 200) -> list[CJob]:
+    jobs = random_jobs(random.Random(seed), count)
+    cbinlog.write_directory(str(path), jobs, 10 * count, segment_bytes=65536)
+    return cbinlog.read_directory(str(path)).jobs
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_import_then_export_keeps_every_job(tmp_path: Path, run: Cli) -> None:
+    expected = c_directory(tmp_path / "c", seed=1)
+    before = files(tmp_path / "c")
+    assert run("import", tmp_path / "c", tmp_path / "ours").exit_code == 0
+    assert files(tmp_path / "c") == before
+    assert run("verify", tmp_path / "ours").exit_code == 0
+    assert run("export", tmp_path / "ours", tmp_path / "back").exit_code == 0
+    back = cbinlog.read_directory(str(tmp_path / "back"))
+    assert [_as_logged(job) for job in expected] == back.jobs
+    assert back.next_id == 2000
+
+
+def _as_logged(job: CJob) -> CJob:
+    """The writer takes one from a buried job's buries, since the C server adds one."""
+    return replace(job, buries=max(job.buries - 1, 0)) if job.state == BURIED else job
+
+
+@pytest.mark.parametrize("sample", sorted(path.name for path in SAMPLES.iterdir() if path.is_dir()))
+def test_sample_is_imported(tmp_path: Path, sample: str, run: Cli, lines: Lines) -> None:
+    data = SAMPLES / sample / "data"
+    assert run("import", data, tmp_path / "ours").exit_code == 0
+    assert [line["job"] for line in lines("jobs", tmp_path / "ours")] == sorted(
+        job.id for job in cbinlog.read_directory(str(data)).jobs
+    )
+
+
+def test_damaged_import_lists_what_it_could_not_read(
+    tmp_path: Path, run: Cli, lines: Lines
+) -> None:
+    c_directory(tmp_path / "c", seed=2, count=20)
+    path = tmp_path / "c" / "binlog.1"
+    data = bytearray(path.read_bytes())
+    data[300:340] = b"\xff" * 40
+    path.chmod(0o600)
+    path.write_bytes(data)
+    refused = run("import", tmp_path / "c", tmp_path / "ours")
+    assert refused.exit_code == 65
+    assert f"{path}:" in refused.stderr
+    assert "--accept-damaged-import" in refused.stderr
+    accepted = run("import", "--accept-damaged-import", tmp_path / "c", tmp_path / "ours")
+    assert accepted.exit_code == 0
+    assert f"{path}:" in accepted.stdout
+    assert len(lines("jobs", tmp_path / "ours")) > 10
+
+
+def test_import_does_not_mix_into_a_log_with_jobs(tmp_path: Path, run: Cli) -> None:
+    c_directory(tmp_path / "c", seed=3, count=5)
+    log = logs.clean(tmp_path / "log")
+    before = {name: data for name, data in files(log).items() if name != "lock"}
+    assert run("import", tmp_path / "c", log).exit_code == 65
+    assert {name: data for name, data in files(log).items() if name != "lock"} == before
+
+
+def test_import_of_nothing_says_so(tmp_path: Path, run: Cli) -> None:
+    (tmp_path / "c").mkdir()
+    result = run("import", tmp_path / "c", tmp_path / "ours")
+    assert (result.exit_code, "no binlog.N there" in result.stderr) == (66, True)
+    assert not (tmp_path / "ours").exists()
+
+
+def test_export_into_a_directory_with_a_binlog_is_refused(tmp_path: Path, run: Cli) -> None:
+    c_directory(tmp_path / "c", seed=4, count=5)
+    before = files(tmp_path / "c")
+    assert run("export", logs.clean(tmp_path / "log"), tmp_path / "c").exit_code == 65
+    assert files(tmp_path / "c") == before
+
+
+@pytest.mark.parametrize("name", ["flipped", "missing", "newer"])
+def test_export_of_a_damaged_log_is_refused(tmp_path: Path, run: Cli, name: str) -> None:
+    assert run("export", logs.MAKERS[name](tmp_path / "log"), tmp_path / "c").exit_code == 65
+    assert not list((tmp_path / "c").glob("binlog.*")) if (tmp_path / "c").exists() else True
+
+
+def test_compact_makes_it_small_and_keeps_every_job(tmp_path: Path, run: Cli, lines: Lines) -> None:
+    batches: list[logs.Batch] = [[logs.put(id, body=b"x" * 200)] for id in range(1, 400)]
+    batches += [[logs.update(1, reserves=count)] for count in range(1500)]
+    batches += [[logs.Delete(id)] for id in range(100, 400)]
+    log = logs.write(tmp_path / "log", *batches, segment_bytes=65536)
+    before = lines("jobs", log, "--full")
+    (said,) = lines("compact", log)
+    assert int(str(said["after_bytes"])) < int(str(said["before_bytes"])) / 3
+    assert int(str(said["after_bytes"])) < 1.5 * int(str(said["live_bytes"]))
+    after = lines("jobs", log, "--full")
+    places = {"segment", "offset", "lsn"}
+    assert [_without(job, places) for job in after] == [_without(job, places) for job in before]
+    assert run("verify", log).exit_code == 0
+
+
+def _without(job: dict[str, object], names: set[str]) -> dict[str, object]:
+    """What depends on when one looks is no part of a job, either."""
+    return {
+        name: value
+        for name, value in job.items()
+        if name not in names and not name.startswith(("age", "time_left"))
+    }
+
+
+def test_compact_refuses_a_damaged_log(tmp_path: Path, run: Cli) -> None:
+    log = logs.flipped(tmp_path / "log")
+    before = {name: data for name, data in files(log).items() if name != "lock"}
+    assert run("compact", log).exit_code == 65
+    assert {name: data for name, data in files(log).items() if name != "lock"} == before
+
+
+def test_round_trip_of_ten_thousand_jobs_through_live_servers(tmp_path: Path, run: Cli) -> None:
+    """The C server works on them, is killed, our daemon takes over, what it has is exported, and
+    the C server has every job again.
+    """
+    need_c_server()
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    random_ = random.Random(seed)
+    directory = tmp_path / "jobs"
+    jobs = [
+        replace(job, reserves=9, timeouts=9, releases=9, buries=9, kicks=9)
+        for job in random_jobs(random_, 10_000)
+    ]
+    cbinlog.write_directory(str(directory), jobs, 40_000, segment_bytes=1 << 20)
+    with running(directory, "-z", "65535", "-s", "1048576") as server:
+        work = Workload(server, random_, 3000)
+        work.alive = {job.id: job.state_name for job in jobs}
+        work.run(300)
+        server.kill()
+    expected = cbinlog.read_directory(str(directory)).jobs
+    assert len(expected) > 9_000
+    daemon = Daemon(OURS, ["-b", str(directory), "-s", "1048576"]).start()
+    try:
+        assert b"taken over" in daemon.said()
+        assert daemon.stop() == 0
+    finally:
+        daemon.close()
+    assert run("verify", directory).exit_code == 0
+    assert run("export", directory, tmp_path / "back").exit_code == 0
+    with running(tmp_path / "back", "-z", "65535") as server:
+        assert server.said() == ""
+        assert_server_has(server, expected, added_to_buries=0)
+
+
+def test_live_server_is_exported_without_its_lock(tmp_path: Path, run: Cli, daemon: Daemon) -> None:
+    daemon.start()
+    with daemon.connect() as connection:
+        connection.sendall(b"put 3 0 60 5\r\nhello\r\n")
+        assert connection.recv(100) == b"INSERTED 1\r\n"
+        assert run("export", tmp_path / "log", tmp_path / "back").exit_code == 0
+    (job,) = cbinlog.read_directory(str(tmp_path / "back")).jobs
+    assert (job.pri, job.body) == (3, b"hello")
+    with pytest.raises(wal.Locked):
+        wal.lock(tmp_path / "log")

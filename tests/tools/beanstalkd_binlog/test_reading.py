@@ -1,0 +1,316 @@
+"""Reading beside a running server: segments vanish, are made new files of, and grow, and none of it
+is damage.
+
+The server is played by a hook on the file system: it acts when a file is about to be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import beanstalkd_wal as wal
+import pytest
+from beanstalkd_binlog import reading
+from beanstalkd_binlog.segment import Gap
+from beanstalkd_binlog.walk import Walk
+from beanstalkd_wal.format import HEADER_BYTES
+from beanstalkd_wal.reader import Damage
+
+from beanstalkd_py.binlog.records import Delete
+from tests.tools.beanstalkd_binlog.logs import (
+    AT,
+    append,
+    flip,
+    frames,
+    open_log,
+    put,
+    segment,
+    update,
+    write,
+)
+
+Hook = Callable[[int, bytes], bytes]
+
+
+@pytest.fixture
+def at_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[Hook], None]:
+    """Installs a hook: it is called with a segment's number and contents whenever all of it is
+    read, and gives what is read.
+    """
+
+    def install(hook: Hook) -> None:
+        real = wal.FileSystem.read
+
+        def read(self: wal.FileSystem, path: str, nbytes: int = -1) -> bytes:
+            if nbytes >= 0 or not path.endswith(".wal"):
+                return real(self, path, nbytes)
+            number = int(path[-12:-4])
+            return hook(number, b"") or real(self, path)
+
+        monkeypatch.setattr(wal.FileSystem, "read", read)
+
+    return install
+
+
+def four_segments(directory: Path) -> Path:
+    """Each with a job of its own. In the second job 1 is buried, in the third deleted; in the
+    fourth job 2 is written again.
+    """
+    write(
+        directory,
+        [put(1, body=b"a" * 2000)],
+        [put(2, body=b"b" * 2000), update(1, 3)],
+        [put(3, body=b"c" * 2000), Delete(1)],
+        [put(4, body=b"d" * 1000), put(2, body=b"b" * 1000)],
+        next_id=5,
+    )
+    assert len(list(directory.glob("*.wal"))) == 4
+    return directory
+
+
+def once(action: Callable[[], bytes | None], number: int) -> Hook:
+    done = []
+
+    def hook(read: int, data: bytes) -> bytes:
+        if read == number and not done:
+            done.append(read)
+            return action() or data
+        return data
+
+    return hook
+
+
+def drop(directory: Path, *numbers: int) -> None:
+    for number in numbers:
+        segment(directory, number).unlink()
+
+
+def walked(directory: Path) -> tuple[Walk, list[int | str]]:
+    """The LSNs in the order in which they came; "gap" where the log began anew."""
+    walk = Walk(str(directory))
+    seen: list[int | str] = []
+    for found in walk:
+        if isinstance(found, wal.Frame):
+            seen.extend(range(found.first_lsn, found.next_lsn))
+        else:
+            seen.append("gap" if isinstance(found, Gap) else "damage")
+            walk.segments_at_gap = set(walk.reading.segments)
+    walk.settle()
+    return walk, seen
+
+
+def test_whole_log(tmp_path):
+    walk, seen = walked(four_segments(tmp_path / "log"))
+    assert (
+        seen == [1, 2, 3, 4, 5, 6, 7]
+        and not walk.findings
+        and set(walk.replayer.state.jobs) == {2, 3, 4}
+    )
+
+
+def test_segments_dropped_before_they_were_read_are_not_missed(tmp_path, at_read):
+    log = four_segments(tmp_path / "log")
+    at_read(once(lambda: drop(log, 1, 2), 1))
+    walk, seen = walked(log)
+    assert seen == [4, 5, 6, 7] and not walk.findings
+    assert set(walk.replayer.state.jobs) == {2, 3, 4}
+
+
+def test_what_was_read_before_a_gap_counts_no_more(tmp_path, at_read):
+    """Job 1's end is in a segment that nobody has seen; but everything alive is in what is left."""
+    log = four_segments(tmp_path / "log")
+    at_read(once(lambda: drop(log, 1, 2, 3), 3))
+    walk, seen = walked(log)
+    assert (
+        seen == [1, 2, 3, "gap", 6, 7]
+        and not walk.findings
+        and walk.gaps == 1
+        and walk.segments_at_gap == set()
+    )
+    assert set(walk.replayer.state.jobs) == {2, 4}
+    assert set(walk.reading.segments) == {4}
+
+
+def test_what_was_wrong_before_a_gap_is_wrong_no_more(tmp_path, at_read):
+    log = write(
+        tmp_path / "log",
+        [b"\x63", put(1, body=b"a" * 2000)],
+        [put(2, body=b"b" * 2000)],
+        [put(3, body=b"c" * 2000)],
+    )
+    assert len(walked(log)[0].findings) == 1
+    at_read(once(lambda: drop(log, 1, 2), 2))
+    walk, seen = walked(log)
+    assert seen == [1, 2, "gap", 4] and not walk.findings
+
+
+def test_segments_dropped_after_they_were_read_make_no_gap(tmp_path, at_read):
+    log = four_segments(tmp_path / "log")
+    at_read(once(lambda: drop(log, 1, 2), 3))
+    walk, seen = walked(log)
+    assert seen == [1, 2, 3, 4, 5, 6, 7] and not walk.findings and walk.gaps == 0
+    assert set(walk.reading.segments) == {3, 4}
+
+
+def test_gap_before_a_log_of_claims_only(tmp_path, at_read):
+    """All jobs are gone: what is left is a segment without a record."""
+    log = write(tmp_path / "log", [put(1, body=b"a" * 2000)], [Delete(1)])
+    write(log)  # another start and stop
+    at_read(once(lambda: drop(log, 1), 1))
+    (walk, seen) = walked(log)
+    assert seen == [] and not walk.replayer.state.jobs
+    log = write(
+        tmp_path / "other",
+        [put(1, body=b"a" * 2500)],
+        [put(2, body=b"b" * 2500)],
+        [Delete(1), Delete(2)],
+    )
+    write(log)
+    last = len(list(log.glob("*.wal")))
+    at_read(once(lambda: drop(log, *range(1, last)), 2))
+    (walk, seen) = walked(log)
+    assert seen == [1, "gap"] and not walk.replayer.state.jobs and not walk.findings
+
+
+def test_file_that_is_made_a_spare_while_it_is_read(tmp_path, at_read):
+    """Its zeros look like damage, until a second look finds it gone."""
+    log = four_segments(tmp_path / "log")
+
+    def recycle() -> bytes:
+        data = segment(log, 2).read_bytes()
+        drop(log, 1, 2)
+        return data[:HEADER_BYTES] + bytes(4096)
+
+    at_read(once(recycle, 2))
+    walk, seen = walked(log)
+    assert seen == [1, "gap", 4, 5, 6, 7] and not walk.findings
+
+
+def test_hole_that_is_filled_at_the_second_look(tmp_path, at_read):
+    """We read one page before the server wrote it and the next page after."""
+    log = four_segments(tmp_path / "log")
+
+    def half_seen() -> bytes:
+        data = segment(log, 2).read_bytes()
+        first = next(frame for frame in frames(log) if frame.segment == 2)
+        return data[: first.offset] + bytes(first.end - first.offset) + data[first.end :]
+
+    at_read(once(half_seen, 2))
+    walk, seen = walked(log)
+    assert seen == [1, 2, 3, 4, 5, 6, 7] and not walk.findings
+
+
+def test_second_look_reads_no_more_than_it_must(tmp_path, monkeypatch):
+    """What is whole already is not read again."""
+    log = four_segments(tmp_path / "log")
+    flip(segment(log, 3), HEADER_BYTES + 60)
+    read = []
+    real = wal.FileSystem.read
+
+    def counted(self, path, nbytes=-1):
+        if nbytes < 0:
+            read.append(int(path[-12:-4]))
+        return real(self, path, nbytes)
+
+    monkeypatch.setattr(wal.FileSystem, "read", counted)
+    walk, _ = walked(log)
+    assert walk.findings and (read.count(1), read.count(2)) == (1, 1)
+
+
+def test_damage_that_is_there_at_the_second_look_counts(tmp_path):
+    log = four_segments(tmp_path / "log")
+    flip(segment(log, 2), HEADER_BYTES + 60)
+    walk, seen = walked(log)
+    assert seen == [1, "damage", "damage", 4, 5, 6, 7]
+    assert [(finding.state, finding.offset) for finding in walk.findings][:1] == [
+        ("corrupt", HEADER_BYTES)
+    ]
+
+
+def test_torn_end_that_is_whole_at_the_second_look(tmp_path, at_read):
+    """A server came and wrote while we read; or it stopped in order while we looked."""
+    log = write(tmp_path / "log", [put(1)], [put(2)], close=False)
+
+    def half_written() -> bytes:
+        data = segment(log, 1).read_bytes()
+        end = frames(log)[-1].end
+        return data[: end - 3] + bytes(len(data) - end + 3)
+
+    at_read(once(half_written, 1))
+    walk, seen = walked(log)
+    assert seen == [1, 2] and not walk.findings
+
+
+def test_segment_that_vanishes_from_the_middle_is_missing(tmp_path, at_read):
+    """Servers drop from the old end only."""
+    log = four_segments(tmp_path / "log")
+    at_read(once(lambda: drop(log, 3), 3))
+    walk, seen = walked(log)
+    assert seen == [1, 2, 3, "damage", 6, 7]
+    assert "found segment 4 as the next" in walk.findings[0].said
+
+
+def test_segment_that_vanishes_from_behind_damage_is_passed_over(tmp_path, monkeypatch):
+    log = four_segments(tmp_path / "log")
+    flip(segment(log, 1), HEADER_BYTES + 60)
+    walk = Walk(str(log))
+    seen = []
+    for found in walk:
+        if isinstance(found, Damage) and not seen:
+            drop(log, 2)
+        seen.append(type(found).__name__)
+    assert seen == ["Damage", "Damage", "Frame", "Frame", "Frame"]  # the last one is a claim
+    assert [finding.reason for finding in walk.findings][2] == "LSN 1 to 3 missing"
+
+
+def test_segment_that_a_start_puts_in_the_place_of_an_empty_one(tmp_path, at_read):
+    """The last segment had claims only, and is another file by the second look."""
+    log = write(tmp_path / "log", [put(1)])
+    write(log)
+    restarted = []
+
+    def restart() -> bytes:
+        data = segment(log, 2).read_bytes()
+        append_more = open_log(log, at=AT + 5)
+        append(append_more, [put(2)], AT + 6)
+        append_more.close(AT + 7)
+        restarted.append(1)
+        return data + b"\x01"  # and what we saw of the old one was half of something
+
+    at_read(once(restart, 2))
+    walk, seen = walked(log)
+    assert restarted and seen == [1, 2] and not walk.findings
+
+
+def test_gap_is_told(run, tmp_path, at_read):
+    log = four_segments(tmp_path / "log")
+    at_read(once(lambda: drop(log, 1, 2, 3), 3))
+    said = run("dump", log)
+    assert (
+        said.stderr
+        == f"beanstalkd-binlog: {log}: what came meanwhile was dropped; the log goes on with LSN 6\n"
+    )
+    assert [line.split()[0] for line in said.stdout.splitlines()[1:]] == ["1", "2", "3", "6", "7"]
+
+
+def test_growth_begins_anew_behind_a_gap(lines, tmp_path, at_read):
+    log = four_segments(tmp_path / "log")
+    at_read(once(lambda: drop(log, 1, 2, 3), 3))
+    (found,) = lines("stats", log)
+    assert found["kinds"].keys() == {"full"} and found["kinds"]["full"]["records"] == 2
+
+
+def test_directory_that_is_dropped_faster_than_it_is_listed(tmp_path, monkeypatch):
+    log = four_segments(tmp_path / "log")
+    looks = []
+
+    def gone(self, path):
+        looks.append(path)
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    monkeypatch.setattr(reading, "LOOKS", 5)
+    monkeypatch.setattr(wal.FileSystem, "size", gone)
+    with pytest.raises(FileNotFoundError):
+        walked(log)
+    assert len(looks) == 6

@@ -1,0 +1,172 @@
+"""The simulation can fail: servers that break one law each are caught, each within a few worlds,
+and by the check that is meant for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from simulation.disk import MemoryDisk
+from simulation.facts import Fault
+from simulation.server import Server
+from simulation.world import run
+
+import beanstalkd_py.binlog.journal
+import beanstalkd_py.binlog.opening
+import beanstalkd_py.queue.state
+from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.binlog.records import encode_meta
+from beanstalkd_py.binlog.usage import Usage
+from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.model import NEVER, Tube
+
+SEEDS = range(1000, 1100)
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+def caught() -> str:
+    """What the first world says that notices."""
+    for seed in SEEDS:
+        try:
+            run(seed)
+        except Fault as fault:
+            assert f"make simulate SEED={seed}" in str(fault)
+            return str(fault)
+    return "nobody noticed"
+
+
+def replies_leave_at_once(patch: pytest.MonkeyPatch) -> None:
+    """Law 2."""
+
+    def say(self: Server, replies: dict[object, bytes]) -> None:
+        for name, data in replies.items():
+            if name in self.connections:
+                self._leave(0, self.twin.shadow.history.position, self.connections[name], data)
+
+    patch.setattr(Server, "_say", say)
+
+
+def syncs_do_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MemoryDisk, "sync", lambda self, handle: None)
+
+
+def deletes_are_not_written(patch: pytest.MonkeyPatch) -> None:
+    """Law 1."""
+
+    def delete(self: Binlog, job: object) -> bool:
+        self.usage.forget(job, beanstalkd_py.binlog.journal.full_bytes(job))
+        return True
+
+    patch.setattr(Binlog, "delete", delete)
+
+
+def releases_without_delay_are_not_written(patch: pytest.MonkeyPatch) -> None:
+    """As in the C server."""
+    change = Binlog.change
+    patch.setattr(
+        Binlog,
+        "change",
+        lambda self, job, state, *rest: (
+            state == beanstalkd_py.queue.state.READY or change(self, job, state, *rest)
+        ),
+    )
+
+
+def compaction_forgets(patch: pytest.MonkeyPatch) -> None:
+    def rewrite(self: Binlog, job: object, nbytes: int) -> bool:
+        self.usage.add(job.full_segment, -nbytes)
+        return True
+
+    patch.setattr(Binlog, "_rewrite", rewrite)
+
+
+def nothing_is_compacted(patch: pytest.MonkeyPatch) -> None:
+    """Law 9."""
+    patch.setattr(Binlog, "behind", lambda self: False)
+
+
+def ids_are_not_kept(patch: pytest.MonkeyPatch) -> None:
+    """Law 7."""
+    patch.setattr(beanstalkd_py.binlog.opening, "encode_meta", lambda next_id: encode_meta(1))
+
+
+def whoever_came_last_is_served_first(patch: pytest.MonkeyPatch) -> None:
+    def offer(self: Engine, tube: Tube, now: int) -> None:
+        while tube.waiting and tube.ready_count and not tube.paused_until:
+            client = next(reversed(tube.waiting))
+            self._stop_waiting(client)
+            self.woken.append(
+                (
+                    client,
+                    self._reserve(
+                        client, beanstalkd_py.queue.state.first_ready(tube, self.jobs), now
+                    ),
+                )
+            )
+
+    patch.setattr(Engine, "_offer", offer)
+
+
+def pauses_are_overlooked(patch: pytest.MonkeyPatch) -> None:
+    def best_ready(self: Engine, client: object) -> object:
+        jobs = [
+            beanstalkd_py.queue.state.first_ready(tube, self.jobs)
+            for tube in client.watched
+            if tube.ready_count
+        ]
+        return min(jobs, key=lambda job: (job.pri, job.id), default=None)
+
+    patch.setattr(Engine, "_best_ready", best_ready)
+
+
+def a_touch_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        Engine,
+        "touch",
+        lambda self, client, now, command: (
+            b"TOUCHED\r\n" if command[1] in client.reserved else b"NOT_FOUND\r\n"
+        ),
+    )
+
+
+def nobody_plans_ahead(patch: pytest.MonkeyPatch) -> None:
+    """The timer of a client that waits."""
+    patch.setattr(Engine, "_plan_client", lambda self, client: self._plan(client, NEVER))
+
+
+def updates_are_counted_twice(patch: pytest.MonkeyPatch) -> None:
+    """In the books that compaction goes by."""
+    forget = Usage.forget
+
+    def forget_less(self: Usage, job: object, full_bytes: int) -> None:
+        job.update_segment = None
+        forget(self, job, full_bytes)
+
+    patch.setattr(Usage, "forget", forget_less)
+
+
+@pytest.mark.sources
+@pytest.mark.parametrize(
+    ("break_it", "said"),
+    [
+        (replies_leave_at_once, "came back"),
+        (syncs_do_nothing, "came back|does not start"),
+        (deletes_are_not_written, "came back"),
+        (releases_without_delay_are_not_written, "came back"),
+        (compaction_forgets, "no job knows of"),
+        (nothing_is_compacted, "bytes on disk"),
+        (ids_are_not_kept, "next id"),
+        (whoever_came_last_is_served_first, "was told"),
+        (pauses_are_overlooked, "was told"),
+        (a_touch_is_forgotten, "was told"),
+        (nobody_plans_ahead, "is due"),
+        (updates_are_counted_twice, "live bytes that no job knows of"),
+    ],
+)
+def test_a_server_that_breaks_a_law_is_caught(
+    monkeypatch: pytest.MonkeyPatch, break_it: Break, said: str
+) -> None:
+    break_it(monkeypatch)
+    assert re.search(said, caught())

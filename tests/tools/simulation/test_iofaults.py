@@ -1,0 +1,104 @@
+"""The short form of simulation.iofaults, and that every call has its turn."""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+
+import beanstalkd_wal as wal
+import pytest
+from beanstalkd_wal import preparer
+from beanstalkd_wal.directory import Directory
+from beanstalkd_wal.progress import Progress
+from beanstalkd_wal.replay import SegmentInfo
+from simulation.iofaults import fail_each
+from simulation.sweep.fault import Fault
+from simulation.sweep.loglife import LogLife
+from simulation.sweep.points import Wrong
+from simulation.sweep.process import MODES
+from simulation.sweep.queuelife import QueueLife
+from simulation.sweep.trial import Plan, attempt
+
+SYNCED, WINDOW, NEVER = MODES
+PLANS = {
+    "-f0": Plan(None, False, SYNCED, (SYNCED,), 20),
+    "-f0 without power, -f0": Plan(SYNCED, False, SYNCED, (SYNCED,), 15),
+    "-F killed, -f 50": Plan(NEVER, True, WINDOW, (SYNCED,), 15),
+    "-f0 killed, -F": Plan(SYNCED, True, NEVER, (NEVER, SYNCED), 15),
+}
+ERRORS = {"EIO": (errno.EIO, 1), "ENOSPC": (errno.ENOSPC, 40), "EMFILE": (errno.EMFILE, 3)}
+NO_CALL_OF_THE_LOG = {"lock", "locked", "urandom"}
+
+plan = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+error = pytest.mark.parametrize("error, span", ERRORS.values(), ids=ERRORS)
+
+
+def fail_all(subject: type[LogLife] | type[QueueLife], plan: Plan, error: int, span: int) -> int:
+    """How many calls failed."""
+    counts: Counter[str] = Counter()
+    fail_each(lambda mode: subject(1, (mode,), counts, tries=1), plan, error, span, counts)
+    return counts["calls failed"]
+
+
+@error
+@plan
+def test_a_log_keeps_what_it_promised_whatever_call_fails(plan, error, span):
+    assert fail_all(LogLife, plan, error, span) > 30
+
+
+@error
+@plan
+def test_a_queue_keeps_what_it_promised_whatever_call_fails(plan, error, span):
+    assert fail_all(QueueLife, plan, error, span) > 30
+
+
+@pytest.mark.parametrize("subject", [LogLife, QueueLife])
+def test_every_call_of_the_seam_has_its_turn(subject):
+    seen = set()
+
+    class Listening(Fault):
+        def __call__(self, call: str, path: str) -> None:
+            seen.add(call)
+
+    plan = PLANS["-f0 without power, -f0"]._replace(acts=120)
+    assert not attempt(subject(1, MODES[:1], Counter(), tries=0), plan, Listening(1, errno.EIO))
+    assert (
+        seen
+        == {call for call in vars(wal.FileSystem) if not call.startswith("_")} - NO_CALL_OF_THE_LOG
+    )
+
+
+# --- the rung can fail
+
+
+def said(plan: Plan, error: int) -> str:
+    with pytest.raises(Wrong) as caught:
+        fail_all(QueueLife, plan, error, 1)
+    return str(caught.value)
+
+
+def test_a_log_that_goes_on_after_an_error_is_caught(monkeypatch):
+    monkeypatch.setattr(Progress, "fail", lambda self, path, offset, error: None)
+    assert "expected the log to fail with errno 5, got nothing" in said(PLANS["-f0"], errno.EIO)
+
+
+def test_a_log_that_ends_for_want_of_descriptors_is_caught(monkeypatch):
+    monkeypatch.setattr(preparer, "NO_ROOM", frozenset())
+    assert "expected to go on, got" in said(PLANS["-f0"], errno.EMFILE)
+
+
+def test_a_start_that_believes_a_sync_is_caught(monkeypatch):
+    """After one that failed, and in whatever process."""
+    monkeypatch.setattr(wal.recover, "_seal", sealed_without_a_write)
+    assert "power failure" in said(PLANS["-f0"], errno.EIO)
+
+
+def sealed_without_a_write(
+    directory: Directory, info: SegmentInfo, last: bool, unclaimed: bool
+) -> int:
+    handle = directory.fs.open(info.path)
+    if last:
+        directory.fs.truncate(handle, info.used_bytes)
+    directory.sync_data(handle)
+    directory.fs.close(handle)
+    return info.used_bytes if last else info.file_bytes

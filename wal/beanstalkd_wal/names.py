@@ -1,0 +1,52 @@
+"""The names of the log's files in its directory. Pure. What is named otherwise is nobody's business
+here, and never touched.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+_SEGMENT = re.compile(r"(\d{8,})\.wal")
+_SPARE = re.compile(r"spare\.(\d+)")
+
+LOCK = "lock"  # the C server's name for it, so that the two never share a directory
+
+
+def segment_path(directory: str, number: int) -> str:
+    return os.path.join(directory, f"{number:08}.wal")
+
+
+def spare_path(directory: str, number: int) -> str:
+    return os.path.join(directory, f"spare.{number}")
+
+
+def torn_path(directory: str, segment: int, offset: int) -> str:
+    return os.path.join(directory, f"torn.{segment}.{offset}")
+
+
+def damaged_path(directory: str, segment: int, offset: int) -> str:
+    return os.path.join(directory, f"damaged.{segment}.{offset}")
+
+
+def tries(path: str) -> Iterator[str]:
+    """Names for a file that must not take another one's place: the path itself, then with numbers
+    behind it.
+    """
+    yield path
+    number = 0
+    while True:
+        number += 1
+        yield f"{path}.{number}"
+
+
+def segment_numbers(names: list[str]) -> list[int]:
+    """Of the segments among these names, ascending."""
+    found = {match[0]: int(match[1]) for match in map(_SEGMENT.fullmatch, names) if match}
+    return sorted(number for name, number in found.items() if name == f"{number:08}.wal")
+
+
+def spare_numbers(names: list[str]) -> list[int]:
+    found = {match[0]: int(match[1]) for match in map(_SPARE.fullmatch, names) if match}
+    return sorted(number for name, number in found.items() if name == f"spare.{number}")
