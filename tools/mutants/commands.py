@@ -84,8 +84,8 @@ COMMANDS = (
         "delay-early",
         "delayed jobs are ready a second early",
         "beanstalkd_py/queue/state.py",
-        "first_delayed(tube, self.jobs)) is not None and job.deadline_at <= now:\n",
-        "first_delayed(tube, self.jobs)) is not None and job.deadline_at - MARGIN <= now:\n",
+        "first_delayed(tube, self.jobs)) is not None and job.deadline_at <= now\n",
+        "first_delayed(tube, self.jobs)) is not None and job.deadline_at - MARGIN <= now\n",
         (WORLDS, "model --seed 1 --seconds 20"),
     ),
     Mutant(

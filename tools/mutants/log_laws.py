@@ -245,8 +245,8 @@ LOG = (
         "other-branch-believed",
         "a segment that was cut off and came back passes for the new one of its number",
         "wal/beanstalkd_wal/replay.py",
-        "header.previous_segment_id != file.header.segment_id:\n",
-        "False:\n",
+        "            and header.previous_segment_id != file.header.segment_id\n",
+        "            and False\n",
         ("tests/wal/test_replay.py::test_a_segment_of_another_branch_of_the_log_is_corrupt",),
     ),
     Mutant(

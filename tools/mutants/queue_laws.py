@@ -24,8 +24,8 @@ QUEUE = (
         "change-before-log",
         "release, bury and kick change memory though the log refused",
         "beanstalkd_py/queue/engine.py",
-        "counters):\n            return False\n        self.apply_change(job, state, pri, delay, deadline_at, counters)\n",
-        "counters):\n            self.apply_change(job, state, pri, delay, deadline_at, counters)\n            return False\n"
+        "counters\n        ):\n            return False\n        self.apply_change(job, state, pri, delay, deadline_at, counters)\n",
+        "counters\n        ):\n            self.apply_change(job, state, pri, delay, deadline_at, counters)\n            return False\n"
         "        self.apply_change(job, state, pri, delay, deadline_at, counters)\n",
         ("tests/queue/test_invariants.py",),
     ),
@@ -52,8 +52,8 @@ QUEUE = (
         "release-forgets-priority",
         "replay does not take the new priority of a released job, as the C server",
         "beanstalkd_py/binlog/replay.py",
-        "        self.state.apply_change(job, state, pri, delay, deadline_at, (counts[0]",
-        "        self.state.apply_change(job, state, job.pri, delay, deadline_at, (counts[0]",
+        "        self.state.apply_change(\n            job,\n            state,\n            pri,\n",
+        "        self.state.apply_change(\n            job,\n            state,\n            job.pri,\n",
         (
             "tests/binlog/test_journal.py::test_released_job_keeps_new_priority_after_restart",
             WORLDS,
@@ -276,7 +276,7 @@ QUEUE = (
         "puts-take-the-room",
         "puts use up the room that is set aside for a full disk",
         "beanstalkd_py/binlog/journal.py",
-        " and not self._room_for_put(nbytes):\n            self._put_refused(largest)\n            return None\n",
+        " and not self._room_for_put(\n            nbytes\n        ):\n            self._put_refused(largest)\n            return None\n",
         " and False:\n            return None\n",
         ("tests/binlog/test_headroom.py",),
     ),
