@@ -1,5 +1,5 @@
-"""make mutants: each law broken on purpose, in a copy of the tree. Whoever is named for it must
-notice.
+"""make mutants: break each invariant on purpose, in a copy of the tree. The named checks must
+detect it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from . import document
 from .catalogue import MUTANTS
 from .mutant import Mutant
 from .tree import ROOT, copied
-from .trial import NOTICED, Trials
+from .trial import DETECTED, Trials
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -25,26 +25,26 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         "--seed",
         type=int,
         default=random.SystemRandom().getrandbits(16),
-        help="of the order in which they are tried",
+        help="seed of the order in which mutants are tried",
     )
     parser.add_argument(
         "--seconds",
         type=float,
         default=float("inf"),
-        help="begin no more after this time (default: try all)",
+        help="start no further mutant after this time (default: try all)",
     )
     parser.add_argument(
-        "--only", nargs="+", default=["*"], metavar="NAME", help="these; patterns may be used"
+        "--only", nargs="+", default=["*"], metavar="NAME", help="names or patterns of mutants"
     )
     parser.add_argument(
         "--first",
         action="store_true",
-        help="try only the first, quickest of those that must notice",
+        help="run only the first and fastest command of each mutant",
     )
-    parser.add_argument("--jobs", type=int, default=1, help="how many at once")
-    parser.add_argument("--list", action="store_true", help="name them all")
+    parser.add_argument("--jobs", type=int, default=1, help="number of parallel jobs")
+    parser.add_argument("--list", action="store_true", help="list all names")
     parser.add_argument(
-        "--document", action="store_true", help=f"write the table in {document.PAGE}"
+        "--document", action="store_true", help=f"write the table in {document.PAGE} and stop"
     )
     return parser.parse_args(arguments)
 
@@ -63,50 +63,53 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(mutant.name for mutant in chosen))
         return 0
     random.Random(options.seed).shuffle(chosen)
-    give_up_at = time.monotonic() + options.seconds
+    deadline = time.monotonic() + options.seconds
     with ThreadPoolExecutor(options.jobs) as lanes:
         parts = [chosen[lane :: options.jobs] for lane in range(options.jobs)]
         failures, tried = map(
             sum,
-            zip(
-                *lanes.map(lambda part: _lane(part, options.first, give_up_at), parts), strict=True
-            ),
+            zip(*lanes.map(lambda part: _lane(part, options.first, deadline), parts), strict=True),
         )
+    failed = failures or not tried
     print(
-        f"mutants: seed {options.seed}, {tried} of {len(MUTANTS)} tried, {failures} not noticed, {'FAILED' if failures or not tried else 'ok'}"
+        f"mutants: seed {options.seed}, {tried} of {len(MUTANTS)} tried, {failures} not detected, "
+        f"{'FAILED' if failed else 'ok'}"
     )
-    return 1 if failures or not tried else 0
+    return 1 if failed else 0
 
 
-def _lane(mutants: Sequence[Mutant], first: bool, give_up_at: float) -> tuple[int, int]:
-    """How many were not noticed as they should be, and how many were tried. Each lane has a copy of
-    its own.
+def _lane(mutants: Sequence[Mutant], first: bool, deadline: float) -> tuple[int, int]:
+    """Returns how many mutants were not detected, and how many were tried.
+
+    Each lane has a copy of the tree.
     """
     failures = tried = 0
     with copied() as tree:
         trials = Trials(tree)
         for mutant in mutants:
-            if time.monotonic() > give_up_at:
+            if time.monotonic() > deadline:
                 break
             tried += 1
             verdicts = [
-                _told(trials, mutant, command)
+                _report(trials, mutant, command)
                 for command in mutant.caught_by[: 1 if first else None]
             ]
-            failures += any(verdict != NOTICED for verdict in verdicts)
+            failures += any(verdict != DETECTED for verdict in verdicts)
     return failures, tried
 
 
-def _told(trials: Trials, mutant: Mutant, command: str) -> str:
+def _report(trials: Trials, mutant: Mutant, command: str) -> str:
     began_at = time.monotonic()
     verdict = trials.verdict(mutant, command)
     took_s = time.monotonic() - began_at
     print(
-        f"law {mutant.law or 'C'}, {mutant.name}: {verdict} ({command}, {took_s:.1f} s)", flush=True
+        f"{mutant.invariant.value}: {mutant.name}: {verdict} ({command}, {took_s:.1f} s)",
+        flush=True,
     )
-    if verdict != NOTICED:
+    if verdict != DETECTED:
         print(
-            f"  expected: {mutant.broken} is noticed\n  again: make mutants ARGUMENTS='--only {mutant.name}'",
+            f"  expected: a check detects that {mutant.broken}\n"
+            f"  repeat: make mutants ARGUMENTS='--only {mutant.name}'",
             flush=True,
         )
     return verdict

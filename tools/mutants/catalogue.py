@@ -1,9 +1,14 @@
-"""All mutants, by law; those without a number last."""
+"""All mutants, in the order of their invariants."""
 
 from __future__ import annotations
 
 from .commands import COMMANDS
-from .log_laws import LOG
-from .queue_laws import QUEUE
+from .invariants import Invariant
+from .log_invariants import LOG
+from .queue_invariants import QUEUE
 
-MUTANTS = tuple(sorted((*LOG, *QUEUE, *COMMANDS), key=lambda mutant: mutant.law or 99))
+_ORDER = list(Invariant)
+
+MUTANTS = tuple(
+    sorted((*LOG, *QUEUE, *COMMANDS), key=lambda mutant: _ORDER.index(mutant.invariant))
+)

@@ -1,5 +1,6 @@
-"""The table of docs/testing.md: which law, what is broken, who notices. Written between two marks,
-by `python -m mutants --document`.
+"""Writes the table of mutants in docs/testing.md, between two marks.
+
+Run it with `make mutants ARGUMENTS=--document`. A test compares the page with the mutants.
 """
 
 from __future__ import annotations
@@ -11,34 +12,28 @@ from .mutant import Mutant
 
 BEGIN, END = "<!-- mutants: begin -->", "<!-- mutants: end -->"
 PAGE = "docs/testing.md"
+_HEADING = ["| invariant | what is broken | name | detected by |", "|---|---|---|---|"]
 
 
 def table(mutants: Sequence[Mutant]) -> str:
-    """In Markdown, by law."""
-    rows = [
-        f"| {_law(mutant)} | {mutant.broken} | `{mutant.name}` | {_caught(mutant)} |"
-        for mutant in mutants
-    ]
-    return "\n".join(["| law | what is broken | name | noticed by |", "|---|---|---|---|", *rows])
+    """The table in Markdown, one row for each mutant."""
+    return "\n".join([*_HEADING, *map(_row, mutants)])
 
 
-def _law(mutant: Mutant) -> str:
-    return str(mutant.law) if mutant.law else "C"
+def _row(mutant: Mutant) -> str:
+    commands = ", ".join(f"`{command.removeprefix('tests/')}`" for command in mutant.caught_by)
+    return f"| {mutant.invariant.value} | {mutant.broken} | `{mutant.name}` | {commands} |"
 
 
-def _caught(mutant: Mutant) -> str:
-    return ", ".join(f"`{command.removeprefix('tests/')}`" for command in mutant.caught_by)
-
-
-def written(page: str, mutants: Sequence[Mutant]) -> str:
-    """The page with the table as it must be. Raises ValueError where the marks are missing."""
+def with_table(page: str, mutants: Sequence[Mutant]) -> str:
+    """The page with an up-to-date table. Raises ValueError if a mark is missing."""
     before, begin, rest = page.partition(BEGIN)
-    _, end, behind = rest.partition(END)
+    _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{PAGE} lacks {BEGIN} or {END}")
-    return f"{before}{BEGIN}\n{table(mutants)}\n{END}{behind}"
+    return f"{before}{BEGIN}\n{table(mutants)}\n{END}{after}"
 
 
 def write(root: Path, mutants: Sequence[Mutant]) -> None:
     path = root / PAGE
-    path.write_text(written(path.read_text(), mutants))
+    path.write_text(with_table(path.read_text(), mutants))

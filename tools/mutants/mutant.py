@@ -1,8 +1,7 @@
-"""One law broken in one place: an exact piece of source, what stands in its place, and who must
-notice.
+"""A mutant: one invariant broken in one place of the source.
 
-May know: text. Promises: a piece that is not there exactly once is an error (Stale), never a mutant
-that changes nothing.
+A mutant names an exact piece of source, its replacement, and the commands that must detect it. The
+piece must occur exactly once in its file. Otherwise the mutant is stale, which is an error.
 """
 
 from __future__ import annotations
@@ -10,40 +9,41 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-WORLDS = "simulation --seed 1 --seconds 40"  # ends as soon as it has noticed something
+from .invariants import Invariant
+
+SIMULATION = "simulation --seed 1 --seconds 40"  # stops at the first failure
 
 
 class Stale(Exception):
-    """The source has changed: the mutant must be written anew, or its law is kept in another place
-    now.
-    """
+    """The source has changed, so the mutant must be updated."""
 
 
 class Mutant(NamedTuple):
-    """law: its number in docs/architecture.md ("Laws"); 0 is the behaviour of the C server.
+    """broken: the wrong behaviour, in a few words. file: path from the root of the repository.
 
-    broken: what is wrong now, in a few words. file: from the root. caught_by: commands, the
-    quickest first, as `trial` knows them.
+    caught_by: the commands that must detect the mutant, the fastest first. `trial` explains their
+    form.
     """
 
-    law: int
+    invariant: Invariant
     name: str
     broken: str
     file: str
     piece: str
-    instead: str
+    replacement: str
     caught_by: tuple[str, ...]
 
     def source(self, root: Path) -> str:
-        """The file's text with the law broken. Raises Stale, or SyntaxError if it is no Python any
-        more.
+        """The text of the file with the mutant applied.
+
+        Raises Stale, or SyntaxError if the result is not valid Python.
         """
         text = (root / self.file).read_text()
         count = text.count(self.piece)
         if count != 1:
             raise Stale(f"{self.name}: {self.file} has this piece {count} times:\n{self.piece}")
-        broken = text.replace(self.piece, self.instead)
-        compile(broken, self.file, "exec")
-        if broken == text:
+        mutated = text.replace(self.piece, self.replacement)
+        compile(mutated, self.file, "exec")
+        if mutated == text:
             raise Stale(f"{self.name} changes nothing")
-        return broken
+        return mutated

@@ -1,7 +1,6 @@
-"""A copy of the source tree, in which laws can be broken without harm.
+"""A temporary copy of the source tree, in which one mutant at a time is applied.
 
-May know: files. Promises: the tree it was copied from is never changed; whatever is run in the copy
-imports the copy.
+The original tree is never changed. A command that runs in the copy imports only from the copy.
 """
 
 from __future__ import annotations
@@ -30,35 +29,42 @@ PARTS = (
     "README.md",
     "CHANGELOG.md",
 )
-PATIENCE_S = 600.0
-_WHERE = (
+TIMEOUT_S = 600.0
+_PRINT_IMPORTS = (
     "import beanstalkd_wal, beanstalkd_py; print(beanstalkd_wal.__file__, beanstalkd_py.__file__)"
 )
 
 
 class Tree:
-    """root: of the copy."""
+    """root: the folder of the copy."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @contextmanager
-    def broken(self, mutant: Mutant) -> Iterator[None]:
-        """The copy with this law broken. Raises Stale, SyntaxError."""
+    def mutated(self, mutant: Mutant) -> Iterator[None]:
+        """Applies the mutant to the copy, and restores the file at the end.
+
+        Raises Stale or SyntaxError.
+        """
         path = self.root / mutant.file
-        whole = path.read_text()
+        original = path.read_text()
         path.write_text(mutant.source(self.root))
         try:
             yield
         finally:
-            path.write_text(whole)
+            path.write_text(original)
 
     def run(self, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """A Python program in the copy; what it says, together. Raises subprocess.TimeoutExpired."""
-        # No bytecode: what is written twice within a second would pass for unchanged.
+        """Runs Python in the copy. Stdout and stderr are collected in one string.
+
+        Raises subprocess.TimeoutExpired.
+        """
+        folders = (self.root, self.root / "wal", self.root / "tools")
+        # No bytecode: Python would not notice a file that changes twice within one second.
         environment = {
             **os.environ,
-            "PYTHONPATH": f"{self.root}{os.pathsep}{self.root / 'wal'}{os.pathsep}{self.root / 'tools'}",
+            "PYTHONPATH": os.pathsep.join(map(str, folders)),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         return subprocess.run(
@@ -70,7 +76,7 @@ class Tree:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=PATIENCE_S,
+            timeout=TIMEOUT_S,
         )
 
 
@@ -81,8 +87,8 @@ def copied(root: Path = ROOT) -> Iterator[Tree]:
         for part in PARTS:
             _copy(root / part, copy / part)
         tree = Tree(copy)
-        said = tree.run(["-c", _WHERE]).stdout
-        assert said.count(str(copy)) == 2, f"not the copy is imported, but {said}"
+        output = tree.run(["-c", _PRINT_IMPORTS]).stdout
+        assert output.count(str(copy)) == 2, f"the copy is not imported, but {output}"
         yield tree
 
 

@@ -1,8 +1,8 @@
-"""A mutant on trial: the command that must notice it is run on the whole tree, where it must
-succeed, and on the broken one.
+"""Runs a command on the unchanged tree, where it must succeed, and on a mutated one, where it must
+fail.
 
-May know: exit statuses and what is printed. A command is `tests/FILE.py::TEST` (with more of
-pytest's words behind it) or `RUNG WORDS`.
+A command is `tests/FILE.py::TEST`, with more arguments of pytest after it, or `CHECK ARGUMENTS`,
+where CHECK is a package in tools/.
 """
 
 from __future__ import annotations
@@ -14,44 +14,42 @@ import subprocess
 from .mutant import Mutant, Stale
 from .tree import Tree
 
-# What a mutant must not be noticed by: it would show that it is badly written, and nothing else.
-_CLUMSY = re.compile(
-    r"\b(SyntaxError|NameError|UnboundLocalError|ImportError|ModuleNotFoundError)\b|error: (unrecognized|argument|the following)"
+# Errors that show a badly written mutant. A failure with one of them proves nothing.
+_INVALID_MUTANT = re.compile(
+    r"\b(SyntaxError|NameError|UnboundLocalError|ImportError|ModuleNotFoundError)\b"
+    r"|error: (unrecognized|argument|the following)"
 )
-SAID_MAX = 3000  # characters of what was said, in a report
-NOTICED = "noticed"
+OUTPUT_MAX = 3000  # characters of output in a report
+DETECTED = "detected"
 
 
 class Trials:
-    """Knows which commands have succeeded on the whole tree, so that each is run there only once."""
+    """Runs each command only once on the unchanged tree, and remembers the outcome."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._whole: dict[str, str] = {}
+        self._unchanged: dict[str, str] = {}  # command -> error message, "" if it succeeded
 
     def verdict(self, mutant: Mutant, command: str) -> str:
-        """NOTICED, or what else happened."""
-        if command not in self._whole:
-            self._whole[command] = _complaint(*self._run(command))
-        if complaint := self._whole[command]:
-            self._whole[command] = "as said above"
-            return f"`{command}` fails without it:\n{complaint}"
+        """DETECTED, or a message that explains what happened instead."""
+        if command not in self._unchanged:
+            self._unchanged[command] = _error(*self._run(command))
+        if error := self._unchanged[command]:
+            self._unchanged[command] = "see the message above"
+            return f"`{command}` fails without the mutant:\n{error}"
         try:
-            with self._tree.broken(mutant):
-                status, said = self._run(command)
+            with self._tree.mutated(mutant):
+                status, output = self._run(command)
         except (Stale, SyntaxError) as error:
             return str(error)
         if status == 0:
-            return f"NOT noticed by `{command}`"
-        if (
-            status != 1
-            or _CLUMSY.search(said)
-            or (_is_test(command) and not re.search(r"\b\d+ failed", said))
-        ):
+            return f"NOT detected by `{command}`"
+        if not _is_detection(command, status, output):
             return (
-                f"`{command}` ends with {status}, but not because it noticed:\n{said[-SAID_MAX:]}"
+                f"`{command}` ends with status {status}, but did not detect the mutant:\n"
+                f"{output[-OUTPUT_MAX:]}"
             )
-        return NOTICED
+        return DETECTED
 
     def _run(self, command: str) -> tuple[int, str]:
         try:
@@ -61,8 +59,14 @@ class Trials:
         return done.returncode, done.stdout
 
 
-def _complaint(status: int, said: str) -> str:
-    return f"status {status}\n{said[-SAID_MAX:]}" if status else ""
+def _is_detection(command: str, status: int, output: str) -> bool:
+    if status != 1 or _INVALID_MUTANT.search(output):
+        return False
+    return not _is_test(command) or bool(re.search(r"\b\d+ failed", output))
+
+
+def _error(status: int, output: str) -> str:
+    return f"status {status}\n{output[-OUTPUT_MAX:]}" if status else ""
 
 
 def _is_test(command: str) -> bool:
@@ -70,7 +74,7 @@ def _is_test(command: str) -> bool:
 
 
 def arguments(command: str) -> list[str]:
-    """For the interpreter."""
+    """The arguments for the Python interpreter."""
     words = shlex.split(command)
     if _is_test(command):
         return ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *words]

@@ -1,117 +1,132 @@
-"""Laws of the queue: log before state (1), a reply is a promise (2), ids (7), time (8), the disk in
-proportion (9), the C server beside us (10).
+"""Mutants of the queue and its log: log before state, a reply is a promise, ids, time, disk usage,
+one writer.
 """
 
 from __future__ import annotations
 
-from .mutant import WORLDS, Mutant
+from .invariants import Invariant
+from .mutant import SIMULATION, Mutant
 
 QUEUE = (
-    # --- 1: log before state
     Mutant(
-        1,
+        Invariant.LOG_BEFORE_STATE,
         "delete-before-log",
-        "a delete changes memory before the log has taken it",
+        "delete changes memory before the log accepts the record",
         "beanstalkd_py/queue/engine.py",
-        "        if self.journal is not None and not self.journal.delete(job):\n            return replies.OUT_OF_MEMORY\n"
+        "        if self.journal is not None and not self.journal.delete(job):\n"
+        "            return replies.OUT_OF_MEMORY\n"
         "        tube = job.tube\n        self.apply_delete(job)\n",
         "        tube = job.tube\n        self.apply_delete(job)\n"
-        "        if self.journal is not None and not self.journal.delete(job):\n            return replies.OUT_OF_MEMORY\n",
+        "        if self.journal is not None and not self.journal.delete(job):\n"
+        "            return replies.OUT_OF_MEMORY\n",
         ("tests/queue/test_invariants.py",),
     ),
     Mutant(
-        1,
+        Invariant.LOG_BEFORE_STATE,
         "change-before-log",
-        "release, bury and kick change memory though the log refused",
+        "release, bury and kick change memory even if the log refuses",
         "beanstalkd_py/queue/engine.py",
-        "counters\n        ):\n            return False\n        self.apply_change(job, state, pri, delay, deadline_at, counters)\n",
-        "counters\n        ):\n            self.apply_change(job, state, pri, delay, deadline_at, counters)\n            return False\n"
+        "counters\n"
+        "        ):\n"
+        "            return False\n"
+        "        self.apply_change(job, state, pri, delay, deadline_at, counters)\n",
+        "counters\n"
+        "        ):\n"
+        "            self.apply_change(job, state, pri, delay, deadline_at, counters)\n"
+        "            return False\n"
         "        self.apply_change(job, state, pri, delay, deadline_at, counters)\n",
         ("tests/queue/test_invariants.py",),
     ),
     Mutant(
-        1,
+        Invariant.LOG_BEFORE_STATE,
         "put-without-log",
-        "a put that the log refused is a job all the same",
+        "a put that the log refused creates a job",
         "beanstalkd_py/queue/engine.py",
         "            if home is None:\n                return replies.OUT_OF_MEMORY\n",
         "",
-        (WORLDS,),
+        (SIMULATION,),
     ),
     Mutant(
-        1,
+        Invariant.LOG_BEFORE_STATE,
         "timeout-not-logged",
-        "the end of a TTR is not logged",
+        "a TTR timeout is not logged",
         "beanstalkd_py/queue/state.py",
         "            self.journal.change(job, READY, job.pri, job.delay, 0, counters)\n",
         "            pass\n",
-        ("tests/binlog/test_journal.py::test_timeouts_are_counted_across_a_restart", WORLDS),
+        ("tests/binlog/test_journal.py::test_timeouts_are_counted_across_a_restart", SIMULATION),
     ),
     Mutant(
-        1,
+        Invariant.LOG_BEFORE_STATE,
         "release-forgets-priority",
-        "replay does not take the new priority of a released job, as the C server",
+        "replay ignores the new priority of a released job, like the C server",
         "beanstalkd_py/binlog/replay.py",
-        "        self.state.apply_change(\n            job,\n            state,\n            pri,\n",
-        "        self.state.apply_change(\n            job,\n            state,\n            job.pri,\n",
+        "        self.state.apply_change(\n"
+        "            job,\n"
+        "            state,\n"
+        "            pri,\n",
+        "        self.state.apply_change(\n"
+        "            job,\n"
+        "            state,\n"
+        "            job.pri,\n",
         (
             "tests/binlog/test_journal.py::test_released_job_keeps_new_priority_after_restart",
-            WORLDS,
+            SIMULATION,
         ),
     ),
     Mutant(
-        1,
+        Invariant.LOG_BEFORE_STATE,
         "delete-not-replayed",
-        "replay passes over deletes",
+        "replay ignores deletes",
         "beanstalkd_py/binlog/replay.py",
         "            self._delete(DELETE_STRUCT.unpack(record)[1])\n",
         "            pass\n",
-        ("tests/binlog/test_journal.py::test_replay_gives_what_was_in_memory", WORLDS),
+        ("tests/binlog/test_journal.py::test_replay_gives_what_was_in_memory", SIMULATION),
     ),
     Mutant(
-        1,
+        Invariant.LOG_BEFORE_STATE,
         "burying-order-forgotten",
-        "replay buries in the order of ids",
+        "replay orders buried jobs by id, not by time",
         "beanstalkd_py/binlog/replay.py",
         "key=lambda job: (job.deadline_at, job.id))",
         "key=lambda job: job.id)",
         (
             "tests/binlog/test_journal.py::test_buried_jobs_keep_their_order_through_compaction_and_restart",
-            WORLDS,
+            SIMULATION,
         ),
     ),
-    # --- 2: a reply is a promise
     Mutant(
-        2,
+        Invariant.REPLY_IS_A_PROMISE,
         "reply-early",
-        "replies leave at once, before what they promise is durable",
+        "replies are sent before their records are durable",
         "beanstalkd_py/server/server.py",
         "        promised = NEVER if self.log is None else self.log.promised_lsn\n",
         "        promised = NEVER\n",
         ("tests/crash_recovery/test_promises.py::test_nobody_learns_of_a_job_before_it_is_synced",),
     ),
     Mutant(
-        2,
+        Invariant.REPLY_IS_A_PROMISE,
         "written-is-promised",
-        "a reply leaves when its records are written, synced or not",
+        "replies are sent after the write, without waiting for the sync",
         "wal/beanstalkd_wal/log.py",
-        "        self.promised_lsn = self.durable_lsn if self.promise_durable else self.written_lsn\n",
+        "        self.promised_lsn = self.durable_lsn if self.promise_durable else "
+        "self.written_lsn\n",
         "        self.promised_lsn = self.written_lsn\n",
         ("tests/wal/test_failures.py::test_a_failed_sync_is_not_tried_again",),
     ),
     Mutant(
-        2,
-        "two-commit-at-once",
-        "the loop's thread commits though the log's thread is in the middle of it",
+        Invariant.REPLY_IS_A_PROMISE,
+        "two-commits-at-once",
+        "the loop thread commits while the committer thread is committing",
         "wal/beanstalkd_wal/threads.py",
-        "        if self._threads and self._handed != self.progress.carried:\n            return False\n",
+        "        if self._threads and self._handed != self.progress.carried:\n"
+        "            return False\n",
         "",
-        (WORLDS,),
+        (SIMULATION,),
     ),
     Mutant(
-        2,
+        Invariant.REPLY_IS_A_PROMISE,
         "newest-reply-first",
-        "replies that waited for the log leave in the wrong order",
+        "pending replies are flushed in the wrong order",
         "beanstalkd_py/server/server.py",
         "            _, connection, data = owed.popleft()\n",
         "            _, connection, data = owed.pop()\n",
@@ -120,63 +135,72 @@ QUEUE = (
         ),
     ),
     Mutant(
-        2,
-        "reply-overtakes-owed",
-        "a reply that waits for nothing overtakes those that do",
+        Invariant.REPLY_IS_A_PROMISE,
+        "reply-overtakes-pending",
+        "a reply that needs no sync overtakes pending replies",
         "beanstalkd_py/server/connection.py",
-        "            server = self.server\n            log = server.log\n            self.queued += len(data)\n"
+        "            server = self.server\n"
+        "            log = server.log\n"
+        "            self.queued += len(data)\n"
         "            server.owed.append((0 if log is None else log.lsn, self, data))\n",
-        "            server = self.server\n            log = server.log\n            self.queued += len(data)\n"
-        "            if log is not None and log.lsn <= log.promised_lsn:\n                self.deliver(data)\n"
-        "            else:\n                server.owed.append((0 if log is None else log.lsn, self, data))\n",
+        "            server = self.server\n"
+        "            log = server.log\n"
+        "            self.queued += len(data)\n"
+        "            if log is not None and log.lsn <= log.promised_lsn:\n"
+        "                self.deliver(data)\n"
+        "            else:\n"
+        "                server.owed.append((0 if log is None else log.lsn, self, data))\n",
         (
             "tests/crash_recovery/test_promises.py::test_replies_keep_their_order_when_the_log_lets_several_go_at_once",
         ),
     ),
     Mutant(
-        2,
+        Invariant.REPLY_IS_A_PROMISE,
         "reply-overtakes-unsent",
-        "a reply overtakes bytes that the socket did not take",
+        "a reply overtakes bytes that the socket did not accept",
         "beanstalkd_py/server/connection.py",
-        "        if self._unsent:\n            self._unsent += data\n        else:\n            try:\n",
+        "        if self._unsent:\n"
+        "            self._unsent += data\n"
+        "        else:\n"
+        "            try:\n",
         "        if True:\n            try:\n",
         (
             "tests/wire/test_connections.py::test_a_client_that_does_not_read_stops_nobody_and_gets_everything_later",
         ),
     ),
     Mutant(
-        2,
-        "owed-sent-after-failure",
-        "what a failed log owes is sent when the server ends",
+        Invariant.REPLY_IS_A_PROMISE,
+        "pending-sent-after-failure",
+        "pending replies are sent after the log has failed",
         "beanstalkd_py/server/server.py",
         "        self.owed.clear()\n        self._news.stop()",
-        "        for _, connection, data in self.owed:\n            connection.send(data)\n        self._news.stop()",
+        "        for _, connection, data in self.owed:\n"
+        "            connection.send(data)\n"
+        "        self._news.stop()",
         ("tests/crash_recovery/test_promises.py",),
     ),
-    # --- 7: ids are never reused
     Mutant(
-        7,
+        Invariant.IDS_ARE_NEVER_REUSED,
         "id-reused",
-        "the next id is one more than the highest that is left",
+        "the next id is the highest remaining id plus one",
         "beanstalkd_py/binlog/opening.py",
         "    return max(next_id, replayer.highest_id + 1)\n",
         "    return replayer.highest_id + 1\n",
-        ("tests/binlog/test_journal.py::test_ids_are_never_reused", WORLDS),
+        ("tests/binlog/test_journal.py::test_ids_are_never_reused", SIMULATION),
     ),
     Mutant(
-        7,
+        Invariant.IDS_ARE_NEVER_REUSED,
         "header-without-next-id",
-        "segments begin without the next id",
+        "segment headers do not store the next id",
         "beanstalkd_py/binlog/opening.py",
         "        meta=lambda: encode_meta(state.next_id),\n",
         "        meta=lambda: encode_meta(1),\n",
-        ("tests/binlog/test_journal.py::test_ids_are_never_reused", WORLDS),
+        ("tests/binlog/test_journal.py::test_ids_are_never_reused", SIMULATION),
     ),
-    # --- 8: monotonic in memory, wall-clock on disk
     Mutant(
-        8,
+        Invariant.BOOT_TIME_IN_MEMORY,
         "wall-clock-in-memory",
-        "connections read the wall's clock",
+        "connections use the wall clock",
         "beanstalkd_py/server/connection.py",
         "from time import monotonic_ns\n",
         "from time import time_ns as monotonic_ns\n",
@@ -185,105 +209,116 @@ QUEUE = (
         ),
     ),
     Mutant(
-        8,
+        Invariant.BOOT_TIME_IN_MEMORY,
         "monotonic-on-disk",
-        "instants go to the disk as they are in memory",
+        "times are written to disk as boot time",
         "beanstalkd_py/binlog/journal.py",
-        "        return deadline_at + self.offset if state in (DELAYED, RESERVED) else deadline_at\n",
+        "        return deadline_at + self.offset if state in (DELAYED, RESERVED) else "
+        "deadline_at\n",
         "        return deadline_at\n",
-        ("tests/binlog/test_journal.py::test_replay_gives_what_was_in_memory", WORLDS),
+        ("tests/binlog/test_journal.py::test_replay_gives_what_was_in_memory", SIMULATION),
     ),
     Mutant(
-        8,
+        Invariant.BOOT_TIME_IN_MEMORY,
         "delay-forgotten",
-        "delayed jobs come back ready",
+        "delayed jobs are ready after a restart",
         "beanstalkd_py/binlog/replay.py",
         "            return state, deadline_at - self.offset\n",
         "            return READY, 0\n",
-        ("tests/binlog/test_journal.py::test_replay_gives_what_was_in_memory", WORLDS),
+        ("tests/binlog/test_journal.py::test_replay_gives_what_was_in_memory", SIMULATION),
     ),
     Mutant(
-        8,
+        Invariant.BOOT_TIME_IN_MEMORY,
         "delay-begins-again",
-        "a delay is counted from the birth of the job",
+        "replay counts a delay from the creation of the job",
         "beanstalkd_py/binlog/replay.py",
         "        if state not in _STATES or not 0 < name_length",
         "        deadline_at = created_at + delay if state == DELAYED else deadline_at\n"
         "        if state not in _STATES or not 0 < name_length",
-        (WORLDS,),
+        (SIMULATION,),
     ),
-    # --- 9: the disk in proportion
     Mutant(
-        9,
+        Invariant.DISK_IN_PROPORTION,
         "compaction-never",
-        "compaction never runs while the server serves",
+        "compaction never runs while the server is running",
         "beanstalkd_py/binlog/journal.py",
         "        self._more = self.behind() and self._compact_some()\n",
         "        self._more = False\n",
-        ("tests/binlog/test_journal.py::test_room_set_aside_falls_with_the_live_bytes", WORLDS),
+        ("tests/binlog/test_journal.py::test_room_set_aside_falls_with_the_live_bytes", SIMULATION),
     ),
     Mutant(
-        9,
+        Invariant.DISK_IN_PROPORTION,
         "compaction-loses-jobs",
-        "compaction does not take delayed jobs along",
+        "compaction does not copy delayed jobs",
         "beanstalkd_py/binlog/journal.py",
-        "        number = self._append(record)\n        if number is None:\n            return False\n        self.migrated += 1\n",
+        "        number = self._append(record)\n"
+        "        if number is None:\n"
+        "            return False\n"
+        "        self.migrated += 1\n",
         "        number = self._append(record) if job.state != DELAYED else self._active\n"
         "        if number is None:\n            return False\n        self.migrated += 1\n",
-        (WORLDS,),
+        (SIMULATION,),
     ),
     Mutant(
-        9,
+        Invariant.DISK_IN_PROPORTION,
         "old-updates-live",
         "all updates of a job count as live, not only the latest",
         "beanstalkd_py/binlog/usage.py",
         "            self.add(job.update_segment, -UPDATE_BYTES)\n        else:\n",
         "            pass\n        else:\n",
-        ("tests/binlog/test_journal.py::test_disk_stays_in_proportion", WORLDS),
+        ("tests/binlog/test_journal.py::test_disk_stays_in_proportion", SIMULATION),
     ),
     Mutant(
-        9,
-        "dropped-too-early",
-        "a segment is dropped before what stands for its jobs is durable",
+        Invariant.DISK_IN_PROPORTION,
+        "deleted-too-early",
+        "a segment is deleted before the copies of its jobs are durable",
         "wal/beanstalkd_wal/committer.py",
         "        while self._drops and self._drops[0].lsn <= safe:\n",
         "        while self._drops:\n",
         (
             "tests/wal/test_room.py::test_a_drop_waits_until_what_was_appended_before_it_is_durable",
-            WORLDS,
+            SIMULATION,
         ),
     ),
     Mutant(
-        9,
-        "dropped-in-any-order",
-        "segments are dropped without waiting until the one before is gone for good",
+        Invariant.DISK_IN_PROPORTION,
+        "deleted-in-any-order",
+        "a segment is deleted before the deletion of the previous segment is durable",
         "wal/beanstalkd_wal/preparer.py",
         "            kept = self._leave(path)\n            directory.sync_names()\n",
         "            kept = self._leave(path)\n",
-        ("tests/wal/test_room.py::test_segments_vanish_one_after_the_other_each_for_good", WORLDS),
+        (
+            "tests/wal/test_room.py::test_segments_vanish_one_after_the_other_each_for_good",
+            SIMULATION,
+        ),
     ),
     Mutant(
-        9,
+        Invariant.DISK_IN_PROPORTION,
         "stale-spares",
-        "a dropped segment becomes a spare with its old frames in it",
+        "a retired segment becomes a spare without being zeroed",
         "wal/beanstalkd_wal/preparer.py",
-        "            fill(fs, handle, 0, spare.size)\n            self.directory.sync_data(handle)\n",
+        "            fill(fs, handle, 0, spare.size)\n"
+        "            self.directory.sync_data(handle)\n",
         "            self.directory.sync_data(handle)\n",
         ("tests/wal/test_room.py::test_what_is_dropped_becomes_a_spare_when_room_is_short",),
     ),
     Mutant(
-        9,
-        "puts-take-the-room",
-        "puts use up the room that is set aside for a full disk",
+        Invariant.DISK_IN_PROPORTION,
+        "puts-use-the-reserve",
+        "puts use the headroom that is reserved for a full disk",
         "beanstalkd_py/binlog/journal.py",
-        " and not self._room_for_put(\n            nbytes\n        ):\n            self._put_refused(largest)\n            return None\n",
+        " and not self._room_for_put(\n"
+        "            nbytes\n"
+        "        ):\n"
+        "            self._put_refused(largest)\n"
+        "            return None\n",
         " and False:\n            return None\n",
         ("tests/binlog/test_headroom.py",),
     ),
     Mutant(
-        9,
-        "refused-puts-count",
-        "what is set aside follows the largest job that anybody tried to put",
+        Invariant.DISK_IN_PROPORTION,
+        "refused-puts-raise-reserve",
+        "a refused put raises the reserve",
         "beanstalkd_py/binlog/journal.py",
         "        self.usage.largest = largest\n        self._set_marks()\n",
         "        pass\n",
@@ -291,29 +326,28 @@ QUEUE = (
             "tests/binlog/test_headroom.py::test_a_put_that_is_refused_takes_nothing_from_the_others",
         ),
     ),
-    # --- 10: beside the C server
     Mutant(
-        10,
+        Invariant.ONE_WRITER,
         "lock-not-taken",
-        "the lock file is opened, not locked",
+        "the lock file is opened but not locked",
         "wal/beanstalkd_wal/fs.py",
         "            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
         "            pass\n",
         ("tests/wal/test_lock.py",),
     ),
     Mutant(
-        10,
+        Invariant.ONE_WRITER,
         "another-kind-of-lock",
-        "the lock is flock's, which the C server does not see",
+        "the lock is taken with flock, which the C server does not see",
         "wal/beanstalkd_wal/fs.py",
         "            fcntl.lockf(handle, ",
         "            fcntl.flock(handle, ",
         ("tests/wal/test_lock.py",),
     ),
     Mutant(
-        10,
-        "names-of-the-c-server",
-        "spares have names that the C server takes for its own, and unlinks",
+        Invariant.ONE_WRITER,
+        "spares-named-like-segments-of-c",
+        "spares have names that the C server would unlink",
         "wal/beanstalkd_wal/names.py",
         '    return os.path.join(directory, f"spare.{number}")\n',
         '    return os.path.join(directory, f"binlog.{number}")\n',
