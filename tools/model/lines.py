@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from dataclasses import asdict, dataclass
 
 from hypothesis import strategies as st
-from simulation.model import Naive
+from simulation.reference.model import ReferenceModel
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,11 +79,11 @@ TEMPLATES = [
 BODY = bytes(range(97, 97 + 26)) * 25
 
 
-def fill(template: str, picks: Picks, naive: Naive, client: Hashable) -> bytes:
+def fill(template: str, picks: Picks, model: ReferenceModel, client: Hashable) -> bytes:
     """The command's bytes, with its body if it is a put."""
-    jobs = sorted(naive.jobs)
-    job = jobs[picks.job] if picks.job < len(jobs) else naive.next_id + picks.job
-    mine = [held.id for held in naive.held(naive.clients[client])]
+    jobs = sorted(model.jobs)
+    job = jobs[picks.job] if picks.job < len(jobs) else model.next_id + picks.job
+    mine = [held.id for held in model.held(model.clients[client])]
     own = mine[picks.mine] if picks.mine < len(mine) else job
     line = template.format_map({**asdict(picks), "job": job, "mine": own})
     return f"{line}\r\n".encode() + (

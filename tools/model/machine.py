@@ -60,7 +60,7 @@ class Machine(RuleBasedStateMachine):
 
     def say(self, who: int, line: str, picks: Picks) -> None:
         name = self.name(who)
-        data = self.rest[who] + fill(line, picks, self.pair.naive, name)
+        data = self.rest[who] + fill(line, picks, self.pair.model, name)
         self.rest[who] = b""
         self.pair.send(name, data)
 
@@ -91,7 +91,7 @@ class Machine(RuleBasedStateMachine):
     def pipeline(self, who: int, lines: list[tuple[str, Picks]]) -> None:
         """Several commands in one piece."""
         name = self.name(who)
-        data = b"".join(fill(line, picks, self.pair.naive, name) for line, picks in lines)
+        data = b"".join(fill(line, picks, self.pair.model, name) for line, picks in lines)
         self.pair.send(name, self.rest[who] + data)
         self.rest[who] = b""
 
@@ -99,7 +99,7 @@ class Machine(RuleBasedStateMachine):
     def begin_to_send(self, who: int, line: str, picks: Picks, part: int) -> None:
         """The rest comes with what the client sends next."""
         name = self.name(who)
-        data = self.rest[who] + fill(line, picks, self.pair.naive, name)
+        data = self.rest[who] + fill(line, picks, self.pair.model, name)
         self.rest[who] = data[part:]
         self.pair.send(name, data[:part])
 

@@ -1,9 +1,9 @@
-"""The engine with its sessions, and the naive server beside it: what is done to one is done to the
+"""The engine with its sessions, and the model server beside it: what is done to one is done to the
 other, and must come to the same.
 
 Compared after each step: every reply, byte for byte, which connections are closed, and what both
 know (`snapshot`). With a disk, there is a binlog on it, and `restart` replays it: what comes back
-must be what the naive server says comes back. Time is a number here.
+must be what the model server says comes back. Time is a number here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Hashable
 
 import beanstalkd_wal as wal
 from simulation.disk import MemoryDisk
-from simulation.model import Found, Naive, blurred
+from simulation.reference.model import Found, ReferenceModel, blurred
 
 from beanstalkd_py.binlog.opening import open_binlog
 from beanstalkd_py.protocol.session import Session
@@ -39,7 +39,7 @@ class Pair:
         self.now = START
         self.wall = WALL + START
         self.disk = MemoryDisk() if kind == "binlog" else None
-        self.naive = Naive(self.now, MAX_JOB_SIZE)
+        self.model = ReferenceModel(self.now, MAX_JOB_SIZE)
         self.sessions: dict[Hashable, Session] = {}
         self.heard: dict[Hashable, bytes] = {}  # what each client was answered in this step
         self.script: list[str] = []  # all steps
@@ -73,14 +73,14 @@ class Pair:
     def connect(self, name: Hashable) -> None:
         self.noted(f"connect({name!r})")
         self.sessions[name] = Session(self.engine)
-        self.naive.connect(name)
+        self.model.connect(name)
         self.sound = True
 
     def send(self, name: Hashable, data: bytes) -> bytes:
         """Returns what the client is answered."""
         self.noted(f"send({name!r}, {data!r})")
         self.sessions[name].receive(data, self.now)
-        self.naive.receive(name, data, self.now)
+        self.model.receive(name, data, self.now)
         self.agree()
         return self.heard.get(name, b"")
 
@@ -88,14 +88,14 @@ class Pair:
         """The server learns that the client will send no more, and has not read all as yet."""
         self.noted(f"half_close({name!r})")
         self.sessions[name].hang_up(self.now)
-        self.naive.half_close(name, self.now)
+        self.model.half_close(name, self.now)
         self.agree()
 
     def end(self, name: Hashable) -> None:
         """End of input."""
         self.noted(f"end({name!r})")
         self.sessions[name].end_of_input(self.now)
-        self.naive.half_close(name, self.now, ended=True)
+        self.model.half_close(name, self.now, ended=True)
         self.agree()
 
     def lose(self, name: Hashable) -> None:
@@ -105,7 +105,7 @@ class Pair:
 
     def _lose(self, name: Hashable) -> None:
         self.sessions.pop(name).lost(self.now)
-        self.naive.disconnect(name, self.now)
+        self.model.disconnect(name, self.now)
 
     # --- time
 
@@ -113,7 +113,7 @@ class Pair:
         """Whatever is due on the way is done in time."""
         self.noted(f"advance({ns})")
         until = self.now + ns
-        while (at := min(self.engine.next_at, self.naive.next_at() or FOR_EVER)) <= until:
+        while (at := min(self.engine.next_at, self.model.next_at() or FOR_EVER)) <= until:
             self.tick(max(self.now, at))
         self.tick(until)
 
@@ -122,7 +122,7 @@ class Pair:
         in time: the order is nobody's promise.)
         """
         self.noted(f"jump({ns})")
-        if sum(at <= self.now + ns for at in self.naive.dues()) > 1:
+        if sum(at <= self.now + ns for at in self.model.dues()) > 1:
             self.advance(ns)
         else:
             self.tick(self.now + ns)
@@ -131,7 +131,7 @@ class Pair:
         self.wall += now - self.now
         self.now = now
         self.engine.tick(now)
-        self.naive.tick(now)
+        self.model.tick(now)
         self.agree()
 
     # --- the server
@@ -139,14 +139,14 @@ class Pair:
     def drain(self) -> None:
         self.noted("drain()")
         self.sound = True
-        self.engine.draining = self.naive.draining = True
+        self.engine.draining = self.model.draining = True
 
     def ration(self, room: int | None) -> None:
         """How many changes there is room for from now on (None: any number)."""
         assert self.rationed is not None
         self.noted(f"ration({room})")
         self.sound = True
-        self.rationed.room = self.naive.room = room
+        self.rationed.room = self.model.room = room
 
     def restart(self, away: int, clean: bool) -> None:
         """Stopped (or killed), and started again so many ns later. The monotonic clock began anew."""
@@ -161,7 +161,7 @@ class Pair:
         self.now = START
         self.begin()
         self.engine.tick(self.now)
-        self.naive.restart(self.now, shift, self.found())
+        self.model.restart(self.now, shift, self.found())
         self.agree()
 
     def found(self) -> Found:
@@ -183,17 +183,17 @@ class Pair:
             self.settle()
         if self.binlog is not None:
             self.binlog.end_iteration(self.now, self.wall)
-        compare(self.engine, self.sessions, self.naive)
+        compare(self.engine, self.sessions, self.model)
         self.sound = True
 
     def settle(self) -> None:
         """Everybody has the replies that are due, and they are right."""
         Session.settle(self.engine, self.now)
-        self.naive.settle(self.now)
+        self.model.settle(self.now)
         for name, session in self.sessions.items():
-            got, expected = blurred(session.take_output()), self.naive.take_output(name)
+            got, expected = blurred(session.take_output()), self.model.take_output(name)
             same(f"client {name} is answered", got, expected)
-            same(f"client {name} is closed", session.closed, self.naive.is_closed(name))
+            same(f"client {name} is closed", session.closed, self.model.is_closed(name))
             self.heard[name] = self.heard.get(name, b"") + got
 
     def noted(self, step: str) -> None:
@@ -209,7 +209,7 @@ class Pair:
         if self.rationed is not None:
             self.ration(None)
         self.connect("last")
-        for tube in [tube.name for tube in self.naive.tubes]:
+        for tube in [tube.name for tube in self.model.tubes]:
             self.send("last", b"use %b\r\nwatch %b\r\npause-tube %b 0\r\n" % (tube, tube, tube))
             self.send(
                 "last", b"peek-ready\r\npeek-delayed\r\npeek-buried\r\nkick 99\r\nkick 99\r\n"

@@ -1,4 +1,4 @@
-"""What the engine knows and what the naive server knows, in the same words. The only place here
+"""What the engine knows and what the model server knows, in the same words. The only place here
 that looks into the engine.
 """
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 
-from simulation.model import Naive
+from simulation.reference.model import ReferenceModel
 
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.engine import Engine
@@ -25,10 +25,10 @@ def same(what: str, got: object, expected: object) -> None:
 Facts = Iterator[tuple[str, object]]
 
 
-def compare(engine: Engine, sessions: Mapping[Hashable, Session], naive: Naive) -> None:
+def compare(engine: Engine, sessions: Mapping[Hashable, Session], model: ReferenceModel) -> None:
     """Raises Difference, naming the first thing that is not the same."""
     names = {session.client: name for name, session in sessions.items()}
-    expected = dict(_of_naive(naive))
+    expected = dict(_of_naive(model))
     got = dict(_of_engine(engine, names))
     for what in [*expected, *got]:
         same(what, got.get(what), expected.get(what))
@@ -90,12 +90,12 @@ def _client(client: Client) -> object:
     )
 
 
-def _of_naive(naive: Naive) -> Facts:
-    yield "next id", naive.next_id
-    yield "tubes", [tube.name for tube in naive.tubes]
-    for tube in naive.tubes:
-        buried = [job.id for job in naive.buried if job.tube is tube]
-        waiting = [client.name for client in naive.waiting if tube in client.watched]
+def _of_naive(model: ReferenceModel) -> Facts:
+    yield "next id", model.next_id
+    yield "tubes", [tube.name for tube in model.tubes]
+    for tube in model.tubes:
+        buried = [job.id for job in model.buried if job.tube is tube]
+        waiting = [client.name for client in model.waiting if tube in client.watched]
         yield (
             f"tube {tube.name!r}",
             (
@@ -108,7 +108,7 @@ def _of_naive(naive: Naive) -> Facts:
                 tube.pauses,
             ),
         )
-    for job in naive.jobs.values():
+    for job in model.jobs.values():
         yield (
             f"job {job.id}",
             (
@@ -118,10 +118,10 @@ def _of_naive(naive: Naive) -> Facts:
                 job.holder.name if job.holder is not None else None,
             ),
         )
-    for client in naive.clients.values():
-        waits = client in naive.waiting
+    for client in model.clients.values():
+        waits = client in model.waiting
         watched = [tube.name for tube in client.watched]
-        held = [job.id for job in naive.held(client)]
+        held = [job.id for job in model.held(client)]
         yield (
             f"client {client.name!r}",
             (

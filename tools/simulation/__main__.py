@@ -1,4 +1,4 @@
-"""python -m simulation: worlds, one after another."""
+"""python -m simulation: scenarios, one after another."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import sys
 import time
 from collections import Counter
 
-from .facts import Fault
-from .world import run
+from .scenario import run
+from .violation import Violation
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="simulation", description=__doc__)
     parser.add_argument(
-        "--seed", type=int, help="of the first world; without --seconds, the only one"
+        "--seed", type=int, help="of the first scenario; without --seconds, the only one"
     )
     parser.add_argument(
         "--seconds", type=float, help="how long to go on with the next seeds (60 without --seed)"
@@ -32,7 +32,7 @@ def main() -> int:
             if time.monotonic() >= end:
                 break
             seed += 1
-    except Fault as fault:
+    except Violation as fault:
         print(fault)
         return 1
     print(

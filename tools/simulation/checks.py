@@ -1,7 +1,7 @@
-"""Looks at a life from outside: its log as a start would find it now, its disk, and what it says
+"""Looks at a run from outside: its log as a start would find it now, its disk, and what it says
 about itself.
 
-May know: the life. Promises: nothing of it changes, but that an observer was there and that it came
+May know: the run. Promises: nothing of it changes, but that an observer was there and that it came
 to rest.
 """
 
@@ -17,73 +17,71 @@ from beanstalkd_py.options import SMALLEST_SEGMENT_BYTES
 
 from .clock import MILLISECOND, SECOND
 from .disk import MemoryDisk
-from .facts import Fault
-from .life import DIRECTORY, Life, Options, open_server
 from .machine import PLENTY
+from .server_run import DIRECTORY, Options, ServerRun, open_server
+from .violation import Violation
 
 LENGTH_FIELD = 4
 OBSERVER = "observer"
 
 
-def observe(life: Life) -> str:
-    """All that can be asked about, and the shadow knows the answers."""
-    shadow = life.shadow
-    asked = [b"stats", b"list-tubes", *(b"stats-tube %b" % tube.name for tube in shadow.tubes)]
-    asked += [line % id for id in shadow.jobs for line in (b"stats-job %d", b"peek %d")]
-    life.server.connect(OBSERVER)
-    connection = life.server.connections[OBSERVER]
+def observe(run: ServerRun) -> str:
+    """All that can be asked about, and the model knows the answers."""
+    model = run.model
+    asked = [b"stats", b"list-tubes", *(b"stats-tube %b" % tube.name for tube in model.tubes)]
+    asked += [line % id for id in model.jobs for line in (b"stats-job %d", b"peek %d")]
+    run.server.connect(OBSERVER)
+    connection = run.server.connections[OBSERVER]
     for line in asked:
         connection.arrived = line + b"\r\n"
-        life.server.read(connection, len(connection.arrived))
-    life.server.lose(connection)
+        run.server.read(connection, len(connection.arrived))
+    run.server.lose(connection)
     return f"{len(asked)} things are observed"
 
 
-def kill_now(life: Life) -> str:
+def kill_now(run: ServerRun) -> str:
     """What a start would find if the process were killed now."""
-    log = life.server.log
+    log = run.server.log
     all_written = not log.pending and log.written_lsn == log.lsn
-    must = life.history.position if all_written else life.server.answered
-    return f"killed now, it would come back as after change {_look(life, life.machine.disk.copy(), must)}"
+    must = run.history.position if all_written else run.server.answered
+    return f"killed now, it would come back as after change {_look(run, run.machine.disk.copy(), must)}"
 
 
-def cut_now(life: Life) -> str:
+def cut_now(run: ServerRun) -> str:
     """The same for the power; for modes that promise something about that."""
-    return f"without power now, it would come back as after change {_look(life, life.machine.disk.after_crash(life.dice), life.durable())}"
+    return f"without power now, it would come back as after change {_look(run, run.machine.disk.after_crash(run.rng), run.durable())}"
 
 
-def _look(life: Life, disk: MemoryDisk, must: int) -> int:
+def _look(run: ServerRun, disk: MemoryDisk, must: int) -> int:
     disk.capacity = PLENTY
     opened = open_server(
         disk,
-        life.clock,
-        Options(
-            life.options.segment_bytes, wal.Durability.SYNC, 0, False, life.options.max_job_size
-        ),
+        run.clock,
+        Options(run.options.segment_bytes, wal.Durability.SYNC, 0, False, run.options.max_job_size),
     )
-    return life.history.match(opened.facts, must, life.clock.now)
+    return run.history.match(opened.contents, must, run.clock.now)
 
 
-def rest(life: Life) -> str:
+def rest(run: ServerRun) -> str:
     """After a second in which nothing happened: law 5, law 9, and the log's books."""
-    log = life.server.log
+    log = run.server.log
     lsn = -1
     while lsn != log.lsn:
         lsn = log.lsn
-        life.pass_time(SECOND + life.options.sync_ms * MILLISECOND, smoothly=True)
-    if not life.shadow.may_refuse:
-        _check_proportion(life)
+        run.pass_time(SECOND + run.options.sync_ms * MILLISECOND, smoothly=True)
+    if not run.model.may_refuse:
+        _check_proportion(run)
     files = {
         path: len(file.data)
-        for path, file in life.machine.disk.names.items()
+        for path, file in run.machine.disk.names.items()
         if "/torn." not in path
     }
     if log.total_bytes != sum(files.values()):
-        raise Fault(f"the log knows of {log.total_bytes} bytes, there are {files}")
-    if len(life.machine.disk.handles) > 2 + sum("/spare." in path for path in files):
-        raise Fault(f"open: {sorted(life.machine.disk.handles.values())}")
-    if life.options.durability is not wal.Durability.NEVER:
-        check_claim(life.machine.disk.copy(), log.lsn)
+        raise Violation(f"the log knows of {log.total_bytes} bytes, there are {files}")
+    if len(run.machine.disk.handles) > 2 + sum("/spare." in path for path in files):
+        raise Violation(f"open: {sorted(run.machine.disk.handles.values())}")
+    if run.options.durability is not wal.Durability.NEVER:
+        check_claim(run.machine.disk.copy(), log.lsn)
     return f"rests, with {sum(files.values())} bytes on disk"
 
 
@@ -93,29 +91,29 @@ def check_claim(disk: MemoryDisk, lsn: int) -> None:
     for _ in replay:
         pass
     if replay.torn is not None or (replay.watermark, replay.next_lsn) != (lsn, lsn + 1):
-        raise Fault(
+        raise Violation(
             f"{replay.watermark} of {replay.next_lsn - 1} records are claimed, and there are {lsn}; torn: {replay.torn}"
         )
 
 
-def _check_proportion(life: Life) -> None:
+def _check_proportion(run: ServerRun) -> None:
     """Law 9. (Room for four of the largest jobs is on top, see architecture.md; segments that no
     server has hold too much else.)
     """
-    size = max([life.options.segment_bytes, *life.server.log.segment_sizes.values()])
+    size = max([run.options.segment_bytes, *run.server.log.segment_sizes.values()])
     live = sum(
         FULL_STRUCT.size + UPDATE_BYTES + LENGTH_FIELD + len(job.tube.name) + len(job.body)
-        for job in life.shadow.jobs.values()
+        for job in run.model.jobs.values()
     )
     files = {
         path: len(file.data)
-        for path, file in life.machine.disk.names.items()
+        for path, file in run.machine.disk.names.items()
         if "/torn." not in path
     }
-    largest = min(life.talk.largest, live)
+    largest = min(run.generator.largest, live)
     most = 2 * live + 2 * size + 4 * largest + (size if size < SMALLEST_SEGMENT_BYTES else 0)
     if sum(files.values()) > most:
-        raise Fault(
+        raise Violation(
             f"{sum(files.values())} bytes on disk for {live} live ones and segments of {size}: {files}"
         )
 

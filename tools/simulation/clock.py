@@ -6,7 +6,7 @@ from __future__ import annotations
 
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
-BOOT = 1_700_000_000 * SECOND  # the wall's clock when the world begins
+BOOT = 1_700_000_000 * SECOND  # the wall's clock when the scenario begins
 
 
 class Clock:

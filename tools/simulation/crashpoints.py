@@ -8,10 +8,10 @@ import sys
 from collections import Counter
 from random import Random
 
-from .seeds import work_through
-from .sweep.loglife import LogLife
+from .seeds import run_seeds
+from .sweep.log_workload import LogWorkload
 from .sweep.process import MODES
-from .sweep.queuelife import QueueLife
+from .sweep.queue_workload import QueueWorkload
 
 PLANS = (
     *((mode,) for mode in MODES),
@@ -20,12 +20,12 @@ PLANS = (
 
 
 def run(seed: int, counts: Counter[str]) -> None:
-    """Both subjects in all modes. Raises Wrong."""
-    dice = Random(seed)
+    """Both subjects in all modes. Raises Violation."""
+    rng = Random(seed)
     for plan in PLANS:
-        LogLife(seed, plan, counts, tries=2).run(lives=5, acts=dice.choice((10, 40, 120)))
-        QueueLife(seed, plan, counts, tries=2).run(lives=3, acts=dice.choice((10, 40, 120)))
+        LogWorkload(seed, plan, counts, tries=2).run(lives=5, acts=rng.choice((10, 40, 120)))
+        QueueWorkload(seed, plan, counts, tries=2).run(lives=3, acts=rng.choice((10, 40, 120)))
 
 
 if __name__ == "__main__":
-    sys.exit(work_through("simulation.crashpoints", __doc__, run))
+    sys.exit(run_seeds("simulation.crashpoints", __doc__, run))

@@ -1,9 +1,9 @@
 """A disk in memory behind the log's seam: it can be full, fail at the nth call, be watched at every
 call, and lose its power.
 
-May know: the seam (`wal.FileSystem`), files (`simulation.file`), dice. Promises: deterministic;
+May know: the seam (`wal.FileSystem`), files (`simulation.file`), rng. Promises: deterministic;
 reads see what was written; an error leaves a part of a write, nothing of an allocation; a power cut
-leaves what was synced and, as the dice say, of the rest all, nothing, all up to some instant, or
+leaves what was synced and, as the rng say, of the rest all, nothing, all up to some instant, or
 anything: each sector of a file, its size, and each change of a name for itself.
 (docs/durability.md, assumptions 1 to 3.)
 
@@ -284,7 +284,7 @@ class MemoryDisk(FileSystem):
         """All of it synced."""
         return self._like({name: bytes(file.data) for name, file in self.names.items()})
 
-    def twin(self) -> MemoryDisk:
+    def fork(self) -> MemoryDisk:
         """The same, with what is not synced: what is done to one of the two does not change the
         other. No handles, no hooks.
         """

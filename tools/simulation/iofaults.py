@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Callable
 from random import Random
 
-from .seeds import work_through
+from .seeds import run_seeds
 from .sweep.fault import ERRORS, Fault
-from .sweep.loglife import LogLife
-from .sweep.points import Wrong
+from .sweep.log_workload import LogWorkload
 from .sweep.process import MODES, Mode
-from .sweep.queuelife import QueueLife
+from .sweep.queue_workload import QueueWorkload
 from .sweep.trial import Life, Plan, attempt
+from .violation import Violation
 
 SPANS = (1, 1, 40)  # calls that find no room
 MakeLife = Callable[[Mode], Life]
@@ -24,7 +24,7 @@ MakeLife = Callable[[Mode], Life]
 
 def fail_each(make: MakeLife, plan: Plan, error: int, span: int, counts: Counter[str]) -> None:
     """Of the calls of such a life the 1st, the 2nd, and so on, until there are no more. Raises
-    Wrong.
+    Violation.
     """
     nth = 1
     while True:
@@ -33,11 +33,11 @@ def fail_each(make: MakeLife, plan: Plan, error: int, span: int, counts: Counter
             if not attempt(make(plan.before or plan.mode), plan, fault):
                 return
         except Exception as problem:
-            raise Wrong(
+            raise Violation(
                 f"expected to go on, got {type(problem).__name__}: {problem}", _where(fault, plan)
             ) from problem
-        except Wrong as wrong:
-            raise Wrong(wrong.what, *wrong.where, _where(fault, plan)) from wrong
+        except Violation as wrong:
+            raise Violation(wrong.what, *wrong.where, _where(fault, plan)) from wrong
         counts["calls failed"] += len(fault.failed)
         nth += 1
 
@@ -46,26 +46,30 @@ def _where(fault: Fault, plan: Plan) -> str:
     return f"{plan}: {errno.errorcode[fault.error]} in call {fault.nth}, {', '.join(fault.failed)}"
 
 
-def plan_of(dice: Random) -> Plan:
-    mode = dice.choice(MODES)
+def plan_of(rng: Random) -> Plan:
+    mode = rng.choice(MODES)
     return Plan(
-        dice.choice((None, *MODES)),
-        dice.random() < 0.5,
+        rng.choice((None, *MODES)),
+        rng.random() < 0.5,
         mode,
-        dice.choice(((mode,), MODES, MODES[::-1])),
-        dice.choice((10, 30, 60)),
+        rng.choice(((mode,), MODES, MODES[::-1])),
+        rng.choice((10, 30, 60)),
     )
 
 
 def run(seed: int, counts: Counter[str]) -> None:
-    """Both subjects, with EIO and with one of the others. Raises Wrong."""
-    dice = Random(seed)
-    plan = plan_of(dice)
-    for error in (errno.EIO, dice.choice(ERRORS[1:])):
-        span = 1 if error == errno.EIO else dice.choice(SPANS)
-        fail_each(lambda mode: LogLife(seed, (mode,), counts, tries=2), plan, error, span, counts)
-        fail_each(lambda mode: QueueLife(seed, (mode,), counts, tries=2), plan, error, span, counts)
+    """Both subjects, with EIO and with one of the others. Raises Violation."""
+    rng = Random(seed)
+    plan = plan_of(rng)
+    for error in (errno.EIO, rng.choice(ERRORS[1:])):
+        span = 1 if error == errno.EIO else rng.choice(SPANS)
+        fail_each(
+            lambda mode: LogWorkload(seed, (mode,), counts, tries=2), plan, error, span, counts
+        )
+        fail_each(
+            lambda mode: QueueWorkload(seed, (mode,), counts, tries=2), plan, error, span, counts
+        )
 
 
 if __name__ == "__main__":
-    sys.exit(work_through("simulation.iofaults", __doc__, run))
+    sys.exit(run_seeds("simulation.iofaults", __doc__, run))

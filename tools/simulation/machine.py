@@ -1,7 +1,7 @@
 """The machine that the server runs on: its disk, its clocks, its threads, and the call in which its
-life ends.
+run ends.
 
-May know: disk, clock, fibers. Promises: each call of the file system lets the owner of a fiber get
+May know: disk, clock, scheduler. Promises: each call of the file system lets the owner of a thread get
 on, and may be the last one.
 """
 
@@ -13,19 +13,19 @@ from random import Random
 
 from .clock import SECOND, Clock
 from .disk import MemoryDisk, PowerFailure
-from .fibers import Fibers
+from .threads import Scheduler
 
 PLENTY = 1 << 40
 KILL, CUT, BROKEN = "kill", "power cut", "broken disk"
 
 
 class Machine:
-    def __init__(self, dice: Random) -> None:
-        self.dice = dice
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
         self.clock = Clock()
-        self.fibers = Fibers()
-        self.disk = MemoryDisk(dice.getrandbits(32))
-        self.doom = ""  # how the life ends in the middle of a call
+        self.scheduler = Scheduler()
+        self.disk = MemoryDisk(rng.getrandbits(32))
+        self.doom = ""  # how the run ends in the middle of a call
         self.doom_at = 0  # calls from now on; 0: it does not
         self.last_call = ""
         self.sync_failed = False
@@ -35,7 +35,7 @@ class Machine:
         self.disk.before = self._before
 
     def _before(self, call: str, path: str) -> None:
-        self.fibers.pause()
+        self.scheduler.pause()
         self.last_call = f"{call} {os.path.basename(path)}"
         if self.doom_at:
             self.doom_at -= 1
@@ -50,10 +50,10 @@ class Machine:
 
     def arm(self) -> None:
         """Half of all lives end in some call, many of these soon."""
-        self.doom = self.dice.choice((KILL, KILL, CUT, CUT, CUT, BROKEN))
+        self.doom = self.rng.choice((KILL, KILL, CUT, CUT, CUT, BROKEN))
         self.doom_at = (
-            self.dice.randrange(1, self.dice.choice((10, 50, 300, 1500)))
-            if self.dice.random() < 0.6
+            self.rng.randrange(1, self.rng.choice((10, 50, 300, 1500)))
+            if self.rng.random() < 0.6
             else 0
         )
 
@@ -61,7 +61,7 @@ class Machine:
 
     def kill(self) -> None:
         """The process is gone."""
-        self.fibers.end(PowerFailure())
+        self.scheduler.end(PowerFailure())
         self.doom_at = 0
         self.disk.after_kill()
         self.hook()
@@ -69,9 +69,9 @@ class Machine:
     def cut(self, ordered: bool) -> None:
         """The power is gone as well."""
         self.kill()
-        self.disk = self.disk.after_crash(self.dice, ordered)
+        self.disk = self.disk.after_crash(self.rng, ordered)
         self.hook()
-        self.clock.boots(self.dice.randrange(1, 100) * SECOND)
+        self.clock.boots(self.rng.randrange(1, 100) * SECOND)
         self.sync_failed = False
 
     # --- room

@@ -1,5 +1,5 @@
-"""How large a heap is large. In every other world it is one of nine entries, not of 4096: otherwise
-no world would see one swept.
+"""How large a heap is large. In every other scenario it is one of nine entries, not of 4096: otherwise
+no scenario would see one swept.
 
 May know: the engine's constants. Promises: they are as they were afterwards.
 """

@@ -13,21 +13,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .sweep.points import Wrong
+from .violation import Violation
 
 SEED_CPU_S = 300.0  # thirty times what a seed takes
 
 
-class Endless(BaseException):
+class CpuTimeExceeded(BaseException):
     """Not an Exception: it is raised anywhere, and nobody is to make something else of it."""
 
 
 @contextmanager
-def ends_within(cpu_s: float) -> Iterator[None]:
-    """Raises Endless when this process has worked for so long, however slow the machine is."""
+def cpu_limit(cpu_s: float) -> Iterator[None]:
+    """Raises CpuTimeExceeded when this process has worked for so long, however slow the machine is."""
 
     def over(number: int, frame: object) -> None:
-        raise Endless(f"it does not end: {cpu_s:g} s of CPU time were not enough")
+        raise CpuTimeExceeded(f"it does not end: {cpu_s:g} s of CPU time were not enough")
 
     before = signal.signal(signal.SIGVTALRM, over)
     signal.setitimer(signal.ITIMER_VIRTUAL, cpu_s)
@@ -38,8 +38,8 @@ def ends_within(cpu_s: float) -> Iterator[None]:
         signal.signal(signal.SIGVTALRM, before)
 
 
-def work_through(rung: str, about: str, run: Callable[[int, Counter[str]], None]) -> int:
-    """The exit status. run(seed, counts) adds to the counts, and raises Wrong, or whatever the
+def run_seeds(rung: str, about: str, run: Callable[[int, Counter[str]], None]) -> int:
+    """The exit status. run(seed, counts) adds to the counts, and raises Violation, or whatever the
     server raised.
     """
     parser = argparse.ArgumentParser(prog=rung, description=about)
@@ -55,10 +55,10 @@ def work_through(rung: str, about: str, run: Callable[[int, Counter[str]], None]
     seed = first
     while True:
         try:
-            with ends_within(SEED_CPU_S):
+            with cpu_limit(SEED_CPU_S):
                 run(seed, counts)
-        except (Wrong, Endless, Exception) as failure:
-            print(failure if isinstance(failure, Wrong) else traceback.format_exc())
+        except (Violation, CpuTimeExceeded, Exception) as failure:
+            print(failure if isinstance(failure, Violation) else traceback.format_exc())
             print(f"again: PYTHONPATH=.:wal:tools .venv/bin/python -m {rung} --seed {seed}")
             return 1
         if time.monotonic() >= end:

@@ -6,7 +6,7 @@ replies go that waited for it (law 2); timers for what the engine, the window of
 and a full disk need. Law 2 is half here, half in the log; that the real loop keeps its half is for
 other rungs to show.
 
-May know: twin, binlog, the clock. Promises: deterministic; `answered` and `durable` are the
+May know: lockstep, binlog, the clock. Promises: deterministic; `answered` and `durable` are the
 positions in the history that replies which left stand for: after a kill, and after a power cut.
 """
 
@@ -18,8 +18,8 @@ from collections.abc import Callable, Hashable
 from beanstalkd_py.binlog.journal import Binlog
 
 from .clock import MILLISECOND, SECOND, Clock
-from .facts import Fault
-from .twin import Replies, Twin
+from .lockstep import Lockstep, Replies
+from .violation import Violation
 
 CLAIM = SECOND // 2
 RETRY = SECOND // 2
@@ -59,14 +59,14 @@ class Connection:
 
 
 class Server:
-    """One life, from the first turn on. sync_ms: of -f MS, else 0. news: [whether the log has
+    """One run, from the first turn on. sync_ms: of -f MS, else 0. news: [whether the log has
     some], which the log sets.
     """
 
     def __init__(
-        self, twin: Twin, binlog: Binlog, clock: Clock, sync_ms: int, news: list[bool]
+        self, lockstep: Lockstep, binlog: Binlog, clock: Clock, sync_ms: int, news: list[bool]
     ) -> None:
-        self.twin = twin
+        self.lockstep = lockstep
         self.binlog = binlog
         self.log = binlog.log
         self.clock = clock
@@ -94,11 +94,11 @@ class Server:
     # --- connections
 
     def connect(self, name: Hashable) -> None:
-        self.twin.connect(name)
+        self.lockstep.connect(name)
         self.connections[name] = Connection(name)
 
     def readable(self, connection: Connection) -> bool:
-        session = self.twin.sessions.get(connection.name)
+        session = self.lockstep.sessions.get(connection.name)
         if session is None:
             return False
         full = session.held or connection.queued > QUEUE_LIMIT
@@ -113,28 +113,28 @@ class Server:
             return
         data, connection.arrived = connection.arrived[:nbytes], connection.arrived[nbytes:]
         if data:
-            self._say(self.twin.receive(connection.name, data, self.clock.now))
+            self._say(self.lockstep.receive(connection.name, data, self.clock.now))
         else:
             connection.end_seen = True
-            self._say(self.twin.end_of_input(connection.name, self.clock.now))
+            self._say(self.lockstep.end_of_input(connection.name, self.clock.now))
         self._look_after(connection)
 
     def lose(self, connection: Connection) -> None:
         """The connection broke, or is to be closed."""
         del self.connections[connection.name]
-        self._say(self.twin.lost(connection.name, self.clock.now))
+        self._say(self.lockstep.lost(connection.name, self.clock.now))
 
     def client_reads(self, connection: Connection, nbytes: int) -> None:
         connection.client_reads(nbytes)
         self._look_after(connection)
 
     def tick_if_due(self) -> None:
-        if self.twin.engine.next_at <= self.clock.now:
-            self._say(self.twin.tick(self.clock.now))
+        if self.lockstep.engine.next_at <= self.clock.now:
+            self._say(self.lockstep.tick(self.clock.now))
 
     def _say(self, replies: Replies) -> None:
         log = self.log
-        position = self.twin.shadow.history.position
+        position = self.lockstep.model.history.position
         for name, data in replies.items():
             connection = self.connections.get(name)
             if connection is None:
@@ -155,7 +155,7 @@ class Server:
 
     def _look_after(self, connection: Connection) -> None:
         """It may be time to close it, or to go on with what was held back."""
-        session = self.twin.sessions.get(connection.name)
+        session = self.lockstep.sessions.get(connection.name)
         if session is None:
             return
         if session.held and connection.queued <= QUEUE_LIMIT and connection.name not in self.later:
@@ -172,7 +172,7 @@ class Server:
         binlog = self.binlog
         self.wants_turn = bool(self.later)
         if binlog.busy:
-            self.twin.shadow.history.clock_is(self.clock.wall - self.clock.now)
+            self.lockstep.model.history.clock_is(self.clock.wall - self.clock.now)
             here = len(self.owed) == 1 or not self.log.promise_durable
             self.wants_turn = (
                 binlog.end_iteration(self.clock.now, self.clock.wall, here) or self.wants_turn
@@ -186,7 +186,7 @@ class Server:
     def _go_on(self, name: Hashable) -> None:
         self.tick_if_due()
         if name in self.connections:
-            self._say(self.twin.go_on(name, self.clock.now))
+            self._say(self.lockstep.go_on(name, self.clock.now))
 
     def _after_commit(self) -> None:
         log = self.log
@@ -231,7 +231,7 @@ class Server:
                 self.on_log()
             elif not self.wants_turn and not self.binlog.busy:
                 return
-        raise Fault("the server turns and turns")
+        raise Violation("the server turns and turns")
 
     # --- time
 
@@ -239,7 +239,7 @@ class Server:
     def next_at(self) -> int:
         return min(
             at
-            for at in (self.twin.engine.next_at, self.sync_at, self.claim_at, self.retry_at)
+            for at in (self.lockstep.engine.next_at, self.sync_at, self.claim_at, self.retry_at)
             if at is not None
         )
 
@@ -272,7 +272,7 @@ class Server:
         threads work.
         """
         self.ending = True
-        for session in self.twin.sessions.values():
+        for session in self.lockstep.sessions.values():
             session.take_no_more()
         for _ in range(TURNS):
             if not self.owed:
@@ -282,6 +282,6 @@ class Server:
             if self.news:
                 self.on_log()
         else:
-            raise Fault(f"{len(self.owed)} replies never leave")
+            raise Violation(f"{len(self.owed)} replies never leave")
         self.log.close(self.clock.wall)
-        self.answered = self.durable = self.twin.shadow.history.position
+        self.answered = self.durable = self.lockstep.model.history.position

@@ -9,9 +9,9 @@ from random import Random
 
 import pytest
 from simulation.crashpoints import PLANS
-from simulation.sweep.loglife import LogLife
+from simulation.sweep.log_workload import LogWorkload
 from simulation.sweep.process import MODES
-from simulation.sweep.queuelife import QueueLife
+from simulation.sweep.queue_workload import QueueWorkload
 
 PLAN = pytest.mark.parametrize(
     "plan", PLANS, ids=lambda plan: " ".join(mode.flags for mode in plan)
@@ -23,7 +23,7 @@ def test_a_log_keeps_what_it_promised_wherever_the_power_fails(plan):
     counts: Counter[str] = Counter()
     for seed in range(1, 8):
         print(f"seed {seed}")
-        LogLife(seed, plan, counts, tries=1).run(lives=8, acts=40)
+        LogWorkload(seed, plan, counts, tries=1).run(lives=8, acts=40)
     assert counts["recoveries"] > counts["crash points"] > 500
 
 
@@ -32,20 +32,20 @@ def test_a_queue_keeps_what_it_promised_wherever_the_power_fails(plan):
     counts: Counter[str] = Counter()
     for seed in (1, 2):
         print(f"seed {seed}")
-        QueueLife(seed, plan, counts, tries=1).run(lives=2, acts=25)
+        QueueWorkload(seed, plan, counts, tries=1).run(lives=2, acts=25)
     assert counts["recoveries"] > counts["crash points"] > 100
 
 
-@pytest.mark.parametrize("subject", [LogLife, QueueLife])
+@pytest.mark.parametrize("subject", [LogWorkload, QueueWorkload])
 def test_all_calls_of_the_log_are_swept(subject, monkeypatch):
     calls: Counter[str] = Counter()
-    life = subject(1, MODES[:1], Counter(), tries=0)
+    run = subject(1, MODES[:1], Counter(), tries=0)
     monkeypatch.setattr(
-        life.sweep,
+        run.sweep,
         "watch",
-        lambda: setattr(life.disk, "underway", lambda call, path: calls.update([call])),
+        lambda: setattr(run.disk, "underway", lambda call, path: calls.update([call])),
     )
-    life.run(lives=3, acts=120)
+    run.run(lives=3, acts=120)
     assert calls.keys() == {
         "create",
         "write",
@@ -59,13 +59,13 @@ def test_all_calls_of_the_log_are_swept(subject, monkeypatch):
 
 
 def test_a_queue_that_is_swept_rotates_compacts_and_drops():
-    life = QueueLife(1, MODES[:1], Counter(), tries=0)
-    life.begin(MODES[0])
-    life.start()
-    life.work(300)
-    assert life.process.log.oldest > 1
-    assert life.process.binlog.migrated > 10
-    assert {reply.split()[0] for _, reply in life.process.told} >= {
+    run = QueueWorkload(1, MODES[:1], Counter(), tries=0)
+    run.begin(MODES[0])
+    run.start()
+    run.work(300)
+    assert run.process.log.oldest > 1
+    assert run.process.binlog.migrated > 10
+    assert {reply.split()[0] for _, reply in run.process.told} >= {
         *(
             b"INSERTED",
             b"DELETED",
@@ -82,15 +82,15 @@ def test_a_queue_that_is_swept_rotates_compacts_and_drops():
 @pytest.mark.parametrize("seed", [55, 102])
 def test_compaction_on_a_full_disk_comes_to_an_end(seed, monkeypatch):
     """What spares cannot hold records in was once taken for something that compaction gives back."""
-    life = QueueLife(seed, MODES[:1], Counter(), tries=0)
-    monkeypatch.setattr(life.sweep, "watch", lambda: None)
-    life.run(lives=4, acts=100)
+    run = QueueWorkload(seed, MODES[:1], Counter(), tries=0)
+    monkeypatch.setattr(run.sweep, "watch", lambda: None)
+    run.run(lives=4, acts=100)
 
 
 def test_what_was_dropped_is_a_segment_until_its_new_name_is_durable():
     """A start on a full disk once made a new segment of a spare that was an old one still, for who
     had lost the power.
     """
-    LogLife(1197879342, MODES[:1], Counter(), tries=2).run(
+    LogWorkload(1197879342, MODES[:1], Counter(), tries=2).run(
         lives=5, acts=Random(1197879342).choice((10, 40, 120))
     )

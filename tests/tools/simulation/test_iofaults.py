@@ -13,11 +13,11 @@ from beanstalkd_wal.progress import Progress
 from beanstalkd_wal.replay import SegmentInfo
 from simulation.iofaults import fail_each
 from simulation.sweep.fault import Fault
-from simulation.sweep.loglife import LogLife
-from simulation.sweep.points import Wrong
+from simulation.sweep.log_workload import LogWorkload
 from simulation.sweep.process import MODES
-from simulation.sweep.queuelife import QueueLife
+from simulation.sweep.queue_workload import QueueWorkload
 from simulation.sweep.trial import Plan, attempt
+from simulation.violation import Violation
 
 SYNCED, WINDOW, NEVER = MODES
 PLANS = {
@@ -33,7 +33,9 @@ plan = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 error = pytest.mark.parametrize("error, span", ERRORS.values(), ids=ERRORS)
 
 
-def fail_all(subject: type[LogLife] | type[QueueLife], plan: Plan, error: int, span: int) -> int:
+def fail_all(
+    subject: type[LogWorkload] | type[QueueWorkload], plan: Plan, error: int, span: int
+) -> int:
     """How many calls failed."""
     counts: Counter[str] = Counter()
     fail_each(lambda mode: subject(1, (mode,), counts, tries=1), plan, error, span, counts)
@@ -43,16 +45,16 @@ def fail_all(subject: type[LogLife] | type[QueueLife], plan: Plan, error: int, s
 @error
 @plan
 def test_a_log_keeps_what_it_promised_whatever_call_fails(plan, error, span):
-    assert fail_all(LogLife, plan, error, span) > 30
+    assert fail_all(LogWorkload, plan, error, span) > 30
 
 
 @error
 @plan
 def test_a_queue_keeps_what_it_promised_whatever_call_fails(plan, error, span):
-    assert fail_all(QueueLife, plan, error, span) > 30
+    assert fail_all(QueueWorkload, plan, error, span) > 30
 
 
-@pytest.mark.parametrize("subject", [LogLife, QueueLife])
+@pytest.mark.parametrize("subject", [LogWorkload, QueueWorkload])
 def test_every_call_of_the_seam_has_its_turn(subject):
     seen = set()
 
@@ -72,8 +74,8 @@ def test_every_call_of_the_seam_has_its_turn(subject):
 
 
 def said(plan: Plan, error: int) -> str:
-    with pytest.raises(Wrong) as caught:
-        fail_all(QueueLife, plan, error, 1)
+    with pytest.raises(Violation) as caught:
+        fail_all(QueueWorkload, plan, error, 1)
     return str(caught.value)
 
 

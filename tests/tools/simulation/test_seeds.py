@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from simulation import seeds, world
-from simulation.facts import Fault
-from simulation.seeds import work_through
-from simulation.sweep.points import Wrong
+from simulation import scenario, seeds
+from simulation.seeds import run_seeds
+from simulation.violation import Violation
 
 from beanstalkd_py.binlog.journal import Binlog
 
@@ -17,14 +16,14 @@ def at_seed_7(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "failure", [Wrong("expected 1, got 2"), KeyError("what the server raised")]
+    "failure", [Violation("expected 1, got 2"), KeyError("what the server raised")]
 )
 def test_whatever_fails_is_said_with_the_command_that_does_it_again(at_seed_7, capsys, failure):
     def run(seed, counts):
         if seed == 7:
             raise failure
 
-    assert work_through("simulation.crashpoints", "", run) == 1
+    assert run_seeds("simulation.crashpoints", "", run) == 1
     said = capsys.readouterr().out.splitlines()
     assert any(failure.args[0] in line for line in said)
     assert said[-1].startswith("again: PYTHONPATH=.:wal:tools ") and said[-1].endswith(
@@ -39,19 +38,19 @@ def test_a_seed_that_does_not_end_is_told(at_seed_7, capsys, monkeypatch):
         while seed == 7:
             pass
 
-    assert work_through("simulation.crashpoints", "", run) == 1
+    assert run_seeds("simulation.crashpoints", "", run) == 1
     said = capsys.readouterr().out.splitlines()
     assert any("does not end" in line for line in said) and any("in run" in line for line in said)
     assert said[-1].endswith("--seed 7")
 
 
 def test_a_world_that_does_not_end_is_told(monkeypatch):
-    monkeypatch.setattr(world, "WORLD_CPU_S", 0.2)
+    monkeypatch.setattr(scenario, "SCENARIO_CPU_S", 0.2)
 
     def stuck(binlog):
         while True:
             pass
 
     monkeypatch.setattr(Binlog, "compact", stuck)
-    with pytest.raises(Fault, match=r"(?s)does not end.*again: make simulate SEED=7"):
-        world.run(7)
+    with pytest.raises(Violation, match=r"(?s)does not end.*again: make simulate SEED=7"):
+        scenario.run(7)

@@ -1,7 +1,7 @@
 """What clients do, at random: every command that changes something, over few tubes, with few jobs
 alive at a time, so that segments die.
 
-May know: a process, dice. Promises: deterministic; nothing is asked of the reply but that it comes.
+May know: a process, rng. Promises: deterministic; nothing is asked of the reply but that it comes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ SECOND = 1000 * MS
 class Clients:
     """live: how many jobs there are to be, about."""
 
-    def __init__(self, process: Process, dice: Random, live: int = 30) -> None:
+    def __init__(self, process: Process, rng: Random, live: int = 30) -> None:
         self.process = process
-        self.dice = dice
+        self.rng = rng
         self.live = live
         self._acts = (
             *[self._put] * 8, *[self._reserve] * 4, *[self._finish] * 8, *[self._any_job] * 4, self._kick, self._pause, self._tube,
@@ -32,8 +32,8 @@ class Clients:
         """One thing, and perhaps the end of a turn."""
         while len(self.process.sessions) < 3:
             self.process.connect()
-        self.dice.choice(self._acts)()
-        if self.dice.random() < 0.6:
+        self.rng.choice(self._acts)()
+        if self.rng.random() < 0.6:
             self.process.turn()
 
     def _say(self, session: Session, line: bytes) -> None:
@@ -42,7 +42,7 @@ class Clients:
     def _anybody(self) -> Session | None:
         """Who does not wait."""
         idle = [session for session in self.process.sessions if not session.client.waiting]
-        return self.dice.choice(idle) if idle else None
+        return self.rng.choice(idle) if idle else None
 
     # --- what one can do
 
@@ -50,25 +50,25 @@ class Clients:
         session = self._anybody()
         if session is None:
             return
-        if len(self.process.engine.jobs) > self.dice.randrange(2 * self.live):
+        if len(self.process.engine.jobs) > self.rng.randrange(2 * self.live):
             return self._finish()
-        body = self.dice.randbytes(self.dice.choice((0, 1, 40, 200, 600, 600, 1500, 5000)))
+        body = self.rng.randbytes(self.rng.choice((0, 1, 40, 200, 600, 600, 1500, 5000)))
         self._say(
             session,
             b"put %d %d %d %d\r\n%b"
-            % (self._pri(), self._delay(), self.dice.randrange(1, 4), len(body), body),
+            % (self._pri(), self._delay(), self.rng.randrange(1, 4), len(body), body),
         )
 
     def _pri(self) -> int:
-        return self.dice.choice((0, 10, 1023, 1024, 4294967295))
+        return self.rng.choice((0, 10, 1023, 1024, 4294967295))
 
     def _delay(self) -> int:
-        return self.dice.choice((0, 0, 0, 1, 2, 1000000))
+        return self.rng.choice((0, 0, 0, 1, 2, 1000000))
 
     def _reserve(self) -> None:
         session = self._anybody()
         if session is not None:
-            self._say(session, b"reserve-with-timeout %d" % self.dice.choice((0, 0, 1)))
+            self._say(session, b"reserve-with-timeout %d" % self.rng.choice((0, 0, 1)))
 
     def _finish(self) -> None:
         """Something with a job that is held."""
@@ -79,9 +79,9 @@ class Clients:
         ]
         if not holders:
             return self._reserve()
-        session = self.dice.choice(holders)
-        id = self.dice.choice(sorted(session.client.reserved))
-        what = self.dice.randrange(8)
+        session = self.rng.choice(holders)
+        id = self.rng.choice(sorted(session.client.reserved))
+        what = self.rng.randrange(8)
         if what < 3:
             self._say(session, b"delete %d" % id)
         elif what < 6:
@@ -95,23 +95,23 @@ class Clients:
         session = self._anybody()
         if session is None or not self.process.engine.jobs:
             return
-        id = self.dice.choice(sorted(self.process.engine.jobs))
+        id = self.rng.choice(sorted(self.process.engine.jobs))
         self._say(
             session,
-            self.dice.choice((b"delete %d", b"delete %d", b"reserve-job %d", b"kick-job %d")) % id,
+            self.rng.choice((b"delete %d", b"delete %d", b"reserve-job %d", b"kick-job %d")) % id,
         )
 
     def _kick(self) -> None:
         session = self._anybody()
         if session is not None:
-            self._say(session, b"kick %d" % self.dice.choice((1, 2, 100)))
+            self._say(session, b"kick %d" % self.rng.choice((1, 2, 100)))
 
     def _pause(self) -> None:
         session = self._anybody()
         if session is not None:
             self._say(
                 session,
-                b"pause-tube %b %d" % (self.dice.choice(TUBES), self.dice.choice((0, 1, 2, 1000))),
+                b"pause-tube %b %d" % (self.rng.choice(TUBES), self.rng.choice((0, 1, 2, 1000))),
             )
 
     def _tube(self) -> None:
@@ -119,11 +119,11 @@ class Clients:
         if session is not None:
             self._say(
                 session,
-                self.dice.choice((b"use ", b"watch ", b"ignore ")) + self.dice.choice(TUBES),
+                self.rng.choice((b"use ", b"watch ", b"ignore ")) + self.rng.choice(TUBES),
             )
 
     def _come_and_go(self) -> None:
-        self.process.disconnect(self.dice.choice(self.process.sessions))
+        self.process.disconnect(self.rng.choice(self.process.sessions))
 
     def _wait(self) -> None:
-        self.process.elapse(self.dice.choice((MS, 30 * MS, 200 * MS, SECOND, 3 * SECOND)))
+        self.process.elapse(self.rng.choice((MS, 30 * MS, 200 * MS, SECOND, 3 * SECOND)))

@@ -21,7 +21,7 @@ from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.engine import Engine
 
 from ..disk import MemoryDisk
-from .points import Wrong
+from ..violation import Violation
 from .versions import Found, History
 from .views import Key, view_all
 
@@ -150,7 +150,7 @@ class Process:
             self.look()
             turns += 1
             if turns > TURNS:
-                raise Wrong(
+                raise Violation(
                     f"expected compaction to come to an end, got {turns} turns of it while nobody asked for anything"
                 )
         binlog.collect()

@@ -15,8 +15,9 @@ import beanstalkd_wal as wal
 from beanstalkd_wal.fs import NO_ROOM
 
 from ..disk import MemoryDisk
+from ..violation import Violation
+from .crash_points import Sweep
 from .fault import Fault
-from .points import Sweep, Wrong
 from .process import Mode
 
 AFTER = 15  # acts of each life behind the fault
@@ -59,7 +60,7 @@ class Life(Protocol):
     def end(self, killed: bool) -> bool: ...
 
     def check_revived(self, blind: bool) -> None:
-        """A while after the error has gone: raises Wrong if anything was refused that must not be,
+        """A while after the error has gone: raises Violation if anything was refused that must not be,
         or is still.
 
         blind: see `Fault.blinding`.
@@ -67,7 +68,7 @@ class Life(Protocol):
 
 
 def attempt(life: Life, plan: Plan, fault: Fault) -> bool:
-    """False if the call that was to fail never came. Raises Wrong."""
+    """False if the call that was to fail never came. Raises Violation."""
     if plan.before is not None and not _live_before(life, plan.before, plan):
         return False
     life.begin(plan.mode)
@@ -119,14 +120,14 @@ def _judge(life: Life, fault: Fault, failure: wal.LogFailed | OSError | None) ->
     log = life.opened_log
     if failure is None:
         if not _may_be_overlooked(fault):
-            raise Wrong(f"expected the log to fail with errno {fault.error}, got nothing")
+            raise Violation(f"expected the log to fail with errno {fault.error}, got nothing")
         return
     if failure.errno != fault.error:
-        raise Wrong(f"expected errno {fault.error}, got {failure}")
+        raise Violation(f"expected errno {fault.error}, got {failure}")
     if log is None:
         _check_released(life.disk)
     elif fault.expected:
-        raise Wrong(f"expected to go on, got {failure}")
+        raise Violation(f"expected to go on, got {failure}")
     else:
         _check_final(life.disk, log)
 
@@ -148,7 +149,7 @@ def _check_final(disk: MemoryDisk, log: wal.Log) -> None:
     ):
         with suppress(wal.LogFailed, ValueError):  # ValueError: it is closed
             use()
-            raise Wrong("expected a log that failed to say so, got nothing")
+            raise Violation("expected a log that failed to say so, got nothing")
     log.sync(at=1)
     log.write_watermark(at=1)
     log.preallocate(1 << 20)
@@ -157,7 +158,7 @@ def _check_final(disk: MemoryDisk, log: wal.Log) -> None:
     with suppress(wal.LogFailed):
         log.close(at=1)
     if log.promised_lsn != promised or _contents(disk) != before:
-        raise Wrong(
+        raise Violation(
             "expected a log that failed to do nothing more, got another promise, or other files"
         )
     _check_released(disk)
@@ -165,7 +166,7 @@ def _check_final(disk: MemoryDisk, log: wal.Log) -> None:
 
 def _check_released(disk: MemoryDisk) -> None:
     if disk.handles:
-        raise Wrong(
+        raise Violation(
             f"expected no file to be left open, got {sorted(path for path, _ in disk.handles.values())}"
         )
 

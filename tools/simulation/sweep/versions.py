@@ -13,7 +13,7 @@ from typing import NamedTuple
 from beanstalkd_py.queue.model import RESERVED
 from beanstalkd_py.queue.state import State
 
-from .points import Wrong
+from ..violation import Violation
 from .views import JobView, Key, PauseView, View, view_all
 
 
@@ -130,7 +130,7 @@ class History:
         return max((lsn for at, lsn in self.written if at < wall), default=0)
 
     def compare(self, found: dict[Key, Found], lsn: int, wall: int, lost: bool) -> None:
-        """Raises Wrong if the queue that came back at that instant is none that lsn records can
+        """Raises Violation if the queue that came back at that instant is none that lsn records can
         make. lost: jobs may be missing.
         """
         for key in sorted(self.versions.keys() | found.keys(), key=repr):
@@ -140,7 +140,7 @@ class History:
             if not any(_same(version, found.get(key), wall) for version in candidates):
                 name = f"job {key}" if isinstance(key, int) else f"the pause of {key.decode()}"
                 expected = " or\n".join(f"    {version}" for version in candidates)
-                raise Wrong(
+                raise Violation(
                     f"{name}, of {lsn} records: expected\n{expected}\ngot\n    {_told(found.get(key))}"
                 )
 

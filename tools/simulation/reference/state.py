@@ -1,10 +1,10 @@
-"""What the naive server knows, and what happens to it: who gets which job, and what time does."""
+"""What the model server knows, and what happens to it: who gets which job, and what time does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from .jobs import Client, Job, Tube, swap_remove
+from .entities import Client, Job, Tube, swap_remove
 
 SECOND = 1_000_000_000
 DEADLINE_SOON = b"DEADLINE_SOON\r\n"

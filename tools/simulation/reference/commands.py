@@ -1,4 +1,4 @@
-"""What each command does to the naive server: `(state, client, now, arguments) -> reply`; None: the
+"""What each command does to the model server: `(state, client, now, arguments) -> reply`; None: the
 client waits.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import stats
-from .jobs import Client, Job, Tube, Upload, swap_remove
+from .entities import Client, Job, Tube, Upload, swap_remove
 from .state import DEADLINE_SOON, TIMED_OUT, State
 
 NOT_FOUND = b"NOT_FOUND\r\n"

@@ -1,10 +1,10 @@
-"""A naive beanstalkd to compare the real one with: bytes in, reply bytes out, time as an argument.
+"""A model beanstalkd to compare the real one with: bytes in, reply bytes out, time as an argument.
 
 Plain lists and dicts, nothing remembered that can be counted, everything looked for from one end to
 the other, each rule as the protocol says it (doc/protocol.txt of beanstalkd 1.13; docs/protocol.md
-for what differs). It knows nothing of the real server's code. Its rooms: `naive/jobs` (what there
-is), `naive/state` (what happens to it), `naive/commands`, `naive/wire` (bytes to commands),
-`naive/stats` (the YAML).
+for what differs). It knows nothing of the real server's code. Its rooms: `model/jobs` (what there
+is), `model/state` (what happens to it), `model/commands`, `model/wire` (bytes to commands),
+`model/stats` (the YAML).
 
 Where the protocol leaves an order open, here it is: waiting clients first come, first served; what
 is due at the same instant in the order delayed jobs (of the older tube first), ends of pauses,
@@ -12,7 +12,7 @@ clients (the older connection first); further commands of woken clients when `se
 call it as the real one is called: `tick` at each instant of `next_at`, and later only if a single
 thing is due by then.
 
-All instants and durations are ns of one clock. A Naive can be copied with `copy.deepcopy`.
+All instants and durations are ns of one clock. A ReferenceModel can be copied with `copy.deepcopy`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from .naive import commands, wire
-from .naive.jobs import Client, Job, Tube, swap_remove
-from .naive.state import DEADLINE_SOON, TIMED_OUT, State
-from .naive.stats import blurred
-from .naive.wire import Bad
+from . import commands, parser
+from .entities import Client, Job, Tube, swap_remove
+from .parser import Bad
+from .state import DEADLINE_SOON, TIMED_OUT, State
+from .stats import blurred
 
-__all__ = ["Found", "Naive", "blurred"]
+__all__ = ["Found", "ReferenceModel", "blurred"]
 
 
 @dataclass
 class Found:
-    """What a restart leaves open, as the real server has it after its first tick: `Naive.restart`
+    """What a restart leaves open, as the real server has it after its first tick: `ReferenceModel.restart`
     checks that it may be so, and goes on with it.
     """
 
@@ -43,7 +43,7 @@ class Found:
     ]  # of each job: reserves and timeouts, which need not be on disk before the job's next record
 
 
-class Naive(State):
+class ReferenceModel(State):
     """One server. Clients go by the names that the caller gives them.
 
     `output_limit`: bytes of replies owed to a client beyond which none of its commands is taken,
@@ -138,13 +138,13 @@ class Naive(State):
 
     def _line(self, client: Client, now: int, line: bytes) -> bytes | None:
         try:
-            if len(line) + 2 > wire.MAX_LINE:
+            if len(line) + 2 > parser.MAX_LINE:
                 raise Bad
             if line.startswith(b"put "):
-                numbers = wire.put(line, self.max_job_size)
+                numbers = parser.put(line, self.max_job_size)
                 self._count("put")
                 return commands.put_line(self, client, now, *numbers)
-            word, arguments = wire.words(line)
+            word, arguments = parser.words(line)
             self._count(word)
             reply: bytes | None = commands.BY_WORD[word](self, client, now, *arguments)
             return reply
@@ -171,7 +171,7 @@ class Naive(State):
             else b"EXPECTED_CRLF\r\n"
         )
 
-    # --- the end of the process, and its next life
+    # --- the end of the process, and its next run
 
     def restart(self, now: int, shift: int, found: Found) -> None:
         """Killed, and started again with all that was on disk, and ticked.

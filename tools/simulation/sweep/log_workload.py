@@ -15,21 +15,22 @@ from random import Random
 import beanstalkd_wal as wal
 
 from ..disk import ROOMY, MemoryDisk
-from .points import Sweep, Wrong
+from ..violation import Violation
+from .crash_points import Sweep
 from .process import DIRECTORY, Mode
-from .queuelife import check_whole, headless
+from .queue_workload import check_whole, headless
 
 SEGMENT = 6000
 NEVER = wal.Durability.NEVER
 
 
-class LogLife:
+class LogWorkload:
     """A `Subject`."""
 
     def __init__(
         self, seed: int, modes: tuple[Mode, ...], counts: Counter[str], tries: int
     ) -> None:
-        self.dice = Random(seed)
+        self.rng = Random(seed)
         self.modes = modes
         self.disk = MemoryDisk(seed)
         self.sweep = Sweep(self, Random(~seed), tries, counts)
@@ -46,19 +47,19 @@ class LogLife:
 
     def run(self, lives: int, acts: int) -> None:
         for n in range(lives):
-            self.begin(self.dice.choice(self.modes) if n else self.modes[0])
-            self.disk.capacity = self.dice.choice(
-                (ROOMY, ROOMY, self.disk.used() + self.dice.randrange(3 * SEGMENT))
+            self.begin(self.rng.choice(self.modes) if n else self.modes[0])
+            self.disk.capacity = self.rng.choice(
+                (ROOMY, ROOMY, self.disk.used() + self.rng.randrange(3 * SEGMENT))
             )
             self.sweep.watch()
             try:
                 self.start()
-                self.work(self.dice.randrange(1, acts))
-                if self.dice.random() < 0.4:
+                self.work(self.rng.randrange(1, acts))
+                if self.rng.random() < 0.4:
                     self.stop()
             except wal.LogFailed as failure:  # a start needs some space
                 _check_full(failure)
-            if not self.end(killed=self.dice.randrange(2) == 0):
+            if not self.end(killed=self.rng.randrange(2) == 0):
                 return
 
     # --- one life
@@ -96,10 +97,10 @@ class LogLife:
             self._drop,
         )
         for _ in range(acts):
-            self.dice.choice(steps)(log)
+            self.rng.choice(steps)(log)
             log.collect()
             if log.headroom < 0:
-                raise Wrong(f"expected room of 0 bytes or more, got {log.headroom}")
+                raise Violation(f"expected room of 0 bytes or more, got {log.headroom}")
 
     def stop(self) -> None:
         assert self.log is not None
@@ -113,13 +114,13 @@ class LogLife:
         assert self.log is not None
         self.log.preallocate(3 * SEGMENT)
         if self.log.disk_full or not self.log.ensure_headroom(7000):
-            raise Wrong(f"expected room on a disk that has it, got {self.log.headroom} bytes")
+            raise Violation(f"expected room on a disk that has it, got {self.log.headroom} bytes")
         self._append(self.log)
         self._commit(self.log)
 
     def _append(self, log: wal.Log) -> None:
-        size = self.dice.choice((0, 1, 30, 200, 600, 2500, 7000))
-        record = self.dice.randbytes(min(size, 20)) * (size // 20 + 1)
+        size = self.rng.choice((0, 1, 30, 200, 600, 2500, 7000))
+        record = self.rng.randbytes(min(size, 20)) * (size // 20 + 1)
         try:
             number = log.append(record)
         except wal.LogFull:
@@ -129,7 +130,7 @@ class LogLife:
         self.bases.setdefault(number, log.lsn)
 
     def _commit(self, log: wal.Log) -> None:
-        log.commit(at=self.dice.randrange(1 << 60))
+        log.commit(at=self.rng.randrange(1 << 60))
 
     def _sync(self, log: wal.Log) -> None:
         log.sync(at=2)
@@ -138,18 +139,18 @@ class LogLife:
         log.write_watermark(at=3)
 
     def _room(self, log: wal.Log) -> None:
-        way = self.dice.randrange(4)
+        way = self.rng.randrange(4)
         if way == 0:
-            log.ensure_headroom(self.dice.choice((100, 7000)))
+            log.ensure_headroom(self.rng.choice((100, 7000)))
         elif way == 1:
-            log.trim(self.dice.randrange(4 * SEGMENT))
+            log.trim(self.rng.randrange(4 * SEGMENT))
         else:
-            log.preallocate(self.dice.randrange(4 * SEGMENT))
+            log.preallocate(self.rng.randrange(4 * SEGMENT))
 
     def _drop(self, log: wal.Log) -> None:
-        if self.dice.random() < 0.7:
+        if self.rng.random() < 0.7:
             return
-        before = self.dice.randrange(log.oldest, log.segment + 1)
+        before = self.rng.randrange(log.oldest, log.segment + 1)
         if before in self.bases and not (log.pending and before == log.segment):
             self.may_be_gone = max(self.may_be_gone, self.bases[before])
             log.retire(before)
@@ -185,21 +186,21 @@ class LogLife:
         """lost: nothing is promised any more (drops wait for writes only), but nothing is made up."""
         must = 0 if lost else self.kept if killed else self.durable
         if last < must:
-            raise Wrong(f"expected all that was promised, up to LSN {must}, got LSN {last}")
+            raise Violation(f"expected all that was promised, up to LSN {must}, got LSN {last}")
         if list(found) != list(range(first, last + 1)):
-            raise Wrong(f"expected LSN {first} to {last}, got {list(found)}")
+            raise Violation(f"expected LSN {first} to {last}, got {list(found)}")
         if not lost and not min(self.are_gone, last + 1) <= first <= self.may_be_gone:
-            raise Wrong(
+            raise Violation(
                 f"expected the first LSN to be {self.are_gone} to {self.may_be_gone}, got {first}"
             )
         for lsn, record in found.items():
             if (lsn, record) not in self.ever if lost else record != self.given[lsn]:
-                raise Wrong(
+                raise Violation(
                     f"LSN {lsn}: expected {self.given.get(lsn, b'')[:40]!r}, got {record[:40]!r}"
                 )
 
     def recover(self, left: MemoryDisk, killed: bool, lsn: int) -> bool:
-        if self.sweep.dice.randrange(2):
+        if self.sweep.rng.randrange(2):
             left.capacity = ROOMY
         try:
             log = self.opened(left)
@@ -208,7 +209,7 @@ class LogLife:
             left.capacity = ROOMY
             log = self.opened(left)
         if log.lsn < lsn:
-            raise Wrong(f"expected the log to go on behind LSN {lsn}, got {log.lsn}")
+            raise Violation(f"expected the log to go on behind LSN {lsn}, got {log.lsn}")
         return True
 
     def end(self, killed: bool) -> bool:
@@ -216,7 +217,7 @@ class LogLife:
         refuse that.
         """
         left = (
-            self.disk.twin() if killed else self.disk.after_crash(self.dice, ordered=self.unsynced)
+            self.disk.fork() if killed else self.disk.after_crash(self.rng, ordered=self.unsynced)
         )
         last = self.read(left, killed)
         if last is None:
@@ -239,7 +240,9 @@ def _records(replay: wal.Replay) -> dict[int, bytes]:
     for frame in replay:
         found.update(enumerate(frame.records, frame.first_lsn))
         if frame.durable_lsn >= frame.first_lsn:
-            raise Wrong(f"LSN {frame.first_lsn}: expected a claim of less, got {frame.durable_lsn}")
+            raise Violation(
+                f"LSN {frame.first_lsn}: expected a claim of less, got {frame.durable_lsn}"
+            )
     return found
 
 

@@ -13,11 +13,7 @@ from beanstalkd_py.queue.engine import Engine
 from beanstalkd_py.queue.model import STATE_NAMES, Job
 
 
-class Fault(AssertionError):
-    """Something that must not be."""
-
-
-class Found(NamedTuple):
+class JobContents(NamedTuple):
     """A job as a server has it."""
 
     tube: bytes
@@ -35,7 +31,7 @@ class Found(NamedTuple):
     kicks: int
 
 
-class Facts:
+class Contents:
     """All that a restart brings back. offset: wall clock minus the engine's clock, ns."""
 
     def __init__(self, engine: Engine, offset: int) -> None:
@@ -51,8 +47,8 @@ class Facts:
         self.next_id = engine.next_id
 
 
-def _found(job: Job, offset: int) -> Found:
-    return Found(
+def _found(job: Job, offset: int) -> JobContents:
+    return JobContents(
         job.tube.name,
         bytes(job.body),
         STATE_NAMES[job.state],

@@ -16,6 +16,7 @@ from random import Random
 from typing import Protocol
 
 from ..disk import MemoryDisk
+from ..violation import Violation
 
 DEPTH = 3  # a recovery of a recovery of a recovery
 AGAIN = 0.25  # the share of recoveries that are crashed
@@ -23,22 +24,8 @@ CALLS = 80  # that change something in a recovery, at most, about
 ALL = 1 << 62
 
 
-class Wrong(BaseException):
-    """A law is broken. Not an Exception: it is raised in the middle of a call, and the log must not
-    take it for an error of its disk.
-    """
-
-    def __init__(self, what: str, *where: str) -> None:
-        super().__init__(what, *where)
-        self.what = what  # expected, got
-        self.where = where
-
-    def __str__(self) -> str:
-        return "\n    in ".join((self.what, *self.where))
-
-
 class Subject(Protocol):
-    """What works on a disk, and knows what that must have kept. All three raise Wrong, or anything
+    """What works on a disk, and knows what that must have kept. All three raise Violation, or anything
     else, if it has not.
     """
 
@@ -55,9 +42,9 @@ class Subject(Protocol):
 class Sweep:
     """counts: crash points, recoveries and what else the subject counts."""
 
-    def __init__(self, subject: Subject, dice: Random, tries: int, counts: Counter[str]) -> None:
+    def __init__(self, subject: Subject, rng: Random, tries: int, counts: Counter[str]) -> None:
         self.subject = subject
-        self.dice = dice
+        self.rng = rng
         # power failures per call; but one where a spare is prepared, which is most of the calls
         self.tries = tries
         self.counts = counts
@@ -76,25 +63,25 @@ class Sweep:
         """The power fails, and the process is killed, here and now."""
         for _ in range(tries):
             self._judge(self._crashed(self.subject.disk), False, 0, ALL)
-        if self.dice.randrange(3) == 0:
-            self._judge(self.subject.disk.twin(), True, 0, ALL)
+        if self.rng.randrange(3) == 0:
+            self._judge(self.subject.disk.fork(), True, 0, ALL)
 
     def _crashed(self, disk: MemoryDisk) -> MemoryDisk:
-        return disk.after_crash(self.dice, ordered=self.subject.unsynced)
+        return disk.after_crash(self.rng, ordered=self.subject.unsynced)
 
     def _judge(self, left: MemoryDisk, killed: bool, least: int, most: int) -> None:
         """least: what is there for good; most: what the first of a row of recoveries found."""
         with self._tracing("killed" if killed else "power failure"):
             found = self.subject.read(left, killed)
             if found is not None and found < least:
-                raise Wrong(
+                raise Violation(
                     f"expected what the recovery before found, up to LSN {least}, got LSN {found}"
                 )
             if found is None or not self._recover(left, killed, min(found, most)):
                 self.counts["refused"] += 1
 
     def _recover(self, left: MemoryDisk, killed: bool, lsn: int) -> bool:
-        again = len(self._trace) < 2 * DEPTH and self.dice.random() < AGAIN
+        again = len(self._trace) < 2 * DEPTH and self.rng.random() < AGAIN
         if again:
             self._crash_within(left, 0 if killed or self.subject.unsynced else lsn, lsn)
         if not self.subject.recover(left, killed, lsn):
@@ -105,7 +92,7 @@ class Sweep:
         return True
 
     def _crash_within(self, left: MemoryDisk, least: int, lsn: int) -> None:
-        calls_left = self.dice.randrange(1, CALLS)
+        calls_left = self.rng.randrange(1, CALLS)
 
         def underway(call: str, path: str) -> None:
             nonlocal calls_left
@@ -118,13 +105,15 @@ class Sweep:
 
     @contextmanager
     def _tracing(self, where: str) -> Iterator[None]:
-        """Everything that goes wrong within is Wrong, and says where."""
+        """Everything that goes wrong within is Violation, and says where."""
         self._trace.append(where)
         try:
             yield
         except Exception as error:
-            raise Wrong(f"expected to go on, got {type(error).__name__}: {error}", where) from error
-        except Wrong as wrong:
-            raise Wrong(wrong.what, where, *wrong.where) from wrong
+            raise Violation(
+                f"expected to go on, got {type(error).__name__}: {error}", where
+            ) from error
+        except Violation as wrong:
+            raise Violation(wrong.what, where, *wrong.where) from wrong
         finally:
             self._trace.pop()

@@ -18,8 +18,9 @@ from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import Unreadable
 
 from ..disk import ROOMY, MemoryDisk
+from ..violation import Violation
 from .clients import Clients
-from .points import Sweep, Wrong
+from .crash_points import Sweep
 from .process import DIRECTORY, MS, RETRY, SEGMENT, Mode, Process
 from .versions import Found, History
 from .views import Key
@@ -27,13 +28,13 @@ from .views import Key
 WALL = 1_700_000_000_000 * MS
 
 
-class QueueLife:
+class QueueWorkload:
     """A `Subject`."""
 
     def __init__(
         self, seed: int, modes: tuple[Mode, ...], counts: Counter[str], tries: int
     ) -> None:
-        self.dice = Random(seed)
+        self.rng = Random(seed)
         self.modes = modes
         self.disk = MemoryDisk(seed)
         self.sweep = Sweep(self, Random(~seed), tries, counts)
@@ -46,15 +47,15 @@ class QueueLife:
 
     def run(self, lives: int, acts: int) -> None:
         for n in range(lives):
-            self.begin(self.dice.choice(self.modes) if n else self.modes[0])
+            self.begin(self.rng.choice(self.modes) if n else self.modes[0])
             self.sweep.watch()
             self.start()
-            if self.dice.randrange(3) == 0:
-                self.disk.capacity = self.disk.used() + self.dice.randrange(6) * SEGMENT
+            if self.rng.randrange(3) == 0:
+                self.disk.capacity = self.disk.used() + self.rng.randrange(6) * SEGMENT
             self.work(acts)
-            if self.dice.randrange(3) == 0:
+            if self.rng.randrange(3) == 0:
                 self.stop()
-            if not self.end(killed=self.dice.randrange(2) == 0):
+            if not self.end(killed=self.rng.randrange(2) == 0):
                 return
 
     # --- one life
@@ -70,7 +71,7 @@ class QueueLife:
         self.unsynced = never
 
     def work(self, acts: int) -> None:
-        clients = Clients(self.process, self.dice, live=self.dice.choice((5, 30, 60)))
+        clients = Clients(self.process, self.rng, live=self.rng.choice((5, 30, 60)))
         for _ in range(acts):
             clients.act()
 
@@ -85,25 +86,25 @@ class QueueLife:
     def check_revived(self, blind: bool) -> None:
         process = self.process
         if not blind and any(word != b"put" for word in process.refused):
-            raise Wrong(f"expected nothing but puts to be refused, got {dict(process.refused)}")
+            raise Violation(f"expected nothing but puts to be refused, got {dict(process.refused)}")
         process.elapse(2 * RETRY)
         process.say(process.connect(), b"put 0 0 1 5\r\nagain")
         process.turn()
         if not process.told or not process.told[-1][1].startswith(b"INSERTED"):
-            raise Wrong(f"expected a put to be answered with INSERTED, got {process.told[-1:]}")
+            raise Violation(f"expected a put to be answered with INSERTED, got {process.told[-1:]}")
 
     def end(self, killed: bool) -> bool:
         """The disk is what a kill or a power failure leaves of it. False if the next life may
         refuse that.
         """
         left = (
-            self.disk.twin() if killed else self.disk.after_crash(self.dice, ordered=self.unsynced)
+            self.disk.fork() if killed else self.disk.after_crash(self.rng, ordered=self.unsynced)
         )
         lsn = self.read(left, killed)
-        if lsn is None or not self.recover(left.twin(), killed, lsn):
+        if lsn is None or not self.recover(left.fork(), killed, lsn):
             return False
         self.wall = self.process.wall + MS
-        self.history.cut(self.found(left.twin(), killed, lsn, self.wall), lsn, self.wall)
+        self.history.cut(self.found(left.fork(), killed, lsn, self.wall), lsn, self.wall)
         self.kept = lsn
         self.durable = min(self.promised(False), lsn) if killed else lsn
         self.unsynced &= killed
@@ -140,7 +141,7 @@ class QueueLife:
         lsn = replay.next_lsn - 1
         must = self.promised(killed)
         if lsn < must:
-            raise Wrong(f"expected all that was promised, up to LSN {must}, got LSN {lsn}")
+            raise Violation(f"expected all that was promised, up to LSN {must}, got LSN {lsn}")
         return lsn
 
     def recover(self, left: MemoryDisk, killed: bool, lsn: int) -> bool:
@@ -163,14 +164,14 @@ class QueueLife:
         found = process.found()
         self.history.compare(found, lsn, wall, lost=self.unsynced and not killed)
         if not self.unsynced and process.engine.next_id <= self.history.highest_id(lsn):
-            raise Wrong(
+            raise Violation(
                 f"expected the next id to be above {self.history.highest_id(lsn)}, got {process.engine.next_id}"
             )
         return found
 
     def _start(self, left: MemoryDisk, wall: int) -> Process:
         """With the room there is, if that will do: a start needs some."""
-        if self.sweep.dice.randrange(2):
+        if self.sweep.rng.randrange(2):
             left.capacity = ROOMY
         process = Process(left, self.process.mode, wall)
         try:
@@ -187,7 +188,7 @@ class QueueLife:
 def check_whole(replay: wal.Replay) -> None:
     """All writes before a kill were whole ones."""
     if replay.torn is not None:
-        raise Wrong(f"expected nothing torn, got {replay.torn}")
+        raise Violation(f"expected nothing torn, got {replay.torn}")
 
 
 def headless(disk: MemoryDisk, path: str) -> bool:

@@ -1,12 +1,12 @@
-"""The short form: some worlds, each a seed of its own; `make simulate` goes on with others."""
+"""The short form: some scenarios, each a seed of its own; `make simulate` goes on with others."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 
 import pytest
-from simulation.fibers import in_place_of_threads
-from simulation.world import World, run
+from simulation.scenario import Scenario, run
+from simulation.threads import simulated_threads
 
 BUNDLES = 4
 WORLDS = 16  # in each
@@ -17,7 +17,7 @@ def test_nothing_that_was_answered_is_lost(first: int) -> None:
     counts: Counter[str] = Counter()
     for seed in range(first, first + WORLDS):
         counts += run(seed)
-    assert counts["worlds"] == WORLDS
+    assert counts["scenarios"] == WORLDS
     assert (
         min(counts[what] for what in ("commands", "starts", "stops", "kill", "power cut", "fills"))
         > 0
@@ -25,11 +25,13 @@ def test_nothing_that_was_answered_is_lost(first: int) -> None:
 
 
 def everything_about(seed: int) -> object:
-    world = World(seed)
-    world.trace = deque()
-    with in_place_of_threads(world.machine.fibers):
-        world.run()
-    return world.trace, {path: bytes(file.data) for path, file in world.machine.disk.names.items()}
+    scenario = Scenario(seed)
+    scenario.trace = deque()
+    with simulated_threads(scenario.machine.scheduler):
+        scenario.run()
+    return scenario.trace, {
+        path: bytes(file.data) for path, file in scenario.machine.disk.names.items()
+    }
 
 
 def test_a_seed_is_the_same_world_again() -> None:

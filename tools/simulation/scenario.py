@@ -1,10 +1,10 @@
-"""A world: one machine, one directory, several lives of the server on it, out of one seed.
+"""A scenario: one machine, one directory, several lives of the server on it, out of one seed.
 
-After each life's end, whatever it was, the next start must find everything that was answered, and
+After each run's end, whatever it was, the next start must find everything that was answered, and
 nothing that never was (see `history`).
 
-May know: everything here. Promises: `run` is a function of its seed; a Fault says which, what the
-world did at last, and how to see it again.
+May know: everything here. Promises: `run` is a function of its seed; a Violation says which, what the
+scenario did at last, and how to see it again.
 """
 
 from __future__ import annotations
@@ -19,100 +19,100 @@ import beanstalkd_wal as wal
 from beanstalkd_py.binlog.opening import Unreadable
 
 from . import checks
+from .client_commands import CommandGenerator
 from .disk import PowerFailure
-from .facts import Fault
-from .fibers import in_place_of_threads
 from .history import History
-from .life import Life, Opened, Options, open_server
 from .machine import BROKEN, CUT, KILL, Machine
 from .scale import scaled
-from .seeds import Endless, ends_within
-from .talk import Talk
+from .seeds import CpuTimeExceeded, cpu_limit
+from .server_run import Opened, Options, ServerRun, open_server
+from .threads import simulated_threads
+from .violation import Violation
 
 SYNC, WINDOW, NEVER = wal.Durability.SYNC, wal.Durability.WINDOW, wal.Durability.NEVER
 LAST_EVENTS = 60
 LAST_FRAMES = 4
-WORLD_CPU_S = 60.0  # most take a twentieth of a second
+SCENARIO_CPU_S = 60.0  # most take a twentieth of a second
 STOP, NO_ROOM = "stop", "no room to begin"
 
-# How often, in comparison; each world has some of them more often, and some never.
-EVENTS: list[tuple[Callable[[Life], str], float]] = [
-    (Life.whole_turn, 12),
-    (Life.speak, 8),
-    (Life.serve, 10),
-    (Life.end_of_turn, 8),
-    (Life.hear_the_log, 8),
-    (Life.get_on, 8),
-    (Life.take_replies, 4),
-    (Life.connect, 1),
-    (Life.hang_up, 0.4),
-    (Life.moment, 4),
-    (Life.while_passes, 2),
-    (Life.set_the_wall_clock, 0.2),
-    (Life.fill_the_disk, 0.2),
-    (Life.free_the_disk, 0.5),
-    (Life.drain, 0.03),
+# How often, in comparison; each scenario has some of them more often, and some never.
+EVENTS: list[tuple[Callable[[ServerRun], str], float]] = [
+    (ServerRun.whole_turn, 12),
+    (ServerRun.speak, 8),
+    (ServerRun.serve, 10),
+    (ServerRun.end_of_turn, 8),
+    (ServerRun.hear_the_log, 8),
+    (ServerRun.get_on, 8),
+    (ServerRun.take_replies, 4),
+    (ServerRun.connect, 1),
+    (ServerRun.hang_up, 0.4),
+    (ServerRun.moment, 4),
+    (ServerRun.while_passes, 2),
+    (ServerRun.set_the_wall_clock, 0.2),
+    (ServerRun.fill_the_disk, 0.2),
+    (ServerRun.free_the_disk, 0.5),
+    (ServerRun.drain, 0.03),
     (checks.observe, 0.5),
     (checks.kill_now, 0.5),
     (checks.cut_now, 0.5),
     (checks.rest, 0.3),
 ]
 ALWAYS = (
-    Life.whole_turn,
-    Life.speak,
-    Life.serve,
-    Life.end_of_turn,
-    Life.hear_the_log,
-    Life.get_on,
-    Life.take_replies,
-    Life.connect,
+    ServerRun.whole_turn,
+    ServerRun.speak,
+    ServerRun.serve,
+    ServerRun.end_of_turn,
+    ServerRun.hear_the_log,
+    ServerRun.get_on,
+    ServerRun.take_replies,
+    ServerRun.connect,
 )
 
 
 def run(seed: int) -> Counter[str]:
-    """A whole world. Returns what there was in it. Raises Fault."""
-    world = World(seed)
+    """A whole scenario. Returns what there was in it. Raises Violation."""
+    scenario = Scenario(seed)
     try:
-        with ends_within(WORLD_CPU_S), scaled(seed), in_place_of_threads(world.machine.fibers):
-            world.run()
-    except (Exception, Endless) as error:
-        events = "\n".join(f"    {event}" for event in world.trace)
+        with cpu_limit(SCENARIO_CPU_S), scaled(seed), simulated_threads(scenario.machine.scheduler):
+            scenario.run()
+    except (Exception, Violation, CpuTimeExceeded) as error:
+        events = "\n".join(f"    {event}" for event in scenario.trace)
         where = "".join(traceback.format_tb(error.__traceback__)[-LAST_FRAMES:])
-        raise Fault(
+        raise Violation(
             f"{events}\n{where}{type(error).__name__}: {error}\nagain: make simulate SEED={seed}"
         ) from error
-    return world.counts
+    return scenario.counts
 
 
-class World:
+class Scenario:
     def __init__(self, seed: int) -> None:
-        self.dice = Random(seed)
-        self.machine = Machine(self.dice)
+        self.rng = Random(seed)
+        self.machine = Machine(self.rng)
         self.history = History()
-        self.counts: Counter[str] = Counter(worlds=1)
+        self.counts: Counter[str] = Counter(scenarios=1)
         self.trace: deque[str] = deque(maxlen=LAST_EVENTS)
-        self.sizes = self.dice.choice(
+        self.sizes = self.rng.choice(
             ((8192,), (8192, 8192, 16384, 65536), (65536,), (65536, 131072))
         )
-        self.max_job_size = self.dice.choice((1000, 3000, 65535))
-        largest = min(self.max_job_size, self.dice.choice((100, 1000, max(self.sizes) // 4)))
-        self.talk = Talk(self.dice, self.max_job_size, largest)
+        self.max_job_size = self.rng.choice((1000, 3000, 65535))
+        largest = min(self.max_job_size, self.rng.choice((100, 1000, max(self.sizes) // 4)))
+        self.generator = CommandGenerator(self.rng, self.max_job_size, largest)
         self.events = [event for event, _ in EVENTS]
         self.weights = [
-            weight * self.dice.choice((0.3, 1, 1, 3) if event in ALWAYS else (0, 0, 1, 1, 3))
+            weight * self.rng.choice((0.3, 1, 1, 3) if event in ALWAYS else (0, 0, 1, 1, 3))
             for event, weight in EVENTS
         ]
-        self.most_clients = self.dice.choice((2, 4, 8))
+        self.most_clients = self.rng.choice((2, 4, 8))
         # What the last lives promised: the position up to which nothing may be missing after a
         # kill, and after a power cut.
         self.answered = self.durable = 0
-        self.unsynced = False  # since a life that never synced
+        self.unsynced = False  # since a run that never synced
         self.anything = False  # and then the power failed: nothing was promised
-        self.ended_at = 0  # the last life, by its own clock
+        self.ended_at = 0  # the last run, by its own clock
         self.over = False
 
     def run(self) -> None:
-        for _ in range(self.dice.randrange(2, 6)):
+        for _ in range(self.rng.randrange(2, 6)):
             self.live()
             if self.over:
                 return
@@ -124,66 +124,66 @@ class World:
         if event:
             self.trace.append(event)
 
-    # --- a life
+    # --- a run
 
     def _options(self) -> Options:
-        durability = self.dice.choice((SYNC, SYNC, SYNC, WINDOW, NEVER))
-        sync_ms = self.dice.choice((5, 50, 1000)) if durability is WINDOW else 0
+        durability = self.rng.choice((SYNC, SYNC, SYNC, WINDOW, NEVER))
+        sync_ms = self.rng.choice((5, 50, 1000)) if durability is WINDOW else 0
         return Options(
-            self.dice.choice(self.sizes),
+            self.rng.choice(self.sizes),
             durability,
             sync_ms,
-            self.dice.random() < 0.5,
+            self.rng.random() < 0.5,
             self.max_job_size,
         )
 
     def live(self) -> None:
         options = self._options()
         self.machine.arm()
-        life: Life | None = None
+        run: ServerRun | None = None
         try:
-            life = self._start(options)
-            if life is None:
+            run = self._start(options)
+            if run is None:
                 return
-            for _ in range(self.dice.choice((5, 100, 400, 800))):
-                self._event(life)
-            end = self._choose_end(life)
+            for _ in range(self.rng.choice((5, 100, 400, 800))):
+                self._event(run)
+            end = self._choose_end(run)
         except PowerFailure:
             end = self.machine.doom
             self.say(f"{end} in {self.machine.last_call}")
         except (wal.LogFailed, wal.LogFull, OSError) as error:
-            end = self._failed(error, starting=life is None)
-        if life is not None:
-            self._promised(life)
+            end = self._failed(error, starting=run is None)
+        if run is not None:
+            self._promised(run)
         self._end(end)
 
-    def _promised(self, life: Life) -> None:
+    def _promised(self, run: ServerRun) -> None:
         """What its replies stand for."""
-        self.answered = life.server.answered
-        self.durable = life.durable()
+        self.answered = run.server.answered
+        self.durable = run.durable()
         self.ended_at = self.machine.clock.now
 
-    def _event(self, life: Life) -> None:
-        if not life.server.connections:
-            self.say(life.connect())
-        (event,) = self.dice.choices(self.events, self.weights)
+    def _event(self, run: ServerRun) -> None:
+        if not run.server.connections:
+            self.say(run.connect())
+        (event,) = self.rng.choices(self.events, self.weights)
         if event is checks.cut_now and self.unsynced:
             return
-        if event is Life.connect and len(life.server.connections) >= self.most_clients:
+        if event is ServerRun.connect and len(run.server.connections) >= self.most_clients:
             return
         self.say(f"... {event.__name__}")
-        said = event(life)
+        said = event(run)
         self.trace.pop()
         self.say(said)
 
-    def _choose_end(self, life: Life) -> str:
-        end = self.dice.choice((KILL, CUT, STOP, STOP))
+    def _choose_end(self, run: ServerRun) -> str:
+        end = self.rng.choice((KILL, CUT, STOP, STOP))
         if end == STOP:
-            self.say(life.stop())
-            if life.options.durability is not NEVER:
-                checks.check_claim(self.machine.disk.copy(), life.server.log.lsn)
+            self.say(run.stop())
+            if run.options.durability is not NEVER:
+                checks.check_claim(self.machine.disk.copy(), run.server.log.lsn)
             self.counts["stops"] += 1
-            end = self.dice.choice((KILL, CUT))
+            end = self.rng.choice((KILL, CUT))
             self.counts[end] -= 1
         return end
 
@@ -202,7 +202,7 @@ class World:
     def _end(self, end: str) -> None:
         self.say(f"the end: {end}")
         self.counts[end] += 1
-        if not self.machine.is_limited or self.dice.random() < 0.5:
+        if not self.machine.is_limited or self.rng.random() < 0.5:
             self.machine.free()
         if end != CUT:
             self.machine.kill()
@@ -213,7 +213,7 @@ class World:
 
     # --- a start
 
-    def _start(self, options: Options) -> Life | None:
+    def _start(self, options: Options) -> ServerRun | None:
         """None: what was never promised is in no state to go on with."""
         self.say(f"starts with {options}")
         self.counts["starts"] += 1
@@ -222,21 +222,21 @@ class World:
             opened = open_server(self.machine.disk, self.machine.clock, options)
         except (wal.Corrupt, Unreadable) as error:
             if not self.anything:
-                raise Fault(f"the server does not start: {error}") from error
+                raise Violation(f"the server does not start: {error}") from error
             self.counts["lost"] += 1
             self.over = True
             return None
         self._check(opened, options)
-        return Life(self.machine, options, opened, self.history, self.talk, self.counts)
+        return ServerRun(self.machine, options, opened, self.history, self.generator, self.counts)
 
     def _check(self, opened: Opened, options: Options) -> None:
         if not self.anything:
-            position = self.history.match(opened.facts, self.answered, self.ended_at)
+            position = self.history.match(opened.contents, self.answered, self.ended_at)
             self.say(
                 f"comes back as after change {position} of {self.history.position}, {self.answered} were answered for"
             )
         offset = self.machine.clock.wall - self.machine.clock.now
-        self.history.begin_anew(opened.facts, offset)
+        self.history.begin_anew(opened.contents, offset)
         self.answered = self.durable = 0
         self.anything = False
         self.unsynced = options.durability is NEVER

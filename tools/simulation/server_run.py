@@ -1,9 +1,9 @@
-"""One life of the server: the start and what it found, then whatever happens to it, one event after
+"""One run of the server: the start and what it found, then whatever happens to it, one event after
 another.
 
-May know: everything here but the world. Promises: what it does is a function of the dice; an event
-leaves server and shadow in step, or raises: Fault for what must not be, PowerFailure and LogFailed
-for the life's end.
+May know: everything here but the scenario. Promises: what it does is a function of the rng; an event
+leaves server and model in step, or raises: Violation for what must not be, PowerFailure and LogFailed
+for the run's end.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from beanstalkd_py.options import SMALLEST_SEGMENT_BYTES
 from beanstalkd_py.protocol.yaml import Process
 from beanstalkd_py.queue.engine import Engine
 
+from .client_commands import CommandGenerator
 from .clock import MILLISECOND, SECOND, Clock
+from .contents import Contents
 from .disk import MemoryDisk
-from .facts import Facts, Fault
 from .history import History
+from .lockstep import Lockstep
 from .machine import Machine
+from .recording_model import RecordingModel
 from .server import Connection, Server
-from .shadow import Shadow
-from .talk import Talk
-from .twin import Twin
+from .violation import Violation
 
 DIRECTORY = "/log"
 MUCH = 100_000  # bytes that a client has to say
@@ -50,12 +51,12 @@ class Opened(NamedTuple):
 
     engine: Engine
     binlog: Binlog
-    facts: Facts
+    contents: Contents
     news: list[bool]
 
 
 def open_server(disk: MemoryDisk, clock: Clock, options: Options) -> Opened:
-    """Raises as open_binlog does, and what ends the life in it."""
+    """Raises as open_binlog does, and what ends the run in it."""
     now, wall_now = clock.now, clock.wall
     engine = Engine(options.max_job_size, Process(started_at=now))
     engine.binlog_max_size = options.segment_bytes
@@ -71,10 +72,10 @@ def open_server(disk: MemoryDisk, clock: Clock, options: Options) -> Opened:
         threaded=options.slow,
         fs=disk,
     )
-    return Opened(engine, binlog, Facts(engine, wall_now - now), news)
+    return Opened(engine, binlog, Contents(engine, wall_now - now), news)
 
 
-class Life:
+class ServerRun:
     """history: begun anew with what the start found."""
 
     def __init__(
@@ -83,33 +84,35 @@ class Life:
         options: Options,
         opened: Opened,
         history: History,
-        talk: Talk,
+        generator: CommandGenerator,
         counts: Counter[str],
     ) -> None:
         self.machine = machine
-        self.dice: Random = machine.dice
+        self.rng: Random = machine.rng
         self.clock = machine.clock
         self.options = options
         self.history = history
-        self.talk = talk
+        self.generator = generator
         self.counts = counts
-        self.shadow = Shadow(self.clock.now, options.max_job_size, options.segment_bytes, history)
-        self.shadow.come_back(opened.facts, history.offsets[0])
-        self.shadow.may_refuse = machine.is_limited
-        self.twin = Twin(opened.engine, self.shadow)
-        self.server = Server(self.twin, opened.binlog, self.clock, options.sync_ms, opened.news)
+        self.model = RecordingModel(
+            self.clock.now, options.max_job_size, options.segment_bytes, history
+        )
+        self.model.come_back(opened.contents, history.offsets[0])
+        self.model.may_refuse = machine.is_limited
+        self.lockstep = Lockstep(opened.engine, self.model)
+        self.server = Server(self.lockstep, opened.binlog, self.clock, options.sync_ms, opened.news)
         self.unsaid: dict[Hashable, bytes] = {}  # what clients have to say and did not send yet
         self.names = 0
-        self.at_once = self.dice.choice(((1,), (1, 1, 2, 5), (1, 5, 20)))  # commands
+        self.at_once = self.rng.choice(((1,), (1, 1, 2, 5), (1, 5, 20)))  # commands
         self.server.tick_if_due()
-        self._take_order(Facts(opened.engine, history.offsets[0]))
+        self._take_order(Contents(opened.engine, history.offsets[0]))
 
-    def _take_order(self, facts: Facts) -> None:
+    def _take_order(self, contents: Contents) -> None:
         """Of tubes whose pauses were over by the start it is not said which goes first."""
-        shadow = self.shadow
-        if sorted(facts.listed) != sorted(tube.name for tube in shadow.tubes):
-            raise Fault(f"tubes {facts.listed}, not {[tube.name for tube in shadow.tubes]}")
-        shadow.tubes.sort(key=lambda tube: facts.listed.index(tube.name))
+        model = self.model
+        if sorted(contents.listed) != sorted(tube.name for tube in model.tubes):
+            raise Violation(f"tubes {contents.listed}, not {[tube.name for tube in model.tubes]}")
+        model.tubes.sort(key=lambda tube: contents.listed.index(tube.name))
 
     # --- clients
 
@@ -129,34 +132,34 @@ class Life:
         connections = [connection for connection in self.connections() if not connection.ended]
         if not connections:
             return ""
-        connection = self.dice.choice(connections)
+        connection = self.rng.choice(connections)
         name = connection.name
         if len(self.unsaid[name]) < MUCH:
             self.unsaid[name] += b"".join(
-                self._command(name) for _ in range(self.dice.choice(self.at_once))
+                self._command(name) for _ in range(self.rng.choice(self.at_once))
             )
         data = self.unsaid[name]
-        cut = self.dice.choice(
-            (0, 1, self.dice.randrange(min(50, len(data)) + 1), self.dice.randrange(len(data) + 1))
+        cut = self.rng.choice(
+            (0, 1, self.rng.randrange(min(50, len(data)) + 1), self.rng.randrange(len(data) + 1))
         )
-        nbytes = len(data) if self.dice.random() < 0.7 else cut
+        nbytes = len(data) if self.rng.random() < 0.7 else cut
         connection.arrived += data[:nbytes]
         self.unsaid[name] = data[nbytes:]
         return f"{name} sends {_short(data[:nbytes])}"
 
     def _command(self, name: Hashable) -> bytes:
         self.counts["commands"] += 1
-        return self.talk.command(self.shadow, name)
+        return self.generator.command(self.model, name)
 
     def serve(self) -> str:
         """Some of those that have something to read, or all of them."""
         readable = [
             connection for connection in self.connections() if self.server.readable(connection)
         ]
-        self.dice.shuffle(readable)
+        self.rng.shuffle(readable)
         said = []
-        for connection in readable[: self.dice.choice((1, 8))]:
-            nbytes = self.dice.choice((1, 100, 1 << 16, 1 << 16, 1 << 16, 1 << 16))
+        for connection in readable[: self.rng.choice((1, 8))]:
+            nbytes = self.rng.choice((1, 100, 1 << 16, 1 << 16, 1 << 16, 1 << 16))
             said.append(f"{connection.name} is read: {_short(connection.arrived[:nbytes])}")
             if self.server.readable(connection):
                 self.server.read(connection, nbytes)
@@ -165,13 +168,13 @@ class Life:
     def take_replies(self) -> str:
         """Some clients are slow to do so."""
         for connection in self.connections():
-            self.server.client_reads(connection, self.dice.choice((0, 100, 1 << 20)))
+            self.server.client_reads(connection, self.rng.choice((0, 100, 1 << 20)))
         return "clients take replies"
 
     def hang_up(self) -> str:
         """It will send no more, or breaks at once."""
-        connection = self.dice.choice(self.connections())
-        if self.dice.random() < 0.5:
+        connection = self.rng.choice(self.connections())
+        if self.rng.random() < 0.5:
             connection.ended = True
             return f"{connection.name} sends no more"
         self.server.tick_if_due()
@@ -180,7 +183,7 @@ class Life:
         return f"{connection.name} breaks"
 
     def drain(self) -> str:
-        self.twin.drain()
+        self.lockstep.drain()
         return "drain mode"
 
     # --- the loop
@@ -197,23 +200,23 @@ class Life:
 
     def get_on(self) -> str:
         """The log's threads work a little."""
-        steps = self.dice.choice((1, 1, 3, 10, 50))
+        steps = self.rng.choice((1, 1, 3, 10, 50))
         for _ in range(steps):
-            busy = self.machine.fibers.busy()
+            busy = self.machine.scheduler.busy()
             if not busy:
                 break
-            self.dice.choice(busy).get_on()
+            self.rng.choice(busy).get_on()
         return f"{steps} calls up to {self.machine.last_call}"
 
     def all_get_on(self) -> str:
-        while busy := self.machine.fibers.busy():
-            self.dice.choice(busy).get_on()
+        while busy := self.machine.scheduler.busy():
+            self.rng.choice(busy).get_on()
         return ""
 
     def come_to_rest(self) -> None:
         """Nothing is left to do, but for time to pass."""
         self.server.rest()
-        while self.machine.fibers.busy() or self.server.news:
+        while self.machine.scheduler.busy() or self.server.news:
             self.all_get_on()
             self.server.rest()
 
@@ -233,19 +236,19 @@ class Life:
 
     def moment(self) -> str:
         """Less than what something waits for."""
-        until = self.clock.now + self.dice.choice((1, 1000, MILLISECOND, SECOND // 3))
+        until = self.clock.now + self.rng.choice((1, 1000, MILLISECOND, SECOND // 3))
         self.clock.now = max(
             self.clock.now,
             min(
                 until,
-                *(at for at in (self.server.next_at, self.shadow.next_at()) if at is not None),
+                *(at for at in (self.server.next_at, self.model.next_at()) if at is not None),
             ),
         )
         return f"it is {_time(self.clock.now)}"
 
     def while_passes(self) -> str:
         self.pass_time(
-            self.dice.choice((MILLISECOND, 60 * MILLISECOND, SECOND, 5 * SECOND, 200 * SECOND))
+            self.rng.choice((MILLISECOND, 60 * MILLISECOND, SECOND, 5 * SECOND, 200 * SECOND))
         )
         return f"it is {_time(self.clock.now)}"
 
@@ -262,22 +265,22 @@ class Life:
         self.clock.now = max(self.clock.now, until)
 
     def _next_at(self) -> int:
-        due = self.shadow.next_at()
+        due = self.model.next_at()
         return self.server.next_at if due is None else min(due, self.server.next_at)
 
     def _lateness(self, at: int) -> int:
         """Where two things are late, their order is not said: so it is never more than one."""
-        if self.dice.random() < 0.7:
+        if self.rng.random() < 0.7:
             return 0
-        dues = sorted(self.shadow.dues())
+        dues = sorted(self.model.dues())
         most = dues[1] - 1 if len(dues) > 1 else at + SECOND
-        return self.dice.randrange(max(most - at, 0) + 1)
+        return self.rng.randrange(max(most - at, 0) + 1)
 
     def _turns(self, smoothly: bool) -> None:
         """Before the loop sleeps, all turns are done; threads need not be."""
         if smoothly:
             self.come_to_rest()
-        elif self.dice.random() < 0.8:
+        elif self.rng.random() < 0.8:
             self.all_get_on()
         self.server.rest()
         self._check_window()
@@ -289,10 +292,10 @@ class Life:
             return
         age = self.clock.now - left_at
         if age > (self.options.sync_ms + 1) * MILLISECOND + SECOND:
-            raise Fault(f"a reply that left {age / SECOND} s ago is not durable yet")
+            raise Violation(f"a reply that left {age / SECOND} s ago is not durable yet")
 
     def set_the_wall_clock(self) -> str:
-        self.clock.ahead += self.dice.choice((-100_000, -50, -1, 1, 50, 100_000)) * SECOND
+        self.clock.ahead += self.rng.choice((-100_000, -50, -1, 1, 50, 100_000)) * SECOND
         return f"the wall's clock is {_time(self.clock.wall)}"
 
     # --- room
@@ -302,21 +305,19 @@ class Life:
             self.options.segment_bytes < SMALLEST_SEGMENT_BYTES
         ):  # there, what headers take is more than what compaction looks for
             return ""
-        self.machine.limit(
-            self.dice.choice((0, self.dice.randrange(3 * self.options.segment_bytes)))
-        )
-        self.shadow.may_refuse = True
+        self.machine.limit(self.rng.choice((0, self.rng.randrange(3 * self.options.segment_bytes))))
+        self.model.may_refuse = True
         self.counts["fills"] += 1
         return f"the disk has {self.machine.disk.capacity} bytes"
 
     def free_the_disk(self) -> str:
         """A second later puts are taken again."""
-        if not self.shadow.may_refuse:
+        if not self.model.may_refuse:
             return ""
         self.machine.free()
         for _ in range(3):
             self.pass_time(SECOND, smoothly=True)
-        self.shadow.may_refuse = False
+        self.model.may_refuse = False
         return "the disk has room again"
 
     # --- the end
@@ -335,7 +336,7 @@ class Life:
         return "stops"
 
 
-Event = Callable[[Life], str]
+Event = Callable[[ServerRun], str]
 
 
 def _short(data: bytes) -> str:

@@ -1,10 +1,10 @@
-"""The real sessions and engine and their shadow, which are made to do the same, step by step, and
+"""The real sessions and engine and their model, which are made to do the same, step by step, and
 must say the same.
 
-May know: `Session` and `Engine`, the shadow. Promises: each method is one step of a server's loop:
+May know: `Session` and `Engine`, the model. Promises: each method is one step of a server's loop:
 whatever the step does, then the replies of those whom it woke; it returns all that is to be sent,
-by client. A Fault says whose replies differ. What ends the step in the middle (the disk failed, the
-power is gone) is raised when the shadow has taken it to its end: of that nobody was told.
+by client. A Violation says whose replies differ. What ends the step in the middle (the disk failed, the
+power is gone) is raised when the model has taken it to its end: of that nobody was told.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.engine import Engine
 
 from .disk import PowerFailure
-from .facts import Fault
-from .model import blurred
-from .shadow import Shadow
+from .recording_model import RecordingModel
+from .reference.model import blurred
+from .violation import Violation
 
 Replies = dict[Hashable, bytes]
 
 
-class Twin:
-    def __init__(self, engine: Engine, shadow: Shadow) -> None:
+class Lockstep:
+    def __init__(self, engine: Engine, model: RecordingModel) -> None:
         self.engine = engine
-        self.shadow = shadow
+        self.model = model
         self.sessions: dict[Hashable, Session] = {}
 
     def connect(self, name: Hashable) -> None:
         self.sessions[name] = Session(self.engine, name)
-        self.shadow.connect(name)
+        self.model.connect(name)
 
     def receive(self, name: Hashable, data: bytes, now: int) -> Replies:
         session = self.sessions[name]
         return self._step(
             now,
             lambda: session.receive(data, now),
-            lambda: self.shadow.receive(name, data, now),
+            lambda: self.model.receive(name, data, now),
             session,
         )
 
@@ -48,7 +48,7 @@ class Twin:
         return self._step(
             now,
             lambda: session.end_of_input(now),
-            lambda: self.shadow.half_close(name, now, ended=True),
+            lambda: self.model.half_close(name, now, ended=True),
             session,
         )
 
@@ -56,23 +56,23 @@ class Twin:
         """With commands that were held back."""
         session = self.sessions[name]
         return self._step(
-            now, lambda: session.run(now), lambda: self.shadow.go_on(name, now), session
+            now, lambda: session.run(now), lambda: self.model.go_on(name, now), session
         )
 
     def lost(self, name: Hashable, now: int) -> Replies:
         session = self.sessions.pop(name)
-        return self._step(now, lambda: session.lost(now), lambda: self.shadow.disconnect(name, now))
+        return self._step(now, lambda: session.lost(now), lambda: self.model.disconnect(name, now))
 
     def tick(self, now: int) -> Replies:
-        return self._step(now, lambda: self.engine.tick(now), lambda: self.shadow.tick(now))
+        return self._step(now, lambda: self.engine.tick(now), lambda: self.model.tick(now))
 
     def drain(self) -> None:
-        self.engine.draining = self.shadow.draining = True
+        self.engine.draining = self.model.draining = True
 
     # --- both
 
     def _step(
-        self, now: int, real: Callable[[], object], naive: Callable[[], None], *sessions: Session
+        self, now: int, real: Callable[[], object], model: Callable[[], None], *sessions: Session
     ) -> Replies:
         touched = list(sessions)
         failure: BaseException | None = None
@@ -84,10 +84,10 @@ class Twin:
             touched += self.sessions.values()
         replies = self._taken(touched)
         heard = {name: blurred(data) for name, data in replies.items()}
-        self.shadow.hear(heard)
-        naive()
-        self.shadow.settle(now)
-        self.shadow.mark()
+        self.model.hear(heard)
+        model()
+        self.model.settle(now)
+        self.model.mark()
         self._compare(heard, whole=failure is None)
         if failure is not None:
             raise failure
@@ -102,21 +102,21 @@ class Twin:
         return replies
 
     def _compare(self, heard: Replies, whole: bool) -> None:
-        for name in self.shadow.clients:
-            said, expected = heard.get(name, b""), self.shadow.take_output(name)
+        for name in self.model.clients:
+            said, expected = heard.get(name, b""), self.model.take_output(name)
             if said != expected if whole else not expected.startswith(said):
-                raise Fault(f"client {name} was told {_difference(said, expected)}")
-            if whole and self.sessions[name].closed is not self.shadow.is_closed(name):
-                raise Fault(
+                raise Violation(f"client {name} was told {_difference(said, expected)}")
+            if whole and self.sessions[name].closed is not self.model.is_closed(name):
+                raise Violation(
                     f"client {name}: the server {'ends' if self.sessions[name].closed else 'goes on'}"
                 )
         if whole and not self._in_time():
-            raise Fault(
-                f"something is due at {self.shadow.next_at()}, the server's timer is set to {self.engine.next_at}"
+            raise Violation(
+                f"something is due at {self.model.next_at()}, the server's timer is set to {self.engine.next_at}"
             )
 
     def _in_time(self) -> bool:
-        due = self.shadow.next_at()
+        due = self.model.next_at()
         return due is None or self.engine.next_at <= due
 
 

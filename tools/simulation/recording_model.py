@@ -1,7 +1,7 @@
-"""The naive server as a shadow of the real one: it does the same at the same time, and writes down
+"""The model server as a model of the real one: it does the same at the same time, and writes down
 what must last.
 
-May know: the naive server, the history. It hears what the real server answered for one thing only:
+May know: the model server, the history. It hears what the real server answered for one thing only:
 where the disk was too full for a change, nobody else can know that. Whether that may be is for the
 caller to say (`may_refuse`).
 """
@@ -14,16 +14,17 @@ from collections.abc import Hashable, Mapping
 
 from beanstalkd_py.protocol.session import OUTPUT_LIMIT
 
-from .facts import Facts, Fault, Found
+from .contents import Contents, JobContents
 from .history import Change, History, Kept, Pause
-from .model import Naive
-from .naive.jobs import Client, Job, Tube
+from .reference.entities import Client, Job, Tube
+from .reference.model import ReferenceModel
+from .violation import Violation
 
 FIRST_RANK = 1 << 32  # behind those that a start found
 _KICKED = re.compile(rb"KICKED (\d+)\r\n")
 
 
-class Shadow(Naive):
+class RecordingModel(ReferenceModel):
     def __init__(self, now: int, max_job_size: int, binlog_max_size: int, history: History) -> None:
         super().__init__(now, max_job_size, binlog_max_size)
         self.history = history
@@ -74,7 +75,7 @@ class Shadow(Naive):
 
     def _is_refused(self) -> bool:
         if not self.may_refuse:
-            raise Fault("a change was refused, though there is room")
+            raise Violation("a change was refused, though there is room")
         self.refusals += 1
         return True
 
@@ -130,22 +131,22 @@ class Shadow(Naive):
         ]
         self._pauses = pauses
 
-    # --- a new life
+    # --- a new run
 
-    def come_back(self, facts: Facts, offset: int) -> None:
-        """All that is there is what was found. For a shadow that is new."""
-        self.next_id = facts.next_id
-        for made, name in enumerate(facts.made):
+    def come_back(self, contents: Contents, offset: int) -> None:
+        """All that is there is what was found. For a model that is new."""
+        self.next_id = contents.next_id
+        for made, name in enumerate(contents.made):
             self._make_tube(name, made)
-        self.tubes = [self._named(name) for name in facts.listed]
+        self.tubes = [self._named(name) for name in contents.listed]
         self.default = self._named(b"default")
         self.tubes_made = len(self.tubes)
-        for name, (pause, until) in facts.pauses.items():
+        for name, (pause, until) in contents.pauses.items():
             tube = self._named(name)
             tube.pause, tube.paused_until, tube.kept = pause, until - offset, True
-        for id, found in facts.jobs.items():
+        for id, found in contents.jobs.items():
             self._make_job(id, found, offset)
-        self.buried = [self.jobs[id] for ids in facts.buried.values() for id in ids]
+        self.buried = [self.jobs[id] for ids in contents.buried.values() for id in ids]
         self._versions = {id: _version(job) for id, job in self.jobs.items()}
         self._born = dict.fromkeys(self.jobs, 0)
         self._pauses = {
@@ -163,7 +164,7 @@ class Shadow(Naive):
         assert tube is not None
         return tube
 
-    def _make_job(self, id: int, found: Found, offset: int) -> None:
+    def _make_job(self, id: int, found: JobContents, offset: int) -> None:
         job = Job(
             id,
             self._named(found.tube),
@@ -185,10 +186,10 @@ def _version(job: Job) -> tuple[int, ...]:
     return job.saved_reserves, job.saved_timeouts, job.releases, job.buries, job.kicks
 
 
-def _as_recorded(job: Job) -> Found:
+def _as_recorded(job: Job) -> JobContents:
     """On disk a reserved job is a ready one."""
     delayed = job.state == "delayed"
-    return Found(
+    return JobContents(
         job.tube.name,
         job.body,
         "ready" if job.state == "reserved" else job.state,

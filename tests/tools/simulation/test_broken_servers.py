@@ -1,4 +1,4 @@
-"""The simulation can fail: servers that break one law each are caught, each within a few worlds,
+"""The simulation can fail: servers that break one law each are caught, each within a few scenarios,
 and by the check that is meant for it.
 """
 
@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 from simulation.disk import MemoryDisk
-from simulation.facts import Fault
+from simulation.scenario import run
 from simulation.server import Server
-from simulation.world import run
+from simulation.violation import Violation
 
 import beanstalkd_py.binlog.journal
 import beanstalkd_py.binlog.opening
@@ -27,11 +27,11 @@ Break = Callable[[pytest.MonkeyPatch], None]
 
 
 def caught() -> str:
-    """What the first world says that notices."""
+    """What the first scenario says that notices."""
     for seed in SEEDS:
         try:
             run(seed)
-        except Fault as fault:
+        except Violation as fault:
             assert f"make simulate SEED={seed}" in str(fault)
             return str(fault)
     return "nobody noticed"
@@ -43,7 +43,7 @@ def replies_leave_at_once(patch: pytest.MonkeyPatch) -> None:
     def say(self: Server, replies: dict[object, bytes]) -> None:
         for name, data in replies.items():
             if name in self.connections:
-                self._leave(0, self.twin.shadow.history.position, self.connections[name], data)
+                self._leave(0, self.lockstep.model.history.position, self.connections[name], data)
 
     patch.setattr(Server, "_say", say)
 

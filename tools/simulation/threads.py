@@ -1,7 +1,7 @@
 """The log's threads as greenlets, which get on only when they are told to, up to their next pause:
 one thread, and nothing left to chance.
 
-`in_place_of_threads` puts them, and locks, events and queues of the same kind, where the log's
+`simulated_threads` puts them, and locks, events and queues of the same kind, where the log's
 modules look for Python's own. The simulation lets its disk pause in every call, so what the log's
 owner does falls between any two calls of its committer and its preparer.
 
@@ -24,12 +24,12 @@ from beanstalkd_wal import committer, directory, preparer, threads
 FOR_EVER = 1_000_000  # steps: whoever is waited for will not come any more
 
 
-class Fibers:
+class Scheduler:
     """All that run beside the owner."""
 
     def __init__(self) -> None:
         self.main: Any = greenlet.getcurrent()
-        self.all: list[Fiber] = []
+        self.all: list[SimulatedThread] = []
 
     def pause(self) -> None:
         """For whoever runs beside the owner: lets him get on. For the owner himself: nothing."""
@@ -38,45 +38,47 @@ class Fibers:
 
     def await_that(self, ready: Callable[[], bool]) -> None:
         """The owner lets the others get on meanwhile."""
-        fiber = next((fiber for fiber in self.all if fiber.greenlet is greenlet.getcurrent()), None)
+        thread = next(
+            (thread for thread in self.all if thread.greenlet is greenlet.getcurrent()), None
+        )
         for _ in range(FOR_EVER):
             if ready():
                 return
-            if fiber is None:
+            if thread is None:
                 for other in self.all:
                     other.get_on()
             else:
-                fiber.ready = ready
+                thread.ready = ready
                 self.main.switch()
-                fiber.ready = _yes
+                thread.ready = _yes
         raise RuntimeError("a wait without end")
 
-    def busy(self) -> list[Fiber]:
+    def busy(self) -> list[SimulatedThread]:
         """Those who can get on."""
-        return [fiber for fiber in self.all if fiber.can_get_on()]
+        return [thread for thread in self.all if thread.can_get_on()]
 
     def end(self, last_words: BaseException) -> None:
         """The process ends: whoever is in the middle of a call is interrupted there."""
-        for fiber in self.all:
-            fiber.end(last_words)
+        for thread in self.all:
+            thread.end(last_words)
         self.all.clear()
 
 
-class Fiber:
+class SimulatedThread:
     """In the place of threading.Thread."""
 
-    def __init__(self, fibers: Fibers, target: Callable[[], None]) -> None:
-        self.greenlet: Any = greenlet.greenlet(target, parent=fibers.main)
+    def __init__(self, scheduler: Scheduler, target: Callable[[], None]) -> None:
+        self.greenlet: Any = greenlet.greenlet(target, parent=scheduler.main)
         self.ready: Callable[[], bool] = _yes  # what it waits for
-        self.fibers = fibers
+        self.scheduler = scheduler
         self.started = False
 
     def start(self) -> None:
         self.started = True
-        self.fibers.all.append(self)
+        self.scheduler.all.append(self)
 
     def join(self) -> None:
-        self.fibers.await_that(lambda: bool(self.greenlet.dead))
+        self.scheduler.await_that(lambda: bool(self.greenlet.dead))
 
     def can_get_on(self) -> bool:
         return self.started and not self.greenlet.dead and self.ready()
@@ -95,12 +97,12 @@ class Fiber:
 
 
 class Lock:
-    def __init__(self, fibers: Fibers) -> None:
-        self.fibers = fibers
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
         self.held = False
 
     def __enter__(self) -> None:
-        self.fibers.await_that(lambda: not self.held)
+        self.scheduler.await_that(lambda: not self.held)
         self.held = True
 
     def __exit__(self, *failure: object) -> None:
@@ -108,29 +110,29 @@ class Lock:
 
 
 class Event:
-    def __init__(self, fibers: Fibers) -> None:
-        self.fibers = fibers
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
         self.passed = False
 
     def set(self) -> None:
         self.passed = True
 
     def wait(self) -> None:
-        self.fibers.await_that(lambda: self.passed)
+        self.scheduler.await_that(lambda: self.passed)
 
 
 class Queue:
     """In the place of SimpleQueue."""
 
-    def __init__(self, fibers: Fibers) -> None:
-        self.fibers = fibers
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
         self.things: deque[Any] = deque()
 
     def put(self, thing: Any) -> None:
         self.things.append(thing)
 
     def get(self) -> Any:
-        self.fibers.await_that(lambda: bool(self.things))
+        self.scheduler.await_that(lambda: bool(self.things))
         return self.things.popleft()
 
     def empty(self) -> bool:
@@ -138,20 +140,20 @@ class Queue:
 
 
 @contextmanager
-def in_place_of_threads(fibers: Fibers) -> Iterator[None]:
+def simulated_threads(scheduler: Scheduler) -> Iterator[None]:
     """As long as a log that is open with `threaded` is in use."""
 
     class Passed(Event):  # the log asks isinstance()
         def __init__(self) -> None:
-            super().__init__(fibers)
+            super().__init__(scheduler)
 
-    def thread(target: Callable[[], None], **about: object) -> Fiber:
-        return Fiber(fibers, target)
+    def thread(target: Callable[[], None], **about: object) -> SimulatedThread:
+        return SimulatedThread(scheduler, target)
 
-    threading = SimpleNamespace(Thread=thread, Event=Passed, Lock=lambda: Lock(fibers))
+    threading = SimpleNamespace(Thread=thread, Event=Passed, Lock=lambda: Lock(scheduler))
 
     def queue() -> Queue:
-        return Queue(fibers)
+        return Queue(scheduler)
 
     with (
         patch.object(threads, "threading", threading),

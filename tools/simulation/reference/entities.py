@@ -1,4 +1,4 @@
-"""Jobs, tubes and clients of the naive server: fields, and nothing that could be counted instead."""
+"""Jobs, tubes and clients of the model server: fields, and nothing that could be counted instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The naive server's YAML answers. What only the process can know is a question mark: `blurred`
+"""The model server's YAML answers. What only the process can know is a question mark: `blurred`
 makes the same of a real server's answers.
 """
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from .jobs import Job, Tube
+from .entities import Job, Tube
 from .state import SECOND, State
 
 URGENT = 1024  # priorities below are
@@ -120,7 +120,7 @@ _VALUE = re.compile(
 
 
 def blurred(replies: bytes) -> bytes:
-    """A real server's replies with a question mark for what the naive one cannot know. Job ids must
+    """A real server's replies with a question mark for what the model one cannot know. Job ids must
     be shorter than 16 digits.
     """
 

@@ -1,4 +1,4 @@
-"""Bytes to commands for the naive server, one rule after the other, with nothing kept in between
+"""Bytes to commands for the model server, one rule after the other, with nothing kept in between
 but the bytes.
 
 `line_and_rest` waits for a whole line however long it is; `words` says what it means: a command's
