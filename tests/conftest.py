@@ -1,4 +1,4 @@
-"""Of all tests: none fails for being slow. What a folder of tests shares stands in that folder."""
+"""Fixtures for all tests: servers as processes, and directories for their logs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from testkit.live import Daemon, Start
 
-settings.register_profile("patient", deadline=None)
+# Counts of examples bound the work of hypothesis. Time does not: a machine may be slow.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
 

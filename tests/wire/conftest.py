@@ -47,7 +47,7 @@ def play_live(
 
 
 def _selected_that_wait(request: pytest.FixtureRequest, kind: Kind) -> list[Transcript]:
-    """Of the tests that run now, the transcripts that wait and are played to this kind of server."""
+    """The transcripts in this run that wait for real time on this kind of server."""
     found = []
     for item in request.session.items:
         params = item.callspec.params if hasattr(item, "callspec") else {}

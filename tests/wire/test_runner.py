@@ -13,7 +13,7 @@ from judge.transcript import BadTranscript, Expected, Reply, Transcript, World, 
 
 from . import reference
 from .engine_peer import EnginePeer
-from .test_transcripts import played_to
+from .selection import played_to
 
 
 def altered(transcript: Transcript) -> Iterator[tuple[str, Transcript]]:

@@ -1,48 +1,28 @@
-"""Every transcript: to the engine in every chunking, to our server in several, and to the C server
-that they describe.
-"""
+"""Every transcript is played to our server, in two chunkings, and to the C server."""
 
 from __future__ import annotations
 
 import pytest
-from judge.cuts import BYTES, WHOLE, Cut, every_cut
+from judge.cuts import BYTES, WHOLE, Cut
 from judge.daemon import find_c_server
-from judge.runner import Mismatch, play
-from judge.transcript import Transcript, World, load
+from judge.runner import Mismatch
+from judge.transcript import Transcript
 
-from .engine_peer import EnginePeer
 from .reference import need_c_server
+from .selection import blocks, played_to
 from .servers import Kind, Play
 
 Failed = pytest.fail.Exception
-TRANSCRIPTS = list(load())
 C = Kind("c", program=(find_c_server() or "beanstalkd",), is_c=True)
 TCP = Kind("tcp")
 UNIX_LOGGED = Kind("unix and log", unix=True, logged=True)
 SHORT = 2000  # bytes in all that are worth sending one by one
 
 
-def played_to(target: str) -> list[Transcript]:
-    return [transcript for transcript in TRANSCRIPTS if target in transcript.targets]
-
-
-def blocks(transcript: Transcript) -> list[bytes]:
-    return [step.data(World()) for step in transcript.steps if step.verb == "send"]
-
-
 def is_short(transcript: Transcript) -> bool:
     return (
         sum(map(len, blocks(transcript))) <= SHORT and not transcript.waits and not transcript.fresh
     )
-
-
-@pytest.mark.parametrize("transcript", played_to("engine"), ids=str)
-def test_engine_in_every_chunking(transcript: Transcript) -> None:
-    for number, cut in enumerate(every_cut(blocks(transcript), transcript.title)):
-        try:
-            play(transcript, EnginePeer(transcript.options, cut, polite=number % 2 == 0))
-        except Mismatch as mismatch:
-            raise Failed(f"{mismatch}\n({cut})", pytrace=False) from None
 
 
 def to_server(play_live: Play, kind: Kind, transcript: Transcript, cut: Cut) -> None:

@@ -15,7 +15,7 @@ COMMANDS = (
         "beanstalkd_py/queue/state.py",
         "client.soonest_job()) is not None and job.deadline_at <= now:\n",
         "client.soonest_job()) is not None and job.deadline_at - MARGIN <= now:\n",
-        (SIMULATION, "tests/wire/test_transcripts.py -k ttr"),
+        (SIMULATION, "tests/wire/test_engine.py -k ttr"),
     ),
     Mutant(
         Invariant.C_PROTOCOL_FIRST,
@@ -42,7 +42,7 @@ COMMANDS = (
         "beanstalkd_py/queue/engine.py",
         "        job.deadline_at = now + job.ttr\n        client.add_deadline(job)\n",
         "",
-        (SIMULATION, "tests/wire/test_transcripts.py -k ttr"),
+        (SIMULATION, "tests/wire/test_engine.py -k ttr"),
     ),
     Mutant(
         Invariant.C_PROTOCOL_FIRST,
@@ -69,7 +69,7 @@ COMMANDS = (
         "beanstalkd_py/queue/state.py",
         "            client = next(iter(waiting))\n",
         "            client = next(reversed(waiting))\n",
-        (SIMULATION, "tests/wire/test_transcripts.py -k reserve"),
+        (SIMULATION, "tests/wire/test_engine.py -k reserve"),
     ),
     Mutant(
         Invariant.C_PROTOCOL_FIRST,
@@ -78,7 +78,7 @@ COMMANDS = (
         "beanstalkd_py/queue/state.py",
         "            if tube.ready_count and not tube.paused_until:\n",
         "            if tube.ready_count:\n",
-        (SIMULATION, "tests/wire/test_transcripts.py -k pause"),
+        (SIMULATION, "tests/wire/test_engine.py -k pause"),
     ),
     Mutant(
         Invariant.C_PROTOCOL_FIRST,
@@ -96,7 +96,7 @@ COMMANDS = (
         "beanstalkd_py/queue/engine.py",
         "        buried = bool(tube.buried)\n",
         "        buried = bool(tube.buried) and not tube.delayed\n",
-        (SIMULATION, "tests/wire/test_transcripts.py -k states"),
+        (SIMULATION, "tests/wire/test_engine.py -k states"),
     ),
     Mutant(
         Invariant.C_PROTOCOL_FIRST,
@@ -105,7 +105,7 @@ COMMANDS = (
         "beanstalkd_py/queue/engine.py",
         "        if job is None or (job.state == RESERVED and job.owner is not client):\n",
         "        if job is None:\n",
-        (SIMULATION, "tests/wire/test_transcripts.py -k states"),
+        (SIMULATION, "tests/wire/test_engine.py -k states"),
     ),
     Mutant(
         Invariant.C_PROTOCOL_FIRST,
@@ -127,6 +127,6 @@ COMMANDS = (
         "beanstalkd_py/protocol/parser.py",
         "        del collected[-2:]  # in place",
         "        del collected[-3:]  # in place",
-        (SIMULATION, "tests/wire/test_transcripts.py -k bodies"),
+        (SIMULATION, "tests/wire/test_engine.py -k bodies"),
     ),
 )
