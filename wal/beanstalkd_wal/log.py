@@ -285,13 +285,21 @@ class Log:
         return self._spares.nbytes
 
     @property
+    def active_bytes(self) -> int:
+        """Bytes of the active segment's file, headroom included."""
+        return self._active_bytes
+
+    @property
+    def unsealed_bytes(self) -> int:
+        """Bytes of all files of the log except sealed segments."""
+        return self._active_bytes + self._spares.nbytes + self._spares.dirty_bytes
+
+    @property
     def total_bytes(self) -> int:
         """Of all files of the log on disk. Exact when the threads are idle and everything is
         collected.
         """
-        return (
-            self.sealed_bytes + self._active_bytes + self._spares.nbytes + self._spares.dirty_bytes
-        )
+        return self.sealed_bytes + self.unsealed_bytes
 
     @property
     def disk_full(self) -> bool:
