@@ -49,7 +49,7 @@ def kill_now(run: ServerRun) -> str:
 
 def cut_now(run: ServerRun) -> str:
     """The same for the power; for modes that promise something about that."""
-    return f"without power now, it would come back as after change {_look(run, run.machine.disk.after_crash(run.rng), run.durable())}"
+    return f"without power now, it would come back as after change {_look(run, run.machine.disk.after_crash(run.rng), run.durable_position())}"
 
 
 def _look(run: ServerRun, disk: MemoryDisk, must: int) -> int:

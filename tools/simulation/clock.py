@@ -1,24 +1,24 @@
-"""The two clocks of a machine: the one that only goes on, and the wall's, which may be set.
-Integers of nanoseconds.
+"""The machine's two clocks: the monotonic clock, and the wall clock, which can be set. Integers of
+nanoseconds.
 """
 
 from __future__ import annotations
 
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
-BOOT = 1_700_000_000 * SECOND  # the wall's clock when the scenario begins
+FIRST_WALL_TIME = 1_700_000_000 * SECOND  # wall clock minus monotonic clock at the start
 
 
 class Clock:
     def __init__(self) -> None:
         self.now = 1000 * SECOND
-        self.ahead = BOOT  # the wall's clock before the other one
+        self.ahead = FIRST_WALL_TIME  # wall clock minus monotonic clock
 
     @property
     def wall(self) -> int:
         return self.now + self.ahead
 
-    def boots(self, uptime: int) -> None:
-        """The machine starts again: the wall's clock goes on, the other one begins anew."""
+    def reboot(self, uptime: int) -> None:
+        """The wall clock goes on; the monotonic clock begins again and stands at `uptime`."""
         self.ahead += self.now - uptime
         self.now = uptime

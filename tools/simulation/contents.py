@@ -1,8 +1,7 @@
-"""What a server holds, read out of its engine: the one place here that knows how the engine keeps
-it.
+"""What a server holds after a start, read from its queue. The only module of the simulation that
+knows the attributes of the engine.
 
-May know: the engine's attributes. Promises: changes nothing. Instants are wall-clock ns, as they
-would be on disk.
+Promises: changes nothing. Instants are wall-clock ns, as they would be on disk.
 """
 
 from __future__ import annotations
@@ -14,8 +13,6 @@ from beanstalkd_py.queue.model import STATE_NAMES, Job
 
 
 class JobContents(NamedTuple):
-    """A job as a server has it."""
-
     tube: bytes
     body: bytes
     state: str
@@ -32,10 +29,10 @@ class JobContents(NamedTuple):
 
 
 class Contents:
-    """All that a restart brings back. offset: wall clock minus the engine's clock, ns."""
+    """Everything that a restart brings back. offset: wall clock minus the server's clock, ns."""
 
     def __init__(self, engine: Engine, offset: int) -> None:
-        self.jobs = {job.id: _found(job, offset) for job in engine.jobs.values()}
+        self.jobs = {job.id: _job(job, offset) for job in engine.jobs.values()}
         self.pauses = {
             tube.name: (tube.pause, tube.paused_until + offset)
             for tube in engine.tube_list
@@ -47,7 +44,7 @@ class Contents:
         self.next_id = engine.next_id
 
 
-def _found(job: Job, offset: int) -> JobContents:
+def _job(job: Job, offset: int) -> JobContents:
     return JobContents(
         job.tube.name,
         bytes(job.body),

@@ -1,10 +1,12 @@
-"""The real sessions and engine and their model, which are made to do the same, step by step, and
-must say the same.
+"""Runs the real sessions and queue and the reference model in lockstep, and compares their replies
+after each step.
 
-May know: `Session` and `Engine`, the model. Promises: each method is one step of a server's loop:
-whatever the step does, then the replies of those whom it woke; it returns all that is to be sent,
-by client. A Violation says whose replies differ. What ends the step in the middle (the disk failed, the
-power is gone) is raised when the model has taken it to its end: of that nobody was told.
+May know: `Session` and `Engine`, the recording model. Promises: each method is one step of a
+server's loop. The step includes the replies to clients that it woke, and the method returns all
+bytes to send, by client. A Violation names the client whose replies differ.
+
+A step may end early because the disk failed or the power is gone. Then the exception is raised
+after the model has finished the step. No client has been told about such a step.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from beanstalkd_py.queue.engine import Engine
 
 from .disk import PowerFailure
 from .recording_model import RecordingModel
-from .reference.model import blurred
+from .reference.model import without_unknowns
 from .violation import Violation
 
 Replies = dict[Hashable, bytes]
@@ -53,7 +55,7 @@ class Lockstep:
         )
 
     def go_on(self, name: Hashable, now: int) -> Replies:
-        """With commands that were held back."""
+        """Runs commands that were held back because of unsent replies."""
         session = self.sessions[name]
         return self._step(
             now, lambda: session.run(now), lambda: self.model.go_on(name, now), session
@@ -69,31 +71,35 @@ class Lockstep:
     def drain(self) -> None:
         self.engine.draining = self.model.draining = True
 
-    # --- both
+    # --- one step of both
 
     def _step(
-        self, now: int, real: Callable[[], object], model: Callable[[], None], *sessions: Session
+        self,
+        now: int,
+        server_step: Callable[[], object],
+        model_step: Callable[[], None],
+        *sessions: Session,
     ) -> Replies:
         touched = list(sessions)
         failure: BaseException | None = None
         try:
-            real()
+            server_step()
             touched += Session.settle(self.engine, now)
         except (PowerFailure, wal.LogFailed) as end:
             failure = end
             touched += self.sessions.values()
-        replies = self._taken(touched)
-        heard = {name: blurred(data) for name, data in replies.items()}
-        self.model.hear(heard)
-        model()
+        replies = self._take_output(touched)
+        comparable = {name: without_unknowns(data) for name, data in replies.items()}
+        self.model.set_replies(comparable)
+        model_step()
         self.model.settle(now)
-        self.model.mark()
-        self._compare(heard, whole=failure is None)
+        self.model.record_changes()
+        self._compare(comparable, whole=failure is None)
         if failure is not None:
             raise failure
         return replies
 
-    def _taken(self, sessions: list[Session]) -> Replies:
+    def _take_output(self, sessions: list[Session]) -> Replies:
         replies: Replies = {}
         for session in sessions:
             data = session.take_output()
@@ -101,30 +107,31 @@ class Lockstep:
                 replies[session.owner] = replies.get(session.owner, b"") + data
         return replies
 
-    def _compare(self, heard: Replies, whole: bool) -> None:
+    def _compare(self, replies: Replies, whole: bool) -> None:
+        """whole: the step came to its end. Otherwise replies may be missing at the end."""
         for name in self.model.clients:
-            said, expected = heard.get(name, b""), self.model.take_output(name)
-            if said != expected if whole else not expected.startswith(said):
-                raise Violation(f"client {name} was told {_difference(said, expected)}")
-            if whole and self.sessions[name].closed is not self.model.is_closed(name):
-                raise Violation(
-                    f"client {name}: the server {'ends' if self.sessions[name].closed else 'goes on'}"
-                )
-        if whole and not self._in_time():
+            got, expected = replies.get(name, b""), self.model.take_output(name)
+            if got != expected if whole else not expected.startswith(got):
+                raise Violation(f"client {name} was told {_difference(got, expected)}")
+            closed = self.sessions[name].closed
+            if whole and closed is not self.model.is_closed(name):
+                raise Violation(f"client {name}: the server {'ends' if closed else 'goes on'}")
+        if whole and not self._timer_is_early_enough():
             raise Violation(
-                f"something is due at {self.model.next_at()}, the server's timer is set to {self.engine.next_at}"
+                f"something is due at {self.model.next_at()}, "
+                f"the server's timer is set to {self.engine.next_at}"
             )
 
-    def _in_time(self) -> bool:
+    def _timer_is_early_enough(self) -> bool:
         due = self.model.next_at()
         return due is None or self.engine.next_at <= due
 
 
-def _difference(said: bytes, expected: bytes) -> str:
-    """From a little before the first byte that differs."""
+def _difference(got: bytes, expected: bytes) -> str:
+    """Both, from a little before the first byte that differs."""
     place = next(
-        (n for n, (a, b) in enumerate(zip(said, expected, strict=False)) if a != b),
-        min(len(said), len(expected)),
+        (n for n, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b),
+        min(len(got), len(expected)),
     )
-    start = max(place - 60, 0)
-    return f"at byte {place}\n    {said[start : place + 60]!r}\nand not\n    {expected[start : place + 60]!r}"
+    part = slice(max(place - 60, 0), place + 60)
+    return f"at byte {place}\n    {got[part]!r}\nand not\n    {expected[part]!r}"

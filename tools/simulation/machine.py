@@ -1,8 +1,8 @@
-"""The machine that the server runs on: its disk, its clocks, its threads, and the call in which its
-run ends.
+"""The machine that the server runs on: its disk, clocks and threads. It also decides in which
+file-system call a server run ends.
 
-May know: disk, clock, scheduler. Promises: each call of the file system lets the owner of a thread get
-on, and may be the last one.
+May know: disk, clock, threads. Promises: each file-system call first pauses the calling simulated
+thread, and may then be the last call of the run.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Machine:
         self.clock = Clock()
         self.scheduler = Scheduler()
         self.disk = MemoryDisk(rng.getrandbits(32))
-        self.doom = ""  # how the run ends in the middle of a call
-        self.doom_at = 0  # calls from now on; 0: it does not
+        self.planned_end = ""  # how the run ends in the middle of a call
+        self.end_in = 0  # after so many calls; 0: not in a call
         self.last_call = ""
         self.sync_failed = False
         self.hook()
@@ -37,51 +37,51 @@ class Machine:
     def _before(self, call: str, path: str) -> None:
         self.scheduler.pause()
         self.last_call = f"{call} {os.path.basename(path)}"
-        if self.doom_at:
-            self.doom_at -= 1
-            if not self.doom_at:
-                self._end_in(call, path)
+        if self.end_in:
+            self.end_in -= 1
+            if not self.end_in:
+                self._end_run(call, path)
 
-    def _end_in(self, call: str, path: str) -> None:
-        if self.doom != BROKEN:
+    def _end_run(self, call: str, path: str) -> None:
+        if self.planned_end != BROKEN:
             raise PowerFailure
         self.sync_failed = self.sync_failed or call.startswith("sync")
         raise OSError(errno.EIO, os.strerror(errno.EIO), path)
 
-    def arm(self) -> None:
-        """Half of all lives end in some call, many of these soon."""
-        self.doom = self.rng.choice((KILL, KILL, CUT, CUT, CUT, BROKEN))
-        self.doom_at = (
+    def plan_end(self) -> None:
+        """Three of five runs end in a file-system call, many of these in an early one."""
+        self.planned_end = self.rng.choice((KILL, KILL, CUT, CUT, CUT, BROKEN))
+        self.end_in = (
             self.rng.randrange(1, self.rng.choice((10, 50, 300, 1500)))
             if self.rng.random() < 0.6
             else 0
         )
 
-    # --- ends
+    # --- how a run ends
 
     def kill(self) -> None:
-        """The process is gone."""
-        self.scheduler.end(PowerFailure())
-        self.doom_at = 0
+        """The process ends; the machine goes on."""
+        self.scheduler.kill(PowerFailure())
+        self.end_in = 0
         self.disk.after_kill()
         self.hook()
 
     def cut(self, ordered: bool) -> None:
-        """The power is gone as well."""
+        """The power fails. ordered: see `MemoryDisk.after_crash`."""
         self.kill()
         self.disk = self.disk.after_crash(self.rng, ordered)
         self.hook()
-        self.clock.boots(self.rng.randrange(1, 100) * SECOND)
+        self.clock.reboot(self.rng.randrange(1, 100) * SECOND)
         self.sync_failed = False
 
-    # --- room
+    # --- free space
 
     @property
     def is_limited(self) -> bool:
         return self.disk.capacity < PLENTY
 
     def limit(self, nbytes: int) -> None:
-        """Somebody else takes all of the disk but for so many bytes."""
+        """Another program fills the disk, except for so many bytes."""
         self.disk.capacity = self.disk.used() + nbytes
 
     def free(self) -> None:

@@ -1,9 +1,9 @@
-"""The model server as a model of the real one: it does the same at the same time, and writes down
-what must last.
+"""The reference model run beside the server: it executes the same steps at the same times, and
+records in the history every change that must be durable.
 
-May know: the model server, the history. It hears what the real server answered for one thing only:
-where the disk was too full for a change, nobody else can know that. Whether that may be is for the
-caller to say (`may_refuse`).
+May know: the reference model, the history. The model reads the server's replies for one purpose:
+only the server knows when the disk was too full for a change. The caller decides whether such a
+refusal is allowed (`may_refuse`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Hashable, Mapping
 from beanstalkd_py.protocol.session import OUTPUT_LIMIT
 
 from .contents import Contents, JobContents
-from .history import Change, History, Kept, Pause
+from .history import Change, History, RecordedJob, RecordedPause
 from .reference.entities import Client, Job, Tube
 from .reference.model import ReferenceModel
 from .violation import Violation
 
-FIRST_RANK = 1 << 32  # behind those that a start found
+FIRST_RANK = 1 << 32  # above the ranks of jobs that a start recovered
 _KICKED = re.compile(rb"KICKED (\d+)\r\n")
 
 
@@ -31,25 +31,22 @@ class RecordingModel(ReferenceModel):
         self.output_limit = OUTPUT_LIMIT
         self.may_refuse = False
         self.refusals = 0
-        self._heard: Mapping[Hashable, bytes] = {}  # the real server's replies in this step
-        self._current: Client | None = (
-            None  # whose command is carried out; None: nobody's, time does it
-        )
-        self._asked: tuple[Hashable, int, int] = (
-            None,
-            0,
-            0,
-        )  # whose reply at which offset, and for how many changes there was room
+        self._replies: Mapping[Hashable, bytes] = {}  # the server's, in this step
+        self._current: Client | None = None  # whose command runs; None: a timer runs
+        # The latest question to `refused`: client, offset of the reply, and how many changes of
+        # this command were accepted before.
+        self._asked: tuple[Hashable, int, int] = (None, 0, 0)
         self._versions: dict[int, tuple[int, ...]] = {}  # of each job's latest record
         self._born: dict[int, int] = {}
         self._pauses: dict[bytes, tuple[int, int]] = {}
         self._ticking = False
         self._ranks = itertools.count(FIRST_RANK)
 
-    # --- what the real server said
+    # --- refusals, read from the server's replies
 
-    def hear(self, replies: Mapping[Hashable, bytes]) -> None:
-        self._heard = replies
+    def set_replies(self, replies: Mapping[Hashable, bytes]) -> None:
+        """The server's replies in the step that follows."""
+        self._replies = replies
         self._asked = None, 0, 0
 
     def _run(self, client: Client, now: int) -> None:
@@ -59,43 +56,44 @@ class RecordingModel(ReferenceModel):
 
     def refused(self) -> bool:
         """Called before each change."""
-        self.mark()
+        self.record_changes()
         client = self._current
-        if client is None:  # a TTR is over, be there room to write it down or not
+        if client is None:  # a TTR ends, whether its record finds space or not
             return self.may_refuse
         at = len(client.outbox)
-        name, before, room = self._asked
-        room = room + 1 if (name, before) == (client.name, at) else 0
-        self._asked = client.name, at, room
-        reply = self._heard.get(client.name, b"")[at:]
+        name, before, accepted = self._asked
+        accepted = accepted + 1 if (name, before) == (client.name, at) else 0
+        self._asked = client.name, at, accepted
+        reply = self._replies.get(client.name, b"")[at:]
         kicked = _KICKED.match(reply)
-        if reply.startswith(b"OUT_OF_MEMORY") or (kicked is not None and int(kicked[1]) <= room):
+        stopped = kicked is not None and int(kicked[1]) <= accepted
+        if reply.startswith(b"OUT_OF_MEMORY") or stopped:
             return self._is_refused()
         return False
 
     def _is_refused(self) -> bool:
         if not self.may_refuse:
-            raise Violation("a change was refused, though there is room")
+            raise Violation("a change was refused although the disk has space")
         self.refusals += 1
         return True
 
-    # --- what must last
+    # --- recording what must be durable
 
     def remove_if_unused(self, tube: Tube) -> None:
         super().remove_if_unused(tube)
         if tube.paused_until and tube not in self.tubes:
-            self.mark()
+            self.record_changes()
 
     def tick(self, now: int) -> None:
-        self.mark()
+        self.record_changes()
         self._ticking = True
         super().tick(now)
-        self.mark()
+        self.record_changes()
         self._ticking = False
 
-    def mark(self) -> None:
-        """Writes down what has changed since the last time: at most one job, and with it the pause
-        of a tube that went with it.
+    def record_changes(self) -> None:
+        """Records what has changed since the last call. That is at most one job, and the pause of
+        a tube that was removed together with the job.
         """
         history = self.history
         versions = {id: _version(job) for id, job in self.jobs.items()}
@@ -103,23 +101,21 @@ class RecordingModel(ReferenceModel):
             history.changes.append(Change(id, None))
         for id, version in versions.items():
             if self._versions.get(id) != version:
-                history.changes.append(Change(id, self._kept(self.jobs[id])))
+                history.changes.append(Change(id, self._recorded_job(self.jobs[id])))
         self._versions = versions
-        self._mark_pauses()
+        self._record_pauses()
         history.next_id = self.next_id
         history.most.update((job.id, (job.reserves, job.timeouts)) for job in self.jobs.values())
 
-    def _kept(self, job: Job) -> Kept:
+    def _recorded_job(self, job: Job) -> RecordedJob:
         since = len(self.history.offsets) - 1
         born = self._born.setdefault(job.id, since)
         rank = next(self._ranks) if job.state == "buried" else 0
-        return Kept(_as_recorded(job), since, born, rank)
+        return RecordedJob(_on_disk(job), since, born, rank)
 
-    def _mark_pauses(self) -> None:
-        """That time has ended a pause is not written down."""
-        pauses = {
-            tube.name: (tube.pause, tube.paused_until) for tube in self.tubes if tube.paused_until
-        }
+    def _record_pauses(self) -> None:
+        """A pause that ends by time has no record."""
+        pauses = self._current_pauses()
         since = len(self.history.offsets) - 1
         if not self._ticking:
             self.history.changes += [
@@ -127,14 +123,19 @@ class RecordingModel(ReferenceModel):
             ]
         changed = {name: pause for name, pause in pauses.items() if self._pauses.get(name) != pause}
         self.history.changes += [
-            Change(name, Pause(*pause, since)) for name, pause in changed.items()
+            Change(name, RecordedPause(*pause, since)) for name, pause in changed.items()
         ]
         self._pauses = pauses
 
-    # --- a new run
+    def _current_pauses(self) -> dict[bytes, tuple[int, int]]:
+        return {
+            tube.name: (tube.pause, tube.paused_until) for tube in self.tubes if tube.paused_until
+        }
 
-    def come_back(self, contents: Contents, offset: int) -> None:
-        """All that is there is what was found. For a model that is new."""
+    # --- the start of a server run
+
+    def load(self, contents: Contents, offset: int) -> None:
+        """Takes over the recovered state. For a new model only."""
         self.next_id = contents.next_id
         for made, name in enumerate(contents.made):
             self._make_tube(name, made)
@@ -149,9 +150,7 @@ class RecordingModel(ReferenceModel):
         self.buried = [self.jobs[id] for ids in contents.buried.values() for id in ids]
         self._versions = {id: _version(job) for id, job in self.jobs.items()}
         self._born = dict.fromkeys(self.jobs, 0)
-        self._pauses = {
-            tube.name: (tube.pause, tube.paused_until) for tube in self.tubes if tube.paused_until
-        }
+        self._pauses = self._current_pauses()
 
     def _make_tube(self, name: bytes, made: int) -> None:
         if name == b"default":
@@ -182,12 +181,12 @@ class RecordingModel(ReferenceModel):
 
 
 def _version(job: Job) -> tuple[int, ...]:
-    """Each record of a job has another."""
+    """Differs from record to record of one job."""
     return job.saved_reserves, job.saved_timeouts, job.releases, job.buries, job.kicks
 
 
-def _as_recorded(job: Job) -> JobContents:
-    """On disk a reserved job is a ready one."""
+def _on_disk(job: Job) -> JobContents:
+    """As the job's record has it: a reserved job is a ready one."""
     delayed = job.state == "delayed"
     return JobContents(
         job.tube.name,

@@ -37,20 +37,20 @@ STOP, NO_ROOM = "stop", "no room to begin"
 
 # How often, in comparison; each scenario has some of them more often, and some never.
 EVENTS: list[tuple[Callable[[ServerRun], str], float]] = [
-    (ServerRun.whole_turn, 12),
-    (ServerRun.speak, 8),
-    (ServerRun.serve, 10),
-    (ServerRun.end_of_turn, 8),
-    (ServerRun.hear_the_log, 8),
-    (ServerRun.get_on, 8),
+    (ServerRun.whole_iteration, 12),
+    (ServerRun.send_commands, 8),
+    (ServerRun.read_clients, 10),
+    (ServerRun.end_iteration, 8),
+    (ServerRun.handle_log_event, 8),
+    (ServerRun.run_log_threads, 8),
     (ServerRun.take_replies, 4),
     (ServerRun.connect, 1),
-    (ServerRun.hang_up, 0.4),
-    (ServerRun.moment, 4),
-    (ServerRun.while_passes, 2),
-    (ServerRun.set_the_wall_clock, 0.2),
-    (ServerRun.fill_the_disk, 0.2),
-    (ServerRun.free_the_disk, 0.5),
+    (ServerRun.end_connection, 0.4),
+    (ServerRun.pass_short_time, 4),
+    (ServerRun.pass_some_time, 2),
+    (ServerRun.set_wall_clock, 0.2),
+    (ServerRun.fill_disk, 0.2),
+    (ServerRun.free_disk, 0.5),
     (ServerRun.drain, 0.03),
     (checks.observe, 0.5),
     (checks.kill_now, 0.5),
@@ -58,12 +58,12 @@ EVENTS: list[tuple[Callable[[ServerRun], str], float]] = [
     (checks.rest, 0.3),
 ]
 ALWAYS = (
-    ServerRun.whole_turn,
-    ServerRun.speak,
-    ServerRun.serve,
-    ServerRun.end_of_turn,
-    ServerRun.hear_the_log,
-    ServerRun.get_on,
+    ServerRun.whole_iteration,
+    ServerRun.send_commands,
+    ServerRun.read_clients,
+    ServerRun.end_iteration,
+    ServerRun.handle_log_event,
+    ServerRun.run_log_threads,
     ServerRun.take_replies,
     ServerRun.connect,
 )
@@ -117,7 +117,7 @@ class Scenario:
             if self.over:
                 return
         self.machine.free()
-        self.machine.doom_at = 0
+        self.machine.end_in = 0
         self._start(self._options())
 
     def say(self, event: str) -> None:
@@ -139,7 +139,7 @@ class Scenario:
 
     def live(self) -> None:
         options = self._options()
-        self.machine.arm()
+        self.machine.plan_end()
         run: ServerRun | None = None
         try:
             run = self._start(options)
@@ -149,7 +149,7 @@ class Scenario:
                 self._event(run)
             end = self._choose_end(run)
         except PowerFailure:
-            end = self.machine.doom
+            end = self.machine.planned_end
             self.say(f"{end} in {self.machine.last_call}")
         except (wal.LogFailed, wal.LogFull, OSError) as error:
             end = self._failed(error, starting=run is None)
@@ -160,7 +160,7 @@ class Scenario:
     def _promised(self, run: ServerRun) -> None:
         """What its replies stand for."""
         self.answered = run.server.answered
-        self.durable = run.durable()
+        self.durable = run.durable_position()
         self.ended_at = self.machine.clock.now
 
     def _event(self, run: ServerRun) -> None:
@@ -193,7 +193,7 @@ class Scenario:
             self.machine.free()
             if starting and self.counts["fills"]:
                 return NO_ROOM
-        if self.machine.doom != BROKEN or self.machine.doom_at:
+        if self.machine.planned_end != BROKEN or self.machine.end_in:
             raise error
         # Of what a failed sync had to write, reads say that it is there, but no later sync will
         # write it.
@@ -236,7 +236,7 @@ class Scenario:
                 f"comes back as after change {position} of {self.history.position}, {self.answered} were answered for"
             )
         offset = self.machine.clock.wall - self.machine.clock.now
-        self.history.begin_anew(opened.contents, offset)
+        self.history.restart_from(opened.contents, offset)
         self.answered = self.durable = 0
         self.anything = False
         self.unsynced = options.durability is NEVER

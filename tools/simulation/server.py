@@ -172,7 +172,7 @@ class Server:
         binlog = self.binlog
         self.wants_turn = bool(self.later)
         if binlog.busy:
-            self.lockstep.model.history.clock_is(self.clock.wall - self.clock.now)
+            self.lockstep.model.history.set_clock_offset(self.clock.wall - self.clock.now)
             here = len(self.owed) == 1 or not self.log.promise_durable
             self.wants_turn = (
                 binlog.end_iteration(self.clock.now, self.clock.wall, here) or self.wants_turn

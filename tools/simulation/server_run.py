@@ -1,15 +1,15 @@
-"""One run of the server: the start and what it found, then whatever happens to it, one event after
-another.
+"""One run of the server: it starts, reports what it recovered, and then handles one event after
+another until it stops or a file-system call ends it.
 
-May know: everything here but the scenario. Promises: what it does is a function of the rng; an event
-leaves server and model in step, or raises: Violation for what must not be, PowerFailure and LogFailed
-for the run's end.
+May know: everything here except the scenario. Promises: the run is a function of the random
+generator. After an event the server and the reference model agree, or the event raises: Violation
+if a check failed, PowerFailure or LogFailed if the run ended.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from random import Random
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ from .server import Connection, Server
 from .violation import Violation
 
 DIRECTORY = "/log"
-MUCH = 100_000  # bytes that a client has to say
+MAX_UNSENT_BYTES = 100_000  # a client with more to send gets no new commands
 
 
 class Options(NamedTuple):
@@ -42,12 +42,12 @@ class Options(NamedTuple):
     segment_bytes: int
     durability: wal.Durability
     sync_ms: int
-    slow: bool  # the log has its threads
+    threaded: bool  # the log has its two threads, as simulated threads
     max_job_size: int
 
 
 class Opened(NamedTuple):
-    """A server that has read its log and not served anybody yet."""
+    """A server that has replayed its log and has not served a client yet."""
 
     engine: Engine
     binlog: Binlog
@@ -56,7 +56,7 @@ class Opened(NamedTuple):
 
 
 def open_server(disk: MemoryDisk, clock: Clock, options: Options) -> Opened:
-    """Raises as open_binlog does, and what ends the run in it."""
+    """Raises what open_binlog raises, and what the machine raises to end a run."""
     now, wall_now = clock.now, clock.wall
     engine = Engine(options.max_job_size, Process(started_at=now))
     engine.binlog_max_size = options.segment_bytes
@@ -69,14 +69,14 @@ def open_server(disk: MemoryDisk, clock: Clock, options: Options) -> Opened:
         now=now,
         wall_now=wall_now,
         notify=lambda: news.__setitem__(0, True),
-        threaded=options.slow,
+        threaded=options.threaded,
         fs=disk,
     )
     return Opened(engine, binlog, Contents(engine, wall_now - now), news)
 
 
 class ServerRun:
-    """history: begun anew with what the start found."""
+    """history: already restarted from what this start recovered."""
 
     def __init__(
         self,
@@ -97,18 +97,20 @@ class ServerRun:
         self.model = RecordingModel(
             self.clock.now, options.max_job_size, options.segment_bytes, history
         )
-        self.model.come_back(opened.contents, history.offsets[0])
+        self.model.load(opened.contents, history.offsets[0])
         self.model.may_refuse = machine.is_limited
         self.lockstep = Lockstep(opened.engine, self.model)
         self.server = Server(self.lockstep, opened.binlog, self.clock, options.sync_ms, opened.news)
-        self.unsaid: dict[Hashable, bytes] = {}  # what clients have to say and did not send yet
-        self.names = 0
-        self.at_once = self.rng.choice(((1,), (1, 1, 2, 5), (1, 5, 20)))  # commands
+        self.unsent: dict[Hashable, bytes] = {}  # per client: generated, not sent yet
+        self.clients_made = 0
+        self.batch_sizes = self.rng.choice(((1,), (1, 1, 2, 5), (1, 5, 20)))  # commands
         self.server.tick_if_due()
-        self._take_order(Contents(opened.engine, history.offsets[0]))
+        self._adopt_tube_order(Contents(opened.engine, history.offsets[0]))
 
-    def _take_order(self, contents: Contents) -> None:
-        """Of tubes whose pauses were over by the start it is not said which goes first."""
+    def _adopt_tube_order(self, contents: Contents) -> None:
+        """The first tick ends the pauses that are over, in an order that the protocol leaves open.
+        The model takes the order of the server.
+        """
         model = self.model
         if sorted(contents.listed) != sorted(tube.name for tube in model.tubes):
             raise Violation(f"tubes {contents.listed}, not {[tube.name for tube in model.tubes]}")
@@ -120,39 +122,39 @@ class ServerRun:
         return list(self.server.connections.values())
 
     def connect(self) -> str:
-        self.names += 1
-        self.server.connect(self.names)
-        self.unsaid[self.names] = b""
-        return f"{self.names} connects"
+        self.clients_made += 1
+        self.server.connect(self.clients_made)
+        self.unsent[self.clients_made] = b""
+        return f"{self.clients_made} connects"
 
-    def speak(self) -> str:
-        """Some commands at once, behind what it did not send yet; cut anywhere, and the rest is
-        sent later.
+    def send_commands(self) -> str:
+        """A client sends some commands at once, after what it has not sent yet. The bytes may be
+        cut anywhere; the rest is sent later.
         """
         connections = [connection for connection in self.connections() if not connection.ended]
         if not connections:
             return ""
         connection = self.rng.choice(connections)
         name = connection.name
-        if len(self.unsaid[name]) < MUCH:
-            self.unsaid[name] += b"".join(
-                self._command(name) for _ in range(self.rng.choice(self.at_once))
+        if len(self.unsent[name]) < MAX_UNSENT_BYTES:
+            self.unsent[name] += b"".join(
+                self._command(name) for _ in range(self.rng.choice(self.batch_sizes))
             )
-        data = self.unsaid[name]
+        data = self.unsent[name]
         cut = self.rng.choice(
             (0, 1, self.rng.randrange(min(50, len(data)) + 1), self.rng.randrange(len(data) + 1))
         )
         nbytes = len(data) if self.rng.random() < 0.7 else cut
         connection.arrived += data[:nbytes]
-        self.unsaid[name] = data[nbytes:]
+        self.unsent[name] = data[nbytes:]
         return f"{name} sends {_short(data[:nbytes])}"
 
     def _command(self, name: Hashable) -> bytes:
         self.counts["commands"] += 1
         return self.generator.command(self.model, name)
 
-    def serve(self) -> str:
-        """Some of those that have something to read, or all of them."""
+    def read_clients(self) -> str:
+        """The server reads some of the readable connections, or all of them."""
         readable = [
             connection for connection in self.connections() if self.server.readable(connection)
         ]
@@ -166,13 +168,13 @@ class ServerRun:
         return "\n    ".join(said)
 
     def take_replies(self) -> str:
-        """Some clients are slow to do so."""
+        """Each client reads none, some or all of its replies."""
         for connection in self.connections():
             self.server.client_reads(connection, self.rng.choice((0, 100, 1 << 20)))
         return "clients take replies"
 
-    def hang_up(self) -> str:
-        """It will send no more, or breaks at once."""
+    def end_connection(self) -> str:
+        """A client sends no more, or its connection breaks at once."""
         connection = self.rng.choice(self.connections())
         if self.rng.random() < 0.5:
             connection.ended = True
@@ -186,56 +188,57 @@ class ServerRun:
         self.lockstep.drain()
         return "drain mode"
 
-    # --- the loop
+    # --- the loop and the log's threads
 
-    def end_of_turn(self) -> str:
+    def end_iteration(self) -> str:
         self.server.end_of_turn()
-        return "end of turn"
+        return "end of an iteration"
 
-    def hear_the_log(self) -> str:
+    def handle_log_event(self) -> str:
         if not self.server.news:
             return ""
         self.server.on_log()
         return f"log is at {self.server.log.promised_lsn}"
 
-    def get_on(self) -> str:
-        """The log's threads work a little."""
+    def run_log_threads(self) -> str:
+        """The log's threads make a few file-system calls."""
         steps = self.rng.choice((1, 1, 3, 10, 50))
         for _ in range(steps):
-            busy = self.machine.scheduler.busy()
-            if not busy:
+            runnable = self.machine.scheduler.runnable()
+            if not runnable:
                 break
-            self.rng.choice(busy).get_on()
+            self.rng.choice(runnable).step()
         return f"{steps} calls up to {self.machine.last_call}"
 
-    def all_get_on(self) -> str:
-        while busy := self.machine.scheduler.busy():
-            self.rng.choice(busy).get_on()
+    def finish_log_threads(self) -> str:
+        """The log's threads run until all of them wait."""
+        while runnable := self.machine.scheduler.runnable():
+            self.rng.choice(runnable).step()
         return ""
 
-    def come_to_rest(self) -> None:
-        """Nothing is left to do, but for time to pass."""
+    def settle(self) -> None:
+        """Runs the loop and the threads until nothing is left to do at this instant."""
         self.server.rest()
-        while self.machine.scheduler.busy() or self.server.news:
-            self.all_get_on()
+        while self.machine.scheduler.runnable() or self.server.news:
+            self.finish_log_threads()
             self.server.rest()
 
-    def whole_turn(self) -> str:
-        """As it goes most of the time."""
+    def whole_iteration(self) -> str:
+        """The usual order of events in one iteration of the loop."""
         events = (
-            self.speak,
-            self.serve,
-            self.end_of_turn,
-            self.all_get_on,
-            self.hear_the_log,
+            self.send_commands,
+            self.read_clients,
+            self.end_iteration,
+            self.finish_log_threads,
+            self.handle_log_event,
             self.take_replies,
         )
         return "\n    ".join(said for said in [event() for event in events] if said)
 
     # --- time
 
-    def moment(self) -> str:
-        """Less than what something waits for."""
+    def pass_short_time(self) -> str:
+        """Time passes, but no timer becomes due."""
         until = self.clock.now + self.rng.choice((1, 1000, MILLISECOND, SECOND // 3))
         self.clock.now = max(
             self.clock.now,
@@ -246,22 +249,22 @@ class ServerRun:
         )
         return f"it is {_time(self.clock.now)}"
 
-    def while_passes(self) -> str:
+    def pass_some_time(self) -> str:
         self.pass_time(
             self.rng.choice((MILLISECOND, 60 * MILLISECOND, SECOND, 5 * SECOND, 200 * SECOND))
         )
         return f"it is {_time(self.clock.now)}"
 
     def pass_time(self, duration: int, smoothly: bool = False) -> None:
-        """Timer by timer, each in time or a little late; or smoothly: all in time, and the threads
-        keep up.
+        """Runs each timer on the way, on time or a little late. smoothly: all timers are on time
+        and the log's threads keep up.
         """
         until = self.clock.now + duration
-        self._turns(smoothly)
+        self._run_iterations(smoothly)
         while (at := self._next_at()) <= until:
             self.clock.now = max(self.clock.now, at if smoothly else at + self._lateness(at))
             self.server.on_timers()
-            self._turns(smoothly)
+            self._run_iterations(smoothly)
         self.clock.now = max(self.clock.now, until)
 
     def _next_at(self) -> int:
@@ -269,61 +272,62 @@ class ServerRun:
         return self.server.next_at if due is None else min(due, self.server.next_at)
 
     def _lateness(self, at: int) -> int:
-        """Where two things are late, their order is not said: so it is never more than one."""
+        """At most one thing is late at a time: the protocol leaves the order of two late ones
+        open, and the model could not follow.
+        """
         if self.rng.random() < 0.7:
             return 0
         dues = sorted(self.model.dues())
         most = dues[1] - 1 if len(dues) > 1 else at + SECOND
         return self.rng.randrange(max(most - at, 0) + 1)
 
-    def _turns(self, smoothly: bool) -> None:
-        """Before the loop sleeps, all turns are done; threads need not be."""
+    def _run_iterations(self, smoothly: bool) -> None:
+        """The loop runs until it would sleep; the log's threads may not have finished."""
         if smoothly:
-            self.come_to_rest()
+            self.settle()
         elif self.rng.random() < 0.8:
-            self.all_get_on()
+            self.finish_log_threads()
         self.server.rest()
         self._check_window()
 
     def _check_window(self) -> None:
-        """Nothing that left stays unsynced for longer than MS."""
+        """With -f MS, what a sent reply stands for is synced within the window."""
         left_at = self.server.oldest_not_durable()
-        if not self.options.sync_ms or self.options.slow or left_at is None:
+        if not self.options.sync_ms or self.options.threaded or left_at is None:
             return
         age = self.clock.now - left_at
         if age > (self.options.sync_ms + 1) * MILLISECOND + SECOND:
             raise Violation(f"a reply that left {age / SECOND} s ago is not durable yet")
 
-    def set_the_wall_clock(self) -> str:
+    def set_wall_clock(self) -> str:
         self.clock.ahead += self.rng.choice((-100_000, -50, -1, 1, 50, 100_000)) * SECOND
-        return f"the wall's clock is {_time(self.clock.wall)}"
+        return f"the wall clock is {_time(self.clock.wall)}"
 
-    # --- room
+    # --- the full disk
 
-    def fill_the_disk(self) -> str:
-        if (
-            self.options.segment_bytes < SMALLEST_SEGMENT_BYTES
-        ):  # there, what headers take is more than what compaction looks for
+    def fill_disk(self) -> str:
+        # In smaller segments the headers take more space than the compactor accounts for.
+        if self.options.segment_bytes < SMALLEST_SEGMENT_BYTES:
             return ""
         self.machine.limit(self.rng.choice((0, self.rng.randrange(3 * self.options.segment_bytes))))
         self.model.may_refuse = True
         self.counts["fills"] += 1
         return f"the disk has {self.machine.disk.capacity} bytes"
 
-    def free_the_disk(self) -> str:
-        """A second later puts are taken again."""
+    def free_disk(self) -> str:
+        """Three seconds later no put may be refused any more."""
         if not self.model.may_refuse:
             return ""
         self.machine.free()
         for _ in range(3):
             self.pass_time(SECOND, smoothly=True)
         self.model.may_refuse = False
-        return "the disk has room again"
+        return "the disk has free space again"
 
     # --- the end
 
-    def durable(self) -> int:
-        """The position that no power cut can undo, going by the replies that left."""
+    def durable_position(self) -> int:
+        """The position in the history that no power cut can undo, given the replies sent."""
         self.server.oldest_not_durable()
         return (
             self.server.answered
@@ -332,11 +336,8 @@ class ServerRun:
         )
 
     def stop(self) -> str:
-        self.server.stop(self.all_get_on)
+        self.server.stop(self.finish_log_threads)
         return "stops"
-
-
-Event = Callable[[ServerRun], str]
 
 
 def _short(data: bytes) -> str:

@@ -1,12 +1,12 @@
-"""The log's threads as greenlets, which get on only when they are told to, up to their next pause:
-one thread, and nothing left to chance.
+"""A deterministic scheduler for the log's threads: each is a greenlet that runs only when it is
+told to, up to its next file-system call.
 
-`simulated_threads` puts them, and locks, events and queues of the same kind, where the log's
-modules look for Python's own. The simulation lets its disk pause in every call, so what the log's
-owner does falls between any two calls of its committer and its preparer.
+`simulated_threads` replaces threading and queue objects in the log's modules by the classes below.
+The simulated disk calls `Scheduler.pause` in every call. So anything the main greenlet does can
+fall between any two file-system calls of the committer and the preparer.
 
-May know: greenlets, which names the log's modules use. Promises: nobody gets on by himself, but for
-those whom the owner waits for.
+May know: greenlets; which names the log's modules import. Promises: everything runs in one OS
+thread; a simulated thread runs only when `step` is called or when somebody waits for it.
 """
 
 from __future__ import annotations
@@ -21,55 +21,53 @@ from unittest.mock import patch
 import greenlet
 from beanstalkd_wal import committer, directory, preparer, threads
 
-FOR_EVER = 1_000_000  # steps: whoever is waited for will not come any more
+MAX_STEPS = 1_000_000  # a longer wait counts as a deadlock
 
 
 class Scheduler:
-    """All that run beside the owner."""
+    """Holds the simulated threads. `main` is the greenlet of the server's loop."""
 
     def __init__(self) -> None:
         self.main: Any = greenlet.getcurrent()
         self.all: list[SimulatedThread] = []
 
     def pause(self) -> None:
-        """For whoever runs beside the owner: lets him get on. For the owner himself: nothing."""
+        """A simulated thread gives control back to main. For main itself: does nothing."""
         if greenlet.getcurrent() is not self.main:
             self.main.switch()
 
-    def await_that(self, ready: Callable[[], bool]) -> None:
-        """The owner lets the others get on meanwhile."""
-        thread = next(
-            (thread for thread in self.all if thread.greenlet is greenlet.getcurrent()), None
-        )
-        for _ in range(FOR_EVER):
+    def wait_until(self, ready: Callable[[], bool]) -> None:
+        """Blocks the caller. While main waits, the other threads run in turn."""
+        current = greenlet.getcurrent()
+        thread = next((thread for thread in self.all if thread.greenlet is current), None)
+        for _ in range(MAX_STEPS):
             if ready():
                 return
             if thread is None:
                 for other in self.all:
-                    other.get_on()
+                    other.step()
             else:
                 thread.ready = ready
                 self.main.switch()
-                thread.ready = _yes
-        raise RuntimeError("a wait without end")
+                thread.ready = _always
+        raise RuntimeError("deadlock: a wait did not end")
 
-    def busy(self) -> list[SimulatedThread]:
-        """Those who can get on."""
-        return [thread for thread in self.all if thread.can_get_on()]
+    def runnable(self) -> list[SimulatedThread]:
+        return [thread for thread in self.all if thread.is_runnable()]
 
-    def end(self, last_words: BaseException) -> None:
-        """The process ends: whoever is in the middle of a call is interrupted there."""
+    def kill(self, error: BaseException) -> None:
+        """The process ends: `error` is raised in each thread, at the point where it paused."""
         for thread in self.all:
-            thread.end(last_words)
+            thread.kill(error)
         self.all.clear()
 
 
 class SimulatedThread:
-    """In the place of threading.Thread."""
+    """Replaces threading.Thread."""
 
     def __init__(self, scheduler: Scheduler, target: Callable[[], None]) -> None:
         self.greenlet: Any = greenlet.greenlet(target, parent=scheduler.main)
-        self.ready: Callable[[], bool] = _yes  # what it waits for
+        self.ready: Callable[[], bool] = _always  # the condition that the thread waits for
         self.scheduler = scheduler
         self.started = False
 
@@ -78,21 +76,21 @@ class SimulatedThread:
         self.scheduler.all.append(self)
 
     def join(self) -> None:
-        self.scheduler.await_that(lambda: bool(self.greenlet.dead))
+        self.scheduler.wait_until(lambda: bool(self.greenlet.dead))
 
-    def can_get_on(self) -> bool:
+    def is_runnable(self) -> bool:
         return self.started and not self.greenlet.dead and self.ready()
 
-    def get_on(self) -> None:
-        """Up to its next pause; whatever nobody there catches is raised here."""
-        if self.can_get_on():
+    def step(self) -> None:
+        """Runs up to the next pause. An exception that the thread does not catch is raised here."""
+        if self.is_runnable():
             self.greenlet.switch()
 
-    def end(self, last_words: BaseException) -> None:
+    def kill(self, error: BaseException) -> None:
         if self.greenlet and not self.greenlet.dead:
             try:
-                self.greenlet.throw(last_words)
-            except type(last_words):
+                self.greenlet.throw(error)
+            except type(error):
                 pass
 
 
@@ -102,7 +100,7 @@ class Lock:
         self.held = False
 
     def __enter__(self) -> None:
-        self.scheduler.await_that(lambda: not self.held)
+        self.scheduler.wait_until(lambda: not self.held)
         self.held = True
 
     def __exit__(self, *failure: object) -> None:
@@ -112,45 +110,45 @@ class Lock:
 class Event:
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
-        self.passed = False
+        self.is_set = False
 
     def set(self) -> None:
-        self.passed = True
+        self.is_set = True
 
     def wait(self) -> None:
-        self.scheduler.await_that(lambda: self.passed)
+        self.scheduler.wait_until(lambda: self.is_set)
 
 
 class Queue:
-    """In the place of SimpleQueue."""
+    """Replaces SimpleQueue."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
-        self.things: deque[Any] = deque()
+        self.items: deque[Any] = deque()
 
-    def put(self, thing: Any) -> None:
-        self.things.append(thing)
+    def put(self, item: Any) -> None:
+        self.items.append(item)
 
     def get(self) -> Any:
-        self.scheduler.await_that(lambda: bool(self.things))
-        return self.things.popleft()
+        self.scheduler.wait_until(lambda: bool(self.items))
+        return self.items.popleft()
 
     def empty(self) -> bool:
-        return not self.things
+        return not self.items
 
 
 @contextmanager
 def simulated_threads(scheduler: Scheduler) -> Iterator[None]:
-    """As long as a log that is open with `threaded` is in use."""
+    """Must be active as long as a log opened with `threaded` is in use."""
 
-    class Passed(Event):  # the log asks isinstance()
+    class BoundEvent(Event):  # a class, because the log uses isinstance()
         def __init__(self) -> None:
             super().__init__(scheduler)
 
-    def thread(target: Callable[[], None], **about: object) -> SimulatedThread:
+    def thread(target: Callable[[], None], **options: object) -> SimulatedThread:
         return SimulatedThread(scheduler, target)
 
-    threading = SimpleNamespace(Thread=thread, Event=Passed, Lock=lambda: Lock(scheduler))
+    threading = SimpleNamespace(Thread=thread, Event=BoundEvent, Lock=lambda: Lock(scheduler))
 
     def queue() -> Queue:
         return Queue(scheduler)
@@ -165,5 +163,5 @@ def simulated_threads(scheduler: Scheduler) -> Iterator[None]:
         yield
 
 
-def _yes() -> bool:
+def _always() -> bool:
     return True

@@ -24,9 +24,9 @@ from . import commands, parser
 from .entities import Client, Job, Tube, swap_remove
 from .parser import Bad
 from .state import DEADLINE_SOON, TIMED_OUT, State
-from .stats import blurred
+from .stats import without_unknowns
 
-__all__ = ["Found", "ReferenceModel", "blurred"]
+__all__ = ["Found", "ReferenceModel", "without_unknowns"]
 
 
 @dataclass

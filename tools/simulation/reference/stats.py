@@ -1,4 +1,4 @@
-"""The model server's YAML answers. What only the process can know is a question mark: `blurred`
+"""The model server's YAML answers. What only the process can know is a question mark: `without_unknowns`
 makes the same of a real server's answers.
 """
 
@@ -119,7 +119,7 @@ _VALUE = re.compile(
 )
 
 
-def blurred(replies: bytes) -> bytes:
+def without_unknowns(replies: bytes) -> bytes:
     """A real server's replies with a question mark for what the model one cannot know. Job ids must
     be shorter than 16 digits.
     """
