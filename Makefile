@@ -6,6 +6,7 @@ PYTEST = $(BIN)/python -m pytest -q -n 4 --dist worksteal
 CHECK = PYTHONPATH=.:wal:tools $(BIN)/python -m
 # How long a check runs, and from which seed: make simulate SEED=17 SECONDS=60
 LENGTH = $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
+PROGRAM_OPTION = $(if $(PROGRAM),--program $(PROGRAM))
 SERVE = .venv/serve
 READY = .venv/ready
 COMPILED = build/compiled
@@ -13,99 +14,108 @@ PARTS = Makefile setup.cfg setup.py pyproject.toml README.md CHANGELOG.md CONTRI
 	beanstalkd_py wal tools tests docs
 
 .PHONY: help
-help:             ## list the targets
+help:               ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 13
 
 .PHONY: serve
-serve: $(SERVE)   ## run the server on 127.0.0.1:11300, with its jobs in ./beanstalk
+serve: $(SERVE)     ## run the server on 127.0.0.1:11300, with its jobs in ./beanstalk
 	@mkdir -p beanstalk
 	exec $(BIN)/beanstalkd-py -l 127.0.0.1 -p 11300 -b beanstalk
 
 .PHONY: test
-test: lint        ## lint, then run all tests (four at once, because many of them wait)
+test: lint          ## lint, then run all tests (four at once, because many of them wait)
 	$(PYTEST)
 
 .PHONY: quick
-quick: $(READY)   ## run the tests of the log, the queue, the protocol and the binlog: no server
+quick: $(READY)     ## run the tests of the log, the queue, the protocol and the binlog: no server
 	$(PYTEST) tests/wal tests/queue $(wildcard tests/protocol) tests/binlog tests/wire/test_engine.py
 
 .PHONY: compiled
-compiled:         ## copy this tree to build/compiled, compile it with mypyc, put the wheel in dist
+compiled:           ## compile a copy of this tree in build/compiled; the wheel is in dist
 	@mkdir -p $(COMPILED) && cd $(COMPILED) && rm -rf $(PARTS) build *.so
 	tar -c --exclude=__pycache__ $(PARTS) | tar -x -C $(COMPILED)
 	$(MAKE) --no-print-directory -C $(COMPILED) wheel
 	@mkdir -p dist && cp $(COMPILED)/dist/*.whl dist/
 
 .PHONY: testcompiled
-testcompiled: compiled ## run the tests on the compiled modules, except those marked `sources`
+testcompiled: compiled## run the tests on the compiled modules, except those marked `sources`
 	cd $(COMPILED) && $(PYTEST) -m 'not sources'
 
 .PHONY: wheel
-wheel: $(READY)
+wheel: $(READY) # in the copy, by `make compiled`
 	rm -rf dist && BEANSTALKD_COMPILED=1 $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	$(BIN)/pip install --quiet --no-deps --force-reinstall dist/*.whl
-	$(BIN)/python -m zipfile -e dist/*.whl dist/whole && cp -r dist/whole/beanstalkd_py dist/whole/*.so . && cp -r dist/whole/beanstalkd_wal wal/
+	$(BIN)/python -m zipfile -e dist/*.whl dist/whole
+	cp -r dist/whole/beanstalkd_py dist/whole/*.so .
+	cp -r dist/whole/beanstalkd_wal wal/
 
 .PHONY: lint
-lint: $(READY)    ## check the format, the style and the types: ruff and mypy
+lint: $(READY)      ## check the format, the style and the types: ruff and mypy
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --quiet
 	$(BIN)/mypy beanstalkd_py wal tools
 
-.PHONY: model
-model: $(READY) ## play the engine against the naive server, with hypothesis
-	$(CHECK) model $(LENGTH)
-
-.PHONY: judge
-judge: $(READY) ## play random commands to the C server as well, and compare every byte (SEED= SECONDS=; needs beanstalkd and cc)
-	$(CHECK) judge $(LENGTH)
-
-.PHONY: fuzz
-fuzz: $(READY)  ## bytes that nobody sane sends or writes, to every reader of bytes (SEED= SECONDS= ONLY=parser, segments, commands, cfiles, daemon)
-	$(CHECK) fuzz $(LENGTH) $(if $(ONLY),--only $(ONLY))
+# The checks. Each line says what the check finds; tools/prove/checks.py has the list.
+# SEED= and SECONDS= are the first seed and the time; PROGRAM= is a server to test in place of the
+# installed one; ARGUMENTS= adds options: make bench ARGUMENTS='--quick --only put-*'.
+# A failed check prints the command that repeats the failure.
 
 .PHONY: simulate
-simulate: $(READY) ## live through whole worlds: server, disk, clocks and crashes out of one seed
+simulate: $(READY)  ## lost or reordered work: the server on simulated disk, clocks and clients
 	$(CHECK) simulation $(LENGTH)
 
 .PHONY: crashpoints
-crashpoints: $(READY) ## let the power fail at every call that the log makes to a disk in memory, and recover
+crashpoints: $(READY)## a call to the disk at which a power cut breaks a promise of the log
 	$(CHECK) simulation.crashpoints $(LENGTH)
 
 .PHONY: iofaults
-iofaults: $(READY) ## let each of these calls fail in turn, with EIO, on a full disk, without descriptors; and recover
+iofaults: $(READY)  ## a call to the disk whose failure breaks a promise: EIO, full disk, ...
 	$(CHECK) simulation.iofaults $(LENGTH)
 
-.PHONY: bench
-bench: $(READY) ## measure, beside the C server; make bench ARGUMENTS='--quick --only put-*' (or --help)
-	$(CHECK) bench $(ARGUMENTS)
+.PHONY: model
+model: $(READY)     ## a rule of the queue that differs from a naive model's (hypothesis)
+	$(CHECK) model $(LENGTH)
+
+.PHONY: fuzz
+fuzz: $(READY)      ## a parser or file reader that malformed input breaks (ONLY=parser, ...)
+	$(CHECK) fuzz $(LENGTH) $(if $(ONLY),--only $(ONLY))
 
 .PHONY: killtest
-killtest: $(READY) ## kill the installed daemon again and again, and ask for every job (SEED= SECONDS= ROUNDS=200 PROGRAM=)
-	$(CHECK) killtest $(LENGTH) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(PROGRAM),--program $(PROGRAM))
+killtest: $(READY)  ## a job that the installed server loses when it is killed (ROUNDS=)
+	$(CHECK) killtest $(LENGTH) $(if $(ROUNDS),--rounds $(ROUNDS)) $(PROGRAM_OPTION)
 
 .PHONY: load
-load: $(READY)  ## thousands of connections, slow and half-open ones, storms; memory after millions of jobs (SEED= SECONDS= PROGRAM=)
-	$(CHECK) load $(LENGTH) $(if $(PROGRAM),--program $(PROGRAM))
+load: $(READY)      ## what does not scale to thousands of connections, and memory not given back
+	$(CHECK) load $(LENGTH) $(PROGRAM_OPTION)
+
+.PHONY: judge
+judge: $(READY)     ## a reply that differs from the C server's (needs beanstalkd and a C compiler)
+	$(CHECK) judge $(LENGTH)
 
 .PHONY: mutants
-mutants: $(READY) ## break each law on purpose, in a copy: somebody must notice; make mutants ARGUMENTS='--first --only reply-*' (or --help)
+mutants: $(READY)   ## an invariant that no test watches: each is broken on purpose in a copy
 	$(CHECK) mutants $(LENGTH) $(ARGUMENTS)
 
+.PHONY: bench
+bench: $(READY)     ## what became slower: speed and memory beside the C server
+	$(CHECK) bench $(ARGUMENTS)
+
 .PHONY: prove
-prove: $(READY) ## the long form of every rung, an hour on two cores (MINUTES=60 SEED= ARGUMENTS='--only simulation crash')
+prove: $(READY)     ## all checks except bench, about an hour (MINUTES= ARGUMENTS=)
 	$(CHECK) prove $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGUMENTS)
 
 .PHONY: clean
-clean:          ## remove what was made, but never jobs
+clean:              ## remove all that was built and installed here; the jobs of `make serve` stay
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The virtual environment is made in two steps: what the server needs, and what developers need.
 # Each step runs again when the description of the package has changed.
 $(BIN)/pip:
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("Python 3.10 or newer is needed: make PYTHON=python3.x")'
-	@$(PYTHON) -c 'import ensurepip, venv' || { echo 'The venv module is missing (Debian: apt-get install python3-venv)' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo 'Python 3.10 or newer is needed: make PYTHON=python3.x' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+		{ echo 'The venv module is missing (Debian: apt-get install python3-venv)' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
 $(SERVE): setup.cfg pyproject.toml | $(BIN)/pip

@@ -1,5 +1,6 @@
-"""make prove: the long form of every rung, about an hour on two cores. The last thing printed is a
-table; the status is 1 if any rung failed.
+"""make prove: the long form of every check, about an hour on two cores.
+
+The last thing printed is a table. The status is 1 if any check failed, 130 after an interrupt.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from .checks import MINUTES, PROVED, Check, a_seed
 from .lane import Outcome, Processes, run
-from .rungs import MINUTES, RUNGS, Rung, a_seed
 
-LAST_LANE = 2  # waits for the others
-INTERRUPTED = 130  # as shells have it
+LAST_LANE = 2  # begins when the others have ended
+INTERRUPTED = 130  # the status that shells use
 
 _saying = threading.Lock()
 
@@ -26,12 +27,14 @@ def say(text: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
-def prove(rungs: Sequence[Rung], seed: int, minutes: float) -> list[Outcome]:
-    """In the order of the rungs. Who interrupts it ends all that runs."""
+def prove(checks: Sequence[Check], seed: int, minutes: float) -> list[Outcome]:
+    """The outcomes, in the order of the checks. An interrupt ends all that runs."""
     processes = Processes()
 
     def lane(number: int) -> list[Outcome]:
-        return run([rung for rung in rungs if rung.lane == number], seed, minutes, say, processes)
+        return run(
+            [check for check in checks if check.lane == number], seed, minutes, say, processes
+        )
 
     with ThreadPoolExecutor(LAST_LANE) as together:
         try:
@@ -47,12 +50,12 @@ def prove(rungs: Sequence[Rung], seed: int, minutes: float) -> list[Outcome]:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    rows = [("rung", "result", "minutes", "what it did, or the command that does it again")]
+    rows = [("check", "result", "minutes", "what it did, or the command that repeats the failure")]
     for outcome in outcomes:
         told = outcome.summary if outcome.ok else outcome.again
         rows.append(
             (
-                outcome.rung.shown,
+                outcome.check.name,
                 "ok" if outcome.ok else "FAILED",
                 f"{outcome.seconds / 60:.1f}",
                 told,
@@ -71,40 +74,41 @@ def _chosen(arguments: list[str] | None) -> argparse.Namespace:
         "--seed",
         type=int,
         default=a_seed(),
-        help="of every rung's beginning (default: a random one)",
+        help="the first seed of every check (default: a random one)",
     )
     parser.add_argument(
-        "--minutes", type=float, default=MINUTES, help="of the whole (default: %(default)g)"
+        "--minutes",
+        type=float,
+        default=MINUTES,
+        help="how long all of it takes (default: %(default)g)",
     )
     parser.add_argument(
         "--only",
         nargs="+",
-        metavar="RUNG",
-        choices=[rung.shown for rung in RUNGS],
-        help="these rungs: %(choices)s",
+        metavar="CHECK",
+        choices=[check.name for check in PROVED],
+        help="these checks: %(choices)s",
     )
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _chosen(arguments)
-    rungs = [rung for rung in RUNGS if not options.only or rung.shown in options.only]
-    say(f"seed {options.seed}, {len(rungs)} rungs in about {options.minutes:g} minutes")
+    checks = [check for check in PROVED if not options.only or check.name in options.only]
+    say(f"seed {options.seed}, {len(checks)} checks in about {options.minutes:g} minutes")
     began_at = time.monotonic()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        outcomes = prove(rungs, options.seed, options.minutes)
+        outcomes = prove(checks, options.seed, options.minutes)
     except KeyboardInterrupt:
-        print(
-            f"prove: seed {options.seed}, interrupted after {_minutes_since(began_at)} minutes, FAILED"
-        )
+        took = f"interrupted after {_minutes_since(began_at)} minutes"
+        print(f"prove: seed {options.seed}, {took}, FAILED")
         return INTERRUPTED
     failed = sum(not outcome.ok for outcome in outcomes)
     print(f"\n{table(outcomes)}\n")
     verdict = "FAILED" if failed else "ok"
-    print(
-        f"prove: seed {options.seed}, {len(outcomes)} rungs in {_minutes_since(began_at)} minutes, {failed} failed, {verdict}"
-    )
+    took = f"{len(outcomes)} checks in {_minutes_since(began_at)} minutes"
+    print(f"prove: seed {options.seed}, {took}, {failed} failed, {verdict}")
     return 1 if failed else 0
 
 

@@ -1,7 +1,7 @@
-"""One lane: rungs one after the other, each a process, and what became of it.
+"""One lane: runs its checks one after another, each in a process, and collects the outcomes.
 
-May know: processes. Promises: a rung that fails or hangs does not keep the next from running; all
-that it said is shown when it failed; nothing that a rung started outlives it, nor the whole.
+May know: processes. Promises: after a check that failed or hung, the next one runs. The whole
+output of a failed check is shown. No process that a check started outlives the check.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from .rungs import Rung
+from .checks import Check
 
-# a rung may end so much later than it was told: a seed that has begun is ended, servers are stopped
+# A check may end later than its time by this: it finishes the seed it has begun and stops servers.
 LATE_S = 900.0
-GRACE_S = 10.0  # from SIGINT, so that it says where it was and removes what it made, to SIGKILL
-AGAIN = "again: "  # stands before the command that does a failure again
+# From SIGINT to SIGKILL. After SIGINT a check prints its seed and removes its files.
+GRACE_S = 10.0
+AGAIN = "again: "  # precedes the command that repeats a failure
 
 
 class Outcome(NamedTuple):
-    """summary: the last line that it printed. again: the command that shows a failure once more.
-    seconds: how long it took.
+    """seconds: how long the check took.
+    summary: the last line that it printed.
+    again: the command that repeats the failure.
     """
 
-    rung: Rung
+    check: Check
     ok: bool
     seconds: float
     summary: str
@@ -37,11 +39,11 @@ class Outcome(NamedTuple):
 
 
 class Ended(Exception):
-    """Nothing more is to run."""
+    """All checks are to end."""
 
 
 class Processes:
-    """Those that run now, each in a group of its own, so that no server is left behind."""
+    """The running checks. Each has a process group, so that its servers can be ended too."""
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[str]] = set()
@@ -49,7 +51,7 @@ class Processes:
         self._over = False
 
     def run(self, arguments: Sequence[str], patience_s: float) -> tuple[int, str]:
-        """Status and output, together. Raises Ended."""
+        """Returns the status and the output (stdout and stderr together). Raises Ended."""
         process = self._begin(arguments)
         try:
             said, _ = process.communicate(timeout=patience_s)
@@ -81,10 +83,7 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                env={
-                    **os.environ,
-                    "PYTHONUNBUFFERED": "1",
-                },  # what was said is there, and in order, however it ends
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},  # all output is there after a kill
                 start_new_session=True,
             )
             self._running.add(process)
@@ -100,40 +99,34 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def run(
-    rungs: Sequence[Rung],
+    checks: Sequence[Check],
     seed: int,
     minutes: float,
     say: Callable[[str], None],
     processes: Processes,
 ) -> list[Outcome]:
     """Raises Ended."""
-    return [_run(rung, seed, minutes, say, processes) for rung in rungs]
+    return [_run(check, seed, minutes, say, processes) for check in checks]
 
 
 def _run(
-    rung: Rung, seed: int, minutes: float, say: Callable[[str], None], processes: Processes
+    check: Check, seed: int, minutes: float, say: Callable[[str], None], processes: Processes
 ) -> Outcome:
-    arguments = rung.command(seed, minutes)
-    say(f"{rung.shown}: python {' '.join(arguments)}")
+    arguments = check.command(seed, minutes)
+    say(f"{check.name}: python {' '.join(arguments)}")
     began_at = time.monotonic()
-    status, said = processes.run(arguments, rung.seconds(minutes) + LATE_S)
+    status, said = processes.run(arguments, check.seconds(minutes) + LATE_S)
     took_s = time.monotonic() - began_at
-    lines = said.strip().splitlines() or ["(it said nothing)"]
+    lines = said.strip().splitlines() or ["(no output)"]
     if status:
-        say(
-            "\n".join(
-                [
-                    f"{rung.shown}: FAILED with {status} after {took_s:.0f} s",
-                    *(f"    {line}" for line in lines),
-                ]
-            )
-        )
+        failed = f"{check.name}: FAILED with {status} after {took_s:.0f} s"
+        say("\n".join([failed, *(f"    {line}" for line in lines)]))
     else:
-        say(f"{rung.shown}: {lines[-1]}")
-    return Outcome(rung, status == 0, took_s, lines[-1], _again(lines, arguments))
+        say(f"{check.name}: {lines[-1]}")
+    return Outcome(check, status == 0, took_s, lines[-1], _again(lines, arguments))
 
 
 def _again(lines: Sequence[str], arguments: Sequence[str]) -> str:
-    """What it said itself is only what failed; all of it otherwise."""
+    """What the check printed repeats the failed part only; otherwise, the whole check."""
     told = [line.partition(AGAIN)[2] for line in lines if AGAIN in line]
     return told[-1] if told else f"PYTHONPATH=.:wal:tools .venv/bin/python {' '.join(arguments)}"
