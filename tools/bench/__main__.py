@@ -1,8 +1,7 @@
-"""make bench: this server beside the C server, on one machine, in the same minutes, under the same
-load.
+"""make bench: measure this server and the C server in turn, on one machine, under the same load.
 
-The server has one core, the load another. Each number is the median of several rounds, in which the
-servers take turns.
+The server runs on one core, the load generator on another. Each number is the median of several
+rounds. With --against, another commit of this server is measured in the same rounds.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from pathlib import Path
 from . import pause, servers
 from .chart import svg
 from .growth import GROWTH_ROWS
-from .load import SOURCE, Beanload, NoLoad
-from .report import table
+from .load import SOURCE, Beanload, BeanloadError
+from .report import LOSS_MAX, table
 from .rows import ROWS, chosen
-from .sections import Found, Machine, growth_lines, load_lines, pause_lines, start_lines
+from .sections import Machine, Result, growth_lines, load_lines, pause_lines, start_lines
 from .start import START_ROWS
 
-QUICK = 5  # a fifth of the jobs
+QUICK_DIVISOR = 5
 NAMES = [
     *(row.name for row in ROWS),
     *(row.name for row in START_ROWS),
@@ -39,32 +38,36 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--rounds", type=int, help="how often each server has its turn (default: 7; 3 with --quick)"
-    )
-    parser.add_argument("--quick", action="store_true", help="a fifth of the jobs")
+    parser.add_argument("--rounds", type=int, help="number of rounds (default: 7; 3 with --quick)")
+    parser.add_argument("--quick", action="store_true", help="use a fifth of the jobs")
     parser.add_argument(
         "--only",
         nargs="+",
         default=[],
         metavar="NAME",
-        help="these rows; patterns such as 'put-*' may be used",
+        help="names or patterns of rows, such as 'put-*'",
     )
-    parser.add_argument("--list", action="store_true", help="name all rows, measure none")
+    parser.add_argument("--list", action="store_true", help="list all rows and stop")
     parser.add_argument(
-        "--ours", metavar="COMMAND", help="a server to measure in place of this tree's"
+        "--ours", metavar="COMMAND", help="command of a server to measure instead of this tree"
     )
-    parser.add_argument("--label", default="ours", help="what to call it")
+    parser.add_argument("--label", default="ours", help="name of this server in the table")
     parser.add_argument(
         "--compiled",
         metavar="PYTHON",
-        help="measure the server installed for this interpreter, too",
+        help="also measure the server that is installed for this interpreter",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="CHECKOUT",
+        help="also measure the server in this checkout of another commit, and compare with it",
     )
     parser.add_argument(
         "--output",
         type=Path,
         default=Path("bench-results"),
-        help="folder for JSON and chart, and for the logs meanwhile",
+        help="folder for the results, and for the logs during the run",
     )
     parser.add_argument(
         "--beanload",
@@ -76,6 +79,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def subjects(options: argparse.Namespace) -> list[servers.Subject]:
+    """Raises ValueError if the checkout of --against cannot run."""
     found = [
         servers.ours(options.label, shlex.split(options.ours))
         if options.ours
@@ -83,13 +87,15 @@ def subjects(options: argparse.Namespace) -> list[servers.Subject]:
     ]
     if options.compiled:
         found.append(servers.compiled(options.compiled))
-    beside = servers.c_server()
-    if beside is None:
-        say("The C server (Debian's package beanstalkd) is not here: nothing to compare with.\n")
-    return [*found, beside] if beside else found
+    if options.against:
+        found.append(servers.base(options.against))
+    c_server = servers.c_server()
+    if c_server is None:
+        say("The C server (Debian's package beanstalkd) is not installed: it is not compared.\n")
+    return [*found, c_server] if c_server else found
 
 
-def measure(machine: Machine, only: list[str]) -> Iterable[Found]:
+def measure(machine: Machine, only: list[str]) -> Iterable[Result]:
     names = chosen(NAMES, only)
     yield from load_lines(machine, [row for row in ROWS if row.name in names])
     yield from start_lines(machine, [row for row in START_ROWS if row.name in names])
@@ -98,12 +104,12 @@ def measure(machine: Machine, only: list[str]) -> Iterable[Found]:
         yield from pause_lines(machine)
 
 
-def write(output: Path, found: list[Found], title: str) -> None:
+def write(output: Path, results: list[Result], title: str) -> None:
     (output / "bench.json").write_text(
-        json.dumps({"title": title, "lines": [each.json for each in found]}, indent=1) + "\n"
+        json.dumps({"title": title, "lines": [each.json for each in results]}, indent=1) + "\n"
     )
-    (output / "bench.svg").write_text(svg([each.line for each in found], title))
-    (output / "bench.md").write_text(f"{title}\n\n{table(each.line for each in found)}\n")
+    (output / "bench.svg").write_text(svg([each.line for each in results], title))
+    (output / "bench.md").write_text(f"{title}\n\n{table(each.line for each in results)}\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -112,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n".join(NAMES))
         return 0
     if not chosen(NAMES, options.only):
-        say(f"none of the rows is called {' or '.join(options.only)}\n")
+        say(f"no row is called {' or '.join(options.only)}\n")
         return 2
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -123,22 +129,32 @@ def main(arguments: list[str] | None = None) -> int:
     ):
         try:
             beanload = Beanload(options.beanload, Path(directory).resolve())
-        except NoLoad as error:
+            compared = subjects(options)
+        except (BeanloadError, ValueError) as error:
             say(f"bench: {error}\n")
             return 1
         machine = Machine(
-            subjects(options),
+            compared,
             beanload,
             Path(directory).resolve(),
             rounds,
-            QUICK if options.quick else 1,
+            QUICK_DIVISOR if options.quick else 1,
             say,
         )
-        found = list(measure(machine, options.only))
-    title = f"beanstalkd-py beside the C server, {time.strftime('%Y-%m-%d')}, {rounds} rounds{', quick' if options.quick else ''}"
-    print(table(each.line for each in found))
-    write(options.output, found, title)
+        results = list(measure(machine, options.only))
+    quick = ", quick" if options.quick else ""
+    title = f"beanstalkd-py and the C server, {time.strftime('%Y-%m-%d')}, {rounds} rounds{quick}"
+    print(table(each.line for each in results))
+    if options.against:
+        print(losses(results))
+    write(options.output, results, title)
     return 0
+
+
+def losses(results: Iterable[Result]) -> str:
+    """Which rows are worse than the base commit by more than LOSS_MAX."""
+    lost = [f"{each.line.name} ({each.line.label})" for each in results if each.line.lost]
+    return f"lost more than {LOSS_MAX:.0%} against the base: {', '.join(lost) or 'no row'}"
 
 
 def say(text: str) -> None:

@@ -1,7 +1,6 @@
-"""The ratios as bars in an SVG: one bar for each line, a whisker for its spread, a mark for its
-goal. The scale is logarithmic.
+"""Draws the ratios as an SVG bar chart with a logarithmic scale.
 
-May know: lines that have a ratio. Writes the SVG by hand; it needs nothing but a font.
+Each line has a bar for the ratio, a thin line for the spread, and a mark for the goal.
 """
 
 from __future__ import annotations
@@ -16,11 +15,15 @@ TITLE_WIDTH, PLOT_WIDTH, NUMBER_WIDTH = 400, 520, 170
 WIDTH = TITLE_WIDTH + PLOT_WIDTH + NUMBER_WIDTH
 BAR, GAP, TOP, BOTTOM = 16, 8, 56, 30
 MET, MISSED, GOAL, GRID, TEXT = "#3a8f5c", "#c2503f", "#1d3557", "#dddddd", "#222222"
-MARGIN = 1.3  # of the scale beyond what is shown
+MARGIN = 1.3  # the scale extends beyond the values by this factor
+LEGEND = (
+    "bar: median ratio to the C server (green: goal met), "
+    "thin line: spread over the rounds, dark mark: goal"
+)
 
 
 class Scale:
-    """Ratios to pixels."""
+    """Converts ratios to pixels."""
 
     def __init__(self, values: Sequence[float]) -> None:
         self.least = min(values) / MARGIN
@@ -36,21 +39,17 @@ class Scale:
 
 
 def svg(lines: Sequence[Line], title: str) -> str:
-    """lines: those without a ratio are left out."""
+    """Lines without a ratio are omitted."""
     shown = [line for line in lines if line.ratio is not None]
     height = TOP + len(shown) * (BAR + GAP) + BOTTOM
     scale = Scale([1.0, *(value for line in shown for value in _values(line))])
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+        f'viewBox="0 0 {WIDTH} {height}" '
         f'font-family="sans-serif" font-size="12" fill="{TEXT}">',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
         _text(12, 22, title, 'font-size="15" font-weight="bold"'),
-        _text(
-            12,
-            40,
-            "bar: median ratio to the C server (green: goal met), thin line: its spread over the rounds, dark mark: the goal",
-            "",
-        ),
+        _text(12, 40, LEGEND, ""),
         *(_tick(scale, ratio, height) for ratio in scale.ticks()),
         *(
             part
@@ -69,14 +68,17 @@ def _values(line: Line) -> tuple[float, ...]:
 
 def _tick(scale: Scale, ratio: float, height: int) -> str:
     x = scale.x(ratio)
-    line = f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{height - BOTTOM + 4}" stroke="{GRID}" stroke-width="{2 if ratio == 1 else 1}"/>'
+    line = (
+        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{height - BOTTOM + 4}" '
+        f'stroke="{GRID}" stroke-width="{2 if ratio == 1 else 1}"/>'
+    )
     return line + _text(
         x, height - BOTTOM + 18, f"{ratio:g}", 'text-anchor="middle" font-size="10"'
     )
 
 
 def _bar(scale: Scale, line: Line, y: int) -> list[str]:
-    """From 1 to the ratio, so that what is slower than C points to the left."""
+    """The bar runs from 1 to the ratio; it points to the left if C is faster."""
     assert line.ratio is not None
     middle = y + BAR / 2
     left, right = sorted((scale.x(1.0), scale.x(line.ratio.median)))
@@ -84,8 +86,10 @@ def _bar(scale: Scale, line: Line, y: int) -> list[str]:
     number = f"{line.ratio.median:.3g}  (goal {line.goal})"
     return [
         _text(TITLE_WIDTH - 10, middle + 4, f"{line.title} - {line.label}", 'text-anchor="end"'),
-        f'<rect x="{left:.1f}" y="{y}" width="{max(right - left, 1):.1f}" height="{BAR}" fill="{MET if line.met else MISSED}" fill-opacity="0.85"/>',
-        f'<line x1="{scale.x(line.ratio.least):.1f}" x2="{scale.x(line.ratio.greatest):.1f}" y1="{middle}" y2="{middle}" stroke="{TEXT}"/>',
+        f'<rect x="{left:.1f}" y="{y}" width="{max(right - left, 1):.1f}" height="{BAR}" '
+        f'fill="{MET if line.met else MISSED}" fill-opacity="0.85"/>',
+        f'<line x1="{scale.x(line.ratio.least):.1f}" x2="{scale.x(line.ratio.greatest):.1f}" '
+        f'y1="{middle}" y2="{middle}" stroke="{TEXT}"/>',
         f'<rect x="{goal - 1.5:.1f}" y="{y - 3}" width="3" height="{BAR + 6}" fill="{GOAL}"/>',
         _text(TITLE_WIDTH + PLOT_WIDTH + 10, middle + 4, number, ""),
     ]

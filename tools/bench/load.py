@@ -1,7 +1,6 @@
-"""beanload, the load generator: compiled on the spot, run, its findings as a Sample. Any reply that
-does not belong fails the run.
+"""Compiles and runs beanload, the load generator, and returns its measurements as a Sample.
 
-May know: the C compiler, beanload's options and its JSON.
+beanload checks every reply. A wrong reply fails the run.
 """
 
 from __future__ import annotations
@@ -18,13 +17,15 @@ from .rows import Load
 from .servers import Running
 
 SOURCE = Path(__file__).with_name("beanload.c")
-WARM_UP = 20  # a run is preceded by one of so much fewer jobs
-MOST_JOBS_WARM_UP = 5_000
+WARM_UP_DIVISOR = 20  # a warm-up with this fraction of the jobs precedes each run
+WARM_UP_MAX_JOBS = 5_000
 
 
 class Sample(NamedTuple):
-    """One run. Latencies in us from write to reply; nan where the load has no such command. CPU of
-    the server, us per job.
+    """The result of one run.
+
+    user_us, system_us: CPU time of the server per job. Latencies run from write to reply, in us;
+    nan if the load does not use the command.
     """
 
     per_s: float
@@ -38,8 +39,8 @@ class Sample(NamedTuple):
     delete_p999_us: float = math.nan
 
 
-class NoLoad(Exception):
-    """Why there can be no load."""
+class BeanloadError(Exception):
+    """beanload cannot be compiled. The message says why."""
 
 
 class Beanload:
@@ -47,9 +48,9 @@ class Beanload:
 
     def __init__(self, source: Path, directory: Path) -> None:
         if not source.exists():
-            raise NoLoad(f"{source} is not there: name it with --beanload")
+            raise BeanloadError(f"{source} does not exist: name it with --beanload")
         if not shutil.which("cc"):
-            raise NoLoad("a C compiler (cc) is needed to build the load")
+            raise BeanloadError("a C compiler (cc) is needed to build beanload")
         self._program = directory / "beanload"
         subprocess.run(["cc", "-O2", "-o", str(self._program), str(source)], check=True)
 
@@ -63,8 +64,9 @@ class Beanload:
         body: int = 100,
         more: tuple[str, ...] = (),
     ) -> Sample:
-        """more: further options. Raises subprocess.CalledProcessError when the server answers
-        wrongly, not at all, or loses what it was given.
+        """One run of beanload. more: further options of beanload.
+
+        Raises subprocess.CalledProcessError after a wrong or missing reply, or a lost job.
         """
         options = {
             "-p": server.port,
@@ -105,9 +107,9 @@ def _sample(found: dict[str, object], user_us: float, system_us: float) -> Sampl
 def measure(beanload: Beanload, server: Running, load: Load, jobs: int) -> Sample:
     """One run of a load on a fresh server."""
     make_tubes(server, load.tubes)
-    few = max(1, min(jobs // WARM_UP, MOST_JOBS_WARM_UP))
+    warm_up = max(1, min(jobs // WARM_UP_DIVISOR, WARM_UP_MAX_JOBS))
     if load.preloaded:
-        beanload.run(server, 50, 0, 50, jobs + few)
+        beanload.run(server, 50, 0, 50, jobs + warm_up)
     depth = min(load.depth, jobs)
-    beanload.run(server, load.producers, load.consumers, min(depth, few), few, load.body)
+    beanload.run(server, load.producers, load.consumers, min(depth, warm_up), warm_up, load.body)
     return beanload.run(server, load.producers, load.consumers, depth, jobs, load.body)

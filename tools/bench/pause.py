@@ -1,8 +1,8 @@
-"""Puts while all that could make a server pause goes on: three million jobs held, delays and TTRs
-that end by the thousand in each second, segments that rotate, compaction. The slowest puts are to
-stay within ten times the median.
+"""Measures put latency while the server does everything that could cause a pause.
 
-It is void (Void) when one of those did not happen: a quiet server has no pauses.
+The server holds three million jobs. Thousands of delays and TTRs end in each second, segments
+rotate, and compaction runs. The 99.9th percentile must stay within ten times the median. If one of
+these events did not happen, the measurement raises Inconclusive.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from .servers import Running, Subject, running
 HELD = 3_000_000
 DELAYED = 200_000
 RESERVED = 100_000
-WITHIN_S = 100  # delays and TTRs end one after another in this time
+WITHIN_S = 100  # the ends of delays and TTRs are spread over this time
 PUTS = 100_000
 CONNECTIONS = 50
 BODY = b"b" * 100
 LARGE_BODY = b"l" * 60_000
-AT_ONCE = 4  # large jobs
-LAST = 19  # of priorities
+LARGE_JOBS = 4  # put and deleted at once
+LOWEST_PRIORITY = 19  # of a thread, as in nice(1)
 GOAL = Goal(10, at_most=True)
 NAME, TITLE = "pause", f"no pause: p99.9 of put / p50, -b -f0, {CONNECTIONS} x 1, {HELD} jobs held"
-# What must have happened at least so often during the measurement.
+# How often each event must happen at least during the measurement.
 EVENTS = {"job-timeouts": 1000, "binlog-records-migrated": 1000, "binlog-current-index": 2}
 
 
-class Void(Exception):
-    """What should have disturbed the server did not happen."""
+class Inconclusive(Exception):
+    """An event that could cause a pause did not happen."""
 
 
 class Pauses(NamedTuple):
-    """samples: one for each run. events: how often each of EVENTS happened in all of them."""
+    """samples: one for each run. events: how often each of EVENTS happened in all runs."""
 
     samples: list[Sample]
     events: dict[str, int]
@@ -61,14 +61,14 @@ def measure(
             after = pipeline.stats()
     events = {name: after[name] - before[name] for name in EVENTS}
     if any(events[name] < least for name, least in EVENTS.items()):
-        raise Void(f"{events} where at least {EVENTS} were wanted")
+        raise Inconclusive(f"only {events} happened, at least {EVENTS} are required")
     return Pauses(samples, events)
 
 
 def _runs(beanload: Beanload, server: Running, pipeline: Pipeline, runs: int) -> Iterator[Sample]:
-    """Each begins while compaction works: it rests when there is little to gain."""
+    """Each run starts while compaction is running; it stops when little can be reclaimed."""
     for _ in range(runs):
-        _until_compaction_runs(pipeline)
+        _wait_for_compaction(pipeline)
         yield beanload.run(server, CONNECTIONS, 0, 1, PUTS)
 
 
@@ -88,10 +88,10 @@ def _put(delay: int, ttr: int) -> bytes:
 
 @contextmanager
 def _churn(server: Running) -> Iterator[None]:
-    """Large jobs come and go: what they leave behind in the log calls for compaction."""
+    """Puts and deletes large jobs, so that the log has dead bytes and compaction runs."""
     ended = threading.Event()
     failures: list[BaseException] = []
-    thread = threading.Thread(target=_guarded(lambda: _come_and_go(server, ended), failures))
+    thread = threading.Thread(target=_guarded(lambda: _put_and_delete(server, ended), failures))
     thread.start()
     try:
         yield
@@ -112,24 +112,23 @@ def _guarded(act: Callable[[], None], failures: list[BaseException]) -> Callable
     return run
 
 
-def _come_and_go(server: Running, ended: threading.Event) -> None:
-    os.setpriority(
-        os.PRIO_PROCESS, threading.get_native_id(), LAST
-    )  # the load that is measured shares the core
+def _put_and_delete(server: Running, ended: threading.Event) -> None:
+    # beanload shares the core with this thread and must come first.
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
     put = b"put 0 0 60 %d\r\n%b\r\n" % (len(LARGE_BODY), LARGE_BODY)
     with Pipeline(server) as pipeline:
         pipeline.ask([b"use large\r\n"], b"USING")
         pipeline.ask([b"watch large\r\n"], b"WATCHING")
         while not ended.is_set():
-            pipeline.ask([put] * AT_ONCE, b"INSERTED")
-            ids = pipeline.reserve(AT_ONCE, b"l")
+            pipeline.ask([put] * LARGE_JOBS, b"INSERTED")
+            ids = pipeline.reserve(LARGE_JOBS, b"l")
             pipeline.ask((b"delete %d\r\n" % id for id in ids), b"DELETED")
 
 
-def _until_compaction_runs(pipeline: Pipeline) -> None:
+def _wait_for_compaction(pipeline: Pipeline) -> None:
     migrated = pipeline.stats()["binlog-records-migrated"]
     for _ in range(600):
         if pipeline.stats()["binlog-records-migrated"] > migrated:
             return
         threading.Event().wait(0.1)
-    raise Void("compaction did not begin within a minute")
+    raise Inconclusive("compaction did not start within a minute")

@@ -1,8 +1,7 @@
-"""One connection with many commands on the way: for what a server holds before the clock starts,
-and for what beanload cannot do.
+"""A pipelined connection. It fills a server before a measurement, and sends commands that beanload
+cannot send.
 
-May know: the protocol, a socket. Promises: every command was answered as it should be. Bodies have
-no line end in them.
+Every reply is checked. Bodies must not contain line ends.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from types import TracebackType
 
 from .servers import Running
 
-COMMANDS_ON_THE_WAY = 500
+BATCH = 500  # commands in flight
 RECEIVE_BYTES = 1 << 18
-A_YEAR_S = 31_536_000
+YEAR_S = 31_536_000
 
 
 class Pipeline:
-    """A connection to a server that answers."""
+    """A connection to a running server."""
 
     def __init__(self, server: Running) -> None:
         self._connection = server.connect()
@@ -38,27 +37,28 @@ class Pipeline:
         self._connection.close()
 
     def ask(self, commands: Iterable[bytes], *replies: bytes) -> list[bytes]:
-        """Sends all commands, each of which is answered by lines that begin like the replies.
-        Returns all lines. Raises AssertionError.
+        """Sends all commands and returns all lines of their replies.
+
+        The lines of each reply must begin with `replies`; otherwise raises AssertionError.
         """
-        found: list[bytes] = []
+        received: list[bytes] = []
         waiting = iter(commands)
-        while batch := list(islice(waiting, COMMANDS_ON_THE_WAY)):
+        while batch := list(islice(waiting, BATCH)):
             self._connection.sendall(b"".join(batch))
             lines = list(islice(self._lines, len(batch) * len(replies)))
             assert len(lines) == len(batch) * len(replies), "the connection ended"
             for line, reply in zip(lines, replies * len(batch), strict=True):
                 assert line.startswith(reply), f"{line!r} instead of {reply!r}"
-            found += lines
-        return found
+            received += lines
+        return received
 
     def reserve(self, count: int, body: bytes) -> list[int]:
-        """The ids of that many jobs; their bodies begin like this one."""
+        """Reserves jobs whose bodies begin with `body`, and returns their ids."""
         lines = self.ask([b"reserve\r\n"] * count, b"RESERVED", body)
         return [int(line.split()[1]) for line in lines[::2]]
 
     def stats(self) -> dict[str, int]:
-        """The numbers among them."""
+        """The numeric values of `stats`."""
         self._connection.sendall(b"stats\r\n")
         assert next(self._lines).startswith(b"OK ")
         found = re.findall(r"^([a-z-]+): (\d+)$", next(self._lines).decode(), re.MULTILINE)
@@ -72,10 +72,10 @@ class Pipeline:
 
 
 def make_tubes(server: Running, count: int) -> None:
-    """Tubes that live because there is a delayed job in each."""
+    """Creates tubes, each with one delayed job."""
     if count:
         commands = (
-            b"use idle-%d\r\nput 0 %d 60 1\r\nx\r\n" % (number, A_YEAR_S) for number in range(count)
+            b"use idle-%d\r\nput 0 %d 60 1\r\nx\r\n" % (number, YEAR_S) for number in range(count)
         )
         with Pipeline(server) as pipeline:
             pipeline.ask(commands, b"USING", b"INSERTED")

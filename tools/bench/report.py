@@ -1,7 +1,6 @@
-"""What was found, as one table for people and JSON for programs.
+"""Formats the results as a Markdown table and as JSON.
 
-May know: how samples look. A line is one row of the table: what one server did in one way of using
-it.
+A line of the table is the result of one server in one row of the benchmark.
 """
 
 from __future__ import annotations
@@ -27,11 +26,14 @@ HEADINGS = (
     "goal",
     "met",
 )
+LOSS_MAX = 0.03  # of a row, against the base
 
 
 class Line(NamedTuple):
-    """measured: what is compared, in words. sample: None where there is none to show. ratio: None
-    for what others are compared with.
+    """measured: the compared value with its unit. sample: None if there is nothing more to show.
+
+    ratio: None for the server that others are compared with. against_base: the ratio to the base
+    commit, if one is measured and the line belongs to another server.
     """
 
     name: str
@@ -41,6 +43,15 @@ class Line(NamedTuple):
     sample: Sample | None
     ratio: Ratio | None
     goal: Goal
+    against_base: Ratio | None = None
+
+    @property
+    def lost(self) -> bool:
+        """The line is worse than the base commit by more than LOSS_MAX."""
+        if self.against_base is None:
+            return False
+        ratio = self.against_base.median
+        return ratio > 1 + LOSS_MAX if self.goal.at_most else ratio < 1 - LOSS_MAX
 
     @property
     def met(self) -> bool | None:
@@ -48,9 +59,13 @@ class Line(NamedTuple):
 
 
 def table(lines: Iterable[Line]) -> str:
-    """In Markdown."""
+    """The table in Markdown. The last column is there only if a base commit was measured."""
+    lines = list(lines)
     rows = [HEADINGS, tuple("---" for _ in HEADINGS), *map(_cells, lines)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    if any(line.against_base for line in lines):
+        last = ["ratio to base", "---", *map(_against_base, lines)]
+        rows = [(*row, cell) for row, cell in zip(rows, last, strict=True)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
         for row in rows
@@ -68,7 +83,7 @@ def _cpu(us: float) -> str:
 
 
 def _latency(sample: Sample | None, key: str) -> str:
-    """Of put/delete, where there are both."""
+    """The latency of put and delete, as put/delete if there are both."""
     if sample is None:
         return ""
     found = (getattr(sample, f"{command}_{key}_us") for command in ("put", "delete"))
@@ -78,22 +93,29 @@ def _latency(sample: Sample | None, key: str) -> str:
 def _verdict(line: Line) -> tuple[str, str, str]:
     if line.ratio is None:
         return "", "", ""
-    least, greatest = line.ratio.least, line.ratio.greatest
-    return (
-        f"{line.ratio.median:.3g} ({least:.3g}..{greatest:.3g})",
-        str(line.goal),
-        "yes" if line.met else "NO",
-    )
+    return _ratio(line.ratio), str(line.goal), "yes" if line.met else "NO"
+
+
+def _against_base(line: Line) -> str:
+    if line.against_base is None:
+        return ""
+    return _ratio(line.against_base) + (" LOSS" if line.lost else "")
+
+
+def _ratio(ratio: Ratio) -> str:
+    return f"{ratio.median:.3g} ({ratio.least:.3g}..{ratio.greatest:.3g})"
 
 
 def as_json(line: Line, samples: Iterable[NamedTuple]) -> dict[str, object]:
     """One line, with all its samples."""
-    found: dict[str, object] = {"name": line.name, "title": line.title, "server": line.label}
-    found["samples"] = [_finite(sample._asdict()) for sample in samples]
+    result: dict[str, object] = {"name": line.name, "title": line.title, "server": line.label}
+    result["samples"] = [_finite(sample._asdict()) for sample in samples]
     if line.ratio is not None:
-        found["ratio"] = line.ratio._asdict()
-        found["goal"] = {**line.goal._asdict(), "met": line.met}
-    return found
+        result["ratio"] = line.ratio._asdict()
+        result["goal"] = {**line.goal._asdict(), "met": line.met}
+    if line.against_base is not None:
+        result["against_base"] = {**line.against_base._asdict(), "lost": line.lost}
+    return result
 
 
 def _finite(fields: dict[str, float]) -> dict[str, float | None]:

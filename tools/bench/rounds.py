@@ -1,7 +1,7 @@
-"""Rounds: each subject in turn, several times. Each round gives one ratio; their median counts, and
-their spread is shown.
+"""Measures each subject in turn, for several rounds. Each round gives one ratio.
 
-So what changes on the machine in the meantime meets both sides of a ratio alike.
+The median of the ratios is the result, and their spread is shown. Because the subjects alternate,
+other activity on the machine affects both sides of a ratio alike.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ S = TypeVar("S", bound=NamedTuple)
 
 
 class Ratio(NamedTuple):
-    """The median of the rounds' ratios, the least and the greatest of them."""
+    """Median, minimum and maximum of the ratios of all rounds."""
 
     median: float
     least: float
     greatest: float
 
 
-Samples = dict[str, list[S]]  # by label, one for each round
+Samples = dict[str, list[S]]  # label -> one sample for each round
 
 
 def run(subjects: Sequence[Subject], rounds: int, measure: Callable[[Subject], S]) -> Samples[S]:
@@ -40,11 +40,11 @@ def typical(samples: Sequence[Sample]) -> Sample:
     return Sample(*(median(values) for values in zip(*samples, strict=True)))
 
 
-def ratio(samples: Samples[S], label: str, metric: str, beside: str = C) -> Ratio | None:
-    """To that other label. None for itself, and where it was not measured."""
-    if label == beside or not samples.get(beside):
+def ratio(samples: Samples[S], label: str, metric: str, other: str = C) -> Ratio | None:
+    """The ratio of a label to another; None for the same label or if that was not measured."""
+    if label == other or not samples.get(other):
         return None
-    pairs = zip(samples[label], samples[beside], strict=True)
+    pairs = zip(samples[label], samples[other], strict=True)
     return spread([getattr(mine, metric) / getattr(theirs, metric) for mine, theirs in pairs])
 
 

@@ -1,8 +1,9 @@
-"""What is measured, and what is aimed at: one Load for each way of using a server, one Row for each
-number that is compared.
+"""The rows of the benchmark and their goals.
 
-May know: nothing. Jobs have bodies of 100 bytes, goals are ratios of ours to the C server's, unless
-said otherwise.
+A Load is a way to use a server. A Row is one number to compare.
+
+Bodies have 100 bytes unless a Load says otherwise. A goal is a ratio of this server to the C
+server.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ WINDOW = ("-f50",)
 
 
 class Goal(NamedTuple):
-    """bound: of the ratio ours/C, unless the section has no C server in it. at_most: smaller is
-    better.
+    """bound: limit of the ratio ours/C, or of another ratio in sections without the C server.
+
+    at_most: smaller is better.
     """
 
     bound: float
@@ -32,8 +34,9 @@ class Goal(NamedTuple):
 
 
 class Load(NamedTuple):
-    """How a server is used. jobs: for ours and for the C server, as many as take each about a
-    second.
+    """A way to use a server.
+
+    jobs: numbers for this server and for the C server; each takes about one second.
     """
 
     flags: tuple[str, ...]
@@ -42,17 +45,17 @@ class Load(NamedTuple):
     depth: int  # commands in flight on each connection
     jobs: tuple[int, int]
     body: int = 100
-    tubes: int = 0  # that exist besides, a delayed job in each
+    tubes: int = 0  # further tubes, each with one delayed job
     rounds: int = 99  # at most
 
     @property
     def preloaded(self) -> bool:
-        """Who only consumes finds the jobs there."""
+        """A load without producers consumes jobs that were put before."""
         return not self.producers
 
 
 class Row(NamedTuple):
-    """metric: of a Sample's fields; throughput is per_s."""
+    """metric: a field of Sample; throughput is per_s."""
 
     name: str
     title: str
@@ -128,7 +131,7 @@ ROWS = (
 
 
 def chosen(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """Those of the names that match one of the patterns (`put-*`), all if there are none."""
+    """The names that match one of the patterns (`put-*`); all names if there are no patterns."""
     return [
         name
         for name in names

@@ -1,11 +1,9 @@
-"""The sections of the table: each measures its rows, round by round, and gives lines.
-
-May know: all that measures, and the report's lines; nothing of arguments and files.
-"""
+"""The sections of the table. Each measures its rows, round by round, and yields lines."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -13,37 +11,37 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from . import growth, load, pause, start
-from .growth import GrowthRow
+from .growth import Cost, GrowthRow
 from .load import Beanload, Sample
 from .report import Line, as_json
 from .rounds import ratio, run, spread, typical
 from .rows import Load, Row
-from .servers import C, Subject, running, scratch
+from .servers import BASE, C, Subject, running, scratch
 from .start import Start, StartRow
 
-START_ROUNDS = 3  # at most: they take long, and vary little
-LONG_ROUNDS = 5  # the same, where little of the time goes into a round
-LEAST_JOBS = 200
+START_ROUNDS = 3  # maximum: the rounds are long and vary little
+LONG_ROUNDS = 5  # maximum where filling the server takes most of the time
+MIN_JOBS = 200
 
 
 class Machine(NamedTuple):
-    """What there is to measure with. fewer: jobs are divided by it. say: hears of progress."""
+    """How to measure. divisor: divides the numbers of jobs. say: prints progress."""
 
     subjects: list[Subject]
     beanload: Beanload
     directory: Path
     rounds: int
-    fewer: int
+    divisor: int
     say: Callable[[str], None]
 
 
-class Found(NamedTuple):
+class Result(NamedTuple):
     line: Line
     json: dict[str, object]
 
 
-def load_lines(machine: Machine, rows: Sequence[Row]) -> Iterator[Found]:
-    """Rows of one load are measured together."""
+def load_lines(machine: Machine, rows: Sequence[Row]) -> Iterator[Result]:
+    """Rows with the same load are measured together."""
     order = {row.load: place for place, row in reversed([*enumerate(rows)])}
     for used, group in groupby(
         sorted(rows, key=lambda row: order[row.load]), key=lambda row: row.load
@@ -51,16 +49,16 @@ def load_lines(machine: Machine, rows: Sequence[Row]) -> Iterator[Found]:
         same = list(group)
         machine.say(f"{same[0].title} ")
         samples = run(
-            machine.subjects, min(machine.rounds, used.rounds), partial(_one, machine, used)
+            machine.subjects, min(machine.rounds, used.rounds), partial(_one_load, machine, used)
         )
         machine.say("\n")
         for row in same:
             for label, of_it in samples.items():
-                yield _found(row, label, _measured(row, typical(of_it)), typical(of_it), samples)
+                yield _result(row, label, _measured(row, typical(of_it)), typical(of_it), samples)
 
 
-def _one(machine: Machine, used: Load, subject: Subject) -> Sample:
-    jobs = max(used.jobs[subject.label == C] // machine.fewer, used.depth, LEAST_JOBS)
+def _one_load(machine: Machine, used: Load, subject: Subject) -> Sample:
+    jobs = max(used.jobs[subject.label == C] // machine.divisor, used.depth, MIN_JOBS)
     with scratch(machine.directory) as directory, running(subject, used.flags, directory) as server:
         sample = load.measure(machine.beanload, server, used, jobs)
     machine.say(".")
@@ -71,91 +69,114 @@ def _measured(row: Row, sample: Sample) -> str:
     return f"{getattr(sample, row.metric):.0f}" + ("" if row.metric == "per_s" else " us")
 
 
-def start_lines(machine: Machine, rows: Sequence[StartRow]) -> Iterator[Found]:
+def start_lines(machine: Machine, rows: Sequence[StartRow]) -> Iterator[Result]:
     if not rows:
         return
     machine.say("start and size ")
     samples = run(
         machine.subjects,
-        min(machine.rounds if machine.fewer == 1 else 1, START_ROUNDS),
+        min(machine.rounds if machine.divisor == 1 else 1, START_ROUNDS),
         partial(_one_start, machine),
     )
     machine.say("\n")
     for row in rows:
         for label, of_it in samples.items():
             value = median(getattr(each, row.metric) for each in of_it)
-            yield _found(
-                row,
-                label,
-                f"{value:.0f}" + ("" if row.metric.endswith("_s") else " bytes"),
-                None,
-                samples,
-            )
+            measured = f"{value:.0f}" + ("" if row.metric.endswith("_s") else " bytes")
+            yield _result(row, label, measured, None, samples)
 
 
 def _one_start(machine: Machine, subject: Subject) -> Start:
     with scratch(machine.directory) as directory:
-        found = start.measure(machine.beanload, subject, directory)
+        sample = start.measure(machine.beanload, subject, directory)
     machine.say(".")
-    return found
+    return sample
 
 
-def growth_lines(machine: Machine, rows: Sequence[GrowthRow]) -> Iterator[Found]:
-    for subject in _ours(machine) if rows else ():
-        machine.say(f"costs that do not grow, {subject.label} ")
-        few, many = (f"{subject.label}, {jobs}" for jobs in (growth.SMALL, growth.LARGE))
-        with scratch(machine.directory) as directory:
-            pairs = []
-            for pair in growth.measure(subject, directory, min(machine.rounds, LONG_ROUNDS)):
-                pairs.append(pair)
-                machine.say(".")
-        machine.say("\n")
-        samples = {few: [pair[0] for pair in pairs], many: [pair[1] for pair in pairs]}
-        for row in rows:
-            for label, of_it in samples.items():
-                measured = f"{median(getattr(each, row.metric) for each in of_it):.2f} us"
-                found = Line(
-                    row.name,
-                    row.title,
-                    label,
-                    measured,
-                    None,
-                    ratio(samples, label, row.metric, few),
-                    growth.GOAL,
-                )
-                yield Found(found, as_json(found, of_it))
+def growth_lines(machine: Machine, rows: Sequence[GrowthRow]) -> Iterator[Result]:
+    if not rows:
+        return
+    machine.say("growth ")
+    samples = _growth_samples(machine)
+    machine.say("\n")
+    for row in rows:
+        for subject in _without_c(machine):
+            for jobs in (growth.SMALL, growth.LARGE):
+                yield _growth_result(row, subject.label, jobs, samples)
 
 
-def pause_lines(machine: Machine) -> Iterator[Found]:
-    for subject in _ours(machine):
-        machine.say(f"no pause, {subject.label} ")
-        with scratch(machine.directory) as directory:
-            found = pause.measure(
-                machine.beanload, subject, directory, min(machine.rounds, LONG_ROUNDS)
-            )
-        machine.say("\n")
-        sample = typical(found.samples)
-        ratios = spread([each.put_p999_us / each.put_p50_us for each in found.samples])
+def _growth_samples(machine: Machine) -> dict[str, list[Cost]]:
+    """The subjects take turns; their servers keep running between the rounds."""
+    samples: dict[str, list[Cost]] = {}
+    rounds = min(machine.rounds, LONG_ROUNDS)
+    with ExitStack() as stack:
+        measurements = [
+            growth.measure(subject, stack.enter_context(scratch(machine.directory)), rounds)
+            for subject in _without_c(machine)
+        ]
+        for pairs in zip(*measurements, strict=True):
+            for subject, pair in zip(_without_c(machine), pairs, strict=True):
+                for jobs, cost in zip((growth.SMALL, growth.LARGE), pair, strict=True):
+                    samples.setdefault(_growth_label(subject.label, jobs), []).append(cost)
+            machine.say(".")
+    return samples
+
+
+def _growth_label(label: str, jobs: int) -> str:
+    return f"{label}, {jobs}"
+
+
+def _growth_result(row: GrowthRow, label: str, jobs: int, samples: dict[str, list[Cost]]) -> Result:
+    own = _growth_label(label, jobs)
+    line = Line(
+        row.name,
+        row.title,
+        own,
+        f"{median(getattr(each, row.metric) for each in samples[own]):.2f} us",
+        None,
+        ratio(samples, own, row.metric, _growth_label(label, growth.SMALL)),
+        growth.GOAL,
+        ratio(samples, own, row.metric, _growth_label(BASE, jobs)),
+    )
+    return Result(line, as_json(line, samples[own]))
+
+
+def pause_lines(machine: Machine) -> Iterator[Result]:
+    """One subject after the other: each needs the whole machine for its churn."""
+    found = {subject.label: _one_pause(machine, subject) for subject in _without_c(machine)}
+    samples = {label: pauses.samples for label, pauses in found.items()}
+    for label, pauses in found.items():
+        sample = typical(pauses.samples)
         line = Line(
             pause.NAME,
             pause.TITLE,
-            subject.label,
+            label,
             f"{sample.put_p999_us:.0f} us",
             sample,
-            ratios,
+            spread([each.put_p999_us / each.put_p50_us for each in pauses.samples]),
             pause.GOAL,
+            ratio(samples, label, "put_p999_us", BASE),
         )
-        yield Found(line, {**as_json(line, found.samples), "events": found.events})
+        yield Result(line, {**as_json(line, pauses.samples), "events": pauses.events})
 
 
-def _ours(machine: Machine) -> list[Subject]:
+def _one_pause(machine: Machine, subject: Subject) -> pause.Pauses:
+    machine.say(f"pause, {subject.label} ")
+    runs = min(machine.rounds, LONG_ROUNDS)
+    with scratch(machine.directory) as directory:
+        pauses = pause.measure(machine.beanload, subject, directory, runs)
+    machine.say("\n")
+    return pauses
+
+
+def _without_c(machine: Machine) -> list[Subject]:
     return [subject for subject in machine.subjects if subject.label != C]
 
 
-def _found(
+def _result(
     row: Row | StartRow, label: str, measured: str, sample: Sample | None, samples: dict[str, Any]
-) -> Found:
-    line = Line(
-        row.name, row.title, label, measured, sample, ratio(samples, label, row.metric), row.goal
-    )
-    return Found(line, as_json(line, samples[label]))
+) -> Result:
+    to_c = ratio(samples, label, row.metric)
+    to_base = None if label == C else ratio(samples, label, row.metric, BASE)
+    line = Line(row.name, row.title, label, measured, sample, to_c, row.goal, to_base)
+    return Result(line, as_json(line, samples[label]))

@@ -1,8 +1,9 @@
-"""The servers that are compared, as processes: started on one core, watched from outside, stopped.
+"""Starts the servers to compare, each as a process on one core, and stops them.
 
-May know: command lines, /proc, signals. Promises: no process is left behind. Each measurement has a
-server of its own, so none finds what another has left; and no server sees 2^20 puts, behind which
-beanload takes a job for one it has seen.
+CPU time and memory are read from /proc.
+
+No process is left running. Each measurement starts a new server. No server receives 2^20 puts,
+because beanload would then report a job as seen twice.
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 PATH = os.pathsep.join(filter(None, [os.environ.get("PATH"), "/usr/sbin", "/usr/bin"]))
 TICKS = os.sysconf("SC_CLK_TCK")
-PATIENCE_S = 120.0
-LOOK_AGAIN_S = 0.001
+TIMEOUT_S = 120.0
+POLL_S = 0.001
 C = "C"
-# The first and the last that we may use; the same where there is but one.
+BASE = "base"
+# The first and the last core that this process may use; with only one core they are the same.
 SERVER_CORE, *_, LOAD_CORE = sorted(os.sched_getaffinity(0)) * 2
 
 
 class Subject(NamedTuple):
-    """What is measured. label: C for the one that all others are compared with."""
+    """A server to measure. label: C for the C server, BASE for another commit."""
 
     label: str
     command: tuple[str, ...]
@@ -39,7 +41,7 @@ class Subject(NamedTuple):
 
 
 class Cpu(NamedTuple):
-    """Seconds of a process, all its threads."""
+    """CPU seconds of a process, all its threads together."""
 
     user: float
     system: float
@@ -51,25 +53,52 @@ class Cpu(NamedTuple):
 def ours(
     label: str = "ours", command: Sequence[str] = (sys.executable, "-m", "beanstalkd_py")
 ) -> Subject:
-    """The tree that this is in."""
-    return Subject(label, tuple(command), {**os.environ, "PYTHONPATH": str(ROOT)})
+    """The server of this source tree."""
+    return Subject(label, tuple(command), _environment(ROOT))
+
+
+def base(checkout: Path) -> Subject:
+    """The server of another checkout, run with the interpreter of its .venv if it has one.
+
+    Raises ValueError if that interpreter does not import beanstalkd_py from the checkout.
+    """
+    checkout = checkout.resolve()
+    python = checkout / ".venv/bin/python"
+    command = str(python) if python.exists() else sys.executable
+    environment = _environment(checkout)
+    where = "import os, beanstalkd_py as found; print(os.path.dirname(found.__file__))"
+    found = subprocess.run(
+        [command, "-c", where], cwd="/", env=environment, capture_output=True, text=True
+    )
+    if found.stdout.strip() != str(checkout / "beanstalkd_py"):
+        reason = found.stderr.strip() or f"beanstalkd_py is imported from {found.stdout.strip()}"
+        raise ValueError(f"{checkout} is not a checkout that can run: {reason}")
+    return Subject(BASE, (command, "-m", "beanstalkd_py"), environment)
+
+
+def _environment(checkout: Path) -> dict[str, str]:
+    """Imports come from the checkout, not from an installed package."""
+    paths = [checkout]
+    if (checkout / "wal/beanstalkd_wal").is_dir():  # older commits keep the package in ./wal itself
+        paths.append(checkout / "wal")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
 
 
 def compiled(python: str) -> Subject:
-    """What is installed for another interpreter; of this tree it sees nothing."""
+    """The server that is installed for another interpreter; it does not see this source tree."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return Subject("compiled", (os.path.abspath(python), "-m", "beanstalkd_py"), environment)
 
 
 def c_server() -> Subject | None:
-    """Debian's beanstalkd, if it is there."""
+    """Debian's beanstalkd, or None if it is not installed."""
     path = shutil.which("beanstalkd", path=PATH)
     return Subject(C, (path,), dict(os.environ)) if path else None
 
 
 @contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """What is started meanwhile stays there."""
+    """Processes started in this context run on that core only."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -79,14 +108,14 @@ def on_core(core: int) -> Iterator[None]:
 
 
 class Running:
-    """A server that answers."""
+    """A running server that has answered a command."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self.process = process
         self.port = port
 
     def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_S)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
@@ -95,9 +124,7 @@ class Running:
         return Cpu(int(fields[11]) / TICKS, int(fields[12]) / TICKS)
 
     def cpu_ns(self) -> int:
-        """User and system together: finer than `cpu`, whose parts are told in hundredths of a
-        second.
-        """
+        """User and system time together, in ns; `cpu` has a resolution of only 10 ms."""
         return sum(
             int(path.read_text().split()[0])
             for path in Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
@@ -109,20 +136,21 @@ class Running:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(PATIENCE_S)
+        self.process.wait(TIMEOUT_S)
 
 
 @contextmanager
 def scratch(within: Path) -> Iterator[Path]:
-    """A directory for a log, on the disk that is measured."""
+    """A directory for a log, on the disk to be measured."""
     with tempfile.TemporaryDirectory(dir=within, prefix="run.") as name:
         yield Path(name)
 
 
 @contextmanager
 def running(subject: Subject, flags: Sequence[str], directory: Path) -> Iterator[Running]:
-    """The server from its first answer on. flags: none means in memory; others get a log in the
-    directory.
+    """A server, from its first reply on.
+
+    flags: without flags the server runs in memory; with flags it keeps a log in the directory.
     """
     port = _free_port()
     log = ("-b", str(directory)) if flags else ()
@@ -132,10 +160,10 @@ def running(subject: Subject, flags: Sequence[str], directory: Path) -> Iterator
             command, cwd=directory, env=subject.environment, stdin=subprocess.DEVNULL
         )
     try:
-        found = Running(process, port)
-        _await_answer(found)
-        yield found
-        found.stop()
+        server = Running(process, port)
+        _wait_for_reply(server)
+        yield server
+        server.stop()
     finally:
         process.kill()
         process.wait()
@@ -148,9 +176,9 @@ def _free_port() -> int:
         return port
 
 
-def _await_answer(server: Running) -> None:
-    """A server may listen before it has read its log: only a reply shows that it serves."""
-    give_up_at = time.monotonic() + PATIENCE_S
+def _wait_for_reply(server: Running) -> None:
+    """A server may listen before replay has ended, so only a reply shows that it is ready."""
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
         try:
             with server.connect() as connection:
@@ -159,6 +187,6 @@ def _await_answer(server: Running) -> None:
                     return
         except OSError:
             pass
-        if server.process.poll() is not None or time.monotonic() > give_up_at:
+        if server.process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"{server.process.args!r} does not answer")
-        time.sleep(LOOK_AGAIN_S)
+        time.sleep(POLL_S)

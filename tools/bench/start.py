@@ -1,7 +1,7 @@
-"""What half a million jobs cost: to start with, in memory, on disk.
+"""Measures start time, memory and disk usage with half a million jobs.
 
-The jobs are put without a sync (-F): what is in the log is the same. Disk is what the directory
-takes, with all that is set aside.
+The jobs are put with -F to save time; the log contains the same records. Disk usage is the size of
+the directory, including preallocated segments.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ JOBS = 500_000
 
 
 class Start(NamedTuple):
-    """replayed_per_s: jobs, from the start of the process to its first answer. Bytes of memory and
-    of disk per job.
+    """replayed_per_s: jobs per second from the start of the process to its first reply.
+
+    memory_bytes, disk_bytes: per job.
     """
 
     replayed_per_s: float
@@ -47,11 +48,11 @@ def measure(beanload: Beanload, subject: Subject, directory: Path, jobs: int = J
         before = server.resident_bytes()
         beanload.run(server, 50, 0, 50, jobs)
         memory_bytes = (server.resident_bytes() - before) / jobs
-    disk_bytes = _taken_bytes(directory) / jobs
+    disk_bytes = _disk_bytes(directory) / jobs
     started_at = time.monotonic()
     with running(subject, ["-F"], directory):
         return Start(jobs / (time.monotonic() - started_at), memory_bytes, disk_bytes)
 
 
-def _taken_bytes(directory: Path) -> int:
+def _disk_bytes(directory: Path) -> int:
     return sum(path.stat().st_blocks * 512 for path in directory.iterdir())

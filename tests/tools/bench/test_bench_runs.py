@@ -1,4 +1,4 @@
-"""The benchmark itself, as short as it can be."""
+"""Runs the benchmark itself, with the smallest amount of work."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import json
 import random
 import shutil
 
+import pytest
 from bench.__main__ import main
-from bench.growth import AT_ONCE, Held
+from bench.growth import OPERATIONS, LoadedServer
 from bench.load import SOURCE
 from bench.pipeline import Pipeline
-from bench.servers import c_server, ours, running
+from bench.servers import ROOT, base, c_server, ours, running
 
 
-def test_a_row_is_measured(tmp_path, capsys):
-    """Where the load cannot be had, the status says so."""
+def test_one_row_is_measured(tmp_path, capsys):
+    """Without beanload the exit status is 1."""
     status = main(
         ["--only", "durable-put-1x1", "--quick", "--rounds", "1", "--output", str(tmp_path)]
     )
@@ -24,8 +25,8 @@ def test_a_row_is_measured(tmp_path, capsys):
         return
     assert status == 0
     assert ("| yes |" in printed.out or "| NO " in printed.out) is (c_server() is not None)
-    found = json.loads((tmp_path / "bench.json").read_text())
-    assert found["lines"][0]["samples"][0]["put_p50_us"] > 0
+    results = json.loads((tmp_path / "bench.json").read_text())
+    assert results["lines"][0]["samples"][0]["put_p50_us"] > 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "bench.json",
         "bench.md",
@@ -33,15 +34,35 @@ def test_a_row_is_measured(tmp_path, capsys):
     ]
 
 
-def test_an_unknown_row_is_refused(tmp_path):
+def test_another_checkout_is_measured_in_turn(tmp_path, capsys):
+    """The base commit is this tree itself, so its ratio is finite and has a column."""
+    arguments = ["--only", "put-1x1", "--quick", "--rounds", "1", "--against", str(ROOT)]
+    status = main([*arguments, "--output", str(tmp_path)])
+    if not (SOURCE.exists() and shutil.which("cc")):
+        assert status == 1
+        return
+    assert status == 0
+    printed = capsys.readouterr().out
+    assert "ratio to base" in printed and "lost more than 3% against the base: " in printed
+    ours, theirs, *_ = json.loads((tmp_path / "bench.json").read_text())["lines"]
+    assert (ours["server"], theirs["server"]) == ("ours", "base")
+    assert ours["against_base"]["median"] > 0 and "against_base" not in theirs
+
+
+def test_checkout_without_the_package_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="not a checkout that can run"):
+        base(tmp_path)
+
+
+def test_unknown_row_is_refused(tmp_path):
     assert main(["--only", "nonsense", "--output", str(tmp_path)]) == 2
 
 
-def test_measuring_costs_leaves_the_server_as_it_was(tmp_path):
+def test_cost_measurement_restores_the_server(tmp_path):
     with running(ours(), [], tmp_path) as server, Pipeline(server) as pipeline:
-        held = Held(server, pipeline, 1000, random.Random(1))
-        assert min(held.cost()) > 0
+        loaded = LoadedServer(server, pipeline, 1000, random.Random(1))
+        assert min(loaded.cost()) > 0
         stats = pipeline.stats()
         assert (stats["current-jobs-ready"], stats["current-jobs-delayed"]) == (800, 200)
-        assert stats["job-timeouts"] == AT_ONCE
+        assert stats["job-timeouts"] == OPERATIONS
         assert sum(stats[f"current-jobs-{state}"] for state in ("reserved", "buried")) == 0

@@ -1,4 +1,4 @@
-"""What the benchmark makes of its samples: ratios, verdicts, the table, the chart."""
+"""How the benchmark reports its samples: ratios, goals, the table, the chart."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def sample(per_s: float) -> Sample:
     return Sample(per_s, 1.0, 2.0, put_p50_us=10, put_p99_us=100, put_p999_us=1000)
 
 
-TWICE = Goal(2)
+GOAL = Goal(2)
 
 
-def line(ratio: Ratio | None, goal: Goal = TWICE, label: str = "ours") -> Line:
+def line(ratio: Ratio | None, goal: Goal = GOAL, label: str = "ours") -> Line:
     return Line("put", "put, 1 x 1 & <more>", label, "100", sample(100), ratio, goal)
 
 
-def test_the_servers_take_turns():
+def test_servers_take_turns():
     turns = []
     run(SUBJECTS, 2, lambda subject: turns.append(subject.label) or sample(1))
     assert turns == ["ours", "C", "ours", "C"]
 
 
-def test_the_ratio_is_the_median_of_the_ratios_of_each_round():
+def test_ratio_is_the_median_of_all_rounds():
     """Not the ratio of the medians: that is 2 here."""
     speeds = iter([100, 10, 20, 20, 10, 5])
     samples = run(SUBJECTS, 3, lambda subject: sample(next(speeds)))
@@ -42,7 +42,7 @@ def test_the_ratio_is_the_median_of_the_ratios_of_each_round():
     assert typical(samples["C"]).per_s == 10
 
 
-def test_nothing_is_compared_with_itself_or_with_what_is_not_there():
+def test_ratio_needs_two_measured_servers():
     samples = {"ours": [sample(1)], "C": [sample(1)]}
     assert ratio(samples, "C", "per_s") is None
     assert ratio({"ours": [sample(1)]}, "ours", "per_s") is None
@@ -57,7 +57,7 @@ def test_nothing_is_compared_with_itself_or_with_what_is_not_there():
         (Goal(2, True), 2.1, False),
     ],
 )
-def test_a_goal_is_met_at_its_bound(goal, ratio, met):
+def test_goal_is_met_at_its_bound(goal, ratio, met):
     assert goal.met(ratio) is met
     assert line(Ratio(ratio, 0, 9), goal).met is met
 
@@ -73,11 +73,11 @@ def test_rows_are_chosen_by_patterns():
     assert len(set(names)) == len(names)
 
 
-def test_no_server_sees_so_many_puts_that_beanload_errs():
+def test_no_load_exceeds_the_job_limit_of_beanload():
     assert max(jobs * 1.05 + 5000 for row in ROWS for jobs in row.load.jobs) < 1 << 20
 
 
-def test_the_table_says_whether_the_goal_is_met():
+def test_table_shows_whether_the_goal_is_met():
     headings, _, ours, theirs = table(
         [line(spread([1, 3, 2.5])), line(None, label="C")]
     ).splitlines()
@@ -98,13 +98,36 @@ def test_the_table_says_whether_the_goal_is_met():
     assert "p99.9 us" in headings
 
 
-def test_what_was_not_measured_is_null_in_json():
-    found = json.loads(json.dumps(as_json(line(Ratio(1, 1, 1)), [sample(3)]), allow_nan=False))
-    assert math.isnan(sample(3).delete_p50_us) and found["samples"][0]["delete_p50_us"] is None
-    assert found["goal"] == {"bound": 2, "at_most": False, "met": False}
+@pytest.mark.parametrize(
+    ("goal", "ratio", "lost"),
+    [
+        (Goal(2), 0.98, False),
+        (Goal(2), 0.96, True),
+        (Goal(2), 1.5, False),
+        (Goal(2, True), 1.02, False),
+        (Goal(2, True), 1.04, True),
+        (Goal(2, True), 0.5, False),
+    ],
+)
+def test_loss_against_the_base_is_marked(goal, ratio, lost):
+    measured = line(None, goal)._replace(against_base=Ratio(ratio, ratio, ratio))
+    assert measured.lost is lost
+    headings, _, row = table([measured]).splitlines()
+    assert headings.split("|")[-2].strip() == "ratio to base"
+    assert row.rstrip(" |").endswith("LOSS") is lost
 
 
-def test_the_chart_has_a_bar_and_a_mark_for_each_ratio():
+def test_table_without_a_base_has_no_column_for_it():
+    assert "base" not in table([line(None)])
+
+
+def test_missing_latency_is_null_in_json():
+    result = json.loads(json.dumps(as_json(line(Ratio(1, 1, 1)), [sample(3)]), allow_nan=False))
+    assert math.isnan(sample(3).delete_p50_us) and result["samples"][0]["delete_p50_us"] is None
+    assert result["goal"] == {"bound": 2, "at_most": False, "met": False}
+
+
+def test_chart_has_a_bar_and_a_mark_for_each_ratio():
     lines = [line(Ratio(4, 3, 5)), line(None, label="C"), line(Ratio(0.5, 0.5, 0.5))]
     rects = [
         each
