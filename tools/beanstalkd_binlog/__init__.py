@@ -1,12 +1,13 @@
-"""`beanstalkd-binlog`: what is in the queue's log, without a server, and beside a running one.
+"""`beanstalkd-binlog`: shows and repairs the log of a server, also beside a running server.
 
-The reading commands take no lock and change nothing. Each command is a module that knows neither
-click nor exit; `cli` wires them.
+Promises: commands that only read take no lock and change nothing. A command's module knows neither
+click nor exit statuses of the process; `cli` connects them.
 
-    reading   frames of a directory that a server may be writing to, and on behind damage
-    light     jobs replayed by the server's own code, bodies left on disk
-    walk      both together, with everything there is to find fault with
-    entry     a record told in words: what happened to which job, what changed
-    ls, dump, jobs, history, stats, verify, follow   the commands
-    segment, tail, moment, fields, directory, status, output, progress, text, times   what they share
+    reading    frames of a directory, also while a server writes to it, and after damage
+    light      replay by the server's own code, with the bodies left on disk
+    walk       reading and replay together, with a list of everything that is wrong
+    entry      one record, described: what happened to which job, and what changed
+    ls, dump, jobs, history, stats, verify, follow, repair, compact, exchange    the commands
+    directory, fields, lock, moment, output, params, progress, segment, status, tail, text, times
+               what the commands share
 """

@@ -1,4 +1,4 @@
-"""`python -m beanstalkd_binlog`"""
+"""`python -m beanstalkd_binlog`: the same as `beanstalkd-binlog`."""
 
 from beanstalkd_binlog.cli import main
 

@@ -1,6 +1,4 @@
-"""The command line. Wires click to the commands, and exceptions to exit statuses; decides nothing
-else.
-"""
+"""The command line: connects click to the commands, and exceptions to exit statuses."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ from beanstalkd_binlog import status
 from beanstalkd_binlog.compact import compact
 from beanstalkd_binlog.directory import check
 from beanstalkd_binlog.dump import Filter, Printer, dump
-from beanstalkd_binlog.exchange import bring_in, export
+from beanstalkd_binlog.exchange import export_binlog, import_binlog
 from beanstalkd_binlog.follow import follow
 from beanstalkd_binlog.history import history
 from beanstalkd_binlog.jobs import jobs
@@ -42,21 +40,20 @@ SEGMENT_BYTES = click.option(
     type=click.IntRange(65536, 1 << 30),
     default=10 << 20,
     metavar="BYTES",
-    help="Size of a file.  [default: 10485760]",
+    help="Size of a log file.  [default: 10485760]",
 )
 Command = Callable[..., Any]
 DIR = click.argument("directory", metavar="DIR")
-JSON = click.option("--json", "as_json", is_flag=True, help="Lines of JSON.")
-FULL = click.option("--full", is_flag=True, help="Cut nothing.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
+FULL = click.option("--full", is_flag=True, help="Do not cut bodies or lines.")
 BODY = click.option(
-    "--body", type=click.Choice(ENCODINGS), help="How bodies are shown.  [default: text]"
+    "--body", type=click.Choice(ENCODINGS), help="Encoding of bodies.  [default: text]"
 )
 TUBE = click.option(
     "--tube", "tubes", multiple=True, metavar="NAME", help="Only this tube. May be repeated."
 )
-KINDS = (
-    *KIND_NAMES.values(), "put", "rewrite", "release", "bury", "kick", "timeout", "reserve", "unpause", "unreadable",
-)  # fmt: skip
+EVENTS = ("put", "rewrite", "release", "bury", "kick", "timeout", "reserve", "unpause")
+KINDS = (*KIND_NAMES.values(), *EVENTS, "unreadable")
 JOBS = click.option(
     "--job", "ids", multiple=True, type=int, metavar="ID", help="Only this job. May be repeated."
 )
@@ -65,7 +62,7 @@ KIND = click.option(
     "kinds",
     multiple=True,
     type=click.Choice(KINDS),
-    help="Only this kind of record, or event. May be repeated.",
+    help="Only this kind of record or event. May be repeated.",
 )
 
 
@@ -73,27 +70,37 @@ def _end(exit_status: int) -> NoReturn:
     click.get_current_context().exit(exit_status)
 
 
-class Quiet(click.Group):
-    """Ends in silence when nobody reads its output any more; click would call that a failure."""
+class PipeGroup(click.Group):
+    """Ends with status 0 when the reader closes the pipe. click would end with 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            Output.abandon()
+            Output.discard()
             ctx.exit(status.CLEAN)
 
 
 @click.group(
-    cls=Quiet, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+    cls=PipeGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
-    """What is in a log of beanstalkd-py (the DIR of its -b), also while the server runs.
+    """Show and repair a log of beanstalkd-py: the DIR of its -b.
 
-    Only repair, compact and import change something; they refuse while a server runs. Exit status:
-    0; 1 and 2 are verify's; 10 in use by a server; 65 damaged or of a newer version; 66 no log
-    there.
+    Only repair, compact and import change DIR, and they refuse while a server uses it. All other
+    commands may run beside a server.
+
+    \b
+    Exit status:
+      0   done
+      1   verify: the tail is torn, and nothing else is wrong
+      2   verify: corrupt. All commands: wrong command line
+      10  a server uses the log
+      65  the log is damaged or of a newer version
+      66  no log found
+      74  the disk returned an error, or is full
     """
 
 
@@ -101,7 +108,7 @@ def cli() -> None:
 @DIR
 @JSON
 def ls_command(directory: str, as_json: bool) -> None:
-    """List the segments: what is in them, and what keeps them."""
+    """List the segments: their contents, and the job that keeps each."""
     output = Output(as_json)
     with Progress("reading") as progress:
         walk = Walk(directory, progress)
@@ -112,7 +119,7 @@ def ls_command(directory: str, as_json: bool) -> None:
 @DIR
 @JSON
 def verify_command(directory: str, as_json: bool) -> None:
-    """Read every byte. Exit status: 0 clean, 1 a torn tail only, 2 corrupt."""
+    """Check every byte. Exit status: 0 clean, 1 only a torn tail, 2 corrupt."""
     output = Output(as_json)
     with Progress("verifying") as progress:
         walk = Walk(directory, progress)
@@ -127,9 +134,9 @@ def verify_command(directory: str, as_json: bool) -> None:
 @click.option(
     "--since",
     type=Instant(),
-    help="Not before: 2026-01-31T12:00:00Z, '2026-01-31 12:00', @SECONDS, or 10m (ago).",
+    help="Not before 2026-01-31T12:00:00Z, '2026-01-31 12:00', @SECONDS or 10m (ago).",
 )
-@click.option("--until", type=Instant(), help="Not after.")
+@click.option("--until", type=Instant(), help="Not after this time.")
 @click.option(
     "--lsn", "lsns", type=Lsns(), default=(0, None), help="Only these LSNs: 5, 5:9, 5: or :9."
 )
@@ -170,7 +177,7 @@ def dump_command(
     "moment",
     type=At(),
     default=Moment(),
-    help="As they stood then: an LSN, or a time as of dump --since.",
+    help="As they were at this LSN or time (forms of dump --since).",
 )
 @JSON
 @BODY
@@ -198,7 +205,7 @@ def jobs_command(
 @BODY
 @FULL
 def history_command(directory: str, job: int, as_json: bool, body: str | None, full: bool) -> None:
-    """Show everything the log still knows of one job."""
+    """Show every record of one job, and what became of it."""
     output = Output(as_json, full)
     with Progress("reading", wanted=not output.terminal) as progress:
         walk = Walk(directory, progress, replay=False)
@@ -209,7 +216,7 @@ def history_command(directory: str, job: int, as_json: bool, body: str | None, f
 @DIR
 @JSON
 def stats_command(directory: str, as_json: bool) -> None:
-    """Sum up: jobs by tube and state, the log's size and growth, the biggest and oldest jobs."""
+    """Show totals: jobs by tube, size and growth, largest and oldest jobs."""
     output = Output(as_json)
     with Progress("reading") as progress:
         walk = Walk(directory, progress)
@@ -228,7 +235,7 @@ def stats_command(directory: str, as_json: bool) -> None:
     type=click.IntRange(0),
     default=10,
     show_default=True,
-    help="Records shown to begin with.",
+    help="Number of earlier records to show first.",
 )
 @JSON
 @BODY
@@ -243,7 +250,7 @@ def follow_command(
     body: str | None,
     full: bool,
 ) -> None:
-    """Show records as a running server makes them durable, until interrupted."""
+    """Show records as a running server makes them durable."""
     output = Output(as_json, full)
     walk = Walk(directory, replay=False)
     follow(walk, output, Printer(output, body, streaming=True), Filter(tubes, ids, kinds), last)
@@ -251,10 +258,10 @@ def follow_command(
 
 @cli.command("repair")
 @DIR
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 @JSON
 def repair_command(directory: str, dry_run: bool, as_json: bool) -> None:
-    """Take out what is damaged, keep a copy of it, and salvage every whole record behind it."""
+    """Remove damaged bytes, keep a copy of them, keep all intact records."""
     check(directory)
     with nullcontext() if dry_run else locked(directory):
         _end(repair(directory, Output(as_json), dry_run, time.time_ns()))
@@ -264,7 +271,7 @@ def repair_command(directory: str, dry_run: bool, as_json: bool) -> None:
 @DIR
 @JSON
 def compact_command(directory: str, as_json: bool) -> None:
-    """Write the jobs that live again, and drop the segments before."""
+    """Rewrite the live records, and delete the old segments."""
     check(directory)
     with locked(directory):
         _end(compact(directory, Output(as_json), time.time_ns()))
@@ -277,19 +284,20 @@ def compact_command(directory: str, as_json: bool) -> None:
     "--accept-damaged-import",
     "accept_damaged",
     is_flag=True,
-    help="Take what can be read of damaged files.",
+    help="Import what can be read of damaged files.",
 )
 @SEGMENT_BYTES
 @JSON
 def import_command(
     source: str, directory: str, accept_damaged: bool, segment_bytes: int, as_json: bool
 ) -> None:
-    """Read the binlog files of the C beanstalkd (versions 5 and 7) in SRC into a log in DIR.
-    Nothing in SRC is changed.
+    """Import the C server's binlog files (versions 5 and 7).
+
+    Reads the files in SRC, which are not changed, into a log in DIR.
     """
-    _end(
-        bring_in(source, directory, Output(as_json), accept_damaged, segment_bytes, time.time_ns())
-    )
+    output = Output(as_json)
+    now = time.time_ns()
+    _end(import_binlog(source, directory, output, accept_damaged, segment_bytes, now))
 
 
 @cli.command("export")
@@ -298,20 +306,21 @@ def import_command(
 @SEGMENT_BYTES
 @JSON
 def export_command(directory: str, target: str, segment_bytes: int, as_json: bool) -> None:
-    """Write the jobs as binlog files that the C beanstalkd 1.5 to 1.13 reads, into the new
-    directory DST.
+    """Export the jobs as binlog files of the C server (1.5 to 1.13).
+
+    Writes the files into DST, which must not contain a binlog yet.
     """
-    _end(export(directory, target, Output(as_json), segment_bytes))
+    _end(export_binlog(directory, target, Output(as_json), segment_bytes))
 
 
 def main() -> NoReturn:
     """The console script."""
-    gc.disable()  # millions of jobs, and no cycles among them: each collection would go through all
+    gc.disable()  # a collection visits every job, and jobs form no cycles
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
-    """Returns the exit status; whatever goes wrong is one line on stderr."""
+    """Returns the exit status. An error is one line on stderr, except a bug: a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -320,7 +329,7 @@ def run(arguments: list[str]) -> int:
         with suppress(BrokenPipeError):
             sys.stdout.flush()
             return result
-        Output.abandon()
+        Output.discard()
         return result
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -330,12 +339,9 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return status.INTERRUPTED
     except OSError as error:
-        status.complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-        return (
-            status.NO_LOG
-            if isinstance(error, (PermissionError, FileNotFoundError))
-            else status.UNREADABLE
-        )
+        status.warn(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        no_log = isinstance(error, (PermissionError, FileNotFoundError))
+        return status.NO_LOG if no_log else status.UNREADABLE
     except Exception:
         traceback.print_exc()
         return status.BUG

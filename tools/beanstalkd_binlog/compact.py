@@ -1,119 +1,121 @@
-"""`compact`: by the server's own compaction, but until hardly anything dead is left, and without a
-server.
+"""`compact`: the server's own compaction, run to its end, without a server.
 
-May know: the engine and its binlog, into which the jobs are read, bodies and all, as a server
-would.
+Promises: every job is kept. Jobs are held in memory with their bodies, as in the server.
 """
 
 from __future__ import annotations
 
-import os
-
 import beanstalkd_wal as wal
-from beanstalkd_wal.names import segment_numbers, segment_path
 
-from beanstalkd_binlog.directory import Beside
+from beanstalkd_binlog.directory import OtherFiles, segment_sizes
 from beanstalkd_binlog.output import Output
 from beanstalkd_binlog.progress import Progress
-from beanstalkd_binlog.status import BAD_LOG, CLEAN, UNREADABLE, Stop, complain
+from beanstalkd_binlog.status import CLEAN, UNREADABLE, BadLog, DiskError, warn
+from beanstalkd_binlog.text import count
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import Unreadable, open_binlog
 from beanstalkd_py.queue.engine import Engine
 
 DEFAULT_SEGMENT_BYTES = 10 << 20
+LEAST_SEGMENT_BYTES = 65536
+PAGE_BYTES = 4096
 
 
-class Bad(Stop):
-    exit_code = BAD_LOG
+class _Usage:
+    """What the log takes on disk."""
 
-
-class Failed(Stop):
-    exit_code = UNREADABLE
+    def __init__(self, directory: str) -> None:
+        self.segment_bytes = sum(segment_sizes(directory))
+        self.spare_bytes = OtherFiles(directory).spare_bytes
 
 
 def compact(directory: str, output: Output, at: int) -> int:
-    """at: wall clock, ns. The directory is locked. Returns the exit status."""
-    before = _bytes(directory)
-    lines: list[str] = []
+    """at: wall clock, ns. The caller holds the lock. Returns the exit status."""
+    before = _Usage(directory)
+    engine = Engine()
+    messages: list[str] = []
     try:
-        with Progress("reading") as progress:
-            engine = Engine()
-            opened = open_binlog(
-                directory,
-                engine,
-                segment_bytes=_segment_bytes(directory),
-                durability=wal.Durability.SYNC,
-                now=at,
-                wall_now=at,
-                notify=lambda: None,
-                report=lines.append,
-                progress=progress,
-                threaded=False,
-            )
-        whole = _compact(opened, at)
+        binlog = _open(directory, engine, at, messages)
+        complete = _compact(binlog, at)
     except (wal.Corrupt, wal.NewerVersion, Unreadable) as error:
-        raise Bad(str(error)) from error
+        raise BadLog(str(error)) from error
     except wal.LogFailed as error:
-        raise Failed(str(error)) from error
-    for line in lines:
-        complain(line)
-    after = _bytes(directory)
-    _tell(output, directory, before, after, len(engine.jobs), opened.usage.live, whole)
-    return CLEAN if whole else UNREADABLE
+        raise DiskError(str(error)) from error
+    for message in messages:
+        warn(message)
+    after = _Usage(directory)
+    jobs, live = len(engine.jobs), binlog.usage.live
+    if output.as_json:
+        output.json(_fields(before, after, jobs, live, complete))
+    else:
+        _print(output, directory, before, after, jobs, live, complete)
+    return CLEAN if complete else UNREADABLE
 
 
-def _compact(opened: Binlog, at: int) -> bool:
+def _open(directory: str, engine: Engine, at: int, messages: list[str]) -> Binlog:
+    with Progress("reading") as progress:
+        return open_binlog(
+            directory,
+            engine,
+            segment_bytes=_segment_bytes(directory),
+            durability=wal.Durability.SYNC,
+            now=at,
+            wall_now=at,
+            notify=lambda: None,
+            report=messages.append,
+            progress=progress,
+            threaded=False,
+        )
+
+
+def _compact(binlog: Binlog, at: int) -> bool:
+    """Returns whether compaction was complete; False if the disk is full."""
     try:
         with Progress("compacting") as progress:
-            opened.end_iteration(at, at)
-            return opened.compact_all(progress)
+            binlog.end_iteration(at, at)
+            return binlog.compact_all(progress)
     finally:
-        opened.log.close(at)
+        binlog.log.close(at)
 
 
 def _segment_bytes(directory: str) -> int:
-    """The size in use, so that the next start finds its room; the largest segment shows it."""
-    sizes = [
-        os.stat(segment_path(directory, number)).st_size
-        for number in segment_numbers(os.listdir(directory))
-    ]
-    return max(
-        DEFAULT_SEGMENT_BYTES if not sizes else 65536,
-        *(-(-size // 4096) * 4096 for size in sizes),
-        65536,
-    )
+    """The server's -s, as the largest segment shows it: the next start then finds the headroom that
+    it needs.
+    """
+    sizes = segment_sizes(directory)
+    if not sizes:
+        return DEFAULT_SEGMENT_BYTES
+    pages = -(-max(sizes) // PAGE_BYTES)
+    return max(pages * PAGE_BYTES, LEAST_SEGMENT_BYTES)
 
 
-def _bytes(directory: str) -> tuple[int, int]:
-    """Segments, and what is set aside."""
-    sizes = [
-        os.stat(segment_path(directory, number)).st_size
-        for number in segment_numbers(os.listdir(directory))
-    ]
-    return sum(sizes), Beside(directory).spare_bytes
+def _fields(
+    before: _Usage, after: _Usage, jobs: int, live: int, complete: bool
+) -> dict[str, object]:
+    return {
+        "before_bytes": before.segment_bytes,
+        "after_bytes": after.segment_bytes,
+        "before_spare_bytes": before.spare_bytes,
+        "after_spare_bytes": after.spare_bytes,
+        "jobs": jobs,
+        "live_bytes": live,
+        "complete": complete,
+    }
 
 
-def _tell(
+def _print(
     output: Output,
     directory: str,
-    before: tuple[int, int],
-    after: tuple[int, int],
+    before: _Usage,
+    after: _Usage,
     jobs: int,
     live: int,
-    whole: bool,
+    complete: bool,
 ) -> None:
-    if output.as_json:
-        output.json(
-            {
-                "before_bytes": before[0], "after_bytes": after[0], "before_spare_bytes": before[1], "after_spare_bytes": after[1],
-                "jobs": jobs, "live_bytes": live, "complete": whole,
-            }
-        )  # fmt: skip
-        return
-    size = output.size
-    output.line(f"{directory}: before {size(before[0])} in segments, {size(before[1])} set aside")
-    output.line(
-        f"{directory}: after {size(after[0])} in segments, {size(after[1])} set aside; {jobs} jobs, {size(live)} live"
-    )
-    if not whole:
-        output.line(f"{directory}: the disk is full: not all was compacted")
+    size = output.size_in_words
+    for when, usage in (("before", before), ("after", after)):
+        used = f"{size(usage.segment_bytes)} in segments, {size(usage.spare_bytes)} preallocated"
+        output.line(f"{directory}: {when}: {used}")
+    output.line(f"{directory}: {count(jobs, 'job')}, {size(live)} live")
+    if not complete:
+        output.line(f"{directory}: the disk is full: the log was not compacted completely")

@@ -1,4 +1,4 @@
-"""`dump`: the records in order."""
+"""`dump`: the records in order, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -9,19 +9,26 @@ from beanstalkd_wal.reader import Damage
 from beanstalkd_binlog.entry import Entry, entries
 from beanstalkd_binlog.output import Column, Output, Table
 from beanstalkd_binlog.segment import Gap
-from beanstalkd_binlog.status import complain
-from beanstalkd_binlog.text import json_body, row_body, text
+from beanstalkd_binlog.status import warn
+from beanstalkd_binlog.text import json_body, table_body, text
 from beanstalkd_binlog.times import local
 from beanstalkd_binlog.walk import Walk
 
 COLUMNS = (
-    ("lsn", True, 6), ("segment", True, 7), ("offset", True, 8), ("time", False, 23), ("event", False, 7), ("job", True, 6),
-    ("tube", False, 10), ("what changed", False, 24, 40), ("body", False, 0),
-)  # fmt: skip
+    ("lsn", True, 6),
+    ("segment", True, 7),
+    ("offset", True, 8),
+    ("time", False, 23),
+    ("event", False, 7),
+    ("job", True, 6),
+    ("tube", False, 10),
+    ("changes", False, 24, 40),
+    ("body", False, 0),
+)
 
 
 class Filter:
-    """Which records are wanted. An empty choice is all."""
+    """Selects records. An empty choice selects all."""
 
     def __init__(
         self,
@@ -39,7 +46,7 @@ class Filter:
         self._until = until
         self._first, self._last = lsns
 
-    def wants(self, entry: Entry) -> bool:
+    def selects(self, entry: Entry) -> bool:
         return (
             (not self._tubes or entry.tube in self._tubes)
             and (not self._jobs or entry.job in self._jobs)
@@ -51,12 +58,14 @@ class Filter:
         )
 
     def is_past(self, entry: Entry) -> bool:
-        """Nothing behind it is wanted. (Only LSNs never go back.)"""
+        """Whether this entry and all later ones are above the range of LSNs. (LSNs only grow;
+        times need not.)
+        """
         return self._last is not None and entry.lsn > self._last
 
 
 class Printer:
-    """Entries as rows of a table, or as lines of JSON."""
+    """Writes entries as rows of a table or as lines of JSON."""
 
     def __init__(self, output: Output, encoding: str | None, streaming: bool = False) -> None:
         self._output = output
@@ -65,17 +74,30 @@ class Printer:
 
     def entry(self, entry: Entry) -> None:
         if self._output.as_json:
-            body = entry.body
-            fields = entry.fields()
-            if body is not None:
-                fields.update(json_body(body, len(body), self._encoding, self._output.full))
-            self._output.json(fields)
-            return
-        self._table.row(
-            str(entry.lsn), str(entry.segment), str(entry.offset), local(entry.at), entry.event,
-            "" if entry.job is None else str(entry.job), "" if entry.tube is None else text(entry.tube),
-            entry.changed(), self._body(entry.body),
-        )  # fmt: skip
+            self._output.json(self._fields(entry))
+        else:
+            self._table.row(*self._cells(entry))
+
+    def _fields(self, entry: Entry) -> dict[str, object]:
+        fields = entry.fields()
+        body = entry.body
+        if body is not None:
+            fields.update(json_body(body, len(body), self._encoding, self._output.full))
+        return fields
+
+    def _cells(self, entry: Entry) -> tuple[str, ...]:
+        full = self._output.full
+        return (
+            str(entry.lsn),
+            str(entry.segment),
+            str(entry.offset),
+            local(entry.at),
+            entry.event,
+            "" if entry.job is None else str(entry.job),
+            "" if entry.tube is None else text(entry.tube),
+            entry.changes(),
+            "" if entry.body is None else table_body(entry.body, self._encoding, full),
+        )
 
     def damage(self, damage: Damage) -> None:
         if self._output.as_json:
@@ -87,44 +109,38 @@ class Printer:
                 "reason": damage.reason,
             }
             self._output.json(fields)
-        else:
-            reason = f"{damage.length} bytes: {damage.reason}" if damage.length else damage.reason
-            self._table.row(
-                "", str(damage.segment), str(damage.offset), "", "damage", "", "", reason, ""
-            )
+            return
+        reason = f"{damage.length} bytes: {damage.reason}" if damage.length else damage.reason
+        place = (str(damage.segment), str(damage.offset))
+        self._table.row("", *place, "", "damage", "", "", reason, "")
 
     def end(self) -> None:
         self._table.end()
 
-    def _body(self, body: bytes | None) -> str:
-        return "" if body is None else row_body(body, self._encoding, self._output.full)
 
-
-def dump(walk: Walk, printer: Printer, wanted: Filter) -> int:
+def dump(walk: Walk, printer: Printer, chosen: Filter) -> int:
     """Returns the exit status."""
-    if show(walk, printer, wanted.wants, wanted.is_past):
-        walk.settle()
+    if print_entries(walk, printer, chosen.selects, chosen.is_past):
+        walk.finish_replay()
     printer.end()
     return walk.report()
 
 
-def show(
+def print_entries(
     walk: Walk,
     printer: Printer,
-    wants: Callable[[Entry], bool],
+    selects: Callable[[Entry], bool],
     is_past: Callable[[Entry], bool] = lambda entry: False,
 ) -> bool:
-    """Whether it read to the end."""
+    """Prints the selected entries, and all damage. Returns whether it read to the end."""
     for found in entries(walk):
         if isinstance(found, Entry):
             if is_past(found):
                 return False
-            if wants(found):
+            if selects(found):
                 printer.entry(found)
         elif isinstance(found, Damage):
             printer.damage(found)
         elif isinstance(found, Gap):
-            complain(
-                f"{walk.directory}: what came meanwhile was dropped; the log goes on with LSN {found.first_lsn}"
-            )
+            warn(f"{walk.directory}: {found}")
     return True

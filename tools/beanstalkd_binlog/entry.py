@@ -1,8 +1,7 @@
-"""A record told in words: what happened to which job, and what changed by it.
+"""One record, described: what happened to which job, and what changed.
 
-May know: records, and the job as it was before. Promises: the log is told as it is; what a record
-does not say (the tube of a job whose beginning was dropped with its segment) is None, never
-guessed.
+Promises: the log is described as it is. What a record does not say is None, never guessed: for
+example the tube of a job whose full record was deleted with its segment.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 import beanstalkd_wal as wal
 
-from beanstalkd_binlog.fields import COUNTERS, Fields, changing, deadline, instant
-from beanstalkd_binlog.light import LightReplayer, offset_of
+from beanstalkd_binlog.fields import COUNTERS, Fields, bytes_as_text, deadline, instant, mutable
+from beanstalkd_binlog.light import LightReplayer, records_offset
 from beanstalkd_binlog.times import duration, local
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py.binlog.records import (
@@ -33,8 +32,8 @@ _EVENTS = {"timeouts": "timeout", "buries": "bury", "releases": "release", "kick
 
 
 class Entry:
-    """One record in its place. `was` holds what it changed, as it was before; None if that is not
-    known.
+    """One record and its place. `was` holds the old values of the fields that the record changed;
+    None if they are not known.
     """
 
     __slots__ = (
@@ -70,7 +69,7 @@ class Entry:
         return self.record.body if isinstance(self.record, Full) else None
 
     def fields(self) -> Fields:
-        """For JSON: everything but the body."""
+        """For JSON, without the body."""
         found: Fields = {
             "lsn": self.lsn,
             "segment": self.segment,
@@ -80,76 +79,68 @@ class Entry:
             "kind": self.kind,
             "event": self.event,
             "job": self.job,
-            "tube": None if self.tube is None else self.tube.decode("utf-8", "backslashreplace"),
+            "tube": None if self.tube is None else bytes_as_text(self.tube),
         }
         if self.record is None:
             return {**found, "reason": self.reason}
-        return {
-            **found,
-            **_record_fields(self.record),
-            **({} if self.was is None else {"was": self.was}),
-        }
+        was = {} if self.was is None else {"was": self.was}
+        return {**found, **_record_fields(self.record), **was}
 
-    def changed(self) -> str:
-        """What changed, for eyes."""
+    def changes(self) -> str:
+        """What the record changed, for a table."""
         record = self.record
         if isinstance(record, (Full, Update)):
-            return ", ".join(_whole(record) if self.was is None else _differences(record, self.was))
+            return ", ".join(_values(record) if self.was is None else _changes(record, self.was))
         if isinstance(record, Pause):
-            return (
-                f"for {duration(record.pause)}, until {local(record.until)}" if record.pause else ""
-            )
+            until = f"for {duration(record.pause)}, until {local(record.until)}"
+            return until if record.pause else ""
         if isinstance(record, Import):
-            return (
-                "begins: all before is void"
-                if record.phase == IMPORT_BEGIN
-                else "ends: what came since is whole"
-            )
+            begin = record.phase == IMPORT_BEGIN
+            return "begin: all earlier jobs are void" if begin else "end: the import is complete"
         return self.reason
 
 
 def entries(walk: Walk) -> Iterator[Entry | object]:
-    """Of a walk that leaves applying to us. Damage and gaps are passed on."""
+    """Of a walk with replay=False: applies each frame. Damage and gaps are passed on."""
     for found in walk:
         if isinstance(found, wal.Frame):
-            yield from frame_entries(found, walk.replayer, _first_put(walk, found))
+            yield from frame_entries(found, walk.replayer, _first_new_id(walk, found))
         else:
             yield found
 
 
-def _first_put(walk: Walk, frame: wal.Frame) -> int:
-    """Whole jobs that nobody knows yet, with ids below this, were put before the log begins, and
-    only written again here.
-    """
+def _first_new_id(walk: Walk, frame: wal.Frame) -> int:
+    """See `first_new_id`. 0 if the log has its beginning: then every unknown id is new."""
     segments = walk.reading.segments
     if segments[min(segments)].base_lsn <= 1:
         return 0
     segment = segments[frame.segment]
-    return first_put(segment.meta, frame.first_lsn == segment.base_lsn)
+    return first_new_id(segment.meta, frame.first_lsn == segment.base_lsn)
 
 
-def first_put(meta: bytes, begins_segment: bool) -> int:
-    """By the metadata of a frame's segment. The put that a segment begins for has its id before the
-    segment has.
+def first_new_id(meta: bytes, begins_segment: bool) -> int:
+    """The lowest job id that can be put in a frame, by the metadata of its segment. A full record
+    of a lower, unknown id is a rewrite by compaction. A put that causes a rotation takes its id
+    before the new segment is created.
     """
     return max(next_id_of(meta) - begins_segment, 0)
 
 
 def next_id_of(meta: bytes) -> int:
-    """0 if it does not say: that is told elsewhere."""
+    """The next id when the segment was created; 0 if the metadata cannot be decoded."""
     try:
         return decode_meta(meta)[1]
     except ValueError:
         return 0
 
 
-def frame_entries(frame: wal.Frame, replayer: LightReplayer, next_id: int) -> Iterator[Entry]:
-    """A frame's records, each told before it is applied. next_id: see `first_put`."""
-    offset = offset_of(frame)
+def frame_entries(frame: wal.Frame, replayer: LightReplayer, new_id: int) -> Iterator[Entry]:
+    """The frame's records. Each is described before it is applied. new_id: see `first_new_id`."""
+    offset = records_offset(frame)
     for lsn, data in enumerate(frame.records, frame.first_lsn):
         entry = Entry(frame, lsn, offset)
         try:
-            _tell(entry, data, replayer, next_id)
+            _describe(entry, data, replayer, new_id)
         except ValueError as error:
             entry.reason = str(error)
         replayer.apply_one(data, frame, lsn, offset)
@@ -157,46 +148,43 @@ def frame_entries(frame: wal.Frame, replayer: LightReplayer, next_id: int) -> It
         yield entry
 
 
-def _tell(entry: Entry, data: bytes, replayer: LightReplayer, next_id: int) -> None:
+def _describe(entry: Entry, data: bytes, replayer: LightReplayer, new_id: int) -> None:
     record = entry.record = decode(data)
     entry.kind = entry.event = KIND_NAMES[data[0]]
     if isinstance(record, Pause):
         entry.tube = record.tube
         entry.event = "pause" if record.pause else "unpause"
     elif isinstance(record, (Full, Update, Delete)):
-        _tell_job(entry, record, replayer, next_id)
+        _describe_job(entry, record, replayer, new_id)
 
 
-def _tell_job(
-    entry: Entry, record: Full | Update | Delete, replayer: LightReplayer, next_id: int
+def _describe_job(
+    entry: Entry, record: Full | Update | Delete, replayer: LightReplayer, new_id: int
 ) -> None:
     entry.job = record.id
     before = replayer.state.jobs.get(record.id)
     entry.tube = record.tube if isinstance(record, Full) else before.tube.name if before else None
     if before is not None and not isinstance(record, Delete):
-        entry.was = _was(record, before)
-    if isinstance(record, Full):
-        entry.event = (
-            "import"
-            if replayer.importing
-            else "put"
-            if before is None and _may_be_put(record, next_id)
-            else "rewrite"
-        )
-    elif isinstance(record, Update):
-        entry.event = _event(record, entry.was)
+        entry.was = _old_values(record, before)
+    if isinstance(record, Update):
+        entry.event = _update_event(record, entry.was)
+    elif isinstance(record, Full) and replayer.importing:
+        entry.event = "import"
+    elif isinstance(record, Full):
+        is_put = before is None and _can_be_put(record, new_id)
+        entry.event = "put" if is_put else "rewrite"
 
 
-def _may_be_put(record: Full, next_id: int) -> bool:
+def _can_be_put(record: Full, new_id: int) -> bool:
     return (
-        record.id >= next_id
+        record.id >= new_id
         and record.state in (READY, DELAYED)
         and not any(getattr(record, name) for name in COUNTERS)
     )
 
 
-def _event(record: Update, was: Fields | None) -> str:
-    """Which command (or timer) wrote this update: each raises a counter of its own, but for
+def _update_event(record: Update, was: Fields | None) -> str:
+    """Which command or timer wrote this update. Each raises one counter of its own, except
     reserve-job.
     """
     if record.state == RESERVED:
@@ -205,37 +193,33 @@ def _event(record: Update, was: Fields | None) -> str:
     return raised[0] if len(raised) == 1 else "update"
 
 
-# --- fields
+# --- JSON
 
 
 def _record_fields(record: Record) -> Fields:
     if isinstance(record, Pause):
-        return {
-            "pause_ns": record.pause,
-            **(instant("until", record.until) if record.pause else {}),
-        }
+        until = instant("until", record.until) if record.pause else {}
+        return {"pause_ns": record.pause, **until}
     if isinstance(record, Import):
-        return {
-            "phase": "begin" if record.phase == IMPORT_BEGIN else "end",
-            "source": record.text.decode("utf-8", "backslashreplace"),
-        }
+        phase = "begin" if record.phase == IMPORT_BEGIN else "end"
+        return {"phase": phase, "source": bytes_as_text(record.text)}
     if not isinstance(record, (Full, Update)):
         return {}
-    found = {**changing(record), **deadline(record.state, record.deadline_at)}
+    found = {**mutable(record), **deadline(record.state, record.deadline_at)}
     if isinstance(record, Full):
         found.update({"ttr_ns": record.ttr, **instant("created_at", record.created_at)})
     return found
 
 
-def _was(record: Full | Update, before: Job) -> Fields:
-    now = changing(record)
-    return {name: value for name, value in changing(before).items() if value != now[name]}
+def _old_values(record: Full | Update, before: Job) -> Fields:
+    now = mutable(record)
+    return {name: value for name, value in mutable(before).items() if value != now[name]}
 
 
-# --- for eyes
+# --- tables
 
 
-def _whole(record: Full | Update) -> Iterable[str]:
+def _values(record: Full | Update) -> Iterable[str]:
     yield STATE_NAMES[record.state]
     yield from _until(record)
     yield f"pri {record.pri}"
@@ -248,8 +232,8 @@ def _whole(record: Full | Update) -> Iterable[str]:
             yield f"{name} {getattr(record, name)}"
 
 
-def _differences(record: Full | Update, was: Fields) -> Iterable[str]:
-    now = changing(record)
+def _changes(record: Full | Update, was: Fields) -> Iterable[str]:
+    now = mutable(record)
     for name, before in was.items():
         if name == "delay_ns":
             yield f"delay {duration(int(str(before)))} -> {duration(record.delay)}"

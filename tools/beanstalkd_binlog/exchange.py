@@ -1,4 +1,7 @@
-"""`import` and `export`: from the C server's binlog into a log of ours, and back."""
+"""`import` and `export`: from the C server's binlog files to a log of ours, and back.
+
+Promises: the source is never changed; a target that holds jobs or a binlog is refused.
+"""
 
 from __future__ import annotations
 
@@ -11,30 +14,25 @@ from beanstalkd_binlog.light import Bodies, stored
 from beanstalkd_binlog.lock import locked
 from beanstalkd_binlog.output import Output
 from beanstalkd_binlog.progress import Progress
-from beanstalkd_binlog.status import BAD_LOG, CLEAN, NO_LOG, Stop, complain
+from beanstalkd_binlog.status import CLEAN, BadLog, NoLog, warn
+from beanstalkd_binlog.text import count
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py.binlog.opening import Unreadable, read_meta
 from beanstalkd_py.foreign import cbinlog, takeover
 
-
-class Refused(Stop):
-    exit_code = BAD_LOG
+C_MAX_JOB_SIZE = 65535  # the C server's default of -z
 
 
-class NothingThere(Stop):
-    exit_code = NO_LOG
-
-
-def bring_in(
+def import_binlog(
     source: str, directory: str, output: Output, accept_damaged: bool, segment_bytes: int, at: int
 ) -> int:
-    """Reads the C server's files in `source` into `directory`, which is made if need be. at: wall
-    clock, ns.
+    """Imports the C server's files in `source` into `directory`, which is created if it does not
+    exist. at: wall clock, ns. Returns the exit status.
     """
     if not cbinlog.find_files(source):
-        raise NothingThere(f"{source}: no binlog.N there")
+        raise NoLog(f"{source}: no binlog.N files found")
     os.makedirs(directory, exist_ok=True)
-    lines: list[str] = []
+    messages: list[str] = []
     try:
         with locked(directory), Progress("importing") as progress:
             jobs = takeover.bring_in(
@@ -43,77 +41,69 @@ def bring_in(
                 segment_bytes=segment_bytes,
                 wall_now=at,
                 accept_damaged=accept_damaged,
-                report=lines.append,
+                report=messages.append,
                 progress=progress,
             )
     except takeover.DamagedImport as error:
         for line in error.lines[:-1]:
-            complain(line)
-        raise Refused(error.lines[-1]) from error
+            warn(line)
+        raise BadLog(error.lines[-1]) from error
     except (Unreadable, wal.Corrupt, wal.NewerVersion, wal.LogFull) as error:
-        raise Refused(str(error)) from error
+        raise BadLog(str(error)) from error
     if output.as_json:
-        output.json({"jobs": jobs, "said": lines})
+        output.json({"jobs": jobs, "said": messages})
         return CLEAN
-    for line in lines:
-        output.line(line)
+    for message in messages:
+        output.line(message)
     return CLEAN
 
 
-def export(directory: str, target: str, output: Output, segment_bytes: int) -> int:
-    """Writes the jobs of our log into the new directory `target` for the C server. The bodies go
-    one by one.
+def export_binlog(directory: str, target: str, output: Output, segment_bytes: int) -> int:
+    """Writes the jobs as the C server's files into `target`. One body at a time is in memory.
+    Returns the exit status.
     """
     with Progress("reading") as progress:
         walk = Walk(directory, progress)
-        walk.finish()
+        walk.read_all()
     if walk.corrupt:
         walk.report()
-        raise Refused(
-            f"{directory}: damaged: nothing was exported (beanstalkd-binlog repair makes it whole)"
-        )
+        hint = "run beanstalkd-binlog repair first"
+        raise BadLog(f"{directory}: the log is damaged: nothing was exported ({hint})")
     with Bodies(directory) as bodies:
+        jobs = _c_jobs(walk, bodies)
         try:
-            written = cbinlog.write_directory(
-                target, _c_jobs(walk, bodies), _next_id(walk), segment_bytes
-            )
+            written = cbinlog.write_directory(target, jobs, _next_id(walk), segment_bytes)
         except (ValueError, FileExistsError) as error:
-            raise Refused(str(error)) from error
-    if output.as_json:
-        output.json(
-            {
-                "jobs": written.jobs,
-                "bytes": written.bytes,
-                "files": written.files,
-                "needs_z": written.needs_z,
-            }
-        )
-        return CLEAN
-    output.line(
-        f"{target}: {written.jobs} jobs, {output.size(written.bytes)}, {len(written.files)} files"
-    )
-    if written.needs_z > DEFAULT_Z:
-        output.line(f"start beanstalkd with -z {written.needs_z} or more: with less it drops jobs")
+            raise BadLog(str(error)) from error
+    _print(written, target, output)
     return CLEAN
 
 
-DEFAULT_Z = 65535  # the C server's
+def _print(written: cbinlog.Written, target: str, output: Output) -> None:
+    if output.as_json:
+        names = ("jobs", "bytes", "files", "needs_z")
+        output.json({name: getattr(written, name) for name in names})
+        return
+    jobs, files = count(written.jobs, "job"), count(len(written.files), "file")
+    output.line(f"{target}: {jobs}, {output.size_in_words(written.bytes)}, {files}")
+    if written.needs_z > C_MAX_JOB_SIZE:
+        needed = written.needs_z
+        output.line(f"start beanstalkd with -z {needed} or more: with less it loses jobs")
 
 
 def _c_jobs(walk: Walk, bodies: Bodies) -> Iterator[cbinlog.CJob]:
     for job in takeover.in_export_order(walk.replayer.state):
         body = bodies.read(job)
         if body is None:
-            raise Refused(
-                f"job {job.id}: its segment {stored(job).segment} is gone: a server runs and has dropped it; try again"
-            )
+            gone = f"a running server deleted segment {stored(job).segment} before it was read"
+            raise BadLog(f"job {job.id}: {gone}; try again")
         yield takeover.c_job(job, 0, body)
 
 
 def _next_id(walk: Walk) -> int:
-    """As the server would count on."""
+    """The id that the server would give next."""
     segments = walk.reading.segments
-    promised = (
-        read_meta(segments[max(segments)].path, segments[max(segments)].meta) if segments else 1
-    )
-    return max(promised, walk.replayer.highest_id + 1)
+    if not segments:
+        return walk.replayer.highest_id + 1
+    last = segments[max(segments)]
+    return max(read_meta(last.path, last.meta), walk.replayer.highest_id + 1)

@@ -1,4 +1,4 @@
-"""Fields that several commands have in their JSON, named and built in one place."""
+"""Fields that several commands have in their JSON. Promises: one name and one form for each."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ COUNTERS = ("reserves", "timeouts", "releases", "buries", "kicks")
 Fields = dict[str, object]
 
 
-def instant(name: str, at: int) -> Fields:
-    return {name: rfc3339(at), f"{name}_ns": at}
+def instant(name: str, at: int | None) -> Fields:
+    """The same instant twice: RFC 3339, and nanoseconds. None: there is no such instant."""
+    return {name: None if at is None else rfc3339(at), f"{name}_ns": at}
 
 
 def deadline(state: int, deadline_at: int) -> Fields:
-    """What `deadline_at` means in this state."""
+    """`deadline_at` under the name that fits the state."""
     if state == DELAYED:
         return instant("ready_at", deadline_at)
     if state == RESERVED:
@@ -24,8 +25,13 @@ def deadline(state: int, deadline_at: int) -> Fields:
     return {"bury_order": deadline_at} if state == BURIED else {}
 
 
-def changing(job: Job | Full | Update) -> Fields:
-    """All that can change but the deadline."""
+def mutable(job: Job | Full | Update) -> Fields:
+    """Every field that a record can change, except the deadline."""
     found: Fields = {"state": STATE_NAMES[job.state], "pri": job.pri, "delay_ns": job.delay}
     found.update((name, getattr(job, name)) for name in COUNTERS)
     return found
+
+
+def bytes_as_text(data: bytes) -> str:
+    """UTF-8; bytes that are not UTF-8 are escaped."""
+    return data.decode("utf-8", "backslashreplace")

@@ -1,8 +1,8 @@
-"""Replay by the server's own code (law 1), but with the bodies left on disk: jobs keep where their
-latest whole record is.
+"""Replay by the server's own code, with the bodies left on disk.
 
-May know: records and the engine's state. Promises: what becomes of a job is decided in
-`beanstalkd_py.replay`, never here; a record that says nothing is noted, and the next one read.
+Promises: `beanstalkd_py.binlog.replay` alone decides what becomes of a job. A job holds the place
+of its latest full record instead of its body. A record that cannot be decoded is noted, and replay
+goes on.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from beanstalkd_py.queue.model import Job
 from beanstalkd_py.queue.state import State
 
 _U64 = (1 << 64) - 1
-_NAME_AND_ID = Struct("<2xH4xQ")  # of a FULL record
+_NAME_AND_ID = Struct("<2xH4xQ")  # length of the tube's name, and job id, of a full record
 
 
 class Stored:
-    """In the place of a body: where the FULL record is. Its length is the body's. One integer, as
-    there may be millions.
+    """Stands for a body: where its full record is. Its length is the body's.
+
+    The place is one integer, because there may be millions of jobs.
     """
 
     __slots__ = ("_place", "length")
@@ -62,48 +63,50 @@ def stored(job: Job) -> Stored:
     return body
 
 
-def offset_of(frame: wal.Frame) -> int:
-    """Of its first record, in the file."""
-    return frame.start
+def records_offset(frame: wal.Frame) -> int:
+    """Of the frame's first record, in the segment. (`frame.start` is an offset in `frame.data`,
+    which need not begin where the segment begins.)
+    """
+    return frame.end - sum(frame.lengths)
 
 
 class LightReplayer:
-    """Times in its jobs are wall-clock: there is no monotonic clock to translate to."""
+    """Instants of its jobs are wall-clock time: no monotonic clock is involved."""
 
     def __init__(self) -> None:
         self.state = State()
         self.usage = Usage()
         self.bad: list[BadRecord] = []
-        self._whole = Replayer(self.state, self.usage, 0)
+        self._replayer = Replayer(self.state, self.usage, 0)
 
     @property
     def highest_id(self) -> int:
-        return self._whole.highest_id
+        return self._replayer.highest_id
 
     @property
     def importing(self) -> bool:
-        """Inside an import that has not ended."""
-        return self._whole.importing
+        """An import has begun and not ended."""
+        return self._replayer.importing
 
     @property
     def orphans(self) -> list[int]:
-        """Ids of jobs that were updated, but whose FULL record was never seen."""
-        return self._whole.orphans
+        """Ids of jobs that have update records, but no full record."""
+        return self._replayer.orphans
 
     def finish(self) -> BadRecord | None:
-        """Returns the first update whose job is missing, if any."""
-        return self._whole.finish()
+        """Returns the first update record whose job has no full record, if there is one."""
+        return self._replayer.finish()
 
     def apply(self, frame: wal.Frame) -> None:
-        offset = offset_of(frame)
+        offset = records_offset(frame)
         for lsn, record in enumerate(frame.records, frame.first_lsn):
             self.apply_one(record, frame, lsn, offset)
             offset += len(record)
 
     def apply_one(self, record: bytes, frame: wal.Frame, lsn: int, offset: int) -> None:
-        """One record of a frame, at this offset in the file."""
+        """Applies one record of a frame. offset: of the record, in its segment."""
         try:
-            self._whole.apply_record(record, self.usage.of(frame.segment), frame, lsn)
+            self._replayer.apply_record(record, self.usage.of(frame.segment), frame, lsn)
         except (ValueError, StructError) as error:
             self.bad.append(BadRecord(frame.segment, frame.offset, lsn, str(error)))
             return
@@ -115,7 +118,7 @@ class LightReplayer:
 
 
 class Bodies:
-    """Reads bodies from where they are stored. Use as a context."""
+    """Reads bodies from the segments. A context manager: it keeps some segments open."""
 
     OPEN_FILES = 32
 
@@ -131,20 +134,17 @@ class Bodies:
             os.close(self._handles.popitem()[1])
 
     def read(self, job: Job, nbytes: int = -1) -> bytes | None:
-        """The first nbytes of a job's body, or all of it; None if a server has given up the segment
-        since.
+        """The first nbytes of a job's body, or all of it. None if a server has deleted or reused
+        the segment since the job was read.
         """
         place = stored(job)
-        want = place.length if nbytes < 0 else min(nbytes, place.length)
+        wanted = place.length if nbytes < 0 else min(nbytes, place.length)
+        end = place.start + wanted
         try:
-            data = os.pread(self._handle(place.segment), place.start + want, place.offset)
+            data = os.pread(self._handle(place.segment), end, place.offset)
         except FileNotFoundError:
             return None
-        if (
-            len(data) < place.start + want
-            or data[0] != FULL
-            or FULL_STRUCT.unpack_from(data)[4] != job.id
-        ):
+        if len(data) < end or data[0] != FULL or FULL_STRUCT.unpack_from(data)[4] != job.id:
             return None
         return data[place.start :]
 
@@ -153,7 +153,6 @@ class Bodies:
         if handle is None:
             if len(self._handles) >= self.OPEN_FILES:
                 os.close(self._handles.pop(next(iter(self._handles))))
-            handle = self._handles[segment] = os.open(
-                segment_path(self._directory, segment), os.O_RDONLY | os.O_CLOEXEC
-            )
+            path = segment_path(self._directory, segment)
+            handle = self._handles[segment] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         return handle

@@ -1,5 +1,6 @@
-"""The directory's lock, for commands that change something: they refuse while a server (ours or the
-C one) has it.
+"""The directory's lock, for commands that change something.
+
+Promises: such a command refuses while a server, ours or the C server, holds the lock.
 """
 
 from __future__ import annotations
@@ -9,16 +10,12 @@ from contextlib import contextmanager
 
 import beanstalkd_wal as wal
 
-from beanstalkd_binlog.status import LOCKED, Stop
-
-
-class InUse(Stop):
-    exit_code = LOCKED
+from beanstalkd_binlog.status import InUse
 
 
 @contextmanager
 def locked(directory: str) -> Iterator[None]:
-    """Raises InUse while somebody has it."""
+    """Holds the lock. Raises InUse if another process holds it."""
     try:
         lock = wal.lock(directory)
     except wal.Locked as error:

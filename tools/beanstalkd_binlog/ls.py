@@ -1,9 +1,9 @@
-"""`ls`: one row per segment, and why it is still there."""
+"""`ls`: one row per segment, and the job that keeps it."""
 
 from __future__ import annotations
 
-from beanstalkd_binlog.directory import Beside
-from beanstalkd_binlog.fields import instant
+from beanstalkd_binlog.directory import OtherFiles
+from beanstalkd_binlog.fields import Fields, instant
 from beanstalkd_binlog.light import stored
 from beanstalkd_binlog.output import Column, Output, Table
 from beanstalkd_binlog.segment import Segment
@@ -14,14 +14,23 @@ from beanstalkd_py.binlog.usage import SegmentUsage
 from beanstalkd_py.queue.model import Job
 
 COLUMNS = (
-    ("segment", True), ("state", False), ("size", True), ("live", True), ("dead", True), ("records", True), ("oldest job", True),
-    ("first LSN", True), ("last LSN", True), ("first time", False), ("last time", False),
-)  # fmt: skip
+    ("segment", True),
+    ("state", False),
+    ("size", True),
+    ("live", True),
+    ("dead", True),
+    ("records", True),
+    ("oldest job", True),
+    ("first LSN", True),
+    ("last LSN", True),
+    ("first time", False),
+    ("last time", False),
+)
 
 
 def ls(walk: Walk, output: Output) -> int:
     """Returns the exit status."""
-    walk.finish()
+    walk.read_all()
     oldest = oldest_jobs(walk)
     table = Table(output, [Column(*column) for column in COLUMNS])
     for number in sorted(walk.reading.segments):
@@ -33,31 +42,31 @@ def ls(walk: Walk, output: Output) -> int:
             table.row(*_cells(segment, live, oldest.get(number), output))
     table.end()
     if output.terminal and not output.as_json:
-        _say_sum(walk, output)
+        _print_totals(walk, output)
     return walk.report()
 
 
 def live_bytes(walk: Walk, number: int) -> int:
-    account = walk.replayer.usage.by_number.get(number)
-    return account.live if account else 0
+    usage = walk.replayer.usage.by_number.get(number)
+    return usage.live if usage else 0
 
 
 def oldest_jobs(walk: Walk) -> dict[int, Job]:
-    """Of each segment, the job that was put first among those with a record there that is needed."""
+    """By segment: of the jobs with a live record there, the one that was put first."""
     found: dict[int, Job] = {}
     for job in walk.replayer.state.jobs.values():
         numbers = {stored(job).segment}
         if isinstance(job.update_segment, SegmentUsage):
             numbers.add(job.update_segment.number)
         for number in numbers:
-            best = found.get(number)
-            if best is None or (job.created_at, job.id) < (best.created_at, best.id):
+            oldest = found.get(number)
+            if oldest is None or (job.created_at, job.id) < (oldest.created_at, oldest.id):
                 found[number] = job
     return found
 
 
-def _fields(segment: Segment, live: int, oldest: Job | None) -> dict[str, object]:
-    empty = not segment.records
+def _fields(segment: Segment, live: int, oldest: Job | None) -> Fields:
+    has_records = bool(segment.records)
     return {
         "segment": segment.number,
         "state": segment.state,
@@ -68,15 +77,11 @@ def _fields(segment: Segment, live: int, oldest: Job | None) -> dict[str, object
         "live_bytes": live,
         "dead_bytes": segment.record_bytes - live,
         "base_lsn": segment.base_lsn,
-        "first_lsn": None if empty else segment.first_lsn,
-        "last_lsn": None if empty else segment.last_lsn,
+        "first_lsn": segment.first_lsn if has_records else None,
+        "last_lsn": segment.last_lsn if has_records else None,
         **instant("created_at", segment.created_at),
-        **(
-            {"first_at": None, "first_at_ns": None}
-            if empty
-            else instant("first_at", segment.first_at)
-        ),
-        **({"last_at": None, "last_at_ns": None} if empty else instant("last_at", segment.last_at)),
+        **instant("first_at", segment.first_at if has_records else None),
+        **instant("last_at", segment.last_at if has_records else None),
         "oldest_job": oldest.id if oldest else None,
         **(instant("oldest_job_created_at", oldest.created_at) if oldest else {}),
     }
@@ -90,12 +95,18 @@ def _cells(segment: Segment, live: int, oldest: Job | None, output: Output) -> l
     return [str(segment.number), segment.state, *sizes, str(segment.records), job, *lsns, *times]
 
 
-def _say_sum(walk: Walk, output: Output) -> None:
+def _print_totals(walk: Walk, output: Output) -> None:
     segments = walk.reading.segments
-    beside = Beside(walk.directory)
+    other = OtherFiles(walk.directory)
+    size = output.size_in_words
     total = sum(segment.file_bytes for segment in segments.values())
-    line = f"{count(len(segments), 'segment')}, {output.size(total)}, of which live {output.size(walk.replayer.usage.live)}"
-    line += f"; {count(beside.spares, 'spare')}, {output.size(beside.spare_bytes)}"
-    if beside.torn:
-        line += f"; {count(beside.torn, 'torn end')} kept, {output.size(beside.torn_bytes)}"
-    output.line(line + ("; a server has it open" if walk.reading.running else ""))
+    live = walk.replayer.usage.live
+    parts = [
+        f"{count(len(segments), 'segment')}, {size(total)}, of which {size(live)} live",
+        f"{count(other.spares, 'preallocated segment')}, {size(other.spare_bytes)}",
+    ]
+    if other.torn:
+        parts.append(f"{count(other.torn, 'torn tail')} kept, {size(other.torn_bytes)}")
+    if walk.reading.running:
+        parts.append("a server has the log open")
+    output.line("; ".join(parts))

@@ -1,7 +1,7 @@
-"""Where a command's output goes: a terminal, a pipe, or lines of JSON. Also tables.
+"""A command's output: to a terminal, to a pipe, or as lines of JSON; and tables.
 
-On a terminal tables are cut to its width and sizes are human; elsewhere nothing is cut and sizes
-are bytes.
+Promises: on a terminal tables are cut to its width and sizes have units. In a pipe nothing is cut
+and sizes are bytes.
 """
 
 from __future__ import annotations
@@ -16,19 +16,18 @@ from typing import Any
 
 from beanstalkd_binlog.text import size
 
-MEASURED = 500  # rows that a table looks at before it fixes its columns
+MEASURED_ROWS = 500  # rows that a table holds back before it fixes the width of its columns
 
 
 class Output:
-    """stdout, as the command should see it."""
+    """stdout, as a command sees it."""
 
     def __init__(self, as_json: bool = False, full: bool = False) -> None:
         self.as_json = as_json
         self.full = full
         self.terminal = sys.stdout.isatty()
-        self.width = (
-            shutil.get_terminal_size().columns if self.terminal and not full else 0
-        )  # 0: no end
+        cut = self.terminal and not full
+        self.width = shutil.get_terminal_size().columns if cut else 0  # 0: no limit
 
     def line(self, line: str = "") -> None:
         sys.stdout.write(line + "\n")
@@ -37,11 +36,16 @@ class Output:
         self.line(json.dumps(fields))
 
     def size(self, nbytes: int) -> str:
+        """For a cell of a table."""
         return size(nbytes) if self.terminal else str(nbytes)
 
+    def size_in_words(self, nbytes: int) -> str:
+        """For a sentence."""
+        return size(nbytes) if self.terminal else f"{nbytes} bytes"
+
     @staticmethod
-    def abandon() -> None:
-        """Nobody reads any more: what is left to be said goes nowhere."""
+    def discard() -> None:
+        """The reader has closed the pipe: everything that follows is discarded."""
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -50,8 +54,8 @@ class Output:
 
 
 class Column:
-    """`width` is what it has at least, `most` what it grows to; a longer cell shifts the rest of
-    its row.
+    """`width` is the least width, `most` the largest. A cell that is wider shifts the rest of its
+    row.
     """
 
     def __init__(
@@ -62,10 +66,17 @@ class Column:
         self.width = max(width, len(title))
         self.most = most
 
+    def fit(self, cells: Sequence[str]) -> None:
+        """Widens the column to its cells."""
+        self.width = max(self.width, min(self.most, max(map(len, cells))))
+
+    def aligned(self, cell: str) -> str:
+        return cell.rjust(self.width) if self.right else cell.ljust(self.width)
+
 
 class Table:
-    """Rows as they come, columns as wide as the first rows need (streaming: as they were made). The
-    last is cut to the terminal's width.
+    """Columns are as wide as the first rows need. streaming: each row is written at once, and
+    columns keep their least width. Each line is cut to the terminal's width.
     """
 
     def __init__(self, output: Output, columns: Sequence[Column], streaming: bool = False) -> None:
@@ -80,27 +91,22 @@ class Table:
             self._write(cells)
             return
         self._rows.append(cells)
-        if self._streaming or len(self._rows) >= MEASURED:
+        if self._streaming or len(self._rows) >= MEASURED_ROWS:
             self.end()
 
     def end(self) -> None:
-        """Writes what is still held back; a table without rows writes nothing."""
+        """Writes the rows that are held back. A table without rows writes nothing."""
         if self._rows and not self._fixed:
             self._fixed = True
             for index, column in enumerate(self._columns):
-                column.width = max(
-                    column.width, min(column.most, max(len(row[index]) for row in self._rows))
-                )
+                column.fit([row[index] for row in self._rows])
             self._write([column.title for column in self._columns])
         for row in self._rows:
             self._write(row)
         self._rows.clear()
 
     def _write(self, cells: Sequence[str]) -> None:
-        line = "  ".join(map(_aligned, cells, self._columns)).rstrip()
+        aligned = (column.aligned(cell) for column, cell in zip(self._columns, cells, strict=True))
+        line = "  ".join(aligned).rstrip()
         width = self._output.width
         self._output.line(line if not width or len(line) <= width else line[: width - 1] + "…")
-
-
-def _aligned(cell: str, column: Column) -> str:
-    return cell.rjust(column.width) if column.right else cell.ljust(column.width)

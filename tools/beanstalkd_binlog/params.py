@@ -1,4 +1,4 @@
-"""Arguments that are times and LSNs, as click reads them."""
+"""click types for arguments that are times, LSNs, or ranges of LSNs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from beanstalkd_binlog.moment import Moment
 
 
 class Instant(click.ParamType[int]):
+    """Wall-clock nanoseconds."""
+
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -23,6 +25,8 @@ class Instant(click.ParamType[int]):
 
 
 class At(click.ParamType[Moment]):
+    """Digits alone are an LSN; everything else is a time."""
+
     name = "lsn|time"
 
     def convert(
@@ -36,6 +40,8 @@ class At(click.ParamType[Moment]):
 
 
 class Lsns(click.ParamType[tuple[int, "int | None"]]):
+    """First and last LSN; None: no last."""
+
     name = "a:b"
 
     def convert(
@@ -45,6 +51,6 @@ class Lsns(click.ParamType[tuple[int, "int | None"]]):
             return value
         match = re.fullmatch(r"(\d*)(:?)(\d*)", value)
         if not match or value in ("", ":"):
-            self.fail(f"{value!r} is no range of LSNs: 5, 5:9, 5: or :9", param, ctx)
+            self.fail(f"{value!r} is not a range of LSNs: use 5, 5:9, 5: or :9", param, ctx)
         first = int(match[1] or 0)
         return first, int(match[3]) if match[3] else None if match[2] else first

@@ -1,5 +1,6 @@
-"""The progress bar of long work: on stderr, if that is a terminal, and never in the midst of other
-output.
+"""The progress bar of long work.
+
+Promises: the bar is on stderr, only if stderr is a terminal, and never mixed with other output.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from typing import Any, Protocol
 
 import click
 
-QUIET_S = 0.5  # shorter work shows none
+DELAY_S = 0.5  # work that is done sooner shows no bar
 
 
 class Reporter(Protocol):
-    """Is called with bytes done and in all; closed before anything else is printed."""
+    """Called with bytes done and bytes in all. It is closed before anything else is printed."""
 
     def __call__(self, done: int, total: int) -> None: ...
 
@@ -22,7 +23,7 @@ class Reporter(Protocol):
 
 
 class Silent:
-    """Reports nothing."""
+    """A Reporter that shows nothing."""
 
     def __call__(self, done: int, total: int) -> None:
         pass
@@ -32,14 +33,14 @@ class Silent:
 
 
 class Progress:
-    """A bar. `wanted` is False where stdout writes to the terminal meanwhile. Use as a context; it
-    is closed at the end at the latest.
+    """A bar; a context manager that closes it. wanted: False if stdout writes to the terminal at
+    the same time.
     """
 
     def __init__(self, label: str, wanted: bool = True) -> None:
         self._label = label
         self._wanted = wanted and sys.stderr.isatty()
-        self._begin = time.monotonic()
+        self._started_at = time.monotonic()
         self._bar: Any = None
 
     def __enter__(self) -> Progress:
@@ -58,13 +59,14 @@ class Progress:
         if not self._wanted:
             return
         if self._bar is None:
-            if time.monotonic() - self._begin < QUIET_S:
+            if time.monotonic() - self._started_at < DELAY_S:
                 return
-            self._bar = click.progressbar(
-                length=total,
-                label=self._label,
-                file=sys.stderr,
-                update_min_steps=max(total // 200, 1),
-            )
+            self._bar = self._new_bar(total)
         self._bar.length = max(total, 1)
         self._bar.update(max(0, min(done, total) - self._bar.pos))
+
+    def _new_bar(self, total: int) -> Any:
+        steps = max(total // 200, 1)
+        return click.progressbar(
+            length=total, label=self._label, file=sys.stderr, update_min_steps=steps
+        )

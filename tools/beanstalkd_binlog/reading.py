@@ -1,17 +1,16 @@
-"""The frames of a directory, oldest first, while a server may be writing to it, and on behind
-damage.
+"""The frames of a directory, oldest first, also while a server writes to it, and after damage.
 
-May know: files and frames. Promises: takes no lock and changes nothing; holds one segment in
-memory; whether damage is torn or corrupt, and the words for it, are `wal.Replay`'s.
+Promises: takes no lock and changes nothing; holds one segment in memory. Whether damage is torn or
+corrupt, and the message for it, come from `wal.Replay`.
 
-A running server drops segments at the old end, and makes new files of them; it appends at the new
-end, and a frame half written is no damage. So:
-- A file that is gone is looked for anew. If all that was read before is gone, too, and records
-  between are missing, there is a `Gap`: the server dropped them, so nothing in them is needed any
-  more, nor anything before them. What follows is a whole log by itself.
-- Damage counts when it is there at a second look: what a claim speaks of was on disk before the
-  claim was, so a second reading finds it.
-- The end of a log that somebody has locked is never torn.
+A running server deletes segments at the old end and appends at the new end. So:
+
+1. A file that is gone is not damage: the directory is listed again. If every segment that was read
+   is gone, and LSNs are missing before the first one that is left, a `Gap` is yielded. The server
+   needs no record before the gap, and the log after the gap is complete.
+2. Damage counts only if a second reading finds it too. The first reading may have seen a frame half
+   written, or a file that was being deleted.
+3. The end of a log that another process has locked is never torn.
 """
 
 from __future__ import annotations
@@ -27,61 +26,61 @@ from beanstalkd_wal.reader import Damage, HeaderBlock, content_end, read_header,
 
 from beanstalkd_binlog.segment import ACTIVE, CORRUPT, SEALED, TORN, Gap, Segment
 
-# without getting any further, before we give up: the server drops segments faster than we can list
-# them
-LOOKS = 1000
+# Attempts without progress before reading fails: the server deletes segments faster than they can
+# be listed.
+MAX_ATTEMPTS = 1000
 
 
-class _From(wal.FileSystem):
-    """Shows no segment below a number."""
+class _FromSegment(wal.FileSystem):
+    """A file system that hides the segments below a number."""
 
     def __init__(self, first: int) -> None:
         self.first = first
 
     def list(self, directory: str) -> list[str]:
         names = super().list(directory)
-        return [
-            name
-            for name in names
-            if not any(number < self.first for number in segment_numbers([name]))
-        ]
+        hidden = {
+            name for name in names for number in segment_numbers([name]) if number < self.first
+        }
+        return [name for name in names if name not in hidden]
 
 
 class Reading:
-    """To be iterated once: Frame, Gap, and Damage behind which frames go on. alone: the lock is
-    ours, so nobody writes.
+    """Iterate it once. It yields Frame and Gap, and Damage with the frames after it.
+
+    holds_lock: the caller holds the directory's lock, so no server writes.
     """
 
     def __init__(
         self,
         directory: str,
         progress: Callable[[int, int], None] = lambda done, total: None,
-        alone: bool = False,
+        holds_lock: bool = False,
     ) -> None:
         self.directory = directory
         self.segments: dict[int, Segment] = {}
-        self.running = False  # somebody has the lock
-        self.verdict = ""  # what the server would say, if it would say anything
-        self.state = SEALED  # TORN or CORRUPT with a verdict
+        self.running = False  # another process holds the lock
+        self.verdict = ""  # what the server reports of this log; "" if it reports nothing
+        self.state = SEALED  # TORN or CORRUPT if there is a verdict
         self.damage: list[Damage] = []
         self.watermark = 0
         self.next_lsn = 0
         self._log_id = 0
-        self._alone = alone
+        self._holds_lock = holds_lock
         self._progress = progress
-        self._place = (0, 0)  # of the verdict: segment, offset
+        self._verdict_at = (0, 0)  # segment, offset
         self._done = 0
 
     def __iter__(self) -> Iterator[wal.Frame | Gap | Damage]:
-        yield from self._whole()
+        yield from self._read_intact()
         if self.verdict:
-            yield from self._behind()
-        self._name_states()
+            yield from self._read_damaged()
+        self._set_states()
 
     @property
     def place(self) -> tuple[str, int]:
-        """Of the verdict: file and offset."""
-        return self.path(self._place[0]), self._place[1]
+        """Path and offset of the verdict."""
+        return self.path(self._verdict_at[0]), self._verdict_at[1]
 
     def path(self, segment: int) -> str:
         return segment_path(self.directory, segment)
@@ -89,41 +88,39 @@ class Reading:
     def _numbers(self) -> list[int]:
         return segment_numbers(os.listdir(self.directory))
 
-    # --- as far as it is whole
+    # --- up to the first damage
 
-    def _whole(self) -> Iterator[wal.Frame | Gap]:
-        seen = ""
-        looks = 0
+    def _read_intact(self) -> Iterator[wal.Frame | Gap]:
+        previous = ""
+        attempts = 0
         while True:
             before = self.next_lsn
             found = ""
-            self.running = not self._alone and locked(self.directory)
+            self.running = not self._holds_lock and locked(self.directory)
             try:
-                replay = wal.Replay(self.directory, fs=_From(self._first()))
-                yield from self._new(replay)
+                replay = wal.Replay(self.directory, fs=_FromSegment(self._first()))
+                yield from self._new_frames(replay)
                 found = self._torn(replay)
             except FileNotFoundError:
-                looks = 0 if self.next_lsn > before else looks + 1
-                if looks > LOOKS or not os.path.isdir(self.directory):
+                attempts = 0 if self.next_lsn > before else attempts + 1
+                if attempts > MAX_ATTEMPTS or not os.path.isdir(self.directory):
                     raise
                 continue
             except wal.Corrupt as error:
                 found = self._corrupt(error)
-            if not found:
-                return
-            if found == seen:
+            if not found or found == previous:
                 self.verdict = found
                 return
-            seen = found
+            previous = found
 
     def _first(self) -> int:
-        """The segment to go on with: the last that was read, or the one before it that is there."""
+        """The newest segment that was read and still exists: reading continues there."""
         known = [number for number in self._numbers() if number in self.segments]
         return known[-1] if known else 0
 
-    def _new(self, replay: wal.Replay) -> Iterator[wal.Frame | Gap]:
-        """What this replay has beyond what was read."""
-        again = bool(self.segments)
+    def _new_frames(self, replay: wal.Replay) -> Iterator[wal.Frame | Gap]:
+        """The frames of this replay that were not read before."""
+        skipping = bool(self.segments)
         current = 0
         try:
             for frame in replay:
@@ -131,63 +128,62 @@ class Reading:
                 if frame.segment != current:
                     current = frame.segment
                     yield from self._gap(replay)
-                    self._know(replay)
-                if again and frame.next_lsn <= self.next_lsn:
+                    self._update(replay)
+                if skipping and frame.next_lsn <= self.next_lsn:
                     continue
-                again = False
-                self.segments[current].take(frame)
+                skipping = False
+                self.segments[current].add(frame)
                 self.next_lsn = frame.next_lsn
                 yield frame
             yield from self._gap(replay)
         finally:
-            self._know(replay)
+            self._update(replay)
             self.next_lsn = max(self.next_lsn, replay.next_lsn)
 
     def _gap(self, replay: wal.Replay) -> Iterator[Gap]:
-        """Whether there is one between what was read before and this replay."""
-        begin = replay.segments[0] if replay.segments else None
-        if (
-            self.segments
-            and begin
-            and begin.number not in self.segments
-            and begin.base_lsn > self.next_lsn
-        ):
+        """A gap between the segments read before and this replay, if there is one."""
+        first = replay.segments[0] if replay.segments else None
+        if first is None or not self.segments or first.number in self.segments:
+            return
+        if first.base_lsn > self.next_lsn:
             self.segments.clear()
-            self.next_lsn = begin.base_lsn
-            yield Gap(begin.number, begin.base_lsn)
+            self.next_lsn = first.base_lsn
+            yield Gap(first.number, first.base_lsn)
 
-    def _know(self, replay: wal.Replay) -> None:
+    def _update(self, replay: wal.Replay) -> None:
+        """Takes over what the replay knows of the segments and of the log."""
         for info in replay.segments:
-            segment = self.segments.get(info.number)
-            if segment is None:
-                segment = self.segments[info.number] = Segment(info.number, info.path)
-            segment.know(info)
+            self._segment(info.number).update(info)
         if replay.unborn:
             number = segment_numbers([os.path.basename(replay.unborn)])[0]
-            unborn = self.segments.setdefault(number, Segment(number, replay.unborn))
-            unborn.file_bytes, unborn.used_bytes = os.stat(replay.unborn).st_size, 0
+            uninitialised = self._segment(number)
+            uninitialised.file_bytes = os.stat(replay.unborn).st_size
+            uninitialised.used_bytes = 0
         self.watermark = max(self.watermark, replay.watermark)
         self._log_id = replay.log_id
         if replay.exhausted:
             self._done += replay.bytes_total
+
+    def _segment(self, number: int) -> Segment:
+        return self.segments.setdefault(number, Segment(number, self.path(number)))
 
     def _torn(self, replay: wal.Replay) -> str:
         torn = replay.torn
         if torn is None or self.running:
             return ""
         self.state = TORN
-        self._place = (torn.segment, torn.offset)
+        self._verdict_at = (torn.segment, torn.offset)
         return str(torn)
 
     def _corrupt(self, error: wal.Corrupt) -> str:
         self.state = CORRUPT
-        self._place = (segment_numbers([os.path.basename(error.path)])[0], error.offset)
+        self._verdict_at = (segment_numbers([os.path.basename(error.path)])[0], error.offset)
         return str(error)
 
-    # --- behind damage
+    # --- after the first damage
 
-    def _behind(self) -> Iterator[wal.Frame | Damage]:
-        first, offset = self._reached()
+    def _read_damaged(self) -> Iterator[wal.Frame | Damage]:
+        first, offset = self._intact_end()
         for number in self._numbers():
             if number < first:
                 continue
@@ -196,24 +192,26 @@ class Reading:
                     data = file.read()
             except FileNotFoundError:
                 continue
-            for found in self._segment(number, data, offset if number == first else 0):
+            for found in self._scan(number, data, offset if number == first else 0):
                 if isinstance(found, Damage):
                     self.damage.append(found)
                 yield found
 
-    def _reached(self) -> tuple[int, int]:
-        """How far all was whole. The verdict may be on what lies behind that: headers are looked at
-        first.
+    def _intact_end(self) -> tuple[int, int]:
+        """Segment and offset where the intact part ends. The verdict may point further on, because
+        replay reads all headers before any frame.
         """
         last = max(self.segments, default=0)
         return last, self.segments[last].used_bytes if last else 0
 
-    def _segment(self, number: int, data: bytes, offset: int) -> Iterator[wal.Frame | Damage]:
-        segment = self._enter(number, data)
+    def _scan(self, number: int, data: bytes, offset: int) -> Iterator[wal.Frame | Damage]:
+        """Frames and damage of one segment, from an offset on."""
+        segment = self._segment(number)
+        segment.file_bytes = len(data)
         if self.state == TORN:
             length = content_end(data, offset) - offset
             if length:
-                yield Damage(number, offset, length, "what was never promised")
+                yield Damage(number, offset, length, "a torn tail")
             return
         block = read_header(data[:HEADER_BYTES], number)
         header = block.header
@@ -223,49 +221,42 @@ class Reading:
         if offset < HEADER_BYTES:
             yield from _header_damage(number, block)
         if header is not None:
-            segment.base_lsn, segment.created_at, segment.meta = (
-                header.base_lsn,
-                header.created_at,
-                header.meta,
-            )
-        for found in scan(
-            data, salt_of(self._log_id), number, self.next_lsn, max(offset, HEADER_BYTES)
-        ):
+            segment.base_lsn = header.base_lsn
+            segment.created_at = header.created_at
+            segment.meta = header.meta
+        yield from self._scan_frames(segment, data, max(offset, HEADER_BYTES))
+
+    def _scan_frames(
+        self, segment: Segment, data: bytes, offset: int
+    ) -> Iterator[wal.Frame | Damage]:
+        salt = salt_of(self._log_id)
+        for found in scan(data, salt, segment.number, self.next_lsn, offset):
             if isinstance(found, wal.Frame):
-                segment.take(found)
+                segment.add(found)
                 self.next_lsn = found.next_lsn
             yield found
 
-    def _enter(self, number: int, data: bytes) -> Segment:
-        segment = self.segments.get(number)
-        if segment is None:
-            segment = self.segments[number] = Segment(number, self.path(number))
-        segment.file_bytes = len(data)
-        return segment
-
     # --- at the end
 
-    def _name_states(self) -> None:
-        """What became of each segment; those that were dropped meanwhile are left out."""
-        there = set(self._numbers())
-        for number in [number for number in self.segments if number not in there]:
+    def _set_states(self) -> None:
+        """The state of each segment. Segments that were deleted meanwhile are left out."""
+        existing = set(self._numbers())
+        for number in [number for number in self.segments if number not in existing]:
             del self.segments[number]
         for damage in self.damage:
             if damage.length and damage.segment in self.segments:
                 self.segments[damage.segment].state = self.state
-        if self.verdict and self._place[0] in self.segments:
-            self.segments[self._place[0]].state = self.state
-        last = max(self.segments, default=0)
-        if (
-            last
-            and self.segments[last].state == SEALED
-            and (self.running or self._is_open(self.segments[last]))
-        ):
-            self.segments[last].state = ACTIVE
+        if self.verdict and self._verdict_at[0] in self.segments:
+            self.segments[self._verdict_at[0]].state = self.state
+        if self.segments:
+            last = self.segments[max(self.segments)]
+            if last.state == SEALED and (self.running or _has_headroom(last)):
+                last.state = ACTIVE
 
-    def _is_open(self, segment: Segment) -> bool:
-        """Nobody has sealed it: the room behind its frames is still there."""
-        return segment.file_bytes > segment.used_bytes
+
+def _has_headroom(segment: Segment) -> bool:
+    """Whether there is space after the frames: the segment was not sealed."""
+    return segment.file_bytes > segment.used_bytes
 
 
 def _header_damage(number: int, block: HeaderBlock) -> Iterator[Damage]:

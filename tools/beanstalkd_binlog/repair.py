@@ -1,21 +1,20 @@
-"""`repair`: the explicit act. Takes out what is damaged, keeps every byte of it, and says which
-jobs may be affected.
+"""`repair`: an operator's explicit act that makes a damaged log usable again.
 
-May know: `wal.repair`, which does it, and the queue, to say what it means. Promises: with --dry-run
-nothing is changed; what is wrong is told in `verify`'s words, which are the server's; afterwards
-`verify` finds nothing.
+Promises: every byte that is removed is kept in a file; every intact record is kept; the jobs that
+may be affected are named. With --dry-run nothing is changed. Findings are reported in `verify`'s
+words, which are the server's. After a repair, `verify` finds nothing.
 """
 
 from __future__ import annotations
 
 import beanstalkd_wal as wal
-from beanstalkd_wal.repair import BeyondRepair, Plan, mend, plan
+from beanstalkd_wal.repair import BeyondRepair, Loss, Plan, mend, plan
 
 from beanstalkd_binlog.light import LightReplayer
 from beanstalkd_binlog.output import Output
 from beanstalkd_binlog.progress import Progress
-from beanstalkd_binlog.status import BAD_LOG, CLEAN, Stop
-from beanstalkd_binlog.walk import Walk
+from beanstalkd_binlog.status import CLEAN, BadLog
+from beanstalkd_binlog.walk import Finding, Walk
 from beanstalkd_py.binlog.opening import Unreadable, read_meta
 from beanstalkd_py.binlog.records import (
     FULL,
@@ -29,54 +28,43 @@ from beanstalkd_py.binlog.records import (
     encode_meta,
 )
 
-SHOWN = 20  # ids in a line for eyes; JSON has all
-
-
-class Beyond(Stop):
-    exit_code = BAD_LOG
+SHOWN_IDS = 20  # in a line of text; JSON has all
+SEGMENT_BYTES = 65536  # of the segment for the deletes; the server creates its own segments
 
 
 def repair(directory: str, output: Output, dry_run: bool, at: int) -> int:
-    """at: wall clock, ns. The directory is locked, unless it is a dry run. Returns the exit status."""
+    """at: wall clock, ns. The caller holds the lock, except for a dry run. Returns the exit
+    status.
+    """
     with Progress("reading") as progress:
-        walk = Walk(directory, progress, replay=False, alone=not dry_run)
+        walk = Walk(directory, progress, replay=False, holds_lock=not dry_run)
         last_lsns = _read(walk)
-    try:
-        what = plan(directory, lost=encode(Lost()), accept=_says_something)
-        for segment in what.segments:
-            read_meta(segment.path, segment.header.meta)
-    except (BeyondRepair, wal.NewerVersion, Unreadable) as error:
-        raise Beyond(str(error)) from error
-    _tell_findings(walk, output)
-    affected = _affected(last_lsns, what)
-    if dry_run:
-        _tell_losses(what, affected, walk.replayer.orphans, output)
-        _tell(
-            output,
-            "dry_run",
-            f"{directory}: nothing was changed (--dry-run)"
-            if walk.findings
-            else f"{directory}: clean, nothing to do",
-            [],
-        )
-        return CLEAN
-    copies = mend(what) if what.changes else []
-    missing = _go_on(directory, at) if walk.findings or what.changes else []
-    _tell_losses(what, affected, missing, output)
-    if walk.findings or what.changes:
-        _tell(
-            output,
-            "repaired",
-            f"{directory}: repaired"
-            + (f"; what was taken out is kept in {', '.join(copies)}" if copies else ""),
-            copies,
-        )
-    else:
-        _tell(output, "clean", f"{directory}: clean, nothing to do", [])
+    planned = _plan(directory)
+    damaged = bool(walk.findings or planned.changes)
+    _print_findings(walk.findings, output)
+    copies: list[str] = []
+    orphans = walk.replayer.orphans if dry_run else []
+    if damaged and not dry_run:
+        copies = mend(planned) if planned.changes else []
+        orphans = _recover(directory, at)
+    _print_losses(planned.losses, output)
+    _print_affected(_affected(last_lsns, planned), orphans, output)
+    _print_end(directory, output, dry_run, damaged, bool(walk.findings), copies)
     return CLEAN
 
 
-def _says_something(record: bytes) -> bool:
+def _plan(directory: str) -> Plan:
+    """Raises BadLog if a repair would have to guess, or the log is of a newer version."""
+    try:
+        planned = plan(directory, lost=encode(Lost()), accept=_can_be_decoded)
+        for segment in planned.segments:
+            read_meta(segment.path, segment.header.meta)
+    except (BeyondRepair, wal.NewerVersion, Unreadable) as error:
+        raise BadLog(str(error)) from error
+    return planned
+
+
+def _can_be_decoded(record: bytes) -> bool:
     try:
         decode(record)
     except ValueError:
@@ -84,8 +72,8 @@ def _says_something(record: bytes) -> bool:
     return True
 
 
-def _go_on(directory: str, at: int) -> list[int]:
-    """Opens the log once, which cuts a torn tail; jobs whose beginning is lost are deleted for
+def _recover(directory: str, at: int) -> list[int]:
+    """Opens the log once, which cuts a torn tail. Jobs that have no full record are deleted for
     good. Returns their ids.
     """
     replay = wal.Replay(directory)
@@ -109,24 +97,21 @@ def _go_on(directory: str, at: int) -> list[int]:
     return replayer.orphans
 
 
-SEGMENT_BYTES = 65536  # of the segment that takes the deletes; the server makes its own
-
-
 def _read(walk: Walk) -> dict[int, int]:
-    """Replays. Returns the jobs that are there, and the LSN that spoke last of each."""
+    """Replays the log. Returns, for each job that exists, the LSN of its latest record."""
     last: dict[int, int] = {}
     for found in walk:
         if isinstance(found, wal.Frame):
             for lsn, record in enumerate(found.records, found.first_lsn):
-                id = _job(record)
+                id = _job_id(record)
                 if id is not None:
                     last[id] = lsn
             walk.replayer.apply(found)
-    walk.settle()
+    walk.finish_replay()
     return {id: lsn for id, lsn in last.items() if id in walk.replayer.state.jobs}
 
 
-def _job(record: bytes) -> int | None:
+def _job_id(record: bytes) -> int | None:
     if record[:1] == bytes((FULL,)) and len(record) >= FULL_STRUCT.size:
         return int(FULL_STRUCT.unpack_from(record)[4])
     if record[:1] == bytes((UPDATE,)) and len(record) == UPDATE_STRUCT.size:
@@ -134,62 +119,88 @@ def _job(record: bytes) -> int | None:
     return None
 
 
-def _affected(last_lsns: dict[int, int], what: Plan) -> list[int]:
-    """Jobs of which nothing is heard behind a loss, which may have changed or deleted them."""
-    last_loss = max((loss.first for loss in what.losses if loss.last >= loss.first), default=0)
+def _affected(last_lsns: dict[int, int], planned: Plan) -> list[int]:
+    """Jobs without a record after the last loss: a lost record may have changed or deleted them."""
+    last_loss = max((loss.first for loss in planned.losses if loss.last >= loss.first), default=0)
     return sorted(id for id, lsn in last_lsns.items() if lsn < last_loss)
 
 
-def _tell_findings(walk: Walk, output: Output) -> None:
-    for finding in walk.findings:
-        if output.as_json:
-            output.json(
-                {
-                    "event": "finding",
-                    "state": finding.state,
-                    "path": finding.path,
-                    "offset": finding.offset,
-                    "says": str(finding),
-                }
-            )
-        else:
+# --- output
+
+
+def _print_findings(findings: list[Finding], output: Output) -> None:
+    for finding in findings:
+        if not output.as_json:
             output.line(str(finding))
+            continue
+        output.json(
+            {
+                "event": "finding",
+                "state": finding.state,
+                "path": finding.path,
+                "offset": finding.offset,
+                "says": str(finding),
+            }
+        )
 
 
-def _tell_losses(what: Plan, affected: list[int], missing: list[int], output: Output) -> None:
-    for loss in what.losses:
-        count = loss.last - loss.first + 1
+def _print_losses(losses: list[Loss], output: Output) -> None:
+    for loss in losses:
         if output.as_json:
-            output.json(
-                {
-                    "event": "loss", "path": loss.path, "offset": loss.offset, "bytes": loss.length, "records": count,
-                    "first_lsn": loss.first if count else None, "last_lsn": loss.last if count else None, "reason": loss.reason,
-                }
-            )  # fmt: skip
+            output.json(_loss_fields(loss))
         else:
-            lsns = f"LSN {loss.first} to {loss.last} are lost" if count else "no record is lost"
-            output.line(
-                f"{loss.path}: {loss.length} bytes at offset {loss.offset} are taken out, {lsns}"
-            )
+            output.line(_loss_line(loss))
+
+
+def _loss_fields(loss: Loss) -> dict[str, object]:
+    records = loss.last - loss.first + 1
+    return {
+        "event": "loss",
+        "path": loss.path,
+        "offset": loss.offset,
+        "bytes": loss.length,
+        "records": records,
+        "first_lsn": loss.first if records else None,
+        "last_lsn": loss.last if records else None,
+        "reason": loss.reason,
+    }
+
+
+def _loss_line(loss: Loss) -> str:
+    lost = f"lost: LSN {loss.first} to {loss.last}" if loss.last >= loss.first else "no record lost"
+    removed = f"{loss.length} bytes removed, " if loss.length else ""
+    return f"{loss.path}: at offset {loss.offset}: {removed}{lost}"
+
+
+def _print_affected(affected: list[int], orphans: list[int], output: Output) -> None:
     if output.as_json:
-        output.json({"event": "affected", "maybe_changed_or_deleted": affected, "lost": missing})
+        fields = {"event": "affected", "maybe_changed_or_deleted": affected, "lost": orphans}
+        output.json(fields)
         return
     if affected:
-        output.line(
-            f"jobs that may have been changed or deleted in what is lost, and are kept as last known: {some(affected)}"
-        )
-    if missing:
-        output.line(f"jobs whose beginning is lost, and with it their body: {some(missing)}")
+        reason = "a lost record may have changed or deleted them"
+        output.line(f"jobs kept in their last known state ({reason}): {shortened(affected)}")
+    if orphans:
+        reason = "their put record with the body is lost"
+        output.line(f"jobs that cannot be kept ({reason}): {shortened(orphans)}")
 
 
-def _tell(output: Output, event: str, line: str, copies: list[str]) -> None:
+def _print_end(
+    directory: str, output: Output, dry_run: bool, damaged: bool, found: bool, copies: list[str]
+) -> None:
     if output.as_json:
+        event = "dry_run" if dry_run else "repaired" if damaged else "clean"
         output.json({"event": event, "copies": copies})
+    elif dry_run and found:
+        output.line(f"{directory}: nothing was changed (--dry-run)")
+    elif dry_run or not damaged:
+        output.line(f"{directory}: clean, nothing to do")
     else:
-        output.line(line)
+        kept = f"; removed bytes are kept in {', '.join(copies)}" if copies else ""
+        output.line(f"{directory}: repaired{kept}")
 
 
-def some(ids: list[int]) -> str:
-    """`1, 2, 3 and 17 more (20 jobs)`"""
-    shown = ", ".join(map(str, ids[:SHOWN]))
-    return shown if len(ids) <= SHOWN else f"{shown} and {len(ids) - SHOWN} more"
+def shortened(ids: list[int]) -> str:
+    """`1, 2, 3 and 17 more`."""
+    shown = ", ".join(map(str, ids[:SHOWN_IDS]))
+    return shown if len(ids) <= SHOWN_IDS else f"{shown} and {len(ids) - SHOWN_IDS} more"

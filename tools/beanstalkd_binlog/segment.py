@@ -1,7 +1,7 @@
-"""What a reading knows about a segment, and its states.
+"""What is known of a segment after reading it, and the states of a segment.
 
-A segment is active while it may be appended to (or was, when its server was killed), sealed when it
-was cut to its length; torn or corrupt if it is damaged.
+`active`: a server appends to it, or did when it was killed. `sealed`: cut to its length. `torn` and
+`corrupt`: damaged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ SEALED, ACTIVE, TORN, CORRUPT = "sealed", "active", "torn", "corrupt"
 
 
 class Segment:
-    """A segment as far as it was read."""
+    """A segment, as far as it was read."""
 
     def __init__(self, number: int, path: str) -> None:
         self.number = number
@@ -24,24 +24,24 @@ class Segment:
         self.base_lsn = 0
         self.created_at = 0
         self.meta = b""
-        self.frames = 0
         self.records = 0
-        self.record_bytes = 0  # with their length fields
+        self.record_bytes = 0  # including the length fields
         self.first_lsn = 0
         self.last_lsn = 0
         self.first_at = 0
         self.last_at = 0
 
-    def know(self, info: wal.SegmentInfo) -> None:
+    def update(self, info: wal.SegmentInfo) -> None:
+        """Takes over what the replay knows of the file."""
         self.file_bytes = info.file_bytes
         self.used_bytes = info.used_bytes
         self.base_lsn = info.base_lsn
         self.created_at = info.created_at
         self.meta = info.meta
 
-    def take(self, frame: wal.Frame) -> None:
+    def add(self, frame: wal.Frame) -> None:
+        """Counts a frame."""
         self.used_bytes = frame.end
-        self.frames += 1
         if not frame.records:
             return
         self.first_lsn = self.first_lsn or frame.first_lsn
@@ -53,8 +53,14 @@ class Segment:
 
 
 class Gap:
-    """Everything read so far was dropped meanwhile, and more: the log begins here."""
+    """A running server deleted segments before they were read. The log continues at `first_lsn`."""
 
     def __init__(self, segment: int, first_lsn: int) -> None:
         self.segment = segment
         self.first_lsn = first_lsn
+
+    def __str__(self) -> str:
+        return (
+            "the server deleted segments before they were read; "
+            f"the log continues at LSN {self.first_lsn}"
+        )

@@ -1,6 +1,4 @@
-"""`stats`: how many jobs, how large; what the log is made of; which jobs are the biggest and the
-oldest.
-"""
+"""`stats`: jobs by tube and state; size and growth of the log; the largest and the oldest jobs."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from heapq import nlargest, nsmallest
 import beanstalkd_wal as wal
 from beanstalkd_wal.format import LENGTH_BYTES
 
-from beanstalkd_binlog.directory import Beside
+from beanstalkd_binlog.directory import OtherFiles
 from beanstalkd_binlog.fields import instant
 from beanstalkd_binlog.light import stored
 from beanstalkd_binlog.output import Column, Output, Table
@@ -22,9 +20,9 @@ from beanstalkd_py.binlog.records import KIND_NAMES
 from beanstalkd_py.queue.model import STATE_NAMES, Job
 
 TOP = 5
-RATE_SECONDS = 60  # a log of less time than this has no rate worth telling
+RATE_SECONDS = 60  # a log that covers less time has no meaningful rate
 STATES = ("ready", "delayed", "buried")
-Counts = dict[str, list[int]]  # name -> number, bytes
+Counts = dict[str, list[int]]  # by name: number, bytes
 
 
 class Growth:
@@ -35,7 +33,7 @@ class Growth:
         self.first_at = 0
         self.last_at = 0
 
-    def take(self, frame: wal.Frame) -> None:
+    def add(self, frame: wal.Frame) -> None:
         for record in frame.records:
             name = KIND_NAMES.get(record[0] if record else 0, "unreadable")
             sums = self.kinds.setdefault(name, [0, 0])
@@ -50,8 +48,8 @@ class Growth:
         return (self.last_at - self.first_at) / 1e9
 
 
-class Sums:
-    """Jobs and bytes of bodies by tube and state; the biggest and oldest jobs."""
+class Jobs:
+    """Jobs and bytes of bodies by tube and state; the largest and the oldest jobs."""
 
     def __init__(self, walk: Walk) -> None:
         self.tubes: dict[bytes, Counts] = defaultdict(lambda: {state: [0, 0] for state in STATES})
@@ -60,14 +58,14 @@ class Sums:
             sums = self.tubes[job.tube.name][STATE_NAMES[job.state]]
             sums[0] += 1
             sums[1] += len(job.body)
-        self.jobs = len(known)
+        self.count = len(known)
         self.body_bytes = sum(len(job.body) for job in known)
         self.biggest = nlargest(TOP, known, key=lambda job: (len(job.body), -job.id))
         self.oldest = nsmallest(TOP, known, key=lambda job: (job.created_at, job.id))
 
 
 class Sizes:
-    """What is on disk."""
+    """What the log takes on disk."""
 
     def __init__(self, walk: Walk) -> None:
         segments = walk.reading.segments.values()
@@ -75,7 +73,7 @@ class Sizes:
         self.log_bytes = sum(segment.file_bytes for segment in segments)
         self.record_bytes = sum(segment.record_bytes for segment in segments)
         self.live_bytes = walk.replayer.usage.live
-        self.beside = Beside(walk.directory)
+        self.other = OtherFiles(walk.directory)
 
 
 def stats(walk: Walk, output: Output, now: int) -> int:
@@ -83,55 +81,55 @@ def stats(walk: Walk, output: Output, now: int) -> int:
     growth = Growth()
     for found in walk:
         if isinstance(found, wal.Frame):
-            growth.take(found)
+            growth.add(found)
         elif isinstance(found, Gap):
             growth = Growth()
-    walk.settle()
+    walk.finish_replay()
     walk.replayer.state.tick(now)
-    sums, sizes = Sums(walk), Sizes(walk)
+    jobs, sizes = Jobs(walk), Sizes(walk)
     if output.as_json:
-        output.json(_fields(walk, growth, sums, sizes, now))
+        output.json(_fields(walk, growth, jobs, sizes, now))
     else:
-        _show(output, growth, sums, sizes, now)
+        _print(output, growth, jobs, sizes, now)
     return walk.report()
 
 
 # --- JSON
 
 
-def _fields(walk: Walk, growth: Growth, sums: Sums, sizes: Sizes, now: int) -> dict[str, object]:
+def _fields(walk: Walk, growth: Growth, jobs: Jobs, sizes: Sizes, now: int) -> dict[str, object]:
     paused = [tube for tube in walk.replayer.state.tubes.values() if tube.paused_until]
     return {
-        "jobs": sums.jobs,
-        "body_bytes": sums.body_bytes,
+        "jobs": jobs.count,
+        "body_bytes": jobs.body_bytes,
         "segments": sizes.segments,
         "log_bytes": sizes.log_bytes,
         "record_bytes": sizes.record_bytes,
         "live_bytes": sizes.live_bytes,
         "dead_bytes": sizes.record_bytes - sizes.live_bytes,
-        "spares": sizes.beside.spares,
-        "spare_bytes": sizes.beside.spare_bytes,
-        "torn_bytes": sizes.beside.torn_bytes,
+        "spares": sizes.other.spares,
+        "spare_bytes": sizes.other.spare_bytes,
+        "torn_bytes": sizes.other.torn_bytes,
         "seconds": growth.seconds,
         "kinds": {
             name: {"records": each[0], "bytes": each[1]} for name, each in growth.kinds.items()
         },
-        "tubes": {text(name): _states(states) for name, states in sorted(sums.tubes.items())},
+        "tubes": {text(name): _state_fields(states) for name, states in sorted(jobs.tubes.items())},
         "paused": {
             text(tube.name): {"pause_ns": tube.pause, **instant("until", tube.paused_until)}
             for tube in paused
         },
-        "biggest": [_job(job) for job in sums.biggest],
-        "oldest": [_job(job) for job in sums.oldest],
+        "biggest": [_job_fields(job) for job in jobs.biggest],
+        "oldest": [_job_fields(job) for job in jobs.oldest],
         "running": walk.reading.running,
     }
 
 
-def _states(states: Counts) -> dict[str, object]:
+def _state_fields(states: Counts) -> dict[str, object]:
     return {state: {"jobs": each[0], "bytes": each[1]} for state, each in states.items()}
 
 
-def _job(job: Job) -> dict[str, object]:
+def _job_fields(job: Job) -> dict[str, object]:
     return {
         "job": job.id,
         "tube": text(job.tube.name),
@@ -145,55 +143,57 @@ def _job(job: Job) -> dict[str, object]:
 # --- tables
 
 
-def _show(output: Output, growth: Growth, sums: Sums, sizes: Sizes, now: int) -> None:
-    ratio = f", {sizes.log_bytes / sizes.live_bytes:.1f} x live" if sizes.live_bytes else ""
-    output.line(f"{count(sums.jobs, 'job')}, {output.size(sums.body_bytes)} of bodies")
-    output.line(
-        f"log: {count(sizes.segments, 'segment')}, {output.size(sizes.log_bytes)}{ratio}; live {output.size(sizes.live_bytes)}"
-    )
-    output.line(f"spares: {sizes.beside.spares}, {output.size(sizes.beside.spare_bytes)}")
-    _tubes(output, sums)
-    _kinds(output, growth)
-    _top(output, "biggest jobs", sums.biggest, now)
-    _top(output, "oldest jobs", sums.oldest, now)
+def _print(output: Output, growth: Growth, jobs: Jobs, sizes: Sizes, now: int) -> None:
+    size = output.size_in_words
+    log, live = sizes.log_bytes, sizes.live_bytes
+    ratio = f" (ratio {log / live:.1f})" if live else ""
+    segments = count(sizes.segments, "segment")
+    spares = count(sizes.other.spares, "preallocated segment")
+    output.line(f"{count(jobs.count, 'job')}, {size(jobs.body_bytes)} of bodies")
+    output.line(f"log: {segments}, {size(log)}, of which {size(live)} live{ratio}")
+    output.line(f"{spares}, {size(sizes.other.spare_bytes)}")
+    _print_tubes(output, jobs)
+    _print_kinds(output, growth)
+    _print_top(output, "largest jobs", jobs.biggest, now)
+    _print_top(output, "oldest jobs", jobs.oldest, now)
 
 
-def _tubes(output: Output, sums: Sums) -> None:
+def _print_tubes(output: Output, jobs: Jobs) -> None:
     columns = [Column("tube")]
     for state in STATES:
         columns += [Column(state, True), Column("size", True)]
     table = Table(output, columns)
-    for name, states in sorted(sums.tubes.items()):
+    for name, states in sorted(jobs.tubes.items()):
         cells = [text(name)]
         for state in STATES:
             cells += [str(states[state][0]), output.size(states[state][1])]
         table.row(*cells)
-    _titled(output, "jobs by tube and state", table, bool(sums.tubes))
+    _print_titled(output, "jobs by tube and state", table, bool(jobs.tubes))
 
 
-def _kinds(output: Output, growth: Growth) -> None:
-    table = Table(
-        output,
-        [Column("kind"), Column("records", True), Column("size", True), Column("per hour", True)],
-    )
+def _print_kinds(output: Output, growth: Growth) -> None:
+    columns = [Column("kind")]
+    columns += [Column(title, True) for title in ("records", "size", "per hour")]
+    table = Table(output, columns)
     hours = growth.seconds / 3600
     for name, (records, nbytes) in sorted(growth.kinds.items(), key=lambda item: -item[1][1]):
         rate = output.size(int(nbytes / hours)) if growth.seconds >= RATE_SECONDS else ""
         table.row(name, str(records), output.size(nbytes), rate)
-    title = f"growth by kind of record, in {duration(int(growth.seconds * SECOND))} since {local(growth.first_at)}"
-    _titled(output, title, table, bool(growth.kinds))
+    period = duration(int(growth.seconds * SECOND))
+    title = f"growth by kind of record, in {period} since {local(growth.first_at)}"
+    _print_titled(output, title, table, bool(growth.kinds))
 
 
-def _top(output: Output, title: str, found: list[Job], now: int) -> None:
-    columns = [
-        Column("job", True),
-        Column("tube"),
-        Column("state"),
-        Column("size", True),
-        Column("age", True),
-        Column("segment", True),
-    ]
-    table = Table(output, columns)
+def _print_top(output: Output, title: str, found: list[Job], now: int) -> None:
+    titles = (
+        ("job", True),
+        ("tube",),
+        ("state",),
+        ("size", True),
+        ("age", True),
+        ("segment", True),
+    )
+    table = Table(output, [Column(*title) for title in titles])
     for job in found:
         age = duration(now - job.created_at)
         table.row(
@@ -204,10 +204,10 @@ def _top(output: Output, title: str, found: list[Job], now: int) -> None:
             age,
             str(stored(job).segment),
         )
-    _titled(output, title, table, bool(found))
+    _print_titled(output, title, table, bool(found))
 
 
-def _titled(output: Output, title: str, table: Table, wanted: bool) -> None:
+def _print_titled(output: Output, title: str, table: Table, wanted: bool) -> None:
     if wanted:
         output.line()
         output.line(title)

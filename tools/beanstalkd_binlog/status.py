@@ -1,7 +1,7 @@
-"""Exit statuses, and the exception that ends a command with one line on stderr and one of them.
+"""Exit statuses, and the exception that ends a command with one of them and one line on stderr.
 
-`verify` alone ends with 1 and 2; 2 is click's for a wrong command line as well, which says so on
-stderr and nothing on stdout.
+Only `verify` ends with 1. Status 2 is shared by `verify` (corrupt) and click (a wrong command
+line); click then writes to stderr and nothing to stdout.
 """
 
 from __future__ import annotations
@@ -11,35 +11,45 @@ from typing import IO, Any
 import click
 
 CLEAN = 0
-TORN = 1  # verify: nothing but an unfinished tail
-CORRUPT = 2  # verify: what had been promised is damaged
-LOCKED = 10  # somebody has the directory's lock; the server's status, too
-# damaged (all but verify, after showing what is whole), or of a newer version; the server's status,
-# too
-BAD_LOG = 65
-NO_LOG = 66  # DIR is missing, no directory, not readable, or holds no log
+TORN = 1  # verify: a torn tail is all that is wrong
+CORRUPT = 2  # verify: data that had been promised is damaged
+LOCKED = 10  # another process holds the directory's lock; the server's status, too
+BAD_LOG = 65  # damaged, or of a newer version; the server's status, too
+NO_LOG = 66  # DIR is missing, not a directory, not readable, or contains no log
 BUG = 70
-UNREADABLE = 74  # the disk gave an error
+UNREADABLE = 74  # the disk returned an error
 INTERRUPTED = 130
 
 
 class Stop(click.ClickException):
-    """The command ends here: one line, one status."""
+    """Ends the command: one line on stderr, one exit status."""
 
     exit_code = BUG
 
     def show(self, file: IO[Any] | None = None) -> None:
-        complain(self.message)
+        warn(self.message)
+
+
+class InUse(Stop):
+    """A server, ours or the C server, holds the directory's lock."""
+
+    exit_code = LOCKED
+
+
+class BadLog(Stop):
+    """The log is damaged, written by a newer version, or not what the command needs."""
+
+    exit_code = BAD_LOG
 
 
 class NoLog(Stop):
     exit_code = NO_LOG
 
 
-class NewerLog(Stop):
-    exit_code = BAD_LOG
+class DiskError(Stop):
+    exit_code = UNREADABLE
 
 
-def complain(line: str) -> None:
-    """A line on stderr."""
+def warn(line: str) -> None:
+    """Writes a line to stderr."""
     click.echo(f"beanstalkd-binlog: {line}", err=True)

@@ -1,9 +1,8 @@
-"""The end of a log that a server writes to, looked at again and again.
+"""The end of a log that a server writes to, polled again and again.
 
-May know: files and frames. Promises: takes no lock; reads no more than what is new; yields whole
-frames, in order of their LSNs, also over rotations and restarts; `durable_lsn` is what the log
-itself claims, never more. A log that never syncs (-F) claims nothing: there, what is written is all
-there will be.
+Promises: takes no lock; reads only what is new; yields whole frames in order of their LSNs, also
+over rotations and restarts. `durable_lsn` never exceeds the durable watermark in the log. A log
+that is never synced (-F) has no watermark: there every written frame counts as durable.
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ from beanstalkd_wal.names import segment_numbers, segment_path
 from beanstalkd_binlog.reading import Reading
 from beanstalkd_binlog.segment import Gap
 
-_LENGTH_AT = 36  # in a frame's header, of its payload
+_LENGTH_OFFSET = 36  # of the payload's length, in the header of a frame
 
 
 class Tail:
-    """Goes on where a reading ended."""
+    """Continues where a reading ended."""
 
     def __init__(self, directory: str, reading: Reading) -> None:
         self._directory = directory
         self.next_lsn = reading.next_lsn
         self.durable_lsn = reading.watermark
-        self._header: Header | None = None  # of the segment we are in
+        self._header: Header | None = None  # of the current segment
         self._offset = 0
         if reading.segments:
             last = reading.segments[max(reading.segments)]
@@ -50,27 +49,27 @@ class Tail:
                 self.durable_lsn = self.next_lsn - 1
 
     def poll(self) -> Iterator[wal.Frame | Gap]:
-        """What is new."""
+        """What was written since the last call."""
         while True:
             yield from self._frames()
-            header = self._following()
+            header = self._next_header()
             if header is None:
                 return
-            # it was sealed before the next one got its name: now all of it is there
+            # The server seals a segment before it names the next one, so all frames are there now.
             yield from self._frames()
             yield from self._enter(header)
 
     @property
     def meta(self) -> bytes:
-        """Of the segment we are in."""
+        """Metadata of the current segment."""
         return self._header.meta if self._header else b""
 
     def begins_segment(self, frame: wal.Frame) -> bool:
         return self._header is not None and frame.first_lsn == self._header.base_lsn
 
-    def _following(self) -> Header | None:
-        """Of the segment behind ours; of the first one, if another log lies there by now. None: not
-        yet, or dropped while we looked.
+    def _next_header(self) -> Header | None:
+        """Of the segment after the current one; of the first segment, if the directory now contains
+        another log. None: there is no such segment, or it was deleted while it was opened.
         """
         numbers = segment_numbers(os.listdir(self._directory))
         first = self._read_header(numbers[0]) if numbers else None
@@ -80,27 +79,27 @@ class Tail:
         return self._read_header(later[0]) if later else None
 
     def _enter(self, header: Header) -> Iterator[Gap]:
-        if self._header is not None and (header.base_lsn, header.log_id) != (
-            self.next_lsn,
-            self._header.log_id,
+        current = self._header
+        if current is not None and (
+            header.base_lsn != self.next_lsn or header.log_id != current.log_id
         ):
             yield Gap(header.number, header.base_lsn)
         self._header = header
         self._offset = HEADER_BYTES
         self.next_lsn = header.base_lsn
-        self._claim(header.durable_lsn)
+        self._raise_durable(header.durable_lsn)
 
-    def _claim(self, lsn: int) -> None:
+    def _raise_durable(self, lsn: int) -> None:
         self.durable_lsn = max(self.durable_lsn, lsn)
 
     def _read_header(self, number: int) -> Header | None:
         try:
             with open(segment_path(self._directory, number), "rb") as file:
-                return self._decode(file.name, file.read(COPY_BYTES), number)
+                return self._decode_header(file.name, file.read(COPY_BYTES), number)
         except FileNotFoundError:
             return None
 
-    def _decode(self, path: str, copy: bytes, number: int) -> Header | None:
+    def _decode_header(self, path: str, copy: bytes, number: int) -> Header | None:
         header = decode_header(copy)
         if isinstance(header, Header):
             return header if header.number == number else None
@@ -111,7 +110,7 @@ class Tail:
     # --- frames
 
     def _frames(self) -> Iterator[wal.Frame]:
-        """Of our segment, behind what was read."""
+        """New frames of the current segment."""
         if self._header is None:
             return
         path = segment_path(self._directory, self._header.number)
@@ -120,17 +119,17 @@ class Tail:
         except FileNotFoundError:
             return
         try:
-            if self._is_ours(path, handle):
+            if self._is_current(path, handle):
                 yield from self._read_frames(handle)
         finally:
             os.close(handle)
 
-    def _is_ours(self, path: str, handle: int) -> bool:
-        """The file may be another one by now: a start puts a new segment in the place of one that
-        had no record.
+    def _is_current(self, path: str, handle: int) -> bool:
+        """Whether the file is still a segment of this log. A start replaces a segment that has no
+        record by a new one of the same number, whose header counts from then on.
         """
         assert self._header is not None
-        header = self._decode(path, os.pread(handle, COPY_BYTES, 0), self._header.number)
+        header = self._decode_header(path, os.pread(handle, COPY_BYTES, 0), self._header.number)
         if header is None or header.log_id != self._header.log_id:
             return False
         self._header = header
@@ -144,17 +143,17 @@ class Tail:
                 return
             self._offset = frame.end
             self.next_lsn = frame.next_lsn
-            self._claim(frame.next_lsn - 1 if self._header.unsynced else frame.durable_lsn)
+            self._raise_durable(frame.next_lsn - 1 if self._header.unsynced else frame.durable_lsn)
             yield frame
 
 
 def _read_frame(handle: int, offset: int, header: Header) -> wal.Frame | None:
-    """None if there is none yet, or not all of it."""
+    """None if there is no whole frame at the offset yet."""
     salt = salt_of(header.log_id)
     head = os.pread(handle, FRAME_BYTES, offset)
     if head[:4] != FRAME_MAGIC or decode_claim(head, 0, salt) is None:
         return None
-    length = int.from_bytes(head[_LENGTH_AT : _LENGTH_AT + 4], "little")
+    length = int.from_bytes(head[_LENGTH_OFFSET : _LENGTH_OFFSET + 4], "little")
     frame = decode_frame(os.pread(handle, FRAME_BYTES + length, offset), 0, salt, header.number)
     if isinstance(frame, str):
         return None

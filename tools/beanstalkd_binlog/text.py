@@ -1,26 +1,27 @@
-"""Bytes for eyes and for JSON: bodies, names, sizes. What is not printable never reaches a
-terminal.
+"""Bytes as text and as JSON: bodies, names, sizes.
+
+Promises: a character that is not printable never reaches a terminal.
 """
 
 from __future__ import annotations
 
 import base64
 
-CUT_BYTES = 256  # of a body in JSON, unless --full
+CUT_BYTES = 256  # how much of a body is shown without --full
 ENCODINGS = ("text", "hex", "base64")
 
 
 def text(data: bytes) -> str:
-    """UTF-8 with everything else escaped: control characters, and bytes that are none."""
+    """UTF-8. Control characters, and bytes that are not UTF-8, are escaped."""
     decoded = data.decode("utf-8", "surrogateescape")
-    return decoded if decoded.isprintable() else "".join(map(_shown, decoded))
+    return decoded if decoded.isprintable() else "".join(map(_escaped, decoded))
 
 
-def _shown(char: str) -> str:
+def _escaped(char: str) -> str:
     if char.isprintable():
         return char
     code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that surrogateescape could not decode
         return f"\\x{code - 0xDC00:02x}"
     return char.encode("unicode_escape").decode()
 
@@ -36,36 +37,36 @@ def encoded(data: bytes, encoding: str) -> str:
 def json_body(
     data: bytes | None, length: int, encoding: str | None, full: bool
 ) -> dict[str, object]:
-    """The fields that tell of a body. Without an encoding: text if it is that, else base64."""
+    """The four fields of a body. Without an encoding: text if the body is UTF-8, else base64."""
     if data is None:
         return {"body": None, "body_encoding": None, "body_bytes": length, "body_cut": False}
     shown = data if full else data[:CUT_BYTES]
-    plain = None if encoding in ("hex", "base64") else _plain(shown, len(shown) < length)
-    if plain is None:
-        encoding = encoding if encoding in ("hex", "base64") else "base64"
-        plain = encoded(shown, encoding)
+    cut = len(shown) < length
+    if encoding not in ("hex", "base64"):
+        plain = _decoded(shown, cut)
+        encoding = "base64" if plain is None else "text"
     else:
-        encoding = "text"
+        plain = None
     return {
-        "body": plain,
+        "body": encoded(shown, encoding) if plain is None else plain,
         "body_encoding": encoding,
         "body_bytes": length,
-        "body_cut": len(shown) < length,
+        "body_cut": cut,
     }
 
 
-def _plain(data: bytes, cut: bool) -> str | None:
-    """As text, exactly; None if it is none. A character that was cut through is left out."""
-    for lack in range(4 if cut else 1):
+def _decoded(data: bytes, cut: bool) -> str | None:
+    """The exact text; None if the bytes are not UTF-8. A character that was cut is left out."""
+    for missing in range(4 if cut else 1):
         try:
-            return data[: len(data) - lack].decode()
+            return data[: len(data) - missing].decode()
         except UnicodeDecodeError:
             continue
     return None
 
 
-def row_body(data: bytes, encoding: str | None, full: bool) -> str:
-    """For a table."""
+def table_body(data: bytes, encoding: str | None, full: bool) -> str:
+    """A body in a cell of a table."""
     if full or len(data) <= CUT_BYTES:
         return encoded(data, encoding or "text")
     return encoded(data[:CUT_BYTES], encoding or "text") + "…"
@@ -77,7 +78,7 @@ def count(number: int, what: str) -> str:
 
 
 def size(nbytes: int) -> str:
-    """For eyes: `512 B`, `1.5 KiB`."""
+    """`512 B`, `1.5 KiB`."""
     if nbytes < 1024:
         return f"{nbytes} B"
     scaled = float(nbytes)

@@ -1,5 +1,6 @@
-"""Instants and durations: integers of ns to text and back. Local time for eyes, RFC 3339 in UTC for
-programs.
+"""Instants and durations: integers of nanoseconds to text and back.
+
+Promises: local time for people, RFC 3339 in UTC for programs; no nanosecond is lost in RFC 3339.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ _UNITS = {
     "h": 3600 * SECOND,
     "d": 86400 * SECOND,
 }
+_FORMS = "2026-01-31T12:00:00Z, '2026-01-31 12:00', @1767225600 or 10m (ago)"
 _AGO = re.compile(r"(\d+)(ms|s|m|h|d)")
 _DATE = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,9}))?)? ?([Zz]|[+-]\d\d:?\d\d)?"
@@ -24,7 +26,7 @@ _DATE = re.compile(
 
 
 def rfc3339(at: int) -> str:
-    """UTC with nanoseconds; an instant no calendar has is given as a number."""
+    """UTC with nanoseconds. An instant outside the calendar is a number of nanoseconds."""
     seconds, ns = divmod(at, SECOND)
     try:
         return f"{_utc(seconds)}.{ns:09}Z"
@@ -36,11 +38,10 @@ def local(at: int) -> str:
     """Local time with milliseconds."""
     seconds, ns = divmod(at, SECOND)
     try:
-        return (_EPOCH + timedelta(seconds=seconds)).astimezone().strftime(
-            "%Y-%m-%d %H:%M:%S"
-        ) + f".{ns // 1_000_000:03}"
+        when = (_EPOCH + timedelta(seconds=seconds)).astimezone()
     except OverflowError:
         return f"@{at}"
+    return f"{when:%Y-%m-%d %H:%M:%S}.{ns // 1_000_000:03}"
 
 
 @lru_cache(1024)
@@ -49,8 +50,8 @@ def _utc(seconds: int) -> str:
 
 
 def parse(text: str, now: int) -> int:
-    """`2026-01-31T12:00:00.5Z`, `2026-01-31 12:00` (local time), `@1767225600` (seconds), `10m`
-    (ago). Raises ValueError.
+    """Wall-clock nanoseconds of `2026-01-31T12:00:00.5Z`, `2026-01-31 12:00` (local time),
+    `@1767225600` (seconds since the epoch) or `10m` (ago). Raises ValueError.
     """
     ago = _AGO.fullmatch(text)
     if ago:
@@ -59,9 +60,7 @@ def parse(text: str, now: int) -> int:
         return int(text[1:]) * SECOND
     match = _DATE.fullmatch(text)
     if not match:
-        raise ValueError(
-            f"{text!r} is no time: 2026-01-31T12:00:00Z, '2026-01-31 12:00', @1767225600 or 10m (ago)"
-        )
+        raise ValueError(f"{text!r} is not a time: use {_FORMS}")
     date, clock, fraction, zone = match.groups()
     when = datetime.fromisoformat(f"{date}T{clock or '00:00'}")
     when = when.replace(tzinfo=_zone(zone)) if zone else when.astimezone()
@@ -77,13 +76,11 @@ def _zone(text: str) -> timezone:
 
 
 def duration(ns: int) -> str:
-    """`0s`, `250ms`, `1m30s`, `4d4h`: at most two units, the rest cut."""
+    """`0s`, `250ms`, `1m30s`, `4d4h`: at most two units; the rest is cut off."""
     if ns < 0:
         return "-" + duration(-ns)
     if ns < SECOND:
-        return (
-            "0s" if not ns else f"{ns // 1_000_000}ms" if ns >= 10_000_000 else f"{ns / 1e6:.2g}ms"
-        )
+        return _milliseconds(ns)
     seconds = ns // SECOND
     parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
@@ -91,3 +88,9 @@ def duration(ns: int) -> str:
         if count or parts:
             parts.append(f"{count}{unit}" if count else "")
     return "".join(parts[:2])
+
+
+def _milliseconds(ns: int) -> str:
+    if not ns:
+        return "0s"
+    return f"{ns // 1_000_000}ms" if ns >= 10_000_000 else f"{ns / 1e6:.2g}ms"

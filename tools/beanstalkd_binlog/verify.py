@@ -1,4 +1,8 @@
-"""`verify`: every byte read, every record replayed; what is wrong, in the server's words."""
+"""`verify`: reads every byte and replays every record.
+
+Promises: torn and corrupt are told apart. What the server reports of this log comes first, in the
+server's words.
+"""
 
 from __future__ import annotations
 
@@ -16,43 +20,43 @@ from beanstalkd_binlog.walk import Finding, Walk
 
 def verify(walk: Walk, output: Output) -> int:
     """Returns the exit status."""
-    walk.finish()
+    walk.read_all()
     status = STATUS_CORRUPT if walk.corrupt else TORN if walk.findings else CLEAN
     try:
         _print(walk, output, status)
     except BrokenPipeError:
-        output.abandon()  # the status says enough
+        output.discard()  # the exit status is still right
     return status
 
 
 def _print(walk: Walk, output: Output, status: int) -> None:
     for finding in walk.findings:
         if output.as_json:
-            output.json(_finding(finding))
+            output.json(_finding_fields(finding))
         else:
             output.line(str(finding))
     if output.as_json:
-        output.json(_sum(walk, status))
+        output.json(_summary_fields(walk, status))
     else:
-        output.line(_said(walk, status))
+        output.line(_summary_line(walk, status))
 
 
-def _finding(finding: Finding) -> dict[str, object]:
+def _finding_fields(finding: Finding) -> dict[str, object]:
     return {
         "state": finding.state,
         "segment": segment_numbers([os.path.basename(finding.path)])[0],
         "path": finding.path,
         "offset": finding.offset,
         "bytes": finding.length,
-        "reason": finding.reason or finding.said,
-        "server_says": finding.said or None,
+        "reason": finding.reason or finding.message,
+        "server_says": finding.message or None,
     }
 
 
-def _sum(walk: Walk, status: int) -> dict[str, object]:
+def _summary_fields(walk: Walk, status: int) -> dict[str, object]:
     segments = walk.reading.segments.values()
     return {
-        "state": _name(status),
+        "state": _state_name(status),
         "status": status,
         "segments": len(segments),
         "bytes": sum(segment.file_bytes for segment in segments),
@@ -63,11 +67,11 @@ def _sum(walk: Walk, status: int) -> dict[str, object]:
     }
 
 
-def _name(status: int) -> str:
+def _state_name(status: int) -> str:
     return {CLEAN: "clean", TORN: "torn", STATUS_CORRUPT: CORRUPT}[status]
 
 
-def _said(walk: Walk, status: int) -> str:
+def _summary_line(walk: Walk, status: int) -> str:
     segments = walk.reading.segments.values()
     records = sum(segment.records for segment in segments)
     counted = [
@@ -75,8 +79,10 @@ def _said(walk: Walk, status: int) -> str:
         count(records, "record"),
         count(len(walk.replayer.state.jobs), "job"),
     ]
-    line = f"{walk.directory}: {_name(status)}: {', '.join(counted)}"
-    if walk.reading.running:
-        active = [segment.number for segment in segments if segment.state == ACTIVE]
-        line += "; a server has it open" + (f", segment {active[0]} is active" if active else "")
-    return line
+    line = f"{walk.directory}: {_state_name(status)}: {', '.join(counted)}"
+    if not walk.reading.running:
+        return line
+    active = [segment.number for segment in segments if segment.state == ACTIVE]
+    return f"{line}; a server has the log open" + (
+        f", segment {active[0]} is active" if active else ""
+    )

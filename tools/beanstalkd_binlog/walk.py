@@ -1,8 +1,8 @@
-"""One walk over a log: its frames, the jobs they make, and everything that is wrong with either.
+"""One pass over a log: its frames, the jobs they make, and everything that is wrong with either.
 
-May know: reading and replay. Promises: what is found is told in the server's words where the server
-has any, in the order in which the server would meet it; a newer version ends the walk before
-anything is believed.
+Promises: findings are reported in the server's words where the server reports them too, and in the
+order in which the server would meet them. A log of a newer version ends the pass before any record
+is used.
 """
 
 from __future__ import annotations
@@ -17,45 +17,41 @@ from beanstalkd_binlog.light import LightReplayer
 from beanstalkd_binlog.progress import Reporter, Silent
 from beanstalkd_binlog.reading import Reading
 from beanstalkd_binlog.segment import CORRUPT, TORN, Gap
-from beanstalkd_binlog.status import BAD_LOG, CLEAN, NewerLog, complain
+from beanstalkd_binlog.status import BAD_LOG, CLEAN, BadLog, warn
 from beanstalkd_binlog.text import count
 from beanstalkd_py.binlog.opening import NewerRecords, Unreadable, forgotten, read_meta, unreadable
 
 
 class Finding:
-    """Something that is wrong. `state` is torn or corrupt; `said` is what the server says, "" if it
-    would not get so far.
+    """Something that is wrong: `state` is torn or corrupt. `message` is what the server reports; ""
+    for what the server would not reach.
     """
 
-    __slots__ = ("length", "offset", "path", "reason", "said", "state")
+    __slots__ = ("length", "message", "offset", "path", "reason", "state")
 
     def __init__(
-        self, state: str, path: str, offset: int, length: int, reason: str, said: str = ""
+        self, state: str, path: str, offset: int, length: int, reason: str, message: str = ""
     ) -> None:
         self.state = state
         self.path = path
         self.offset = offset
         self.length = length
         self.reason = reason
-        self.said = said
+        self.message = message
 
     def __str__(self) -> str:
-        if self.said:
-            return self.said
-        place = f"{self.path}: at offset {self.offset}"
-        return (
-            f"{place}: {self.reason}"
-            if not self.length
-            else f"{place}: {self.length} bytes damaged: {self.reason}"
-        )
+        if self.message:
+            return self.message
+        damaged = f"{self.length} bytes damaged: " if self.length else ""
+        return f"{self.path}: at offset {self.offset}: {damaged}{self.reason}"
 
 
 class Walk:
-    """Iterate it (once) for Frame, Gap and Damage; `replayer` has then applied what came before. Or
-    just `finish` it.
+    """Iterate it once for Frame, Gap and Damage, or call `read_all`. When an item is yielded,
+    `replayer` has applied everything up to that item.
 
-    replay: False for who applies each frame himself. alone: the caller has the lock, so a half
-    written end is torn.
+    replay: False if the caller applies each frame. holds_lock: the caller holds the directory's
+    lock, so a half-written end is torn.
     """
 
     def __init__(
@@ -63,16 +59,16 @@ class Walk:
         directory: str,
         progress: Reporter | None = None,
         replay: bool = True,
-        alone: bool = False,
+        holds_lock: bool = False,
     ) -> None:
         check(directory)
         self.directory = directory
         self._progress = progress or Silent()
-        self.reading = Reading(directory, self._progress, alone)
+        self.reading = Reading(directory, self._progress, holds_lock)
         self.replayer = LightReplayer()
         self.findings: list[Finding] = []
         self.gaps = 0
-        self._applies = replay
+        self._replay = replay
         self._segment = 0
         self._bad = 0
 
@@ -80,123 +76,112 @@ class Walk:
         reading = self.reading
         try:
             for found in reading:
-                self._say_verdict()
-                if isinstance(found, wal.Frame):
-                    self._enter(found.segment)
-                    if self._applies:
-                        self.replayer.apply(found)
-                elif isinstance(found, Gap):
-                    self._begin_anew()
-                else:
-                    self._damaged(found)
+                self._note_verdict()
+                self._note(found)
                 yield found
-                self._note_bad()
-            self._say_verdict()
+                self._note_bad_records()
+            self._note_verdict()
             if reading.segments and not reading.verdict:
-                self._enter(max(reading.segments))
+                self._check_meta(max(reading.segments))
         except (wal.NewerVersion, NewerRecords) as error:
-            raise NewerLog(str(error)) from error
+            raise BadLog(str(error)) from error
         finally:
             self._progress.close()
 
-    def finish(self) -> None:
-        """Reads what is left, and says what is missing. `replayer.state` is then what the server
-        would begin with.
-        """
+    def _note(self, found: wal.Frame | Gap | Damage) -> None:
+        if isinstance(found, wal.Frame):
+            self._check_meta(found.segment)
+            if self._replay:
+                self.replayer.apply(found)
+        elif isinstance(found, Gap):
+            self._start_again()
+        else:
+            self._note_damage(found)
+
+    def read_all(self) -> None:
+        """Reads to the end. `replayer.state` is then the state that the server would start with."""
         for _ in self:
             pass
-        self.settle()
+        self.finish_replay()
 
-    def settle(self) -> None:
-        """The end of the replay: updates whose job never came."""
+    def finish_replay(self) -> None:
+        """After the last frame: finds updates of jobs that have no full record."""
         orphan = self.replayer.finish()
         if orphan is None:
             return
         path = self.reading.path(orphan.segment)
-        if self.corrupt:  # the server does not get so far
+        if self.corrupt:  # the server stops before this point
             more = len(self.replayer.orphans) - 1
-            self._find(
-                CORRUPT,
-                path,
-                orphan.offset,
-                0,
-                f"{orphan}" + (f"; {count(more, 'more job')} like it" if more else ""),
-            )
+            others = f"; {count(more, 'more job')} like it" if more else ""
+            self._add(CORRUPT, path, orphan.offset, 0, f"{orphan}{others}")
         elif orphan.lsn <= self.reading.watermark:
-            self._find(
-                CORRUPT, path, orphan.offset, 0, orphan.reason, str(unreadable(path, orphan))
-            )
+            message = str(unreadable(path, orphan))
+            self._add(CORRUPT, path, orphan.offset, 0, orphan.reason, message)
         else:
-            self._find(TORN, path, orphan.offset, 0, orphan.reason, forgotten(orphan))
+            self._add(TORN, path, orphan.offset, 0, orphan.reason, forgotten(orphan))
 
     @property
     def corrupt(self) -> bool:
         return any(finding.state == CORRUPT for finding in self.findings)
 
     def report(self) -> int:
-        """Says on stderr what is wrong. Returns the exit status of a command that shows what is
-        whole.
+        """Writes the server's messages to stderr. Returns the exit status of a command that shows
+        what is intact.
         """
         for finding in self.findings:
-            if finding.said:
-                complain(str(finding))
+            if finding.message:
+                warn(str(finding))
         if not self.corrupt:
             return CLEAN
-        complain(
-            f"{self.directory}: damaged; shown is what is whole (beanstalkd-binlog verify lists all of it)"
-        )
+        hint = "beanstalkd-binlog verify lists all damage"
+        warn(f"{self.directory}: the log is damaged; only intact records are shown ({hint})")
         return BAD_LOG
 
-    # --- as it goes
+    # --- while reading
 
-    def _enter(self, number: int) -> None:
-        """Another segment: its metadata says which records it has."""
+    def _check_meta(self, number: int) -> None:
+        """The metadata of a segment, when its first frame is met."""
         if number == self._segment:
             return
         self._segment = number
         segment = self.reading.segments[number]
         if not segment.meta and not segment.base_lsn:
-            return  # no header: that is told elsewhere
+            return  # the header is missing, which is another finding
         try:
             read_meta(segment.path, segment.meta)
         except NewerRecords:
             raise
         except Unreadable as error:
-            self._find(CORRUPT, segment.path, 0, 0, "no metadata", str(error))
+            self._add(CORRUPT, segment.path, 0, 0, "no metadata", str(error))
 
-    def _begin_anew(self) -> None:
-        """The server dropped what was read so far: nothing of it is needed, so nothing of it
-        counts.
-        """
+    def _start_again(self) -> None:
+        """After a gap the server needs nothing that was read before; findings there are void."""
         self.gaps += 1
         self.replayer = LightReplayer()
         self.findings.clear()
         self._bad = 0
 
-    def _note_bad(self) -> None:
-        bad = self.replayer.bad
-        while self._bad < len(bad):
-            error = bad[self._bad]
-            self._bad += 1
+    def _note_bad_records(self) -> None:
+        for error in self.replayer.bad[self._bad :]:
             path = self.reading.path(error.segment)
-            self._find(CORRUPT, path, error.offset, 0, str(error), str(unreadable(path, error)))
+            message = str(unreadable(path, error))
+            self._add(CORRUPT, path, error.offset, 0, str(error), message)
+        self._bad = len(self.replayer.bad)
 
-    def _say_verdict(self) -> None:
+    def _note_verdict(self) -> None:
         reading = self.reading
-        if reading.verdict and not any(
-            finding.said == reading.verdict for finding in self.findings
-        ):
+        known = any(finding.message == reading.verdict for finding in self.findings)
+        if reading.verdict and not known:
             path, offset = reading.place
-            self._find(reading.state, path, offset, 0, "", reading.verdict)
+            self._add(reading.state, path, offset, 0, "", reading.verdict)
 
-    def _damaged(self, damage: Damage) -> None:
+    def _note_damage(self, damage: Damage) -> None:
         if self.reading.state == TORN:
-            return  # the verdict says it all
-        self._find(
-            CORRUPT, self.reading.path(damage.segment), damage.offset, damage.length, damage.reason
-        )
+            return  # the verdict covers it
+        path = self.reading.path(damage.segment)
+        self._add(CORRUPT, path, damage.offset, damage.length, damage.reason)
 
-    def _find(
-        self, state: str, path: str, offset: int, length: int, reason: str, said: str = ""
+    def _add(
+        self, state: str, path: str, offset: int, length: int, reason: str, message: str = ""
     ) -> None:
-        self.findings.append(Finding(state, path, offset, length, reason, said))
+        self.findings.append(Finding(state, path, offset, length, reason, message))

@@ -12,6 +12,11 @@ from judge.daemon import OURS, Daemon
 
 from tests.tools.beanstalkd_binlog import logs
 
+EMPTY_STATS = (
+    "0 jobs, 0 bytes of bodies\n"
+    "log: 0 segments, 0 bytes, of which 0 bytes live\n"
+    "0 preallocated segments, 0 bytes\n"
+)
 Cli = Callable[..., Result]
 
 

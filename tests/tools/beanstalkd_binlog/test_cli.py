@@ -22,6 +22,7 @@ from beanstalkd_binlog.status import BUG, INTERRUPTED, NO_LOG, UNREADABLE
 from judge.daemon import ROOT
 
 from tests.tools.beanstalkd_binlog import logs
+from tests.tools.beanstalkd_binlog.conftest import EMPTY_STATS
 from tests.tools.beanstalkd_binlog.logs import put, segment, write
 
 COMMANDS = ("ls", "verify", "dump", "jobs", "stats", "history")
@@ -75,7 +76,7 @@ def test_status_of_each_command_on_each_directory(run, golden, command, name):
     elif name in DAMAGED:
         assert found.exit_code == 65 and lines
         assert found.stderr.splitlines()[-1].endswith(
-            "damaged; shown is what is whole (beanstalkd-binlog verify lists all of it)"
+            "the log is damaged; only intact records are shown (beanstalkd-binlog verify lists all damage)"
         )
     else:
         assert found.exit_code == 0
@@ -87,8 +88,8 @@ def test_empty_directory_is_fine(run, golden, command):
     found = run(*arguments(command, golden["empty"]))
     said = {
         "verify": f"{golden['empty']}: clean: 0 segments, 0 records, 0 jobs\n",
-        "stats": "0 jobs, 0 of bodies\nlog: 0 segments, 0; live 0\nspares: 0, 0\n",
-        "history": "nothing of job 1: the highest id in the log is 0\n",
+        "stats": EMPTY_STATS,
+        "history": "no record of job 1: the highest job id in the log is 0\n",
     }
     assert (found.exit_code, found.stdout, found.stderr) == (0, said.get(command, ""), "")
 
@@ -134,7 +135,7 @@ def test_directory_of_something_else_is_not_taken_for_an_empty_log(run, tmp_path
     assert (found.exit_code, found.stdout, found.stderr) == (
         NO_LOG,
         "",
-        f"beanstalkd-binlog: {tmp_path}: no log there\n",
+        f"beanstalkd-binlog: {tmp_path}: contains no log\n",
     )
 
 
@@ -144,7 +145,7 @@ def test_binlog_of_the_c_server_is_named_as_such(run, tmp_path, command):
         (tmp_path / f"binlog.{number}").write_bytes(struct.pack("<i", 7))
     found = run(*arguments(command, tmp_path))
     assert (found.exit_code, found.stdout) == (NO_LOG, "")
-    hint = "holds a binlog of the C beanstalkd (binlog.9 to binlog.11), not ours; beanstalkd-binlog import makes a log of it"
+    hint = "contains a binlog of the C server (binlog.9 to binlog.11); convert it with beanstalkd-binlog import"
     assert found.stderr == f"beanstalkd-binlog: {tmp_path}: {hint}\n"
 
 
@@ -279,7 +280,7 @@ def on_terminal(
     environment = {
         key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")
     }
-    hurry = "" if patient else "from beanstalkd_binlog import progress; progress.QUIET_S = 0; "
+    hurry = "" if patient else "from beanstalkd_binlog import progress; progress.DELAY_S = 0; "
     command = [
         sys.executable,
         "-c",
@@ -318,7 +319,7 @@ def test_full_is_not_cut_on_a_terminal(golden):
 def test_sizes_are_human_on_a_terminal(golden):
     shown = on_terminal("ls", golden["clean"], columns=200)
     assert " 1.6 KiB " in shown and " 162 B " in shown
-    assert "4 segments, 11.8 KiB, of which live 4.5 KiB; 0 spares, 0 B\r\n" in shown
+    assert "4 segments, 11.8 KiB, of which 4.5 KiB live; 0 preallocated segments, 0 B\r\n" in shown
     assert "5 jobs, 4.0 KiB of bodies\r\n" in on_terminal("stats", golden["clean"], columns=200)
 
 
@@ -335,13 +336,13 @@ def test_long_work_shows_a_bar_on_a_terminal_only(long_log, run):
 
 
 def test_no_bar_in_a_pipe(run, long_log, monkeypatch):
-    monkeypatch.setattr("beanstalkd_binlog.progress.QUIET_S", 0)
+    monkeypatch.setattr("beanstalkd_binlog.progress.DELAY_S", 0)
     assert run("verify", long_log).stderr == ""
 
 
 def test_the_bar_ends_before_anything_is_printed(golden):
     for command, last in (
-        ("ls", "spares, 0 B"),
+        ("ls", "segments, 0 B"),
         ("verify", "5 jobs"),
         ("jobs", "zzz…"),
         ("stats", "4"),

@@ -292,7 +292,7 @@ def test_history_has_what_happened_to_one_job(lines, run, golden):
     ]
     said = run("history", golden["clean"], 1).stdout.splitlines()
     assert [line.split()[5] for line in said[1:4]] == ["put", "bury", "rewrite"]
-    assert said[4] == "now buried; a restart would bring it back"
+    assert said[4] == "now buried; a restart would keep the job"
 
 
 def test_history_of_a_deleted_job_ends_with_that(run, golden, monkeypatch):
@@ -305,8 +305,8 @@ def test_history_says_when_the_beginning_was_dropped(run, tmp_path):
     write(log, [put(1, body=b"a" * 2000), put(2, body=b"b" * 2000)], next_id=3)
     write(log, [put(1, body=b"a" * 2000)], next_id=3)
     segment(log, 1).unlink()
-    assert "what happened before was dropped with its segments" in run("history", log, 1).stdout
-    assert "what happened before" not in run("history", log, 2).stdout
+    assert "earlier records were deleted with their segments" in run("history", log, 1).stdout
+    assert "earlier records" not in run("history", log, 2).stdout
 
 
 def test_history_says_how_the_job_stands(run, tmp_path, monkeypatch):
@@ -314,18 +314,18 @@ def test_history_says_how_the_job_stands(run, tmp_path, monkeypatch):
     monkeypatch.setattr("time.time_ns", lambda: AT + 100 * S)
     assert (
         run("history", log, 2).stdout.splitlines()[-1]
-        == "now delayed until 2026-01-01 00:01:41.000; a restart would bring it back"
+        == "now delayed until 2026-01-01 00:01:41.000; a restart would keep the job"
     )
     monkeypatch.setattr("time.time_ns", lambda: AT + 102 * S)
     assert (
-        run("history", log, 2).stdout.splitlines()[-1] == "now ready; a restart would bring it back"
+        run("history", log, 2).stdout.splitlines()[-1] == "now ready; a restart would keep the job"
     )
 
 
 def test_history_of_a_job_that_never_was(run, lines, golden):
     assert (
         run("history", golden["clean"], 99).stdout
-        == "nothing of job 99: the highest id in the log is 6\n"
+        == "no record of job 99: the highest job id in the log is 6\n"
     )
     assert lines("history", golden["clean"], 99) == []
 
@@ -336,7 +336,9 @@ def test_history_of_a_job_before_an_import_says_that_it_is_void(lines, run, gold
         "import",
         "import",
     ]
-    assert run("history", golden["imported"], 1).stdout.splitlines()[-1] == "not there any more"
+    assert (
+        run("history", golden["imported"], 1).stdout.splitlines()[-1] == "the job no longer exists"
+    )
 
 
 def test_json_lines_are_ascii(run, golden):

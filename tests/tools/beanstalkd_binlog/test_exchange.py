@@ -90,7 +90,7 @@ def test_import_does_not_mix_into_a_log_with_jobs(tmp_path: Path, run: Cli) -> N
 def test_import_of_nothing_says_so(tmp_path: Path, run: Cli) -> None:
     (tmp_path / "c").mkdir()
     result = run("import", tmp_path / "c", tmp_path / "ours")
-    assert (result.exit_code, "no binlog.N there" in result.stderr) == (66, True)
+    assert (result.exit_code, "no binlog.N files found" in result.stderr) == (66, True)
     assert not (tmp_path / "ours").exists()
 
 

@@ -260,9 +260,9 @@ def test_jobs_of_then_are_taken_from_what_was_written_again(lines, run, tmp_path
     }
     said = run("jobs", log, "--at", 9)
     assert (
-        "1 more job existed then; deleted since" in said.stderr
+        "not shown: 1 job deleted since then" in said.stderr
     )  # 4; 5 was deleted before, 7 put later
-    assert "1 job (~) shown as of later" in said.stderr
+    assert "1 job (~) shown in a later state" in said.stderr
     assert [line.split()[2] for line in said.stdout.splitlines()[1:]] == [
         "buried",
         "buried",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import beanstalkd_wal as wal
 import pytest
-from beanstalkd_binlog.directory import Beside
+from beanstalkd_binlog.directory import OtherFiles
 
 from beanstalkd_py.binlog.replay import Replayer
 from beanstalkd_py.binlog.usage import Usage
 from beanstalkd_py.queue.model import BURIED
 from beanstalkd_py.queue.state import State
-from tests.tools.beanstalkd_binlog.logs import AT, S, frames, put, segment, update, write
+from tests.tools.beanstalkd_binlog.conftest import EMPTY_STATS
+from tests.tools.beanstalkd_binlog.logs import AT, STORY, S, frames, put, segment, update, write
 
 
 def test_one_row_per_segment(run, golden):
@@ -62,14 +63,14 @@ def test_json_has_the_documented_fields(lines, golden):
 
 
 def test_live_bytes_are_the_servers(lines, golden):
-    accounts = Usage()
-    replayer = Replayer(State(), accounts, 0)
+    usage = Usage()
+    replayer = Replayer(State(), usage, 0)
     for frame in frames(golden["clean"]):
         replayer.apply(frame)
     replayer.finish()
-    live = {number: account.live for number, account in accounts.by_number.items()}
+    live = {number: segment.live for number, segment in usage.by_number.items()}
     assert {line["segment"]: line["live_bytes"] for line in lines("ls", golden["clean"])} == live
-    assert sum(live.values()) == accounts.live > 0
+    assert sum(live.values()) == usage.live > 0
 
 
 def test_records_are_live_or_dead(lines, golden):
@@ -166,8 +167,6 @@ def test_stats_sum_up(lines, golden, monkeypatch):
 
 
 def test_stats_know_pauses_and_delays(lines, golden, tmp_path, monkeypatch):
-    from tests.tools.beanstalkd_binlog.logs import STORY
-
     write(tmp_path / "log", *STORY[:3])
     monkeypatch.setattr("time.time_ns", lambda: AT + 3 * S)
     (found,) = lines("stats", tmp_path / "log")
@@ -193,14 +192,16 @@ def test_stats_count_what_lies_beside(lines, tmp_path):
 def test_spares_may_go_while_they_are_counted(tmp_path, monkeypatch):
     (tmp_path / "spare.2").write_bytes(b"abc")
     monkeypatch.setattr("os.listdir", lambda path: ["spare.1", "spare.2"])
-    beside = Beside(str(tmp_path))
-    assert (beside.spares, beside.spare_bytes) == (2, 3)
+    files = OtherFiles(str(tmp_path))
+    assert (files.spares, files.spare_bytes) == (2, 3)
 
 
 def test_stats_in_words(run, golden):
     said = run("stats", golden["clean"]).stdout
     assert said.startswith(
-        "5 jobs, 4115 of bodies\nlog: 4 segments, 12080, 2.6 x live; live 4608\nspares: 0, 0\n"
+        "5 jobs, 4115 bytes of bodies\n"
+        "log: 4 segments, 12080 bytes, of which 4608 bytes live (ratio 2.6)\n"
+        "0 preallocated segments, 0 bytes\n"
     )
     assert "growth by kind of record, in 8s since 2026-01-01 00:00:00.000\n" in said
     assert "delete        1    13\n" in said
@@ -217,5 +218,4 @@ def test_growth_has_a_rate_when_there_is_time_enough(run, tmp_path):
 
 
 def test_stats_of_nothing(run, golden):
-    said = run("stats", golden["empty"]).stdout
-    assert said == "0 jobs, 0 of bodies\nlog: 0 segments, 0; live 0\nspares: 0, 0\n"
+    assert run("stats", golden["empty"]).stdout == EMPTY_STATS

@@ -128,11 +128,11 @@ def test_a_moment_before_the_log_begins(run, lines, tmp_path):
     assert lines("jobs", log, "--at", 1) == []
     assert (
         run("jobs", log, "--at", 1).stderr
-        == f"beanstalkd-binlog: {log}: that is before the log begins\n"
+        == f"beanstalkd-binlog: {log}: the log begins after that moment\n"
     )
     assert (
         run("jobs", log, "--at", "2025-01-01").stderr
-        == f"beanstalkd-binlog: {log}: that is before the log begins\n"
+        == f"beanstalkd-binlog: {log}: the log begins after that moment\n"
     )
     assert [line["job"] for line in lines("jobs", log, "--at", 2)] == [1, 2]
     assert run("jobs", log, "--at", 2).stderr == ""

@@ -96,7 +96,7 @@ def walked(directory: Path) -> tuple[Walk, list[int | str]]:
         else:
             seen.append("gap" if isinstance(found, Gap) else "damage")
             walk.segments_at_gap = set(walk.reading.segments)
-    walk.settle()
+    walk.finish_replay()
     return walk, seen
 
 
@@ -248,7 +248,7 @@ def test_segment_that_vanishes_from_the_middle_is_missing(tmp_path, at_read):
     at_read(once(lambda: drop(log, 3), 3))
     walk, seen = walked(log)
     assert seen == [1, 2, 3, "damage", 6, 7]
-    assert "found segment 4 as the next" in walk.findings[0].said
+    assert "found segment 4 as the next" in walk.findings[0].message
 
 
 def test_segment_that_vanishes_from_behind_damage_is_passed_over(tmp_path, monkeypatch):
@@ -289,7 +289,7 @@ def test_gap_is_told(run, tmp_path, at_read):
     said = run("dump", log)
     assert (
         said.stderr
-        == f"beanstalkd-binlog: {log}: what came meanwhile was dropped; the log goes on with LSN 6\n"
+        == f"beanstalkd-binlog: {log}: the server deleted segments before they were read; the log continues at LSN 6\n"
     )
     assert [line.split()[0] for line in said.stdout.splitlines()[1:]] == ["1", "2", "3", "6", "7"]
 
@@ -309,7 +309,7 @@ def test_directory_that_is_dropped_faster_than_it_is_listed(tmp_path, monkeypatc
         looks.append(path)
         raise FileNotFoundError(2, "No such file or directory", path)
 
-    monkeypatch.setattr(reading, "LOOKS", 5)
+    monkeypatch.setattr(reading, "MAX_ATTEMPTS", 5)
     monkeypatch.setattr(wal.FileSystem, "size", gone)
     with pytest.raises(FileNotFoundError):
         walked(log)

@@ -290,7 +290,7 @@ def test_orphan_that_was_never_promised_is_no_corruption(run, tmp_path):
     )
 
 
-# Beside a server
+# OtherFiles a server
 
 
 def test_half_written_frame_of_a_running_server_is_no_damage(run, tmp_path):
@@ -303,7 +303,7 @@ def test_half_written_frame_of_a_running_server_is_no_damage(run, tmp_path):
     assert found.exit_code == 0
     assert (
         found.stdout
-        == f"{log}: clean: 1 segment, 1 record, 1 job; a server has it open, segment 1 is active\n"
+        == f"{log}: clean: 1 segment, 1 record, 1 job; a server has the log open, segment 1 is active\n"
     )
     assert run("verify", log).exit_code == 1
 
@@ -311,8 +311,8 @@ def test_half_written_frame_of_a_running_server_is_no_damage(run, tmp_path):
 def test_half_written_frame_is_torn_to_who_has_the_lock_himself(tmp_path):
     log = logs.torn(tmp_path / "log")
     lock = wal.lock(log)
-    walk = Walk(str(log), alone=True)
-    walk.finish()
+    walk = Walk(str(log), holds_lock=True)
+    walk.read_all()
     lock.close()
     assert [finding.state for finding in walk.findings] == ["torn"]
 
@@ -337,11 +337,11 @@ def test_lock_of_another_process_is_seen_and_left_alone(run, golden, tmp_path):
         holder, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None and process.stdout.readline() == "held\n"
-        assert "a server has it open" in run("verify", log).stdout
+        assert "a server has the log open" in run("verify", log).stdout
         with pytest.raises(wal.Locked):
             wal.lock(log)
         process.communicate("\n")
-    assert "a server has it open" not in run("verify", log).stdout
+    assert "a server has the log open" not in run("verify", log).stdout
 
 
 def test_nothing_is_changed(run, golden, tmp_path):
