@@ -1,4 +1,4 @@
-"""python -m load: many connections, slow ones, storms of them, and what memory does."""
+"""python -m load: many connections, slow clients, connection churn, and memory use."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def main() -> int:
     descriptors = raise_limit()
     scale = within(SHORT if chosen.short else LONG, descriptors)
     print(f"--seed {chosen.seed} --program {chosen.program}; {descriptors} descriptors", flush=True)
-    end_at = time.monotonic() + chosen.seconds
+    deadline = time.monotonic() + chosen.seconds
     seed, done = chosen.seed, 0
     while True:
-        for name, logged in itertools.product(chosen.only or LOADS, LOGS[chosen.log]):
-            if not _one(chosen, name, scale, seed, logged):
+        for name, with_log in itertools.product(chosen.only or LOADS, LOGS[chosen.log]):
+            if not _one(chosen, name, scale, seed, with_log):
                 return 1
             done += 1
-        if time.monotonic() >= end_at:
+        if time.monotonic() >= deadline:
             break
         seed += 1
     sizes = (
@@ -45,34 +45,39 @@ def _chosen() -> argparse.Namespace:
         "--seed",
         type=int,
         default=random.SystemRandom().getrandbits(31),
-        help="a random one otherwise",
+        help="default: random",
     )
     parser.add_argument(
         "--seconds",
         type=float,
         default=0.0,
-        help="another seed begins until so many have passed (default: one seed)",
+        help="start further seeds until this time has passed (default: one seed)",
     )
-    parser.add_argument("--only", choices=LOADS, action="append", help="this load; may be repeated")
+    parser.add_argument(
+        "--only", choices=LOADS, action="append", help="run this load only; may be repeated"
+    )
     parser.add_argument(
         "--log",
         choices=LOGS,
         default="both",
-        help="whether the server has a log (default: once with it, once without)",
+        help="run the server with a log, without, or both (default: %(default)s)",
     )
-    parser.add_argument("--short", action="store_true", help="little of everything")
+    parser.add_argument("--short", action="store_true", help="use small numbers")
     parser.add_argument("--program", default=INSTALLED[0], help="the daemon (default: %(default)s)")
     return parser.parse_args()
 
 
-def _one(chosen: argparse.Namespace, name: str, scale: Scale, seed: int, logged: bool) -> bool:
-    """One load. Whether all was well; it is said."""
+def _one(chosen: argparse.Namespace, name: str, scale: Scale, seed: int, with_log: bool) -> bool:
+    """Runs one load and prints the result. Returns False after a Fault."""
     try:
-        print(run(name, scale, seed, logged, chosen.program), flush=True)
+        print(run(name, scale, seed, with_log, chosen.program), flush=True)
     except Fault as fault:
         print(fault, file=sys.stderr)
-        options = f"--seed {seed} --only {name} --log {'with' if logged else 'without'} --program {chosen.program}{' --short' * chosen.short}"
-        print(f"again: PYTHONPATH=.:wal:tools .venv/bin/python -m load {options}", file=sys.stderr)
+        log = "with" if with_log else "without"
+        options = f"--seed {seed} --only {name} --log {log} --program {chosen.program}"
+        options += " --short" * chosen.short
+        command = f"PYTHONPATH=.:wal:tools .venv/bin/python -m load {options}"
+        print(f"repeat: {command}", file=sys.stderr)
         return False
     return True
 

@@ -1,7 +1,7 @@
-"""Which loads there are, and what is the same about all: a daemon of its own, warmed up, and after
-the load everything as before.
+"""The list of loads, and how each is run.
 
-May know: everything here, the installed daemon. Promises: a Fault names the load.
+Each load has its own daemon, which is warmed up first. After the load the daemon must be as idle as
+before. A Fault names the load.
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ from killtest.conversation import Conversation, put
 from killtest.daemon import INSTALLED, Daemon
 from killtest.world import Fault
 
-from .comeandgo import come_and_go
-from .crowd import crowd
-from .drip import drip
-from .halfopen import half_open
+from .connection_churn import ACCEPT_PAUSED, connection_churn, few_descriptors
+from .half_open import half_open
+from .job_cycles import job_cycles
+from .many_connections import many_connections
+from .process_metrics import check_idle, check_serves, idle_metrics
 from .scale import Scale
-from .slow import slow
-from .storm import TOO_MANY, few_descriptors, storm
-from .vitals import check_at_rest, check_right_answers, vitals_at_rest
+from .slow_readers import slow_readers
+from .slow_writers import slow_writers
 
 Load = Callable[[Daemon, Scale, Random], str]
 LOADS: dict[str, Load] = {
-    "crowd": crowd,
-    "slow": slow,
+    "many-connections": many_connections,
+    "slow-readers": slow_readers,
     "half-open": half_open,
-    "drip": drip,
-    "storm": storm,
+    "slow-writers": slow_writers,
+    "connection-churn": connection_churn,
     "few-descriptors": few_descriptors,
-    "come-and-go": come_and_go,
+    "job-cycles": job_cycles,
 }
 WARM_UP_JOBS = 5_000
 WARM_UP_CLIENTS = 50
 
 
-def run(name: str, scale: Scale, seed: int, logged: bool, program: str = INSTALLED[0]) -> str:
-    """One load on a server with a log or without. Returns what was done. Raises Fault."""
+def run(name: str, scale: Scale, seed: int, with_log: bool, program: str = INSTALLED[0]) -> str:
+    """Runs one load on a server with or without a log. Returns a summary. Raises Fault."""
     few = name == "few-descriptors"
     limit = ("prlimit", f"--nofile={scale.descriptors}:{scale.descriptors}") if few else ()
-    about = f"{name} {'with' if logged else 'without'} a log"
+    about = f"{name} {'with' if with_log else 'without'} a log"
     with tempfile.TemporaryDirectory(prefix="load.") as directory:
-        with Daemon(directory if logged else None, prefix=limit, program=(program,)) as daemon:
+        with Daemon(directory if with_log else None, prefix=limit, program=(program,)) as daemon:
             try:
                 daemon.start()
                 _warm_up(daemon)
-                before = vitals_at_rest(daemon)
+                before = idle_metrics(daemon)
                 done = LOADS[name](daemon, scale, Random(seed))
-                check_at_rest(daemon, before, TOO_MANY if few else "")
+                check_idle(daemon, before, ACCEPT_PAUSED if few else "")
                 if status := daemon.stop():
-                    raise Fault(f"status {status} at the end")
+                    raise Fault(f"exit status {status}")
             except Exception as error:
                 raise Fault(
                     f"{about}: {type(error).__name__}: {error}\n{daemon.errors()}"
@@ -61,16 +61,16 @@ def run(name: str, scale: Scale, seed: int, logged: bool, program: str = INSTALL
 
 
 def _warm_up(daemon: Daemon) -> None:
-    """What a process needs from its first day on is there afterwards."""
+    """Lets the process allocate everything that it keeps for its lifetime."""
     for _ in range(WARM_UP_CLIENTS):
-        check_right_answers(daemon)
+        check_serves(daemon)
     with Conversation(daemon.connect()) as client:
         ids = [reply.id for reply in client.ask(*[put(bytes(100))] * WARM_UP_JOBS)]
         client.ask(*[b"delete %d" % id for id in ids])
 
 
 def raise_limit() -> int:
-    """As many descriptors as one is allowed to have. Returns how many that is."""
+    """Raises the limit of descriptors to the hard limit, and returns it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard

@@ -1,4 +1,4 @@
-"""The short form of `make load`; and that it would notice."""
+"""The short form of `make load`, and faults that it must detect."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import pytest
 from killtest.conversation import Conversation, put
 from killtest.daemon import Daemon
 from killtest.world import Fault
-from load import vitals
-from load.comeandgo import check_growth
+from load import process_metrics
+from load.job_cycles import check_growth
+from load.process_metrics import check_idle, check_memory, idle_metrics
 from load.scale import LONG, SHORT, SPARE, within
 from load.scenarios import LOADS, raise_limit, run
-from load.vitals import check_at_rest, check_memory, vitals_at_rest
 
 SEED = 1
 
 
-@pytest.mark.parametrize("logged", [False, True], ids=["without a log", "with a log"])
+@pytest.mark.parametrize("with_log", [False, True], ids=["without a log", "with a log"])
 @pytest.mark.parametrize("name", LOADS)
-def test_load(name: str, logged: bool) -> None:
-    assert run(name, within(SHORT, raise_limit()), SEED, logged).startswith(name)
+def test_load(name: str, with_log: bool) -> None:
+    assert run(name, within(SHORT, raise_limit()), SEED, with_log).startswith(name)
 
 
 @pytest.fixture
@@ -32,32 +32,32 @@ def daemon() -> Iterator[Daemon]:
         yield daemon.start()
 
 
-def test_all_is_well_with_a_server_that_nobody_asks_for_anything(daemon: Daemon) -> None:
-    check_at_rest(daemon, vitals_at_rest(daemon))
+def test_idle_server_passes(daemon: Daemon) -> None:
+    check_idle(daemon, idle_metrics(daemon))
 
 
 @pytest.fixture
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is wrong here stays wrong: no need to wait long for it to get better."""
-    monkeypatch.setattr(vitals, "PATIENCE_S", 1.0)
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The faults of these tests are permanent, so a long wait is useless."""
+    monkeypatch.setattr(process_metrics, "TIMEOUT_S", 1.0)
 
 
-def test_a_connection_that_is_left_is_noticed(daemon: Daemon, hurry: None) -> None:
-    before = vitals_at_rest(daemon)
+def test_open_connection_is_detected(daemon: Daemon, short_timeout: None) -> None:
+    before = idle_metrics(daemon)
     with daemon.connect(), pytest.raises(Fault, match="2 sockets, not 1"):
-        check_at_rest(daemon, before)
+        check_idle(daemon, before)
 
 
-def test_a_job_that_is_left_is_noticed(daemon: Daemon) -> None:
-    before = vitals_at_rest(daemon)
+def test_remaining_job_is_detected(daemon: Daemon) -> None:
+    before = idle_metrics(daemon)
     with Conversation(daemon.connect()) as client:
         client.ask(put(b"left"))
     with pytest.raises(Fault, match="'current-jobs-ready': '1'"):
-        check_at_rest(daemon, before)
+        check_idle(daemon, before)
 
 
-def test_memory_that_is_not_given_back_is_noticed(daemon: Daemon, hurry: None) -> None:
-    before = vitals_at_rest(daemon)
+def test_memory_not_returned_is_detected(daemon: Daemon, short_timeout: None) -> None:
+    before = idle_metrics(daemon)
     with Conversation(daemon.connect()) as client:
         for _ in range(40):
             client.ask(*[put(bytes(50_000))] * 20)
@@ -65,7 +65,7 @@ def test_memory_that_is_not_given_back_is_noticed(daemon: Daemon, hurry: None) -
         check_memory(daemon.process.pid, before)
 
 
-STRANGE = """
+BROKEN_SERVER = """
 import sys
 from beanstalkd_py import cli
 from beanstalkd_py.server import server
@@ -76,39 +76,39 @@ def busy(self, alone=False):
     end_of_turn(self, alone)
     self._stay_awake(True)
 
-def talkative(self, alone=False):
+def noisy(self, alone=False):
     end_of_turn(self, alone)
-    sys.stderr.write("by the way")
+    sys.stderr.write("unexpected")
     sys.stderr.flush()
 
-server.Server._end_of_turn = {"busy": busy, "talkative": talkative}[sys.argv.pop(1)]
+server.Server._end_of_turn = {"busy": busy, "noisy": noisy}[sys.argv.pop(1)]
 sys.exit(cli.main(sys.argv))
 """
 
 
 @pytest.mark.sources
 @pytest.mark.parametrize(
-    ("how", "what"), [("busy", "ticks of CPU"), ("talkative", "stderr: 'by the way")]
+    ("fault", "message"), [("busy", "ticks of CPU"), ("noisy", "stderr: 'unexpected")]
 )
-def test_a_server_that_is_never_at_rest_is_noticed(
-    tmp_path: Path, how: str, what: str, hurry: None
+def test_server_that_is_never_idle_is_detected(
+    tmp_path: Path, fault: str, message: str, short_timeout: None
 ) -> None:
-    (tmp_path / "strange.py").write_text(STRANGE)
-    with Daemon(None, program=(sys.executable, str(tmp_path / "strange.py"), how)) as daemon:
+    (tmp_path / "broken.py").write_text(BROKEN_SERVER)
+    with Daemon(None, program=(sys.executable, str(tmp_path / "broken.py"), fault)) as daemon:
         daemon.start()
-        before = vitals_at_rest(daemon)
-        with pytest.raises(Fault, match=what):
-            check_at_rest(daemon, before)
+        before = idle_metrics(daemon)
+        with pytest.raises(Fault, match=message):
+            check_idle(daemon, before)
 
 
-def test_there_are_as_many_connections_as_descriptors_allow() -> None:
+def test_connections_are_limited_by_descriptors() -> None:
     assert within(LONG, 1 << 20) == LONG
     assert within(LONG, 2000).idle == 2000 - LONG.busy - SPARE
     assert within(LONG, 100).idle == 0
     assert os.sysconf("SC_OPEN_MAX") > SHORT.idle + SHORT.busy + SPARE
 
 
-def test_memory_that_grows_from_cycle_to_cycle_is_noticed() -> None:
+def test_memory_growth_over_cycles_is_detected() -> None:
     check_growth([40, 45, 74, 48, 54, 88, 51, 54, 54, 50])
     with pytest.raises(Fault, match="grows"):
         check_growth([40, 45, 74, 51, 54, 88, 60, 64, 84, 70])

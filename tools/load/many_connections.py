@@ -1,7 +1,4 @@
-"""Thousands of connections, most of them idle.
-
-May know: a daemon, sockets. Promises: every reply that each of them is due is right.
-"""
+"""Thousands of connections, most of them idle. Every reply on every connection is checked."""
 
 from __future__ import annotations
 
@@ -13,57 +10,62 @@ from killtest.daemon import Daemon
 from killtest.replies import Replies, Reply
 from killtest.world import Fault
 
+from .process_metrics import MIB, check_serves, idle_metrics, process_metrics, wait_until
 from .scale import Scale
-from .vitals import MIB, await_that, check_right_answers, vitals, vitals_at_rest
 
-SILENCE_S = 20.0
-BYTES_EACH = 16 << 10  # what a connection may cost the server, at most
-ASK, ANSWER = b"list-tube-used\r\n", b"USING default\r\n"
+TIMEOUT_S = 20.0
+BYTES_EACH = 16 << 10  # maximum memory of the server per connection
+REQUEST, REPLY = b"list-tube-used\r\n", b"USING default\r\n"
 
 
-def crowd(daemon: Daemon, scale: Scale, chance: Random) -> str:
+def many_connections(daemon: Daemon, scale: Scale, rng: Random) -> str:
     pid = daemon.process.pid
-    before = vitals_at_rest(daemon)
+    before = idle_metrics(daemon)
     idle = [daemon.connect() for _ in range(scale.idle)]
-    busy = _Busy(daemon, scale, chance)
+    busy = _Busy(daemon, scale, rng)
     try:
         busy.run()
-        check_right_answers(daemon, 10)
-        cost = (vitals(pid).rss_bytes - before.rss_bytes) // (scale.idle + scale.busy)
+        check_serves(daemon, 10)
+        cost = (process_metrics(pid).rss_bytes - before.rss_bytes) // (scale.idle + scale.busy)
         if cost > BYTES_EACH:
             raise Fault(
-                f"{cost} bytes of memory for each of {scale.idle + scale.busy} connections, not {BYTES_EACH}"
+                f"{cost} bytes of memory for each of {scale.idle + scale.busy} connections, "
+                f"not {BYTES_EACH}"
             )
         sockets = before.sockets + scale.idle + scale.busy
-        await_that(
-            lambda: vitals(pid).sockets == sockets,
-            lambda: f"{vitals(pid).sockets} sockets, not {sockets}",
+        wait_until(
+            lambda: process_metrics(pid).sockets == sockets,
+            lambda: f"{process_metrics(pid).sockets} sockets, not {sockets}",
         )
-        _ask_all(idle)
+        _request_all(idle)
     finally:
         for connection in idle:
             connection.close()
         busy.close()
-    return f"{scale.idle} idle and {scale.busy} busy connections ({cost} bytes each, {vitals(pid).most_bytes // MIB} MiB in all)"
+    peak = process_metrics(pid).peak_rss_bytes // MIB
+    return (
+        f"{scale.idle} idle and {scale.busy} busy connections "
+        f"({cost} bytes each, {peak} MiB in total)"
+    )
 
 
-def _ask_all(connections: list[socket.socket]) -> None:
+def _request_all(connections: list[socket.socket]) -> None:
     for connection in connections:
-        connection.sendall(ASK)
+        connection.sendall(REQUEST)
     for number, connection in enumerate(connections):
-        if (said := connection.recv(100)) != ANSWER:
-            raise Fault(f"idle connection {number} is told {said!r}")
+        if (received := connection.recv(100)) != REPLY:
+            raise Fault(f"idle connection {number} receives {received!r}")
 
 
 class _Worker:
-    """One busy connection, in a tube of its own: the next command when the last was answered."""
+    """A busy connection with its own tube. It sends a command after each reply."""
 
-    def __init__(self, connection: socket.socket, number: int, turns: int, chance: Random) -> None:
+    def __init__(self, connection: socket.socket, number: int, rounds: int, rng: Random) -> None:
         self.connection = connection
         self.number = number
-        self.left = turns
+        self.left = rounds
         self._tube = b"busy-%d" % number
-        self._body = chance.randbytes(1 + number % 200)
+        self._body = rng.randbytes(1 + number % 200)
         self._id = 0
         self._replies = Replies()
         self._expected = "WATCHING 1"
@@ -82,18 +84,18 @@ class _Worker:
             return
         if word == b"INSERTED" and self._expected == "INSERTED":
             self._id = reply.id
-            self._say(b"reserve", f"RESERVED {self._id} {len(self._body)}")
+            self._send(b"reserve", f"RESERVED {self._id} {len(self._body)}")
         elif str(reply) != self._expected or (word == b"RESERVED" and reply.data != self._body):
             raise Fault(f"busy connection {self.number}: {reply} instead of {self._expected}")
         elif word == b"RESERVED":
-            self._say(b"delete %d" % self._id, "DELETED")
+            self._send(b"delete %d" % self._id, "DELETED")
         elif self.left:
             self.left -= 1
-            self._say(b"put 0 0 60 %d\r\n%b" % (len(self._body), self._body), "INSERTED")
+            self._send(b"put 0 0 60 %d\r\n%b" % (len(self._body), self._body), "INSERTED")
         else:
             self._expected = ""
 
-    def _say(self, command: bytes, expected: str) -> None:
+    def _send(self, command: bytes, expected: str) -> None:
         self._expected = expected
         self.connection.sendall(command + b"\r\n")
 
@@ -103,22 +105,21 @@ class _Worker:
 
 
 class _Busy:
-    def __init__(self, daemon: Daemon, scale: Scale, chance: Random) -> None:
+    def __init__(self, daemon: Daemon, scale: Scale, rng: Random) -> None:
         self._selector = selectors.DefaultSelector()
         self._connections = [daemon.connect() for _ in range(scale.busy)]
         for number, connection in enumerate(self._connections):
             self._selector.register(
-                connection, selectors.EVENT_READ, _Worker(connection, number, scale.turns, chance)
+                connection, selectors.EVENT_READ, _Worker(connection, number, scale.rounds, rng)
             )
 
     def run(self) -> None:
-        """Until each of them has had all its turns."""
+        """Runs until every connection has finished its rounds."""
         while self._selector.get_map():
-            events = self._selector.select(SILENCE_S)
+            events = self._selector.select(TIMEOUT_S)
             if not events:
-                raise Fault(
-                    f"nothing from the server for {SILENCE_S:.0f} s; {len(self._selector.get_map())} busy connections wait"
-                )
+                waiting = len(self._selector.get_map())
+                raise Fault(f"no reply for {TIMEOUT_S:.0f} s; {waiting} busy connections wait")
             for key, _ in events:
                 key.data.receive()
                 if key.data.done:

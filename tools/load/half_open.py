@@ -1,9 +1,8 @@
-"""Connections that are half there: one side shut down, reset with much unread, or the peer is gone
-without a word.
+"""Half-open connections: one direction is shut down, the connection is reset with unread data, or
+the peer disappears without a FIN or RST.
 
-May know: a daemon, sockets, Linux (TCP_REPAIR lets a socket vanish unnoticed; it takes the right to
-administer the network). Promises: what was asked is answered where somebody can still hear it, jobs
-that are held come back, and nothing of the connection is left.
+The server still replies where the client can receive, releases reserved jobs, and frees the
+connection. A socket closed with TCP_REPAIR sends nothing; this needs CAP_NET_ADMIN.
 """
 
 from __future__ import annotations
@@ -28,34 +27,34 @@ def reset(connection: socket.socket) -> None:
 
 
 def vanish(connection: socket.socket) -> None:
-    """The machine lost power: the server is not told. Raises PermissionError."""
+    """Closes the socket without telling the peer, like a power cut. Raises PermissionError."""
     connection.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
     connection.close()
 
 
-def half_open(daemon: Daemon, scale: Scale, chance: Random) -> str:
+def half_open(daemon: Daemon, scale: Scale, rng: Random) -> str:
     kinds = [_shut_down, _shut_down_waiting, _reset_holding, _reset_unread]
-    chance.shuffle(kinds)
+    rng.shuffle(kinds)
     for kind in kinds:
-        kind(daemon, scale.half)
+        kind(daemon, scale.half_open)
     try:
-        _vanished_waiting(daemon, scale.half)
+        _vanished_waiting(daemon, scale.half_open)
     except PermissionError:
-        return f"4 x {scale.half} half-open connections (vanished ones are not permitted here)"
-    return f"5 x {scale.half} half-open connections"
+        return f"4 x {scale.half_open} half-open connections (no permission for TCP_REPAIR)"
+    return f"5 x {scale.half_open} half-open connections"
 
 
 def _shut_down(daemon: Daemon, count: int) -> None:
-    """Everything that was asked before is answered, then the server closes."""
-    asked = (
+    """The server replies to all commands sent before the shutdown, then closes."""
+    commands = (
         put(b"x") + b"\r\nreserve-with-timeout 0\r\nrelease 0 0 0\r\nlist-tube-used\r\npeek 0\r\n"
     )
     for _ in range(count):
         with daemon.connect() as connection:
-            connection.sendall(asked)
+            connection.sendall(commands)
             connection.shutdown(socket.SHUT_WR)
-            said = _all_of(connection).split(b"\r\n")
-        id = said[0].rpartition(b" ")[2]
+            received = _receive_all(connection).split(b"\r\n")
+        id = received[0].rpartition(b" ")[2]
         _expect(
             [
                 b"INSERTED " + id,
@@ -66,7 +65,7 @@ def _shut_down(daemon: Daemon, count: int) -> None:
                 b"NOT_FOUND",
                 b"",
             ],
-            said,
+            received,
         )
         with Conversation(daemon.connect()) as client:
             _expect(
@@ -76,18 +75,18 @@ def _shut_down(daemon: Daemon, count: int) -> None:
 
 
 def _shut_down_waiting(daemon: Daemon, count: int) -> None:
-    """Who sends no more cannot wait for a job either."""
+    """A client that has shut down its sending side cannot wait for a job."""
     connections = [daemon.connect() for _ in range(count)]
     for connection in connections:
         connection.sendall(b"reserve\r\nlist-tube-used\r\n")
     for connection in connections:
         with connection:
             connection.shutdown(socket.SHUT_WR)
-            _expect(b"TIMED_OUT\r\nUSING default\r\n", _all_of(connection))
+            _expect(b"TIMED_OUT\r\nUSING default\r\n", _receive_all(connection))
 
 
 def _reset_holding(daemon: Daemon, count: int) -> None:
-    """What it held is there for others."""
+    """Jobs reserved by a reset connection become ready."""
     with Conversation(daemon.connect()) as client:
         client.ask(b"use held", b"watch held", b"ignore default", *[put(b"x")] * count)
         for _ in range(count):
@@ -111,14 +110,12 @@ def _reset_unread(daemon: Daemon, count: int) -> None:
 
 
 def _vanished_waiting(daemon: Daemon, count: int) -> None:
-    """The job goes to one after another of those that are not there any more, and then to one that
-    is.
-    """
+    """The job is offered to each vanished client in turn, and then to a live one."""
     for _ in range(count):
         connection = daemon.connect()
         connection.sendall(b"watch held\r\nreserve\r\n")
         if not connection.recv(100).startswith(b"WATCHING"):
-            raise Fault("no answer to watch")
+            raise Fault("no reply to watch")
         vanish(connection)
     with Conversation(daemon.connect()) as client:
         client.ask(b"use held", b"watch held", b"ignore default", put(b"x"))
@@ -129,19 +126,17 @@ def _take_all(client: Conversation, count: int) -> None:
     for number in range(count):
         (reserved,) = client.ask(b"reserve-with-timeout 10")
         if reserved.words[0] != b"RESERVED":
-            raise Fault(
-                f"job {number} of {count} that were held by somebody who is gone: {reserved}"
-            )
+            raise Fault(f"job {number} of {count} of a client that is gone: {reserved}")
         client.ask(b"delete %d" % reserved.id)
 
 
-def _all_of(connection: socket.socket) -> bytes:
+def _receive_all(connection: socket.socket) -> bytes:
     pieces = []
     while data := connection.recv(1 << 16):
         pieces.append(data)
     return b"".join(pieces)
 
 
-def _expect(expected: object, said: object) -> None:
-    if said != expected:
-        raise Fault(f"{said!r} instead of {expected!r}")
+def _expect(expected: object, received: object) -> None:
+    if received != expected:
+        raise Fault(f"{received!r} instead of {expected!r}")

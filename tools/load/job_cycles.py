@@ -1,7 +1,6 @@
-"""A great many jobs, all there at once and then all gone, again and again.
+"""Puts a large number of jobs, then reserves and deletes all of them, for several cycles.
 
-May know: a daemon, conversations. Promises: every reply is right, and memory is what it was each
-time they are gone.
+Every reply is checked. After each cycle the server must have returned the memory.
 """
 
 from __future__ import annotations
@@ -14,50 +13,54 @@ from killtest.conversation import Conversation
 from killtest.daemon import Daemon
 from killtest.world import Fault
 
+from .process_metrics import GROWTH, MIB, check_memory, process_metrics
 from .scale import Scale
-from .vitals import GROWTH, MIB, check_memory, vitals
 
-AT_ONCE = 10_000
-SETTLE_S = 2.5  # the server looks every 2 s for something to give back
-ENOUGH_CYCLES = 6
+BATCH = 10_000
+SETTLE_S = 2.5  # the server returns free memory every 2 s
+MIN_CYCLES = 6
 GROWTH_MIB = 4
 BODIES = (1000, 100, 10)  # bytes
 
 
-def come_and_go(daemon: Daemon, scale: Scale, chance: Random) -> str:
+def job_cycles(daemon: Daemon, scale: Scale, rng: Random) -> str:
     pid = daemon.process.pid
-    before = vitals(pid)
+    before = process_metrics(pid)
     left = []
     with Conversation(daemon.connect()) as client:
         id = _next_id(client)
         for cycle in range(scale.cycles):
-            body = chance.randbytes(BODIES[cycle % len(BODIES)])
+            body = rng.randbytes(BODIES[cycle % len(BODIES)])
             _put(client, range(id, id + scale.jobs), body)
             _reserve_and_delete(client, range(id, id + scale.jobs), body)
             id += scale.jobs
             check_memory(pid, before)
             left.append(_settled(pid) // MIB)
     check_growth(left)
-    memory = f"{before.rss_bytes // MIB} MiB before, {vitals(pid).most_bytes // MIB} at most, then {', '.join(map(str, left))}"
+    memory = (
+        f"{before.rss_bytes // MIB} MiB before, peak {process_metrics(pid).peak_rss_bytes // MIB}, "
+        f"after each cycle {', '.join(map(str, left))}"
+    )
     return f"{scale.cycles} x {scale.jobs} jobs ({memory})"
 
 
 def check_growth(left: Sequence[int]) -> None:
-    """left: MiB after each cycle. Which of them leaves a little more behind is chance; that all of
-    the later ones do is not.
+    """left: MiB after each cycle.
+
+    A single cycle may leave a little more by chance. If all later cycles do, memory leaks.
     """
     half = len(left) // 2
     early, late = left[:half], left[half:]
-    if len(left) >= ENOUGH_CYCLES and min(late) > GROWTH * min(early) + GROWTH_MIB:
+    if len(left) >= MIN_CYCLES and min(late) > GROWTH * min(early) + GROWTH_MIB:
         raise Fault(f"memory grows from cycle to cycle: {left} MiB")
 
 
 def _settled(pid: int) -> int:
-    """Bytes of memory, when they get no less any more."""
-    before = vitals(pid).rss_bytes
+    """Bytes of memory, once they no longer shrink."""
+    before = process_metrics(pid).rss_bytes
     while True:
         time.sleep(SETTLE_S)
-        now = vitals(pid).rss_bytes
+        now = process_metrics(pid).rss_bytes
         if now > before - MIB:
             return now
         before = now
@@ -70,8 +73,8 @@ def _next_id(client: Conversation) -> int:
 
 
 def _put(client: Conversation, ids: range, body: bytes) -> None:
-    for start in range(0, len(ids), AT_ONCE):
-        some = ids[start : start + AT_ONCE]
+    for start in range(0, len(ids), BATCH):
+        some = ids[start : start + BATCH]
         client.expect(
             b"put 0 0 60 %d\r\n%b\r\n" % (len(body), body) * len(some),
             b"".join([b"INSERTED %d\r\n" % id for id in some]),
@@ -79,8 +82,8 @@ def _put(client: Conversation, ids: range, body: bytes) -> None:
 
 
 def _reserve_and_delete(client: Conversation, ids: range, body: bytes) -> None:
-    for start in range(0, len(ids), AT_ONCE):
-        some = ids[start : start + AT_ONCE]
+    for start in range(0, len(ids), BATCH):
+        some = ids[start : start + BATCH]
         client.expect(
             b"".join([b"reserve\r\ndelete %d\r\n" % id for id in some]),
             b"".join(
