@@ -18,7 +18,7 @@ COMPILED = [
         "beanstalkd_py/queue": ("engine", "model", "state"),
         "beanstalkd_py/protocol": ("parser", "replies", "session", "trace", "yaml"),
         "beanstalkd_py/binlog": ("journal", "records", "replay", "usage"),
-        "beanstalkd_py/server": ("connection", "memory", "server"),
+        "beanstalkd_py/server": ("connection", "memory", "outbox", "server"),
         "wal/beanstalkd_wal": (
             "checksum", "errors", "format", "log", "names", "operations", "progress", "reader", "replay", "spares",
         ),

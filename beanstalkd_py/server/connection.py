@@ -116,9 +116,8 @@ class Connection:
             return
         data = session.take_output()
         if data:
-            log = server.log
             self.queued += len(data)
-            server.owed.append((0 if log is None else log.lsn, self, data))
+            server.outbox.add(self, data)
             if self.queued > QUEUE_LIMIT:
                 self._watch()
 
@@ -145,10 +144,8 @@ class Connection:
         session = self.session
         data = session.take_output()
         if data:
-            server = self.server
-            log = server.log
             self.queued += len(data)
-            server.owed.append((0 if log is None else log.lsn, self, data))
+            self.server.outbox.add(self, data)
         if session.held and self.queued <= QUEUE_LIMIT and not self._goes_on:
             self._goes_on = True
             self.server.later.append(self._go_on)

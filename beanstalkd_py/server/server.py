@@ -17,7 +17,6 @@ import select
 import signal
 import socket
 import sys
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from time import monotonic_ns, time_ns
@@ -35,6 +34,7 @@ from beanstalkd_py.queue.model import NEVER
 from beanstalkd_py.server.connection import Connection
 from beanstalkd_py.server.listen import Listeners
 from beanstalkd_py.server.memory import LOOK_S, Memory, keep_free_heap
+from beanstalkd_py.server.outbox import Outbox
 
 READ = 1  # what the loop's watchers are to look for
 NEWS = 256  # sockets served in a round
@@ -47,17 +47,11 @@ SLEEPS = 64  # how often, before it tries again
 # how long the next round is waited for before the loop looks at its watchers: one look less for
 # each command of a lone client
 STAY_NS = 1_000_000
-INLINE_COMMIT_LIMIT_NS = (
-    20_000_000  # a commit on this thread that took longer: for a while, none is
-)
-INLINE_COMMIT_BACKOFF_NS = 10_000_000_000  # how long
 # after which the log's thread, when it wants to go on, gets Python's lock from a turn that
 # compacts; 5 ms otherwise
 SWITCH_S = 0.0005
 ACCEPTS = 64  # connections taken per readable event of a listener
 ACCEPT_PAUSE_S = 1.0  # without descriptors: until one is closed, or this long
-CLAIM_S = 0.5  # idle time after which the log says how far it is durable (law 5: within a second)
-RETRY_S = 0.5  # between tries to get room on a full disk
 LINGER_S = 3.0  # at the end, for clients that are slow to take their replies
 POLL_S = 0.005  # at the end, between two looks at what is still owed
 TRACE_COMMANDS = 2  # from this verbosity on
@@ -88,7 +82,7 @@ class Server:
         self.sync_ms = sync_ms
         self.binlog: Binlog | None = None
         self.log: wal.Log | None = None
-        self.owed: deque[tuple[int, Connection, bytes]] = deque()  # LSN it waits for, whose, what
+        self.outbox = Outbox(None, sync_ms, monotonic_ns, time_ns)
         self.connections: dict[int, Connection] = {}  # by descriptor
         self.epoll = select.epoll()  # of their sockets, and of those that listen
         self._on_event: dict[
@@ -107,11 +101,6 @@ class Server:
         self._settling = False
         self._timer: Any = None
         self._timer_at = NEVER
-        self._sync_timer: Any = None
-        self._sync_at = NEVER
-        self._claim_timer: Any = None
-        self._claim_lsn = 0
-        self._retry_timer: Any = None
         self._memory = Memory(engine, self.connections.values())
         self._memory_timer: Any = self.loop.timer(LOOK_S, LOOK_S)
         self._signals: list[Any] = []  # watchers
@@ -125,8 +114,6 @@ class Server:
         self._awake = False
         self._spins = SPINS_IN_VAIN  # below 0: sleeps until it tries again
         self._accepted: list[Connection] = []  # in this round
-        self._only_writes = False  # a commit waits for no sync
-        self._not_here_before = 0
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -142,7 +129,7 @@ class Server:
         """
         self.binlog = binlog
         self.log = binlog.log if binlog is not None else None
-        self._only_writes = self.log is not None and not self.log.promise_durable
+        self.outbox = Outbox(binlog, self.sync_ms, monotonic_ns, time_ns)
         sys.setswitchinterval(SWITCH_S)
         keep_free_heap()
         self.hub.handle_error = self._unexpected
@@ -153,9 +140,7 @@ class Server:
         # middle of a wait for news, too.
         signal.signal(signal.SIGUSR1, lambda number, frame: self._drain())
         if binlog is not None:
-            self.wake_up()  # what its threads said before that was heard by nobody
-            # the start may have compacted, and nobody need ever write anything
-            self._after_commit()
+            self.wake_up()  # the log may have reported progress before the loop ran
         self._news.start(self._on_news)
         self._turn.start(self._on_turn)
         self._memory_timer.start(self._memory.look)
@@ -177,10 +162,10 @@ class Server:
         self.engine.draining = True
 
     def fail(self, failure: BaseException) -> None:
-        """Stops everything at once: no promise that was not kept yet is given out any more (law 4)."""
+        """Stops everything at once. Pending replies are dropped: their promises cannot be kept."""
         if self.failure is None:
             self.failure = failure
-        self.owed.clear()
+        self.outbox.discard()
         self._news.stop()
         self._turn.stop()  # what has news stays unread, what was appended uncommitted
         self._stop.set()
@@ -201,8 +186,8 @@ class Server:
             for connection in self.connections.values():
                 connection.take_no_more()
             while (
-                self.owed and self.failure is None
-            ):  # the log says when it has reached them, be it late
+                not self.outbox.empty and self.failure is None
+            ):  # they leave when the log has reached them, however late
                 gevent.sleep(POLL_S)
             with gevent.Timeout(LINGER_S, False):
                 while self._linger():
@@ -236,7 +221,7 @@ class Server:
         news = self.epoll.poll(0, NEWS)
         rounds = 0
         while news:
-            alone = len(news) == 1 and not self.owed
+            self.outbox.begin_batch(len(news))
             for fd, event in news:
                 if fd in on_event:  # else somebody before it in this round made the server close it
                     on_event[fd](event)
@@ -244,12 +229,12 @@ class Server:
                         return
             if self._accepted:
                 self._attend_to_new()
-            self._end_of_turn(alone)
+            self._end_of_batch()
             rounds += 1
             if self._awake or rounds == ROUNDS or self.failure is not None:
                 return
             soon = monotonic_ns() + STAY_NS
-            if soon >= self._timer_at or soon >= self._sync_at:
+            if soon >= self._timer_at:
                 return
             news = self._await_news()
 
@@ -258,7 +243,7 @@ class Server:
         log's thread is to get on.
         """
         poll = self.epoll.poll
-        if self._spins > 0 and not self.owed:
+        if self._spins > 0 and self.outbox.empty:
             for _ in range(SPINS):
                 news = poll(0, NEWS)
                 if news:
@@ -275,31 +260,23 @@ class Server:
             later, self.later = self.later, []  # what goes on after this turn is for the next one
             for go_on in later:
                 go_on()
-        self._end_of_turn()
+        self._end_of_batch()
 
-    def _end_of_turn(self, alone: bool = False) -> None:
-        """alone: only one socket had news, and nobody waits for the log from before that."""
-        binlog = self.binlog
-        more = bool(self.later)
-        if binlog is not None and binlog.busy:
-            now = monotonic_ns()
-            here = (alone or self._only_writes) and now > self._not_here_before
-            try:
-                more = binlog.end_iteration(now, time_ns(), here) or more
-            except wal.LogFailed as error:
-                self.fail(error)
-                return
-            if here and monotonic_ns() - now > INLINE_COMMIT_LIMIT_NS:
-                self._not_here_before = now + INLINE_COMMIT_BACKOFF_NS
-            self._after_commit()
-        if self.owed:
-            self._deliver()
-            more = more or bool(self.later)
+    def _end_of_batch(self) -> None:
+        """Commits, sends what may leave, and sets the loop's timer."""
+        outbox = self.outbox
+        try:
+            more = outbox.end_of_batch()
+        except wal.LogFailed as error:
+            self.fail(error)
+            return
+        more = more or bool(self.later)
         if more is not self._awake:
             self._stay_awake(more)
-        if binlog is not None and binlog.is_full and self._retry_timer is None:
-            self._retry_timer = self._later(RETRY_S, self._retry)
-        at = self.engine.timers[0][0] if self.engine.timers else NEVER
+        at = outbox.next_at
+        timers = self.engine.timers
+        if timers and timers[0][0] < at:
+            at = timers[0][0]
         if at != self._timer_at:
             self._set_timer(at)
 
@@ -324,8 +301,11 @@ class Server:
             self._timer.start(self._on_timer, update=True)
 
     def _on_timer(self) -> None:
-        self._timer_at = -1  # whatever is next, the timer must be set anew
-        self.tick(monotonic_ns())
+        self._timer_at = -1  # the timer has ended: the end of the batch sets it again
+        now = monotonic_ns()
+        self.tick(now)
+        if self.outbox.next_at <= now:
+            self.outbox.on_timers()
 
     def tick_if_due(self, now: int) -> None:
         """Before any command: what has expired by then has."""
@@ -355,65 +335,16 @@ class Server:
     # --- the log ----------------------------------------------------------------------------------
 
     def _on_log_news(self, event: int) -> None:
-        """The committer got further (or failed). What may leave does at the end of the round: who
-        is closed must keep his descriptor until then.
-        """
-        log = self.log
-        assert log is not None and self.binlog is not None
+        """The log has reported progress or a failure. Replies leave at the end of the batch."""
         try:
-            self.binlog.collect()
+            self.outbox.log_event()
         except wal.LogFailed as error:
             self.fail(error)
-
-    def _deliver(self) -> None:
-        """What may leave does. What is said now, to clients that this makes go on, leaves behind
-        that.
-        """
-        owed = self.owed
-        promised = NEVER if self.log is None else self.log.promised_lsn
-        while owed and owed[0][0] <= promised:
-            _, connection, data = owed.popleft()
-            connection.deliver(data)
-
-    def _after_commit(self) -> None:
-        """Timers that the log's promises need: the window of -f MS, the claim of an idle log."""
-        log = self.log
-        assert log is not None
-        if self.sync_ms and self._sync_timer is None and log.durable_lsn < log.lsn:
-            self._sync_timer = self._later(self.sync_ms / 1000, self._sync)
-            self._sync_at = monotonic_ns() + self.sync_ms * 1_000_000
-        if self._claim_timer is None:
-            self._claim_lsn = log.lsn
-            self._claim_timer = self._later(CLAIM_S, self._claim)
 
     def _later(self, seconds: float, callback: Callable[[], None]) -> Any:
         timer = self.loop.timer(seconds)
         timer.start(callback, update=True)
         return timer
-
-    def _sync(self) -> None:
-        self._sync_timer = None
-        self._sync_at = NEVER
-        assert self.log is not None
-        self.log.sync(time_ns())
-
-    def _claim(self) -> None:
-        self._claim_timer = None
-        log = self.log
-        assert log is not None
-        idle = log.lsn == self._claim_lsn
-        if idle:
-            log.write_watermark(time_ns())
-        if (
-            log.watermark_behind or not idle
-        ):  # a sync may still be under way, or its window not over
-            self._claim_lsn = log.lsn
-            self._claim_timer = self._later(CLAIM_S, self._claim)
-
-    def _retry(self) -> None:
-        self._retry_timer = None
-        assert self.binlog is not None
-        self.binlog.retry()
 
     # --- connections ------------------------------------------------------------------------------
 

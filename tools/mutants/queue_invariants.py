@@ -98,10 +98,10 @@ QUEUE = (
         Invariant.REPLY_IS_A_PROMISE,
         "reply-early",
         "replies are sent before their records are durable",
-        "beanstalkd_py/server/server.py",
-        "        promised = NEVER if self.log is None else self.log.promised_lsn\n",
+        "beanstalkd_py/server/outbox.py",
+        "        promised = NEVER if self._log is None else self._log.promised_lsn\n",
         "        promised = NEVER\n",
-        ("tests/crash_recovery/test_promises.py::test_nobody_learns_of_a_job_before_it_is_synced",),
+        ("tests/server/test_outbox.py::test_reply_waits_for_its_lsn", SIMULATION),
     ),
     Mutant(
         Invariant.REPLY_IS_A_PROMISE,
@@ -127,32 +127,20 @@ QUEUE = (
         Invariant.REPLY_IS_A_PROMISE,
         "newest-reply-first",
         "pending replies are flushed in the wrong order",
-        "beanstalkd_py/server/server.py",
-        "            _, connection, data = owed.popleft()\n",
-        "            _, connection, data = owed.pop()\n",
-        (
-            "tests/crash_recovery/test_promises.py::test_replies_of_several_turns_keep_their_order_when_they_go_at_once",
-        ),
+        "beanstalkd_py/server/outbox.py",
+        "            _, recipient, data = pending.popleft()\n",
+        "            _, recipient, data = pending.pop()\n",
+        ("tests/server/test_outbox.py::test_reply_never_overtakes_an_older_one", SIMULATION),
     ),
     Mutant(
         Invariant.REPLY_IS_A_PROMISE,
         "reply-overtakes-pending",
         "a reply that needs no sync overtakes pending replies",
-        "beanstalkd_py/server/connection.py",
-        "            server = self.server\n"
-        "            log = server.log\n"
-        "            self.queued += len(data)\n"
-        "            server.owed.append((0 if log is None else log.lsn, self, data))\n",
-        "            server = self.server\n"
-        "            log = server.log\n"
-        "            self.queued += len(data)\n"
-        "            if log is not None and log.lsn <= log.promised_lsn:\n"
-        "                self.deliver(data)\n"
-        "            else:\n"
-        "                server.owed.append((0 if log is None else log.lsn, self, data))\n",
-        (
-            "tests/crash_recovery/test_promises.py::test_replies_keep_their_order_when_the_log_lets_several_go_at_once",
-        ),
+        "beanstalkd_py/server/outbox.py",
+        "        log = self._log\n        self._pending.append(",
+        "        log = self._log\n        if log is not None and log.lsn <= log.promised_lsn:\n"
+        "            recipient.deliver(data)\n            return\n        self._pending.append(",
+        ("tests/server/test_outbox.py::test_reply_added_during_delivery_leaves_last",),
     ),
     Mutant(
         Invariant.REPLY_IS_A_PROMISE,
@@ -173,10 +161,8 @@ QUEUE = (
         "pending-sent-after-failure",
         "pending replies are sent after the log has failed",
         "beanstalkd_py/server/server.py",
-        "        self.owed.clear()\n        self._news.stop()",
-        "        for _, connection, data in self.owed:\n"
-        "            connection.send(data)\n"
-        "        self._news.stop()",
+        "        self.outbox.discard()\n",
+        "        for _, recipient, data in self.outbox._pending:\n            recipient.deliver(data)\n",
         ("tests/crash_recovery/test_promises.py",),
     ),
     Mutant(

@@ -1,13 +1,13 @@
-"""The server's loop without gevent and without sockets: what `server.py` and `connection.py` do,
-each callback of theirs a method for who calls it.
+"""The server without gevent and without sockets: the server's own outbox, and in place of
+`connection.py` and of the loop methods that the simulation calls one by one.
 
-A turn: connections are read, then what was appended is handed to the log; the log's news let the
-replies go that waited for it (law 2); timers for what the engine, the window of -f MS, an idle log
-and a full disk need. Law 2 is half here, half in the log; that the real loop keeps its half is for
-other rungs to show.
+One batch: some connections are read; then `end_of_batch` commits what was appended and delivers
+replies, as the outbox decides. Each reply that leaves is checked against the log: the invariant "a
+reply is a promise".
 
-May know: lockstep, binlog, the clock. Promises: deterministic; `answered` and `durable` are the
-positions in the history that replies which left stand for: after a kill, and after a power cut.
+May know: lockstep, outbox, binlog, the clock. Promises: deterministic; `answered` and `durable` are the
+positions in the history that the delivered replies stand for: after a kill, and after a power
+failure.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from collections import deque
 from collections.abc import Callable, Hashable
 
 from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.server.outbox import Outbox
 
-from .clock import MILLISECOND, SECOND, Clock
+from .clock import Clock
 from .lockstep import Lockstep, Replies
 from .violation import Violation
 
-CLAIM = SECOND // 2
-RETRY = SECOND // 2
 QUEUE_LIMIT = 2000  # bytes of replies for one client, beyond which nothing is read from it
 KERNEL = 300  # bytes of replies that the kernel takes without the client reading them
-TURNS = 2_000  # more than any compaction takes, or any last reply
+BATCHES = 2_000  # more than any compaction takes, or any last reply
 
 
 class Connection:
@@ -36,13 +35,14 @@ class Connection:
         self.arrived = b""  # not read by the server
         self.ended = False  # and nothing follows
         self.end_seen = False
-        self.owed = 0  # bytes that wait for the log
+        self.pending = 0  # bytes that wait for the log
+        self.added = self.delivered = 0  # replies
         self.unsent = 0  # bytes that wait for the kernel
         self.unread = 0  # bytes that the kernel has
 
     @property
     def queued(self) -> int:
-        return self.owed + self.unsent
+        return self.pending + self.unsent
 
     def send(self, nbytes: int) -> None:
         self.unsent += nbytes
@@ -58,9 +58,28 @@ class Connection:
         self.move()
 
 
+class Reply:
+    """One reply: what it stands for, and to whom it goes. A recipient of the outbox."""
+
+    def __init__(self, server: Server, connection: Connection) -> None:
+        self.server = server
+        self.connection = connection
+        self.lsn = server.log.lsn  # everything appended up to it is promised
+        self.position = server.lockstep.model.history.position
+        self.number = connection.added
+        connection.added += 1
+
+    def deliver(self, data: bytes) -> None:
+        self.server.check(self)
+        self.connection.delivered += 1
+        self.connection.pending -= len(data)
+        if self.connection.name in self.server.connections:
+            self.server.leave(self, data)
+
+
 class Server:
-    """One run, from the first turn on. sync_ms: of -f MS, else 0. news: [whether the log has
-    some], which the log sets.
+    """One run, from the first batch on. sync_ms: of -f MS, else 0. news: [whether the log has
+    reported progress], which the log sets.
     """
 
     def __init__(
@@ -70,26 +89,21 @@ class Server:
         self.binlog = binlog
         self.log = binlog.log
         self.clock = clock
-        self.sync_ms = sync_ms
         self.connections: dict[Hashable, Connection] = {}
-        self.owed: deque[tuple[int, int, Hashable, bytes]] = (
-            deque()
-        )  # LSN it waits for, position it stands for, whose, what
         self.answered = 0
         self.durable = 0  # set by oldest_not_durable
-        self.left: deque[tuple[int, int, int]] = (
-            deque()
-        )  # when, LSN, position: of replies that left and are not durable yet
-        self.wants_turn = True
+        # when, LSN, position: of replies that left and are not durable yet
+        self.left: deque[tuple[int, int, int]] = deque()
+        self.wants_batch = True
         self.later: list[Hashable] = []  # whose commands were held back until replies were taken
         self._news = news
-        news[0] = True  # what its threads said before
-        self.sync_at: int | None = None
-        self.claim_at: int | None = None
-        self.retry_at: int | None = None
-        self._claim_lsn = 0
+        news[0] = True  # the log may have reported progress before
+        self._events = 0  # in this batch
         self.ending = False  # no connection's end changes anything any more
-        self._after_commit()
+        self.outbox = Outbox(binlog, sync_ms, self._now, lambda: clock.wall)
+
+    def _now(self) -> int:
+        return self.clock.now
 
     # --- connections
 
@@ -108,6 +122,8 @@ class Server:
 
     def read(self, connection: Connection, nbytes: int) -> None:
         """One recv of at most so many bytes."""
+        self._events += 1
+        self.outbox.begin_batch(self._events)
         self.tick_if_due()
         if connection.name not in self.connections:
             return
@@ -133,25 +149,33 @@ class Server:
             self._say(self.lockstep.tick(self.clock.now))
 
     def _say(self, replies: Replies) -> None:
-        log = self.log
-        position = self.lockstep.model.history.position
         for name, data in replies.items():
             connection = self.connections.get(name)
-            if connection is None:
-                continue
-            if log.lsn <= log.promised_lsn and not self.owed:
-                self._leave(log.lsn, position, connection, data)
-            else:
-                connection.owed += len(data)
-                self.owed.append((log.lsn, position, name, data))
+            if connection is not None:
+                connection.pending += len(data)
+                self.outbox.add(Reply(self, connection), data)
         for name in replies:
             if name in self.connections:
                 self._look_after(self.connections[name])
 
-    def _leave(self, lsn: int, position: int, connection: Connection, data: bytes) -> None:
-        connection.send(len(data))
-        self.answered = max(self.answered, position)
-        self.left.append((self.clock.now, lsn, position))
+    def check(self, reply: Reply) -> None:
+        """Whether the reply may leave now."""
+        if reply.lsn > self.log.promised_lsn:
+            raise Violation(
+                f"a reply made at LSN {reply.lsn} leaves when {self.log.promised_lsn} is promised"
+            )
+        if reply.number != reply.connection.delivered:
+            raise Violation(
+                f"client {reply.connection.name} gets its reply {reply.number} "
+                f"after {reply.connection.delivered} others"
+            )
+
+    def leave(self, reply: Reply, data: bytes) -> None:
+        """The reply goes to the client's kernel."""
+        reply.connection.send(len(data))
+        self.answered = max(self.answered, reply.position)
+        self.left.append((self.clock.now, reply.lsn, reply.position))
+        self._look_after(reply.connection)
 
     def _look_after(self, connection: Connection) -> None:
         """It may be time to close it, or to go on with what was held back."""
@@ -163,59 +187,33 @@ class Server:
         if session.closed and not connection.queued and not self.ending:
             self.lose(connection)
 
-    # --- the turn
+    # --- the batch
 
-    def end_of_turn(self) -> None:
+    def end_of_batch(self) -> None:
+        """What `Server._on_turn` does between two looks of the loop at its watchers."""
         later, self.later = self.later, []
         for name in later:
             self._go_on(name)
-        binlog = self.binlog
-        self.wants_turn = bool(self.later)
-        if binlog.busy:
+        if self.binlog.busy:
             self.lockstep.model.history.set_clock_offset(self.clock.wall - self.clock.now)
-            here = len(self.owed) == 1 or not self.log.promise_durable
-            self.wants_turn = (
-                binlog.end_iteration(self.clock.now, self.clock.wall, here) or self.wants_turn
-            )
-            self._after_commit()
-            if here:
-                self._deliver()
-        if binlog.is_full and self.retry_at is None:
-            self.retry_at = self.clock.now + RETRY
+        more = self.outbox.end_of_batch()
+        self._events = 0
+        self.wants_batch = more or bool(self.later)
 
     def _go_on(self, name: Hashable) -> None:
         self.tick_if_due()
         if name in self.connections:
             self._say(self.lockstep.go_on(name, self.clock.now))
 
-    def _after_commit(self) -> None:
-        log = self.log
-        if self.sync_ms and self.sync_at is None and log.durable_lsn < log.lsn:
-            self.sync_at = self.clock.now + self.sync_ms * MILLISECOND
-        if self.claim_at is None:
-            self._claim_lsn = log.lsn
-            self.claim_at = self.clock.now + CLAIM
-
     @property
     def news(self) -> bool:
         return self._news[0]
 
     def on_log(self) -> None:
-        """The committer got further."""
+        """The log has reported progress. Replies leave at the end of the batch."""
         self._news[0] = False
-        self.binlog.collect()
-        self._deliver()
-        self.wants_turn = self.wants_turn or self.binlog.busy
-
-    def _deliver(self) -> None:
-        """Replies leave whose promise holds."""
-        while self.owed and self.owed[0][0] <= self.log.promised_lsn:
-            lsn, position, name, data = self.owed.popleft()
-            connection = self.connections.get(name)
-            if connection is not None:
-                connection.owed -= len(data)
-                self._leave(lsn, position, connection, data)
-                self._look_after(connection)
+        self.outbox.log_event()
+        self.wants_batch = True
 
     def oldest_not_durable(self) -> int | None:
         """When the oldest reply left of those that a power cut may still undo; None: there is none."""
@@ -224,64 +222,44 @@ class Server:
         return self.left[0][0] if self.left else None
 
     def rest(self) -> None:
-        """Turns until nothing more is to be done for now."""
-        for _ in range(TURNS):
-            self.end_of_turn()
+        """Batches until nothing more is to be done for now."""
+        for _ in range(BATCHES):
+            self.end_of_batch()
             if self.news:
                 self.on_log()
-            elif not self.wants_turn and not self.binlog.busy:
+            elif not self.wants_batch and not self.binlog.busy:
                 return
-        raise Violation("the server turns and turns")
+        raise Violation("the server never comes to rest")
 
     # --- time
 
     @property
     def next_at(self) -> int:
-        return min(
-            at
-            for at in (self.lockstep.engine.next_at, self.sync_at, self.claim_at, self.retry_at)
-            if at is not None
-        )
+        return min(self.lockstep.engine.next_at, self.outbox.next_at)
 
     def on_timers(self) -> None:
         """All that are due."""
-        now = self.clock.now
         self.tick_if_due()
-        if self.sync_at is not None and self.sync_at <= now:
-            self.sync_at = None
-            self.log.sync(self.clock.wall)
-        if self.claim_at is not None and self.claim_at <= now:
-            self._claim()
-        if self.retry_at is not None and self.retry_at <= now:
-            self.retry_at = None
-            self.binlog.retry()
-
-    def _claim(self) -> None:
-        self.claim_at = None
-        idle = self.log.lsn == self._claim_lsn
-        if idle:
-            self.log.write_watermark(self.clock.wall)
-        if self.log.watermark_behind or not idle:
-            self._claim_lsn = self.log.lsn
-            self.claim_at = self.clock.now + CLAIM
+        if self.outbox.next_at <= self.clock.now:
+            self.outbox.on_timers()
 
     # --- the end
 
     def stop(self, get_on: Callable[[], object]) -> None:
-        """Nothing more is answered; what is owed leaves; the log is closed. get_on: lets the log's
-        threads work.
+        """No more commands are taken; pending replies leave; the log is closed. get_on: lets the
+        log's threads work.
         """
         self.ending = True
         for session in self.lockstep.sessions.values():
             session.take_no_more()
-        for _ in range(TURNS):
-            if not self.owed:
+        for _ in range(BATCHES):
+            if self.outbox.empty:
                 break
-            self.end_of_turn()
+            self.end_of_batch()
             get_on()
             if self.news:
                 self.on_log()
         else:
-            raise Violation(f"{len(self.owed)} replies never leave")
+            raise Violation("some replies never leave")
         self.log.close(self.clock.wall)
         self.answered = self.durable = self.lockstep.model.history.position

@@ -191,7 +191,7 @@ class ServerRun:
     # --- the loop and the log's threads
 
     def end_iteration(self) -> str:
-        self.server.end_of_turn()
+        self.server.end_of_batch()
         return "end of an iteration"
 
     def handle_log_event(self) -> str:

@@ -70,18 +70,18 @@ import sys
 from beanstalkd_py import cli
 from beanstalkd_py.server import server
 
-end_of_turn = server.Server._end_of_turn
+end_of_batch = server.Server._end_of_batch
 
-def busy(self, alone=False):
-    end_of_turn(self, alone)
+def busy(self):
+    end_of_batch(self)
     self._stay_awake(True)
 
-def noisy(self, alone=False):
-    end_of_turn(self, alone)
+def noisy(self):
+    end_of_batch(self)
     sys.stderr.write("unexpected")
     sys.stderr.flush()
 
-server.Server._end_of_turn = {"busy": busy, "noisy": noisy}[sys.argv.pop(1)]
+server.Server._end_of_batch = {"busy": busy, "noisy": noisy}[sys.argv.pop(1)]
 sys.exit(cli.main(sys.argv))
 """
 

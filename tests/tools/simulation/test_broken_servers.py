@@ -7,10 +7,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import beanstalkd_wal
 import pytest
 from simulation.disk import MemoryDisk
 from simulation.scenario import run
-from simulation.server import Server
 from simulation.violation import Violation
 
 import beanstalkd_py.binlog.journal
@@ -21,6 +21,7 @@ from beanstalkd_py.binlog.records import encode_meta
 from beanstalkd_py.binlog.usage import Usage
 from beanstalkd_py.queue.engine import Engine
 from beanstalkd_py.queue.model import NEVER, Tube
+from beanstalkd_py.server.outbox import Outbox, Recipient
 
 SEEDS = range(1000, 1100)
 Break = Callable[[pytest.MonkeyPatch], None]
@@ -38,14 +39,20 @@ def caught() -> str:
 
 
 def replies_leave_at_once(patch: pytest.MonkeyPatch) -> None:
-    """Law 2."""
+    """A reply is a promise."""
+    patch.setattr(Outbox, "add", lambda self, recipient, data: recipient.deliver(data))
 
-    def say(self: Server, replies: dict[object, bytes]) -> None:
-        for name, data in replies.items():
-            if name in self.connections:
-                self._leave(0, self.lockstep.model.history.position, self.connections[name], data)
 
-    patch.setattr(Server, "_say", say)
+def replies_leave_newest_first(patch: pytest.MonkeyPatch) -> None:
+    def add(self: Outbox, recipient: Recipient, data: bytes) -> None:
+        self._pending.appendleft((0, recipient, data))
+
+    patch.setattr(Outbox, "add", add)
+
+
+def window_never_ends(patch: pytest.MonkeyPatch) -> None:
+    """Durable by default: within MS milliseconds, with -f MS."""
+    patch.setattr(beanstalkd_wal.Log, "sync", lambda self, at: None)
 
 
 def syncs_do_nothing(patch: pytest.MonkeyPatch) -> None:
@@ -151,7 +158,9 @@ def updates_are_counted_twice(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("break_it", "said"),
     [
-        (replies_leave_at_once, "came back"),
+        (replies_leave_at_once, "is promised"),
+        (replies_leave_newest_first, "gets its reply|is promised"),
+        (window_never_ends, "is not durable yet"),
         (syncs_do_nothing, "came back|does not start"),
         (deletes_are_not_written, "came back"),
         (releases_without_delay_are_not_written, "came back"),

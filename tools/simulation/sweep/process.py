@@ -1,15 +1,14 @@
-"""One life of a server without sockets: sessions, engine, binlog and an inline log on a disk in
-memory; its clock stands until it is moved.
+"""One life of a server without sockets: sessions, queue, binlog, the server's own outbox, and an
+inline log on a disk in memory; its clock stands until it is moved.
 
-May know: the public faces of session, engine, binlog and log; what `server` does between two looks
-at its sockets, which is done here by hand. Promises: deterministic; `history` is told of every
-change before the disk may know of it; replies leave when the log's promise has reached them.
+May know: the public faces of session, engine, binlog, outbox and log. Promises: deterministic;
+`history` is told of every change before the disk may know of it; `told` are the replies that the
+outbox has delivered.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import Counter
 from typing import NamedTuple
 
 import beanstalkd_wal as wal
@@ -19,6 +18,7 @@ from beanstalkd_py.binlog.opening import open_binlog
 from beanstalkd_py.protocol.replies import OUT_OF_MEMORY
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.server.outbox import RETRY_NS, Outbox
 
 from ..disk import MemoryDisk
 from ..violation import Violation
@@ -28,10 +28,8 @@ from .views import Key, view_all
 DIRECTORY = "/log"
 SEGMENT = 8192
 MS = 1_000_000  # ns
-CLAIM = 500 * MS
-RETRY = 500 * MS
-TURNS = 500  # more than two passes over the largest log here take
-NEVER = 1 << 126  # an instant that does not come
+RETRY = RETRY_NS
+BATCHES = 500  # more than two passes over the largest log here take
 
 
 class Mode(NamedTuple):
@@ -49,6 +47,17 @@ MODES = (
 )
 
 
+class Client:
+    """A session's recipient: notes the replies that reach the client."""
+
+    def __init__(self, session: Session, told: list[tuple[Session, bytes]]) -> None:
+        self.session = session
+        self.told = told
+
+    def deliver(self, data: bytes) -> None:
+        self.told.append((self.session, data))
+
+
 class Process:
     """Raises what `open_binlog` raises, and wal.LogFailed from anything that moves it."""
 
@@ -63,11 +72,10 @@ class Process:
         self.engine = Engine()
         self.binlog: Binlog | None = None
         self.sessions: list[Session] = []
-        self.owed: deque[tuple[int, Session, bytes]] = deque()  # LSN it waits for, whose, what
         self.told: list[tuple[Session, bytes]] = []  # replies that have left
         self.refused: Counter[bytes] = Counter()  # commands that were answered with OUT_OF_MEMORY
-        self._sync_at = self._claim_at = self._retry_at = NEVER
-        self._claim_lsn = 0
+        self._events = 0  # in this batch
+        self.outbox = self._outbox()
 
     def start(self) -> None:
         self.binlog = open_binlog(
@@ -81,8 +89,12 @@ class Process:
             threaded=False,
             fs=self.disk,
         )
-        self.binlog.collect()
+        self.outbox = self._outbox()
+        self.outbox.log_event()
         self.engine.tick(self.now)
+
+    def _outbox(self) -> Outbox:
+        return Outbox(self.binlog, self.mode.window // MS, lambda: self.now, lambda: self.wall)
 
     @property
     def wall(self) -> int:
@@ -122,102 +134,64 @@ class Process:
         self._settle()
 
     def say(self, session: Session, line: bytes) -> None:
+        self._events += 1
+        self.outbox.begin_batch(self._events)
         session.receive(line + b"\r\n", self.now)
         reply = session.take_output()
         if reply == OUT_OF_MEMORY:
             self.refused[line.split(None, 1)[0]] += 1
-        self._owe(session, reply)
+        self._add(session, reply)
         self._settle()
 
     def _settle(self) -> None:
         Session.settle(self.engine, self.now)
         for session in self.sessions:
-            self._owe(session, session.take_output())
+            self._add(session, session.take_output())
         self.look()
 
-    def _owe(self, session: Session, reply: bytes) -> None:
+    def _add(self, session: Session, reply: bytes) -> None:
         if reply:
-            self.owed.append((self.log.lsn, session, reply))
+            self.outbox.add(Client(session, self.told), reply)
 
     # --- the loop
 
     def turn(self) -> None:
-        """The end of a turn, and what the log has to say of it."""
-        binlog = self.binlog
-        assert binlog is not None
-        turns = 0
-        while binlog.busy and binlog.end_iteration(self.now, self.wall):
-            self.look()
-            turns += 1
-            if turns > TURNS:
-                raise Violation(
-                    f"expected compaction to come to an end, got {turns} turns of it while nobody asked for anything"
-                )
-        binlog.collect()
-        self._send()
-        self._plan()
+        """The end of a batch; then the log's reports, and the batch that they ask for."""
+        self._events = 0
+        self._batches()
+        self.outbox.log_event()
+        self._batches()
         self.now += 1000
 
-    def _send(self) -> None:
-        while self.owed and self.owed[0][0] <= self.log.promised_lsn:
-            _, session, reply = self.owed.popleft()
-            self.told.append((session, reply))
-
-    def _plan(self) -> None:
-        assert self.binlog is not None
-        if self.mode.window and self._sync_at == NEVER and self.log.durable_lsn < self.log.lsn:
-            self._sync_at = self.now + self.mode.window
-        if self._claim_at == NEVER and self._claim_lsn != self.log.lsn:
-            self._plan_claim()
-        if self._retry_at == NEVER and self.binlog.is_full:
-            self._retry_at = self.now + RETRY
-
-    def _plan_claim(self) -> None:
-        self._claim_lsn = self.log.lsn
-        self._claim_at = self.now + CLAIM
+    def _batches(self) -> None:
+        """As many as the outbox asks for while no client sends anything."""
+        batches = 0
+        while self.outbox.end_of_batch():
+            self.look()
+            batches += 1
+            if batches > BATCHES:
+                raise Violation(
+                    "expected compaction to come to an end, "
+                    f"got {batches} batches of it while nobody asked for anything"
+                )
 
     def elapse(self, ns: int) -> None:
         """Time goes by, and everything that is due in it happens."""
         self.turn()
         end = self.now + ns
-        while (
-            at := min(self.engine.next_at, self._sync_at, self._claim_at, self._retry_at)
-        ) <= end:
+        while (at := min(self.engine.next_at, self.outbox.next_at)) <= end:
             self.now = max(self.now, at)
-            for due in self._due():
-                due()
+            if self.engine.next_at <= self.now:
+                self.engine.tick(self.now)
+                self._settle()
+            if self.outbox.next_at <= self.now:
+                self.outbox.on_timers()
             self.turn()
         self.now = end
-
-    def _due(self) -> Iterator[Callable[[], None]]:
-        if self.engine.next_at <= self.now:
-            yield self._tick
-        if self._sync_at <= self.now:
-            self._sync_at = NEVER
-            yield lambda: self.log.sync(self.wall)
-        if self._claim_at <= self.now:
-            self._claim_at = NEVER
-            yield self._claim
-        if self._retry_at <= self.now:
-            self._retry_at = NEVER
-            yield self._retry
-
-    def _tick(self) -> None:
-        self.engine.tick(self.now)
-        self._settle()
-
-    def _claim(self) -> None:
-        if self.log.lsn == self._claim_lsn:
-            self.log.write_watermark(self.wall)
-        else:
-            self._plan_claim()
-
-    def _retry(self) -> None:
-        assert self.binlog is not None
-        self.binlog.retry()
 
     def stop(self) -> None:
         """SIGTERM."""
         self.turn()
+        if not self.outbox.empty:
+            raise Violation("expected all replies to leave before the log is closed")
         self.log.close(self.wall)
-        self._send()
