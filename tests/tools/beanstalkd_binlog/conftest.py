@@ -22,7 +22,7 @@ Cli = Callable[..., Result]
 
 @pytest.fixture(autouse=True)
 def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Local time is UTC."""
+    """Local time is UTC in all tests."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     yield
@@ -32,7 +32,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def golden(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """All golden directories, to be read only."""
+    """All golden directories. Tests only read them."""
     top = tmp_path_factory.mktemp("golden")
     return {name: make(top / name) for name, make in logs.MAKERS.items()}
 
@@ -52,7 +52,7 @@ def run() -> Cli:
 
 @pytest.fixture
 def lines(run: Cli) -> Callable[..., list[dict[str, object]]]:
-    """Runs a command with --json; its lines."""
+    """Runs a command with --json. Returns its lines."""
 
     def lines(*arguments: object) -> list[dict[str, object]]:
         return [json.loads(line) for line in run(*arguments, "--json").stdout.splitlines()]
@@ -62,7 +62,7 @@ def lines(run: Cli) -> Callable[..., list[dict[str, object]]]:
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    """A server with a log in tmp_path/log, in segments of 64 KiB; not started yet."""
+    """A server that is not started yet, with a log in tmp_path/log, in segments of 64 KiB."""
     (tmp_path / "log").mkdir()
     daemon = Daemon(OURS, ["-b", str(tmp_path / "log"), "-s", "65536"], unix=tmp_path / "socket")
     yield daemon

@@ -1,17 +1,17 @@
-"""Golden directories, made by code: logs that are whole, and logs damaged in every way that has a
-name.
-"""
+"""Golden directories, made by code: intact logs, and logs with every kind of damage."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import beanstalkd_wal as wal
 from beanstalkd_wal.format import FRAME_BYTES, HEADER_BYTES, encode_header
 from beanstalkd_wal.reader import read_header
 
+from beanstalkd_py.binlog.opening import Unreadable, open_binlog
 from beanstalkd_py.binlog.records import (
     IMPORT_BEGIN,
     IMPORT_END,
@@ -25,9 +25,10 @@ from beanstalkd_py.binlog.records import (
     encode_meta,
 )
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED
+from beanstalkd_py.queue.state import State
 
 S = 1_000_000_000
-AT = 1_767_225_600 * S  # 2026-01-01T00:00:00Z; each batch is a second later than the one before
+AT = 1_767_225_600 * S  # 2026-01-01T00:00:00Z; batches follow each other by a second
 SEGMENT = 4096
 SYNC, NEVER = wal.Durability.SYNC, wal.Durability.NEVER
 
@@ -35,7 +36,7 @@ Batch = Iterable[Record | bytes]
 
 
 class Unsynced(wal.FileSystem):
-    """A real disk, but nobody pulls the plug here."""
+    """The real file system without syncs: no test here simulates a power failure."""
 
     def sync(self, handle: int) -> None:
         pass
@@ -71,7 +72,7 @@ def open_log(
 
 
 def append(log: wal.Log, batch: Batch, at: int) -> None:
-    """A frame; or two, if a segment ends within."""
+    """Commits one frame; two if a segment ends in between."""
     for record in batch:
         data = record if isinstance(record, bytes) else encode(record)
         assert log.ensure_headroom(len(data))
@@ -80,7 +81,7 @@ def append(log: wal.Log, batch: Batch, at: int) -> None:
 
 
 def write(directory: Path, *batches: Batch, close: bool = True, **options: object) -> Path:
-    """A log of these frames. Not closed, it is as a killed server leaves it."""
+    """A log with one frame per batch. close=False: as a killed server leaves it."""
     directory.mkdir(parents=True, exist_ok=True)
     log = open_log(directory, **options)  # type: ignore[arg-type]
     for number, batch in enumerate(batches):
@@ -90,7 +91,7 @@ def write(directory: Path, *batches: Batch, close: bool = True, **options: objec
     return directory
 
 
-# The records of the clean log. LSNs from 1, a frame for each line.
+# The records of the clean log: LSNs from 1, one frame per batch.
 STORY: list[Batch] = [
     [put(1, body=b"hello")],
     [
@@ -105,7 +106,7 @@ STORY: list[Batch] = [
     [
         put(4, b"big", b"x" * 2500),
         update(2, kicks=1),
-    ],  # segment 2 begins between them, or not: the log decides
+    ],  # the log may rotate between these two
     [
         put(5, b"big", b"y" * 1500),
         update(2, RESERVED, deadline_at=AT + 65 * S, kicks=1, reserves=1),
@@ -124,12 +125,12 @@ def clean(directory: Path) -> Path:
 
 
 def killed(directory: Path) -> Path:
-    """Whole, with room behind the last frame."""
+    """Intact, with headroom after the last frame."""
     return write(directory, [put(1, body=b"hello")], [put(2, body=b"you")], close=False)
 
 
 def torn(directory: Path) -> Path:
-    """The last frame lacks its end."""
+    """The end of the last frame is missing."""
     killed(directory)
     path = last_segment(directory)
     frame = frames(directory)[-1]
@@ -138,21 +139,21 @@ def torn(directory: Path) -> Path:
 
 
 def flipped(directory: Path) -> Path:
-    """One bit in the middle: within the first frame of segment 1, claimed by all that follow."""
+    """One bit in the first frame of segment 1, which later watermarks cover."""
     clean(directory)
     flip(segment(directory, 1), HEADER_BYTES + FRAME_BYTES + 20)
     return directory
 
 
 def missing(directory: Path) -> Path:
-    """Segment 2 is gone."""
+    """Segment 2 is missing."""
     clean(directory)
     segment(directory, 2).unlink()
     return directory
 
 
 def newer(directory: Path) -> Path:
-    """The last segment is of a version to come."""
+    """The last segment has a newer format version."""
     clean(directory)
     path = last_segment(directory)
     for offset in (8, 512 + 8):
@@ -161,6 +162,7 @@ def newer(directory: Path) -> Path:
 
 
 def newer_records(directory: Path) -> Path:
+    """The records have a newer version."""
     directory.mkdir(parents=True)
     log = wal.Log.open(
         replayed(directory),
@@ -175,12 +177,12 @@ def newer_records(directory: Path) -> Path:
 
 
 def orphan(directory: Path) -> Path:
-    """A job is changed that was never put."""
+    """Job 7 has an update, but no full record."""
     return write(directory, [put(1)], [update(7, BURIED)], [put(2)])
 
 
 def unreadable(directory: Path) -> Path:
-    """A record of no kind, in a frame that is whole."""
+    """A record of an unknown kind, in an intact frame."""
     return write(directory, [put(1)], [b"\x63nothing", put(2)], [put(3)])
 
 
@@ -242,7 +244,7 @@ def flip(path: Path, offset: int, bit: int = 1) -> None:
 
 
 def change_header(path: Path, **changes: object) -> None:
-    """A header that is whole, but says something else."""
+    """Changes fields of a header, which stays intact."""
     header = read_header(path.read_bytes()[:HEADER_BYTES], int(path.name[:8])).header
     assert header is not None
     for name, value in changes.items():
@@ -255,3 +257,34 @@ def replayed(directory: Path) -> wal.Replay:
     for _ in replay:
         pass
     return replay
+
+
+# --- the server
+
+
+class ServerReport(NamedTuple):
+    """What a start says of a log: why it refuses, "" if it does not, and other messages."""
+
+    refusal: str
+    messages: list[str]
+
+
+def server_report(directory: Path) -> ServerReport:
+    """Opens the log as the server does at its start."""
+    messages: list[str] = []
+    try:
+        opened = open_binlog(
+            str(directory),
+            State(),
+            segment_bytes=1 << 16,
+            durability=SYNC,
+            now=0,
+            wall_now=AT,
+            notify=lambda: None,
+            report=messages.append,
+            threaded=False,
+        )
+    except (wal.Corrupt, wal.NewerVersion, Unreadable) as error:
+        return ServerReport(str(error), messages)
+    opened.log.close(AT)
+    return ServerReport("", messages)

@@ -1,6 +1,4 @@
-"""The command line: every command on every kind of directory, errors and statuses, terminals and
-pipes.
-"""
+"""The command line: each command on each golden directory, exit statuses, terminals and pipes."""
 
 from __future__ import annotations
 
@@ -44,7 +42,7 @@ def started(*words: object, **options: object) -> subprocess.Popen:
 
 @pytest.fixture
 def main(capsys: pytest.CaptureFixture[str]):
-    """The console script in this process: its status, what it says on stdout and stderr."""
+    """The console script, run in this process. Returns status, stdout and stderr."""
 
     def main(*words: object) -> tuple[int, str, str]:
         status = module.run([str(word) for word in words])
@@ -54,7 +52,7 @@ def main(capsys: pytest.CaptureFixture[str]):
     return main
 
 
-# Every command on every kind of directory
+# Each command on each golden directory
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -76,7 +74,8 @@ def test_status_of_each_command_on_each_directory(run, golden, command, name):
     elif name in DAMAGED:
         assert found.exit_code == 65 and lines
         assert found.stderr.splitlines()[-1].endswith(
-            "the log is damaged; only intact records are shown (beanstalkd-binlog verify lists all damage)"
+            "the log is damaged; only intact records are shown "
+            "(beanstalkd-binlog verify lists all damage)"
         )
     else:
         assert found.exit_code == 0
@@ -84,7 +83,7 @@ def test_status_of_each_command_on_each_directory(run, golden, command, name):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_empty_directory_is_fine(run, golden, command):
+def test_empty_directory_is_an_empty_log(run, golden, command):
     found = run(*arguments(command, golden["empty"]))
     said = {
         "verify": f"{golden['empty']}: clean: 0 segments, 0 records, 0 jobs\n",
@@ -104,17 +103,17 @@ def test_empty_directory_is_fine(run, golden, command):
         ["beanstalkd-binlog-2026"],
     ],
 )
-def test_directory_of_a_log_that_has_no_segment_yet_is_fine(run, tmp_path, names):
+def test_directory_without_a_segment_yet_is_an_empty_log(run, tmp_path, names):
     for name in names:
         (tmp_path / name).touch()
     assert run("verify", tmp_path).exit_code == 0
 
 
-# No log there
+# Directories without a log
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_directory_that_is_missing(run, tmp_path, command):
+def test_missing_directory(run, tmp_path, command):
     found = run(*arguments(command, tmp_path / "nowhere"))
     assert (found.exit_code, found.stdout) == (NO_LOG, "")
     assert found.stderr == f"beanstalkd-binlog: {tmp_path}/nowhere: No such file or directory\n"
@@ -129,7 +128,7 @@ def test_file_instead_of_a_directory(run, tmp_path):
     )
 
 
-def test_directory_of_something_else_is_not_taken_for_an_empty_log(run, tmp_path):
+def test_directory_of_other_files_is_not_an_empty_log(run, tmp_path):
     (tmp_path / "photo.jpg").touch()
     found = run("verify", tmp_path)
     assert (found.exit_code, found.stdout, found.stderr) == (
@@ -140,22 +139,25 @@ def test_directory_of_something_else_is_not_taken_for_an_empty_log(run, tmp_path
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_binlog_of_the_c_server_is_named_as_such(run, tmp_path, command):
+def test_binlog_of_the_c_server_is_recognised(run, tmp_path, command):
     for number in (9, 10, 11):
         (tmp_path / f"binlog.{number}").write_bytes(struct.pack("<i", 7))
     found = run(*arguments(command, tmp_path))
     assert (found.exit_code, found.stdout) == (NO_LOG, "")
-    hint = "contains a binlog of the C server (binlog.9 to binlog.11); convert it with beanstalkd-binlog import"
+    hint = (
+        "contains a binlog of the C server (binlog.9 to binlog.11); "
+        "convert it with beanstalkd-binlog import"
+    )
     assert found.stderr == f"beanstalkd-binlog: {tmp_path}: {hint}\n"
 
 
-def test_our_log_beside_old_files_of_the_c_server_is_ours(run, tmp_path):
+def test_log_beside_old_files_of_the_c_server_is_read(run, tmp_path):
     write(tmp_path, [put(1)])
     (tmp_path / "binlog.1").touch()
     assert run("verify", tmp_path).exit_code == 0
 
 
-def test_directory_that_may_not_be_read(run, golden, monkeypatch):
+def test_directory_without_read_permission(run, golden, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", path)
 
@@ -204,7 +206,7 @@ def test_help_and_version(main, words):
 
 
 def test_bug_has_a_status_of_its_own(main, golden, monkeypatch):
-    """1 would mean that the tail is torn."""
+    """Status 1 would mean a torn tail."""
     monkeypatch.setattr("beanstalkd_binlog.cli.verify", lambda walk, output: 1 // 0)
     status, _, err = main("verify", golden["clean"])
     assert status == BUG == 70 and "ZeroDivisionError" in err
@@ -242,7 +244,7 @@ def long_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("command", ["dump", "jobs"])
-def test_nobody_reads_to_the_end(long_log, command):
+def test_closed_pipe_ends_a_command_with_status_0(long_log, command):
     with started(command, long_log, "--json", stdout=subprocess.PIPE) as process:
         assert json.loads(process.stdout.readline())
         process.stdout.close()
@@ -251,7 +253,7 @@ def test_nobody_reads_to_the_end(long_log, command):
 
 
 @pytest.mark.parametrize(("name", "status"), [("clean", 0), ("torn", 1), ("flipped", 2)])
-def test_status_of_verify_does_not_need_a_reader(golden, name, status):
+def test_verify_keeps_its_status_when_the_pipe_is_closed(golden, name, status):
     read_end, write_end = os.pipe()
     os.close(read_end)
     with started("verify", golden[name], stdout=write_end) as process:
@@ -260,7 +262,7 @@ def test_status_of_verify_does_not_need_a_reader(golden, name, status):
     assert process.returncode == status
 
 
-def test_text_that_the_locale_cannot_say_is_escaped(golden):
+def test_text_that_the_locale_cannot_encode_is_escaped(golden):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0"}
     with started("dump", golden["clean"], stdout=subprocess.PIPE, env=environment) as process:
         assert b"w\\xf6rld" in process.stdout.read()
@@ -270,21 +272,23 @@ def test_text_that_the_locale_cannot_say_is_escaped(golden):
 
 
 def on_terminal(
-    *words: object, columns: int = 80, stderr_only: bool = False, patient: bool = True
+    *words: object, columns: int = 80, stderr_only: bool = False, bar_at_once: bool = False
 ) -> str:
-    """What a terminal of so many columns shows; of stderr only, or of both. Not patient: also the
-    bar of work that does not take long.
+    """What a terminal shows of a command's stderr, and of its stdout unless stderr_only.
+
+    bar_at_once: the progress bar also appears for short work.
     """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {
         key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")
     }
-    hurry = "" if patient else "from beanstalkd_binlog import progress; progress.DELAY_S = 0; "
+    no_delay = "from beanstalkd_binlog import progress; progress.DELAY_S = 0; "
+    setup = no_delay if bar_at_once else ""
     command = [
         sys.executable,
         "-c",
-        f"{hurry}from beanstalkd_binlog.cli import main; main()",
+        f"{setup}from beanstalkd_binlog.cli import main; main()",
         *map(str, words),
     ]
     stdout = subprocess.DEVNULL if stderr_only else slave
@@ -316,7 +320,7 @@ def test_full_is_not_cut_on_a_terminal(golden):
     assert "x" * 2500 in on_terminal("dump", golden["clean"], "--full")
 
 
-def test_sizes_are_human_on_a_terminal(golden):
+def test_sizes_have_units_on_a_terminal(golden):
     shown = on_terminal("ls", golden["clean"], columns=200)
     assert " 1.6 KiB " in shown and " 162 B " in shown
     assert "4 segments, 11.8 KiB, of which 4.5 KiB live; 0 preallocated segments, 0 B\r\n" in shown
@@ -328,33 +332,33 @@ def test_json_is_the_same_on_a_terminal(run, golden):
     assert shown.replace("\r\n", "\n") == run("ls", golden["clean"], "--json").stdout
 
 
-def test_long_work_shows_a_bar_on_a_terminal_only(long_log, run):
-    shown = on_terminal("verify", long_log, stderr_only=True, patient=False)
+def test_progress_bar_of_long_work_is_on_a_terminal_only(long_log, run):
+    shown = on_terminal("verify", long_log, stderr_only=True, bar_at_once=True)
     assert "verifying" in shown and "100%" in shown
     assert on_terminal("verify", long_log, stderr_only=True) == ""
     assert run("verify", long_log).stderr == ""
 
 
-def test_no_bar_in_a_pipe(run, long_log, monkeypatch):
+def test_progress_bar_is_not_shown_in_a_pipe(run, long_log, monkeypatch):
     monkeypatch.setattr("beanstalkd_binlog.progress.DELAY_S", 0)
     assert run("verify", long_log).stderr == ""
 
 
-def test_the_bar_ends_before_anything_is_printed(golden):
+def test_progress_bar_ends_before_output_begins(golden):
     for command, last in (
         ("ls", "segments, 0 B"),
         ("verify", "5 jobs"),
         ("jobs", "zzz…"),
         ("stats", "4"),
     ):
-        bar, _, rest = on_terminal(command, golden["clean"], patient=False).rpartition("%")
+        bar, _, rest = on_terminal(command, golden["clean"], bar_at_once=True).rpartition("%")
         assert ("verifying" if command == "verify" else "reading") in bar
         assert rest.startswith("\x1b[?25h\r\n") and rest.endswith(f"{last}\r\n")
 
 
-def test_rows_and_bar_do_not_mix(golden):
-    assert "%" not in on_terminal("dump", golden["clean"], patient=False)
-    assert "%" in on_terminal("dump", golden["clean"], patient=False, stderr_only=True)
+def test_progress_bar_does_not_mix_with_rows(golden):
+    assert "%" not in on_terminal("dump", golden["clean"], bar_at_once=True)
+    assert "%" in on_terminal("dump", golden["clean"], bar_at_once=True, stderr_only=True)
 
 
 def test_interrupted_follow_leaves_no_traceback(golden):
@@ -365,7 +369,7 @@ def test_interrupted_follow_leaves_no_traceback(golden):
     assert process.returncode == 130
 
 
-def test_readers_do_not_touch_what_is_beside_the_segments(run, tmp_path):
+def test_reading_commands_create_no_files(run, tmp_path):
     log = write(tmp_path / "log", [put(1)])
     assert "lock" not in {path.name for path in log.iterdir()}
     run("verify", log)

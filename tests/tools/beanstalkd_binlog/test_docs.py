@@ -1,4 +1,4 @@
-"""docs/binlog-tools.md knows every field of every command's JSON, every event and every status."""
+"""docs/binlog-tools.md names every JSON field, every event, every option and every status."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ READING = ("ls", "dump", "jobs", "history", "stats", "verify", "follow")
 
 
 def keys(found: object) -> set[str]:
-    """All names of fields, but not those that are data: names of tubes, states and kinds."""
+    """All names of fields, except those that are data: names of tubes, states and kinds."""
     if isinstance(found, list):
         return set().union(*map(keys, found))
     if isinstance(found, dict):

@@ -1,9 +1,10 @@
-"""`dump` and `history`: every record, in order, told truly."""
+"""`dump` and `history`: every record in order, with its exact values."""
 
 from __future__ import annotations
 
 import base64
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -24,16 +25,17 @@ from tests.tools.beanstalkd_binlog.logs import (
 INSTANTS = {"at", "created_at", "ready_at", "reserved_until", "until"}
 
 
-def test_table_tells_each_record_in_order(run, golden):
+def test_dump_lists_each_record_in_order(run, golden):
     said = run("dump", golden["clean"]).stdout
     rows = [line.split(maxsplit=5) for line in said.splitlines()]
     assert rows[0][:5] == ["lsn", "segment", "offset", "time", "event"]
     assert [int(row[0]) for row in rows[1:]] == list(range(1, 16))
-    events = "put put put pause bury release put kick put reserve timeout delete unpause put rewrite".split()
+    events = "put put put pause bury release put kick put reserve timeout delete unpause put"
+    events = [*events.split(), "rewrite"]
     assert [line.split()[5] for line in said.splitlines()[1:]] == events
 
 
-def test_a_row_says_what_changed(run, golden):
+def test_dump_row_shows_the_changes(run, golden):
     said = run("dump", golden["clean"]).stdout.splitlines()
     row = "     5        1      1498  2026-01-01 00:00:03.000  bury          1  default     "
     row += "state ready -> buried, pri 5 -> 9, reserves 0 -> 1, buries 0 -> 1"
@@ -43,7 +45,7 @@ def test_a_row_says_what_changed(run, golden):
     assert said[4].endswith("mail        for 10s, until 2026-01-01 00:00:12.000")
 
 
-def test_a_long_change_shifts_its_own_row_only(run, golden):
+def test_dump_row_with_long_changes_shifts_no_other_row(run, golden):
     said = run("dump", golden["clean"]).stdout.splitlines()
     assert (
         said[0].index("body")
@@ -53,7 +55,7 @@ def test_a_long_change_shifts_its_own_row_only(run, golden):
     )
 
 
-def test_offset_is_where_the_record_lies(lines, golden):
+def test_dump_offset_is_the_place_of_the_record(lines, golden):
     story = [record for batch in STORY for record in batch]
     for line, record in zip(lines("dump", golden["clean"]), story, strict=True):
         data = encode(record)
@@ -61,7 +63,7 @@ def test_offset_is_where_the_record_lies(lines, golden):
         assert path.read_bytes()[line["offset"] : line["offset"] + len(data)] == data
 
 
-def test_json_says_all_that_the_record_says(lines, golden):
+def test_dump_json_has_every_value_of_the_record(lines, golden):
     found = lines("dump", golden["clean"], "--full", "--body", "base64")
     records = [decode(record) for frame in frames(golden["clean"]) for record in frame.records]
     for line, record in zip(found, records, strict=True):
@@ -80,13 +82,12 @@ def rebuilt(line: dict) -> object:
         return Update(state, line["pri"], line["job"], line["delay_ns"], deadline, *counters)
     body = base64.b64decode(line["body"])
     assert line["body_bytes"] == len(body)
-    return Full(
-        state, line["pri"], line["job"], line["delay_ns"], line["ttr_ns"], line["created_at_ns"], deadline, *counters,
-        line["tube"].encode(), body,
-    )  # fmt: skip
+    times = line["delay_ns"], line["ttr_ns"], line["created_at_ns"], deadline
+    tube = line["tube"].encode()
+    return Full(state, line["pri"], line["job"], *times, *counters, tube, body)
 
 
-def test_json_has_the_documented_fields(lines, golden):
+def test_dump_json_has_the_documented_fields(lines, golden):
     common = {
         "lsn",
         "segment",
@@ -146,11 +147,11 @@ def test_json_has_the_documented_fields(lines, golden):
         (["--lsn", "99:"], []),
     ],
 )
-def test_filters(lines, golden, options, lsns):
+def test_dump_filters(lines, golden, options, lsns):
     assert [line["lsn"] for line in lines("dump", golden["clean"], *options)] == lsns
 
 
-def test_a_range_of_lsns_reads_no_further(lines, golden, monkeypatch):
+def test_dump_stops_reading_after_the_last_lsn(lines, golden, monkeypatch):
     read = []
     real = open
 
@@ -165,9 +166,7 @@ def test_a_range_of_lsns_reads_no_further(lines, golden, monkeypatch):
     )  # each header; one segment
 
 
-def test_times_without_zone_are_local(lines, golden, monkeypatch):
-    import time
-
+def test_times_without_a_zone_are_local(lines, golden, monkeypatch):
     monkeypatch.setenv("TZ", "Etc/GMT-2")
     time.tzset()
     assert [
@@ -201,13 +200,13 @@ def test_bodies_are_cut_unless_full(run, lines, golden):
     assert run("dump", golden["clean"], "--lsn", "7", "--full").stdout.split()[-1] == "x" * 2500
 
 
-def test_a_character_that_is_cut_through_is_left_out(lines, tmp_path):
+def test_cut_body_leaves_out_an_incomplete_character(lines, tmp_path):
     write(tmp_path / "log", [put(1, body=b"a" + "ö".encode() * 200)])
     (line,) = lines("dump", tmp_path / "log")
     assert (line["body"], line["body_encoding"]) == ("a" + "ö" * 127, "text")
 
 
-def test_damage_stands_where_records_are_lost(run, lines, golden):
+def test_damage_is_listed_where_records_are_lost(run, lines, golden):
     found = lines("dump", golden["flipped"])
     assert found[0] == {
         "segment": 1,
@@ -224,23 +223,23 @@ def test_damage_stands_where_records_are_lost(run, lines, golden):
         "reason": "LSN 1 to 1 missing",
     }
     assert [line["lsn"] for line in found[2:]] == list(range(2, 16))
-    assert found[-1]["event"] == "rewrite"  # a buried job was put before, even if that is lost
+    assert found[-1]["event"] == "rewrite"  # a buried job was put earlier
     row = run("dump", golden["flipped"]).stdout.splitlines()[1].split(maxsplit=3)
     assert row == ["1", "1024", "damage", "132 bytes: a payload with a wrong checksum"]
 
 
-def test_tube_of_a_job_whose_beginning_is_lost_is_unknown(lines, golden):
+def test_tube_of_a_job_without_a_full_record_is_unknown(lines, golden):
     (line,) = lines("dump", golden["orphan"], "--job", "7")
     assert (line["event"], line["tube"]) == ("update", None) and "was" not in line
 
 
-def test_torn_tail_is_shown_as_damage_and_nothing_behind_it(lines, run, golden):
+def test_torn_tail_is_the_last_row_of_dump(lines, run, golden):
     found = lines("dump", golden["torn"])
     assert [line.get("lsn") for line in found] == [1, None]
     assert run("dump", golden["torn"]).exit_code == 0
 
 
-def test_record_that_says_nothing_is_shown_with_the_reason(run, lines, golden):
+def test_unreadable_record_is_shown_with_the_reason(run, lines, golden):
     found = lines("dump", golden["unreadable"])
     assert [line["lsn"] for line in found] == [1, 2, 3, 4]
     assert (found[1]["kind"], found[1]["reason"]) == (
@@ -250,7 +249,7 @@ def test_record_that_says_nothing_is_shown_with_the_reason(run, lines, golden):
     assert run("dump", golden["unreadable"]).exit_code == 65
 
 
-def test_import_is_told(lines, golden):
+def test_dump_shows_the_phases_of_an_import(lines, golden):
     found = lines("dump", golden["imported"])
     assert [(line["event"], line["job"]) for line in found] == [
         ("put", 1),
@@ -262,7 +261,7 @@ def test_import_is_told(lines, golden):
     assert [line.get("phase") for line in found] == [None, "begin", None, "end", None]
 
 
-def test_rewritten_job_of_a_log_without_its_beginning_is_no_put(lines, tmp_path):
+def test_full_record_with_an_old_id_is_a_rewrite(lines, tmp_path):
     log = tmp_path / "log"
     write(log, [put(1, body=b"a" * 2000), put(2, body=b"b" * 2000)], next_id=3)
     write(log, [put(1, body=b"a" * 2000)], [put(3)], next_id=3)
@@ -271,12 +270,12 @@ def test_rewritten_job_of_a_log_without_its_beginning_is_no_put(lines, tmp_path)
     assert events == [(2, "put"), (1, "rewrite"), (3, "put")]
 
 
-def test_put_in_a_log_that_has_its_beginning_is_a_put_whatever_its_id(lines, tmp_path):
-    write(tmp_path / "log", [put(1)], next_id=10)  # an upload that began before the segment
+def test_full_record_in_a_complete_log_is_a_put(lines, tmp_path):
+    write(tmp_path / "log", [put(1)], next_id=10)  # the id was taken before the segment was created
     assert lines("dump", tmp_path / "log")[0]["event"] == "put"
 
 
-def test_two_counters_at_once_are_just_an_update(lines, tmp_path):
+def test_update_that_raises_two_counters_has_no_event(lines, tmp_path):
     write(tmp_path / "log", [put(1)], [update(1, releases=1, kicks=1)])
     assert lines("dump", tmp_path / "log")[1]["event"] == "update"
 
@@ -284,7 +283,7 @@ def test_two_counters_at_once_are_just_an_update(lines, tmp_path):
 # history
 
 
-def test_history_has_what_happened_to_one_job(lines, run, golden):
+def test_history_lists_the_records_of_one_job(lines, run, golden):
     assert [line["event"] for line in lines("history", golden["clean"], 3)] == [
         "put",
         "release",
@@ -295,12 +294,12 @@ def test_history_has_what_happened_to_one_job(lines, run, golden):
     assert said[4] == "now buried; a restart would keep the job"
 
 
-def test_history_of_a_deleted_job_ends_with_that(run, golden, monkeypatch):
+def test_history_of_a_deleted_job_ends_with_the_delete(run, golden, monkeypatch):
     monkeypatch.setattr("time.time_ns", lambda: AT + 67 * S)
     assert run("history", golden["clean"], 4).stdout.splitlines()[-1] == "deleted 1m ago"
 
 
-def test_history_says_when_the_beginning_was_dropped(run, tmp_path):
+def test_history_says_that_earlier_records_were_deleted(run, tmp_path):
     log = tmp_path / "log"
     write(log, [put(1, body=b"a" * 2000), put(2, body=b"b" * 2000)], next_id=3)
     write(log, [put(1, body=b"a" * 2000)], next_id=3)
@@ -309,7 +308,7 @@ def test_history_says_when_the_beginning_was_dropped(run, tmp_path):
     assert "earlier records" not in run("history", log, 2).stdout
 
 
-def test_history_says_how_the_job_stands(run, tmp_path, monkeypatch):
+def test_history_ends_with_the_present_state(run, tmp_path, monkeypatch):
     log = write(tmp_path / "log", *STORY[:2])
     monkeypatch.setattr("time.time_ns", lambda: AT + 100 * S)
     assert (
@@ -322,7 +321,7 @@ def test_history_says_how_the_job_stands(run, tmp_path, monkeypatch):
     )
 
 
-def test_history_of_a_job_that_never_was(run, lines, golden):
+def test_history_of_an_unknown_id(run, lines, golden):
     assert (
         run("history", golden["clean"], 99).stdout
         == "no record of job 99: the highest job id in the log is 6\n"
@@ -330,7 +329,7 @@ def test_history_of_a_job_that_never_was(run, lines, golden):
     assert lines("history", golden["clean"], 99) == []
 
 
-def test_history_of_a_job_before_an_import_says_that_it_is_void(lines, run, golden):
+def test_history_of_a_job_that_an_import_made_void(lines, run, golden):
     assert [line["event"] for line in lines("history", golden["imported"], 1)] == [
         "put",
         "import",
@@ -346,6 +345,6 @@ def test_json_lines_are_ascii(run, golden):
         assert line.isascii() and json.loads(line)
 
 
-def test_nothing_of_a_body_reaches_the_terminal_raw(run, tmp_path: Path):
+def test_bodies_are_escaped_in_tables(run, tmp_path: Path):
     write(tmp_path / "log", [put(1, body=b"\x1b[31m\x9b\xc2\x9b\xe2\x80\xae\x7f")])
     assert run("dump", tmp_path / "log").stdout.split()[-1] == "\\x1b[31m\\x9b\\x9b\\u202e\\x7f"

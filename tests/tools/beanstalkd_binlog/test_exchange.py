@@ -1,6 +1,4 @@
-"""`import`, `export` and `compact`: jobs go in, come out again, and take less room, and none is
-changed by it.
-"""
+"""`import`, `export` and `compact`: no job is lost or changed."""
 
 from __future__ import annotations
 
@@ -47,7 +45,7 @@ def test_import_then_export_keeps_every_job(tmp_path: Path, run: Cli) -> None:
 
 
 def _as_logged(job: CJob) -> CJob:
-    """The writer takes one from a buried job's buries, since the C server adds one."""
+    """The writer subtracts one from a buried job's buries, because the C server adds one."""
     return replace(job, buries=max(job.buries - 1, 0)) if job.state == BURIED else job
 
 
@@ -60,9 +58,7 @@ def test_sample_is_imported(tmp_path: Path, sample: str, run: Cli, lines: Lines)
     )
 
 
-def test_damaged_import_lists_what_it_could_not_read(
-    tmp_path: Path, run: Cli, lines: Lines
-) -> None:
+def test_import_of_damaged_files_lists_the_damage(tmp_path: Path, run: Cli, lines: Lines) -> None:
     c_directory(tmp_path / "c", seed=2, count=20)
     path = tmp_path / "c" / "binlog.1"
     data = bytearray(path.read_bytes())
@@ -79,7 +75,7 @@ def test_damaged_import_lists_what_it_could_not_read(
     assert len(lines("jobs", tmp_path / "ours")) > 10
 
 
-def test_import_does_not_mix_into_a_log_with_jobs(tmp_path: Path, run: Cli) -> None:
+def test_import_into_a_log_with_jobs_is_refused(tmp_path: Path, run: Cli) -> None:
     c_directory(tmp_path / "c", seed=3, count=5)
     log = logs.clean(tmp_path / "log")
     before = {name: data for name, data in files(log).items() if name != "lock"}
@@ -87,7 +83,7 @@ def test_import_does_not_mix_into_a_log_with_jobs(tmp_path: Path, run: Cli) -> N
     assert {name: data for name, data in files(log).items() if name != "lock"} == before
 
 
-def test_import_of_nothing_says_so(tmp_path: Path, run: Cli) -> None:
+def test_import_from_a_directory_without_a_binlog(tmp_path: Path, run: Cli) -> None:
     (tmp_path / "c").mkdir()
     result = run("import", tmp_path / "c", tmp_path / "ours")
     assert (result.exit_code, "no binlog.N files found" in result.stderr) == (66, True)
@@ -107,7 +103,9 @@ def test_export_of_a_damaged_log_is_refused(tmp_path: Path, run: Cli, name: str)
     assert not list((tmp_path / "c").glob("binlog.*")) if (tmp_path / "c").exists() else True
 
 
-def test_compact_makes_it_small_and_keeps_every_job(tmp_path: Path, run: Cli, lines: Lines) -> None:
+def test_compact_shrinks_the_log_and_keeps_every_job(
+    tmp_path: Path, run: Cli, lines: Lines
+) -> None:
     batches: list[logs.Batch] = [[logs.put(id, body=b"x" * 200)] for id in range(1, 400)]
     batches += [[logs.update(1, reserves=count)] for count in range(1500)]
     batches += [[logs.Delete(id)] for id in range(100, 400)]
@@ -123,7 +121,7 @@ def test_compact_makes_it_small_and_keeps_every_job(tmp_path: Path, run: Cli, li
 
 
 def _without(job: dict[str, object], names: set[str]) -> dict[str, object]:
-    """What depends on when one looks is no part of a job, either."""
+    """Without these fields, and without those that depend on the present time."""
     return {
         name: value
         for name, value in job.items()
@@ -138,9 +136,9 @@ def test_compact_refuses_a_damaged_log(tmp_path: Path, run: Cli) -> None:
     assert {name: data for name, data in files(log).items() if name != "lock"} == before
 
 
-def test_round_trip_of_ten_thousand_jobs_through_live_servers(tmp_path: Path, run: Cli) -> None:
-    """The C server works on them, is killed, our daemon takes over, what it has is exported, and
-    the C server has every job again.
+def test_round_trip_of_10000_jobs_through_both_servers(tmp_path: Path, run: Cli) -> None:
+    """The C server works on the jobs and is killed; our server takes them over; they are exported;
+    the C server then has every job again.
     """
     need_c_server()
     seed = random.randrange(2**32)
@@ -172,7 +170,9 @@ def test_round_trip_of_ten_thousand_jobs_through_live_servers(tmp_path: Path, ru
         assert_server_has(server, expected, added_to_buries=0)
 
 
-def test_live_server_is_exported_without_its_lock(tmp_path: Path, run: Cli, daemon: Daemon) -> None:
+def test_export_beside_a_running_server_takes_no_lock(
+    tmp_path: Path, run: Cli, daemon: Daemon
+) -> None:
     daemon.start()
     with daemon.connect() as connection:
         connection.sendall(b"put 3 0 60 5\r\nhello\r\n")

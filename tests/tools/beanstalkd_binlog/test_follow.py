@@ -24,7 +24,7 @@ from tests.tools.beanstalkd_binlog.logs import AT, append, last_segment, open_lo
 
 
 class Printed:
-    """In the place of a Printer."""
+    """A Printer that keeps the entries."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -37,13 +37,18 @@ class Printed:
         self.entries.append(entry)
 
 
-def test_what_is_written_but_not_durable_yet_is_not_shown(tmp_path):
+def follower_of(directory: Path, printed: Printed) -> Follower:
+    """A follower of all records."""
+    return Follower(Walk(str(directory), replay=False), printed, Filter())  # type: ignore[arg-type]
+
+
+def test_follow_hides_records_that_are_not_durable_yet(tmp_path):
     lock = wal.lock(tmp_path)
     log = open_log(tmp_path)
     append(log, [put(1)], AT)
     append(log, [put(2)], AT)
     printed = Printed()
-    follower = Follower(Walk(str(tmp_path), replay=False), printed, Filter())  # type: ignore[arg-type]
+    follower = follower_of(tmp_path, printed)
     follower.begin(10)
     assert printed.lsns == [1]
     append(log, [put(3), put(4)], AT)
@@ -56,12 +61,12 @@ def test_what_is_written_but_not_durable_yet_is_not_shown(tmp_path):
     lock.close()
 
 
-def test_follow_shows_the_offset_of_each_record_in_its_segment(tmp_path):
+def test_follow_shows_the_offset_of_each_record(tmp_path):
     """Also of records that were written after `follow` began."""
     log = open_log(tmp_path)
     append(log, [put(1)], AT)
     printed = Printed()
-    follower = Follower(Walk(str(tmp_path), replay=False), printed, Filter())  # type: ignore[arg-type]
+    follower = follower_of(tmp_path, printed)
     follower.begin(10)
     append(log, [put(2, body=b"two"), put(3, body=b"three")], AT)
     log.write_watermark(AT)
@@ -75,13 +80,13 @@ def test_follow_shows_the_offset_of_each_record_in_its_segment(tmp_path):
     log.close(AT)
 
 
-def test_what_was_read_before_a_gap_is_shown(tmp_path):
-    """It was durable, or the server could not have dropped it."""
+def test_follow_shows_what_was_read_before_a_gap(tmp_path):
+    """The server deletes only durable segments, so these records were durable."""
     lock = wal.lock(tmp_path)
     log = open_log(tmp_path)
     append(log, [put(1, body=b"x" * 2000)], AT)
     printed = Printed()
-    follower = Follower(Walk(str(tmp_path), replay=False), printed, Filter())  # type: ignore[arg-type]
+    follower = follower_of(tmp_path, printed)
     follower.begin(10)
     assert printed.lsns == []
     for id in range(2, 7):
@@ -170,7 +175,7 @@ def test_follow_shows_records_as_they_become_durable(follow, daemon: Daemon, tmp
     assert following.stop() == (130, "", "")
 
 
-def test_follow_goes_over_rotations_and_misses_nothing(follow, daemon: Daemon, tmp_path):
+def test_follow_continues_over_rotations(follow, daemon: Daemon, tmp_path):
     daemon.start()
     following = follow(tmp_path / "log", "--kind", "put")
     with daemon.connect() as client:
@@ -210,20 +215,18 @@ def test_follow_of_a_log_that_never_syncs(follow, daemon: Daemon, tmp_path):
 def test_follow_without_a_server_waits_for_one(follow, daemon: Daemon, tmp_path):
     write(tmp_path / "log", [put(1)], [put(2)], close=False)
     following = follow(tmp_path / "log")
-    assert following.events(2) == [("put", 1), ("put", 2)]  # a start takes all of it
+    assert following.events(2) == [("put", 1), ("put", 2)]  # the next start makes both durable
     daemon.start()
     with daemon.connect() as client:
         say(client, b"delete 1\r\n")
         assert following.events(1) == [("delete", 1)]
-    status, _, said = following.stop()
-    assert (status, said) == (
-        130,
-        f"beanstalkd-binlog: {tmp_path / 'log'}: no server has the log open; waiting for a server\n",
-    )
+    waiting = "no server has the log open; waiting for a server"
+    expected = f"beanstalkd-binlog: {tmp_path / 'log'}: {waiting}\n"
+    assert following.stop() == (130, "", expected)
 
 
-def test_follow_that_was_stopped_for_long_reads_anew(follow, daemon: Daemon, tmp_path):
-    """What the server dropped meanwhile is missed, and said; jobs are known all the same."""
+def test_follow_reads_the_log_again_after_a_gap(follow, daemon: Daemon, tmp_path):
+    """`follow` reports that records are missing, and knows the jobs all the same."""
     daemon.start()
     with daemon.connect() as client:
         say(client, b"use mail\r\nput 1 0 60 1\r\nx\r\nwatch mail\r\nreserve\r\nbury 1 5\r\n", 6)
@@ -247,7 +250,7 @@ def test_follow_that_was_stopped_for_long_reads_anew(follow, daemon: Daemon, tmp
     assert "deleted segments before they were read" in following.stop()[2]
 
 
-def test_follow_ends_quietly_when_nobody_reads(follow, daemon: Daemon, tmp_path):
+def test_follow_ends_with_status_0_when_the_pipe_is_closed(follow, daemon: Daemon, tmp_path):
     daemon.start()
     following = follow(tmp_path / "log")
     following.process.stdout.close()

@@ -39,14 +39,14 @@ def tail_of(directory: Path) -> Tail:
 
 
 def polled(tail: Tail) -> list[int | str]:
-    """LSNs; "gap" where some are missing."""
+    """The new LSNs, with "gap" where some are missing."""
     found: list[int | str] = []
     for item in tail.poll():
         found.extend(["gap"] if isinstance(item, Gap) else range(item.first_lsn, item.next_lsn))
     return found
 
 
-def test_tail_gives_what_is_new_and_only_that(tmp_path):
+def test_tail_yields_only_new_frames(tmp_path):
     log = open_log(tmp_path)
     append(log, [put(1)], AT)
     tail = tail_of(tmp_path)
@@ -58,7 +58,7 @@ def test_tail_gives_what_is_new_and_only_that(tmp_path):
     log.close(AT)
 
 
-def test_tail_says_how_far_the_log_claims_to_be_durable(tmp_path):
+def test_tail_follows_the_durable_watermark(tmp_path):
     log = open_log(tmp_path)
     append(log, [put(1)], AT)
     append(log, [put(2)], AT)
@@ -71,7 +71,7 @@ def test_tail_says_how_far_the_log_claims_to_be_durable(tmp_path):
     log.close(AT)
 
 
-def test_without_syncs_what_is_written_is_all_there_will_be(tmp_path):
+def test_tail_of_an_unsynced_log_counts_written_as_durable(tmp_path):
     log = open_log(tmp_path, durability=NEVER)
     append(log, [put(1)], AT)
     tail = tail_of(tmp_path)
@@ -80,7 +80,7 @@ def test_without_syncs_what_is_written_is_all_there_will_be(tmp_path):
     log.close(AT)
 
 
-def test_tail_goes_over_rotations(tmp_path):
+def test_tail_continues_over_rotations(tmp_path):
     log = open_log(tmp_path)
     tail = tail_of(tmp_path)
     for id in range(1, 6):
@@ -91,7 +91,7 @@ def test_tail_goes_over_rotations(tmp_path):
     log.close(AT)
 
 
-def test_frame_that_is_written_by_halves_comes_when_it_is_whole(tmp_path):
+def test_tail_waits_until_a_frame_is_whole(tmp_path):
     log = open_log(tmp_path)
     append(log, [put(1)], AT)
     tail = tail_of(tmp_path)
@@ -108,20 +108,20 @@ def test_frame_that_is_written_by_halves_comes_when_it_is_whole(tmp_path):
     log.close(AT)
 
 
-def test_tail_goes_over_a_restart(tmp_path):
+def test_tail_continues_over_a_restart(tmp_path):
     log = open_log(tmp_path)
     append(log, [put(1)], AT)
     tail = tail_of(tmp_path)
     append(log, [put(2)], AT)  # killed here
     again = open_log(tmp_path, at=AT + 2)
     assert polled(tail) == [2]
-    assert tail.durable_lsn == 2  # by the new segment's header
+    assert tail.durable_lsn == 2  # from the header of the new segment
     append(again, [put(3)], AT + 2)
     assert polled(tail) == [3]
     again.close(AT + 3)
 
 
-def test_tail_goes_over_starts_that_replace_a_segment_without_records(tmp_path):
+def test_tail_continues_when_starts_replace_an_empty_segment(tmp_path):
     write(tmp_path, [put(1)])
     tail = None
     for at in (AT + 10, AT + 20, AT + 30):
@@ -136,7 +136,7 @@ def test_tail_goes_over_starts_that_replace_a_segment_without_records(tmp_path):
     log.close(AT + 42)
 
 
-def test_tail_reads_to_the_end_of_a_segment_that_is_sealed_meanwhile(tmp_path, monkeypatch):
+def test_tail_reads_a_segment_to_its_end_before_the_next(tmp_path, monkeypatch):
     log = open_log(tmp_path)
     append(log, [put(1, body=b"x" * 1000)], AT)
     tail = tail_of(tmp_path)
@@ -153,7 +153,7 @@ def test_tail_reads_to_the_end_of_a_segment_that_is_sealed_meanwhile(tmp_path, m
     log.close(AT)
 
 
-def test_tail_takes_no_frame_of_the_files_former_life(tmp_path):
+def test_tail_ignores_stale_frames_of_a_reused_file(tmp_path):
     log = open_log(tmp_path)
     append(log, [put(1)], AT)
     append(log, [put(2)], AT)
@@ -164,8 +164,8 @@ def test_tail_takes_no_frame_of_the_files_former_life(tmp_path):
     log.close(AT)
 
 
-def test_tail_knows_of_the_segment_that_was_put_in_the_place_of_an_empty_one(tmp_path):
-    """Here the new one is never synced, so what is written counts."""
+def test_tail_reads_the_header_of_a_replaced_segment(tmp_path):
+    """The new segment is never synced, so written frames count as durable."""
     write(tmp_path, [put(1)])
     open_log(tmp_path, at=AT + 10).close(AT + 10)
     tail = tail_of(tmp_path)
@@ -176,8 +176,8 @@ def test_tail_knows_of_the_segment_that_was_put_in_the_place_of_an_empty_one(tmp
 
 
 @pytest.mark.parametrize("frames", [1, 5])
-def test_another_log_in_the_same_place_is_begun_at_its_beginning(tmp_path, frames):
-    """Somebody has emptied the directory, and started again."""
+def test_tail_begins_again_when_the_log_is_another_one(tmp_path, frames):
+    """The directory was emptied, and another log was started in it."""
     write(tmp_path, *[[put(id, body=b"x" * 2000)] for id in range(1, 4)])
     tail = tail_of(tmp_path)
     for path in tmp_path.iterdir():
@@ -187,14 +187,14 @@ def test_another_log_in_the_same_place_is_begun_at_its_beginning(tmp_path, frame
     assert polled(tail) == []
 
 
-def test_tail_from_an_empty_directory(tmp_path):
+def test_tail_of_an_empty_directory(tmp_path):
     tail = tail_of(tmp_path)
     assert polled(tail) == []
     write(tmp_path, [put(1)], [put(2)])
     assert polled(tail) == [1, 2]
 
 
-def test_tail_that_was_too_slow_says_so(tmp_path):
+def test_tail_yields_a_gap_for_deleted_segments(tmp_path):
     log = open_log(tmp_path)
     append(log, [put(1, body=b"x" * 2000)], AT)
     tail = tail_of(tmp_path)
@@ -206,7 +206,7 @@ def test_tail_that_was_too_slow_says_so(tmp_path):
     log.close(AT)
 
 
-def test_tail_does_not_go_on_behind_damage_within_a_segment(tmp_path):
+def test_tail_stops_at_damage_within_a_segment(tmp_path):
     log = open_log(tmp_path)
     append(log, [put(1)], AT)
     tail = tail_of(tmp_path)
@@ -218,7 +218,7 @@ def test_tail_does_not_go_on_behind_damage_within_a_segment(tmp_path):
     log.close(AT)
 
 
-def test_tail_names_a_newer_version(tmp_path):
+def test_tail_refuses_a_newer_version(tmp_path):
     log = open_log(tmp_path)
     tail = tail_of(tmp_path)
     log.close(AT)

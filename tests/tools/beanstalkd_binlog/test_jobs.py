@@ -1,4 +1,4 @@
-"""`jobs`: what a restart would bring back, and how it stood at earlier moments."""
+"""`jobs`: the jobs after a restart, and the jobs at an earlier moment."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import beanstalkd_wal as wal
 import pytest
+from beanstalkd_binlog.fields import COUNTERS
+from beanstalkd_binlog.light import Bodies
 
 from beanstalkd_py.binlog.records import Delete, Full
 from beanstalkd_py.binlog.replay import Replayer
@@ -57,7 +59,7 @@ FIELDS = {
 
 
 def replayed(directory: Path, upto: int = 1 << 60, now: int = AT) -> State:
-    """By the server's code, with the bodies in memory."""
+    """The state after the server's replay up to an LSN, with the bodies in memory."""
     replayer = Replayer(State(), Usage(), 0)
     for frame in wal.Replay(directory):
         if frame.first_lsn <= upto:
@@ -71,12 +73,18 @@ def replayed(directory: Path, upto: int = 1 << 60, now: int = AT) -> State:
 def expected(state: State) -> list[dict]:
     return [
         {
-            "job": job.id, "tube": job.tube.name.decode(), "state": STATE_NAMES[job.state], "pri": job.pri, "delay_ns": job.delay,
-            "ttr_ns": job.ttr, "created_at_ns": job.created_at, "reserves": job.reserves, "timeouts": job.timeouts,
-            "releases": job.releases, "buries": job.buries, "kicks": job.kicks, "body": base64.b64encode(job.body).decode(),
+            "job": job.id,
+            "tube": job.tube.name.decode(),
+            "state": STATE_NAMES[job.state],
+            "pri": job.pri,
+            "delay_ns": job.delay,
+            "ttr_ns": job.ttr,
+            "created_at_ns": job.created_at,
+            **{name: getattr(job, name) for name in COUNTERS},
+            "body": base64.b64encode(job.body).decode(),
         }
         for job in sorted(state.jobs.values(), key=lambda job: job.id)
-    ]  # fmt: skip
+    ]
 
 
 def agree(found: list[dict], state: State) -> None:
@@ -89,7 +97,7 @@ def agree(found: list[dict], state: State) -> None:
 
 
 def random_log(directory: Path, seed: int, records: int = 300) -> Path:
-    """Puts, changes and deletes of a few jobs at a time, rewrites among them, over many segments."""
+    """Random puts, updates, deletes and rewrites of a few jobs, over many segments."""
     chance = random.Random(seed)
     directory.mkdir()
     log = open_log(directory)
@@ -128,7 +136,7 @@ def random_log(directory: Path, seed: int, records: int = 300) -> Path:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_jobs_are_those_of_the_servers_replay(lines, tmp_path, seed, monkeypatch):
+def test_jobs_equal_those_of_the_servers_replay(lines, tmp_path, seed, monkeypatch):
     now = AT + 200 * S
     monkeypatch.setattr("time.time_ns", lambda: now)
     log = random_log(tmp_path / "log", seed)
@@ -136,7 +144,7 @@ def test_jobs_are_those_of_the_servers_replay(lines, tmp_path, seed, monkeypatch
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_jobs_at_an_lsn_are_those_of_the_replay_up_to_it(lines, tmp_path, seed):
+def test_jobs_at_an_lsn_equal_a_replay_up_to_it(lines, tmp_path, seed):
     log = random_log(tmp_path / "log", seed, 120)
     for lsn in range(0, 121, 13):
         agree(
@@ -145,7 +153,7 @@ def test_jobs_at_an_lsn_are_those_of_the_replay_up_to_it(lines, tmp_path, seed):
         )
 
 
-def test_json_has_the_documented_fields(lines, golden):
+def test_jobs_json_has_the_documented_fields(lines, golden):
     found = lines("jobs", golden["clean"])
     assert [line["job"] for line in found] == [1, 2, 3, 5, 6]
     for line in found:
@@ -159,7 +167,7 @@ def test_json_has_the_documented_fields(lines, golden):
     assert [line["body_encoding"] for line in found] == ["text", "text", "base64", "text", "text"]
 
 
-def test_table(run, golden, monkeypatch):
+def test_jobs_table(run, golden, monkeypatch):
     monkeypatch.setattr("time.time_ns", lambda: AT + 90 * S)
     assert run("jobs", golden["clean"], "--tube", "default", "--tube", "mail").stdout == (
         "job  tube     state   pri    age  ready in  ttr  size  counts    body\n"
@@ -169,7 +177,7 @@ def test_table(run, golden, monkeypatch):
     )
 
 
-def test_only_some_tubes_and_states(lines, golden):
+def test_jobs_filters(lines, golden):
     assert [line["job"] for line in lines("jobs", golden["clean"], "--tube", "big")] == [5, 6]
     assert [line["job"] for line in lines("jobs", golden["clean"], "--state", "buried")] == [1]
     assert [
@@ -177,7 +185,7 @@ def test_only_some_tubes_and_states(lines, golden):
     ] == [2, 3]
 
 
-def test_a_delayed_job_is_ready_when_its_time_has_come(lines, tmp_path, monkeypatch):
+def test_delayed_job_is_ready_after_its_delay(lines, tmp_path, monkeypatch):
     log = write(tmp_path / "log", *STORY[:2])
     monkeypatch.setattr("time.time_ns", lambda: AT + 100 * S)
     (found,) = lines("jobs", log, "--state", "delayed")
@@ -186,7 +194,7 @@ def test_a_delayed_job_is_ready_when_its_time_has_come(lines, tmp_path, monkeypa
     assert lines("jobs", log, "--state", "delayed") == []
 
 
-def test_at_a_time(lines, run, golden):
+def test_jobs_at_a_time(lines, run, golden):
     assert [
         line["job"] for line in lines("jobs", golden["clean"], "--at", "2026-01-01T00:00:06.9Z")
     ] == [1, 2, 3, 4, 5]
@@ -201,17 +209,17 @@ def test_at_a_time(lines, run, golden):
     ]
 
 
-def test_unfinished_import_brings_no_job(lines, golden):
+def test_unfinished_import_adds_no_job(lines, golden):
     assert [line["job"] for line in lines("jobs", golden["imported"])] == [2, 3]
     assert lines("jobs", golden["imported"], "--at", 3) == []
 
 
-# A log whose beginning was dropped
+# A log whose beginning was deleted
 
 
 def compacted(directory: Path) -> Path:
-    """Segment 1 had jobs 1 to 5; what was alive was written again behind LSN 9, and the segment
-    dropped.
+    """Segment 1 had jobs 1 to 5. The live ones were rewritten after LSN 9, and the segment was
+    deleted.
     """
     directory.mkdir()
     log = open_log(directory, next_id=6)
@@ -246,22 +254,21 @@ def compacted(directory: Path) -> Path:
     return directory
 
 
-def test_jobs_of_then_are_taken_from_what_was_written_again(lines, run, tmp_path):
+def test_past_job_is_restored_from_its_rewritten_record(lines, run, tmp_path):
     log = compacted(tmp_path / "log")
     found = {
         line["job"]: (line["state"], line["pri"], line["certain"])
         for line in lines("jobs", log, "--at", 9)
     }
     assert found == {
-        1: ("buried", 1, True),  # nothing happened to it in between
-        2: ("buried", 2, True),  # by its last update up to then
-        3: ("buried", 33, False),  # changed in between, and nobody knows what it was before
+        1: ("buried", 1, True),  # no update in between
+        2: ("buried", 2, True),  # from its last update up to LSN 9
+        3: ("buried", 33, False),  # updated in between; the earlier state is not known
         6: ("ready", 5, True),
     }
     said = run("jobs", log, "--at", 9)
-    assert (
-        "not shown: 1 job deleted since then" in said.stderr
-    )  # 4; 5 was deleted before, 7 put later
+    # Job 4. Job 5 was deleted before LSN 9, and job 7 was put later.
+    assert "not shown: 1 job deleted since then" in said.stderr
     assert "1 job (~) shown in a later state" in said.stderr
     assert [line.split()[2] for line in said.stdout.splitlines()[1:]] == [
         "buried",
@@ -272,7 +279,7 @@ def test_jobs_of_then_are_taken_from_what_was_written_again(lines, run, tmp_path
     assert said.exit_code == 0
 
 
-def test_jobs_that_nothing_had_happened_to_yet(lines, tmp_path):
+def test_past_job_without_changes_is_certain(lines, tmp_path):
     log = compacted(tmp_path / "log")
     assert [(line["job"], line["certain"]) for line in lines("jobs", log, "--at", 8)] == [
         (1, True),
@@ -281,7 +288,7 @@ def test_jobs_that_nothing_had_happened_to_yet(lines, tmp_path):
     ]
 
 
-def test_now_nothing_is_uncertain(lines, run, tmp_path):
+def test_present_jobs_are_all_certain(lines, run, tmp_path):
     log = compacted(tmp_path / "log")
     assert [(line["job"], line["certain"]) for line in lines("jobs", log)] == [
         (1, True),
@@ -292,7 +299,7 @@ def test_now_nothing_is_uncertain(lines, run, tmp_path):
     assert run("jobs", log).stderr == ""
 
 
-def test_bodies_come_from_the_latest_whole_record(lines, tmp_path):
+def test_body_comes_from_the_latest_full_record(lines, tmp_path):
     log = write(
         tmp_path / "log",
         [put(1, body=b"a" * 2000)],
@@ -307,10 +314,8 @@ def test_bodies_come_from_the_latest_whole_record(lines, tmp_path):
     )
 
 
-def test_body_of_a_segment_that_is_another_by_now_is_none(lines, tmp_path, monkeypatch):
-    """The server made a new segment of the file, with another job in the same place."""
-    from beanstalkd_binlog.light import Bodies
-
+def test_body_is_null_when_its_segment_was_replaced(lines, tmp_path, monkeypatch):
+    """The file is now another segment, with another job in the same place."""
     log = write(tmp_path / "log", [put(1, body=b"a" * 100)])
     other = write(tmp_path / "other", [put(2, body=b"b" * 100)])
     enter = Bodies.__enter__
@@ -323,12 +328,10 @@ def test_body_of_a_segment_that_is_another_by_now_is_none(lines, tmp_path, monke
     assert [(line["job"], line["body"]) for line in lines("jobs", log)] == [(1, None)]
 
 
-def test_body_of_a_segment_that_is_gone_meanwhile_is_none(lines, tmp_path, monkeypatch):
-    """The server may drop it between our reading and our printing; or fill the file with zeros, to
-    use it again.
+def test_body_is_null_when_its_segment_was_deleted(lines, tmp_path, monkeypatch):
+    """Between reading and printing, the server may delete the segment, or fill the file with zeros
+    to use it again.
     """
-    from beanstalkd_binlog.light import Bodies
-
     log = write(
         tmp_path / "log",
         [put(1, body=b"a" * 2000)],

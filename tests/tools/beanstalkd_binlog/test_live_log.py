@@ -1,5 +1,5 @@
-"""Every command beside a server under load, whose segments come and go as fast as they are read:
-never an error, never damage.
+"""Each command beside a server under load, which creates and deletes segments while they are read:
+no error, no damage.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LIVE = 200
 
 
 class Load:
-    """Puts and deletes jobs of 300 bytes, so that about LIVE are there, until it is stopped."""
+    """Puts and deletes jobs of 300 bytes until it is stopped, so that about LIVE jobs exist."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._stopping = threading.Event()
@@ -65,7 +65,7 @@ def test_command_beside_a_server_under_load(run, load, tmp_path: Path, words):
         if command == "jobs":
             assert len(found.stdout.splitlines()) <= LIVE + 100
     while before <= {path.name for path in log.glob("*.wal")}:
-        run(command, log, *options)  # until the server has dropped something
+        run(command, log, *options)  # until the server has deleted a segment
     load.stop()
     if command == "jobs":
         assert len(run("jobs", log, "--json").stdout.splitlines()) >= LIVE

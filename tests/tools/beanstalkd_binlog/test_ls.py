@@ -1,4 +1,4 @@
-"""`ls` and `stats`: what is in the segments, what keeps them, and what it sums up to."""
+"""`ls` and `stats`: contents of segments, the jobs that keep them, and totals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.tools.beanstalkd_binlog.conftest import EMPTY_STATS
 from tests.tools.beanstalkd_binlog.logs import AT, STORY, S, frames, put, segment, update, write
 
 
-def test_one_row_per_segment(run, golden):
+def test_ls_has_one_row_per_segment(run, golden):
     said = run("ls", golden["clean"]).stdout.splitlines()
     assert said[0].split("  ")[0] == "segment" and len(said) == 5
     assert said[1].split() == [
@@ -36,7 +36,7 @@ def test_one_row_per_segment(run, golden):
     ]
 
 
-def test_json_has_the_documented_fields(lines, golden):
+def test_ls_json_has_the_documented_fields(lines, golden):
     first = lines("ls", golden["clean"])[0]
     assert first == {
         "segment": 1,
@@ -62,7 +62,7 @@ def test_json_has_the_documented_fields(lines, golden):
     }
 
 
-def test_live_bytes_are_the_servers(lines, golden):
+def test_live_bytes_equal_the_servers(lines, golden):
     usage = Usage()
     replayer = Replayer(State(), usage, 0)
     for frame in frames(golden["clean"]):
@@ -78,7 +78,7 @@ def test_records_are_live_or_dead(lines, golden):
         assert line["live_bytes"] + line["dead_bytes"] == line["record_bytes"] < line["used_bytes"]
 
 
-def test_oldest_job_that_keeps_a_segment(lines, tmp_path):
+def test_oldest_job_of_each_segment(lines, tmp_path):
     log = tmp_path / "log"
     batches = [
         [put(1, created_at=AT + 3, body=b"a" * 1000), put(2, created_at=AT + 2, body=b"b" * 1000)],
@@ -93,7 +93,7 @@ def test_oldest_job_that_keeps_a_segment(lines, tmp_path):
     ]
 
 
-def test_segment_without_live_records_is_kept_by_no_job(lines, golden):
+def test_segment_without_live_records_has_no_oldest_job(lines, golden):
     second = lines("ls", golden["clean"])[1]
     assert (second["live_bytes"], second["oldest_job"]) == (0, None)
     assert "oldest_job_created_at" not in second
@@ -110,11 +110,11 @@ def test_segment_without_live_records_is_kept_by_no_job(lines, golden):
         ("empty", []),
     ],
 )
-def test_states(lines, golden, name, states):
+def test_segment_states(lines, golden, name, states):
     assert [line["state"] for line in lines("ls", golden[name])] == states
 
 
-def test_last_segment_is_active_while_somebody_has_the_lock(lines, golden):
+def test_last_segment_is_active_while_the_log_is_locked(lines, golden):
     lock = wal.lock(golden["clean"])
     try:
         assert [line["state"] for line in lines("ls", golden["clean"])] == [
@@ -128,7 +128,7 @@ def test_last_segment_is_active_while_somebody_has_the_lock(lines, golden):
         lock.close()
 
 
-def test_unborn_segment_is_listed(lines, tmp_path):
+def test_uninitialised_segment_is_listed(lines, tmp_path):
     write(tmp_path / "log", [put(1)])
     segment(tmp_path / "log", 2).write_bytes(bytes(4096))
     found = lines("ls", tmp_path / "log")
@@ -142,7 +142,7 @@ def test_unborn_segment_is_listed(lines, tmp_path):
 # stats
 
 
-def test_stats_sum_up(lines, golden, monkeypatch):
+def test_stats_has_all_totals(lines, golden, monkeypatch):
     monkeypatch.setattr("time.time_ns", lambda: AT + 9 * S)
     (found,) = lines("stats", golden["clean"])
     assert found["jobs"] == 5 and found["body_bytes"] == 5 + 6 + 4 + 1500 + 2600
@@ -166,7 +166,7 @@ def test_stats_sum_up(lines, golden, monkeypatch):
     assert (found["running"], found["paused"]) == (False, {})
 
 
-def test_stats_know_pauses_and_delays(lines, golden, tmp_path, monkeypatch):
+def test_stats_shows_pauses_and_delays(lines, golden, tmp_path, monkeypatch):
     write(tmp_path / "log", *STORY[:3])
     monkeypatch.setattr("time.time_ns", lambda: AT + 3 * S)
     (found,) = lines("stats", tmp_path / "log")
@@ -181,7 +181,7 @@ def test_stats_know_pauses_and_delays(lines, golden, tmp_path, monkeypatch):
     assert found["paused"] == {} and found["tubes"]["mail"]["delayed"]["jobs"] == 0
 
 
-def test_stats_count_what_lies_beside(lines, tmp_path):
+def test_stats_counts_preallocated_segments_and_torn_tails(lines, tmp_path):
     write(tmp_path / "log", [put(1)])
     (tmp_path / "log" / "spare.7").write_bytes(bytes(5000))
     (tmp_path / "log" / "torn.1.2000").write_bytes(b"abc")
@@ -189,14 +189,14 @@ def test_stats_count_what_lies_beside(lines, tmp_path):
     assert (found["spares"], found["spare_bytes"], found["torn_bytes"]) == (1, 5000, 3)
 
 
-def test_spares_may_go_while_they_are_counted(tmp_path, monkeypatch):
+def test_spare_that_vanishes_while_counted_is_no_error(tmp_path, monkeypatch):
     (tmp_path / "spare.2").write_bytes(b"abc")
     monkeypatch.setattr("os.listdir", lambda path: ["spare.1", "spare.2"])
     files = OtherFiles(str(tmp_path))
     assert (files.spares, files.spare_bytes) == (2, 3)
 
 
-def test_stats_in_words(run, golden):
+def test_stats_table(run, golden):
     said = run("stats", golden["clean"]).stdout
     assert said.startswith(
         "5 jobs, 4115 bytes of bodies\n"
@@ -207,7 +207,7 @@ def test_stats_in_words(run, golden):
     assert "delete        1    13\n" in said
 
 
-def test_growth_has_a_rate_when_there_is_time_enough(run, tmp_path):
+def test_stats_has_a_rate_after_one_minute_of_log(run, tmp_path):
     write(tmp_path / "log", *[[put(id, body=b"x")] for id in range(1, 122)])
     (row,) = [
         line.split()
@@ -217,5 +217,5 @@ def test_growth_has_a_rate_when_there_is_time_enough(run, tmp_path):
     assert row == ["full", "121", str(80 * 121), str(80 * 121 * 30)]
 
 
-def test_stats_of_nothing(run, golden):
+def test_stats_of_an_empty_log(run, golden):
     assert run("stats", golden["empty"]).stdout == EMPTY_STATS

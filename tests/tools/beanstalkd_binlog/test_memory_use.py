@@ -1,5 +1,5 @@
-"""A log of any size is read in a fixed amount of memory: one segment, and what is known of each job
-but its body.
+"""Memory of the reading commands: one segment, and each job without its body, however large the log
+is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.tools.beanstalkd_binlog.logs import put, write
 
 MIB = 1 << 20
 BODIES = 96 * MIB
-LIMIT = 48 * MIB  # above what the program takes on an empty log
+LIMIT = 48 * MIB  # beyond what the program takes on an empty log
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,8 @@ def idle_bytes(tmp_path_factory: pytest.TempPathFactory) -> int:
     """Address space that reading an empty directory takes."""
     peak = (
         "import sys; from beanstalkd_binlog import cli; cli.run(sys.argv[1:]); "
-        "print([line.split()[1] for line in open('/proc/self/status') if line.startswith('VmPeak')][0])"
+        "peaks = [line for line in open('/proc/self/status') if line.startswith('VmPeak')]; "
+        "print(peaks[0].split()[1])"
     )
     command = [sys.executable, "-c", peak, "jobs", str(tmp_path_factory.mktemp("empty"))]
     return (
@@ -79,7 +80,7 @@ def test_memory_does_not_grow_with_the_log(big, idle_bytes, words):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_the_limit_is_one_that_bodies_would_not_fit_in(idle_bytes):
+def test_memory_limit_is_too_small_for_the_bodies(idle_bytes):
     hog = subprocess.run(
         [sys.executable, "-c", f"bytes({BODIES})"],
         stderr=subprocess.PIPE,

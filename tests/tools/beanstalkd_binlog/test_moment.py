@@ -1,4 +1,4 @@
-"""`jobs --at`: the jobs as they stood, of a log that the server has compacted since."""
+"""`jobs --at`: the jobs at an earlier moment, from a log that was compacted since."""
 
 from __future__ import annotations
 
@@ -31,20 +31,21 @@ Truth = dict[int, tuple[object, ...]]
 
 
 def stood(state: Engine | object, at: int) -> Truth:
-    """What is to be known of each job; reserves are not in the log by themselves."""
+    """What the log tells of each job. Reserves are not logged by themselves."""
     jobs = state.jobs.values()  # type: ignore[attr-defined]
     return {
         job.id: (
             READY if job.state == DELAYED and job.deadline_at <= at else job.state,
-            job.tube.name, job.pri, job.ttr, len(job.body), job.timeouts, job.releases, job.buries, job.kicks,
+            *(job.tube.name, job.pri, job.ttr, len(job.body)),
+            *(job.timeouts, job.releases, job.buries, job.kicks),
         )
         for job in jobs
-    }  # fmt: skip
+    }
 
 
 class Served:
-    """An engine and its log on a fake clock, without threads; monotonic and wall clock are the
-    same. `truth` is how jobs stood at each LSN.
+    """An engine and its log on a fake clock, without threads. Monotonic and wall clock are the
+    same. `truth` has the jobs at each LSN.
     """
 
     def __init__(self, directory: Path, seed: int) -> None:
@@ -52,9 +53,16 @@ class Served:
         self.now = AT
         self.engine = Engine()
         self.binlog = open_binlog(
-            str(directory), self.engine, segment_bytes=16384, durability=wal.Durability.SYNC, now=AT, wall_now=AT,
-            notify=lambda: None, threaded=False, fs=Unsynced(),
-        )  # fmt: skip
+            str(directory),
+            self.engine,
+            segment_bytes=16384,
+            durability=wal.Durability.SYNC,
+            now=AT,
+            wall_now=AT,
+            notify=lambda: None,
+            threaded=False,
+            fs=Unsynced(),
+        )
         self.session = Session(self.engine)
         self.truth: dict[int, tuple[int, Truth]] = {}
         self.say(b"watch a", b"watch b")
@@ -69,7 +77,7 @@ class Served:
         self.truth.setdefault(self.binlog.log.lsn, (self.now, stood(self.engine, self.now)))
         return said
 
-    def something(self) -> None:
+    def random_commands(self) -> None:
         chance = self.chance
         ids = list(self.engine.jobs)
         if len(ids) < 60 or chance.random() < 0.3:
@@ -91,13 +99,13 @@ class Served:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_what_is_certain_is_true_and_nothing_is_forgotten(tmp_path, seed):
+def test_past_jobs_are_complete_and_certain_ones_exact(tmp_path, seed):
     served = Served(tmp_path, seed)
     for _ in range(700):
-        served.something()
+        served.random_commands()
     served.binlog.log.close(served.now)
     first = min(frame.first_lsn for frame in wal.Replay(tmp_path))
-    assert first > 50, "nothing was dropped"
+    assert first > 50, "no segment was deleted"
     moments = [lsn for lsn in served.truth if lsn >= first]
     uncertain = lost = 0
     for lsn in served.chance.sample(moments, 40):
@@ -113,10 +121,10 @@ def test_what_is_certain_is_true_and_nothing_is_forgotten(tmp_path, seed):
             assert len(shown) + past.lost == len(truth), lsn
             uncertain += len(past.uncertain)
             lost += past.lost
-    assert uncertain and lost, "the log was not compacted enough to be a test"
+    assert uncertain and lost, "the log was not compacted enough for this test"
 
 
-def test_a_moment_before_the_log_begins(run, lines, tmp_path):
+def test_moment_before_the_log_begins(run, lines, tmp_path):
     log = write(
         tmp_path / "log",
         [put(1, body=b"a" * 2000)],
@@ -138,14 +146,14 @@ def test_a_moment_before_the_log_begins(run, lines, tmp_path):
     assert run("jobs", log, "--at", 2).stderr == ""
 
 
-def test_moments_of_an_empty_log(lines, run, golden):
+def test_moment_in_an_empty_log(lines, run, golden):
     assert (
         lines("jobs", golden["empty"], "--at", 1) == []
         and run("jobs", golden["empty"], "--at", 1).stderr == ""
     )
 
 
-def test_what_an_import_brings_later_was_not_there(lines, tmp_path):
+def test_later_import_adds_no_job_to_the_past(lines, tmp_path):
     log = write(
         tmp_path / "log",
         [put(1, body=b"a" * 2500)],
@@ -170,7 +178,7 @@ def test_what_an_import_brings_later_was_not_there(lines, tmp_path):
     assert [line["job"] for line in lines("jobs", log, "--at", 3)] == [9]
 
 
-def test_gap_before_the_moment_makes_what_was_read_void(tmp_path, monkeypatch):
+def test_gap_before_the_moment_voids_earlier_records(tmp_path, monkeypatch):
     log = write(
         tmp_path / "log",
         [put(1, body=b"a" * 2000), update(7, BURIED, pri=77)],
@@ -180,14 +188,14 @@ def test_gap_before_the_moment_makes_what_was_read_void(tmp_path, monkeypatch):
         [put(2), put(7)],  # LSN 8, 9
         next_id=8,
     )
-    drop_when_reading(log, 3, monkeypatch)
+    delete_when_reading(log, 3, monkeypatch)
     past = Past(Walk(str(log), replay=False), Moment(lsn=7))
     past.read()
     jobs = past.replayer.state.jobs
     assert set(jobs) == {2, 4, 7} and jobs[7].pri == 5
 
 
-def test_gap_behind_the_moment_changes_nothing(tmp_path, monkeypatch):
+def test_gap_after_the_moment_changes_nothing(tmp_path, monkeypatch):
     log = write(
         tmp_path / "log",
         [put(1, body=b"a" * 2500)],
@@ -198,14 +206,14 @@ def test_gap_behind_the_moment_changes_nothing(tmp_path, monkeypatch):
         next_id=3,
     )
     segment(log, 1).unlink()
-    drop_when_reading(log, 4, monkeypatch)
+    delete_when_reading(log, 4, monkeypatch)
     past = Past(Walk(str(log), replay=False), Moment(lsn=2))
     past.read()
     assert set(past.replayer.state.jobs) == {1, 2}
 
 
-def drop_when_reading(log: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server drops everything up to this segment, when it is about to be read."""
+def delete_when_reading(log: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server deletes all segments up to this one when it is about to be read."""
     real = wal.FileSystem.read
 
     def read(self, path, nbytes=-1):

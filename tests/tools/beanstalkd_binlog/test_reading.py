@@ -1,7 +1,6 @@
-"""Reading beside a running server: segments vanish, are made new files of, and grow, and none of it
-is damage.
+"""Reading beside a running server: segments that are deleted, reused or appended to are not damage.
 
-The server is played by a hook on the file system: it acts when a file is about to be read.
+A hook on the file system plays the server: it acts when a file is about to be read.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ Hook = Callable[[int, bytes], bytes]
 
 @pytest.fixture
 def at_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[Hook], None]:
-    """Installs a hook: it is called with a segment's number and contents whenever all of it is
-    read, and gives what is read.
+    """Installs a hook. It is called with a segment's number whenever a whole segment is read, and
+    returns the bytes that are read; b"" for those in the file.
     """
 
     def install(hook: Hook) -> None:
@@ -54,8 +53,8 @@ def at_read(monkeypatch: pytest.MonkeyPatch) -> Callable[[Hook], None]:
 
 
 def four_segments(directory: Path) -> Path:
-    """Each with a job of its own. In the second job 1 is buried, in the third deleted; in the
-    fourth job 2 is written again.
+    """Each segment has a put. Job 1 is buried in the second and deleted in the third; job 2 is
+    rewritten in the fourth.
     """
     write(
         directory,
@@ -81,13 +80,13 @@ def once(action: Callable[[], bytes | None], number: int) -> Hook:
     return hook
 
 
-def drop(directory: Path, *numbers: int) -> None:
+def delete(directory: Path, *numbers: int) -> None:
     for number in numbers:
         segment(directory, number).unlink()
 
 
 def walked(directory: Path) -> tuple[Walk, list[int | str]]:
-    """The LSNs in the order in which they came; "gap" where the log began anew."""
+    """The LSNs in the order in which they were read; "gap" for a gap, "damage" for damage."""
     walk = Walk(str(directory))
     seen: list[int | str] = []
     for found in walk:
@@ -109,18 +108,18 @@ def test_whole_log(tmp_path):
     )
 
 
-def test_segments_dropped_before_they_were_read_are_not_missed(tmp_path, at_read):
+def test_segments_deleted_before_reading_began_make_no_gap(tmp_path, at_read):
     log = four_segments(tmp_path / "log")
-    at_read(once(lambda: drop(log, 1, 2), 1))
+    at_read(once(lambda: delete(log, 1, 2), 1))
     walk, seen = walked(log)
     assert seen == [4, 5, 6, 7] and not walk.findings
     assert set(walk.replayer.state.jobs) == {2, 3, 4}
 
 
-def test_what_was_read_before_a_gap_counts_no_more(tmp_path, at_read):
-    """Job 1's end is in a segment that nobody has seen; but everything alive is in what is left."""
+def test_gap_voids_the_jobs_read_before(tmp_path, at_read):
+    """The delete of job 1 was not read. Every live job is in the segments that are left."""
     log = four_segments(tmp_path / "log")
-    at_read(once(lambda: drop(log, 1, 2, 3), 3))
+    at_read(once(lambda: delete(log, 1, 2, 3), 3))
     walk, seen = walked(log)
     assert (
         seen == [1, 2, 3, "gap", 6, 7]
@@ -132,7 +131,7 @@ def test_what_was_read_before_a_gap_counts_no_more(tmp_path, at_read):
     assert set(walk.reading.segments) == {4}
 
 
-def test_what_was_wrong_before_a_gap_is_wrong_no_more(tmp_path, at_read):
+def test_gap_voids_the_findings_before(tmp_path, at_read):
     log = write(
         tmp_path / "log",
         [b"\x63", put(1, body=b"a" * 2000)],
@@ -140,24 +139,24 @@ def test_what_was_wrong_before_a_gap_is_wrong_no_more(tmp_path, at_read):
         [put(3, body=b"c" * 2000)],
     )
     assert len(walked(log)[0].findings) == 1
-    at_read(once(lambda: drop(log, 1, 2), 2))
+    at_read(once(lambda: delete(log, 1, 2), 2))
     walk, seen = walked(log)
     assert seen == [1, 2, "gap", 4] and not walk.findings
 
 
-def test_segments_dropped_after_they_were_read_make_no_gap(tmp_path, at_read):
+def test_segments_deleted_after_they_were_read_make_no_gap(tmp_path, at_read):
     log = four_segments(tmp_path / "log")
-    at_read(once(lambda: drop(log, 1, 2), 3))
+    at_read(once(lambda: delete(log, 1, 2), 3))
     walk, seen = walked(log)
     assert seen == [1, 2, 3, 4, 5, 6, 7] and not walk.findings and walk.gaps == 0
     assert set(walk.reading.segments) == {3, 4}
 
 
-def test_gap_before_a_log_of_claims_only(tmp_path, at_read):
-    """All jobs are gone: what is left is a segment without a record."""
+def test_gap_before_a_log_of_watermarks_only(tmp_path, at_read):
+    """All jobs were deleted: the only segment left has no record."""
     log = write(tmp_path / "log", [put(1, body=b"a" * 2000)], [Delete(1)])
-    write(log)  # another start and stop
-    at_read(once(lambda: drop(log, 1), 1))
+    write(log)  # starts and stops once more
+    at_read(once(lambda: delete(log, 1), 1))
     (walk, seen) = walked(log)
     assert seen == [] and not walk.replayer.state.jobs
     log = write(
@@ -168,18 +167,18 @@ def test_gap_before_a_log_of_claims_only(tmp_path, at_read):
     )
     write(log)
     last = len(list(log.glob("*.wal")))
-    at_read(once(lambda: drop(log, *range(1, last)), 2))
+    at_read(once(lambda: delete(log, *range(1, last)), 2))
     (walk, seen) = walked(log)
     assert seen == [1, "gap"] and not walk.replayer.state.jobs and not walk.findings
 
 
-def test_file_that_is_made_a_spare_while_it_is_read(tmp_path, at_read):
-    """Its zeros look like damage, until a second look finds it gone."""
+def test_file_that_becomes_a_spare_while_it_is_read(tmp_path, at_read):
+    """Its zeros look like damage until the second reading finds that the file is gone."""
     log = four_segments(tmp_path / "log")
 
     def recycle() -> bytes:
         data = segment(log, 2).read_bytes()
-        drop(log, 1, 2)
+        delete(log, 1, 2)
         return data[:HEADER_BYTES] + bytes(4096)
 
     at_read(once(recycle, 2))
@@ -187,8 +186,8 @@ def test_file_that_is_made_a_spare_while_it_is_read(tmp_path, at_read):
     assert seen == [1, "gap", 4, 5, 6, 7] and not walk.findings
 
 
-def test_hole_that_is_filled_at_the_second_look(tmp_path, at_read):
-    """We read one page before the server wrote it and the next page after."""
+def test_hole_that_is_filled_at_the_second_reading(tmp_path, at_read):
+    """One page was read before the server wrote it, the next page after."""
     log = four_segments(tmp_path / "log")
 
     def half_seen() -> bytes:
@@ -201,8 +200,8 @@ def test_hole_that_is_filled_at_the_second_look(tmp_path, at_read):
     assert seen == [1, 2, 3, 4, 5, 6, 7] and not walk.findings
 
 
-def test_second_look_reads_no_more_than_it_must(tmp_path, monkeypatch):
-    """What is whole already is not read again."""
+def test_second_reading_skips_intact_segments(tmp_path, monkeypatch):
+    """Segments that were intact are not read again."""
     log = four_segments(tmp_path / "log")
     flip(segment(log, 3), HEADER_BYTES + 60)
     read = []
@@ -218,7 +217,7 @@ def test_second_look_reads_no_more_than_it_must(tmp_path, monkeypatch):
     assert walk.findings and (read.count(1), read.count(2)) == (1, 1)
 
 
-def test_damage_that_is_there_at_the_second_look_counts(tmp_path):
+def test_damage_found_by_both_readings_counts(tmp_path):
     log = four_segments(tmp_path / "log")
     flip(segment(log, 2), HEADER_BYTES + 60)
     walk, seen = walked(log)
@@ -228,8 +227,8 @@ def test_damage_that_is_there_at_the_second_look_counts(tmp_path):
     ]
 
 
-def test_torn_end_that_is_whole_at_the_second_look(tmp_path, at_read):
-    """A server came and wrote while we read; or it stopped in order while we looked."""
+def test_torn_end_that_is_whole_at_the_second_reading(tmp_path, at_read):
+    """A server wrote, or stopped, while the log was read."""
     log = write(tmp_path / "log", [put(1)], [put(2)], close=False)
 
     def half_written() -> bytes:
@@ -242,30 +241,36 @@ def test_torn_end_that_is_whole_at_the_second_look(tmp_path, at_read):
     assert seen == [1, 2] and not walk.findings
 
 
-def test_segment_that_vanishes_from_the_middle_is_missing(tmp_path, at_read):
-    """Servers drop from the old end only."""
+def test_segment_deleted_from_the_middle_is_missing(tmp_path, at_read):
+    """A server deletes only at the old end, so this is damage."""
     log = four_segments(tmp_path / "log")
-    at_read(once(lambda: drop(log, 3), 3))
+    at_read(once(lambda: delete(log, 3), 3))
     walk, seen = walked(log)
     assert seen == [1, 2, 3, "damage", 6, 7]
     assert "found segment 4 as the next" in walk.findings[0].message
 
 
-def test_segment_that_vanishes_from_behind_damage_is_passed_over(tmp_path, monkeypatch):
+def test_segment_deleted_after_damage_is_skipped(tmp_path, monkeypatch):
     log = four_segments(tmp_path / "log")
     flip(segment(log, 1), HEADER_BYTES + 60)
     walk = Walk(str(log))
     seen = []
     for found in walk:
         if isinstance(found, Damage) and not seen:
-            drop(log, 2)
+            delete(log, 2)
         seen.append(type(found).__name__)
-    assert seen == ["Damage", "Damage", "Frame", "Frame", "Frame"]  # the last one is a claim
+    assert seen == [
+        "Damage",
+        "Damage",
+        "Frame",
+        "Frame",
+        "Frame",
+    ]  # the last frame has only a watermark
     assert [finding.reason for finding in walk.findings][2] == "LSN 1 to 3 missing"
 
 
-def test_segment_that_a_start_puts_in_the_place_of_an_empty_one(tmp_path, at_read):
-    """The last segment had claims only, and is another file by the second look."""
+def test_segment_that_a_start_replaces_while_it_is_read(tmp_path, at_read):
+    """The last segment had no record, and is another file at the second reading."""
     log = write(tmp_path / "log", [put(1)])
     write(log)
     restarted = []
@@ -276,32 +281,30 @@ def test_segment_that_a_start_puts_in_the_place_of_an_empty_one(tmp_path, at_rea
         append(append_more, [put(2)], AT + 6)
         append_more.close(AT + 7)
         restarted.append(1)
-        return data + b"\x01"  # and what we saw of the old one was half of something
+        return data + b"\x01"  # the first reading sees half a frame
 
     at_read(once(restart, 2))
     walk, seen = walked(log)
     assert restarted and seen == [1, 2] and not walk.findings
 
 
-def test_gap_is_told(run, tmp_path, at_read):
+def test_gap_is_reported_on_stderr(run, tmp_path, at_read):
     log = four_segments(tmp_path / "log")
-    at_read(once(lambda: drop(log, 1, 2, 3), 3))
+    at_read(once(lambda: delete(log, 1, 2, 3), 3))
     said = run("dump", log)
-    assert (
-        said.stderr
-        == f"beanstalkd-binlog: {log}: the server deleted segments before they were read; the log continues at LSN 6\n"
-    )
+    gap = "the server deleted segments before they were read; the log continues at LSN 6"
+    assert said.stderr == f"beanstalkd-binlog: {log}: {gap}\n"
     assert [line.split()[0] for line in said.stdout.splitlines()[1:]] == ["1", "2", "3", "6", "7"]
 
 
-def test_growth_begins_anew_behind_a_gap(lines, tmp_path, at_read):
+def test_stats_counts_growth_from_the_gap_on(lines, tmp_path, at_read):
     log = four_segments(tmp_path / "log")
-    at_read(once(lambda: drop(log, 1, 2, 3), 3))
+    at_read(once(lambda: delete(log, 1, 2, 3), 3))
     (found,) = lines("stats", log)
     assert found["kinds"].keys() == {"full"} and found["kinds"]["full"]["records"] == 2
 
 
-def test_directory_that_is_dropped_faster_than_it_is_listed(tmp_path, monkeypatch):
+def test_reading_gives_up_after_many_attempts(tmp_path, monkeypatch):
     log = four_segments(tmp_path / "log")
     looks = []
 

@@ -1,5 +1,5 @@
-"""`repair` on every golden directory: in verify's words, nothing thrown away, clean afterwards; and
-the server starts again.
+"""`repair` of each kind of damage: reported in verify's words, every removed byte kept, clean
+afterwards, and the server starts again.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import beanstalkd_wal as wal
 import pytest
 from beanstalkd_wal.format import FRAME_BYTES, encode_frame, salt_of
 
-from beanstalkd_py.binlog.opening import Unreadable, open_binlog
-from beanstalkd_py.queue.engine import Engine
 from beanstalkd_py.queue.model import BURIED
 from tests.tools.beanstalkd_binlog import logs
 from tests.tools.beanstalkd_binlog.conftest import Cli
+from tests.tools.beanstalkd_binlog.logs import server_report
 
 DAMAGED = ["flipped", "missing", "orphan", "unreadable"]
 Lines = Callable[..., list[dict[str, object]]]
@@ -26,27 +25,13 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "lock"}
 
 
-def server_says(directory: Path) -> str:
-    """Why it would not start; "" if it would."""
-    engine = Engine()
-    try:
-        opened = open_binlog(
-            str(directory), engine, segment_bytes=65536, durability=wal.Durability.NEVER, now=logs.AT, wall_now=logs.AT,
-            notify=lambda: None, threaded=False,
-        )  # fmt: skip
-    except (wal.Corrupt, wal.NewerVersion, Unreadable) as error:
-        return str(error)
-    opened.log.close(logs.AT)
-    return ""
-
-
 @pytest.fixture(params=DAMAGED)
 def damaged(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return logs.MAKERS[request.param](tmp_path / "log")
 
 
-def test_verify_server_and_repair_tell_the_same_story(damaged: Path, run: Cli) -> None:
-    said = server_says(damaged)
+def test_verify_server_and_repair_report_the_same(damaged: Path, run: Cli) -> None:
+    said = server_report(damaged).refusal
     assert said
     assert said in run("verify", damaged).stdout.splitlines()
     found = run("verify", damaged).stdout.splitlines()[:-1]
@@ -65,22 +50,19 @@ def test_dry_run_changes_nothing(damaged: Path, run: Cli) -> None:
 def test_repaired_log_is_clean_and_starts(damaged: Path, run: Cli) -> None:
     assert run("repair", damaged).exit_code == 0
     assert run("verify", damaged).exit_code == 0
-    assert server_says(damaged) == ""
+    assert server_report(damaged).refusal == ""
     assert "nothing to do" in run("repair", damaged).stdout
 
 
-def test_every_whole_job_behind_the_damage_is_salvaged(
-    tmp_path: Path, run: Cli, lines: Lines
-) -> None:
-    log = logs.flipped(
-        tmp_path / "log"
-    )  # the first frame: the put of job 1, which compaction wrote again at the end
+def test_intact_jobs_after_the_damage_are_kept(tmp_path: Path, run: Cli, lines: Lines) -> None:
+    # The damaged frame has the put of job 1, which compaction wrote again at the end.
+    log = logs.flipped(tmp_path / "log")
     run("repair", log)
     ids = {line["job"] for line in lines("jobs", log)}
     assert {2, 3, 5, 6} <= ids
 
 
-def test_bytes_taken_out_are_kept(tmp_path: Path, run: Cli, lines: Lines) -> None:
+def test_removed_bytes_are_kept(tmp_path: Path, run: Cli, lines: Lines) -> None:
     log = logs.flipped(tmp_path / "log")
     before = contents(log)
     (loss,) = [line for line in lines("repair", log) if line["event"] == "loss"]
@@ -91,7 +73,7 @@ def test_bytes_taken_out_are_kept(tmp_path: Path, run: Cli, lines: Lines) -> Non
 
 
 def test_affected_jobs_are_named(tmp_path: Path, run: Cli, lines: Lines) -> None:
-    """Job 1 is heard of again behind the loss, jobs 2 and 3 are not."""
+    """Job 1 has a record after the loss; jobs 2 and 3 have none."""
     log = logs.write(
         tmp_path / "log",
         [logs.put(1)],
@@ -109,7 +91,7 @@ def test_affected_jobs_are_named(tmp_path: Path, run: Cli, lines: Lines) -> None
     assert affected["lost"] == []
 
 
-def test_job_whose_beginning_is_lost_is_named_and_gone(
+def test_job_without_a_full_record_is_named_and_deleted(
     tmp_path: Path, run: Cli, lines: Lines
 ) -> None:
     log = logs.orphan(tmp_path / "log")
@@ -118,14 +100,14 @@ def test_job_whose_beginning_is_lost_is_named_and_gone(
     assert {line["job"] for line in lines("jobs", log)} == {1, 2}
 
 
-def test_torn_tail_is_cut_as_the_server_cuts_it(tmp_path: Path, run: Cli) -> None:
+def test_torn_tail_is_cut(tmp_path: Path, run: Cli) -> None:
     log = logs.torn(tmp_path / "log")
     assert run("repair", log).exit_code == 0
     assert run("verify", log).exit_code == 0
     assert [path for path in log.iterdir() if path.name.startswith(("torn.", "damaged."))]
 
 
-def test_clean_and_empty_directories_are_left_alone(tmp_path: Path, run: Cli) -> None:
+def test_clean_and_empty_logs_are_not_changed(tmp_path: Path, run: Cli) -> None:
     for make in (logs.clean, logs.empty):
         log = make(tmp_path / make.__name__)
         before = contents(log)
@@ -135,14 +117,14 @@ def test_clean_and_empty_directories_are_left_alone(tmp_path: Path, run: Cli) ->
 
 
 @pytest.mark.parametrize("name", ["newer", "newer_records"])
-def test_newer_version_is_left_alone(tmp_path: Path, run: Cli, name: str) -> None:
+def test_newer_version_is_not_changed(tmp_path: Path, run: Cli, name: str) -> None:
     log = logs.MAKERS[name](tmp_path / "log")
     before = contents(log)
     assert run("repair", log).exit_code == 65
     assert contents(log) == before
 
 
-def test_without_any_header_nothing_is_guessed(tmp_path: Path, run: Cli) -> None:
+def test_log_without_any_header_is_refused(tmp_path: Path, run: Cli) -> None:
     log = logs.clean(tmp_path / "log")
     for path in log.glob("*.wal"):
         logs.patch(path, 0, b"\xaa" * 1024)
@@ -153,9 +135,7 @@ def test_without_any_header_nothing_is_guessed(tmp_path: Path, run: Cli) -> None
 
 
 @pytest.mark.parametrize("command", ["repair", "compact"])
-def test_changing_commands_refuse_while_a_server_has_the_lock(
-    tmp_path: Path, run: Cli, command: str
-) -> None:
+def test_changing_commands_refuse_a_locked_log(tmp_path: Path, run: Cli, command: str) -> None:
     log = logs.clean(tmp_path / "log")
     before = contents(log)
     lock = wal.lock(log)
@@ -169,8 +149,8 @@ def test_changing_commands_refuse_while_a_server_has_the_lock(
     assert contents(log) == before
 
 
-def test_a_copy_of_the_log_repairs_alike(tmp_path: Path, run: Cli) -> None:
-    """Nothing depends on where it lies."""
+def test_repair_of_a_copy_gives_the_same_files(tmp_path: Path, run: Cli) -> None:
+    """Nothing depends on the path of the log."""
     log = logs.flipped(tmp_path / "log")
     other = Path(shutil.copytree(log, tmp_path / "other"))
     run("repair", log)
@@ -179,22 +159,18 @@ def test_a_copy_of_the_log_repairs_alike(tmp_path: Path, run: Cli) -> None:
     assert names == {name for name in contents(other) if name.startswith("damaged.")}
 
 
-def test_a_first_segment_without_a_header_gets_one_that_the_server_takes(
-    tmp_path: Path, run: Cli
-) -> None:
-    """The next id is not in it any more: it was said again in the segments behind it."""
+def test_first_segment_gets_a_header_that_the_server_accepts(tmp_path: Path, run: Cli) -> None:
+    """The next id is taken from the later segments, which have it too."""
     log = logs.clean(tmp_path / "log")
     logs.patch(logs.segment(log, 1), 0, b"\xaa" * 1024)
     assert run("repair", log).exit_code == 0
     assert run("verify", log).exit_code == 0
-    assert server_says(log) == ""
+    assert server_report(log).refusal == ""
 
 
-def test_what_is_whole_behind_a_torn_place_is_kept_and_makes_sense(
-    tmp_path: Path, run: Cli, lines: Lines
-) -> None:
-    """The power went: of three frames the middle one was lost, and with it the beginning of a job
-    that the last one speaks of.
+def test_intact_frames_after_a_torn_one_are_kept(tmp_path: Path, run: Cli, lines: Lines) -> None:
+    """A power failure lost the middle one of three frames. It had the full record of a job that the
+    last frame updates.
     """
     log = logs.write(
         tmp_path / "log",
@@ -206,7 +182,7 @@ def test_what_is_whole_behind_a_torn_place_is_kept_and_makes_sense(
     first, second, third = logs.frames(log)
     path = logs.segment(log, 1)
     salt = salt_of(int.from_bytes(path.read_bytes()[40:48], "little"))
-    for frame in (first, third):  # none of them knew anything to be durable
+    for frame in (first, third):  # without a watermark
         logs.patch(
             path,
             frame.offset,
@@ -217,11 +193,11 @@ def test_what_is_whole_behind_a_torn_place_is_kept_and_makes_sense(
     (affected,) = [line for line in lines("repair", log) if line["event"] == "affected"]
     assert affected["lost"] == [7]
     assert run("verify", log).exit_code == 0
-    assert server_says(log) == ""
+    assert server_report(log).refusal == ""
     assert {line["job"] for line in lines("jobs", log)} == {1, 2}
 
 
-def test_metadata_that_says_nothing_is_beyond_repair(tmp_path: Path, run: Cli) -> None:
+def test_segment_without_metadata_is_beyond_repair(tmp_path: Path, run: Cli) -> None:
     log = logs.clean(tmp_path / "log")
     logs.change_header(logs.segment(log, 1), meta=b"")
     before = contents(log)

@@ -1,4 +1,4 @@
-"""Times, durations and sizes as people and programs read them."""
+"""Text of instants, durations, sizes and bodies."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def test_rfc_3339_keeps_nanoseconds():
     assert rfc3339(-1) == "1969-12-31T23:59:59.999999999Z"
 
 
-def test_instant_that_no_calendar_has_is_a_number():
+def test_instant_outside_the_calendar_is_a_number():
     assert rfc3339(1 << 62) == "2116-02-20T23:53:38.427387904Z"
     assert rfc3339(10**30) == local(10**30) == "@" + "1" + "0" * 30
 
 
-def test_local_time(monkeypatch):
+def test_local_time_follows_the_zone(monkeypatch):
     monkeypatch.setenv("TZ", "Etc/GMT+5")
     time.tzset()
     assert local(AT) == "2025-12-31 19:00:00.123"
@@ -53,14 +53,14 @@ def test_times_are_read_to_the_nanosecond(said):
         ("3d", AT - 259_200_000_000_000),
     ],
 )
-def test_other_ways_to_say_a_time(said, at):
+def test_other_forms_of_a_time(said, at):
     assert parse(said, AT) == at
 
 
 @pytest.mark.parametrize(
     "said", ["", "yesterday", "2026-13-01", "2026-01-01T25:00", "10", "@", "5 m"]
 )
-def test_what_is_no_time(said):
+def test_text_that_is_not_a_time(said):
     with pytest.raises(ValueError):
         parse(said, AT)
 
@@ -102,7 +102,7 @@ def test_text_escapes_what_is_not_printable():
     assert text(b"a\tb\xffc\xc3\xa4\x00\xf0\x9f\x8d\x80\\") == "a\\tb\\xffcä\\x00🍀\\"
 
 
-def test_body_that_is_no_text_is_base64_even_if_text_was_asked_for():
+def test_body_that_is_not_utf_8_is_base64():
     assert json_body(b"\xff", 1, "text", False) == {
         "body": "/w==",
         "body_encoding": "base64",
@@ -111,7 +111,7 @@ def test_body_that_is_no_text_is_base64_even_if_text_was_asked_for():
     }
 
 
-def test_body_in_the_encoding_that_was_asked_for():
+def test_body_in_a_chosen_encoding():
     assert json_body(b"ab", 2, "hex", False) == {
         "body": "6162",
         "body_encoding": "hex",

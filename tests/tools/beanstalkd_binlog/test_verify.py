@@ -1,4 +1,6 @@
-"""`verify`: every byte read; torn and corrupt told apart, in the server's words; all damage listed."""
+"""`verify`: every byte is read, torn and corrupt are told apart, all damage is listed, in the
+server's words.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,6 @@ from beanstalkd_binlog.walk import Walk
 from beanstalkd_wal.format import HEADER_BYTES
 from judge.daemon import ROOT
 
-from beanstalkd_py.binlog.opening import Unreadable, open_binlog
-from beanstalkd_py.queue.state import State
 from tests.tools.beanstalkd_binlog import logs
 from tests.tools.beanstalkd_binlog.logs import (
     AT,
@@ -26,6 +26,7 @@ from tests.tools.beanstalkd_binlog.logs import (
     patch,
     put,
     segment,
+    server_report,
     write,
 )
 
@@ -38,11 +39,11 @@ STATUSES = {
 
 
 @pytest.mark.parametrize("name", logs.MAKERS)
-def test_exit_status(run, golden, name):
+def test_verify_exit_status(run, golden, name):
     assert run("verify", golden[name]).exit_code == STATUSES[name]
 
 
-def test_clean_log(run, golden):
+def test_verify_of_a_clean_log(run, golden):
     assert (
         run("verify", golden["clean"]).stdout
         == f"{golden['clean']}: clean: 4 segments, 15 records, 5 jobs\n"
@@ -53,7 +54,7 @@ def test_clean_log(run, golden):
     )
 
 
-def test_json_has_the_documented_fields(lines, golden):
+def test_verify_json_has_the_documented_fields(lines, golden):
     verdict, damage, missing, summary = lines("verify", golden["flipped"])
     path = str(segment(golden["flipped"], 1))
     said = verdict["server_says"]
@@ -79,11 +80,24 @@ def test_json_has_the_documented_fields(lines, golden):
     }
     assert (missing["offset"], missing["reason"]) == (1156, "LSN 1 to 1 missing")
     assert summary == {
-        "state": "corrupt", "status": 2, "segments": 4, "bytes": 12080, "records": 14, "jobs": 5, "next_lsn": 16, "running": False,
-    }  # fmt: skip
+        "state": "corrupt",
+        "status": 2,
+        "segments": 4,
+        "bytes": 12080,
+        "records": 14,
+        "jobs": 5,
+        "next_lsn": 16,
+        "running": False,
+    }
 
 
 # The server's words
+
+
+def first_line(log: Path) -> str:
+    """What the server reports first of this log, whether it starts or not."""
+    report = server_report(log)
+    return report.refusal or report.messages[0]
 
 
 def cut_short(directory: Path) -> Path:
@@ -123,7 +137,7 @@ def short_full(directory: Path) -> Path:
 
 
 def torn_with_later(directory: Path) -> Path:
-    """Never synced: damage in the first segment, a second one behind it, and no claim."""
+    """Never synced, so without a watermark: damage in the first segment, and two more segments."""
     write(
         directory,
         [put(1)],
@@ -137,37 +151,36 @@ def torn_with_later(directory: Path) -> Path:
 
 
 DAMAGES = [
-    logs.torn, logs.flipped, logs.missing, logs.newer, logs.newer_records, logs.orphan, logs.unreadable,
-    cut_short, header_copy, headers_gone, another_log, no_metadata, no_record, short_full, torn_with_later,
-]  # fmt: skip
+    logs.torn,
+    logs.flipped,
+    logs.missing,
+    logs.newer,
+    logs.newer_records,
+    logs.orphan,
+    logs.unreadable,
+    cut_short,
+    header_copy,
+    headers_gone,
+    another_log,
+    no_metadata,
+    no_record,
+    short_full,
+    torn_with_later,
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
-def test_verify_says_what_the_server_says(run, tmp_path, damage):
-    """The first line of verify is the server's; what is newer is said on stderr."""
+def test_verify_reports_first_what_the_server_reports(run, tmp_path, damage):
+    """On stdout; a newer version is reported on stderr."""
     log = damage(tmp_path / "log")
     found = run("verify", log)
     said = (
         found.stderr.removeprefix("beanstalkd-binlog: ") if found.exit_code == 65 else found.stdout
     )
-    assert said.splitlines()[0] == server_says(log)
+    assert said.splitlines()[0] == first_line(log)
 
 
-def server_says(log: Path) -> str:
-    """What it writes to stderr, torn or not."""
-    lines: list[str] = []
-    try:
-        opened = open_binlog(
-            str(log), State(), segment_bytes=1 << 16, durability=logs.SYNC, now=0, wall_now=AT, notify=lambda: None, report=lines.append,
-            threaded=False,
-        )  # fmt: skip
-    except (wal.Corrupt, wal.NewerVersion, Unreadable) as error:
-        return str(error)
-    opened.log.close(AT)
-    return lines[0]
-
-
-def test_the_daemon_says_it_and_ends_with_the_status_of_a_bad_log(run, tmp_path):
+def test_server_refuses_with_the_words_of_verify(run, tmp_path):
     log = logs.flipped(tmp_path / "log")
     command = [
         sys.executable,
@@ -183,7 +196,7 @@ def test_the_daemon_says_it_and_ends_with_the_status_of_a_bad_log(run, tmp_path)
     assert server.returncode == run("dump", log).exit_code == 65
 
 
-def test_newer_records_in_a_segment_without_any_are_named_too(run, tmp_path):
+def test_newer_metadata_without_records_is_reported(run, tmp_path):
     log = write(tmp_path / "log", [put(1)])
     wal.Log.open(
         logs.replayed(log),
@@ -193,16 +206,16 @@ def test_newer_records_in_a_segment_without_any_are_named_too(run, tmp_path):
         threaded=False,
     ).close(AT)
     found = run("verify", log)
-    assert (found.exit_code, server_says(log)) == (
+    assert (found.exit_code, first_line(log)) == (
         65,
         found.stderr.removeprefix("beanstalkd-binlog: ").rstrip(),
     )
 
 
-# All of it
+# All damage
 
 
-def test_records_of_another_log_are_not_taken_for_ours(lines, tmp_path):
+def test_segment_of_another_log_is_damage(lines, tmp_path):
     log = another_log(tmp_path / "log")
     *found, _ = lines("verify", log)
     assert (
@@ -223,7 +236,7 @@ def test_records_of_another_log_are_not_taken_for_ours(lines, tmp_path):
     ]
 
 
-def test_all_damage_is_listed(lines, tmp_path):
+def test_verify_lists_all_damage(lines, tmp_path):
     log = clean(tmp_path / "log")
     flip(segment(log, 1), frames(log)[1].offset + 60)
     flip(segment(log, 3), HEADER_BYTES + 60)
@@ -245,7 +258,7 @@ def test_all_damage_is_listed(lines, tmp_path):
     assert summary["state"] == "corrupt"
 
 
-def test_damage_behind_an_unreadable_record_is_listed(lines, tmp_path):
+def test_verify_lists_damage_after_an_unreadable_record(lines, tmp_path):
     log = write(tmp_path / "log", [b"\x63"], [put(1)], [b"\x64"], [put(2)])
     flip(segment(log, 1), frames(log)[1].end - 1)
     *found, _ = lines("verify", log)
@@ -257,9 +270,9 @@ def test_damage_behind_an_unreadable_record_is_listed(lines, tmp_path):
     )
 
 
-def test_every_flipped_bit_is_seen(run, tmp_path):
-    """Anywhere in what is used of a closed log; only the last claim may pass for a torn tail, since
-    nothing was promised behind it.
+def test_verify_finds_every_flipped_bit(run, tmp_path):
+    """In every used byte of a closed log. Only damage to the last frame, a watermark, is torn: no
+    promise depends on that frame.
     """
     log = write(tmp_path / "log", [put(1, body=b"hello")], [put(2)])
     data = last_segment(log).read_bytes()
@@ -271,7 +284,7 @@ def test_every_flipped_bit_is_seen(run, tmp_path):
     assert run("verify", log).exit_code == 0
 
 
-def test_damage_to_the_last_claimed_frame_is_corrupt_and_to_an_unclaimed_one_torn(run, tmp_path):
+def test_damage_up_to_the_watermark_is_corrupt_later_torn(run, tmp_path):
     log = write(tmp_path / "closed", [put(1)], [put(2)])
     flip(last_segment(log), frames(log)[1].end - 1)
     assert run("verify", log).exit_code == 2
@@ -280,7 +293,7 @@ def test_damage_to_the_last_claimed_frame_is_corrupt_and_to_an_unclaimed_one_tor
     assert run("verify", log).exit_code == 1
 
 
-def test_orphan_that_was_never_promised_is_no_corruption(run, tmp_path):
+def test_orphan_above_the_watermark_is_torn(run, tmp_path):
     log = write(tmp_path / "log", [put(1)], [logs.update(7)], close=False)
     found = run("verify", log)
     assert found.exit_code == 1
@@ -293,7 +306,7 @@ def test_orphan_that_was_never_promised_is_no_corruption(run, tmp_path):
 # OtherFiles a server
 
 
-def test_half_written_frame_of_a_running_server_is_no_damage(run, tmp_path):
+def test_half_written_frame_of_a_running_server_is_clean(run, tmp_path):
     log = logs.torn(tmp_path / "log")
     lock = wal.lock(log)
     try:
@@ -301,14 +314,13 @@ def test_half_written_frame_of_a_running_server_is_no_damage(run, tmp_path):
     finally:
         lock.close()
     assert found.exit_code == 0
-    assert (
-        found.stdout
-        == f"{log}: clean: 1 segment, 1 record, 1 job; a server has the log open, segment 1 is active\n"
-    )
+    counts = "1 segment, 1 record, 1 job"
+    running = "a server has the log open, segment 1 is active"
+    assert found.stdout == f"{log}: clean: {counts}; {running}\n"
     assert run("verify", log).exit_code == 1
 
 
-def test_half_written_frame_is_torn_to_who_has_the_lock_himself(tmp_path):
+def test_half_written_frame_is_torn_for_the_lock_holder(tmp_path):
     log = logs.torn(tmp_path / "log")
     lock = wal.lock(log)
     walk = Walk(str(log), holds_lock=True)
@@ -317,7 +329,7 @@ def test_half_written_frame_is_torn_to_who_has_the_lock_himself(tmp_path):
     assert [finding.state for finding in walk.findings] == ["torn"]
 
 
-def test_corruption_is_told_beside_a_running_server_too(run, tmp_path):
+def test_corruption_is_reported_beside_a_running_server(run, tmp_path):
     log = logs.flipped(tmp_path / "log")
     lock = wal.lock(log)
     try:
@@ -326,12 +338,13 @@ def test_corruption_is_told_beside_a_running_server_too(run, tmp_path):
         lock.close()
 
 
-def test_lock_of_another_process_is_seen_and_left_alone(run, golden, tmp_path):
+def test_lock_of_another_process_is_not_released(run, golden, tmp_path):
     log = logs.killed(tmp_path / "log")
     holder = [
         sys.executable,
         "-c",
-        f"import beanstalkd_wal as wal; held = wal.lock({str(log)!r}); print('held', flush=True); input()",
+        f"import beanstalkd_wal as wal; held = wal.lock({str(log)!r}); "
+        "print('held', flush=True); input()",
     ]
     with subprocess.Popen(
         holder, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -344,7 +357,7 @@ def test_lock_of_another_process_is_seen_and_left_alone(run, golden, tmp_path):
     assert "a server has the log open" not in run("verify", log).stdout
 
 
-def test_nothing_is_changed(run, golden, tmp_path):
+def test_reading_commands_change_nothing(run, golden, tmp_path):
     for name, directory in golden.items():
         before = {
             path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in directory.iterdir()
@@ -357,5 +370,5 @@ def test_nothing_is_changed(run, golden, tmp_path):
         } == before, name
 
 
-def test_status_of_what_is_no_log_is_none_of_verifys(run, tmp_path):
+def test_verify_of_a_missing_log_has_status_66(run, tmp_path):
     assert run("verify", tmp_path / "nowhere").exit_code == NO_LOG == 66
