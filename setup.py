@@ -15,8 +15,8 @@ from setuptools import setup
 COMPILED = [
     f"{folder}/{module}.py"
     for folder, modules in {
-        "beanstalkd_py/queue": ("engine", "model", "state"),
-        "beanstalkd_py/protocol": ("parser", "replies", "session", "trace", "yaml"),
+        "beanstalkd_py/queue": ("journal", "model", "outcome", "queue", "snapshot", "state"),
+        "beanstalkd_py/protocol": ("dispatch", "parser", "replies", "session", "trace", "yaml"),
         "beanstalkd_py/binlog": ("journal", "records", "replay", "usage"),
         "beanstalkd_py/server": ("connection", "memory", "outbox", "server"),
         "wal/beanstalkd_wal": (

@@ -26,9 +26,11 @@ from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.foreign import takeover
 from beanstalkd_py.host import privileges
 from beanstalkd_py.host.notify import Notify
+from beanstalkd_py.host.process import cpu_seconds, facts
 from beanstalkd_py.host.progress import Progress
-from beanstalkd_py.protocol.yaml import Process
-from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.protocol.dispatch import Dispatcher
+from beanstalkd_py.queue.queue import Queue
+from beanstalkd_py.queue.snapshot import ProcessSnapshot
 from beanstalkd_py.server.listen import ListenFailed, address_of, listen
 from beanstalkd_py.server.server import Server
 
@@ -146,9 +148,14 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
     gc.disable()
     if chosen.verbosity:
         say(f"pid {os.getpid()}")
-    engine = Engine(chosen.max_job_size, _process())
-    engine.binlog_max_size = chosen.segment_bytes
-    install_signal_handlers(engine)
+    queue = Queue()
+    dispatcher = Dispatcher(
+        queue,
+        max_job_size=chosen.max_job_size,
+        binlog_max_size=chosen.segment_bytes,
+        process=_process(),
+    )
+    install_signal_handlers(queue)
     notify = Notify(os.environ, report)
     listeners = listen(chosen, report, os.environ)
     try:
@@ -157,7 +164,7 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
                 say(f"bind {listener.fileno()} {address_of(listener)}")
         # Made before the user changes: they load what that user may not be allowed to read.
         server = Server(
-            engine,
+            dispatcher,
             listeners,
             report,
             _max_connections(logged=chosen.wal_dir is not None),
@@ -173,7 +180,8 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
         if chosen.wal_dir is not None:
             lock = _lock(chosen.wal_dir)
             try:
-                log = _open(chosen, engine, server, report, progress)
+                log = _open(chosen, queue, server, report, progress)
+                dispatcher.log = log.snapshot
             except wal.LogFull as error:
                 raise NoRoom(f"{chosen.wal_dir}: {error}") from error
             except wal.LogFailed as error:
@@ -205,7 +213,7 @@ def ignore_signals() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def install_signal_handlers(engine: Engine) -> None:
+def install_signal_handlers(queue: Queue) -> None:
     """Until the loop runs and has its own: a stop ends the start, which may be ended anywhere like
     by a kill; a drain is not lost.
     """
@@ -215,7 +223,7 @@ def install_signal_handlers(engine: Engine) -> None:
         raise Stopped
 
     def drain(number: int, frame: object) -> None:
-        engine.draining = True
+        queue.draining = True
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -231,12 +239,12 @@ def _lock(directory: str) -> wal.Lock:
 
 def _open(
     chosen: options.Options,
-    engine: Engine,
+    queue: Queue,
     server: Server,
     report: Callable[[str], None],
     progress: Progress,
 ) -> Binlog:
-    """Replays DIR into the engine and opens it for writing."""
+    """Replays DIR into the queue and opens it for writing."""
     assert chosen.wal_dir is not None
     if chosen.never_sync:
         durability = wal.Durability.NEVER
@@ -254,7 +262,7 @@ def _open(
         )
     opened = opening.open_binlog(
         chosen.wal_dir,
-        engine,
+        queue,
         segment_bytes=chosen.log_segment_bytes,
         durability=durability,
         now=time.monotonic_ns(),
@@ -267,23 +275,27 @@ def _open(
     return opened
 
 
-def _process() -> Process:
-    system = os.uname()
-    return Process(
-        pid=os.getpid(),
-        version=SERVER_VERSION,
-        id=os.urandom(8).hex(),
-        hostname=system.nodename,
-        os=system.version,
-        platform=system.machine,
-        started_at=time.monotonic_ns(),
-        cpu=_cpu,
-    )
+def _process() -> Callable[[], ProcessSnapshot]:
+    """What `stats` says about this process."""
+    it = facts()
+    started_at = time.monotonic_ns()
+    id = os.urandom(8).hex()
 
+    def snapshot() -> ProcessSnapshot:
+        user_s, system_s = cpu_seconds()
+        return ProcessSnapshot(
+            pid=it.pid,
+            version=SERVER_VERSION,
+            id=id,
+            hostname=it.hostname,
+            os=it.os,
+            platform=it.platform,
+            started_at=started_at,
+            user_cpu_s=user_s,
+            system_cpu_s=system_s,
+        )
 
-def _cpu() -> tuple[float, float]:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime, usage.ru_stime
+    return snapshot
 
 
 def _max_connections(logged: bool) -> int:

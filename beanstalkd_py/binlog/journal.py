@@ -49,9 +49,10 @@ from beanstalkd_py.binlog.usage import (
     SegmentUsage,
     full_bytes,
 )
-from beanstalkd_py.protocol import yaml as stats
+from beanstalkd_py.queue.journal import Counters
 from beanstalkd_py.queue.model import DELAYED, RESERVED, Job, Tube
-from beanstalkd_py.queue.state import Counters, State
+from beanstalkd_py.queue.snapshot import LogSnapshot
+from beanstalkd_py.queue.state import State
 
 STEP_BYTES = 64 * 1024  # compaction per turn of the loop: about 1 ms of jobs of 100 bytes
 # bytes for each byte that clients appended: where law 9 is closest, a quarter of the oldest segment
@@ -221,8 +222,8 @@ class Binlog:
         self._pause_written(tube.name, self.usage.of(number), nbytes if pause else 0)
         return True
 
-    def stats(self) -> stats.JournalStats:
-        return stats.JournalStats(self.log.oldest, self.log.segment, self.migrated, self.written)
+    def snapshot(self) -> LogSnapshot:
+        return LogSnapshot(self.log.oldest, self.log.segment, self.migrated, self.written)
 
     def _on_disk(self, state: int, deadline_at: int) -> int:
         """Only a buried job's place in the order of burying is no instant."""

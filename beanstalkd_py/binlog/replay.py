@@ -223,11 +223,11 @@ class Replayer:
         state, deadline_at = self._come_back(state, deadline_at)
         if self.highest_id < id < MAX_PLAUSIBLE_ID:
             self.highest_id = id
-        engine = self.state
-        job = engine.jobs.get(id)
+        queue = self.state
+        job = queue.jobs.get(id)
         if job is None:
-            tube = engine.tube(record[FULL_STRUCT.size : name_end])
-            job = engine.apply_put(
+            tube = queue.tube(record[FULL_STRUCT.size : name_end])
+            job = queue.apply_put(
                 id,
                 tube,
                 state,
@@ -248,7 +248,7 @@ class Replayer:
             if nbytes > self.usage.largest:
                 self.usage.largest = nbytes
         else:
-            engine.apply_change(
+            queue.apply_change(
                 job,
                 state,
                 pri,

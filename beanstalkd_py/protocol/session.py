@@ -1,4 +1,4 @@
-"""One client's dialogue: bytes in, commands to the engine, replies out, in order. No I/O, no clock.
+"""One client's dialogue: bytes in, commands to the queue, replies out, in order. No I/O, no clock.
 
 The owner feeds what the socket gave (`receive`, `end_of_input`, `lost`), takes what is owed
 (`take_output`) and calls `settle` after anything that may have woken other clients. A session stops
@@ -7,8 +7,8 @@ are owed: `run` goes on when they were taken. So a client that never reads costs
 kick of many jobs is held back likewise.
 """
 
-from beanstalkd_py.protocol.parser import Parser
-from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.protocol.dispatch import Dispatcher, reserved
+from beanstalkd_py.protocol.parser import QUIT, Parser
 from beanstalkd_py.queue.model import Client
 
 OUTPUT_LIMIT = 256 * 1024  # bytes of replies owed; one reply may exceed it
@@ -24,18 +24,18 @@ class Session:
         "_owed",
         "client",
         "closed",
-        "engine",
+        "dispatcher",
         "held",
         "owner",
         "parser",
     )
 
-    def __init__(self, engine: Engine, owner: object = None) -> None:
-        self.engine = engine
+    def __init__(self, dispatcher: Dispatcher, owner: object = None) -> None:
+        self.dispatcher = dispatcher
         self.owner = owner  # whoever sends the output; means nothing here
-        self.parser = Parser(engine.max_job_size)
+        self.parser = Parser(dispatcher.max_job_size)
         self._next_command = self.parser.next_command
-        self.client: Client = engine.connect()
+        self.client: Client = dispatcher.queue.connect()
         self.client.session = self
         self.closed = False  # nothing more will be answered: close when the output is sent
         self.held = (
@@ -54,9 +54,9 @@ class Session:
         """The client will send no more, though all of it may not be here yet: it waits for nothing
         any longer.
         """
-        reply = self.engine.half_close(self.client, now)
-        if reply:
-            self._say(reply)
+        outcome = self.dispatcher.queue.half_close(self.client, now)
+        if outcome is not None:
+            self._say(reserved(outcome))
         self.run(now)
 
     def end_of_input(self, now: int) -> None:
@@ -74,7 +74,7 @@ class Session:
         self.closed = True
         self._output = []
         self._owed = 0
-        self.engine.disconnect(self.client, now)
+        self.dispatcher.queue.disconnect(self.client, now)
 
     def answer(self, reply: bytes, now: int) -> None:
         """A reply that the client waited for; what it sent behind its reserve goes on."""
@@ -88,14 +88,15 @@ class Session:
         if self.closed or self.client.waiting:
             return False
         next_command = self._next_command
-        handlers = self.engine.handlers
+        handlers = self.dispatcher.handlers
+        counts = self.dispatcher.counts
         client = self.client
         output = self._output
         owed = self._owed
         if self.held:
             self.held = False
             if client.kick is not None:
-                reply = self.engine.kick_on(client, client.kick, now)
+                reply = self.dispatcher.kick_on(client, now)
                 if reply is None:
                     self.held = True
                     return False
@@ -110,9 +111,11 @@ class Session:
                 self.closed = self._ended
                 self._owed = owed
                 return not self._ended
-            reply = handlers[command[0]](client, now, command)
+            operation = command[0]
+            counts[operation] += 1
+            reply = handlers[operation](client, now, command)
             if reply is None:
-                self.closed = client.quit
+                self.closed = operation == QUIT
                 self.held = client.kick is not None
                 break
             if reply:
@@ -138,16 +141,17 @@ class Session:
         return data
 
     @staticmethod
-    def settle(engine: Engine, now: int) -> "list[Session]":
+    def settle(dispatcher: Dispatcher, now: int) -> "list[Session]":
         """Hands the replies of woken clients to their sessions, until nobody is woken any more.
         Returns who was.
         """
         touched = []
-        while engine.woken:
-            woken, engine.woken = engine.woken, []
-            for client, reply in woken:
+        queue = dispatcher.queue
+        while queue.woken:
+            woken, queue.woken = queue.woken, []
+            for client, outcome in woken:
                 session = client.session
                 if isinstance(session, Session) and not session.closed:
-                    session.answer(reply, now)
+                    session.answer(reserved(outcome), now)
                     touched.append(session)
         return touched

@@ -5,8 +5,8 @@ and as unstable as it says.
 from collections.abc import Callable
 
 from beanstalkd_py.protocol import parser as protocol
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.engine import Engine
 
 _WITH_BYTES = (b"RESERVED ", b"FOUND ", b"OK ")  # replies whose first line is followed by bytes
 
@@ -19,9 +19,9 @@ class TracingSession(Session):
     __slots__ = ("_fd", "_trace")
 
     def __init__(
-        self, engine: Engine, owner: object, fd: int, trace: Callable[[str], None]
+        self, dispatcher: Dispatcher, owner: object, fd: int, trace: Callable[[str], None]
     ) -> None:
-        super().__init__(engine, owner)
+        super().__init__(dispatcher, owner)
         self._fd = fd
         self._trace = trace
         parser = self.parser

@@ -1,52 +1,22 @@
-"""The YAML answers: stats, stats-job, stats-tube and the lists of tubes, byte for byte those of the
-C server 1.13.
+"""YAML: snapshots as the replies of stats, stats-tube and stats-job, and lists of tubes, byte for
+byte as the C server 1.13 writes them.
 
 Source: doc/protocol.txt and the C server's fmt_stats, fmt_stats_tube, fmt_job_stats.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable
 
 from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.parser import SECOND
-from beanstalkd_py.queue.model import DELAYED, RESERVED, STATE_NAMES, Job, Tube
+from beanstalkd_py.queue.snapshot import (
+    JobSnapshot,
+    LogSnapshot,
+    ProcessSnapshot,
+    QueueSnapshot,
+    TubeSnapshot,
+)
 
-if TYPE_CHECKING:
-    from beanstalkd_py.queue.engine import Engine
-
-
-@dataclass
-class Process:
-    """What `stats` says about the process; instants are monotonic ns."""
-
-    pid: int = 0
-    version: str = ""
-    id: str = "0" * 16
-    hostname: str = ""
-    os: str = ""
-    platform: str = ""
-    started_at: int = 0
-    cpu: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0)  # seconds of user and system time
-
-
-@dataclass
-class JournalStats:
-    """What `stats` says about the binlog."""
-
-    oldest: int = 0
-    current: int = 0
-    migrated: int = 0
-    written: int = 0
-
-
-class Numbered(Protocol):
-    """Where a job's latest whole record is."""
-
-    number: int
-
-
-# no client can make them, but the C server's binlog, taken over damaged, may hold any bytes
+# Clients cannot make such names, but a damaged binlog of the C server may hold any bytes.
 ODD_NAMES = "surrogateescape"
 _COMMANDS = (
     "cmd-put", "cmd-peek", "cmd-peek-ready", "cmd-peek-delayed", "cmd-peek-buried", "cmd-reserve", "cmd-reserve-with-timeout",
@@ -61,50 +31,59 @@ def _yaml(lines: Iterable[tuple[str, object]]) -> bytes:
     return replies.OK % (len(data), data)
 
 
-def _seconds_left(left: int) -> int:
-    """Whole seconds of `left` ns. The C server reads its clock anew, so a full 60 s is 59 already."""
-    return max(left - 1, 0) // SECOND
+def _quoted(name: bytes) -> str:
+    return f'"{name.decode(errors=ODD_NAMES)}"'
 
 
-def names(tubes: Iterable[Tube]) -> bytes:
-    """A list of tubes, names unquoted as the C server has them."""
-    data = b"---\n" + b"".join(b"- %b\n" % tube.name for tube in tubes)
+def _seconds_left(left_ns: int) -> int:
+    """Whole seconds. The C server reads its clock again, so that a full 60 s shows as 59."""
+    return max(left_ns - 1, 0) // SECOND
+
+
+def names(names: Iterable[bytes]) -> bytes:
+    """A list of tubes; unquoted, as the C server has them."""
+    data = b"---\n" + b"".join(b"- %b\n" % name for name in names)
     return replies.OK % (len(data), data)
 
 
-def server(engine: "Engine", now: int) -> bytes:
-    """51 keys, in the C server's order."""
-    process = engine.process
-    user, system = process.cpu()
-    log = engine.journal.stats() if engine.journal is not None else JournalStats()
+def server(
+    queue: QueueSnapshot,
+    process: ProcessSnapshot,
+    log: LogSnapshot,
+    counts: Iterable[int],
+    max_job_size: int,
+    binlog_max_size: int,
+    now: int,
+) -> bytes:
+    """51 keys, in the C server's order. counts: of commands; now: monotonic ns; sizes: bytes."""
     return _yaml(
         [
-            ("current-jobs-urgent", engine.urgent_count),
-            ("current-jobs-ready", engine.ready_count),
-            ("current-jobs-reserved", engine.reserved_count),
-            ("current-jobs-delayed", engine.delayed_count),
-            ("current-jobs-buried", engine.buried_count),
-            *zip(_COMMANDS, engine.counts, strict=True),
-            ("job-timeouts", engine.timeouts),
-            ("total-jobs", engine.total_jobs),
-            ("max-job-size", engine.max_job_size),
-            ("current-tubes", len(engine.tubes)),
-            ("current-connections", engine.connections),
-            ("current-producers", engine.producers),
-            ("current-workers", engine.workers),
-            ("current-waiting", engine.waiting),
-            ("total-connections", engine.total_connections),
+            ("current-jobs-urgent", queue.urgent_jobs),
+            ("current-jobs-ready", queue.ready_jobs),
+            ("current-jobs-reserved", queue.reserved_jobs),
+            ("current-jobs-delayed", queue.delayed_jobs),
+            ("current-jobs-buried", queue.buried_jobs),
+            *zip(_COMMANDS, counts, strict=True),
+            ("job-timeouts", queue.timeouts),
+            ("total-jobs", queue.total_jobs),
+            ("max-job-size", max_job_size),
+            ("current-tubes", queue.tubes),
+            ("current-connections", queue.connections),
+            ("current-producers", queue.producers),
+            ("current-workers", queue.workers),
+            ("current-waiting", queue.waiting),
+            ("total-connections", queue.total_connections),
             ("pid", process.pid),
             ("version", f'"{process.version}"'),
-            ("rusage-utime", f"{user:.6f}"),
-            ("rusage-stime", f"{system:.6f}"),
+            ("rusage-utime", f"{process.user_cpu_s:.6f}"),
+            ("rusage-stime", f"{process.system_cpu_s:.6f}"),
             ("uptime", (now - process.started_at) // SECOND),
-            ("binlog-oldest-index", log.oldest),
-            ("binlog-current-index", log.current),
-            ("binlog-records-migrated", log.migrated),
-            ("binlog-records-written", log.written),
-            ("binlog-max-size", engine.binlog_max_size),
-            ("draining", "true" if engine.draining else "false"),
+            ("binlog-oldest-index", log.oldest_segment),
+            ("binlog-current-index", log.current_segment),
+            ("binlog-records-migrated", log.records_migrated),
+            ("binlog-records-written", log.records_written),
+            ("binlog-max-size", binlog_max_size),
+            ("draining", "true" if queue.draining else "false"),
             ("id", process.id),
             ("hostname", f'"{process.hostname}"'),
             ("os", f'"{process.os}"'),
@@ -113,21 +92,19 @@ def server(engine: "Engine", now: int) -> bytes:
     )
 
 
-def job(job: Job, now: int) -> bytes:
-    """14 keys. `time-left` is cut towards zero."""
-    left = job.deadline_at - now if job.state in (RESERVED, DELAYED) else 0
-    home: Numbered | None = job.full_segment  # type: ignore[assignment]  # the journal's, who gives it a number
+def job(job: JobSnapshot) -> bytes:
+    """14 keys. Durations are cut to whole seconds."""
     return _yaml(
         [
             ("id", job.id),
-            ("tube", f'"{job.tube.name.decode(errors=ODD_NAMES)}"'),
-            ("state", STATE_NAMES[job.state]),
+            ("tube", _quoted(job.tube)),
+            ("state", job.state),
             ("pri", job.pri),
-            ("age", (now - job.created_at) // SECOND),
-            ("delay", job.delay // SECOND),
-            ("ttr", job.ttr // SECOND),
-            ("time-left", _seconds_left(left)),
-            ("file", home.number if home is not None else 0),
+            ("age", job.age_ns // SECOND),
+            ("delay", job.delay_ns // SECOND),
+            ("ttr", job.ttr_ns // SECOND),
+            ("time-left", _seconds_left(job.left_ns)),
+            ("file", job.segment),
             ("reserves", job.reserves),
             ("timeouts", job.timeouts),
             ("releases", job.releases),
@@ -137,24 +114,23 @@ def job(job: Job, now: int) -> bytes:
     )
 
 
-def tube(tube: Tube, now: int) -> bytes:
-    """14 keys."""
-    left = tube.paused_until - now if tube.paused_until else 0
+def tube(tube: TubeSnapshot) -> bytes:
+    """14 keys. Durations are cut to whole seconds."""
     return _yaml(
         [
-            ("name", f'"{tube.name.decode(errors=ODD_NAMES)}"'),
-            ("current-jobs-urgent", tube.urgent_count),
-            ("current-jobs-ready", tube.ready_count),
-            ("current-jobs-reserved", tube.reserved_count),
-            ("current-jobs-delayed", tube.delayed_count),
-            ("current-jobs-buried", len(tube.buried)),
+            ("name", _quoted(tube.name)),
+            ("current-jobs-urgent", tube.urgent_jobs),
+            ("current-jobs-ready", tube.ready_jobs),
+            ("current-jobs-reserved", tube.reserved_jobs),
+            ("current-jobs-delayed", tube.delayed_jobs),
+            ("current-jobs-buried", tube.buried_jobs),
             ("total-jobs", tube.total_jobs),
             ("current-using", tube.using),
             ("current-watching", tube.watching),
-            ("current-waiting", len(tube.waiting)),
-            ("cmd-delete", tube.delete_count),
-            ("cmd-pause-tube", tube.pause_count),
-            ("pause", tube.pause // SECOND),
-            ("pause-time-left", _seconds_left(left)),
+            ("current-waiting", tube.waiting),
+            ("cmd-delete", tube.deletes),
+            ("cmd-pause-tube", tube.pauses),
+            ("pause", tube.pause_ns // SECOND),
+            ("pause-time-left", _seconds_left(tube.pause_left_ns)),
         ]
     )

@@ -160,7 +160,7 @@ class Client:
 
     __slots__ = (
         "used", "watched", "places", "reserved", "deadlines", "producer", "worker", "waiting", "wait_until", "half_closed",
-        "quit", "upload_id", "upload_at", "order", "timer_at", "swept", "kick", "session",
+        "upload_id", "upload_at", "order", "timer_at", "swept", "kick", "session",
     )  # fmt: skip
 
     def __init__(self, used: Tube, order: int) -> None:
@@ -173,8 +173,7 @@ class Client:
         self.waiting = False
         self.wait_until = NEVER
         self.half_closed = False  # it will send no more
-        self.quit = False
-        self.upload_id = 0  # the id of the put whose body is under way
+        self.upload_id = 0  # of the put whose body is under way; 0: there is none
         self.upload_at = 0
         self.order = order
         self.timer_at = NEVER

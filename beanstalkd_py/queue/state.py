@@ -1,21 +1,18 @@
-"""The state of one server: clients, tubes, jobs, time. What can happen to them, but not when a
-client may ask for it (that is `engine`).
+"""The state of one server: clients, tubes, jobs and their timers. What clients may ask for is in
+`queue`.
 
-Deterministic: `now` (monotonic ns) is an argument. No I/O, no clock. A reply for a client that
+Deterministic: `now` (monotonic ns) is an argument. No I/O, no clock. The outcome for a client that
 waited goes on `woken`.
 
-Law 1: a change of a job that must survive is told to the journal first; only then is memory
-changed, by an `apply_*` method. Replay calls the same ones. A journal that has no room refuses, and
-then nothing has changed. Reserve, touch and the return of a reserved job to ready are not
-journalled: on disk a job that is reserved is a job that is ready.
+Log before state: a change of a job that must survive a restart goes to the journal first; then
+memory is changed, by an `apply_*` method. Replay calls the same methods. A journal without headroom
+refuses the change, and then nothing has changed. Reserve, touch and the return of a reserved job to
+ready are not journalled: on disk, a reserved job is a ready job.
 """
 
 from heapq import heappop, heappush
-from typing import Protocol
 
-from beanstalkd_py.protocol import parser as protocol
-from beanstalkd_py.protocol import replies
-from beanstalkd_py.protocol import yaml as stats
+from beanstalkd_py.queue.journal import Counters, Journal
 from beanstalkd_py.queue.model import (
     BURIED,
     DELAYED,
@@ -36,55 +33,17 @@ from beanstalkd_py.queue.model import (
     tidy_delayed,
     tidy_ready,
 )
+from beanstalkd_py.queue.outcome import DEADLINE_SOON, TIMED_OUT, Outcome
 
 DEFAULT_TUBE = b"default"
 AT_ONCE = 500  # jobs that one tick, or one kick, moves in one piece: one to three milliseconds
 YIELD_NS = 1_000_000  # ns until it goes on: others are served meanwhile
-Counters = tuple[int, int, int, int, int]  # reserves, timeouts, releases, buries, kicks
-
-
-class Journal(Protocol):
-    """Somebody who must hear of a change before it happens. Each method returns False (`put`: None)
-    when it has no room; then nothing may change.
-
-    Instants are monotonic ns. What `put` returns becomes `job.full_segment`.
-    """
-
-    def put(
-        self,
-        id: int,
-        tube: bytes,
-        state: int,
-        pri: int,
-        delay: int,
-        ttr: int,
-        body: bytes,
-        created_at: int,
-        deadline_at: int,
-    ) -> object | None: ...
-
-    def change(
-        self, job: Job, state: int, pri: int, delay: int, deadline_at: int, counters: Counters
-    ) -> bool: ...
-
-    def delete(self, job: Job) -> bool: ...
-
-    def pause(self, tube: Tube, pause: int, until: int) -> bool: ...
-
-    def stats(self) -> "stats.JournalStats": ...
 
 
 class State:
-    """Everything the server knows.
+    """All jobs, tubes, clients and timers."""
 
-    max_job_size: bytes of the largest body that put accepts.
-    process: what `stats` says about the process.
-    """
-
-    def __init__(self, max_job_size: int = 65535, process: "stats.Process | None" = None) -> None:
-        self.max_job_size = max_job_size
-        self.process = process or stats.Process()
-        self.binlog_max_size = 10485760  # bytes, as -s gave it; only stats looks at it
+    def __init__(self) -> None:
         self.journal: Journal | None = None
         self.draining = False
         self.jobs: dict[int, Job] = {}
@@ -92,10 +51,9 @@ class State:
         self.tube_list: list[Tube] = []  # in the C server's order
         self.next_id = 1
         self.next_bury = 1  # order of burying, kept on disk as a buried job's deadline_at
-        self.woken: list[tuple[Client, bytes]] = []
+        self.woken: list[tuple[Client, Job | Outcome]] = []
         self.timers: list[tuple[int, int, Tube | Client]] = []
         self.orders = 0  # of tubes and clients, to break ties among timers
-        self.counts = [0] * protocol.COUNTED
         self.ready_count = self.urgent_count = self.reserved_count = self.delayed_count = (
             self.buried_count
         ) = 0
@@ -135,19 +93,15 @@ class State:
         client.watched = []
         client.places = {}
 
-    def half_close(self, client: Client, now: int) -> bytes:
-        """The client will send no more: a waiting reserve ends at once. Returns its reply, b"" if
-        it was not waiting.
+    def half_close(self, client: Client, now: int) -> Outcome | None:
+        """The client will send no more: a waiting reserve ends at once. Returns its outcome; None
+        if the client was not waiting.
         """
         client.half_closed = True
         if not client.waiting:
-            return b""
+            return None
         self._stop_waiting(client)
-        return (
-            replies.DEADLINE_SOON
-            if client.soonest_deadline() - MARGIN <= now
-            else replies.TIMED_OUT
-        )
+        return DEADLINE_SOON if client.soonest_deadline() - MARGIN <= now else TIMED_OUT
 
     # --- time -------------------------------------------------------------------------------------
 
@@ -227,14 +181,14 @@ class State:
     def _client_timer(self, client: Client, now: int) -> None:
         if client.waiting and client.soonest_deadline() - MARGIN <= now:
             self._stop_waiting(client)
-            self.woken.append((client, replies.DEADLINE_SOON))
+            self.woken.append((client, DEADLINE_SOON))
         left = AT_ONCE
         while left and (job := client.soonest_job()) is not None and job.deadline_at <= now:
             self._time_out(job, now)
             left -= 1
         if client.waiting and client.wait_until <= now:
             self._stop_waiting(client)
-            self.woken.append((client, replies.TIMED_OUT))
+            self.woken.append((client, TIMED_OUT))
         if left:
             self._plan_client(client)
         else:
@@ -378,7 +332,7 @@ class State:
 
     # --- waiting ----------------------------------------------------------------------------------
 
-    def _reserve(self, client: Client, job: Job, now: int) -> bytes:
+    def _reserve(self, client: Client, job: Job, now: int) -> None:
         """Ready or taken out of its place by id: now it is the client's. Not journalled."""
         self._leave(job)
         job.state = RESERVED
@@ -391,8 +345,6 @@ class State:
         client.add_deadline(job)
         if deadline_at < client.timer_at:
             self._plan(client, deadline_at)
-        body = job.body
-        return b"RESERVED %d %d\r\n%b\r\n" % (job.id, len(body), body)
 
     def _to_ready(self, job: Job, now: int) -> None:
         """A delayed job's time has come, or a reserved one's owner is gone. On disk it is that
@@ -412,7 +364,8 @@ class State:
             assert job is not None
             client = next(iter(waiting))
             self._stop_waiting(client)
-            self.woken.append((client, self._reserve(client, job, now)))
+            self._reserve(client, job, now)
+            self.woken.append((client, job))
 
     def _stop_waiting(self, client: Client) -> None:
         client.waiting = False
@@ -430,33 +383,6 @@ class State:
                 if best is None or (job.pri, job.id) < (best.pri, best.id):
                     best = job
         return best
-
-    def _reserve_or_wait(self, client: Client, now: int, wait_until: int) -> bytes | None:
-        if not client.worker:
-            client.worker = True
-            self.workers += 1
-        watched = client.watched
-        if len(watched) == 1:  # as _best_ready does it
-            tube = watched[0]
-            job = (
-                first_ready(tube, self.jobs) if tube.ready_count and not tube.paused_until else None
-            )
-        else:
-            job = self._best_ready(client)
-        if job is not None:
-            return self._reserve(client, job, now)
-        if client.reserved and client.soonest_deadline() - MARGIN <= now:
-            return replies.DEADLINE_SOON
-        if client.half_closed or wait_until <= now:
-            return replies.TIMED_OUT
-        client.waiting = True
-        client.wait_until = wait_until
-        self.waiting += 1
-        for tube in client.watched:
-            tube.waiting[client] = None
-        if wait_until != NEVER or client.reserved:
-            self._plan_client(client)
-        return None
 
     # --- tubes ------------------------------------------------------------------------------------
 

@@ -95,8 +95,8 @@ class Connection:
         server = self.server
         session = self.session
         now = monotonic_ns()
-        engine = server.engine
-        timers = engine.timers
+        queue = server.queue
+        timers = queue.timers
         if timers and timers[0][0] <= now:  # as tick_if_due does it
             server.tick(now)
             if self.gone:
@@ -109,7 +109,7 @@ class Connection:
             self._ended = True
             plain = False
             session.end_of_input(now)
-        if engine.woken:
+        if queue.woken:
             server.settle(now)
         if not plain:
             self.flush(now)

@@ -37,18 +37,20 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Memory:
-    """state, connections: what memory is used for. resident: says how much of it there is, in
+    """state, connections: what memory is used for. counts: commands so far. resident: says how much of it there is, in
     bytes. trim: gives back what is free.
     """
 
     def __init__(
         self,
         state: State,
+        counts: list[int],
         connections: "Collection[Connection]",
         resident: Callable[[], int] | None = None,
         trim: Callable[[], None] | None = None,
     ) -> None:
         self._state = state
+        self._counts = counts
         self._connections = connections
         self._resident = resident or resident_bytes
         self._trim = trim or trim_of_c()
@@ -61,7 +63,7 @@ class Memory:
         jobs = self._state.jobs
         here = len(jobs) + len(self._connections)
         self._most = max(self._most, here)
-        before, self._commands = self._commands, sum(self._state.counts)
+        before, self._commands = self._commands, sum(self._counts)
         if self._commands - before > QUIET:
             return
         if (

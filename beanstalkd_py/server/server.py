@@ -27,9 +27,9 @@ import gevent
 import gevent.event
 
 from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.protocol.trace import TracingSession
-from beanstalkd_py.queue.engine import Engine
 from beanstalkd_py.queue.model import NEVER
 from beanstalkd_py.server.connection import Connection
 from beanstalkd_py.server.listen import Listeners
@@ -59,13 +59,13 @@ SAY_WHY_NS = 60_000_000_000  # between two lines that say why nobody is accepted
 
 
 class Server:
-    """Serves `engine` on `listeners` until it is told to stop. `report` takes a line for the
+    """Serves a queue on `listeners` until it is told to stop. `report` takes a line for the
     operator.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        dispatcher: Dispatcher,
         listeners: Listeners,
         report: Callable[[str], None],
         max_connections: int,
@@ -73,7 +73,8 @@ class Server:
         verbosity: int = 0,
         say: Callable[[str], None] = print,
     ) -> None:
-        self.engine = engine
+        self.dispatcher = dispatcher
+        self.queue = dispatcher.queue
         self.listeners = listeners
         self.report = report
         self.verbosity = verbosity
@@ -101,7 +102,7 @@ class Server:
         self._settling = False
         self._timer: Any = None
         self._timer_at = NEVER
-        self._memory = Memory(engine, self.connections.values())
+        self._memory = Memory(self.queue, dispatcher.counts, self.connections.values())
         self._memory_timer: Any = self.loop.timer(LOOK_S, LOOK_S)
         self._signals: list[Any] = []  # watchers
         self._stop = gevent.event.Event()
@@ -145,7 +146,7 @@ class Server:
         self._turn.start(self._on_turn)
         self._memory_timer.start(self._memory.look)
         self._accept()
-        self.engine.tick(monotonic_ns())
+        self.queue.tick(monotonic_ns())
         ready()
         self._stop.wait()
         stopping()
@@ -159,7 +160,7 @@ class Server:
         self._signals.append(watcher)
 
     def _drain(self) -> None:
-        self.engine.draining = True
+        self.queue.draining = True
 
     def fail(self, failure: BaseException) -> None:
         """Stops everything at once. Pending replies are dropped: their promises cannot be kept."""
@@ -274,7 +275,7 @@ class Server:
         if more is not self._awake:
             self._stay_awake(more)
         at = outbox.next_at
-        timers = self.engine.timers
+        timers = self.queue.timers
         if timers and timers[0][0] < at:
             at = timers[0][0]
         if at != self._timer_at:
@@ -309,11 +310,11 @@ class Server:
 
     def tick_if_due(self, now: int) -> None:
         """Before any command: what has expired by then has."""
-        if self.engine.next_at <= now:
+        if self.queue.next_at <= now:
             self.tick(now)
 
     def tick(self, now: int) -> None:
-        self.engine.tick(now)
+        self.queue.tick(now)
         self.settle(now)
 
     def settle(self, now: int) -> None:
@@ -325,8 +326,8 @@ class Server:
         if self._settling:
             return
         self._settling = True
-        while self.engine.woken:
-            for session in Session.settle(self.engine, now):
+        while self.queue.woken:
+            for session in Session.settle(self.dispatcher, now):
                 connection = session.owner
                 if isinstance(connection, Connection) and not connection.gone:
                     connection.flush(now)
@@ -417,8 +418,8 @@ class Server:
 
     def new_session(self, connection: Connection) -> Session:
         if self.verbosity >= TRACE_COMMANDS:
-            return TracingSession(self.engine, connection, connection.socket.fileno(), self.say)
-        return Session(self.engine, connection)
+            return TracingSession(self.dispatcher, connection, connection.socket.fileno(), self.say)
+        return Session(self.dispatcher, connection)
 
     def forget(self, connection: Connection) -> None:
         del self.connections[connection.fd]

@@ -14,8 +14,9 @@ import pytest
 
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import open_binlog
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.queue import Queue
 
 S = 1_000_000_000
 KIB = 1024
@@ -57,8 +58,8 @@ def used(directory: Path) -> int:
     return sum(entry.stat().st_size for entry in os.scandir(directory))
 
 
-class Queue:
-    """An engine on its binlog, one client, a fake clock, no threads."""
+class FullQueue:
+    """A queue on its binlog, one client, a fake clock, no threads."""
 
     def __init__(
         self, fs: FullFileSystem, segment_bytes: int, max_job_size: int = 65535, now: int = 1000 * S
@@ -66,10 +67,11 @@ class Queue:
         self.now = now
         self.fs = fs
         self.segment_bytes = segment_bytes
-        self.engine = Engine(max_job_size)
+        self.queue = Queue()
+        self.dispatcher = Dispatcher(self.queue, max_job_size=max_job_size)
         self.binlog: Binlog = open_binlog(
             str(fs.directory),
-            self.engine,
+            self.queue,
             segment_bytes=segment_bytes,
             durability=wal.Durability.NEVER,
             now=now,
@@ -78,11 +80,11 @@ class Queue:
             threaded=False,
             fs=fs,
         )
-        self.session = Session(self.engine)
+        self.session = Session(self.dispatcher)
 
-    def killed(self) -> Queue:
+    def killed(self) -> FullQueue:
         """What a start finds after SIGKILL."""
-        return Queue(self.fs, self.segment_bytes, self.engine.max_job_size, self.now)
+        return FullQueue(self.fs, self.segment_bytes, self.dispatcher.max_job_size, self.now)
 
     def say(self, *lines: bytes) -> list[bytes]:
         """The replies' first words; the lines are one turn of the loop."""
@@ -105,7 +107,7 @@ class Queue:
         """Puts until they are refused. Returns the ids."""
         ids = []
         while True:
-            id = self.engine.next_id
+            id = self.queue.next_id
             body = random_.randbytes(random_.choice((0, largest // 10, largest)))
             if self.say(b"put 9 0 60000 %d\r\n%b" % (len(body), body)) != [b"INSERTED"]:
                 return ids
@@ -128,7 +130,7 @@ def cycle(id: int) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def go_on(queue: Queue, random_: random.Random, ids: list[int], commands: int) -> None:
+def go_on(queue: FullQueue, random_: random.Random, ids: list[int], commands: int) -> None:
     """Single jobs through their cycle; all of them, one step after the other; then about `commands`
     more, here and there.
     """
@@ -152,20 +154,20 @@ def go_on(queue: Queue, random_: random.Random, ids: list[int], commands: int) -
 def test_everything_but_put_goes_on(tmp_path, segment, largest):
     random_ = random.Random(segment + largest)
     capacity = int(random_.uniform(8, 12) * max(segment, largest))
-    queue = Queue(FullFileSystem(tmp_path, capacity), segment)
+    queue = FullQueue(FullFileSystem(tmp_path, capacity), segment)
     ids = queue.fill(random_, largest)
-    assert sum(len(job.body) for job in queue.engine.jobs.values()) > capacity // 6
+    assert sum(len(job.body) for job in queue.queue.jobs.values()) > capacity // 6
     for _ in range(3):
         go_on(queue, random_, ids, 6000)
-        assert len(queue.engine.jobs) == len(ids)
+        assert len(queue.queue.jobs) == len(ids)
         queue = queue.killed()
-        assert len(queue.engine.jobs) == len(ids)
+        assert len(queue.queue.jobs) == len(ids)
 
 
 @pytest.mark.parametrize("largest", [100, 3000, 60000])
 def test_puts_go_on_when_jobs_were_deleted(tmp_path, largest):
     random_ = random.Random(largest)
-    queue = Queue(FullFileSystem(tmp_path, 6 << 20), 256 * KIB)
+    queue = FullQueue(FullFileSystem(tmp_path, 6 << 20), 256 * KIB)
     ids = queue.fill(random_, largest)
     for _ in range(3):
         random_.shuffle(ids)
@@ -180,7 +182,7 @@ def test_puts_go_on_when_jobs_were_deleted(tmp_path, largest):
 
 def test_puts_go_on_when_there_is_room_again(tmp_path):
     random_ = random.Random(1)
-    queue = Queue(FullFileSystem(tmp_path, 3 << 20), 256 * KIB)
+    queue = FullQueue(FullFileSystem(tmp_path, 3 << 20), 256 * KIB)
     before = queue.fill(random_, 1000)
     queue.fs.capacity *= 2
     queue.rest()
@@ -189,7 +191,7 @@ def test_puts_go_on_when_there_is_room_again(tmp_path):
 
 def test_nearly_empty_queue_goes_on_when_somebody_else_fills_the_disk(tmp_path):
     random_ = random.Random(1)
-    queue = Queue(FullFileSystem(tmp_path, 1 << 30), 256 * KIB)
+    queue = FullQueue(FullFileSystem(tmp_path, 1 << 30), 256 * KIB)
     queue.say(b"put 0 0 60 5\r\nhello", b"put 0 0 60 5\r\nhello")
     queue.fs.capacity = used(tmp_path)
     for _ in range(4):
@@ -204,7 +206,7 @@ def test_nearly_empty_queue_goes_on_when_somebody_else_fills_the_disk(tmp_path):
 
 def test_an_update_costs_a_bounded_amount_of_rewriting(tmp_path):
     """However large the log: a pass over all of it is worth an eighth of its length of updates."""
-    queue = Queue(FullFileSystem(tmp_path, 8 << 20), 64 * KIB)
+    queue = FullQueue(FullFileSystem(tmp_path, 8 << 20), 64 * KIB)
     ids = queue.fill(random.Random(1), 1000)
     before, migrated = queue.binlog.written, queue.binlog.migrated
     go_on(queue, random.Random(2), ids, 20_000)
@@ -215,19 +217,19 @@ def test_an_update_costs_a_bounded_amount_of_rewriting(tmp_path):
 
 
 def test_a_job_larger_than_any_segment_is_moved_as_well(tmp_path):
-    queue = Queue(FullFileSystem(tmp_path, 6 << 20), 64 * KIB, max_job_size=1 << 20)
+    queue = FullQueue(FullFileSystem(tmp_path, 6 << 20), 64 * KIB, max_job_size=1 << 20)
     random_ = random.Random(1)
-    ids = [queue.engine.next_id]
+    ids = [queue.queue.next_id]
     assert queue.say(b"put 0 0 60 1000000\r\n" + random_.randbytes(1000000)) == [b"INSERTED"]
     ids += queue.fill(random_, 1000)
     go_on(queue, random_, ids, 5000)
-    assert len(queue.killed().engine.jobs) == len(ids)
+    assert len(queue.killed().queue.jobs) == len(ids)
 
 
 def test_a_put_that_is_refused_takes_nothing_from_the_others(tmp_path):
     """What is set aside follows the largest job: once that of one whom nobody let in."""
     random_ = random.Random(1)
-    queue = Queue(FullFileSystem(tmp_path, 3 << 20), 256 * KIB)
+    queue = FullQueue(FullFileSystem(tmp_path, 3 << 20), 256 * KIB)
     ids = queue.fill(random_, 100)
     go_on(queue, random_, ids, 10000)
     for _ in range(100):
@@ -238,7 +240,7 @@ def test_a_put_that_is_refused_takes_nothing_from_the_others(tmp_path):
 def test_a_start_gives_back_nothing_of_what_was_set_aside(tmp_path):
     """Its compaction drops segments before it is known how much room is wished for."""
     random_ = random.Random(1)
-    queue = Queue(FullFileSystem(tmp_path, 2 << 20), 64 * KIB)
+    queue = FullQueue(FullFileSystem(tmp_path, 2 << 20), 64 * KIB)
     ids = queue.fill(random_, 1000)
     for id in ids[::2] + ids[1::4]:
         queue.session.receive(b"delete %d\r\n" % id, queue.now)

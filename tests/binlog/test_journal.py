@@ -1,4 +1,4 @@
-"""The binlog against the engine's own memory: whatever is done to jobs, replay gives the same, and
+"""The binlog against the queue's own memory: whatever is done to jobs, replay gives the same, and
 the disk stays in proportion (law 9).
 """
 
@@ -16,9 +16,10 @@ from simulation.disk import MemoryDisk
 from beanstalkd_py.binlog.journal import GROWTH_SHARE, SPREAD, STEP_BYTES, Binlog, records
 from beanstalkd_py.binlog.opening import Unreadable, open_binlog
 from beanstalkd_py.binlog.usage import FULL_OVERHEAD
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.engine import Engine
 from beanstalkd_py.queue.model import DELAYED, READY, RESERVED
+from beanstalkd_py.queue.queue import Queue
 
 S = 1_000_000_000
 WALL = 1_700_000_000 * S  # wall clock minus monotonic clock
@@ -26,7 +27,7 @@ SEGMENT = 64 * 1024
 
 
 class Daemon:
-    """An engine with its binlog and some sessions on a fake clock, without threads or sockets."""
+    """A queue with its binlog and some sessions on a fake clock, without threads or sockets."""
 
     def __init__(
         self,
@@ -39,10 +40,11 @@ class Daemon:
         self.now = now
         self.wall = wall
         self.lines: list[str] = []
-        self.engine = Engine()
+        self.queue = Queue()
+        self.dispatcher = Dispatcher(self.queue)
         self.binlog: Binlog = open_binlog(
             str(directory),
-            self.engine,
+            self.queue,
             segment_bytes=segment_bytes,
             durability=wal.Durability.NEVER,
             now=now,
@@ -55,7 +57,7 @@ class Daemon:
         self.sessions: list[Session] = []
 
     def session(self) -> Session:
-        session = Session(self.engine)
+        session = Session(self.dispatcher)
         self.sessions.append(session)
         return session
 
@@ -65,9 +67,9 @@ class Daemon:
         return self.turn(session)
 
     def turn(self, session: Session | None = None) -> bytes:
-        if self.engine.next_at <= self.now:
-            self.engine.tick(self.now)
-        Session.settle(self.engine, self.now)
+        if self.queue.next_at <= self.now:
+            self.queue.tick(self.now)
+        Session.settle(self.dispatcher, self.now)
         output = {each: each.take_output() for each in self.sessions}
         self.binlog.end_iteration(self.now, self.now + self.wall)
         return output[session] if session is not None else b""
@@ -80,16 +82,16 @@ class Daemon:
     def restarted(self, directory: Path, **changes: Any) -> Daemon:
         """What a start finds there now; this one is as good as killed."""
         again = Daemon(directory, **{"now": self.now, "wall": self.wall, **changes})
-        again.engine.tick(again.now)
+        again.queue.tick(again.now)
         return again
 
 
-def survivors(engine: Engine, now: int) -> dict[int, tuple[object, ...]]:
+def survivors(queue: Queue, now: int) -> dict[int, tuple[object, ...]]:
     """What must survive of each job: reserved ones are ready, and a time that has passed is no
     delay.
     """
     kept = {}
-    for job in engine.jobs.values():
+    for job in queue.jobs.values():
         ready = job.state == RESERVED or (job.state == DELAYED and job.deadline_at <= now)
         state = READY if ready else job.state
         kept[job.id] = (
@@ -99,14 +101,14 @@ def survivors(engine: Engine, now: int) -> dict[int, tuple[object, ...]]:
     return kept
 
 
-def buried(engine: Engine) -> dict[bytes, list[int]]:
-    return {tube.name: list(tube.buried) for tube in engine.tube_list if tube.buried}
+def buried(queue: Queue) -> dict[bytes, list[int]]:
+    return {tube.name: list(tube.buried) for tube in queue.tube_list if tube.buried}
 
 
-def live_bytes(engine: Engine) -> int:
+def live_bytes(queue: Queue) -> int:
     """Law 9's live bytes, counted from the jobs alone."""
     total = 0
-    for job in engine.jobs.values():
+    for job in queue.jobs.values():
         total += 4 + len(
             records.encode(
                 records.Full(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, job.tube.name, job.body)
@@ -142,7 +144,7 @@ def one_command(random: random.Random, daemon: Daemon, ids: int) -> tuple[bytes,
 @pytest.mark.parametrize("seed", range(6))
 def test_replay_gives_what_was_in_memory(tmp_path: Path, seed: int) -> None:
     """Random commands by three clients; again and again the log so far is replayed into a new
-    engine, and later gone on with.
+    queue, and later gone on with.
     """
     random_ = random.Random(seed)
     daemon = Daemon(tmp_path)
@@ -152,19 +154,19 @@ def test_replay_gives_what_was_in_memory(tmp_path: Path, seed: int) -> None:
             daemon.say(session, b"watch a")
         for _ in range(300):
             daemon.now += random_.choice((0, 0, S // 10, 2 * S))
-            line, body = one_command(random_, daemon, daemon.engine.next_id)
+            line, body = one_command(random_, daemon, daemon.queue.next_id)
             daemon.say(random_.choice(sessions), line, body)
-        expected = survivors(daemon.engine, daemon.now)
-        order = buried(daemon.engine)
-        pauses = {t.name: t.paused_until for t in daemon.engine.tube_list if t.paused_until}
-        next_id = daemon.engine.next_id
+        expected = survivors(daemon.queue, daemon.now)
+        order = buried(daemon.queue)
+        pauses = {t.name: t.paused_until for t in daemon.queue.tube_list if t.paused_until}
+        next_id = daemon.queue.next_id
         daemon = daemon.restarted(tmp_path)
-        assert survivors(daemon.engine, daemon.now) == expected, f"seed {seed}"
-        assert buried(daemon.engine) == order, f"seed {seed}"
+        assert survivors(daemon.queue, daemon.now) == expected, f"seed {seed}"
+        assert buried(daemon.queue) == order, f"seed {seed}"
         assert {
-            t.name: t.paused_until for t in daemon.engine.tube_list if t.paused_until
+            t.name: t.paused_until for t in daemon.queue.tube_list if t.paused_until
         } == pauses, f"seed {seed}"
-        assert daemon.engine.next_id == next_id, f"seed {seed}"
+        assert daemon.queue.next_id == next_id, f"seed {seed}"
         assert daemon.lines == []
 
 
@@ -174,15 +176,15 @@ def test_disk_stays_in_proportion(tmp_path: Path, seed: int) -> None:
     daemon = Daemon(tmp_path)
     session = daemon.session()
     for round_ in range(3000):
-        line, body = one_command(random_, daemon, daemon.engine.next_id)
+        line, body = one_command(random_, daemon, daemon.queue.next_id)
         daemon.say(session, line, body)
         if round_ % 100 == 0:
             daemon.rest()
             on_disk = sum(path.stat().st_size for path in tmp_path.iterdir())
-            assert daemon.binlog.usage.live - live_bytes(daemon.engine) in range(200), (
+            assert daemon.binlog.usage.live - live_bytes(daemon.queue) in range(200), (
                 f"seed {seed}"
             )  # pauses are live too
-            assert on_disk <= 2 * live_bytes(daemon.engine) + 2 * SEGMENT, (
+            assert on_disk <= 2 * live_bytes(daemon.queue) + 2 * SEGMENT, (
                 f"seed {seed}, round {round_}"
             )
 
@@ -197,7 +199,7 @@ def _churn(daemon: Daemon) -> Iterator[None]:
         session.receive(b"put 0 0 60 10000\r\n%b\r\n" % bytes(10_000) * 10, daemon.now)
         yield
         session.take_output()
-        last = daemon.engine.next_id
+        last = daemon.queue.next_id
         session.receive(
             b"".join(b"delete %d\r\n" % id for id in range(last - 10, last)), daemon.now
         )
@@ -264,7 +266,7 @@ def test_room_set_aside_falls_with_the_live_bytes(tmp_path: Path) -> None:
 
 def test_no_room_is_set_aside_for_a_large_job_that_is_gone(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
-    daemon.engine.max_job_size = 20 * SEGMENT
+    daemon.dispatcher.max_job_size = 20 * SEGMENT
     session = daemon.session()
     daemon.say(session, b"put 0 0 60 %d" % (20 * SEGMENT), bytes(20 * SEGMENT))
     assert daemon.say(session, b"delete 1") == b"DELETED\r\n"
@@ -356,7 +358,7 @@ def test_released_job_keeps_new_priority_after_restart(tmp_path: Path) -> None:
     daemon.say(session, b"put 10 0 60 1", b"x")
     daemon.say(session, b"reserve")
     daemon.say(session, b"release 1 77 0")
-    job = daemon.restarted(tmp_path).engine.jobs[1]
+    job = daemon.restarted(tmp_path).queue.jobs[1]
     assert (job.pri, job.releases, job.reserves) == (77, 1, 1)
 
 
@@ -370,11 +372,11 @@ def test_buried_jobs_keep_their_order_through_compaction_and_restart(tmp_path: P
         daemon.say(session, b"bury %d 0" % id)
     for _ in range(3000):
         daemon.say(session, b"put 0 0 60 100", b"y" * 100)
-        daemon.say(session, b"delete %d" % (daemon.engine.next_id - 1))
+        daemon.say(session, b"delete %d" % (daemon.queue.next_id - 1))
     assert daemon.binlog.migrated > 0
     again = daemon.restarted(tmp_path)
-    assert list(again.engine.default.buried) == [3, 1, 4, 2]
-    assert [job.buries for job in again.engine.jobs.values()] == [1] * 4
+    assert list(again.queue.default.buried) == [3, 1, 4, 2]
+    assert [job.buries for job in again.queue.jobs.values()] == [1] * 4
 
 
 def test_ids_are_never_reused(tmp_path: Path) -> None:
@@ -385,7 +387,7 @@ def test_ids_are_never_reused(tmp_path: Path) -> None:
         daemon.say(session, b"delete %d" % id)
     for _ in range(3):
         daemon = daemon.restarted(tmp_path)
-        assert daemon.engine.next_id == 2001
+        assert daemon.queue.next_id == 2001
 
 
 def test_timeouts_are_counted_across_a_restart(tmp_path: Path) -> None:
@@ -396,7 +398,7 @@ def test_timeouts_are_counted_across_a_restart(tmp_path: Path) -> None:
     daemon.now += 2 * S
     daemon.turn()
     again = daemon.restarted(tmp_path)
-    assert again.engine.jobs[1].timeouts == 1
+    assert again.queue.jobs[1].timeouts == 1
 
 
 def test_pause_ends_at_the_same_wall_clock_time(tmp_path: Path) -> None:
@@ -405,7 +407,7 @@ def test_pause_ends_at_the_same_wall_clock_time(tmp_path: Path) -> None:
     again = daemon.restarted(
         tmp_path, now=5 * S, wall=daemon.wall + daemon.now + 40 * S - 5 * S
     )  # 40 s later, after a boot
-    assert again.engine.default.paused_until == pytest.approx(65 * S, abs=1000)
+    assert again.queue.default.paused_until == pytest.approx(65 * S, abs=1000)
 
 
 def test_paused_tube_without_jobs_stays_until_its_pause_ends(tmp_path: Path) -> None:
@@ -414,10 +416,10 @@ def test_paused_tube_without_jobs_stays_until_its_pause_ends(tmp_path: Path) -> 
     daemon.say(session, b"use mail")
     daemon.say(session, b"pause-tube mail 100")
     again = daemon.restarted(tmp_path)
-    assert b"mail" in again.engine.tubes
+    assert b"mail" in again.queue.tubes
     again.now += 101 * S
     again.turn()
-    assert b"mail" not in again.engine.tubes
+    assert b"mail" not in again.queue.tubes
 
 
 def test_paused_tube_that_came_back_goes_when_somebody_ends_its_pause(tmp_path: Path) -> None:
@@ -454,7 +456,7 @@ def test_start_is_done_whatever_was_set_aside(
         return step(binlog, limit)
 
     monkeypatch.setattr(Binlog, "_compact_step", counted)
-    assert len(daemon.restarted(tmp_path, segment_bytes=8192).engine.jobs) == 30
+    assert len(daemon.restarted(tmp_path, segment_bytes=8192).queue.jobs) == 30
 
 
 def test_pause_that_ended_when_the_clock_was_zero_is_over(tmp_path: Path) -> None:
@@ -463,9 +465,9 @@ def test_pause_that_ended_when_the_clock_was_zero_is_over(tmp_path: Path) -> Non
     session = daemon.session()
     daemon.say(session, b"use mail")
     daemon.say(session, b"pause-tube mail 100")
-    zero = daemon.wall + daemon.engine.tubes[b"mail"].paused_until
+    zero = daemon.wall + daemon.queue.tubes[b"mail"].paused_until
     again = daemon.restarted(tmp_path, now=9 * S, wall=zero)
-    assert b"mail" not in again.engine.tubes
+    assert b"mail" not in again.queue.tubes
 
 
 def test_latest_record_says_when_a_job_was_made(tmp_path: Path) -> None:
@@ -477,7 +479,7 @@ def test_latest_record_says_when_a_job_was_made(tmp_path: Path) -> None:
         for at in (5 * S, 55 * S)
     )
     _append(tmp_path, records.encode(before), records.encode(after))
-    assert Daemon(tmp_path).engine.jobs[1].created_at == 55 * S
+    assert Daemon(tmp_path).queue.jobs[1].created_at == 55 * S
 
 
 def test_tube_that_goes_takes_its_pause_along(tmp_path: Path) -> None:
@@ -486,7 +488,7 @@ def test_tube_that_goes_takes_its_pause_along(tmp_path: Path) -> None:
     daemon.say(session, b"use mail")
     daemon.say(session, b"pause-tube mail 100")
     daemon.say(session, b"use other")
-    assert b"mail" not in daemon.restarted(tmp_path).engine.tubes
+    assert b"mail" not in daemon.restarted(tmp_path).queue.tubes
 
 
 def test_job_reserved_by_id_out_of_a_delay_comes_back_ready(tmp_path: Path) -> None:
@@ -494,7 +496,7 @@ def test_job_reserved_by_id_out_of_a_delay_comes_back_ready(tmp_path: Path) -> N
     session = daemon.session()
     daemon.say(session, b"put 0 1000 60 1", b"x")
     daemon.say(session, b"reserve-job 1")
-    assert daemon.restarted(tmp_path).engine.jobs[1].state == READY
+    assert daemon.restarted(tmp_path).queue.jobs[1].state == READY
 
 
 def test_restarts_leave_no_trail(tmp_path: Path) -> None:
@@ -540,7 +542,7 @@ def test_update_of_a_job_that_never_was_refuses_the_start(tmp_path: Path) -> Non
 def _synced(directory: Path) -> Binlog:
     return open_binlog(
         str(directory),
-        Engine(),
+        Queue(),
         segment_bytes=SEGMENT,
         durability=wal.Durability.SYNC,
         now=0,
@@ -600,13 +602,13 @@ def test_counts_beyond_32_bits_stay_at_the_largest_on_disk(tmp_path: Path) -> No
     daemon = Daemon(tmp_path)
     session = daemon.session()
     daemon.say(session, b"put 0 0 60 1", b"x")
-    (job,) = daemon.engine.jobs.values()
+    (job,) = daemon.queue.jobs.values()
     job.reserves = (1 << 32) - 1
     job.history = (0, 0, (1 << 32) - 1, 0, 0)
     daemon.say(session, b"reserve")
     assert daemon.say(session, b"release 1 0 0") == b"RELEASED\r\n"
     again = daemon.restarted(tmp_path)
-    assert [(job.reserves, job.releases) for job in again.engine.jobs.values()] == [
+    assert [(job.reserves, job.releases) for job in again.queue.jobs.values()] == [
         ((1 << 32) - 1, (1 << 32) - 1)
     ]
 
@@ -647,7 +649,7 @@ def test_a_torn_tail_is_spoken_of_before_it_is_cut(tmp_path: Path) -> None:
     lines: list[str] = []
     with pytest.raises(_Ends):
         open_binlog(
-            str(tmp_path), Engine(), segment_bytes=SEGMENT, durability=wal.Durability.SYNC, now=daemon.now,
+            str(tmp_path), Queue(), segment_bytes=SEGMENT, durability=wal.Durability.SYNC, now=daemon.now,
             wall_now=daemon.now + daemon.wall, notify=lambda: None, report=lines.append, threaded=False, fs=_ReadOnly(),
         )  # fmt: skip
     assert len(lines) == 1 and ": torn at offset" in lines[0]

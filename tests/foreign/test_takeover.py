@@ -15,9 +15,10 @@ from beanstalkd_py.binlog.journal import records
 from beanstalkd_py.binlog.opening import Unreadable, open_binlog
 from beanstalkd_py.foreign import cbinlog, takeover
 from beanstalkd_py.foreign.cbinlog import CJob
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.engine import Engine
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY
+from beanstalkd_py.queue.queue import Queue
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples" / "c-binlog"
 S = 1_000_000_000
@@ -38,12 +39,12 @@ def take_over(directory: Path, accept: bool = False) -> list[str]:
     return lines
 
 
-def opened(directory: Path) -> Engine:
+def opened(directory: Path) -> Queue:
     """What a server finds in its own log. Its clocks agree, so that instants compare."""
-    engine = Engine()
+    queue = Queue()
     log = open_binlog(
         str(directory),
-        engine,
+        queue,
         segment_bytes=SEGMENT,
         durability=wal.Durability.NEVER,
         now=WALL,
@@ -52,11 +53,11 @@ def opened(directory: Path) -> Engine:
         threaded=False,
     ).log
     log.close(WALL)
-    return engine
+    return queue
 
 
-def jobs_of(engine: Engine) -> list[CJob]:
-    return [takeover.c_job(job, 0, job.body) for job in takeover.in_export_order(engine)]
+def jobs_of(queue: Queue) -> list[CJob]:
+    return [takeover.c_job(job, 0, job.body) for job in takeover.in_export_order(queue)]
 
 
 def some_jobs(count: int = 200) -> list[CJob]:
@@ -90,9 +91,9 @@ def test_every_job_is_taken_over(tmp_path: Path) -> None:
     expected = written(tmp_path, some_jobs())
     before = c_files(tmp_path)
     take_over(tmp_path)
-    engine = opened(tmp_path)
-    assert jobs_of(engine) == expected
-    assert engine.next_id == 1000
+    queue = opened(tmp_path)
+    assert jobs_of(queue) == expected
+    assert queue.next_id == 1000
     (folder,) = tmp_path.glob("beanstalkd-binlog-*")
     assert c_files(folder) == before
     assert not takeover.needed(str(tmp_path))
@@ -108,13 +109,13 @@ def test_sample_is_taken_over(tmp_path: Path, sample: str) -> None:
         (larger if larger.exists() else SAMPLES / sample / "expected.json").read_text()
     )
     take_over(tmp_path)
-    engine = opened(tmp_path)
+    queue = opened(tmp_path)
     broken = {job["id"] for job in expected["jobs"] if "body_trailer_hex" in job}
-    assert set(engine.jobs) == {job["id"] for job in expected["jobs"]} - broken
-    assert engine.next_id >= expected["next_id"]
+    assert set(queue.jobs) == {job["id"] for job in expected["jobs"]} - broken
+    assert queue.next_id >= expected["next_id"]
     for job in expected["jobs"]:
         if job["id"] not in broken:
-            ours = engine.jobs[job["id"]]
+            ours = queue.jobs[job["id"]]
             buries = job["buries"] - (job["state"] == "buried")
             assert (ours.tube.name.decode(), ours.pri, ours.delay // S, ours.ttr // S) == (
                 job["tube"],
@@ -255,10 +256,10 @@ def test_numbers_and_names_that_no_server_makes_are_served_all_the_same(tmp_path
     for job in jobs:
         log.append(records.encode(takeover.full_record(job, 0)))
     log.close(WALL)
-    engine = Engine()
+    queue = Queue()
     binlog = open_binlog(
         str(tmp_path),
-        engine,
+        queue,
         segment_bytes=SEGMENT,
         durability=wal.Durability.NEVER,
         now=WALL,
@@ -266,7 +267,7 @@ def test_numbers_and_names_that_no_server_makes_are_served_all_the_same(tmp_path
         notify=lambda: None,
         threaded=False,
     )
-    session = Session(engine)
+    session = Session(Dispatcher(queue, log=binlog.snapshot))
     session.receive(
         b"stats-job 1\r\nreserve-job 1\r\nrelease 1 0 4294967295\r\nkick-job 1\r\nput 0 0 1 0\r\n\r\nuse a\r\npeek-ready\r\n",
         WALL,

@@ -1,4 +1,4 @@
-"""The engine, with and without a binlog, against a naive server: `make model` is the long form.
+"""The queue, with and without a binlog, against a naive server: `make model` is the long form.
 
 What hypothesis has found stays here, shrunk, under a name.
 """
@@ -10,7 +10,8 @@ from model.machine import run
 from model.pair import SECOND, Pair
 from model.snapshot import Difference
 
-from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.outcome import NOT_FOUND
+from beanstalkd_py.queue.queue import Queue
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
@@ -76,7 +77,7 @@ def test_a_full_disk_refuses_and_changes_nothing() -> None:
     ],
 )
 def test_a_broken_rule_is_found(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    monkeypatch.setattr(Engine, method, lambda *_: b"")
+    monkeypatch.setattr(Queue, method, lambda *_: NOT_FOUND)
     with pytest.raises((Difference, AssertionError)):
         test_everything_at_once("memory")
 

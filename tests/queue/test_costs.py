@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.engine import Engine
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED, SLACK
+from beanstalkd_py.queue.queue import Queue
 
 SECOND = 1_000_000_000
 SMALL, LARGE = 30, 3000
@@ -24,28 +25,29 @@ MORE = 250  # instructions: a heap is some levels deeper, a number has some digi
 
 
 class World:
-    """An engine with clients; time goes on by a microsecond with each block that is sent, and is
+    """A queue with clients; time goes on by a microsecond with each block that is sent, and is
     never late.
     """
 
     def __init__(self) -> None:
-        self.engine = Engine()
+        self.queue = Queue()
+        self.dispatcher = Dispatcher(self.queue)
         self.now = 1000 * SECOND
 
     def client(self) -> Session:
-        return Session(self.engine)
+        return Session(self.dispatcher)
 
     def say(self, client: Session, text: str) -> bytes:
         self.now += 1000
         self.tick()
         client.receive(text.encode(), self.now)
-        Session.settle(self.engine, self.now)
+        Session.settle(self.dispatcher, self.now)
         return client.take_output()
 
     def tick(self) -> None:
-        if self.engine.next_at <= self.now:
-            self.engine.tick(self.now)
-            Session.settle(self.engine, self.now)
+        if self.queue.next_at <= self.now:
+            self.queue.tick(self.now)
+            Session.settle(self.dispatcher, self.now)
 
     def wait(self, seconds: float) -> None:
         self.now += int(seconds * SECOND)
@@ -72,7 +74,7 @@ def populated(size: int) -> tuple[World, Session]:
         )
     world.say(client, (put() + "reserve\r\n") * size)
     assert len(client.client.reserved) == size
-    first = world.engine.next_id
+    first = world.queue.next_id
     world.say(client, put() * size)
     world.say(
         client, "".join(f"reserve-job {id}\r\nbury {id} 5\r\n" for id in range(first, first + size))
@@ -80,7 +82,7 @@ def populated(size: int) -> tuple[World, Session]:
     world.say(client, put() * size + put(delay=50) * size)
     for other in others:
         world.say(other, "watch idle\r\nreserve\r\nreserve\r\n")
-    assert world.engine.waiting == size
+    assert world.queue.waiting == size
     tube = client.client.used
     assert (tube.ready_count, tube.reserved_count, tube.delayed_count, len(tube.buried)) == (
         size,
@@ -111,8 +113,8 @@ def steps(action: Callable[..., object], *arguments: object) -> int:
 
 def ids(world: World) -> dict[str, int]:
     """One job of each state, out of the middle."""
-    jobs = sorted(world.engine.jobs.values(), key=lambda job: job.id)
-    mine = [job for job in jobs if job.tube is world.engine.default]
+    jobs = sorted(world.queue.jobs.values(), key=lambda job: job.id)
+    mine = [job for job in jobs if job.tube is world.queue.default]
     states = {"ready": READY, "held": RESERVED, "buried": BURIED, "delayed": DELAYED}
     kinds = {name: [job.id for job in mine if job.state == state] for name, state in states.items()}
     return {name: found[len(found) // 2] for name, found in kinds.items()}
@@ -234,7 +236,7 @@ def test_endless_changes_of_a_few_jobs_leave_nothing_behind(change: str) -> None
     client = world.client()
     world.say(client, put() + "reserve\r\n")
     for n in range(1, 3000):
-        world.say(client, CHANGES[change].format(n=n % 900 + 1, next=world.engine.next_id))
+        world.say(client, CHANGES[change].format(n=n % 900 + 1, next=world.queue.next_id))
         if client.client.waiting:
             world.wait(1000)
             world.say(client, "reserve\r\n")
@@ -253,24 +255,24 @@ def test_endless_clients_leave_nothing_behind() -> None:
             + f"reserve\r\nreserve-with-timeout {5000 - n}\r\n",
         )
         new.lost(world.now)
-        Session.settle(world.engine, world.now)
-        world.say(client, f"delete {world.engine.next_id - 1}\r\n")
+        Session.settle(world.dispatcher, world.now)
+        world.say(client, f"delete {world.queue.next_id - 1}\r\n")
     assert kept(world, client) < 4 * SLACK
 
 
 def kept(world: World, client: Session) -> int:
     """Entries in all heaps and books."""
-    engine = world.engine
+    queue = world.queue
     heaps = [
-        engine.timers,
+        queue.timers,
         client.client.deadlines,
         client.client.watched,
         client.client.reserved,
-        engine.jobs,
-        engine.tubes,
-        engine.tube_list,
+        queue.jobs,
+        queue.tubes,
+        queue.tube_list,
     ]
-    for tube in engine.tubes.values():
+    for tube in queue.tubes.values():
         heaps += [
             *tube.lines.values(),
             tube.priorities,

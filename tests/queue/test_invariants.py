@@ -1,4 +1,4 @@
-"""Random commands of several clients, and time: after each of them every book of the engine agrees
+"""Random commands of several clients, and time: after each of them every book of the queue agrees
 with every other.
 
 The seed is part of the test's name. `ENGINE_SEEDS=1000 pytest tests/queue/test_invariants.py` tries
@@ -13,9 +13,8 @@ from random import Random
 
 import pytest
 
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.protocol.yaml import JournalStats
-from beanstalkd_py.queue.engine import Engine
 from beanstalkd_py.queue.model import (
     BURIED,
     DELAYED,
@@ -31,6 +30,7 @@ from beanstalkd_py.queue.model import (
     first_delayed,
     first_ready,
 )
+from beanstalkd_py.queue.queue import Queue
 
 SECOND = 1_000_000_000
 SEEDS = range(int(os.environ.get("ENGINE_SEEDS", "15")))
@@ -38,8 +38,8 @@ STEPS = 500
 TUBES = ("default", "a", "b", "c")
 
 
-def command(rng: Random, engine: Engine, client: Client) -> str:
-    id = rng.choice([*engine.jobs, 99999])
+def command(rng: Random, queue: Queue, client: Client) -> str:
+    id = rng.choice([*queue.jobs, 99999])
     pri = rng.choice([0, 1, 1023, 1024, 5000])
     delay = rng.choice([0, 0, 1, 3, 100])
     tube = rng.choice(TUBES)
@@ -85,14 +85,12 @@ class Refusing:
 
     delete = pause = change
 
-    def stats(self) -> JournalStats:
-        return JournalStats()
-
 
 class Play:
     def __init__(self, rng: Random) -> None:
         self.rng = rng
-        self.engine = Engine()
+        self.queue = Queue()
+        self.dispatcher = Dispatcher(self.queue)
         self.now = 1000 * SECOND
         self.sessions: list[Session] = []
 
@@ -101,14 +99,14 @@ class Play:
         self.now += rng.choice([0, 1, 1000, SECOND // 3])
         if rng.random() < 0.1:
             self.now += rng.choice([1, 2, 5, 200]) * SECOND
-        if self.engine.next_at <= self.now:
-            self.engine.tick(self.now)
+        if self.queue.next_at <= self.now:
+            self.queue.tick(self.now)
         if len(self.sessions) < 5:
-            self.sessions.append(Session(self.engine))
+            self.sessions.append(Session(self.dispatcher))
         session = rng.choice(self.sessions)
         what = rng.random()
         if what < 0.94:
-            done = command(rng, self.engine, session.client)
+            done = command(rng, self.queue, session.client)
             before = self.state()
             session.receive(done.encode() + b"\r\n", self.now)
             if session.take_output() == b"OUT_OF_MEMORY\r\n":
@@ -120,7 +118,7 @@ class Play:
             done = "close"
             self.sessions.remove(session)
             session.lost(self.now)
-        Session.settle(self.engine, self.now)
+        Session.settle(self.dispatcher, self.now)
         for each in self.sessions:
             each.take_output()
         return done
@@ -137,45 +135,43 @@ class Play:
                 job.releases,
                 job.owner,
             )
-            for job in self.engine.jobs.values()
+            for job in self.queue.jobs.values()
         }
-        return jobs, {tube.name: (tube.pause, tube.paused_until) for tube in self.engine.tube_list}
+        return jobs, {tube.name: (tube.pause, tube.paused_until) for tube in self.queue.tube_list}
 
     def check(self) -> None:
-        engine = self.engine
+        queue = self.queue
         clients = [session.client for session in self.sessions]
-        assert not engine.woken
-        assert engine.next_at > self.now or engine.next_at == min(
-            entry[0] for entry in engine.timers
-        )
-        assert engine.connections == len(clients)
-        assert engine.waiting == sum(client.waiting for client in clients)
-        assert (engine.producers, engine.workers) == (
+        assert not queue.woken
+        assert queue.next_at > self.now or queue.next_at == min(entry[0] for entry in queue.timers)
+        assert queue.connections == len(clients)
+        assert queue.waiting == sum(client.waiting for client in clients)
+        assert (queue.producers, queue.workers) == (
             sum(client.producer for client in clients),
             sum(client.worker for client in clients),
         )
         for client in clients:
             self.check_client(client)
-        for place, tube in enumerate(engine.tube_list):
-            assert (engine.tubes[tube.name], tube.place) == (tube, place)
+        for place, tube in enumerate(queue.tube_list):
+            assert (queue.tubes[tube.name], tube.place) == (tube, place)
             self.check_tube(tube, clients)
-        assert len(engine.tubes) == len(engine.tube_list)
-        states = Counter(job.state for job in engine.jobs.values())
+        assert len(queue.tubes) == len(queue.tube_list)
+        states = Counter(job.state for job in queue.jobs.values())
         assert [states[state] for state in (READY, RESERVED, DELAYED, BURIED)] == [
-            engine.ready_count, engine.reserved_count, engine.delayed_count, engine.buried_count,
+            queue.ready_count, queue.reserved_count, queue.delayed_count, queue.buried_count,
         ]  # fmt: skip
-        assert engine.urgent_count == sum(tube.urgent_count for tube in engine.tube_list)
+        assert queue.urgent_count == sum(tube.urgent_count for tube in queue.tube_list)
 
     def check_client(self, client: Client) -> None:
-        held = [job for job in self.engine.jobs.values() if job.owner is client]
+        held = [job for job in self.queue.jobs.values() if job.owner is client]
         assert sorted(client.reserved) == sorted(job.id for job in held)
         assert all(
             job.state == RESERVED and job.deadline_at << ID_BITS | job.id in client.deadlines
             for job in held
         )
         assert client.places == {tube: place for place, tube in enumerate(client.watched)}
-        assert client.used in self.engine.tube_list and all(
-            tube in self.engine.tube_list for tube in client.watched
+        assert client.used in self.queue.tube_list and all(
+            tube in self.queue.tube_list for tube in client.watched
         )
         ends = [job.deadline_at for job in held]
         if client.waiting:
@@ -189,7 +185,7 @@ class Play:
         self.check_timer(client, ends)
 
     def check_tube(self, tube: Tube, clients: list[Client]) -> None:
-        jobs = [job for job in self.engine.jobs.values() if job.tube is tube]
+        jobs = [job for job in self.queue.jobs.values() if job.tube is tube]
         by_state = {
             state: [job for job in jobs if job.state == state]
             for state in (READY, RESERVED, DELAYED, BURIED)
@@ -208,10 +204,10 @@ class Play:
         assert len(in_lines) == tube.in_lines
         assert sorted(tube.priorities) == sorted(tube.lines) and len(tube.lines) <= LINES
         assert all(job.deadline_at << ID_BITS | job.id in tube.delayed for job in by_state[DELAYED])
-        assert first_ready(tube, self.engine.jobs) is min(
+        assert first_ready(tube, self.queue.jobs) is min(
             by_state[READY], key=lambda job: (job.pri, job.id), default=None
         )
-        assert first_delayed(tube, self.engine.jobs) is min(
+        assert first_delayed(tube, self.queue.jobs) is min(
             by_state[DELAYED], key=lambda job: (job.deadline_at, job.id), default=None
         )
         assert list(tube.buried.values()) == sorted(
@@ -222,7 +218,7 @@ class Play:
         assert set(tube.waiting) == {
             client for client in clients if client.waiting and tube in client.watched
         }
-        assert tube is self.engine.default or jobs or tube.using or tube.watching, "nobody needs it"
+        assert tube is self.queue.default or jobs or tube.using or tube.watching, "nobody needs it"
         self.check_timer(
             tube,
             [job.deadline_at for job in by_state[DELAYED]]
@@ -235,7 +231,7 @@ class Play:
             assert owner.timer_at <= min(ends)
             assert min(ends) > self.now or owner.timer_at == self.now
         if owner.timer_at != NEVER:
-            assert (owner.timer_at, owner.order, owner) in self.engine.timers
+            assert (owner.timer_at, owner.order, owner) in self.queue.timers
 
 
 def run(play: Play) -> None:
@@ -257,6 +253,6 @@ def test_all_books_agree(seed: int) -> None:
 def test_all_books_agree_where_the_disk_is_full_now_and_then(seed: int) -> None:
     """What is refused changes nothing."""
     play = Play(Random(f"full {seed}"))
-    play.engine.journal = journal = Refusing(play.rng)
+    play.queue.journal = journal = Refusing(play.rng)
     run(play)
     assert journal.refused > 10

@@ -149,7 +149,7 @@ def test_a_client_that_leaves_ends_its_kick() -> None:
     world, client = buried(MANY)
     world.say(client, f"kick {MANY}\r\n")
     client.lost(world.now)
-    assert world.engine.ready_count == state.AT_ONCE
+    assert world.queue.ready_count == state.AT_ONCE
 
 
 @pytest.mark.parametrize("what", ["delay", "ttr"])
@@ -160,11 +160,11 @@ def test_much_that_is_due_at_once_is_done_in_pieces(what: str) -> None:
     if what == "ttr":
         world.say(client, "reserve\r\n" * MANY)
     world.wait(10)
-    ready = [world.engine.ready_count]
+    ready = [world.queue.ready_count]
     while ready[-1] < MANY:
-        assert world.engine.next_at == world.now + state.YIELD_NS
+        assert world.queue.next_at == world.now + state.YIELD_NS
         world.wait(state.YIELD_NS / SECOND)
-        ready.append(world.engine.ready_count)
+        ready.append(world.queue.ready_count)
     assert ready == [state.AT_ONCE, 2 * state.AT_ONCE, MANY]
 
 
@@ -180,7 +180,7 @@ def test_a_heap_beside_lines_that_fill_again_is_never_mostly_stale() -> None:
     for _ in range(8 * count):
         place = chance.randrange(len(ids))
         world.say(client, put(pri=5) + f"delete {ids[place]}\r\n")
-        ids[place] = world.engine.next_id - 1
+        ids[place] = world.queue.next_id - 1
         assert len(tube.ready) + tube.in_lines <= 3 * count + SLACK
 
 
@@ -192,7 +192,7 @@ def test_few_jobs_of_many_priorities_have_no_lines_of_their_own() -> None:
     for pri in range(1000):
         world.say(client, put(pri=pri * 7 % 1000))
         assert len(tube.lines) <= tube.ready_count // READY_FOR_LINE
-    line_up(tube, world.engine.jobs)
+    line_up(tube, world.queue.jobs)
     assert len(tube.lines) == 1000 // READY_FOR_LINE
     order = [int(world.say(client, "reserve\r\n").split()[1]) for _ in range(1000)]
     assert [(id - 1) * 7 % 1000 for id in order] == [*range(1000)]

@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.engine import Engine
 from beanstalkd_py.queue.model import READY, Job
+from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.queue.state import State
 from beanstalkd_py.server.memory import (
     GROWTH_BYTES,
@@ -30,13 +31,16 @@ class World:
 
     def __init__(self, jobs: int = 0, connections: int = 0) -> None:
         self.state = State()
+        self.counts = [0]
         self.connections = [
             SimpleNamespace(session=SimpleNamespace(client=self.state.connect()))
             for _ in range(connections)
         ]
         self.resident = 100 * MIB
         self.trims = 0
-        self.memory = Memory(self.state, self.connections, lambda: self.resident, self._trim)
+        self.memory = Memory(
+            self.state, self.counts, self.connections, lambda: self.resident, self._trim
+        )
         self.jobs(jobs)
 
     def _trim(self) -> None:
@@ -50,7 +54,7 @@ class World:
 
     def look(self, commands: int = 0) -> int:
         """How often memory was given back then."""
-        self.state.counts[0] += commands
+        self.counts[0] += commands
         before = self.trims
         self.memory.look()
         return self.trims - before
@@ -129,13 +133,13 @@ def test_a_table_that_is_in_use_is_left_alone() -> None:
 
 
 def test_heaps_keep_nothing_when_nothing_in_them_is_true_any_more() -> None:
-    engine = Engine()
-    session = Session(engine)
+    queue = Queue()
+    session = Session(Dispatcher(queue))
 
     def kept(commands: bytes) -> tuple[bool, bool, bool]:
         session.receive(commands, 0)
-        forget_stale(engine, [session.client])
-        tube = engine.default
+        forget_stale(queue, [session.client])
+        tube = queue.default
         return (
             bool(tube.in_lines or tube.lines or tube.ready),
             bool(tube.delayed),

@@ -9,12 +9,12 @@ from testkit.live import Start
 BROKEN_TOUCH = """
 import sys
 from beanstalkd_py import cli
-from beanstalkd_py.queue import engine
+from beanstalkd_py.queue import queue
 
-def touch(self, client, now, command):
+def touch(self, client, now, id):
     raise AssertionError("an invariant")
 
-engine.Engine.touch = touch
+queue.Queue.touch = touch
 sys.exit(cli.main(["broken", *sys.argv[1:]]))
 """
 

@@ -1,4 +1,4 @@
-"""The engine and its sessions without a server: a fake clock, no sockets."""
+"""The queue and its sessions without a server: a fake clock, no sockets."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from judge.cuts import Cut
 from judge.stream import split_replies
 from judge.transcript import World
 
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.queue import Queue
 
 SECOND = 1_000_000_000
 #: Real time goes on between any two reads, and so does the fake clock.
@@ -17,7 +18,7 @@ TURN = 1_000
 class EngineConn:
     def __init__(self, peer: EnginePeer) -> None:
         self._peer = peer
-        self._session = Session(peer.engine)
+        self._session = Session(peer.dispatcher)
         self._got = b""
         self.open = True
 
@@ -77,14 +78,15 @@ class EngineConn:
 
 
 class EnginePeer:
-    """One engine and its clients.
+    """One queue and its clients.
 
     polite: clients that close shut down first; otherwise their connection breaks.
     turn: ns that pass between two reads.
     """
 
     def __init__(self, options: dict[str, int], cut: Cut, polite: bool, turn: int = TURN) -> None:
-        self.engine = Engine(max_job_size=options.get("-z", 65535))
+        self.queue = Queue()
+        self.dispatcher = Dispatcher(self.queue, max_job_size=options.get("-z", 65535))
         self.world = World()
         self.cut = cut
         self.polite = polite
@@ -100,14 +102,14 @@ class EnginePeer:
     def turn(self) -> int:
         """One turn of a server's loop begins: its time; what is due is dealt with first."""
         self.now += self._turn
-        self.engine.tick(self.now)
+        self.queue.tick(self.now)
         self.settle()
         return self.now
 
     def settle(self) -> None:
         changed = [True]
         while any(changed):
-            Session.settle(self.engine, self.now)
+            Session.settle(self.dispatcher, self.now)
             changed = [conn.collect() for conn in self._conns]
 
     def sync(self, idle: EngineConn | None) -> None:
@@ -115,20 +117,20 @@ class EnginePeer:
 
     def advance(self, seconds: float) -> None:
         until = self.now + round(seconds * SECOND)
-        while (at := self.engine.next_at) <= until:
+        while (at := self.queue.next_at) <= until:
             self.now = max(self.now, at)
-            self.engine.tick(self.now)
+            self.queue.tick(self.now)
             self.settle()
         self.now = until
 
     def drain(self) -> None:
-        self.engine.draining = True
+        self.queue.draining = True
 
     def restart(self) -> None:
-        raise NotImplementedError("the engine has nothing to come back from")
+        raise NotImplementedError("the queue has nothing to come back from")
 
     def set_wall_clock(self, seconds: float) -> None:
-        raise NotImplementedError("the engine does not know the wall clock")
+        raise NotImplementedError("the queue does not know the wall clock")
 
     def stop(self) -> None:
         pass

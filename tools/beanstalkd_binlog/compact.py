@@ -14,7 +14,7 @@ from beanstalkd_binlog.status import CLEAN, UNREADABLE, BadLog, DiskError, warn
 from beanstalkd_binlog.text import count
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import Unreadable, open_binlog
-from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.queue import Queue
 
 DEFAULT_SEGMENT_BYTES = 10 << 20
 LEAST_SEGMENT_BYTES = 65536
@@ -32,10 +32,10 @@ class _Usage:
 def compact(directory: str, output: Output, at: int) -> int:
     """at: wall clock, ns. The caller holds the lock. Returns the exit status."""
     before = _Usage(directory)
-    engine = Engine()
+    queue = Queue()
     messages: list[str] = []
     try:
-        binlog = _open(directory, engine, at, messages)
+        binlog = _open(directory, queue, at, messages)
         complete = _compact(binlog, at)
     except (wal.Corrupt, wal.NewerVersion, Unreadable) as error:
         raise BadLog(str(error)) from error
@@ -44,7 +44,7 @@ def compact(directory: str, output: Output, at: int) -> int:
     for message in messages:
         warn(message)
     after = _Usage(directory)
-    jobs, live = len(engine.jobs), binlog.usage.live
+    jobs, live = len(queue.jobs), binlog.usage.live
     if output.as_json:
         output.json(_fields(before, after, jobs, live, complete))
     else:
@@ -52,11 +52,11 @@ def compact(directory: str, output: Output, at: int) -> int:
     return CLEAN if complete else UNREADABLE
 
 
-def _open(directory: str, engine: Engine, at: int, messages: list[str]) -> Binlog:
+def _open(directory: str, queue: Queue, at: int, messages: list[str]) -> Binlog:
     with Progress("reading") as progress:
         return open_binlog(
             directory,
-            engine,
+            queue,
             segment_bytes=_segment_bytes(directory),
             durability=wal.Durability.SYNC,
             now=at,

@@ -17,7 +17,7 @@ from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import Unreadable, open_binlog
 from beanstalkd_py.foreign.cbinlog import CBinlog, read_directory
 from beanstalkd_py.foreign.takeover import DamagedImport, take_over
-from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.queue import Queue
 
 from . import bounds
 from .count import Count
@@ -190,24 +190,24 @@ def _taken_over(directory: Path, accept: bool) -> bool:
 
 def _serve(directory: Path, found: CBinlog, count: Count) -> None:
     """All jobs are there; a server works with them, and a restart finds what it left."""
-    engine, binlog = _opened(directory, START)
-    assert sorted(engine.jobs) == sorted(job.id for job in found.jobs), "other jobs than were read"
-    now = exercise(engine, binlog, START)
+    queue, binlog = _opened(directory, START)
+    assert sorted(queue.jobs) == sorted(job.id for job in found.jobs), "other jobs than were read"
+    now = exercise(queue, binlog, START)
     binlog.log.close(now + WALL)
-    left = {id: (job.tube.name, job.body, job.pri) for id, job in engine.jobs.items()}
-    engine, binlog = _opened(directory, now)
-    assert {id: (job.tube.name, job.body, job.pri) for id, job in engine.jobs.items()} == left, (
+    left = {id: (job.tube.name, job.body, job.pri) for id, job in queue.jobs.items()}
+    queue, binlog = _opened(directory, now)
+    assert {id: (job.tube.name, job.body, job.pri) for id, job in queue.jobs.items()} == left, (
         "a restart does not find the same jobs"
     )
     binlog.log.close(now + WALL)
     count.add("taken over")
 
 
-def _opened(directory: Path, now: int) -> tuple[Engine, Binlog]:
-    engine = Engine()
+def _opened(directory: Path, now: int) -> tuple[Queue, Binlog]:
+    queue = Queue()
     binlog = open_binlog(
         str(directory),
-        engine,
+        queue,
         segment_bytes=SEGMENT_BYTES,
         durability=wal.Durability.NEVER,
         now=now,
@@ -215,7 +215,7 @@ def _opened(directory: Path, now: int) -> tuple[Engine, Binlog]:
         notify=lambda: None,
         threaded=False,
     )
-    return engine, binlog
+    return queue, binlog
 
 
 def _again(directory: Path, rng: Random, count: Count) -> None:

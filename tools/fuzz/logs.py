@@ -1,4 +1,4 @@
-"""Real logs, made by the engine and its binlog under random commands on a disk in memory; and any
+"""Real logs, made by the queue and its binlog under random commands on a disk in memory; and any
 directory as such a disk.
 """
 
@@ -12,8 +12,9 @@ from simulation.disk import File, MemoryDisk
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import open_binlog
 from beanstalkd_py.binlog.records import IMPORT_BEGIN, IMPORT_END, Import, encode
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.queue import Queue
 
 SECOND = 1_000_000_000
 START = 1000 * SECOND
@@ -43,11 +44,11 @@ def files_of(disk: MemoryDisk) -> Files:
 
 def opened(
     disk: MemoryDisk, now: int = START, durability: wal.Durability = wal.Durability.SYNC
-) -> tuple[Engine, Binlog]:
-    engine = Engine(max_job_size=3000)
+) -> tuple[Queue, Binlog]:
+    queue = Queue()
     binlog = open_binlog(
         DIRECTORY,
-        engine,
+        queue,
         segment_bytes=SEGMENT_BYTES,
         durability=durability,
         now=now,
@@ -56,7 +57,7 @@ def opened(
         threaded=False,
         fs=disk,
     )
-    return engine, binlog
+    return queue, binlog
 
 
 def a_log(rng: Random) -> Files:
@@ -65,15 +66,15 @@ def a_log(rng: Random) -> Files:
     durability = rng.choice((wal.Durability.SYNC, wal.Durability.SYNC, wal.Durability.NEVER))
     now = START
     for _ in range(rng.choice((1, 1, 2))):
-        engine, binlog = opened(disk, now, durability)
-        if not engine.jobs and rng.random() < 0.2:
-            _as_taken_over(engine, binlog)
-        session = Session(engine)
+        queue, binlog = opened(disk, now, durability)
+        if not queue.jobs and rng.random() < 0.2:
+            _as_taken_over(queue, binlog)
+        session = Session(Dispatcher(queue, max_job_size=3000, log=binlog.snapshot))
         for _ in range(rng.choice((5, 20, 60))):
             now += rng.choice((1, SECOND // 2, SECOND))
-            engine.tick(now)
+            queue.tick(now)
             session.receive(
-                b"".join(command(rng, engine.next_id) for _ in range(rng.choice((1, 1, 5)))), now
+                b"".join(command(rng, queue.next_id) for _ in range(rng.choice((1, 1, 5)))), now
             )
             session.take_output()
             binlog.end_iteration(now, now + WALL)
@@ -83,7 +84,7 @@ def a_log(rng: Random) -> Files:
     return files_of(disk)
 
 
-def _as_taken_over(engine: Engine, binlog: Binlog) -> None:
+def _as_taken_over(queue: Queue, binlog: Binlog) -> None:
     """It begins as one that was taken over from the C server."""
     for phase in (IMPORT_BEGIN, IMPORT_END):
         text = b'{"folder": "beanstalkd-binlog-2026", "files": [["binlog.1", 4096, 1700000000000000000]]}'
@@ -124,16 +125,17 @@ def command(rng: Random, next_id: int) -> bytes:
     )
 
 
-def exercise(engine: Engine, binlog: Binlog, now: int) -> int:
+def exercise(queue: Queue, binlog: Binlog, now: int) -> int:
     """Every command, on what is there: nothing may raise. Returns the time it is then."""
-    session = Session(engine)
+    dispatcher = Dispatcher(queue, max_job_size=3000, log=binlog.snapshot)
+    session = Session(dispatcher)
     lines = [b"stats", b"list-tubes", b"put 0 0 1 1\r\nx", b"put 0 5 1 1\r\ny"]
     words = (b"stats-job", b"peek", b"kick-job", b"reserve-job", b"touch", b"stats-job")
-    lines += [b"%b %d" % (word, id) for id in [*engine.jobs][:4] for word in words]
-    lines += [b"release %d 5 %d" % (id, id % 3) for id in [*engine.jobs][:4:2]] + [
-        b"bury %d 5" % id for id in [*engine.jobs][1:4:2]
+    lines += [b"%b %d" % (word, id) for id in [*queue.jobs][:4] for word in words]
+    lines += [b"release %d 5 %d" % (id, id % 3) for id in [*queue.jobs][:4:2]] + [
+        b"bury %d 5" % id for id in [*queue.jobs][1:4:2]
     ]
-    for tube in engine.tube_list[:3]:
+    for tube in queue.tube_list[:3]:
         lines += [
             b"use " + tube.name,
             b"watch " + tube.name,
@@ -146,17 +148,17 @@ def exercise(engine: Engine, binlog: Binlog, now: int) -> int:
         lines += [b"pause-tube %b 1" % tube.name]
     lines += (
         [b"reserve-with-timeout 0"] * 3
-        + [b"delete %d" % id for id in [*engine.jobs][:3]]
+        + [b"delete %d" % id for id in [*queue.jobs][:3]]
         + [b"stats", b"reserve-with-timeout 2"]
     )
     for line in lines:
         session.receive(line + b"\r\n", now)
-        Session.settle(engine, now)
+        Session.settle(dispatcher, now)
         session.take_output()
         binlog.end_iteration(now, now + WALL)
         now += SECOND // 10
-        engine.tick(now)
+        queue.tick(now)
     session.lost(now)
-    Session.settle(engine, now)
+    Session.settle(dispatcher, now)
     binlog.end_iteration(now, now + WALL)
     return now

@@ -1,4 +1,4 @@
-"""Any bytes, in any pieces, from several clients: to the parser alone, and to sessions and engine
+"""Any bytes, in any pieces, from several clients: to the parser alone, and to sessions and queue
 beside the naive server.
 
 However a stream is cut, the commands are the same, and nothing is held but a line and a body; the
@@ -95,5 +95,5 @@ def clients(rng: Random, count: Count) -> None:
             rng.choice((pair.half_close, pair.end, pair.lose))(name)
         if pair.binlog is not None and step % 20 == 19:
             pair.restart(rng.choice((0, SECOND)), clean=rng.random() < 0.5)
-    count.add("commands", sum(pair.engine.counts))
+    count.add("commands", sum(pair.dispatcher.counts))
     pair.finish()

@@ -21,7 +21,7 @@ from simulation.disk import MemoryDisk
 
 from beanstalkd_py.binlog.opening import Unreadable
 from beanstalkd_py.binlog.records import Lost, decode, encode
-from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.queue import Queue
 
 from . import bounds
 from .count import Count
@@ -145,9 +145,9 @@ def _serve(files: Files, forged: bool) -> bool:
     may be two bodies of one job.)
     """
     disk = disk_of(files)
-    engine, binlog = opened(disk)
-    now = exercise(engine, binlog, START)
-    left = _known(engine)
+    queue, binlog = opened(disk)
+    now = exercise(queue, binlog, START)
+    left = _known(queue)
     disk.after_kill()
     again, _ = opened(disk, now)
     found = _known(again)
@@ -157,7 +157,7 @@ def _serve(files: Files, forged: bool) -> bool:
     return True
 
 
-def _known(engine: Engine) -> dict[int, object]:
+def _known(queue: Queue) -> dict[int, object]:
     return {
         job.id: (
             job.tube.name,
@@ -169,7 +169,7 @@ def _known(engine: Engine) -> dict[int, object]:
             job.buries,
             job.kicks,
         )
-        for job in engine.jobs.values()
+        for job in queue.jobs.values()
     }
 
 

@@ -1,4 +1,4 @@
-"""python -m model: plays of the engine against the model server, seed after seed. A seed's number
+"""python -m model: plays of the queue against the model server, seed after seed. A seed's number
 decides everything in its plays.
 """
 

@@ -1,4 +1,4 @@
-"""The engine with its sessions, and the model server beside it: what is done to one is done to the
+"""The queue with its sessions, and the model server beside it: what is done to one is done to the
 other, and must come to the same.
 
 Compared after each step: every reply, byte for byte, which connections are closed, and what both
@@ -15,8 +15,10 @@ from simulation.disk import MemoryDisk
 from simulation.reference.model import Found, ReferenceModel, without_unknowns
 
 from beanstalkd_py.binlog.opening import open_binlog
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.queue import Queue
+from beanstalkd_py.queue.snapshot import ProcessSnapshot
 
 from .rationed import Rationed
 from .snapshot import Difference, compare, same
@@ -48,16 +50,17 @@ class Pair:
         self.begin()
 
     def begin(self) -> None:
-        """The engine's life begins."""
-        self.engine = Engine(MAX_JOB_SIZE)
-        self.engine.process.started_at = self.now
+        """The queue's life begins."""
+        self.queue = Queue()
+        process = ProcessSnapshot(started_at=self.now)
+        self.dispatcher = Dispatcher(self.queue, max_job_size=MAX_JOB_SIZE, process=lambda: process)
         self.binlog = None
         if self.rationed is not None:
-            self.engine.journal = self.rationed
+            self.queue.journal = self.rationed
         if self.disk is not None:
             self.binlog = open_binlog(
                 "/log",
-                self.engine,
+                self.queue,
                 segment_bytes=SEGMENT_BYTES,
                 durability=wal.Durability.NEVER,
                 now=self.now,
@@ -67,12 +70,13 @@ class Pair:
                 threaded=False,
                 fs=self.disk,
             )
+            self.dispatcher.log = self.binlog.snapshot
 
     # --- clients
 
     def connect(self, name: Hashable) -> None:
         self.noted(f"connect({name!r})")
-        self.sessions[name] = Session(self.engine)
+        self.sessions[name] = Session(self.dispatcher)
         self.model.connect(name)
         self.sound = True
 
@@ -113,7 +117,7 @@ class Pair:
         """Whatever is due on the way is done in time."""
         self.noted(f"advance({ns})")
         until = self.now + ns
-        while (at := min(self.engine.next_at, self.model.next_at() or FOR_EVER)) <= until:
+        while (at := min(self.queue.next_at, self.model.next_at() or FOR_EVER)) <= until:
             self.tick(max(self.now, at))
         self.tick(until)
 
@@ -130,7 +134,7 @@ class Pair:
     def tick(self, now: int) -> None:
         self.wall += now - self.now
         self.now = now
-        self.engine.tick(now)
+        self.queue.tick(now)
         self.model.tick(now)
         self.agree()
 
@@ -139,7 +143,7 @@ class Pair:
     def drain(self) -> None:
         self.noted("drain()")
         self.sound = True
-        self.engine.draining = self.model.draining = True
+        self.queue.draining = self.model.draining = True
 
     def ration(self, room: int | None) -> None:
         """How many changes there is room for from now on (None: any number)."""
@@ -160,17 +164,17 @@ class Pair:
         shift = START - (self.now + away)
         self.now = START
         self.begin()
-        self.engine.tick(self.now)
+        self.queue.tick(self.now)
         self.model.restart(self.now, shift, self.found())
         self.agree()
 
     def found(self) -> Found:
-        tubes = self.engine.tube_list
+        tubes = self.queue.tube_list
         return Found(
-            next_id=self.engine.next_id,
+            next_id=self.queue.next_id,
             listed=[tube.name for tube in tubes],
             made=[tube.name for tube in sorted(tubes, key=lambda tube: tube.order)],
-            counts={job.id: (job.reserves, job.timeouts) for job in self.engine.jobs.values()},
+            counts={job.id: (job.reserves, job.timeouts) for job in self.queue.jobs.values()},
         )
 
     # --- comparing
@@ -183,12 +187,12 @@ class Pair:
             self.settle()
         if self.binlog is not None:
             self.binlog.end_iteration(self.now, self.wall)
-        compare(self.engine, self.sessions, self.model)
+        compare(self.queue, self.sessions, self.model)
         self.sound = True
 
     def settle(self) -> None:
         """Everybody has the replies that are due, and they are right."""
-        Session.settle(self.engine, self.now)
+        Session.settle(self.dispatcher, self.now)
         self.model.settle(self.now)
         for name, session in self.sessions.items():
             got, expected = without_unknowns(session.take_output()), self.model.take_output(name)
@@ -218,7 +222,7 @@ class Pair:
             self.send(
                 "last", b"stats-job %b\r\ndelete %b\r\n" % (answer.split()[1], answer.split()[1])
             )
-        same("jobs left", [*self.engine.jobs], [])
+        same("jobs left", [*self.queue.jobs], [])
         self.lose("last")
 
 

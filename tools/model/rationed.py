@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from beanstalkd_py.protocol.yaml import JournalStats
-
 
 @dataclass
 class Home:
@@ -34,6 +32,3 @@ class Rationed:
 
     def pause(self, *_: object) -> bool:
         return self._has_room()
-
-    def stats(self) -> JournalStats:
-        return JournalStats()

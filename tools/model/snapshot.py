@@ -1,5 +1,5 @@
-"""What the engine knows and what the model server knows, in the same words. The only place here
-that looks into the engine.
+"""What the queue knows and what the model server knows, in the same words. The only place here
+that looks into the queue.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from collections.abc import Hashable, Iterator, Mapping
 from simulation.reference.model import ReferenceModel
 
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.engine import Engine
 from beanstalkd_py.queue.model import DELAYED, NEVER, RESERVED, STATE_NAMES, Client, Job, Tube
+from beanstalkd_py.queue.queue import Queue
 
 
 class Difference(AssertionError):
-    """The engine is not what it should be."""
+    """The queue is not what it should be."""
 
 
 def same(what: str, got: object, expected: object) -> None:
@@ -25,21 +25,21 @@ def same(what: str, got: object, expected: object) -> None:
 Facts = Iterator[tuple[str, object]]
 
 
-def compare(engine: Engine, sessions: Mapping[Hashable, Session], model: ReferenceModel) -> None:
+def compare(queue: Queue, sessions: Mapping[Hashable, Session], model: ReferenceModel) -> None:
     """Raises Difference, naming the first thing that is not the same."""
     names = {session.client: name for name, session in sessions.items()}
     expected = dict(_of_naive(model))
-    got = dict(_of_engine(engine, names))
+    got = dict(_of_engine(queue, names))
     for what in [*expected, *got]:
         same(what, got.get(what), expected.get(what))
 
 
-def _of_engine(engine: Engine, names: dict[Client, Hashable]) -> Facts:
-    yield "next id", engine.next_id
-    yield "tubes", [tube.name for tube in engine.tube_list]
-    for tube in engine.tube_list:
+def _of_engine(queue: Queue, names: dict[Client, Hashable]) -> Facts:
+    yield "next id", queue.next_id
+    yield "tubes", [tube.name for tube in queue.tube_list]
+    for tube in queue.tube_list:
         yield f"tube {tube.name!r}", _tube(tube, names)
-    for job in engine.jobs.values():
+    for job in queue.jobs.values():
         yield f"job {job.id}", _job(job, names)
     for client, name in names.items():
         yield f"client {name!r}", _client(client)

@@ -12,20 +12,20 @@ QUEUE = (
         Invariant.LOG_BEFORE_STATE,
         "delete-before-log",
         "delete changes memory before the log accepts the record",
-        "beanstalkd_py/queue/engine.py",
+        "beanstalkd_py/queue/queue.py",
         "        if self.journal is not None and not self.journal.delete(job):\n"
-        "            return replies.OUT_OF_MEMORY\n"
+        "            return NO_HEADROOM\n"
         "        tube = job.tube\n        self.apply_delete(job)\n",
         "        tube = job.tube\n        self.apply_delete(job)\n"
         "        if self.journal is not None and not self.journal.delete(job):\n"
-        "            return replies.OUT_OF_MEMORY\n",
+        "            return NO_HEADROOM\n",
         ("tests/queue/test_invariants.py",),
     ),
     Mutant(
         Invariant.LOG_BEFORE_STATE,
         "change-before-log",
         "release, bury and kick change memory even if the log refuses",
-        "beanstalkd_py/queue/engine.py",
+        "beanstalkd_py/queue/queue.py",
         "counters\n"
         "        ):\n"
         "            return False\n"
@@ -41,8 +41,8 @@ QUEUE = (
         Invariant.LOG_BEFORE_STATE,
         "put-without-log",
         "a put that the log refused creates a job",
-        "beanstalkd_py/queue/engine.py",
-        "            if home is None:\n                return replies.OUT_OF_MEMORY\n",
+        "beanstalkd_py/queue/queue.py",
+        "            if segment is None:\n                return NO_HEADROOM\n",
         "",
         (SIMULATION,),
     ),

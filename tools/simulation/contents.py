@@ -1,5 +1,5 @@
 """What a server holds after a start, read from its queue. The only module of the simulation that
-knows the attributes of the engine.
+knows the attributes of the queue.
 
 Promises: changes nothing. Instants are wall-clock ns, as they would be on disk.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from beanstalkd_py.queue.engine import Engine
 from beanstalkd_py.queue.model import STATE_NAMES, Job
+from beanstalkd_py.queue.queue import Queue
 
 
 class JobContents(NamedTuple):
@@ -31,17 +31,17 @@ class JobContents(NamedTuple):
 class Contents:
     """Everything that a restart brings back. offset: wall clock minus the server's clock, ns."""
 
-    def __init__(self, engine: Engine, offset: int) -> None:
-        self.jobs = {job.id: _job(job, offset) for job in engine.jobs.values()}
+    def __init__(self, queue: Queue, offset: int) -> None:
+        self.jobs = {job.id: _job(job, offset) for job in queue.jobs.values()}
         self.pauses = {
             tube.name: (tube.pause, tube.paused_until + offset)
-            for tube in engine.tube_list
+            for tube in queue.tube_list
             if tube.paused_until
         }
-        self.buried = {tube.name: list(tube.buried) for tube in engine.tube_list if tube.buried}
-        self.listed = [tube.name for tube in engine.tube_list]
-        self.made = [tube.name for tube in sorted(engine.tube_list, key=lambda tube: tube.order)]
-        self.next_id = engine.next_id
+        self.buried = {tube.name: list(tube.buried) for tube in queue.tube_list if tube.buried}
+        self.listed = [tube.name for tube in queue.tube_list]
+        self.made = [tube.name for tube in sorted(queue.tube_list, key=lambda tube: tube.order)]
+        self.next_id = queue.next_id
 
 
 def _job(job: Job, offset: int) -> JobContents:

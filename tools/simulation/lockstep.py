@@ -1,7 +1,7 @@
 """Runs the real sessions and queue and the reference model in lockstep, and compares their replies
 after each step.
 
-May know: `Session` and `Engine`, the recording model. Promises: each method is one step of a
+May know: `Session` and `Dispatcher`, the recording model. Promises: each method is one step of a
 server's loop. The step includes the replies to clients that it woke, and the method returns all
 bytes to send, by client. A Violation names the client whose replies differ.
 
@@ -15,8 +15,8 @@ from collections.abc import Callable, Hashable
 
 import beanstalkd_wal as wal
 
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.engine import Engine
 
 from .disk import PowerFailure
 from .recording_model import RecordingModel
@@ -27,13 +27,14 @@ Replies = dict[Hashable, bytes]
 
 
 class Lockstep:
-    def __init__(self, engine: Engine, model: RecordingModel) -> None:
-        self.engine = engine
+    def __init__(self, dispatcher: Dispatcher, model: RecordingModel) -> None:
+        self.dispatcher = dispatcher
+        self.queue = dispatcher.queue
         self.model = model
         self.sessions: dict[Hashable, Session] = {}
 
     def connect(self, name: Hashable) -> None:
-        self.sessions[name] = Session(self.engine, name)
+        self.sessions[name] = Session(self.dispatcher, name)
         self.model.connect(name)
 
     def receive(self, name: Hashable, data: bytes, now: int) -> Replies:
@@ -66,10 +67,10 @@ class Lockstep:
         return self._step(now, lambda: session.lost(now), lambda: self.model.disconnect(name, now))
 
     def tick(self, now: int) -> Replies:
-        return self._step(now, lambda: self.engine.tick(now), lambda: self.model.tick(now))
+        return self._step(now, lambda: self.queue.tick(now), lambda: self.model.tick(now))
 
     def drain(self) -> None:
-        self.engine.draining = self.model.draining = True
+        self.queue.draining = self.model.draining = True
 
     # --- one step of both
 
@@ -84,7 +85,7 @@ class Lockstep:
         failure: BaseException | None = None
         try:
             server_step()
-            touched += Session.settle(self.engine, now)
+            touched += Session.settle(self.dispatcher, now)
         except (PowerFailure, wal.LogFailed) as end:
             failure = end
             touched += self.sessions.values()
@@ -119,12 +120,12 @@ class Lockstep:
         if whole and not self._timer_is_early_enough():
             raise Violation(
                 f"something is due at {self.model.next_at()}, "
-                f"the server's timer is set to {self.engine.next_at}"
+                f"the server's timer is set to {self.queue.next_at}"
             )
 
     def _timer_is_early_enough(self) -> bool:
         due = self.model.next_at()
-        return due is None or self.engine.next_at <= due
+        return due is None or self.queue.next_at <= due
 
 
 def _difference(got: bytes, expected: bytes) -> str:

@@ -1,7 +1,7 @@
 """How large a heap is large. In every other scenario it is one of nine entries, not of 4096: otherwise
 no scenario would see one swept.
 
-May know: the engine's constants. Promises: they are as they were afterwards.
+May know: the queue's constants. Promises: they are as they were afterwards.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ class Server:
         self._look_after(connection)
 
     def tick_if_due(self) -> None:
-        if self.lockstep.engine.next_at <= self.clock.now:
+        if self.lockstep.queue.next_at <= self.clock.now:
             self._say(self.lockstep.tick(self.clock.now))
 
     def _say(self, replies: Replies) -> None:
@@ -235,7 +235,7 @@ class Server:
 
     @property
     def next_at(self) -> int:
-        return min(self.lockstep.engine.next_at, self.outbox.next_at)
+        return min(self.lockstep.queue.next_at, self.outbox.next_at)
 
     def on_timers(self) -> None:
         """All that are due."""

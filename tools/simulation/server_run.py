@@ -18,8 +18,9 @@ import beanstalkd_wal as wal
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import open_binlog
 from beanstalkd_py.options import SMALLEST_SEGMENT_BYTES
-from beanstalkd_py.protocol.yaml import Process
-from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.protocol.dispatch import Dispatcher
+from beanstalkd_py.queue.queue import Queue
+from beanstalkd_py.queue.snapshot import ProcessSnapshot
 
 from .client_commands import CommandGenerator
 from .clock import MILLISECOND, SECOND, Clock
@@ -49,7 +50,7 @@ class Options(NamedTuple):
 class Opened(NamedTuple):
     """A server that has replayed its log and has not served a client yet."""
 
-    engine: Engine
+    dispatcher: Dispatcher
     binlog: Binlog
     contents: Contents
     news: list[bool]
@@ -58,12 +59,11 @@ class Opened(NamedTuple):
 def open_server(disk: MemoryDisk, clock: Clock, options: Options) -> Opened:
     """Raises what open_binlog raises, and what the machine raises to end a run."""
     now, wall_now = clock.now, clock.wall
-    engine = Engine(options.max_job_size, Process(started_at=now))
-    engine.binlog_max_size = options.segment_bytes
+    queue = Queue()
     news = [False]
     binlog = open_binlog(
         DIRECTORY,
-        engine,
+        queue,
         segment_bytes=options.segment_bytes,
         durability=options.durability,
         now=now,
@@ -72,7 +72,15 @@ def open_server(disk: MemoryDisk, clock: Clock, options: Options) -> Opened:
         threaded=options.threaded,
         fs=disk,
     )
-    return Opened(engine, binlog, Contents(engine, wall_now - now), news)
+    process = ProcessSnapshot(started_at=now)
+    dispatcher = Dispatcher(
+        queue,
+        max_job_size=options.max_job_size,
+        binlog_max_size=options.segment_bytes,
+        process=lambda: process,
+        log=binlog.snapshot,
+    )
+    return Opened(dispatcher, binlog, Contents(queue, wall_now - now), news)
 
 
 class ServerRun:
@@ -99,13 +107,13 @@ class ServerRun:
         )
         self.model.load(opened.contents, history.offsets[0])
         self.model.may_refuse = machine.is_limited
-        self.lockstep = Lockstep(opened.engine, self.model)
+        self.lockstep = Lockstep(opened.dispatcher, self.model)
         self.server = Server(self.lockstep, opened.binlog, self.clock, options.sync_ms, opened.news)
         self.unsent: dict[Hashable, bytes] = {}  # per client: generated, not sent yet
         self.clients_made = 0
         self.batch_sizes = self.rng.choice(((1,), (1, 1, 2, 5), (1, 5, 20)))  # commands
         self.server.tick_if_due()
-        self._adopt_tube_order(Contents(opened.engine, history.offsets[0]))
+        self._adopt_tube_order(Contents(opened.dispatcher.queue, history.offsets[0]))
 
     def _adopt_tube_order(self, contents: Contents) -> None:
         """The first tick ends the pauses that are over, in an order that the protocol leaves open.

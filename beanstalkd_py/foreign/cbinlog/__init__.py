@@ -1,5 +1,5 @@
 """The C beanstalkd's binlog, read and written: the way in for those who come from it, and the way
-back. Knows neither the engine nor our own log.
+back. Knows neither the queue nor our own log.
 """
 
 from beanstalkd_py.foreign.cbinlog.damage import Damage, Kind

@@ -1,5 +1,5 @@
 """A job as it stands in the C server's binlog, freed of the file's layout. Knows nothing of the
-engine.
+queue.
 
 States are the C server's numbers. Durations and instants are integers of nanoseconds, instants are
 wall-clock time since the Unix epoch.

@@ -12,9 +12,10 @@ from beanstalkd_binlog.walk import Walk
 
 from beanstalkd_py.binlog.opening import open_binlog
 from beanstalkd_py.binlog.records import IMPORT_BEGIN, IMPORT_END, Delete, Import
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.engine import Engine
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY
+from beanstalkd_py.queue.queue import Queue
 from tests.tools.beanstalkd_binlog.logs import (
     AT,
     S,
@@ -30,7 +31,7 @@ from tests.tools.beanstalkd_binlog.logs import (
 Truth = dict[int, tuple[object, ...]]
 
 
-def stood(state: Engine | object, at: int) -> Truth:
+def stood(state: Queue | object, at: int) -> Truth:
     """What the log tells of each job. Reserves are not logged by themselves."""
     jobs = state.jobs.values()  # type: ignore[attr-defined]
     return {
@@ -44,17 +45,18 @@ def stood(state: Engine | object, at: int) -> Truth:
 
 
 class Served:
-    """An engine and its log on a fake clock, without threads. Monotonic and wall clock are the
+    """A queue and its log on a fake clock, without threads. Monotonic and wall clock are the
     same. `truth` has the jobs at each LSN.
     """
 
     def __init__(self, directory: Path, seed: int) -> None:
         self.chance = random.Random(seed)
         self.now = AT
-        self.engine = Engine()
+        self.queue = Queue()
+        self.dispatcher = Dispatcher(self.queue)
         self.binlog = open_binlog(
             str(directory),
-            self.engine,
+            self.queue,
             segment_bytes=16384,
             durability=wal.Durability.SYNC,
             now=AT,
@@ -63,23 +65,23 @@ class Served:
             threaded=False,
             fs=Unsynced(),
         )
-        self.session = Session(self.engine)
+        self.session = Session(self.dispatcher)
         self.truth: dict[int, tuple[int, Truth]] = {}
         self.say(b"watch a", b"watch b")
 
     def say(self, *commands: bytes) -> bytes:
         self.now += S
-        self.engine.tick(self.now)
+        self.queue.tick(self.now)
         self.session.receive(b"".join(command + b"\r\n" for command in commands), self.now)
-        Session.settle(self.engine, self.now)
+        Session.settle(self.dispatcher, self.now)
         said = self.session.take_output()
         self.binlog.end_iteration(self.now, self.now)
-        self.truth.setdefault(self.binlog.log.lsn, (self.now, stood(self.engine, self.now)))
+        self.truth.setdefault(self.binlog.log.lsn, (self.now, stood(self.queue, self.now)))
         return said
 
     def random_commands(self) -> None:
         chance = self.chance
-        ids = list(self.engine.jobs)
+        ids = list(self.queue.jobs)
         if len(ids) < 60 or chance.random() < 0.3:
             nbytes = chance.randrange(1500)
             delay = chance.choice((0, 0, 20, 2000))

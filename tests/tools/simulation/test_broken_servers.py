@@ -19,8 +19,9 @@ import beanstalkd_py.queue.state
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.records import encode_meta
 from beanstalkd_py.binlog.usage import Usage
-from beanstalkd_py.queue.engine import Engine
 from beanstalkd_py.queue.model import NEVER, Tube
+from beanstalkd_py.queue.outcome import Outcome
+from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.server.outbox import Outbox, Recipient
 
 SEEDS = range(1000, 1100)
@@ -100,24 +101,19 @@ def ids_are_not_kept(patch: pytest.MonkeyPatch) -> None:
 
 
 def whoever_came_last_is_served_first(patch: pytest.MonkeyPatch) -> None:
-    def offer(self: Engine, tube: Tube, now: int) -> None:
+    def offer(self: Queue, tube: Tube, now: int) -> None:
         while tube.waiting and tube.ready_count and not tube.paused_until:
             client = next(reversed(tube.waiting))
             self._stop_waiting(client)
-            self.woken.append(
-                (
-                    client,
-                    self._reserve(
-                        client, beanstalkd_py.queue.state.first_ready(tube, self.jobs), now
-                    ),
-                )
-            )
+            job = beanstalkd_py.queue.state.first_ready(tube, self.jobs)
+            self._reserve(client, job, now)
+            self.woken.append((client, job))
 
-    patch.setattr(Engine, "_offer", offer)
+    patch.setattr(Queue, "_offer", offer)
 
 
 def pauses_are_overlooked(patch: pytest.MonkeyPatch) -> None:
-    def best_ready(self: Engine, client: object) -> object:
+    def best_ready(self: Queue, client: object) -> object:
         jobs = [
             beanstalkd_py.queue.state.first_ready(tube, self.jobs)
             for tube in client.watched
@@ -125,22 +121,20 @@ def pauses_are_overlooked(patch: pytest.MonkeyPatch) -> None:
         ]
         return min(jobs, key=lambda job: (job.pri, job.id), default=None)
 
-    patch.setattr(Engine, "_best_ready", best_ready)
+    patch.setattr(Queue, "_best_ready", best_ready)
 
 
 def a_touch_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        Engine,
+        Queue,
         "touch",
-        lambda self, client, now, command: (
-            b"TOUCHED\r\n" if command[1] in client.reserved else b"NOT_FOUND\r\n"
-        ),
+        lambda self, client, now, id: Outcome.DONE if id in client.reserved else Outcome.NOT_FOUND,
     )
 
 
 def nobody_plans_ahead(patch: pytest.MonkeyPatch) -> None:
     """The timer of a client that waits."""
-    patch.setattr(Engine, "_plan_client", lambda self, client: self._plan(client, NEVER))
+    patch.setattr(Queue, "_plan_client", lambda self, client: self._plan(client, NEVER))
 
 
 def updates_are_counted_twice(patch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ class Clients:
         session = self._anybody()
         if session is None:
             return
-        if len(self.process.engine.jobs) > self.rng.randrange(2 * self.live):
+        if len(self.process.queue.jobs) > self.rng.randrange(2 * self.live):
             return self._finish()
         body = self.rng.randbytes(self.rng.choice((0, 1, 40, 200, 600, 600, 1500, 5000)))
         self._say(
@@ -93,9 +93,9 @@ class Clients:
 
     def _any_job(self) -> None:
         session = self._anybody()
-        if session is None or not self.process.engine.jobs:
+        if session is None or not self.process.queue.jobs:
             return
-        id = self.rng.choice(sorted(self.process.engine.jobs))
+        id = self.rng.choice(sorted(self.process.queue.jobs))
         self._say(
             session,
             self.rng.choice((b"delete %d", b"delete %d", b"reserve-job %d", b"kick-job %d")) % id,

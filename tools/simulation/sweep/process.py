@@ -1,7 +1,7 @@
 """One life of a server without sockets: sessions, queue, binlog, the server's own outbox, and an
 inline log on a disk in memory; its clock stands until it is moved.
 
-May know: the public faces of session, engine, binlog, outbox and log. Promises: deterministic;
+May know: the public faces of session, queue, binlog, outbox and log. Promises: deterministic;
 `history` is told of every change before the disk may know of it; `told` are the replies that the
 outbox has delivered.
 """
@@ -15,9 +15,10 @@ import beanstalkd_wal as wal
 
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import open_binlog
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.replies import OUT_OF_MEMORY
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.engine import Engine
+from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.server.outbox import RETRY_NS, Outbox
 
 from ..disk import MemoryDisk
@@ -69,7 +70,8 @@ class Process:
         self.now = 1000 * MS
         self.offset = wall - self.now
         self.history = history or History()
-        self.engine = Engine()
+        self.queue = Queue()
+        self.dispatcher = Dispatcher(self.queue)
         self.binlog: Binlog | None = None
         self.sessions: list[Session] = []
         self.told: list[tuple[Session, bytes]] = []  # replies that have left
@@ -80,7 +82,7 @@ class Process:
     def start(self) -> None:
         self.binlog = open_binlog(
             DIRECTORY,
-            self.engine,
+            self.queue,
             segment_bytes=SEGMENT,
             durability=self.mode.durability,
             now=self.now,
@@ -91,7 +93,7 @@ class Process:
         )
         self.outbox = self._outbox()
         self.outbox.log_event()
-        self.engine.tick(self.now)
+        self.queue.tick(self.now)
 
     def _outbox(self) -> Outbox:
         return Outbox(self.binlog, self.mode.window // MS, lambda: self.now, lambda: self.wall)
@@ -107,8 +109,8 @@ class Process:
 
     def found(self) -> dict[Key, Found]:
         """The queue as it is."""
-        jobs = self.engine.jobs
-        views = view_all(self.engine, self.offset)
+        jobs = self.queue.jobs
+        views = view_all(self.queue, self.offset)
         return {
             key: Found(view, jobs[key].reserves if isinstance(key, int) else 0)
             for key, view in views.items()
@@ -117,14 +119,12 @@ class Process:
     def look(self) -> None:
         """Notes what has changed."""
         if self.binlog is not None:
-            self.history.note(
-                self.engine, self.offset, self.log.lsn, self.wall, self.binlog.is_full
-            )
+            self.history.note(self.queue, self.offset, self.log.lsn, self.wall, self.binlog.is_full)
 
     # --- clients
 
     def connect(self) -> Session:
-        session = Session(self.engine)
+        session = Session(self.dispatcher)
         self.sessions.append(session)
         return session
 
@@ -144,7 +144,7 @@ class Process:
         self._settle()
 
     def _settle(self) -> None:
-        Session.settle(self.engine, self.now)
+        Session.settle(self.dispatcher, self.now)
         for session in self.sessions:
             self._add(session, session.take_output())
         self.look()
@@ -179,10 +179,10 @@ class Process:
         """Time goes by, and everything that is due in it happens."""
         self.turn()
         end = self.now + ns
-        while (at := min(self.engine.next_at, self.outbox.next_at)) <= end:
+        while (at := min(self.queue.next_at, self.outbox.next_at)) <= end:
             self.now = max(self.now, at)
-            if self.engine.next_at <= self.now:
-                self.engine.tick(self.now)
+            if self.queue.next_at <= self.now:
+                self.queue.tick(self.now)
                 self._settle()
             if self.outbox.next_at <= self.now:
                 self.outbox.on_timers()

@@ -80,7 +80,7 @@ class QueueWorkload:
 
     @property
     def opened_log(self) -> wal.Log | None:
-        journal = self.process.engine.journal
+        journal = self.process.queue.journal
         return journal.log if isinstance(journal, Binlog) else None
 
     def check_revived(self, blind: bool) -> None:
@@ -163,9 +163,9 @@ class QueueWorkload:
         process = self._start(left, wall)
         found = process.found()
         self.history.compare(found, lsn, wall, lost=self.unsynced and not killed)
-        if not self.unsynced and process.engine.next_id <= self.history.highest_id(lsn):
+        if not self.unsynced and process.queue.next_id <= self.history.highest_id(lsn):
             raise Violation(
-                f"expected the next id to be above {self.history.highest_id(lsn)}, got {process.engine.next_id}"
+                f"expected the next id to be above {self.history.highest_id(lsn)}, got {process.queue.next_id}"
             )
         return found
 

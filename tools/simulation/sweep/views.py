@@ -1,7 +1,7 @@
 """What of a queue must be the same after a restart: each job as the disk should know it, and each
 pause.
 
-May know: the engine's public fields. Promises: two views are equal exactly when a client could not
+May know: the queue's public fields. Promises: two views are equal exactly when a client could not
 tell the jobs apart after a restart at a given instant. Instants are wall clock, ns. Reserved means
 ready: whoever held it is gone. The count of reserves is left out: it reaches the disk with the
 job's next record only.
@@ -57,7 +57,7 @@ View = JobView | PauseView
 
 
 def view_job(job: Job, offset: int) -> JobView:
-    """offset: wall clock minus the engine's, ns."""
+    """offset: wall clock minus the queue's, ns."""
     state = READY if job.state == RESERVED else job.state
     at = job.deadline_at + offset if state == DELAYED else job.deadline_at if state == BURIED else 0
     return JobView(

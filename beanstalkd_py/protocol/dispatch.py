@@ -1,0 +1,219 @@
+"""Dispatch: a parsed command to a request of the queue, its outcome to the bytes of a reply.
+
+Each command is a method `(client, now, command) -> reply`: `now` is monotonic ns, `command` the
+parser's tuple. None: there is no reply now (the client waits, quits, or a kick goes on); b"": there
+is none at all.
+"""
+
+from collections.abc import Callable
+
+from beanstalkd_py.protocol import parser as protocol
+from beanstalkd_py.protocol import replies, yaml
+from beanstalkd_py.protocol.parser import Command
+from beanstalkd_py.queue import snapshot
+from beanstalkd_py.queue.model import NEVER, Client, Job
+from beanstalkd_py.queue.outcome import DONE, UNFINISHED, WAITING, Outcome
+from beanstalkd_py.queue.queue import Queue
+from beanstalkd_py.queue.snapshot import LogSnapshot, ProcessSnapshot
+
+_REPLIES: dict[Outcome, bytes] = {
+    Outcome.NOT_FOUND: replies.NOT_FOUND,
+    Outcome.NO_HEADROOM: replies.OUT_OF_MEMORY,
+    Outcome.DRAINING: replies.DRAINING,
+    Outcome.NOT_IGNORED: replies.NOT_IGNORED,
+    Outcome.DEADLINE_SOON: replies.DEADLINE_SOON,
+    Outcome.TIMED_OUT: replies.TIMED_OUT,
+}
+Handler = Callable[[Client, int, Command], bytes | None]
+
+
+def reserved(outcome: Job | Outcome) -> bytes:
+    """The reply to a reserve, at once or after waiting."""
+    if isinstance(outcome, Job):
+        body = outcome.body
+        return b"RESERVED %d %d\r\n%b\r\n" % (outcome.id, len(body), body)
+    return _REPLIES[outcome]
+
+
+def _found(outcome: Job | Outcome) -> bytes:
+    if isinstance(outcome, Job):
+        return replies.FOUND % (outcome.id, len(outcome.body), outcome.body)
+    return _REPLIES[outcome]
+
+
+class Dispatcher:
+    """The commands on one queue.
+
+    max_job_size: bytes of the largest body that put accepts. binlog_max_size: bytes, as -s gave it;
+    only `stats` shows it. process, log: figures for `stats`; log is None without a binlog.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        *,
+        max_job_size: int = 65535,
+        binlog_max_size: int = 10485760,
+        process: Callable[[], ProcessSnapshot] = ProcessSnapshot,
+        log: Callable[[], LogSnapshot | None] = lambda: None,
+    ) -> None:
+        self.queue = queue
+        self.max_job_size = max_job_size
+        self.binlog_max_size = binlog_max_size
+        self.process = process
+        self.log = log
+        self.handlers: list[Handler] = [
+            self.put, self.peek, self.peek_ready, self.peek_delayed, self.peek_buried, self.reserve, self.reserve_with_timeout,
+            self.delete, self.release, self.use, self.watch, self.ignore, self.bury, self.kick, self.touch, self.stats,
+            self.stats_job, self.stats_tube, self.list_tubes, self.list_tube_used, self.list_tubes_watched, self.pause_tube,
+            self.reserve_job, self.kick_job, self.quit, self.put_begin, self.put_end, self.put_abort, self.reply,
+            self.counted_reply, self.count,
+        ]  # fmt: skip
+        self.counts = [0] * len(self.handlers)  # by operation; the session counts
+
+    # --- jobs -------------------------------------------------------------------------------------
+
+    def put(self, client: Client, now: int, command: Command) -> bytes:
+        """A put whose body came with it."""
+        _, pri, delay, ttr, body = command
+        outcome = self.queue.put(client, now, pri, delay, ttr, body)
+        return b"INSERTED %d\r\n" % outcome if isinstance(outcome, int) else _REPLIES[outcome]
+
+    def put_begin(self, client: Client, now: int, command: Command) -> bytes:
+        """Only the line of a put is here."""
+        self.counts[protocol.PUT] += 1
+        self.queue.begin_put(client, now)
+        return b""
+
+    def put_end(self, client: Client, now: int, command: Command) -> bytes:
+        _, pri, delay, ttr, body = command
+        outcome = self.queue.put(client, now, pri, delay, ttr, body)
+        return replies.INSERTED % outcome if isinstance(outcome, int) else _REPLIES[outcome]
+
+    def put_abort(self, client: Client, now: int, command: Command) -> bytes:
+        self.queue.abort_put(client)
+        reply: bytes = command[1]
+        return reply
+
+    def reserve(self, client: Client, now: int, command: Command) -> bytes | None:
+        outcome = self.queue.reserve(client, now, NEVER)
+        return None if outcome is WAITING else reserved(outcome)
+
+    def reserve_with_timeout(self, client: Client, now: int, command: Command) -> bytes | None:
+        outcome = self.queue.reserve(client, now, now + command[1])
+        return None if outcome is WAITING else reserved(outcome)
+
+    def reserve_job(self, client: Client, now: int, command: Command) -> bytes:
+        return reserved(self.queue.reserve_job(client, now, command[1]))
+
+    def delete(self, client: Client, now: int, command: Command) -> bytes:
+        outcome = self.queue.delete(client, command[1])
+        return replies.DELETED if outcome is DONE else _REPLIES[outcome]
+
+    def release(self, client: Client, now: int, command: Command) -> bytes:
+        _, id, pri, delay = command
+        outcome = self.queue.release(client, now, id, pri, delay)
+        return replies.RELEASED if outcome is DONE else _REPLIES[outcome]
+
+    def bury(self, client: Client, now: int, command: Command) -> bytes:
+        _, id, pri = command
+        outcome = self.queue.bury(client, id, pri)
+        return replies.BURIED if outcome is DONE else _REPLIES[outcome]
+
+    def touch(self, client: Client, now: int, command: Command) -> bytes:
+        outcome = self.queue.touch(client, now, command[1])
+        return replies.TOUCHED if outcome is DONE else _REPLIES[outcome]
+
+    def kick(self, client: Client, now: int, command: Command) -> bytes | None:
+        return self._kicked(self.queue.kick(client, now, command[1]))
+
+    def kick_on(self, client: Client, now: int) -> bytes | None:
+        """Goes on with the client's kick. None: it is still not finished."""
+        assert client.kick is not None
+        return self._kicked(self.queue.kick_on(client, client.kick, now))
+
+    def _kicked(self, outcome: int | Outcome) -> bytes | None:
+        if outcome is UNFINISHED:
+            return None
+        return replies.KICKED_COUNT % outcome if isinstance(outcome, int) else _REPLIES[outcome]
+
+    def kick_job(self, client: Client, now: int, command: Command) -> bytes:
+        outcome = self.queue.kick_job(now, command[1])
+        return replies.KICKED if outcome is DONE else _REPLIES[outcome]
+
+    def peek(self, client: Client, now: int, command: Command) -> bytes:
+        return _found(self.queue.peek(command[1]))
+
+    def peek_ready(self, client: Client, now: int, command: Command) -> bytes:
+        return _found(self.queue.peek_ready(client.used))
+
+    def peek_delayed(self, client: Client, now: int, command: Command) -> bytes:
+        return _found(self.queue.peek_delayed(client.used))
+
+    def peek_buried(self, client: Client, now: int, command: Command) -> bytes:
+        return _found(self.queue.peek_buried(client.used))
+
+    # --- tubes ------------------------------------------------------------------------------------
+
+    def use(self, client: Client, now: int, command: Command) -> bytes:
+        return replies.USING % self.queue.use(client, command[1]).name
+
+    def watch(self, client: Client, now: int, command: Command) -> bytes:
+        return replies.WATCHING % self.queue.watch(client, command[1])
+
+    def ignore(self, client: Client, now: int, command: Command) -> bytes:
+        outcome = self.queue.ignore(client, command[1])
+        return replies.WATCHING % outcome if isinstance(outcome, int) else _REPLIES[outcome]
+
+    def pause_tube(self, client: Client, now: int, command: Command) -> bytes:
+        _, name, pause = command
+        outcome = self.queue.pause_tube(now, name, pause)
+        return replies.PAUSED if outcome is DONE else _REPLIES[outcome]
+
+    # --- stats and lists --------------------------------------------------------------------------
+
+    def stats(self, client: Client, now: int, command: Command) -> bytes:
+        return yaml.server(
+            snapshot.of_queue(self.queue),
+            self.process(),
+            self.log() or LogSnapshot(),
+            self.counts[: protocol.COUNTED],
+            self.max_job_size,
+            self.binlog_max_size,
+            now,
+        )
+
+    def stats_job(self, client: Client, now: int, command: Command) -> bytes:
+        job = self.queue.jobs.get(command[1])
+        return replies.NOT_FOUND if job is None else yaml.job(snapshot.of_job(job, now))
+
+    def stats_tube(self, client: Client, now: int, command: Command) -> bytes:
+        tube = self.queue.tubes.get(command[1])
+        return replies.NOT_FOUND if tube is None else yaml.tube(snapshot.of_tube(tube, now))
+
+    def list_tubes(self, client: Client, now: int, command: Command) -> bytes:
+        return yaml.names(tube.name for tube in self.queue.tube_list)
+
+    def list_tube_used(self, client: Client, now: int, command: Command) -> bytes:
+        return replies.USING % client.used.name
+
+    def list_tubes_watched(self, client: Client, now: int, command: Command) -> bytes:
+        return yaml.names(tube.name for tube in client.watched)
+
+    # --- commands that do not reach the queue -----------------------------------------------------
+
+    def quit(self, client: Client, now: int, command: Command) -> None:
+        """The session closes."""
+
+    def reply(self, client: Client, now: int, command: Command) -> bytes:
+        reply: bytes = command[1]
+        return reply
+
+    def counted_reply(self, client: Client, now: int, command: Command) -> bytes:
+        self.counts[command[2]] += 1
+        reply: bytes = command[1]
+        return reply
+
+    def count(self, client: Client, now: int, command: Command) -> bytes:
+        self.counts[command[1]] += 1
+        return b""

@@ -1,0 +1,339 @@
+"""The queue: what clients can ask for, and the rules of it. Deterministic: time is an argument.
+
+A method takes the client and `now` (monotonic ns) and returns what came of it: a job, a tube, a
+number, or an `Outcome`. The queue knows no protocol. Every change of a job goes through `State`.
+
+Source: beanstalkd 1.13, prot.c. Where the C server has a fault (a job lost for ever, an upload that
+others can see, unfair order of waiting clients), the repaired rule.
+"""
+
+from beanstalkd_py.queue.journal import Counters
+from beanstalkd_py.queue.model import (
+    BURIED,
+    DELAYED,
+    MARGIN,
+    NEVER,
+    READY,
+    RESERVED,
+    Client,
+    Job,
+    Kick,
+    Tube,
+    first_delayed,
+    first_ready,
+    swap_remove,
+)
+from beanstalkd_py.queue.outcome import (
+    DEADLINE_SOON,
+    DONE,
+    DRAINING,
+    NO_HEADROOM,
+    NOT_FOUND,
+    NOT_IGNORED,
+    TIMED_OUT,
+    UNFINISHED,
+    WAITING,
+    Outcome,
+)
+from beanstalkd_py.queue.state import AT_ONCE, State
+
+
+class Queue(State):
+    """All jobs of one server, and the requests of its clients."""
+
+    # --- put --------------------------------------------------------------------------------------
+
+    def begin_put(self, client: Client, now: int) -> None:
+        """A put whose body is still under way. It takes its id now, as in the C server; nobody sees
+        the job before `put`.
+        """
+        self._is_producer(client)
+        client.upload_id = self.next_id
+        client.upload_at = now
+        self.next_id += 1
+
+    def abort_put(self, client: Client) -> None:
+        """The body turned out to be bad. Its id is not used again."""
+        client.upload_id = 0
+
+    def put(
+        self, client: Client, now: int, pri: int, delay: int, ttr: int, body: bytes
+    ) -> int | Outcome:
+        """A new job in the tube that the client uses. Returns its id, DRAINING or NO_HEADROOM.
+
+        delay, ttr: ns. The order is journal, then memory (invariant "log before state").
+        """
+        id = client.upload_id
+        if id:
+            client.upload_id = 0
+            created_at = client.upload_at
+        else:
+            if not client.producer:
+                self._is_producer(client)
+            id = self.next_id
+            self.next_id = id + 1
+            created_at = now
+        if self.draining:
+            return DRAINING
+        tube = client.used
+        state = DELAYED if delay else READY
+        deadline_at = now + delay if delay else 0
+        segment = None
+        if self.journal is not None:
+            segment = self.journal.put(
+                id, tube.name, state, pri, delay, ttr, body, created_at, deadline_at
+            )
+            if segment is None:
+                return NO_HEADROOM
+        job = self.apply_put(id, tube, state, pri, delay, ttr, body, created_at, deadline_at)
+        job.full_segment = segment
+        tube.total_jobs += 1
+        self.total_jobs += 1
+        if tube.waiting:
+            self._offer(tube, now)
+        return id
+
+    def _is_producer(self, client: Client) -> None:
+        if not client.producer:
+            client.producer = True
+            self.producers += 1
+
+    # --- reserve ----------------------------------------------------------------------------------
+
+    def reserve(self, client: Client, now: int, wait_until: int) -> Job | Outcome:
+        """The ready job with the smallest (priority, id) in the tubes that the client watches.
+
+        Without one: DEADLINE_SOON, TIMED_OUT if `wait_until` (monotonic ns, NEVER) has come, else
+        WAITING; `woken` brings the outcome then.
+        """
+        if not client.worker:
+            self._is_worker(client)
+        watched = client.watched
+        if len(watched) == 1:  # as _best_ready does it
+            tube = watched[0]
+            job = (
+                first_ready(tube, self.jobs) if tube.ready_count and not tube.paused_until else None
+            )
+        else:
+            job = self._best_ready(client)
+        if job is not None:
+            self._reserve(client, job, now)
+            return job
+        if client.reserved and client.soonest_deadline() - MARGIN <= now:
+            return DEADLINE_SOON
+        if client.half_closed or wait_until <= now:
+            return TIMED_OUT
+        client.waiting = True
+        client.wait_until = wait_until
+        self.waiting += 1
+        for tube in client.watched:
+            tube.waiting[client] = None
+        if wait_until != NEVER or client.reserved:
+            self._plan_client(client)
+        return WAITING
+
+    def reserve_job(self, client: Client, now: int, id: int) -> Job | Outcome:
+        """A job by its id, from any state except reserved. The journal learns that it is no longer
+        delayed or buried.
+        """
+        job = self.jobs.get(id)
+        if job is None or job.state == RESERVED:
+            return NOT_FOUND
+        if job.state != READY and self.journal is not None:
+            _, timeouts, releases, buries, kicks = job.history
+            counters = (job.reserves + 1, timeouts, releases, buries, kicks)
+            if not self.journal.change(job, RESERVED, job.pri, job.delay, now + job.ttr, counters):
+                return NO_HEADROOM
+        self._is_worker(client)
+        self._reserve(client, job, now)
+        return job
+
+    def _is_worker(self, client: Client) -> None:
+        if not client.worker:
+            client.worker = True
+            self.workers += 1
+
+    # --- changes of a job -------------------------------------------------------------------------
+
+    def delete(self, client: Client, id: int) -> Outcome:
+        """A job in any state; a reserved one only by the client that holds it. DONE, NOT_FOUND or
+        NO_HEADROOM.
+        """
+        job = self.jobs.get(id)
+        if job is None or (job.state == RESERVED and job.owner is not client):
+            return NOT_FOUND
+        if self.journal is not None and not self.journal.delete(job):
+            return NO_HEADROOM
+        tube = job.tube
+        self.apply_delete(job)
+        tube.delete_count += 1
+        if not tube.jobs:
+            self.remove_if_unused(tube)
+        return DONE
+
+    def _change(
+        self, job: Job, state: int, pri: int, delay: int, deadline_at: int, counters: Counters
+    ) -> bool:
+        """Journal, then memory. False when the journal has no headroom: nothing has changed."""
+        if self.journal is not None and not self.journal.change(
+            job, state, pri, delay, deadline_at, counters
+        ):
+            return False
+        self.apply_change(job, state, pri, delay, deadline_at, counters)
+        return True
+
+    def release(self, client: Client, now: int, id: int, pri: int, delay: int) -> Outcome:
+        """A job that the client holds is ready again, or delayed by so many ns."""
+        job = client.reserved.get(id)
+        if job is None:
+            return NOT_FOUND
+        _, timeouts, releases, buries, kicks = job.history
+        counters = (job.reserves, timeouts, releases + 1, buries, kicks)
+        if not self._change(
+            job, DELAYED if delay else READY, pri, delay, now + delay if delay else 0, counters
+        ):
+            return NO_HEADROOM
+        self._offer(job.tube, now)
+        return DONE
+
+    def bury(self, client: Client, id: int, pri: int) -> Outcome:
+        """A job that the client holds is buried."""
+        job = client.reserved.get(id)
+        if job is None:
+            return NOT_FOUND
+        _, timeouts, releases, buries, kicks = job.history
+        counters = (job.reserves, timeouts, releases, buries + 1, kicks)
+        if not self._change(job, BURIED, pri, job.delay, self.next_bury, counters):
+            return NO_HEADROOM
+        return DONE
+
+    def touch(self, client: Client, now: int, id: int) -> Outcome:
+        """The TTR of a job that the client holds begins again. It is not journalled: a restart
+        makes all reserved jobs ready.
+        """
+        job = client.reserved.get(id)
+        if job is None:
+            return NOT_FOUND
+        job.deadline_at = now + job.ttr
+        client.add_deadline(job)
+        self._plan_client(client)
+        return DONE
+
+    # --- kick -------------------------------------------------------------------------------------
+
+    def kick(self, client: Client, now: int, bound: int) -> int | Outcome:
+        """Makes up to `bound` buried jobs ready; if there are none, up to `bound` delayed ones.
+
+        Returns how many were kicked; NO_HEADROOM if the journal refused the first one. Many jobs
+        are kicked in slices, others are served between them: UNFINISHED, until `kick_on` returns
+        something else.
+        """
+        tube = client.used
+        buried = bool(tube.buried)
+        client.kick = Kick(buried, min(bound, len(tube.buried) if buried else tube.delayed_count))
+        return self.kick_on(client, client.kick, now)
+
+    def kick_on(self, client: Client, kick: Kick, now: int) -> int | Outcome:
+        """The next slice."""
+        for _ in range(min(kick.left, AT_ONCE)):
+            job = self._kickable(client.used, kick.buried)
+            if job is None or not self._kick(job, now):
+                client.kick = None
+                return kick.kicked if kick.kicked or job is None else NO_HEADROOM
+            kick.kicked += 1
+            kick.left -= 1
+        if kick.left:
+            return UNFINISHED
+        client.kick = None
+        return kick.kicked
+
+    def _kickable(self, tube: Tube, buried: bool) -> Job | None:
+        return next(iter(tube.buried.values()), None) if buried else first_delayed(tube, self.jobs)
+
+    def kick_job(self, now: int, id: int) -> Outcome:
+        """One job by its id, if it is buried or delayed."""
+        job = self.jobs.get(id)
+        if job is None or job.state not in (BURIED, DELAYED):
+            return NOT_FOUND
+        return DONE if self._kick(job, now) else NO_HEADROOM
+
+    def _kick(self, job: Job, now: int) -> bool:
+        _, timeouts, releases, buries, kicks = job.history
+        counters = (job.reserves, timeouts, releases, buries, kicks + 1)
+        if not self._change(job, READY, job.pri, job.delay, 0, counters):
+            return False
+        self._offer(job.tube, now)
+        return True
+
+    # --- peek -------------------------------------------------------------------------------------
+
+    def peek(self, id: int) -> Job | Outcome:
+        """A job by its id, in any state."""
+        return self.jobs.get(id) or NOT_FOUND
+
+    def peek_ready(self, tube: Tube) -> Job | Outcome:
+        """The job that a reserve would take."""
+        return first_ready(tube, self.jobs) or NOT_FOUND
+
+    def peek_delayed(self, tube: Tube) -> Job | Outcome:
+        """The job with the least delay left."""
+        return first_delayed(tube, self.jobs) or NOT_FOUND
+
+    def peek_buried(self, tube: Tube) -> Job | Outcome:
+        """The job that was buried first."""
+        return next(iter(tube.buried.values()), None) or NOT_FOUND
+
+    # --- tubes ------------------------------------------------------------------------------------
+
+    def use(self, client: Client, name: bytes) -> Tube:
+        """The tube for the client's puts; it is made if there is none."""
+        tube = self.tube(name)
+        tube.using += 1
+        old = client.used
+        client.used = tube
+        old.using -= 1
+        self.remove_if_unused(old)
+        return tube
+
+    def watch(self, client: Client, name: bytes) -> int:
+        """Adds a tube to the watch list. Returns the length of the list."""
+        tube = self.tube(name)
+        if tube not in client.places:
+            client.places[tube] = len(client.watched)
+            client.watched.append(tube)
+            tube.watching += 1
+        return len(client.watched)
+
+    def ignore(self, client: Client, name: bytes) -> int | Outcome:
+        """Takes a tube off the watch list. Returns the length of the list, or NOT_IGNORED."""
+        tube = self.tubes.get(name)
+        if tube is not None and tube in client.places:
+            if len(client.watched) == 1:
+                return NOT_IGNORED
+            place = client.places.pop(tube)
+            moved = swap_remove(client.watched, place)
+            if moved is not None:
+                client.places[moved] = place
+            tube.watching -= 1
+            self.remove_if_unused(tube)
+        return len(client.watched)
+
+    def pause_tube(self, now: int, name: bytes, pause: int) -> Outcome:
+        """No job of the tube is reserved for `pause` ns. 0 ends a pause; it counts as one."""
+        tube = self.tubes.get(name)
+        if tube is None:
+            return NOT_FOUND
+        until = now + pause if pause else 0
+        if (
+            self.journal is not None
+            and (pause or tube.paused_until)
+            and not self.journal.pause(tube, pause, until)
+        ):
+            return NO_HEADROOM
+        self.apply_pause(tube, pause, until)
+        tube.pause_count += 1
+        self._offer(tube, now)
+        if not pause and tube.kept and tube is not self.default:  # replay kept it for its pause
+            tube.kept = False
+            self.remove_if_unused(tube)
+        return DONE

@@ -1,0 +1,180 @@
+"""Figures of queue, tubes, jobs and connections at one instant, for whoever shows them.
+
+Plain numbers and names; the unit stands last in a field's name. Renderers (YAML for `stats`) read
+these classes and nothing else. Source of the figures: beanstalkd 1.13, doc/protocol.txt.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from beanstalkd_py.queue.model import DELAYED, RESERVED, STATE_NAMES, Client, Job, Tube
+from beanstalkd_py.queue.state import State
+
+
+@dataclass(frozen=True)
+class QueueSnapshot:
+    """All jobs, tubes and clients, counted."""
+
+    urgent_jobs: int
+    ready_jobs: int
+    reserved_jobs: int
+    delayed_jobs: int
+    buried_jobs: int
+    total_jobs: int  # ever put
+    timeouts: int
+    tubes: int
+    connections: int
+    producers: int
+    workers: int
+    waiting: int
+    total_connections: int  # ever made
+    draining: bool
+
+
+@dataclass(frozen=True)
+class TubeSnapshot:
+    name: bytes
+    urgent_jobs: int
+    ready_jobs: int
+    reserved_jobs: int
+    delayed_jobs: int
+    buried_jobs: int
+    total_jobs: int  # ever put
+    using: int  # clients
+    watching: int  # clients
+    waiting: int  # clients
+    deletes: int
+    pauses: int
+    pause_ns: int  # as it was asked for; 0: not paused
+    pause_left_ns: int
+
+
+@dataclass(frozen=True)
+class JobSnapshot:
+    id: int
+    tube: bytes
+    state: str
+    pri: int
+    age_ns: int
+    delay_ns: int
+    ttr_ns: int
+    left_ns: int  # until a delayed job is ready or a reserved one times out; else 0
+    segment: int  # number of the segment with its latest whole record; 0: none
+    reserves: int
+    timeouts: int
+    releases: int
+    buries: int
+    kicks: int
+
+
+@dataclass(frozen=True)
+class ConnectionSnapshot:
+    used: bytes
+    watched: tuple[bytes, ...]
+    reserved_jobs: int
+    is_producer: bool
+    is_worker: bool
+    is_waiting: bool
+
+
+@dataclass(frozen=True)
+class LogSnapshot:
+    """What the binlog says of itself. Segments are numbered from 1 on."""
+
+    oldest_segment: int = 0
+    current_segment: int = 0
+    records_migrated: int = 0  # written again by compaction
+    records_written: int = 0
+
+
+@dataclass(frozen=True)
+class ProcessSnapshot:
+    """The process and the machine. `started_at`: monotonic ns."""
+
+    pid: int = 0
+    version: str = ""
+    id: str = "0" * 16  # random, of this run
+    hostname: str = ""
+    os: str = ""
+    platform: str = ""
+    started_at: int = 0
+    user_cpu_s: float = 0.0
+    system_cpu_s: float = 0.0
+
+
+class _Numbered(Protocol):
+    """What a journal makes of `Job.full_segment`."""
+
+    number: int
+
+
+def of_queue(state: State) -> QueueSnapshot:
+    return QueueSnapshot(
+        urgent_jobs=state.urgent_count,
+        ready_jobs=state.ready_count,
+        reserved_jobs=state.reserved_count,
+        delayed_jobs=state.delayed_count,
+        buried_jobs=state.buried_count,
+        total_jobs=state.total_jobs,
+        timeouts=state.timeouts,
+        tubes=len(state.tubes),
+        connections=state.connections,
+        producers=state.producers,
+        workers=state.workers,
+        waiting=state.waiting,
+        total_connections=state.total_connections,
+        draining=state.draining,
+    )
+
+
+def of_tube(tube: Tube, now: int) -> TubeSnapshot:
+    """`now`: monotonic ns."""
+    return TubeSnapshot(
+        name=tube.name,
+        urgent_jobs=tube.urgent_count,
+        ready_jobs=tube.ready_count,
+        reserved_jobs=tube.reserved_count,
+        delayed_jobs=tube.delayed_count,
+        buried_jobs=len(tube.buried),
+        total_jobs=tube.total_jobs,
+        using=tube.using,
+        watching=tube.watching,
+        waiting=len(tube.waiting),
+        deletes=tube.delete_count,
+        pauses=tube.pause_count,
+        pause_ns=tube.pause,
+        pause_left_ns=max(tube.paused_until - now, 0) if tube.paused_until else 0,
+    )
+
+
+def of_job(job: Job, now: int) -> JobSnapshot:
+    """`now`: monotonic ns."""
+    segment: _Numbered | None = job.full_segment  # type: ignore[assignment]
+    has_deadline = job.state in (RESERVED, DELAYED)
+    return JobSnapshot(
+        id=job.id,
+        tube=job.tube.name,
+        state=STATE_NAMES[job.state],
+        pri=job.pri,
+        age_ns=now - job.created_at,
+        delay_ns=job.delay,
+        ttr_ns=job.ttr,
+        left_ns=max(job.deadline_at - now, 0) if has_deadline else 0,
+        segment=0 if segment is None else segment.number,
+        reserves=job.reserves,
+        timeouts=job.timeouts,
+        releases=job.releases,
+        buries=job.buries,
+        kicks=job.kicks,
+    )
+
+
+def of_connection(client: Client) -> ConnectionSnapshot:
+    return ConnectionSnapshot(
+        used=client.used.name,
+        watched=tuple(tube.name for tube in client.watched),
+        reserved_jobs=len(client.reserved),
+        is_producer=client.producer,
+        is_worker=client.worker,
+        is_waiting=client.waiting,
+    )
