@@ -62,7 +62,8 @@ KIND = click.option(
     "kinds",
     multiple=True,
     type=click.Choice(KINDS),
-    help="Only this kind of record or event. May be repeated.",
+    metavar="KIND",
+    help=f"Only this kind of record or event: {', '.join(KINDS)}. May be repeated.",
 )
 
 
@@ -108,7 +109,7 @@ def cli() -> None:
 @DIR
 @JSON
 def ls_command(directory: str, as_json: bool) -> None:
-    """List the segments: their contents, and the job that keeps each."""
+    """List the segments, and the oldest job in each."""
     output = Output(as_json)
     with Progress("reading") as progress:
         walk = Walk(directory, progress)
@@ -216,7 +217,10 @@ def history_command(directory: str, job: int, as_json: bool, body: str | None, f
 @DIR
 @JSON
 def stats_command(directory: str, as_json: bool) -> None:
-    """Show totals: jobs by tube, size and growth, largest and oldest jobs."""
+    """Show jobs by tube, size and growth of the log.
+
+    Also shows the largest and the oldest jobs.
+    """
     output = Output(as_json)
     with Progress("reading") as progress:
         walk = Walk(directory, progress)
@@ -261,7 +265,10 @@ def follow_command(
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 @JSON
 def repair_command(directory: str, dry_run: bool, as_json: bool) -> None:
-    """Remove damaged bytes, keep a copy of them, keep all intact records."""
+    """Make a damaged log usable again.
+
+    Removes damaged bytes, keeps a copy of them, and keeps every intact record.
+    """
     check(directory)
     with nullcontext() if dry_run else locked(directory):
         _end(repair(directory, Output(as_json), dry_run, time.time_ns()))
@@ -271,7 +278,7 @@ def repair_command(directory: str, dry_run: bool, as_json: bool) -> None:
 @DIR
 @JSON
 def compact_command(directory: str, as_json: bool) -> None:
-    """Rewrite the live records, and delete the old segments."""
+    """Rewrite the live records and delete the old segments."""
     check(directory)
     with locked(directory):
         _end(compact(directory, Output(as_json), time.time_ns()))

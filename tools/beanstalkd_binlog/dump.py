@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from beanstalkd_wal.reader import Damage
 
@@ -14,6 +15,7 @@ from beanstalkd_binlog.text import json_body, table_body, text
 from beanstalkd_binlog.times import local
 from beanstalkd_binlog.walk import Walk
 
+T = TypeVar("T")
 COLUMNS = (
     ("lsn", True, 6),
     ("segment", True, 7),
@@ -25,6 +27,10 @@ COLUMNS = (
     ("changes", False, 24, 40),
     ("body", False, 0),
 )
+# On a terminal of fewer columns, tables leave out the place of a record, and columns are as wide as
+# their cells.
+NARROW = 120
+PLACE_COLUMNS = slice(1, 3)  # segment and offset
 
 
 class Filter:
@@ -70,13 +76,22 @@ class Printer:
     def __init__(self, output: Output, encoding: str | None, streaming: bool = False) -> None:
         self._output = output
         self._encoding = encoding
-        self._table = Table(output, [Column(*column) for column in COLUMNS], streaming)
+        self._narrow = 0 < output.width < NARROW
+        columns = [Column(*column) for column in COLUMNS]
+        if self._narrow and not streaming:
+            columns = [Column(column.title, column.right, 0, column.most) for column in columns]
+        self._table = Table(output, self._shown(columns), streaming)
+
+    def _shown(self, cells: list[T]) -> list[T]:
+        if self._narrow:
+            del cells[PLACE_COLUMNS]
+        return cells
 
     def entry(self, entry: Entry) -> None:
         if self._output.as_json:
             self._output.json(self._fields(entry))
         else:
-            self._table.row(*self._cells(entry))
+            self._table.row(*self._shown(self._cells(entry)))
 
     def _fields(self, entry: Entry) -> dict[str, object]:
         fields = entry.fields()
@@ -85,9 +100,9 @@ class Printer:
             fields.update(json_body(body, len(body), self._encoding, self._output.full))
         return fields
 
-    def _cells(self, entry: Entry) -> tuple[str, ...]:
+    def _cells(self, entry: Entry) -> list[str]:
         full = self._output.full
-        return (
+        return [
             str(entry.lsn),
             str(entry.segment),
             str(entry.offset),
@@ -97,7 +112,7 @@ class Printer:
             "" if entry.tube is None else text(entry.tube),
             entry.changes(),
             "" if entry.body is None else table_body(entry.body, self._encoding, full),
-        )
+        ]
 
     def damage(self, damage: Damage) -> None:
         if self._output.as_json:
@@ -112,7 +127,7 @@ class Printer:
             return
         reason = f"{damage.length} bytes: {damage.reason}" if damage.length else damage.reason
         place = (str(damage.segment), str(damage.offset))
-        self._table.row("", *place, "", "damage", "", "", reason, "")
+        self._table.row(*self._shown(["", *place, "", "damage", "", "", reason, ""]))
 
     def end(self) -> None:
         self._table.end()

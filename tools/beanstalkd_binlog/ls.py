@@ -101,12 +101,9 @@ def _print_totals(walk: Walk, output: Output) -> None:
     size = output.size_in_words
     total = sum(segment.file_bytes for segment in segments.values())
     live = walk.replayer.usage.live
-    parts = [
-        f"{count(len(segments), 'segment')}, {size(total)}, of which {size(live)} live",
-        f"{count(other.spares, 'preallocated segment')}, {size(other.spare_bytes)}",
-    ]
+    output.line(f"{count(len(segments), 'segment')}, {size(total)}, of which {size(live)} live")
+    output.line(f"{count(other.spares, 'preallocated segment')}, {size(other.spare_bytes)}")
     if other.torn:
-        parts.append(f"{count(other.torn, 'torn tail')} kept, {size(other.torn_bytes)}")
+        output.line(f"{count(other.torn, 'torn tail')} kept, {size(other.torn_bytes)}")
     if walk.reading.running:
-        parts.append("a server has the log open")
-    output.line("; ".join(parts))
+        output.line("a server has the log open")

@@ -167,9 +167,16 @@ def _loss_fields(loss: Loss) -> dict[str, object]:
 
 
 def _loss_line(loss: Loss) -> str:
-    lost = f"lost: LSN {loss.first} to {loss.last}" if loss.last >= loss.first else "no record lost"
-    removed = f"{loss.length} bytes removed, " if loss.length else ""
-    return f"{loss.path}: at offset {loss.offset}: {removed}{lost}"
+    place = f"at offset {loss.offset}"
+    removed = f"repair removes {loss.length} bytes {place}" if loss.length else place
+    return f"{loss.path}: {removed}; {_lost_lsns(loss)}"
+
+
+def _lost_lsns(loss: Loss) -> str:
+    if loss.last < loss.first:
+        return "no record is lost"
+    last = f" to {loss.last}" if loss.last > loss.first else ""
+    return f"LSN {loss.first}{last} lost"
 
 
 def _print_affected(affected: list[int], orphans: list[int], output: Output) -> None:
