@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from judge.cleanup import clear
 from judge.cuts import Cut
 from judge.daemon import OURS, Daemon
-from judge.janitor import clear
 from judge.live_peer import LivePeer
 from judge.runner import play
 from judge.transcript import Transcript, World

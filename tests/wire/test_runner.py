@@ -76,13 +76,13 @@ def test_every_expectation_can_fail(transcript: Transcript) -> None:
 
 def test_a_reply_to_another_client_is_noticed() -> None:
     (transcript,) = parse("=== t\nB> reserve\nB waits\nA> put 0 0 1 1\nA> x\nA< INSERTED #1\n")
-    with pytest.raises(Mismatch, match="B got b'RESERVED 1 1"):
+    with pytest.raises(Mismatch, match="B received b'RESERVED 1 1"):
         play(transcript, EnginePeer({}, WHOLE, polite=True))
 
 
 def test_a_reply_that_comes_with_time_is_noticed() -> None:
     (transcript,) = parse("=== t\nA> reserve-with-timeout 1\nA waits\nwait 1.1\n")
-    with pytest.raises(Mismatch, match="A got b'TIMED_OUT"):
+    with pytest.raises(Mismatch, match="A received b'TIMED_OUT"):
         play(transcript, EnginePeer({}, WHOLE, polite=True))
 
 

@@ -16,7 +16,7 @@ from random import Random
 
 from beanstalkd_binlog import status
 from judge.daemon import OURS, Daemon
-from judge.noise import block
+from judge.malformed import block
 from judge.stream import Malformed, take_reply
 
 from .commands import said

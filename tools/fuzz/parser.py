@@ -11,7 +11,7 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-from judge.noise import block
+from judge.malformed import block
 from model.pair import MAX_JOB_SIZE, SECOND, Pair
 
 from beanstalkd_py.protocol import parser as protocol

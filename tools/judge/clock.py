@@ -1,9 +1,8 @@
-"""The time of both servers, in the judge's hand: so that delays and TTRs end when it says, and cost
-nothing.
+"""A clock that the judge controls and both servers read, so that delays and TTRs take no real time.
 
-May know: the C compiler, clock.c. Promises: every server that was started with `environment` reads
-the same time, which stands still between two moves but for `stir_ns`; it never goes back unless
-`set_wall` says so. Without a compiler: NoCompiler.
+Every server started with `environment` reads the same time. The time stands still between two
+actions, except for `drift_ns`. It goes back only through `set_wall`. Raises NoCompiler without a C
+compiler.
 """
 
 from __future__ import annotations
@@ -19,15 +18,14 @@ from types import TracebackType
 
 SECOND = 1_000_000_000
 _SOURCE = Path(__file__).with_name("clock.c")
-_HANDS = struct.Struct("=qqq")
+_LAYOUT = struct.Struct("=qqq")
 _WALL_START = 1_700_000_000 * SECOND
-# Far ahead of the kernel's own: a deadline computed from it is in the kernel's future, where it
-# stays.
+# Far ahead of the kernel clock: a deadline computed from it stays in the kernel's future.
 _MONOTONIC_START = 1_000_000_000 * SECOND
 
 
 class NoCompiler(RuntimeError):
-    """There is no cc to make the clock with."""
+    """There is no cc to compile the clock."""
 
 
 def find_compiler() -> str | None:
@@ -35,45 +33,46 @@ def find_compiler() -> str | None:
 
 
 class Clock:
-    """now: monotonic ns, where the hands stand. stir_ns: how far beyond them a server may read, by
-    looking again and again.
+    """now: the current time, monotonic ns.
+
+    drift_ns: by how much repeated reading may advance the time of a server beyond `now`.
     """
 
     def __init__(self) -> None:
         compiler = find_compiler()
         if compiler is None:
-            raise NoCompiler("no C compiler (cc): without it the servers' time cannot be held")
+            raise NoCompiler("no C compiler (cc): it is needed for the clock of both servers")
         self._folder = tempfile.TemporaryDirectory(prefix="judge.clock.")
-        library, hands = Path(self._folder.name, "clock.so"), Path(self._folder.name, "hands")
+        library, page_path = Path(self._folder.name, "clock.so"), Path(self._folder.name, "time")
         subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, _SOURCE], check=True)
-        with open(hands, "w+b") as file:
-            file.truncate(_HANDS.size)
-            self._page = mmap.mmap(file.fileno(), _HANDS.size)
-        self.environment = {"LD_PRELOAD": os.fspath(library), "JUDGE_CLOCK": os.fspath(hands)}
+        with open(page_path, "w+b") as file:
+            file.truncate(_LAYOUT.size)
+            self._page = mmap.mmap(file.fileno(), _LAYOUT.size)
+        self.environment = {"LD_PRELOAD": os.fspath(library), "JUDGE_CLOCK": os.fspath(page_path)}
         self._ahead = 0
         self.reset()
 
-    def reset(self, stir_ns: int = SECOND) -> None:
-        """Back to the start, for servers that are not started yet."""
-        self.stir_ns = stir_ns
+    def reset(self, drift_ns: int = SECOND) -> None:
+        """Resets the time. The servers must not be running yet."""
+        self.drift_ns = drift_ns
         self.now = _MONOTONIC_START
         self._ahead = 0
-        self._show()
+        self._write()
 
     def set(self, now: int) -> None:
-        """Monotonic ns; the wall clock moves along."""
-        assert now >= self.now, "time goes on"
+        """Sets the monotonic time in ns; the wall clock advances by the same amount."""
+        assert now >= self.now, "time must not go back"
         self.now = now
-        self._show()
+        self._write()
 
     def set_wall(self, seconds: int) -> None:
-        """Somebody sets the wall clock, by so many seconds."""
+        """Moves the wall clock by so many seconds."""
         self._ahead += seconds * SECOND
-        self._show()
+        self._write()
 
-    def _show(self) -> None:
-        self._page[: _HANDS.size] = _HANDS.pack(
-            _WALL_START + self._ahead + self.now - _MONOTONIC_START, self.now, self.stir_ns
+    def _write(self) -> None:
+        self._page[: _LAYOUT.size] = _LAYOUT.pack(
+            _WALL_START + self._ahead + self.now - _MONOTONIC_START, self.now, self.drift_ns
         )
 
     def close(self) -> None:

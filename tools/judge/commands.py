@@ -1,7 +1,7 @@
-"""Single commands, drawn at random: mostly sensible, with numbers at every limit, names of every
-legal byte, bodies of all bytes; some spoiled.
+"""Random commands: mostly valid, with limits of numbers, all legal bytes in names, all bytes in
+bodies; some are corrupted.
 
-May know: the protocol. Knows nothing of servers and of what was answered but what it is told.
+The module knows the protocol, but no server and no replies, except the ids that it is given.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ TIMEOUTS = (
     b" 2147483648",
     b" 18446744073709551616",
 )
-SPOILERS = b" 0123456789-+abcdefghijklmnopqrstuvwxyzA:/\t\0\n\x80\xff"
+CORRUPTION_BYTES = b" 0123456789-+abcdefghijklmnopqrstuvwxyzA:/\t\0\n\x80\xff"
 U32 = 2**32 - 1
 
 
 @dataclass(frozen=True)
-class Taste:
-    """What numbers are drawn from. Times in seconds."""
+class Ranges:
+    """The ranges of the numbers. Times are in seconds."""
 
     delays: Sequence[int]
     ttrs: Sequence[int]
@@ -54,23 +54,23 @@ class Taste:
     max_job_size: int
 
 
-Maker = Callable[[Random, Taste, "Ids"], bytes]
+Maker = Callable[[Random, Ranges, "Ids"], bytes]
 
 
 @dataclass
 class Ids:
-    """Job ids that a client may name: those it holds, all that were given."""
+    """Job ids to choose from: those that the client has reserved, and all known ids."""
 
-    held: Sequence[int]
-    given: Sequence[int]
+    reserved: Sequence[int]
+    known: Sequence[int]
 
     def one(self, rng: Random) -> int:
         chance = rng.random()
-        if self.held and chance < 0.6:
-            return rng.choice(self.held[-4:])
-        if self.given and chance < 0.95:
-            return rng.choice(self.given[-12:]) if chance < 0.85 else rng.choice(self.given)
-        return rng.choice((0, len(self.given) + 1, 10**6, 2**64 - 1))
+        if self.reserved and chance < 0.6:
+            return rng.choice(self.reserved[-4:])
+        if self.known and chance < 0.95:
+            return rng.choice(self.known[-12:]) if chance < 0.85 else rng.choice(self.known)
+        return rng.choice((0, len(self.known) + 1, 10**6, 2**64 - 1))
 
 
 def tube(rng: Random) -> bytes:
@@ -80,7 +80,7 @@ def tube(rng: Random) -> bytes:
     return name
 
 
-def body(rng: Random, taste: Taste) -> bytes:
+def body(rng: Random, ranges: Ranges) -> bytes:
     chance = rng.random()
     if chance < 0.6:
         return rng.choice(
@@ -94,22 +94,22 @@ def body(rng: Random, taste: Taste) -> bytes:
                 b"delete 1\r\npeek 1",
                 bytes(range(256)),
             )
-        )[: taste.max_job_size + 1]
+        )[: ranges.max_job_size + 1]
     if chance < 0.9:
-        return rng.randbytes(rng.randrange(min(300, taste.max_job_size + 2)))
-    most = taste.max_job_size
+        return rng.randbytes(rng.randrange(min(300, ranges.max_job_size + 2)))
+    most = ranges.max_job_size
     return rng.randbytes(rng.choice((max(most - 1, 0), most, most + 1, most // 2)))
 
 
-def put(rng: Random, taste: Taste, ids: Ids) -> bytes:
-    content = body(rng, taste)
+def put(rng: Random, ranges: Ranges, ids: Ids) -> bytes:
+    content = body(rng, ranges)
     size = len(content)
     if rng.random() < 0.04:
         size = max(0, size + rng.choice((-3, -2, -1, 1, 2)))
     return b"put %d %d %d %d\r\n%b" % (
         _priority(rng),
-        rng.choice(taste.delays),
-        rng.choice(taste.ttrs),
+        rng.choice(ranges.delays),
+        rng.choice(ranges.ttrs),
         size,
         content,
     )
@@ -125,90 +125,90 @@ def _number(rng: Random) -> int:
 
 MAKERS: tuple[tuple[int, Maker], ...] = (
     (22, put),
-    (16, lambda rng, taste, ids: b"reserve-with-timeout 0"),
-    (4, lambda rng, taste, ids: b"reserve-with-timeout %d" % rng.choice(taste.timeouts)),
-    (3, lambda rng, taste, ids: b"reserve"),
-    (5, lambda rng, taste, ids: b"reserve-job %d" % ids.one(rng)),
+    (16, lambda rng, ranges, ids: b"reserve-with-timeout 0"),
+    (4, lambda rng, ranges, ids: b"reserve-with-timeout %d" % rng.choice(ranges.timeouts)),
+    (3, lambda rng, ranges, ids: b"reserve"),
+    (5, lambda rng, ranges, ids: b"reserve-job %d" % ids.one(rng)),
     (
         9,
-        lambda rng, taste, ids: (
-            b"release %d %d %d" % (ids.one(rng), _priority(rng), rng.choice(taste.delays))
+        lambda rng, ranges, ids: (
+            b"release %d %d %d" % (ids.one(rng), _priority(rng), rng.choice(ranges.delays))
         ),
     ),
-    (8, lambda rng, taste, ids: b"bury %d %d" % (ids.one(rng), _priority(rng))),
-    (7, lambda rng, taste, ids: b"delete %d" % ids.one(rng)),
-    (4, lambda rng, taste, ids: b"touch %d" % ids.one(rng)),
-    (5, lambda rng, taste, ids: b"kick %d" % rng.choice((0, 1, 2, 3, 10, 2**32 - 1))),
-    (4, lambda rng, taste, ids: b"kick-job %d" % ids.one(rng)),
-    (3, lambda rng, taste, ids: b"peek %d" % ids.one(rng)),
-    (4, lambda rng, taste, ids: b"peek-" + rng.choice((b"ready", b"delayed", b"buried"))),
-    (7, lambda rng, taste, ids: b"use " + tube(rng)),
-    (7, lambda rng, taste, ids: b"watch " + tube(rng)),
-    (6, lambda rng, taste, ids: b"ignore " + tube(rng)),
-    (4, lambda rng, taste, ids: b"pause-tube %b %d" % (tube(rng), rng.choice(taste.delays))),
-    (3, lambda rng, taste, ids: b"list-tubes"),
-    (3, lambda rng, taste, ids: b"list-tubes-watched"),
-    (1, lambda rng, taste, ids: b"list-tube-used"),
-    (6, lambda rng, taste, ids: b"stats-job %d" % ids.one(rng)),
-    (6, lambda rng, taste, ids: b"stats-tube " + tube(rng)),
-    (3, lambda rng, taste, ids: b"stats"),
+    (8, lambda rng, ranges, ids: b"bury %d %d" % (ids.one(rng), _priority(rng))),
+    (7, lambda rng, ranges, ids: b"delete %d" % ids.one(rng)),
+    (4, lambda rng, ranges, ids: b"touch %d" % ids.one(rng)),
+    (5, lambda rng, ranges, ids: b"kick %d" % rng.choice((0, 1, 2, 3, 10, 2**32 - 1))),
+    (4, lambda rng, ranges, ids: b"kick-job %d" % ids.one(rng)),
+    (3, lambda rng, ranges, ids: b"peek %d" % ids.one(rng)),
+    (4, lambda rng, ranges, ids: b"peek-" + rng.choice((b"ready", b"delayed", b"buried"))),
+    (7, lambda rng, ranges, ids: b"use " + tube(rng)),
+    (7, lambda rng, ranges, ids: b"watch " + tube(rng)),
+    (6, lambda rng, ranges, ids: b"ignore " + tube(rng)),
+    (4, lambda rng, ranges, ids: b"pause-tube %b %d" % (tube(rng), rng.choice(ranges.delays))),
+    (3, lambda rng, ranges, ids: b"list-tubes"),
+    (3, lambda rng, ranges, ids: b"list-tubes-watched"),
+    (1, lambda rng, ranges, ids: b"list-tube-used"),
+    (6, lambda rng, ranges, ids: b"stats-job %d" % ids.one(rng)),
+    (6, lambda rng, ranges, ids: b"stats-tube " + tube(rng)),
+    (3, lambda rng, ranges, ids: b"stats"),
 )
-#: Numbers at their limits, and lines that are none.
-ODD: tuple[Maker, ...] = (
-    lambda rng, taste, ids: (
+# Numbers at their limits, and invalid lines.
+UNUSUAL: tuple[Maker, ...] = (
+    lambda rng, ranges, ids: (
         b"put %d %d %d 1\r\nx"
         % (_number(rng), rng.choice((0, 10**4, U32, U32 + 1)), rng.choice((1000, U32, U32 + 1)))
     ),
-    lambda rng, taste, ids: b"put 0 0 1000 %d" % rng.choice((U32 + 1, 2**63, 2**64, 10**30)),
-    lambda rng, taste, ids: b"put %b1  %b0   1000 %b3\r\nabc" % ((b"0" * rng.randrange(30),) * 3),
-    lambda rng, taste, ids: b"put 0 0 1000 1 \r\nx",
-    lambda rng, taste, ids: b"kick " + rng.choice((*BOUNDS, b"%d" % _number(rng))),
-    lambda rng, taste, ids: (
+    lambda rng, ranges, ids: b"put 0 0 1000 %d" % rng.choice((U32 + 1, 2**63, 2**64, 10**30)),
+    lambda rng, ranges, ids: b"put %b1  %b0   1000 %b3\r\nabc" % ((b"0" * rng.randrange(30),) * 3),
+    lambda rng, ranges, ids: b"put 0 0 1000 1 \r\nx",
+    lambda rng, ranges, ids: b"kick " + rng.choice((*BOUNDS, b"%d" % _number(rng))),
+    lambda rng, ranges, ids: (
         rng.choice((b"peek", b"delete", b"touch", b"kick-job", b"stats-job", b"reserve-job"))
         + b" %d" % _number(rng)
     ),
-    lambda rng, taste, ids: (
+    lambda rng, ranges, ids: (
         b"release %d %d %d" % (ids.one(rng), _number(rng), rng.choice((0, U32 + 1, 2**64)))
     ),
-    lambda rng, taste, ids: (
+    lambda rng, ranges, ids: (
         b"bury %b%d %d" % (b"0" * rng.randrange(100), ids.one(rng), _number(rng))
     ),
-    lambda rng, taste, ids: (
+    lambda rng, ranges, ids: (
         b"pause-tube%b%b %d"
         % (b" " * rng.randrange(3), tube(rng), rng.choice((0, 0, U32 + 1, 2**64)))
     ),
-    lambda rng, taste, ids: b"reserve-with-timeout" + rng.choice(TIMEOUTS),
-    lambda rng, taste, ids: (
+    lambda rng, ranges, ids: b"reserve-with-timeout" + rng.choice(TIMEOUTS),
+    lambda rng, ranges, ids: (
         rng.choice((b"watch ", b"ignore ", b"use ", b"stats-tube "))
         + bytes(rng.randrange(256) for _ in range(rng.randrange(8)))
     ),
-    lambda rng, taste, ids: bytes(rng.randrange(256) for _ in range(rng.randrange(30))),
-    lambda rng, taste, ids: (
+    lambda rng, ranges, ids: bytes(rng.randrange(256) for _ in range(rng.randrange(30))),
+    lambda rng, ranges, ids: (
         b"x" * rng.choice((221, 222, 223, 224, 225, 300, 446, 447, 448, 1000, 5000))
     ),
-    lambda rng, taste, ids: (
+    lambda rng, ranges, ids: (
         rng.choice((b"peek-ready", b"stats", b"use", b"quit", b"kick 1", b"put"))
         + rng.choice((b" ", b"x", b"\0", b"\n", b"\t"))
     ),
-    lambda rng, taste, ids: b"",
+    lambda rng, ranges, ids: b"",
 )
 _WEIGHTS = [weight for weight, _ in MAKERS]
 
 
-def command(rng: Random, taste: Taste, ids: Ids) -> bytes:
-    """One command with its CRLF; a put has its body with it."""
+def command(rng: Random, ranges: Ranges, ids: Ids) -> bytes:
+    """One command with its CRLF; a put includes its body."""
     chance = rng.random()
     if chance < 0.07:
-        return rng.choice(ODD)(rng, taste, ids) + b"\r\n"
+        return rng.choice(UNUSUAL)(rng, ranges, ids) + b"\r\n"
     ((_, make),) = rng.choices(MAKERS, _WEIGHTS)
-    line = make(rng, taste, ids)
+    line = make(rng, ranges, ids)
     if chance < 0.12 and not line.startswith(b"put"):
-        line = spoiled(rng, line)
+        line = corrupted(rng, line)
     return line + b"\r\n"
 
 
-def spoiled(rng: Random, line: bytes) -> bytes:
-    """A byte more, less or other."""
+def corrupted(rng: Random, line: bytes) -> bytes:
+    """Inserts, removes or changes one byte."""
     at = rng.randrange(len(line))
-    more = bytes([rng.choice(SPOILERS)]) if rng.random() < 0.7 else b""
+    more = bytes([rng.choice(CORRUPTION_BYTES)]) if rng.random() < 0.7 else b""
     return line[:at] + more + line[at + rng.randrange(2) :]

@@ -1,4 +1,4 @@
-"""Ways to cut what a client sends into the chunks that the server reads."""
+"""Ways to cut the bytes of a client into the chunks that the server receives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 
-#: Blocks up to this length are cut at every place; longer ones whole, byte by byte and at random.
+# Blocks up to this length are cut at every place; longer ones whole, byte by byte and at random.
 EVERY_PLACE = 1000
 RANDOM_CUTS = 5
 
@@ -48,7 +48,7 @@ BYTES = Cut("byte by byte", lambda block: [block[i : i + 1] for i in range(len(b
 
 
 def every_cut(blocks: list[bytes], seed: str) -> Iterator[Cut]:
-    """Whole, byte by byte, some at random, and every block of a bearable length at every place."""
+    """Whole, byte by byte, at random, and in two at every place of the shorter blocks."""
     yield WHOLE
     yield BYTES
     for number in range(RANDOM_CUTS):

@@ -41,7 +41,7 @@ def _is_c(path: str) -> bool:
 
 
 class Daemon:
-    """One server; `address` is where it listens at the moment (a restart over TCP moves it to
+    """One server; `address` is where it listens at the moment (a restart over TCP actions it to
     another port).
 
     environment: beyond that of this process.
@@ -104,8 +104,8 @@ class Daemon:
         )
 
     def _wait_until(self, ready: Callable[[], bool]) -> None:
-        give_up_at = time.monotonic() + START_SECONDS
-        while time.monotonic() < give_up_at:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise DidNotStart(
                     f"{self.program} ended with {self.process.returncode}: {self.said()!r}"

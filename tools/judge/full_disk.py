@@ -1,6 +1,6 @@
-"""The rows of the table that need a full disk: what each server says when there is no room.
+"""The rows of the table that need a full disk.
 
-May know: the small disk of the rung `crash`. Where mounting is not allowed: NotPermitted.
+They use the small file system of killtest. Raises NotPermitted where mounting is not allowed.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from pathlib import Path
 
 from killtest.smalldisk import SmallDisk
 
-from .bench import Bench
 from .daemon import Daemon
+from .server_pair import ServerPair
 from .stream import take_reply
 
 DISK_BYTES = 1 << 20
 SEGMENT_BYTES = 65536
 BODY = b"x" * 400
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 
 
-class Asker:
-    """One client that asks and waits for the answer."""
+class Client:
+    """A client that waits for the reply to each command."""
 
     def __init__(self, connection: socket.socket) -> None:
-        connection.settimeout(PATIENCE_S)
+        connection.settimeout(TIMEOUT_S)
         self._connection = connection
 
     def ask(self, line: bytes) -> bytes:
@@ -42,7 +42,7 @@ class Asker:
         return taken[0]
 
     def fill(self, delay: int) -> list[int]:
-        """Puts until there is no room. Returns the ids."""
+        """Puts jobs until the disk is full. Returns their ids."""
         ids = []
         while (reply := self.ask(b"put 0 %d 1000 %d\r\n%b" % (delay, len(BODY), BODY))).startswith(
             b"INSERTED "
@@ -53,26 +53,27 @@ class Asker:
 
 
 @contextmanager
-def _full(bench: Bench, server: str) -> Iterator[Asker]:
+def _full(pair: ServerPair, server: str) -> Iterator[Client]:
     with (
         tempfile.TemporaryDirectory(prefix="judge.") as folder,
         SmallDisk(Path(folder), DISK_BYTES) as disk,
     ):
         (disk.path / "log").mkdir()
         options = ["-b", f"{folder}/log", "-s", str(SEGMENT_BYTES)]
-        daemon = Daemon([*disk.enter, *bench.program(server)], options)
+        daemon = Daemon([*disk.enter, *pair.program(server)], options)
         try:
             with daemon.start().connect() as connection:
-                yield Asker(connection)
+                yield Client(connection)
         finally:
             daemon.close()
 
 
-def refuses(bench: Bench, server: str) -> bool:
-    """The C server answers some bury with INTERNAL_ERROR, and then nobody holds the job; ours
-    buries all.
+def refuses_bury(pair: ServerPair, server: str) -> bool:
+    """The C server refuses a bury with INTERNAL_ERROR and then nobody holds the job.
+
+    This server buries all jobs.
     """
-    with _full(bench, server) as client:
+    with _full(pair, server) as client:
         ids = client.fill(delay=0)
         for _ in ids:
             client.ask(b"reserve")
@@ -82,13 +83,16 @@ def refuses(bench: Bench, server: str) -> bool:
         return bool(refused) and client.ask(b"release %d 0 0" % refused[0]) == b"NOT_FOUND\r\n"
 
 
-def counts(bench: Bench, server: str) -> bool:
-    """The C server says that it kicked more jobs than it did."""
-    with _full(bench, server) as client:
+def miscounts_kicks(pair: ServerPair, server: str) -> bool:
+    """The C server reports more kicked jobs than it has kicked."""
+    with _full(pair, server) as client:
         kicked = int(client.ask(b"kick %d" % len(client.fill(delay=1000))).split()[1])
         ready = int(re.findall(rb"current-jobs-ready: (\d+)", client.ask(b"stats"))[0])
         return kicked == ready if server == "ours" else kicked > ready
 
 
-#: By row: whether a server is as the table says.
-PROBES: dict[str, Callable[[Bench, str], bool]] = {"full-disk": refuses, "kicked-count": counts}
+# row -> function that checks a server
+PROBES: dict[str, Callable[[ServerPair, str], bool]] = {
+    "full-disk": refuses_bury,
+    "kicked-count": miscounts_kicks,
+}

@@ -1,7 +1,6 @@
-"""What one client sends, cut into lines and commands: what the judge knows of it without asking a
-server.
+"""Splits the input of one client into lines and commands, without a server.
 
-May know: the parser. It is fed line by line and body by body, so that each is seen as it was sent.
+The parser receives one line or one body at a time, so that each line is known as it was sent.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ _PUT = re.compile(rb"put +\d+ +\d+ +\d+ +(\d+)")
 
 
 class Line(NamedTuple):
-    """bytes: with its CRLF; b"" for the end of a body. command: of beanstalkd_py.protocol."""
+    """data: with its CRLF; b"" for the end of a body."""
 
     data: bytes
     command: Command
 
 
 class Lines:
-    """One client's input."""
+    """The input of one client."""
 
     def __init__(self, max_job_size: int) -> None:
         self._max_job_size = max_job_size
         self._parser = Parser(max_job_size)
-        self._open = bytearray()  # what came since the last command ended
+        self._open = bytearray()  # bytes since the end of the last command
         self._line = bytearray()
-        self.missing = 0  # bytes of a body, CRLF included, that must come before the next line
+        self.missing = 0  # bytes of a body, CRLF included, that must arrive before the next line
 
     def feed(self, data: bytes) -> list[Line]:
         """The lines and bodies that end in these bytes."""
@@ -68,7 +67,7 @@ class Lines:
 
 
 def _body_bytes(line: bytearray, command: Command) -> int:
-    """How many bytes of a body this line of a put announces."""
+    """The number of body bytes that this line of a put announces."""
     if command[0] not in (PUT_BEGIN, COUNT):
         return 0
     put = _PUT.match(line)

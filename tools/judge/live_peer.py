@@ -1,4 +1,4 @@
-"""A real server seen from its clients: sockets, real time, signals."""
+"""A real server as its clients see it: sockets, real time, signals."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .stream import split_replies, take_reply
 from .transcript import World
 
 REPLY_SECONDS = 5.0
-SYNC_TURNS = 3
+SYNC_ITERATIONS = 3
 _UNKNOWN = b"UNKNOWN_COMMAND\r\n"
 
 
 class LiveConn:
-    """One client's connection."""
+    """The connection of one client."""
 
-    def __init__(self, daemon: Daemon, cut: Cut, patience_s: float = REPLY_SECONDS) -> None:
+    def __init__(self, daemon: Daemon, cut: Cut, timeout_s: float = REPLY_SECONDS) -> None:
         self._socket = daemon.connect()
         self._cut = cut
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._got = b""
         self.open = True
 
@@ -33,15 +33,16 @@ class LiveConn:
             for chunk in self._cut.chunks(block):
                 self._send(chunk)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # the server has closed already (`quit`): what it said before can still be read
+            pass  # the server has closed already (`quit`); earlier replies can still be read
 
     def _send(self, chunk: bytes) -> None:
-        """Takes replies meanwhile: the C server reads nothing as long as they do not leave it.
+        """Reads replies while sending: the C server does not read while its replies are blocked.
+
         Raises TimeoutError.
         """
-        give_up_at = time.monotonic() + REPLY_SECONDS
+        deadline = time.monotonic() + REPLY_SECONDS
         while chunk and self.open:
-            seconds = max(give_up_at - time.monotonic(), 0.0)
+            seconds = max(deadline - time.monotonic(), 0.0)
             readable, writable, _ = select.select([self._socket], [self._socket], [], seconds)
             if writable:
                 chunk = chunk[self._socket.send(chunk, socket.MSG_DONTWAIT) :]
@@ -51,27 +52,27 @@ class LiveConn:
                 raise TimeoutError("the server does not read")
 
     def read(self, count: int) -> list[bytes]:
-        """That many replies, or those that came before the connection ended or the time was over."""
+        """That many replies; fewer if the connection ends or the timeout expires."""
         replies: list[bytes] = []
-        give_up_at = time.monotonic() + self._patience_s
+        deadline = time.monotonic() + self._timeout_s
         while len(replies) < count:
             taken = take_reply(self._got)
             if taken is not None:
                 replies.append(taken[0])
                 self._got = taken[1]
-            elif not self._receive(give_up_at - time.monotonic()):
+            elif not self._receive(deadline - time.monotonic()):
                 break
         return replies
 
     def read_to_eof(self) -> list[bytes]:
-        give_up_at = time.monotonic() + self._patience_s
-        while self._receive(give_up_at - time.monotonic()):
+        deadline = time.monotonic() + self._timeout_s
+        while self._receive(deadline - time.monotonic()):
             pass
         replies, self._got = split_replies(self._got), b""
         return replies
 
     def rest(self) -> bytes:
-        """What has come and was not asked for."""
+        """Received bytes that no `read` has taken."""
         while self.open and self._receive(0.0):
             pass
         rest, self._got = self._got, b""
@@ -82,7 +83,7 @@ class LiveConn:
             return False
         try:
             data = self._socket.recv(1 << 20)
-        except ConnectionResetError:  # the server closed with our input unread
+        except ConnectionResetError:  # the server closed with unread input
             data = b""
         self._got += data
         if not data:
@@ -98,35 +99,34 @@ class LiveConn:
 
 
 class LivePeer:
-    """One server, and the clients of one transcript."""
+    """One server and the clients of one transcript."""
 
     def __init__(
-        self, daemon: Daemon, world: World, cut: Cut, patience_s: float = REPLY_SECONDS
+        self, daemon: Daemon, world: World, cut: Cut, timeout_s: float = REPLY_SECONDS
     ) -> None:
         self.daemon = daemon
         self.world = world
         self._cut = cut
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._conns: list[LiveConn] = []
 
     def open(self) -> LiveConn:
-        conn = LiveConn(self.daemon, self._cut, self._patience_s)
+        conn = LiveConn(self.daemon, self._cut, self._timeout_s)
         self._conns.append(conn)
-        self.sync(conn)  # the server has accepted it: from now on it counts
+        self.sync(conn)  # the server has accepted the connection
         return conn
 
     def sync(self, idle: LiveConn | None) -> None:
-        """Returns when the server has dealt with everything sent so far.
+        """Returns when the server has processed everything sent so far.
 
-        It has when a later question is answered: what arrived earlier is read in the same turn of
-        the server's loop or in an earlier one. An unknown word is the question, because it is
-        counted nowhere. It is asked several times because the C server needs several turns to see a
-        waiting client off.
+        The reply to a later command shows it: earlier bytes are read in the same iteration of the
+        event loop or before. The command is an unknown word, which no counter counts. It is sent
+        several times because the C server needs several iterations to see a close.
         """
         if idle is None:
             time.sleep(0.02)
             return
-        for _ in range(SYNC_TURNS):
+        for _ in range(SYNC_ITERATIONS):
             if before := idle.rest():
                 raise Mismatch(f"unexpected: {before!r}")
             idle.send(b"?\r\n")
@@ -139,7 +139,7 @@ class LivePeer:
     def drain(self) -> None:
         self.daemon.send_signal(signal.SIGUSR1)
         with self.daemon.connect() as probe:
-            give_up_at = time.monotonic() + REPLY_SECONDS
+            deadline = time.monotonic() + REPLY_SECONDS
             while True:
                 probe.sendall(b"stats\r\n")
                 stats = b""
@@ -147,17 +147,17 @@ class LivePeer:
                     stats += probe.recv(1 << 16)
                 if b"draining: true" in stats:
                     return
-                assert time.monotonic() < give_up_at, "SIGUSR1 did not bring the server to drain"
+                assert time.monotonic() < deadline, "SIGUSR1 did not start drain mode"
 
     def restart(self) -> None:
-        """The server is killed, and started again on what it left behind. Its clients are gone."""
+        """Kills the server and starts it again on the same directory. All clients are gone."""
         self.daemon.kill()
         self.stop()
         self._conns.clear()
         self.daemon.start()
 
     def set_wall_clock(self, seconds: float) -> None:
-        raise NotImplementedError("nobody sets the clock of the machine")
+        raise NotImplementedError("a live server uses the clock of the machine")
 
     def stop(self) -> None:
         for conn in self._conns:

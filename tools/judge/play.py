@@ -1,6 +1,6 @@
-"""One seed: a fresh pair of servers, a sequence, and what came of it.
+"""Plays one sequence, from a seed or replayed, to a new pair of servers.
 
-May know: everything of the judge. The same seed gives the same sequence and the same outcome.
+The same seed gives the same sequence and the same outcome.
 """
 
 from __future__ import annotations
@@ -10,70 +10,71 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from .bench import Bench
+from .actions import Action, Sequence, Setting
+from .comparison import Comparison, KnownDifference, UnknownDifference
+from .constraints import violation
+from .generator import Generator, draw
 from .live_peer import REPLY_SECONDS
-from .moves import Move, Sequence, Setting
-from .rules import objection
-from .talk import Talk, draw
-from .trial import Differ, Over, Trial
+from .server_pair import ServerPair
 
-COMMANDS = 1500  # of one sequence
+COMMANDS = 1500  # in one sequence
 
 
 @dataclass
 class Outcome:
-    """What came of a sequence. failure: "" if both said the same to the end, or to where a known
-    difference set in.
+    """The result of a sequence.
+
+    failure: "" if both servers agreed to the end or up to a known difference.
     """
 
     sequence: Sequence
     commands: int
     connections: int
     seen: Counter[str]
-    told: list[dict[str, tuple[list[bytes], list[bytes]]]]
+    replies: list[dict[str, tuple[list[bytes], list[bytes]]]]
     failure: str = ""
     kind: str = ""
 
 
-def play_seed(bench: Bench, seed: int, commands: int = COMMANDS) -> Outcome:
+def play_seed(pair: ServerPair, seed: int, commands: int = COMMANDS) -> Outcome:
     rng = Random(f"judge {seed}")
-    manner, setting = draw(rng)
-    with bench.trial(setting) as trial:
-        talk = Talk(rng, manner, setting, trial.book, bench.c_version, commands)
-        return _run(trial, setting, talk.moves())
+    profile, setting = draw(rng)
+    with pair.comparison(setting) as comparison:
+        generator = Generator(rng, profile, setting, comparison.tracker, pair.c_version, commands)
+        return _run(comparison, setting, generator.actions())
 
 
-def replay(bench: Bench, sequence: Sequence, patience_s: float = REPLY_SECONDS) -> Outcome:
-    """The same moves again, on a fresh pair. patience_s: for a reply that does not come."""
-    with bench.trial(sequence.setting) as trial:
-        trial.patience_s = patience_s
-        return _run(trial, sequence.setting, _unobjectionable(trial, sequence))
+def replay(pair: ServerPair, sequence: Sequence, timeout_s: float = REPLY_SECONDS) -> Outcome:
+    """Performs the same actions on a new pair. timeout_s: for each reply."""
+    with pair.comparison(sequence.setting) as comparison:
+        comparison.timeout_s = timeout_s
+        return _run(comparison, sequence.setting, _allowed(comparison, sequence))
 
 
-def _unobjectionable(trial: Trial, sequence: Sequence) -> Iterator[Move]:
-    """Up to a move that would not have been made."""
-    for move in sequence.moves:
-        if objection(trial.book, sequence.setting, move):
+def _allowed(comparison: Comparison, sequence: Sequence) -> Iterator[Action]:
+    """The actions up to the first one that the constraints exclude."""
+    for action in sequence.actions:
+        if violation(comparison.tracker, sequence.setting, action):
             return
-        yield move
+        yield action
 
 
-def _run(trial: Trial, setting: Setting, moves: Iterable[Move]) -> Outcome:
+def _run(comparison: Comparison, setting: Setting, actions: Iterable[Action]) -> Outcome:
     failure = kind = ""
     try:
-        for move in moves:
-            trial.do(move)
-    except Over as over:
-        trial.seen[over.row] += over.showed
-    except Differ as differ:
+        for action in actions:
+            comparison.do(action)
+    except KnownDifference as over:
+        comparison.seen[over.row] += over.shown
+    except UnknownDifference as differ:
         failure, kind = str(differ), differ.kind
-    opened = sum(move.verb == "open" for move in trial.moves)
+    opened = sum(action.verb == "open" for action in comparison.actions)
     return Outcome(
-        Sequence(setting, trial.moves),
-        trial.book.commands,
+        Sequence(setting, comparison.actions),
+        comparison.tracker.commands,
         opened,
-        trial.seen,
-        trial.told,
+        comparison.seen,
+        comparison.replies,
         failure,
         kind,
     )

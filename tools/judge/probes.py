@@ -1,7 +1,7 @@
-"""Each row of the table of differences, shown: what it says of either server is what that server
-says, and the other does not.
+"""Checks each row of the table of differences against both servers.
 
-May know: how transcripts are played. Promises: a row that does not show any more raises Stale.
+Each server must behave as the row says, and the two must differ. A row that no longer holds raises
+Stale.
 """
 
 from __future__ import annotations
@@ -15,60 +15,60 @@ from pathlib import Path
 from textwrap import dedent
 from types import TracebackType
 
-from .bench import Bench
+from .cleanup import clear
 from .clock import SECOND, Clock
 from .cuts import WHOLE
 from .daemon import Daemon
-from .differences import Difference, shows
+from .difference import Difference
+from .differences import shows
 from .full_disk import PROBES
-from .janitor import clear
 from .live_peer import LiveConn, LivePeer
 from .runner import Mismatch, play
+from .server_pair import ServerPair
 from .transcript import Transcript, World, parse
 
 _ONLY = re.compile(r"(ours|c) +(.*)")
-_TURNS = 3
-IMPATIENT_S = 0.5  # half of what is played must not match
+_ITERATIONS = 3
+SHORT_TIMEOUT_S = 0.5  # half of the transcripts must not match
 
 
 class Stale(AssertionError):
-    """The table says what is not so (any more)."""
+    """A row of the table does not hold (any more)."""
 
 
 class ProbePeer(LivePeer):
-    """A server whose time is in the judge's hand."""
+    """A server that reads the clock of the judge."""
 
     def __init__(self, daemon: Daemon, world: World, clock: Clock) -> None:
-        super().__init__(daemon, world, WHOLE, IMPATIENT_S)
+        super().__init__(daemon, world, WHOLE, SHORT_TIMEOUT_S)
         self._clock = clock
 
     def sync(self, idle: LiveConn | None) -> None:
-        """Without a word from the clients: what they say makes the C server plan anew what is due
-        for them.
-        """
-        self._look()
+        """Uses no client: a command would make the C server plan its deadlines again."""
+        self._wake()
 
     def advance(self, seconds: float) -> None:
         self._clock.set(self._clock.now + round(seconds * SECOND))
-        self._look()
+        self._wake()
 
     def set_wall_clock(self, seconds: float) -> None:
         self._clock.set_wall(round(seconds))
-        self._look()
+        self._wake()
 
-    def _look(self) -> None:
-        """The server sleeps by the kernel's time: what comes from a client makes it look at its
-        clock.
+    def _wake(self) -> None:
+        """Makes the server read its clock.
+
+        It sleeps by the time of the kernel, so bytes from a client have to wake it.
         """
-        witness = LiveConn(self.daemon, WHOLE)
-        for _ in range(_TURNS):
-            witness.send(b"?\r\n")
-            witness.read(1)
-        witness.close()
+        observer = LiveConn(self.daemon, WHOLE)
+        for _ in range(_ITERATIONS):
+            observer.send(b"?\r\n")
+            observer.read(1)
+        observer.close()
 
 
 def transcript(row: Difference, server: str) -> Transcript:
-    """What the row says of this server, `ours` or `c`."""
+    """The transcript of the row for this server, `ours` or `c`."""
     lines = []
     for line in map(str.strip, dedent(row.probe).splitlines()):
         only = _ONLY.fullmatch(line)
@@ -81,11 +81,14 @@ def transcript(row: Difference, server: str) -> Transcript:
 
 
 class Prober:
-    """Shows rows. Those that need no log share their servers, whose clock only goes on."""
+    """Checks rows.
 
-    def __init__(self, bench: Bench) -> None:
+    Rows that need no log share two servers, whose clock is never reset.
+    """
+
+    def __init__(self, pair: ServerPair) -> None:
         self._clock = Clock()
-        self._bench = replace(bench, clock=self._clock)
+        self._bench = replace(pair, clock=self._clock)
         self._shared: dict[str, Daemon] = {}
 
     def check(self, row: Difference) -> None:
@@ -93,24 +96,24 @@ class Prober:
         if not row.probe:
             for server in "ours", "c":
                 if not PROBES[row.name](self._bench, server):
-                    raise Stale(f"{row.name}: not what the table has for {server}")
+                    raise Stale(f"{row.name}: {server} does not behave as the table says")
             return
         self._expect(row, "ours", "ours")
         if shows(row, self._bench.c_version):
             self._expect(row, "c", "c")
-            if not self._says(row, "c", "ours"):
-                raise Stale(f"{row.name}: the C server says what ours says")
+            if not self._mismatch(row, "c", "ours"):
+                raise Stale(f"{row.name}: the C server does not differ")
         else:
             self._expect(row, "c", "ours")
 
     def _expect(self, row: Difference, server: str, text: str) -> None:
-        if mismatch := self._says(row, server, text):
-            raise Stale(f"{row.name}, as the table has it for {text}, on {server}: {mismatch}")
+        if mismatch := self._mismatch(row, server, text):
+            raise Stale(f"{row.name}: the transcript of {text}, played to {server}: {mismatch}")
 
-    def _says(self, row: Difference, server: str, text: str) -> str:
-        """Plays what the row says of `text` to `server`. Returns what does not match."""
+    def _mismatch(self, row: Difference, server: str, text: str) -> str:
+        """Plays the transcript of `text` to `server`. Returns what does not match."""
         with ExitStack() as stack:
-            if row.logged or row.options or row.spoils:
+            if row.logged or row.options or row.breaks_c_server:
                 daemon, base = stack.enter_context(self._fresh(row, server)), 0
             else:
                 daemon = self._shared.get(server) or self._start(server, [])

@@ -1,4 +1,4 @@
-"""Plays a transcript to a peer and compares, step by step, every byte that comes back."""
+"""Plays a transcript to a peer and compares every byte it receives, step by step."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Peer(Protocol[AConn]):
 
 
 class Mismatch(AssertionError):
-    """The server did not answer what the transcript says."""
+    """The server did not send what the transcript expects."""
 
 
 def play(transcript: Transcript, peer: Peer[AConn]) -> None:
@@ -53,9 +53,9 @@ class _Play(Generic[AConn]):
         self.conns: dict[str, AConn] = {}
         self.busy: set[str] = (
             set()
-        )  # clients that cannot be asked a question: waiting, half-closed or amid a command
+        )  # waiting, half-closed, or in the middle of a command: these cannot be synchronised
 
-        self.ended: set[str] = set()  # clients whose connection is over, as it should be
+        self.ended: set[str] = set()  # clients whose connection has ended as expected
 
     def run(self) -> None:
         for name in self.transcript.early:
@@ -108,7 +108,7 @@ class _Play(Generic[AConn]):
         try:
             got = conn.read_to_eof() if expected.eof else conn.read(len(expected.replies))
         except Malformed as malformed:
-            raise Mismatch(f"{self.place(step)}: {name} got {malformed}") from None
+            raise Mismatch(f"{self.place(step)}: {name} received {malformed}") from None
         wanted = expected.replies
         matches = [
             reply.matches(data, self.peer.world) for reply, data in zip(wanted, got, strict=False)
@@ -116,7 +116,8 @@ class _Play(Generic[AConn]):
         if len(got) != len(wanted) or not all(matches):
             texts = [reply.text() for reply in wanted]
             raise Mismatch(
-                f"{self.place(step)}: {name} must get\n{_listed(texts)}\nbut got\n{_listed(got)}"
+                f"{self.place(step)}: {name} must receive\n{_listed(texts)}\n"
+                f"but received\n{_listed(got)}"
             )
         if expected.eof:
             self.ended.add(name)
@@ -124,8 +125,9 @@ class _Play(Generic[AConn]):
                 raise Mismatch(f"{self.place(step)}: the server did not close {name}")
 
     def check_silence(self, step: Step, spoken: set[str]) -> None:
-        """Nobody else may have got anything. A live server must have had its chance to say it
-        first.
+        """No other client may have received anything.
+
+        Synchronises first, so that a live server has had time to send.
         """
         self.peer.sync(
             next(
@@ -137,8 +139,8 @@ class _Play(Generic[AConn]):
             rest = conn.rest()
             if rest:
                 raise Mismatch(
-                    f"{self.place(step)}: {name} got {rest!r}"
-                    + (" more" if name in spoken else " unasked")
+                    f"{self.place(step)}: {name} received {rest!r}"
+                    + (" more" if name in spoken else " unexpectedly")
                 )
             if name not in self.ended and not conn.open:
                 raise Mismatch(f"{self.place(step)}: the server closed {name}")

@@ -1,7 +1,6 @@
-"""A shorter sequence at which the two servers still differ.
+"""Shortens a sequence for which the two servers differ.
 
-May know: how to play a sequence again. Promises: what it returns was seen to differ; it takes at
-most `seconds`, and a last try.
+The result was seen to differ. Shortening takes at most `seconds` and one further attempt.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import re
 import time
 from collections.abc import Callable
 
-from .moves import Move, Sequence
+from .actions import Action, Sequence
 
 SECONDS = 120.0
 _PUT = re.compile(rb"(?m)(^put \d+ \d+ \d+) (\d+)\r\n")
@@ -20,64 +19,66 @@ _ID = re.compile(rb"(?m)^(delete|release|bury|touch|peek|kick-job|reserve-job|st
 def shrink(
     sequence: Sequence, differs: Callable[[Sequence], bool], seconds: float = SECONDS
 ) -> Sequence:
-    """Drops moves while it still differs: half of them, a quarter, ... one; then bodies, and single
-    lines of what is left.
+    """Removes actions as long as the servers still differ.
+
+    First half of the actions at once, then a quarter, down to one; then bodies and single lines.
     """
-    give_up_at = time.monotonic() + seconds
-    moves = sequence.moves
+    deadline = time.monotonic() + seconds
+    actions = sequence.actions
 
-    def still(tried: list[Move]) -> bool:
-        return time.monotonic() < give_up_at and differs(Sequence(sequence.setting, tried))
+    def still(tried: list[Action]) -> bool:
+        return time.monotonic() < deadline and differs(Sequence(sequence.setting, tried))
 
-    nmoves = max(len(moves) // 2, 1)
+    nactions = max(len(actions) // 2, 1)
     while True:
-        moves, dropped = _drop(moves, nmoves, still)
-        if nmoves == 1:
-            shorter = _drop_lines(moves, still)
-            if not dropped and shorter == moves:
-                return Sequence(sequence.setting, moves)
-            moves = shorter
-        nmoves = max(nmoves // 2, 1)
+        actions, dropped = _drop(actions, nactions, still)
+        if nactions == 1:
+            shorter = _drop_lines(actions, still)
+            if not dropped and shorter == actions:
+                return Sequence(sequence.setting, actions)
+            actions = shorter
+        nactions = max(nactions // 2, 1)
 
 
 def _drop(
-    moves: list[Move], nmoves: int, still: Callable[[list[Move]], bool]
-) -> tuple[list[Move], bool]:
-    """Without every run of so many moves that is not needed, from the end. Were there any?"""
+    actions: list[Action], nactions: int, still: Callable[[list[Action]], bool]
+) -> tuple[list[Action], bool]:
+    """Removes each run of actions that is not needed, from the end. Returns whether any was."""
     dropped = False
-    at = len(moves)
+    at = len(actions)
     while at > 0:
-        at = max(at - nmoves, 0)
-        gone = moves[at : at + nmoves]
-        for tried in _without(moves, at, nmoves):
+        at = max(at - nactions, 0)
+        gone = actions[at : at + nactions]
+        for tried in _without(actions, at, nactions):
             if gone and still(tried):
-                moves, dropped = tried, True
+                actions, dropped = tried, True
                 break
-    return moves, dropped
+    return actions, dropped
 
 
-def _without(moves: list[Move], at: int, nmoves: int) -> list[list[Move]]:
-    """As they are; and if one move is gone that may have put a job, with the ids that come after it
-    one less.
+def _without(actions: list[Action], at: int, nactions: int) -> list[list[Action]]:
+    """The actions without that run.
+
+    If the run is one action that may have put a job, also a version with later ids reduced by one.
     """
-    rest = moves[:at] + moves[at + nmoves :]
-    if nmoves == 1 and at < len(moves) and b"put " in moves[at].data:
-        id = sum(move.data.count(b"put ") for move in moves[:at]) + 1
-        return [rest, [_renumbered(move, id) for move in rest]]
+    rest = actions[:at] + actions[at + nactions :]
+    if nactions == 1 and at < len(actions) and b"put " in actions[at].data:
+        id = sum(action.data.count(b"put ") for action in actions[:at]) + 1
+        return [rest, [_renumbered(action, id) for action in rest]]
     return [rest]
 
 
-def _renumbered(move: Move, gone: int) -> Move:
+def _renumbered(action: Action, gone: int) -> Action:
     def less(found: re.Match[bytes]) -> bytes:
         id = int(found[2])
         return b"%b %d" % (found[1], id - (id > gone))
 
-    return move._replace(data=_ID.sub(less, move.data))
+    return action._replace(data=_ID.sub(less, action.data))
 
 
-def _slim(move: Move) -> Move:
-    """Each job's body, where it is here as a whole, is one byte."""
-    slim, rest = b"", move.data
+def _slim(action: Action) -> Action:
+    """Replaces each complete body by one byte."""
+    slim, rest = b"", action.data
     while found := _PUT.search(rest):
         end = found.end() + int(found[2])
         whole = rest[end : end + 2] == b"\r\n"
@@ -85,22 +86,22 @@ def _slim(move: Move) -> Move:
             b"%b 1\r\nx" % found[1] if whole else rest[found.start() : end]
         )
         rest = rest[end:]
-    return move._replace(data=slim + rest)
+    return action._replace(data=slim + rest)
 
 
-def _drop_lines(moves: list[Move], still: Callable[[list[Move]], bool]) -> list[Move]:
-    """Bodies become short; blocks of several lines go line by line."""
-    for number in range(len(moves) - 1, -1, -1):
-        tried = [*moves[:number], _slim(moves[number]), *moves[number + 1 :]]
-        if tried != moves and still(tried):
-            moves = tried
-        lines = moves[number].data.splitlines(keepends=True)
+def _drop_lines(actions: list[Action], still: Callable[[list[Action]], bool]) -> list[Action]:
+    """Shortens bodies, and removes lines of blocks one by one."""
+    for number in range(len(actions) - 1, -1, -1):
+        tried = [*actions[:number], _slim(actions[number]), *actions[number + 1 :]]
+        if tried != actions and still(tried):
+            actions = tried
+        lines = actions[number].data.splitlines(keepends=True)
         at = len(lines)
         while at > 0 and len(lines) > 1:
             at -= 1
             data = b"".join(lines[:at] + lines[at + 1 :])
-            tried = [*moves[:number], moves[number]._replace(data=data), *moves[number + 1 :]]
+            tried = [*actions[:number], actions[number]._replace(data=data), *actions[number + 1 :]]
             if still(tried):
-                moves = tried
+                actions = tried
                 del lines[at]
-    return moves
+    return actions

@@ -1,5 +1,5 @@
-"""python -m judge.table: the table of differences as docs/protocol.md shows it; --write puts it
-there.
+"""python -m judge.table: print the table of differences for docs/protocol.md; --write updates the
+page.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ import argparse
 import sys
 
 from .daemon import ROOT
-from .differences import RESTART, STATS, TABLE, WIRE, Difference
+from .difference import RESTART, STATS, WIRE, Difference
+from .differences import TABLE
 
 PAGE = ROOT / "docs" / "protocol.md"
-BEGIN = "<!-- The table of tools/judge/differences.py: `python -m judge.table --write` puts it here. -->\n"
-END = "<!-- The end of the table. -->\n"
+BEGIN = "<!-- Generated from tools/judge/differences.py by `python -m judge.table --write`. -->\n"
+END = "<!-- End of the generated table. -->\n"
 
 
 class NoPlace(ValueError):
@@ -38,7 +39,7 @@ def _row(row: Difference) -> str:
 
 
 def placed(page: str) -> str:
-    """The page with the table as it is now. Raises NoPlace."""
+    """The page with the current table. Raises NoPlace."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

@@ -1,9 +1,8 @@
-"""Transcripts: what clients send and what the server must answer, byte for byte.
+"""Parses transcripts: what clients send, and what the server must reply, byte for byte.
 
-The text format is described in tests/wire/README.md, beside the transcripts. This module turns a
-file into `Transcript`s and knows nothing of servers. A transcript is a list of steps. Each step is
-one stimulus (bytes from one client, a wait, ...) and, for every client, exactly the replies which
-it must bring forth: a client not mentioned must get nothing.
+The format is described in tests/wire/README.md. A transcript is a list of steps. A step is one
+event (bytes from one client, a wait, ...) with the exact replies that each client must receive. A
+client that is not mentioned must receive nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "wire" / "transcripts"
 
-#: What varies from server to server or from run to run, and nothing else.
+# Values that vary between servers or runs.
 PLACEHOLDERS = {
     "int": rb"\d+",
     "seconds": rb"\d+\.\d{6}",
@@ -23,7 +22,7 @@ PLACEHOLDERS = {
     "word": rb"[A-Z_]+",
 }
 
-#: `on ...`: which servers a transcript is played to.
+# `on ...`: the servers that a transcript is played to.
 TARGETS = {
     "everywhere": frozenset({"engine", "daemon", "c"}),
     "ours": frozenset({"engine", "daemon"}),
@@ -54,13 +53,14 @@ _ACTION = re.compile(r"(?P<name>[A-Z]) (?P<verb>open|shutdown|close|waits|eof)")
 
 
 class BadTranscript(ValueError):
-    """A transcript file that says something unknown."""
+    """A transcript that cannot be parsed."""
 
 
 @dataclass
 class World:
-    """What a transcript's text depends on: the ids start above `base`, and what kind of server it
-    is.
+    """What the text of a transcript depends on.
+
+    Ids start above `base`.
     """
 
     base: int = 0
@@ -70,7 +70,7 @@ class World:
 
 @dataclass
 class Reply:
-    """One expected reply: the lines of the file that make it up."""
+    """One expected reply: the lines of the file that it consists of."""
 
     line: int
     parts: list[tuple[str, bytes]] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Reply:
 
 @dataclass
 class Expected:
-    """What one client must get from one step."""
+    """What one client must receive in one step."""
 
     replies: list[Reply] = field(default_factory=list)
     eof: bool = False
@@ -96,7 +96,7 @@ class Expected:
 
 @dataclass
 class Step:
-    """One stimulus and all that it brings forth."""
+    """One event and all replies that it causes."""
 
     line: int
     verb: str
@@ -128,7 +128,7 @@ class Transcript:
 
     @property
     def early(self) -> list[str]:
-        """Clients that are there from the start: all that no step opens."""
+        """Clients that are connected from the start: those that no step opens."""
         names = {step.name for step in self.steps if step.name}
         for step in self.steps:
             names.update(step.expected)
@@ -136,7 +136,7 @@ class Transcript:
 
 
 def literal(text: str, world: World) -> bytes:
-    """The bytes that a line to be sent stands for."""
+    """The bytes to send for a line."""
     out = []
     for token in _TOKEN.finditer(text):
         if token["placeholder"]:
@@ -171,7 +171,7 @@ def _bytes(token: re.Match[str], world: World) -> bytes:
 
 
 def _placeholder(name: str, world: World) -> bytes:
-    if name == '"':  # strings are quoted since 1.13 of the C server; Debian's is 1.12
+    if name == '"':  # the C server quotes strings since 1.13; Debian has 1.12
         return b'"?' if world.is_c else b'"'
     if name == "file":
         return rb"[1-9]\d*" if world.logged else b"0"
@@ -183,13 +183,13 @@ def _placeholder(name: str, world: World) -> bytes:
 
 
 class _Reader:
-    """Reads one file, line by line."""
+    """Parses one file, line by line."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.number = 0
         self.transcripts: list[Transcript] = []
-        self.block_open = False  # may the next `A>` continue the block before it?
+        self.block_open = False  # whether the next `A>` may continue the previous block
 
     def read(self, text: str) -> list[Transcript]:
         for self.number, line in enumerate(text.splitlines(), 1):
@@ -235,7 +235,7 @@ class _Reader:
         elif match := _LINE.fullmatch(line):
             self.speak(match["name"], match["kind"], match["text"] or "")
         else:
-            raise self.error(f"what is {line!r}?")
+            raise self.error(f"unknown line {line!r}")
 
     def add(self, step: Step) -> Step:
         self.transcripts[-1].steps.append(step)
@@ -262,7 +262,7 @@ class _Reader:
     def expected(self, name: str) -> Expected:
         steps = self.transcripts[-1].steps
         if not steps:
-            raise self.error("a reply to nothing")
+            raise self.error("a reply without a step")
         self.block_open = False
         return steps[-1].expected.setdefault(name, Expected())
 
@@ -272,7 +272,7 @@ class _Reader:
         replies[-1].parts.append((text, end))
 
     def check(self, transcript: Transcript) -> None:
-        """Fails on what cannot be written or matched, here rather than in the middle of a run."""
+        """Reports lines that cannot be sent or matched before anything is played."""
         for step in transcript.steps:
             self.number = step.line
             step.data(World())
@@ -284,8 +284,9 @@ class _Reader:
 
 
 def _goes_on(reply: Reply) -> bool:
-    """Does the next line still belong to this reply? `RESERVED` and `FOUND` have one more, `OK` all
-    up to the empty one.
+    """Whether the next line still belongs to this reply.
+
+    `RESERVED` and `FOUND` have one more line, `OK` all lines up to the empty one.
     """
     first = reply.parts[0][0]
     if first.startswith(("RESERVED ", "FOUND ")):

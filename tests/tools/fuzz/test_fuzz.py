@@ -11,7 +11,7 @@ from beanstalkd_wal import reader, repair
 from fuzz import cfiles, commands, daemon, forge, logs, parser, segments
 from fuzz.bounds import TooMuch, bounded
 from fuzz.count import Count
-from judge.noise import block
+from judge.malformed import block
 
 from beanstalkd_py.protocol.parser import Parser
 

@@ -4,15 +4,15 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from judge.bench import Bench
 from judge.clock import Clock, NoCompiler
+from judge.server_pair import ServerPair
 
 from tests.wire.reference import need_c_server
 
 
 @pytest.fixture(scope="session")
-def bench() -> Iterator[Bench]:
-    """Both servers, with a clock that the judge holds. Without a C compiler there is none."""
+def pair() -> Iterator[ServerPair]:
+    """Both servers, with a clock that the judge controls. Needs a C compiler."""
     reference = need_c_server()
     try:
         clock = Clock()
@@ -21,4 +21,4 @@ def bench() -> Iterator[Bench]:
             pytest.fail(str(reason), pytrace=False)
         pytest.skip(str(reason))
     with clock:
-        yield Bench(clock, c=reference)
+        yield ServerPair(clock, c=reference)

@@ -1,6 +1,4 @@
-"""The table of known differences: each row still shows, and the page of the documentation is made
-from it.
-"""
+"""The table of known differences: each row still holds, and docs/protocol.md is up to date."""
 
 from __future__ import annotations
 
@@ -10,47 +8,48 @@ from dataclasses import replace
 
 import pytest
 from judge import differences
-from judge.bench import Bench
-from judge.differences import TABLE, Difference, shows
+from judge.difference import Difference
+from judge.differences import TABLE, shows
 from judge.full_disk import PROBES
+from judge.line_differences import line_difference
 from judge.probes import Prober, Stale, transcript
-from judge.quirks import quirk
+from judge.reply_comparison import differences as differing
+from judge.server_pair import ServerPair
 from judge.table import PAGE, NoPlace, placed, render
-from judge.verdict import differences as differing
 from killtest.smalldisk import NotPermitted
 
 
 @pytest.fixture(scope="module")
-def prober(bench: Bench) -> Iterator[Prober]:
-    with Prober(bench) as prober:
+def prober(pair: ServerPair) -> Iterator[Prober]:
+    with Prober(pair) as prober:
         yield prober
 
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=lambda row: row.name)
-def test_a_known_difference_still_shows(prober: Prober, row: Difference) -> None:
+def test_known_difference_still_holds(prober: Prober, row: Difference) -> None:
     try:
         prober.check(row)
     except NotPermitted as reason:
         if os.environ.get("CI"):
-            pytest.fail(f"no small disk: {reason}")
-        pytest.skip(f"no small disk: {reason}")
+            pytest.fail(f"cannot mount a small disk: {reason}")
+        pytest.skip(f"cannot mount a small disk: {reason}")
 
 
 @pytest.mark.parametrize(
     ("probe", "why"),
     [
-        ("A> list-tube-used\nA< USING default", "says what ours says"),
-        ("A> list-tube-used\nc A< USING default\nours A< USING other", "for ours, on ours"),
-        ("A> list-tube-used\nours A< USING default\nc A< USING other", "for c, on c"),
+        ("A> list-tube-used\nA< USING default", "the C server does not differ"),
+        ("A> list-tube-used\nc A< USING default\nours A< USING other", "of ours, played to ours"),
+        ("A> list-tube-used\nours A< USING default\nc A< USING other", "of c, played to c"),
     ],
 )
-def test_a_row_that_does_not_show_is_stale(prober: Prober, probe: str, why: str) -> None:
+def test_row_that_does_not_hold_is_stale(prober: Prober, probe: str, why: str) -> None:
     with pytest.raises(Stale, match=why):
         prober.check(replace(TABLE["lone-cr"], probe=probe))
 
 
-def test_a_row_of_old_versions_must_not_show_in_a_new_one(prober: Prober) -> None:
-    with pytest.raises(Stale, match="for ours, on c"):
+def test_row_of_old_versions_must_not_hold_for_new_ones(prober: Prober) -> None:
+    with pytest.raises(Stale, match="of ours, played to c"):
         prober.check(replace(TABLE["lone-cr"], until="1.0"))
 
 
@@ -58,17 +57,17 @@ def test_a_row_of_old_versions_must_not_show_in_a_new_one(prober: Prober) -> Non
     ("version", "shown"),
     [("1.4.6", True), ("1.12", True), ("1.12+3+gabc", True), ("1.13", False), ("2.0", False)],
 )
-def test_until_which_version(version: str, shown: bool) -> None:
+def test_rows_apply_up_to_a_version(version: str, shown: bool) -> None:
     assert shows(TABLE["quotes"], version) is shown
     assert shows(TABLE["lone-cr"], version)
 
 
-def test_no_two_rows_have_the_same_name_and_all_have_a_probe() -> None:
-    assert len(TABLE) == len(differences._ROWS)
+def test_rows_have_unique_names_and_a_probe() -> None:
+    assert len(TABLE) == len(differences.ROWS)
     assert {row.name for row in TABLE.values() if not row.probe} == set(PROBES)
 
 
-def test_the_two_servers_are_sent_the_same() -> None:
+def test_probe_sends_the_same_to_both_servers() -> None:
     for row in filter(lambda row: row.probe, TABLE.values()):
         ours, c = (
             [(step.verb, step.name, step.pieces) for step in transcript(row, server).steps]
@@ -77,13 +76,13 @@ def test_the_two_servers_are_sent_the_same() -> None:
         assert ours == c, row.name
 
 
-def test_the_page_shows_the_table() -> None:
+def test_page_shows_the_table() -> None:
     page = PAGE.read_text()
     assert placed(page) == page, "python -m judge.table --write"
     assert all(f"| `{name}` |" in page for name in TABLE)
 
 
-def test_a_page_without_a_place_for_it() -> None:
+def test_page_without_marks_is_refused() -> None:
     with pytest.raises(NoPlace):
         placed("# Protocol\n")
     assert "quotes" in render()
@@ -105,13 +104,13 @@ def test_a_page_without_a_place_for_it() -> None:
         (b"reserve-with-timeout \0\r\n", ""),
     ],
 )
-def test_lines_that_the_c_server_reads_in_another_way(line: bytes, row: str) -> None:
+def test_lines_that_the_c_server_parses_differently(line: bytes, row: str) -> None:
     from judge.lines import Line
 
     from beanstalkd_py.protocol.parser import parse_line
 
-    assert quirk(Line(line, parse_line(line[:-2])), "1.12") == row
-    assert quirk(Line(line, parse_line(line[:-2])), "1.13") == (
+    assert line_difference(Line(line, parse_line(line[:-2])), "1.12") == row
+    assert line_difference(Line(line, parse_line(line[:-2])), "1.13") == (
         row if row != "timeout-number" else ""
     )
 
@@ -147,7 +146,9 @@ def yaml(*lines: str) -> bytes:
         (yaml("pri: 0"), yaml("age: 0"), None),
     ],
 )
-def test_what_may_differ_and_what_may_not(ours: bytes, c: bytes, rows: set[str] | None) -> None:
+def test_replies_may_differ_only_as_the_rows_say(
+    ours: bytes, c: bytes, rows: set[str] | None
+) -> None:
     assert differing(ours, c) == rows
 
 
@@ -165,6 +166,8 @@ def test_what_may_differ_and_what_may_not(ours: bytes, c: bytes, rows: set[str] 
         (b"NOT_FOUND\r\n", yaml("id: 1"), None),
     ],
 )
-def test_what_may_differ_after_a_restart(ours: bytes, c: bytes, rows: set[str] | None) -> None:
+def test_replies_after_a_restart_may_differ_as_rows_say(
+    ours: bytes, c: bytes, rows: set[str] | None
+) -> None:
     assert differing(ours, c, restarted=True) == rows
     assert differing(ours, c) is None

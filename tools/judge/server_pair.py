@@ -1,7 +1,4 @@
-"""The two programs that are compared, and the clock that both see.
-
-May know: processes. Promises: no process is left behind.
-"""
+"""The two servers that are compared, and the clock that both read. No process is left running."""
 
 from __future__ import annotations
 
@@ -13,20 +10,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from .actions import Setting
 from .clock import Clock
+from .comparison import Comparison
 from .daemon import OURS, Daemon, find_c_server
-from .moves import Setting
 from .sides import Side
-from .trial import Trial
 
 
-class NoReference(RuntimeError):
+class CServerMissing(RuntimeError):
     """The C server is not installed."""
 
 
 @dataclass
-class Bench:
-    """The programs that are compared, and their clock."""
+class ServerPair:
+    """The programs to compare, and their clock."""
 
     clock: Clock
     ours: list[str] = field(default_factory=lambda: list(OURS))
@@ -43,14 +40,14 @@ class Bench:
         return self.ours if server == "ours" else [self.c]
 
     @contextmanager
-    def trial(self, setting: Setting) -> Iterator[Trial]:
+    def comparison(self, setting: Setting) -> Iterator[Comparison]:
         with ExitStack() as stack:
-            self.clock.reset(setting.stir_ns)
+            self.clock.reset(setting.drift_ns)
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="judge.")))
             sides = [
                 stack.enter_context(self._side(setting, server, folder)) for server in ("ours", "c")
             ]
-            yield Trial(setting, self.clock, sides[0], sides[1], self.c_version)
+            yield Comparison(setting, self.clock, sides[0], sides[1], self.c_version)
 
     @contextmanager
     def _side(self, setting: Setting, server: str, above: Path) -> Iterator[Side]:
@@ -77,5 +74,5 @@ def need_c_server() -> str:
     """The path of the C server."""
     path = find_c_server()
     if path is None:
-        raise NoReference("the C server, beanstalkd, is not installed")
+        raise CServerMissing("the C server, beanstalkd, is not installed")
     return path

@@ -1,7 +1,4 @@
-"""Makes a used server as good as new, but for its counters and its ids.
-
-May know: a running server, as any client does.
-"""
+"""Removes all jobs from a running server, so that it can be used again. Counters and ids remain."""
 
 from __future__ import annotations
 
@@ -10,15 +7,15 @@ from .stream import take_reply
 
 
 def clear(daemon: Daemon) -> int:
-    """Deletes all jobs and returns the last id given."""
-    with daemon.connect() as janitor:
+    """Deletes all jobs and returns the last id in use."""
+    with daemon.connect() as connection:
 
         def ask(line: str) -> list[str]:
-            janitor.sendall(line.encode() + b"\r\n")
+            connection.sendall(line.encode() + b"\r\n")
             reply = b""
             while take_reply(reply) is None:
-                data = janitor.recv(1 << 20)
-                assert data, "the server closed the janitor's connection"
+                data = connection.recv(1 << 20)
+                assert data, "the server closed the connection"
                 reply += data
             return reply.decode("latin-1").split()
 

@@ -1,8 +1,8 @@
-"""A sequence as a transcript (tests/wire/README.md): what was sent, and what the C server said to
-it; where ours said something else, that too.
+"""Writes a sequence as a transcript (see tests/wire/README.md).
 
-May know: the transcript's language. Promises: what is written can be parsed again, and then sends
-the same bytes.
+The transcript contains what was sent and what the C server replied. A different reply of this
+server is added as a comment. The written transcript can be parsed again, and then sends the same
+bytes.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from .moves import Move, Setting
-from .verdict import differences
+from .actions import Action, Setting
+from .reply_comparison import differences
 
-Told = Mapping[
+Replies = Mapping[
     str, tuple[list[bytes], list[bytes]]
-]  # by client: what ours said, what the C server said
+]  # client -> replies of this server, replies of the C server
 
 _PLAIN = frozenset(range(0x21, 0x7F)) - frozenset(b"\\{#<") | {0x20}
 _NAMED = {
@@ -39,12 +39,14 @@ def escape(data: bytes) -> str:
     return text[:-1] + "\\s" if text.endswith(" ") else text
 
 
-def write(title: str, setting: Setting, moves: Sequence[Move], told: Sequence[Told]) -> str:
-    """told: as many as moves, or fewer."""
+def write(
+    title: str, setting: Setting, actions: Sequence[Action], replies: Sequence[Replies]
+) -> str:
+    """replies: one for each action, or fewer."""
     lines = [f"=== {title}", f"with -z {setting.max_job_size}"]
-    for number, move in enumerate(moves):
-        lines += _move(move)
-        for name, (ours, c) in sorted(told[number].items() if number < len(told) else ()):
+    for number, action in enumerate(actions):
+        lines += _action(action)
+        for name, (ours, c) in sorted(replies[number].items() if number < len(replies) else ()):
             lines += _replies(name, c)
             if len(ours) != len(c) or any(
                 differences(*pair) is None for pair in zip(ours, c, strict=True)
@@ -56,30 +58,30 @@ def write(title: str, setting: Setting, moves: Sequence[Move], told: Sequence[To
     return "\n".join(lines) + "\n"
 
 
-def _move(move: Move) -> Iterator[str]:
-    if move.verb == "wait":
-        yield f"wait {move.seconds}"
-    elif move.verb in ("drain", "restart"):
-        yield move.verb
-    elif move.verb != "send":
-        yield f"{move.name} {move.verb}"
+def _action(action: Action) -> Iterator[str]:
+    if action.verb == "wait":
+        yield f"wait {action.seconds}"
+    elif action.verb in ("drain", "restart"):
+        yield action.verb
+    elif action.verb != "send":
+        yield f"{action.name} {action.verb}"
     else:
-        *lines, rest = move.data.split(b"\r\n")
-        yield from (_spoken(f"{move.name}>", line) for line in lines)
+        *lines, rest = action.data.split(b"\r\n")
+        yield from (_line(f"{action.name}>", line) for line in lines)
         if rest:
-            yield _spoken(f"{move.name}|", rest)
+            yield _line(f"{action.name}|", rest)
 
 
 def _replies(name: str, replies: Sequence[bytes]) -> Iterator[str]:
     for reply in replies:
         line, _, rest = reply.partition(b"\r\n")
-        yield _spoken(f"{name}<", line)
+        yield _line(f"{name}<", line)
         if rest and line.startswith(b"OK "):
-            yield from (_spoken(f"{name}:", each) for each in rest[:-3].split(b"\n"))
+            yield from (_line(f"{name}:", each) for each in rest[:-3].split(b"\n"))
             yield f"{name}<"
         elif rest:
-            yield _spoken(f"{name}<", rest[:-2])
+            yield _line(f"{name}<", rest[:-2])
 
 
-def _spoken(mark: str, data: bytes) -> str:
+def _line(mark: str, data: bytes) -> str:
     return f"{mark} {escape(data)}".rstrip(" ") if not data else f"{mark} {escape(data)}"

@@ -1,7 +1,4 @@
-"""Lines that the C server is known to read in another way: by the name of the row that says so.
-
-May know: lines, and the C server's version.
-"""
+"""Lines that the C server is known to parse differently, with the name of their row."""
 
 from __future__ import annotations
 
@@ -16,8 +13,8 @@ _TIMEOUT = re.compile(rb"reserve-with-timeout (.*)\r\n", re.DOTALL)
 _PLAIN = re.compile(rb" *\d+")
 
 
-def quirk(line: Line, c_version: str) -> str:
-    """The row, "" if there is none."""
+def line_difference(line: Line, c_version: str) -> str:
+    """The name of the row, or ""."""
     row = _row(line.data)
     return row if row and shows(TABLE[row], c_version) else ""
 

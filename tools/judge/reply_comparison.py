@@ -1,8 +1,7 @@
-"""Whether two replies, ours and the C server's, are the same: byte for byte, but for what belongs
-to a process and for rows of the table.
+"""Compares a reply of this server with the reply of the C server, byte for byte.
 
-May know: the form of the YAML answers. Promises: what is allowed to differ is allowed in its line
-only, and only in the way that its row says.
+Only values that belong to one process and rows of the table may differ, each in its own line of
+YAML and only in the stated way.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import re
 from collections.abc import Callable
 from itertools import zip_longest
 
-#: What belongs to one process, by key: its shape.
+# Values that belong to one process: key -> pattern.
 _OWN = {
     b"pid": rb"\d+",
     b"rusage-utime": rb"\d+\.\d{6}",
@@ -23,7 +22,7 @@ _SEGMENTS = (
     b"binlog-oldest-index",
     b"binlog-current-index",
     b"file",
-)  # never 0 where there is a log
+)  # never 0 with a log
 _RECORDS = (b"binlog-records-migrated", b"binlog-records-written")
 _UNRECORDED = (
     b"pri",
@@ -31,8 +30,8 @@ _UNRECORDED = (
     b"reserves",
     b"timeouts",
     b"releases",
-)  # by the C server, as long as nothing else of the job is
-#: The row's name, and whether it is what differs: key, ours, the C server's.
+)  # the C server does not record these alone
+# Name of the row, and a function of key, our value and C value.
 Rows = tuple[tuple[str, Callable[[bytes, bytes, bytes], bool]], ...]
 _ROWS: Rows = (
     (
@@ -55,7 +54,7 @@ _ROWS: Rows = (
 )
 
 
-#: The same, of what the two servers found after a restart.
+# Further rows, for replies after a restart.
 _RESTART_ROWS: Rows = (
     ("kept-priority", lambda key, ours, c: key in _UNRECORDED and ours.isdigit() and c.isdigit()),
     ("buries", lambda key, ours, c: key == b"buries" and int(c) == int(ours) + 1),
@@ -68,8 +67,9 @@ _RESTART_ROWS: Rows = (
 
 
 def differences(ours: bytes, c: bytes, restarted: bool = False) -> set[str] | None:
-    """The rows of the table that show; None if the replies differ in any other way. Both are whole
-    replies.
+    """The rows of the table that apply; None for any other difference.
+
+    Both arguments are complete replies.
     """
     if ours == c:
         return set()
@@ -83,15 +83,13 @@ def differences(ours: bytes, c: bytes, restarted: bool = False) -> set[str] | No
             if row is None:
                 return None
             shown.add(row)
-    if (
-        "by-id" in shown and b"\nstate: ready\n" not in ours
-    ):  # nothing else may let the time be another one
+    if "by-id" in shown and b"\nstate: ready\n" not in ours:  # otherwise time-left must not differ
         return None
     return shown - {""}
 
 
 def _row(rows: Rows, ours: bytes | None, c: bytes | None) -> str | None:
-    """The row that lets these lines differ, "" if none needs to."""
+    """The row that allows these lines to differ; "" if both are allowed without a row."""
     if ours is None or c is None or b": " not in ours:
         return None
     key, _, our_value = ours.partition(b": ")

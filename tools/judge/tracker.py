@@ -1,8 +1,8 @@
-"""What the judge knows of each client: what it sent, what is answered, what it watches, whether it
-waits, which jobs it got.
+"""Tracks what each client of the judge has sent, and what the servers replied.
 
-May know: the protocol. Knows nothing of servers: it is told what was sent and what was answered.
-Promises: `owed` and `waits` are exact; `held` and `ids` are what an attentive client would believe.
+The tracker knows the protocol, but no server: its owner reports what was sent and received.
+`replies_due` and `is_waiting` are exact. `reserved` and `ids` are what a client concludes from the
+replies it has received.
 """
 
 from __future__ import annotations
@@ -33,39 +33,39 @@ class Client:
 
     def __init__(self, max_job_size: int) -> None:
         self.lines = Lines(max_job_size)
-        self.pending: deque[Command] = deque()  # sent as a whole, not answered
+        self.pending: deque[Command] = deque()  # complete commands without a reply
         self.watched = [b"default"]
         self.used = b"default"
-        self.held: list[int] = []
-        self.quits = False  # its last line says so
-        self.shut = False  # it has shut down its side
+        self.reserved: list[int] = []
+        self.quits = False
+        self.half_closed = False  # its sending side is shut down
         self.wait_is_known = False
-        self.stale = (
-            False  # the C server still has the timeout of its last reserve in mind (row lost-ttr)
+        self.has_stale_timeout = (
+            False  # the C server may still use the timeout of its last reserve (row lost-ttr)
         )
 
     @property
-    def waits(self) -> bool:
-        """The next answer comes when a job does, or the time is up."""
+    def is_waiting(self) -> bool:
+        """The next reply comes with a job or at the end of the timeout."""
         return bool(self.pending) and may_wait(self.pending[0])
 
     @property
-    def owed(self) -> int:
-        """Answers that should be here at once."""
-        return 0 if self.waits else len(self.pending)
+    def replies_due(self) -> int:
+        """The number of replies that the server sends without waiting."""
+        return 0 if self.is_waiting else len(self.pending)
 
     @property
-    def is_through(self) -> bool:
+    def must_be_closed(self) -> bool:
         """The server must have closed the connection."""
-        return self.shut or (self.quits and not self.pending)
+        return self.half_closed or (self.quits and not self.pending)
 
     @property
-    def reach(self) -> frozenset[bytes]:
-        """The tubes that it may wait for, as far as it has spoken. Empty if it does not wait."""
-        return reach(self.watched, self.pending)
+    def waiting_tubes(self) -> frozenset[bytes]:
+        """The tubes that the client may wait for; empty if it does not wait."""
+        return waiting_tubes(self.watched, self.pending)
 
-    def sends(self, data: bytes) -> list[Line]:
-        """Returns the lines that end in this."""
+    def sent(self, data: bytes) -> list[Line]:
+        """Returns the lines that end in `data`."""
         lines = self.lines.feed(data)
         for line in lines:
             if self.quits:
@@ -75,21 +75,21 @@ class Client:
                 self.pending.append(line.command)
         return lines
 
-    def hears(self, reply: bytes) -> Command | None:
-        """One answer. Returns the command that it answers, if there is one."""
+    def received(self, reply: bytes) -> Command | None:
+        """Handles one reply. Returns the command that it belongs to, if there is one."""
         if not self.pending:
             return None
         command = self.pending.popleft()
         self.wait_is_known = False
         words = reply.split(None, 2)
         if words[0] in (b"RESERVED", b"TIMED_OUT", b"DEADLINE_SOON"):
-            self.stale = words[0] == b"DEADLINE_SOON" and (
-                self.stale or command[0] == RESERVE_TIMEOUT
+            self.has_stale_timeout = words[0] == b"DEADLINE_SOON" and (
+                self.has_stale_timeout or command[0] == RESERVE_TIMEOUT
             )
         if words[0] == b"RESERVED":
-            self.held.append(int(words[1]))
-        elif words[0] in (b"DELETED", b"RELEASED", b"BURIED") and command[1] in self.held:
-            self.held.remove(command[1])
+            self.reserved.append(int(words[1]))
+        elif words[0] in (b"DELETED", b"RELEASED", b"BURIED") and command[1] in self.reserved:
+            self.reserved.remove(command[1])
         elif words[0] == b"WATCHING":
             self._watches(command)
         elif words[0] == b"USING" and command[0] == USE:
@@ -107,38 +107,41 @@ def may_wait(command: Command) -> bool:
     return command[0] == RESERVE or (command[0] == RESERVE_TIMEOUT and bool(command[1]))
 
 
-def reach(watched: list[bytes], commands: Iterable[Command]) -> frozenset[bytes]:
-    """The tubes that a client may wait for who watches these and says that."""
+def waiting_tubes(watched: list[bytes], commands: Iterable[Command]) -> frozenset[bytes]:
+    """The tubes that a client may wait for, given its watch list and its next commands."""
     commands = list(commands)
     if not any(map(may_wait, commands)):
         return frozenset()
     return frozenset(watched).union(command[1] for command in commands if command[0] == WATCH)
 
 
-class Book:
+class Tracker:
     def __init__(self, max_job_size: int) -> None:
         self.max_job_size = max_job_size
         self.clients: dict[str, Client] = {}
-        self.ids: list[int] = []  # of all jobs ever put
-        self.commands = 0  # lines sent by anybody
+        self.ids: list[int] = []  # of all jobs
+        self.commands = 0  # lines sent by all clients
 
-    def opens(self, name: str) -> None:
+    def opened(self, name: str) -> None:
         self.clients[name] = Client(self.max_job_size)
 
-    def leaves(self, name: str) -> None:
+    def closed(self, name: str) -> None:
         self.clients.pop(name, None)
 
-    def sends(self, name: str, data: bytes) -> list[Line]:
-        lines = self.clients[name].sends(data)
+    def sent(self, name: str, data: bytes) -> list[Line]:
+        lines = self.clients[name].sent(data)
         self.commands += sum(1 for line in lines if line.data)
         return lines
 
-    def hears(self, name: str, reply: bytes) -> Command | None:
+    def received(self, name: str, reply: bytes) -> Command | None:
         if reply.startswith(b"INSERTED "):
             self.ids.append(int(reply.split()[1]))
         client = self.clients.get(name)
-        return client.hears(reply) if client else None
+        return client.received(reply) if client else None
 
-    def crowded(self) -> bool:
+    def is_tube_shared(self) -> bool:
         """Whether two clients may wait for the same tube."""
-        return any(one.reach & other.reach for one, other in combinations(self.clients.values(), 2))
+        return any(
+            one.waiting_tubes & other.waiting_tubes
+            for one, other in combinations(self.clients.values(), 2)
+        )

@@ -1,6 +1,4 @@
-"""Bytes that no sane client would send: the transcripts' own blocks, mutated, and plain noise.
-Seeded.
-"""
+"""Malformed input: blocks of the transcripts, mutated blocks, and random bytes. Seeded."""
 
 from __future__ import annotations
 
@@ -9,18 +7,22 @@ from random import Random
 
 from .transcript import World, load
 
-LONGEST = 1500  # of a block that is worth mutating
-ENDINGS = (
+MAX_BYTES = 1500  # of a block to mutate
+RARE = (
     b"quit",
     b"4294967295 ",
     b"4294967295\r",
-)  # what makes the server deaf to all that follows: for seldom
-NOISE = b"\r\n\r\n\r\n\0 \t0123456789-+abcdefghijklmnopqrstuvwxyz\x80\xff"
+)  # after these the server ignores or consumes all further input, so they are rare
+RANDOM_BYTES = b"\r\n\r\n\r\n\0 \t0123456789-+abcdefghijklmnopqrstuvwxyz\x80\xff"
 WORDS = (
-    b"put ", b"put 0 0 60 2\r\n", b"0 0 1 0\r\n\r\n", b"peek ", b"peek-ready\r\n", b"peek-buried\r\n", b"reserve", b"reserve-with-timeout 0\r\n",
-    b"reserve-job 1\r\n", b"delete 2\r\n", b"release 1 0 0\r\n", b"bury 1 0\r\n", b"kick 10\r\n", b"kick-job 2\r\n", b"touch 1\r\n", b"use a\r\n",
-    b"watch a\r\n", b"ignore default\r\n", b"stats\r\n", b"stats-job 1\r\n", b"stats-tube a\r\n", b"list-tubes\r\n", b"list-tubes-watched\r\n",
-    b"pause-tube a 0\r\n", b"pause-tube default 1\r\n", b"4294967296", b"18446744073709551616", b" ", b"\r\n", b"\r", b"\n", b"\0",
+    b"put ", b"put 0 0 60 2\r\n", b"0 0 1 0\r\n\r\n", b"peek ",
+    b"peek-ready\r\n", b"peek-buried\r\n", b"reserve", b"reserve-with-timeout 0\r\n",
+    b"reserve-job 1\r\n", b"delete 2\r\n",
+    b"release 1 0 0\r\n", b"bury 1 0\r\n", b"kick 10\r\n", b"kick-job 2\r\n", b"touch 1\r\n",
+    b"use a\r\n", b"watch a\r\n", b"ignore default\r\n", b"stats\r\n", b"stats-job 1\r\n",
+    b"stats-tube a\r\n", b"list-tubes\r\n", b"list-tubes-watched\r\n", b"pause-tube a 0\r\n",
+    b"pause-tube default 1\r\n", b"4294967296", b"18446744073709551616", b" ", b"\r\n", b"\r",
+    b"\n", b"\0",
 )  # fmt: skip
 
 
@@ -36,13 +38,13 @@ def corpus() -> tuple[bytes, ...]:
         sorted(
             block
             for block in blocks
-            if len(block) <= LONGEST and not any(word in block for word in ENDINGS)
+            if len(block) <= MAX_BYTES and not any(word in block for word in RARE)
         )
     )
 
 
 def block(rng: Random) -> bytes:
-    """Something to send: as it is written, mutated, or noise."""
+    """A block to send: from a transcript, mutated, or random."""
     kind = rng.random()
     if kind < 0.004:
         return rng.choice([b"quit\r\n", b"put 0 0 60 4294967295\r\n"])
@@ -52,7 +54,7 @@ def block(rng: Random) -> bytes:
         return mutated(rng, rng.choice(corpus()))
     if kind < 0.95:
         return b"".join(rng.choice(WORDS) for _ in range(rng.randrange(1, 12)))
-    return bytes(rng.choice(NOISE) for _ in range(rng.randrange(1, 400)))
+    return bytes(rng.choice(RANDOM_BYTES) for _ in range(rng.randrange(1, 400)))
 
 
 def mutated(rng: Random, data: bytes) -> bytes:
