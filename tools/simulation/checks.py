@@ -1,8 +1,8 @@
-"""Looks at a run from outside: its log as a start would find it now, its disk, and what it says
-about itself.
+"""Checks of a running server from outside: its log as a start would recover it now, its files, and
+its answers to queries.
 
-May know: the run. Promises: nothing of it changes, but that an observer was there and that it came
-to rest.
+May know: the server run. Promises: a check changes nothing, except that an observer connected and
+that `rest` lets time pass.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OBSERVER = "observer"
 
 
 def observe(run: ServerRun) -> str:
-    """All that can be asked about, and the model knows the answers."""
+    """A client asks for everything that can be asked; the model knows the answers."""
     model = run.model
     asked = [b"stats", b"list-tubes", *(b"stats-tube %b" % tube.name for tube in model.tubes)]
     asked += [line % id for id in model.jobs for line in (b"stats-job %d", b"peek %d")]
@@ -36,34 +36,37 @@ def observe(run: ServerRun) -> str:
         connection.arrived = line + b"\r\n"
         run.server.read(connection, len(connection.arrived))
     run.server.lose(connection)
-    return f"{len(asked)} things are observed"
+    return f"{len(asked)} queries are answered"
 
 
 def kill_now(run: ServerRun) -> str:
-    """What a start would find if the process were killed now."""
+    """Checks what a start would recover if the process were killed now."""
     log = run.server.log
     all_written = not log.pending and log.written_lsn == log.lsn
     must = run.history.position if all_written else run.server.answered
-    return f"killed now, it would come back as after change {_look(run, run.machine.disk.copy(), must)}"
+    position = _recovered_position(run, run.machine.disk.copy(), must)
+    return f"killed now, it would come back as after change {position}"
 
 
 def cut_now(run: ServerRun) -> str:
-    """The same for the power; for modes that promise something about that."""
-    return f"without power now, it would come back as after change {_look(run, run.machine.disk.after_crash(run.rng), run.durable_position())}"
+    """The same for a power cut. Only for modes that promise something about power cuts."""
+    disk = run.machine.disk.after_crash(run.rng)
+    position = _recovered_position(run, disk, run.durable_position())
+    return f"without power now, it would come back as after change {position}"
 
 
-def _look(run: ServerRun, disk: MemoryDisk, must: int) -> int:
+def _recovered_position(run: ServerRun, disk: MemoryDisk, must: int) -> int:
     disk.capacity = PLENTY
-    opened = open_server(
-        disk,
-        run.clock,
-        Options(run.options.segment_bytes, wal.Durability.SYNC, 0, False, run.options.max_job_size),
-    )
+    segment_bytes, max_job_size = run.options.segment_bytes, run.options.max_job_size
+    options = Options(segment_bytes, wal.Durability.SYNC, 0, False, max_job_size)
+    opened = open_server(disk, run.clock, options)
     return run.history.match(opened.contents, must, run.clock.now)
 
 
 def rest(run: ServerRun) -> str:
-    """After a second in which nothing happened: law 5, law 9, and the log's books."""
+    """After a second without events: "torn is not corrupt", "the disk stays in proportion", and
+    the log's own figures.
+    """
     log = run.server.log
     lsn = -1
     while lsn != log.lsn:
@@ -71,52 +74,53 @@ def rest(run: ServerRun) -> str:
         run.pass_time(SECOND + run.options.sync_ms * MILLISECOND, smoothly=True)
     if not run.model.may_refuse:
         _check_proportion(run)
-    files = {
-        path: len(file.data)
-        for path, file in run.machine.disk.names.items()
-        if "/torn." not in path
-    }
+    files = _log_files(run)
     if log.total_bytes != sum(files.values()):
-        raise Violation(f"the log knows of {log.total_bytes} bytes, there are {files}")
+        raise Violation(f"the log counts {log.total_bytes} bytes, there are {files}")
     if len(run.machine.disk.handles) > 2 + sum("/spare." in path for path in files):
         raise Violation(f"open: {sorted(run.machine.disk.handles.values())}")
     if run.options.durability is not wal.Durability.NEVER:
-        check_claim(run.machine.disk.copy(), log.lsn)
+        check_watermark(run.machine.disk.copy(), log.lsn)
     return f"rests, with {sum(files.values())} bytes on disk"
 
 
-def check_claim(disk: MemoryDisk, lsn: int) -> None:
-    """Law 5: all that is there is said to be durable, and nothing is torn."""
+def _log_files(run: ServerRun) -> dict[str, int]:
+    """The size of each file, except torn tails that were kept aside."""
+    names = run.machine.disk.names
+    return {path: len(file.data) for path, file in names.items() if "/torn." not in path}
+
+
+def check_watermark(disk: MemoryDisk, lsn: int) -> None:
+    """The log on disk ends at lsn, says that all of it is durable, and has no torn tail."""
     replay = wal.Replay(DIRECTORY, fs=disk)
     for _ in replay:
         pass
     if replay.torn is not None or (replay.watermark, replay.next_lsn) != (lsn, lsn + 1):
         raise Violation(
-            f"{replay.watermark} of {replay.next_lsn - 1} records are claimed, and there are {lsn}; torn: {replay.torn}"
+            f"the watermark is {replay.watermark} of {replay.next_lsn - 1} records, "
+            f"and there are {lsn}; torn: {replay.torn}"
         )
 
 
 def _check_proportion(run: ServerRun) -> None:
-    """Law 9. (Room for four of the largest jobs is on top, see architecture.md; segments that no
-    server has hold too much else.)
+    """The files take at most twice the live bytes and two segments, and headroom for four of the
+    largest jobs (see docs/architecture.md). Segments below the server's minimum need one more:
+    headers take too large a part of them.
     """
     size = max([run.options.segment_bytes, *run.server.log.segment_sizes.values()])
     live = sum(
         FULL_STRUCT.size + UPDATE_BYTES + LENGTH_FIELD + len(job.tube.name) + len(job.body)
         for job in run.model.jobs.values()
     )
-    files = {
-        path: len(file.data)
-        for path, file in run.machine.disk.names.items()
-        if "/torn." not in path
-    }
+    files = _log_files(run)
     largest = min(run.generator.largest, live)
     most = 2 * live + 2 * size + 4 * largest + (size if size < SMALLEST_SEGMENT_BYTES else 0)
     if sum(files.values()) > most:
         raise Violation(
-            f"{sum(files.values())} bytes on disk for {live} live ones and segments of {size}: {files}"
+            f"{sum(files.values())} bytes on disk for {live} live ones and segments of {size}: "
+            f"{files}"
         )
 
 
-def is_no_room(error: OSError | wal.LogFailed | wal.LogFull) -> bool:
+def is_disk_full(error: OSError | wal.LogFailed | wal.LogFull) -> bool:
     return isinstance(error, wal.LogFull) or error.errno == errno.ENOSPC

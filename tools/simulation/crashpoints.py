@@ -1,5 +1,5 @@
-"""The power fails, and the process is killed, at every call that the log makes to its disk, while
-it works and while it starts: see `sweep`.
+"""Fails the power, or kills the process, at every call that the log makes to its disk, at work and
+during a start (see `sweep`).
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ from .sweep.log_workload import LogWorkload
 from .sweep.process import MODES
 from .sweep.queue_workload import QueueWorkload
 
-PLANS = (
-    *((mode,) for mode in MODES),
-    MODES,
-)  # the modes of the lives of one run: each for itself, and changing
+# The modes that the runs of one workload choose from: each mode alone, and all of them.
+PLANS = (*((mode,) for mode in MODES), MODES)
 
 
 def run(seed: int, counts: Counter[str]) -> None:
-    """Both subjects in all modes. Raises Violation."""
+    """Both workloads in all modes. Raises Violation."""
     rng = Random(seed)
     for plan in PLANS:
-        LogWorkload(seed, plan, counts, tries=2).run(lives=5, acts=rng.choice((10, 40, 120)))
-        QueueWorkload(seed, plan, counts, tries=2).run(lives=3, acts=rng.choice((10, 40, 120)))
+        LogWorkload(seed, plan, counts, tries=2).run(runs=5, steps=rng.choice((10, 40, 120)))
+        QueueWorkload(seed, plan, counts, tries=2).run(runs=3, steps=rng.choice((10, 40, 120)))
 
 
 if __name__ == "__main__":

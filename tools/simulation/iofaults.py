@@ -1,5 +1,5 @@
-"""Every call that the log makes to its disk fails, one after the other, while it works and while it
-starts: see `sweep`.
+"""Fails every call that the log makes to its disk, one after the other, at work and during a start
+(see `sweep`).
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from .sweep.fault import ERRORS, Fault
 from .sweep.log_workload import LogWorkload
 from .sweep.process import MODES, Mode
 from .sweep.queue_workload import QueueWorkload
-from .sweep.trial import Life, Plan, attempt
+from .sweep.trial import Plan, Workload, run_with_fault
 from .violation import Violation
 
-SPANS = (1, 1, 40)  # calls that find no room
-MakeLife = Callable[[Mode], Life]
+SPANS = (1, 1, 40)  # calls that find no space or no descriptor
+MakeWorkload = Callable[[Mode], Workload]
 
 
-def fail_each(make: MakeLife, plan: Plan, error: int, span: int, counts: Counter[str]) -> None:
-    """Of the calls of such a life the 1st, the 2nd, and so on, until there are no more. Raises
-    Violation.
+def fail_each(make: MakeWorkload, plan: Plan, error: int, span: int, counts: Counter[str]) -> None:
+    """Repeats the run and fails its first call, then its second, and so on, until the run has no
+    more calls. Raises Violation.
     """
     nth = 1
     while True:
         fault = Fault(nth, error, span)
         try:
-            if not attempt(make(plan.before or plan.mode), plan, fault):
+            if not run_with_fault(make(plan.before or plan.mode), plan, fault):
                 return
         except Exception as problem:
             raise Violation(
                 f"expected to go on, got {type(problem).__name__}: {problem}", _where(fault, plan)
             ) from problem
-        except Violation as wrong:
-            raise Violation(wrong.what, *wrong.where, _where(fault, plan)) from wrong
+        except Violation as violation:
+            raise Violation(violation.what, *violation.where, _where(fault, plan)) from violation
         counts["calls failed"] += len(fault.failed)
         nth += 1
 
@@ -58,17 +58,20 @@ def plan_of(rng: Random) -> Plan:
 
 
 def run(seed: int, counts: Counter[str]) -> None:
-    """Both subjects, with EIO and with one of the others. Raises Violation."""
+    """Both workloads, with EIO and with one of the other errors. Raises Violation."""
+
+    def log(mode: Mode) -> Workload:
+        return LogWorkload(seed, (mode,), counts, tries=2)
+
+    def queue(mode: Mode) -> Workload:
+        return QueueWorkload(seed, (mode,), counts, tries=2)
+
     rng = Random(seed)
     plan = plan_of(rng)
     for error in (errno.EIO, rng.choice(ERRORS[1:])):
         span = 1 if error == errno.EIO else rng.choice(SPANS)
-        fail_each(
-            lambda mode: LogWorkload(seed, (mode,), counts, tries=2), plan, error, span, counts
-        )
-        fail_each(
-            lambda mode: QueueWorkload(seed, (mode,), counts, tries=2), plan, error, span, counts
-        )
+        fail_each(log, plan, error, span, counts)
+        fail_each(queue, plan, error, span, counts)
 
 
 if __name__ == "__main__":

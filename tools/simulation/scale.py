@@ -1,7 +1,7 @@
-"""How large a heap is large. In every other scenario it is one of nine entries, not of 4096: otherwise
-no scenario would see one swept.
+"""Lowers the size from which the queue treats a heap as large. In every other scenario it is nine
+entries in place of 4096; otherwise no scenario would sweep a large heap.
 
-May know: the queue's constants. Promises: they are as they were afterwards.
+May know: the queue's constants. Promises: restores them at the end.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""A scenario: one machine, one directory, several lives of the server on it, out of one seed.
+"""A scenario: one machine, one log directory and several runs of the server on it, all from one
+seed.
 
-After each run's end, whatever it was, the next start must find everything that was answered, and
-nothing that never was (see `history`).
+However a run ended, the next start must recover every change that a reply promised, and no change
+that was never made (see `history`).
 
-May know: everything here. Promises: `run` is a function of its seed; a Violation says which, what the
-scenario did at last, and how to see it again.
+May know: everything here. Promises: `run` is a function of its seed. A Violation shows the last
+events of the scenario and the command that repeats it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .disk import PowerFailure
 from .history import History
 from .machine import BROKEN, CUT, KILL, Machine
 from .scale import scaled
-from .seeds import CpuTimeExceeded, cpu_limit
+from .seeds import AGAIN, CpuTimeExceeded, cpu_limit
 from .server_run import Opened, Options, ServerRun, open_server
 from .threads import simulated_threads
 from .violation import Violation
@@ -32,10 +33,10 @@ from .violation import Violation
 SYNC, WINDOW, NEVER = wal.Durability.SYNC, wal.Durability.WINDOW, wal.Durability.NEVER
 LAST_EVENTS = 60
 LAST_FRAMES = 4
-SCENARIO_CPU_S = 60.0  # most take a twentieth of a second
-STOP, NO_ROOM = "stop", "no room to begin"
+SCENARIO_CPU_S = 60.0  # most take 0.05 s
+STOP, NO_SPACE = "stop", "no space to start"
 
-# How often, in comparison; each scenario has some of them more often, and some never.
+# The weight of each event. A scenario multiplies the weights by factors of its own, some of them 0.
 EVENTS: list[tuple[Callable[[ServerRun], str], float]] = [
     (ServerRun.whole_iteration, 12),
     (ServerRun.send_commands, 8),
@@ -70,16 +71,20 @@ ALWAYS = (
 
 
 def run(seed: int) -> Counter[str]:
-    """A whole scenario. Returns what there was in it. Raises Violation."""
+    """Runs a whole scenario and returns its counts. Raises Violation."""
     scenario = Scenario(seed)
     try:
-        with cpu_limit(SCENARIO_CPU_S), scaled(seed), simulated_threads(scenario.machine.scheduler):
+        with (
+            cpu_limit(SCENARIO_CPU_S),
+            scaled(seed),
+            simulated_threads(scenario.machine.scheduler),
+        ):
             scenario.run()
     except (Exception, Violation, CpuTimeExceeded) as error:
         events = "\n".join(f"    {event}" for event in scenario.trace)
         where = "".join(traceback.format_tb(error.__traceback__)[-LAST_FRAMES:])
         raise Violation(
-            f"{events}\n{where}{type(error).__name__}: {error}\nagain: make simulate SEED={seed}"
+            f"{events}\n{where}{type(error).__name__}: {error}\n{AGAIN}make simulate SEED={seed}"
         ) from error
     return scenario.counts
 
@@ -103,28 +108,28 @@ class Scenario:
             for event, weight in EVENTS
         ]
         self.most_clients = self.rng.choice((2, 4, 8))
-        # What the last lives promised: the position up to which nothing may be missing after a
-        # kill, and after a power cut.
+        # What the latest run promised: the positions in the history up to which nothing may be
+        # missing after a kill, and after a power cut.
         self.answered = self.durable = 0
-        self.unsynced = False  # since a run that never synced
-        self.anything = False  # and then the power failed: nothing was promised
-        self.ended_at = 0  # the last run, by its own clock
+        self.unsynced = False  # a run with -F wrote to the log, and no other mode synced it since
+        self.anything = False  # the power failed while `unsynced`: nothing is promised
+        self.ended_at = 0  # the end of the latest run, on the clock of that run
         self.over = False
 
     def run(self) -> None:
         for _ in range(self.rng.randrange(2, 6)):
-            self.live()
+            self.run_server()
             if self.over:
                 return
         self.machine.free()
         self.machine.end_in = 0
         self._start(self._options())
 
-    def say(self, event: str) -> None:
+    def log(self, event: str) -> None:
         if event:
             self.trace.append(event)
 
-    # --- a run
+    # --- one server run
 
     def _options(self) -> Options:
         durability = self.rng.choice((SYNC, SYNC, SYNC, WINDOW, NEVER))
@@ -137,7 +142,7 @@ class Scenario:
             self.max_job_size,
         )
 
-    def live(self) -> None:
+    def run_server(self) -> None:
         options = self._options()
         self.machine.plan_end()
         run: ServerRun | None = None
@@ -150,57 +155,56 @@ class Scenario:
             end = self._choose_end(run)
         except PowerFailure:
             end = self.machine.planned_end
-            self.say(f"{end} in {self.machine.last_call}")
+            self.log(f"{end} in {self.machine.last_call}")
         except (wal.LogFailed, wal.LogFull, OSError) as error:
             end = self._failed(error, starting=run is None)
         if run is not None:
-            self._promised(run)
+            self._note_promises(run)
         self._end(end)
 
-    def _promised(self, run: ServerRun) -> None:
-        """What its replies stand for."""
+    def _note_promises(self, run: ServerRun) -> None:
         self.answered = run.server.answered
         self.durable = run.durable_position()
         self.ended_at = self.machine.clock.now
 
     def _event(self, run: ServerRun) -> None:
         if not run.server.connections:
-            self.say(run.connect())
+            self.log(run.connect())
         (event,) = self.rng.choices(self.events, self.weights)
         if event is checks.cut_now and self.unsynced:
             return
         if event is ServerRun.connect and len(run.server.connections) >= self.most_clients:
             return
-        self.say(f"... {event.__name__}")
-        said = event(run)
+        self.log(f"... {event.__name__}")
+        outcome = event(run)
         self.trace.pop()
-        self.say(said)
+        self.log(outcome)
 
     def _choose_end(self, run: ServerRun) -> str:
         end = self.rng.choice((KILL, CUT, STOP, STOP))
         if end == STOP:
-            self.say(run.stop())
+            self.log(run.stop())
             if run.options.durability is not NEVER:
-                checks.check_claim(self.machine.disk.copy(), run.server.log.lsn)
+                checks.check_watermark(self.machine.disk.copy(), run.server.log.lsn)
             self.counts["stops"] += 1
             end = self.rng.choice((KILL, CUT))
             self.counts[end] -= 1
         return end
 
     def _failed(self, error: OSError | wal.LogFailed | wal.LogFull, starting: bool) -> str:
-        self.say(f"{type(error).__name__}: {error}")
-        if checks.is_no_room(error):
+        self.log(f"{type(error).__name__}: {error}")
+        if checks.is_disk_full(error):
             self.machine.free()
             if starting and self.counts["fills"]:
-                return NO_ROOM
+                return NO_SPACE
         if self.machine.planned_end != BROKEN or self.machine.end_in:
             raise error
-        # Of what a failed sync had to write, reads say that it is there, but no later sync will
-        # write it.
+        # After a failed sync, reads still return the data, but no later sync writes it. So the run
+        # ends as in a power cut.
         return CUT if self.machine.sync_failed else BROKEN
 
     def _end(self, end: str) -> None:
-        self.say(f"the end: {end}")
+        self.log(f"the end: {end}")
         self.counts[end] += 1
         if not self.machine.is_limited or self.rng.random() < 0.5:
             self.machine.free()
@@ -214,8 +218,8 @@ class Scenario:
     # --- a start
 
     def _start(self, options: Options) -> ServerRun | None:
-        """None: what was never promised is in no state to go on with."""
-        self.say(f"starts with {options}")
+        """None: the log is unreadable, which is allowed because nothing was promised."""
+        self.log(f"starts with {options}")
         self.counts["starts"] += 1
         self.unsynced = self.unsynced or options.durability is NEVER
         try:
@@ -232,8 +236,9 @@ class Scenario:
     def _check(self, opened: Opened, options: Options) -> None:
         if not self.anything:
             position = self.history.match(opened.contents, self.answered, self.ended_at)
-            self.say(
-                f"comes back as after change {position} of {self.history.position}, {self.answered} were answered for"
+            self.log(
+                f"comes back as after change {position} of {self.history.position}, "
+                f"{self.answered} were answered for"
             )
         offset = self.machine.clock.wall - self.machine.clock.now
         self.history.restart_from(opened.contents, offset)

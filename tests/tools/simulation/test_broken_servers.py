@@ -1,5 +1,5 @@
-"""The simulation can fail: servers that break one law each are caught, each within a few scenarios,
-and by the check that is meant for it.
+"""The simulation can fail. Each broken server below violates one invariant and must be caught within
+a few scenarios, by the check that is meant for it.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ SEEDS = range(1000, 1100)
 Break = Callable[[pytest.MonkeyPatch], None]
 
 
-def caught() -> str:
-    """What the first scenario says that notices."""
+def first_violation() -> str:
+    """The message of the first scenario that fails."""
     for seed in SEEDS:
         try:
             run(seed)
         except Violation as fault:
             assert f"make simulate SEED={seed}" in str(fault)
             return str(fault)
-    return "nobody noticed"
+    return "no scenario failed"
 
 
-def replies_leave_at_once(patch: pytest.MonkeyPatch) -> None:
+def replies_are_sent_at_once(patch: pytest.MonkeyPatch) -> None:
     """A reply is a promise."""
     patch.setattr(Outbox, "add", lambda self, recipient, data: recipient.deliver(data))
 
 
-def replies_leave_newest_first(patch: pytest.MonkeyPatch) -> None:
+def newest_replies_are_sent_first(patch: pytest.MonkeyPatch) -> None:
     def add(self: Outbox, recipient: Recipient, data: bytes) -> None:
         self._pending.appendleft((0, recipient, data))
 
@@ -61,7 +61,7 @@ def syncs_do_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def deletes_are_not_written(patch: pytest.MonkeyPatch) -> None:
-    """Law 1."""
+    """Violates "log before state"."""
 
     def delete(self: Binlog, job: object) -> bool:
         self.usage.forget(job, beanstalkd_py.binlog.journal.full_bytes(job))
@@ -82,7 +82,7 @@ def releases_without_delay_are_not_written(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def compaction_forgets(patch: pytest.MonkeyPatch) -> None:
+def compaction_loses_jobs(patch: pytest.MonkeyPatch) -> None:
     def rewrite(self: Binlog, job: object, nbytes: int) -> bool:
         self.usage.add(job.full_segment, -nbytes)
         return True
@@ -90,17 +90,17 @@ def compaction_forgets(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Binlog, "_rewrite", rewrite)
 
 
-def nothing_is_compacted(patch: pytest.MonkeyPatch) -> None:
-    """Law 9."""
+def compaction_never_runs(patch: pytest.MonkeyPatch) -> None:
+    """Violates "the disk stays in proportion"."""
     patch.setattr(Binlog, "behind", lambda self: False)
 
 
-def ids_are_not_kept(patch: pytest.MonkeyPatch) -> None:
-    """Law 7."""
+def next_id_is_not_kept(patch: pytest.MonkeyPatch) -> None:
+    """Violates "ids are never reused"."""
     patch.setattr(beanstalkd_py.binlog.opening, "encode_meta", lambda next_id: encode_meta(1))
 
 
-def whoever_came_last_is_served_first(patch: pytest.MonkeyPatch) -> None:
+def newest_client_is_served_first(patch: pytest.MonkeyPatch) -> None:
     def offer(self: Queue, tube: Tube, now: int) -> None:
         while tube.waiting and tube.ready_count and not tube.paused_until:
             client = next(reversed(tube.waiting))
@@ -112,7 +112,7 @@ def whoever_came_last_is_served_first(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Queue, "_offer", offer)
 
 
-def pauses_are_overlooked(patch: pytest.MonkeyPatch) -> None:
+def pauses_are_ignored(patch: pytest.MonkeyPatch) -> None:
     def best_ready(self: Queue, client: object) -> object:
         jobs = [
             beanstalkd_py.queue.state.first_ready(tube, self.jobs)
@@ -124,7 +124,7 @@ def pauses_are_overlooked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Queue, "_best_ready", best_ready)
 
 
-def a_touch_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+def touch_does_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         Queue,
         "touch",
@@ -132,13 +132,12 @@ def a_touch_is_forgotten(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def nobody_plans_ahead(patch: pytest.MonkeyPatch) -> None:
-    """The timer of a client that waits."""
+def timers_of_clients_are_not_set(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Queue, "_plan_client", lambda self, client: self._plan(client, NEVER))
 
 
-def updates_are_counted_twice(patch: pytest.MonkeyPatch) -> None:
-    """In the books that compaction goes by."""
+def updates_stay_counted_as_live(patch: pytest.MonkeyPatch) -> None:
+    """In the usage that compaction is based on."""
     forget = Usage.forget
 
     def forget_less(self: Usage, job: object, full_bytes: int) -> None:
@@ -150,26 +149,26 @@ def updates_are_counted_twice(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.sources
 @pytest.mark.parametrize(
-    ("break_it", "said"),
+    ("break_it", "message"),
     [
-        (replies_leave_at_once, "is promised"),
-        (replies_leave_newest_first, "gets its reply|is promised"),
+        (replies_are_sent_at_once, "is promised"),
+        (newest_replies_are_sent_first, "gets its reply|is promised"),
         (window_never_ends, "is not durable yet"),
         (syncs_do_nothing, "came back|does not start"),
         (deletes_are_not_written, "came back"),
         (releases_without_delay_are_not_written, "came back"),
-        (compaction_forgets, "no job knows of"),
-        (nothing_is_compacted, "bytes on disk"),
-        (ids_are_not_kept, "next id"),
-        (whoever_came_last_is_served_first, "was told"),
-        (pauses_are_overlooked, "was told"),
-        (a_touch_is_forgotten, "was told"),
-        (nobody_plans_ahead, "is due"),
-        (updates_are_counted_twice, "live bytes that no job knows of"),
+        (compaction_loses_jobs, "no job knows of"),
+        (compaction_never_runs, "bytes on disk"),
+        (next_id_is_not_kept, "next id"),
+        (newest_client_is_served_first, "was told"),
+        (pauses_are_ignored, "was told"),
+        (touch_does_nothing, "was told"),
+        (timers_of_clients_are_not_set, "is due"),
+        (updates_stay_counted_as_live, "live bytes that no job knows of"),
     ],
 )
-def test_a_server_that_breaks_a_law_is_caught(
-    monkeypatch: pytest.MonkeyPatch, break_it: Break, said: str
+def test_broken_server_is_caught(
+    monkeypatch: pytest.MonkeyPatch, break_it: Break, message: str
 ) -> None:
     break_it(monkeypatch)
-    assert re.search(said, caught())
+    assert re.search(message, first_violation())

@@ -1,5 +1,5 @@
-"""The short form of simulation.crashpoints, and that what it sweeps does all there is to be
-crashed.
+"""The short form of simulation.crashpoints, and tests that its workloads make every call that can
+be crashed.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ PLAN = pytest.mark.parametrize(
 
 
 @PLAN
-def test_a_log_keeps_what_it_promised_wherever_the_power_fails(plan):
+def test_log_keeps_promises_at_every_crash_point(plan):
     counts: Counter[str] = Counter()
     for seed in range(1, 8):
         print(f"seed {seed}")
-        LogWorkload(seed, plan, counts, tries=1).run(lives=8, acts=40)
+        LogWorkload(seed, plan, counts, tries=1).run(runs=8, steps=40)
     assert counts["recoveries"] > counts["crash points"] > 500
 
 
 @PLAN
-def test_a_queue_keeps_what_it_promised_wherever_the_power_fails(plan):
+def test_queue_keeps_promises_at_every_crash_point(plan):
     counts: Counter[str] = Counter()
     for seed in (1, 2):
         print(f"seed {seed}")
-        QueueWorkload(seed, plan, counts, tries=1).run(lives=2, acts=25)
+        QueueWorkload(seed, plan, counts, tries=1).run(runs=2, steps=25)
     assert counts["recoveries"] > counts["crash points"] > 100
 
 
 @pytest.mark.parametrize("subject", [LogWorkload, QueueWorkload])
-def test_all_calls_of_the_log_are_swept(subject, monkeypatch):
+def test_sweep_covers_every_changing_call(subject, monkeypatch):
     calls: Counter[str] = Counter()
-    run = subject(1, MODES[:1], Counter(), tries=0)
+    workload = subject(1, MODES[:1], Counter(), tries=0)
     monkeypatch.setattr(
-        run.sweep,
+        workload.sweep,
         "watch",
-        lambda: setattr(run.disk, "underway", lambda call, path: calls.update([call])),
+        lambda: setattr(workload.disk, "underway", lambda call, path: calls.update([call])),
     )
-    run.run(lives=3, acts=120)
+    workload.run(runs=3, steps=120)
     assert calls.keys() == {
         "create",
         "write",
@@ -58,14 +58,14 @@ def test_all_calls_of_the_log_are_swept(subject, monkeypatch):
     }
 
 
-def test_a_queue_that_is_swept_rotates_compacts_and_drops():
-    run = QueueWorkload(1, MODES[:1], Counter(), tries=0)
-    run.begin(MODES[0])
-    run.start()
-    run.work(300)
-    assert run.process.log.oldest > 1
-    assert run.process.binlog.migrated > 10
-    assert {reply.split()[0] for _, reply in run.process.told} >= {
+def test_queue_workload_rotates_compacts_and_retires():
+    workload = QueueWorkload(1, MODES[:1], Counter(), tries=0)
+    workload.begin(MODES[0])
+    workload.start()
+    workload.work(300)
+    assert workload.process.log.oldest > 1
+    assert workload.process.binlog.migrated > 10
+    assert {reply.split()[0] for _, reply in workload.process.told} >= {
         *(
             b"INSERTED",
             b"DELETED",
@@ -80,17 +80,17 @@ def test_a_queue_that_is_swept_rotates_compacts_and_drops():
 
 
 @pytest.mark.parametrize("seed", [55, 102])
-def test_compaction_on_a_full_disk_comes_to_an_end(seed, monkeypatch):
-    """What spares cannot hold records in was once taken for something that compaction gives back."""
-    run = QueueWorkload(seed, MODES[:1], Counter(), tries=0)
-    monkeypatch.setattr(run.sweep, "watch", lambda: None)
-    run.run(lives=4, acts=100)
+def test_compaction_ends_on_a_full_disk(seed, monkeypatch):
+    """Padding in small spares was once counted as space that compaction can reclaim."""
+    workload = QueueWorkload(seed, MODES[:1], Counter(), tries=0)
+    monkeypatch.setattr(workload.sweep, "watch", lambda: None)
+    workload.run(runs=4, steps=100)
 
 
-def test_what_was_dropped_is_a_segment_until_its_new_name_is_durable():
-    """A start on a full disk once made a new segment of a spare that was an old one still, for who
-    had lost the power.
+def test_retired_segment_is_not_reused_before_its_rename_is_durable():
+    """A start on a full disk once turned a spare into its new segment too early: after a power cut
+    the file still had the name of the old segment.
     """
     LogWorkload(1197879342, MODES[:1], Counter(), tries=2).run(
-        lives=5, acts=Random(1197879342).choice((10, 40, 120))
+        runs=5, steps=Random(1197879342).choice((10, 40, 120))
     )

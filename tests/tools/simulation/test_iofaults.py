@@ -1,4 +1,4 @@
-"""The short form of simulation.iofaults, and that every call has its turn."""
+"""The short form of simulation.iofaults, and a test that every call of the seam is failed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from simulation.sweep.fault import Fault
 from simulation.sweep.log_workload import LogWorkload
 from simulation.sweep.process import MODES
 from simulation.sweep.queue_workload import QueueWorkload
-from simulation.sweep.trial import Plan, attempt
+from simulation.sweep.trial import Plan, run_with_fault
 from simulation.violation import Violation
 
 SYNCED, WINDOW, NEVER = MODES
@@ -27,7 +27,7 @@ PLANS = {
     "-f0 killed, -F": Plan(SYNCED, True, NEVER, (NEVER, SYNCED), 15),
 }
 ERRORS = {"EIO": (errno.EIO, 1), "ENOSPC": (errno.ENOSPC, 40), "EMFILE": (errno.EMFILE, 3)}
-NO_CALL_OF_THE_LOG = {"lock", "locked", "urandom"}
+NOT_CALLED_BY_THE_LOG = {"lock", "locked", "urandom"}
 
 plan = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 error = pytest.mark.parametrize("error, span", ERRORS.values(), ids=ERRORS)
@@ -44,58 +44,62 @@ def fail_all(
 
 @error
 @plan
-def test_a_log_keeps_what_it_promised_whatever_call_fails(plan, error, span):
+def test_log_keeps_promises_whatever_call_fails(plan, error, span):
     assert fail_all(LogWorkload, plan, error, span) > 30
 
 
 @error
 @plan
-def test_a_queue_keeps_what_it_promised_whatever_call_fails(plan, error, span):
+def test_queue_keeps_promises_whatever_call_fails(plan, error, span):
     assert fail_all(QueueWorkload, plan, error, span) > 30
 
 
 @pytest.mark.parametrize("subject", [LogWorkload, QueueWorkload])
-def test_every_call_of_the_seam_has_its_turn(subject):
+def test_every_call_of_the_seam_is_failed(subject):
     seen = set()
 
-    class Listening(Fault):
+    class RecordingFault(Fault):
         def __call__(self, call: str, path: str) -> None:
             seen.add(call)
 
-    plan = PLANS["-f0 without power, -f0"]._replace(acts=120)
-    assert not attempt(subject(1, MODES[:1], Counter(), tries=0), plan, Listening(1, errno.EIO))
+    plan = PLANS["-f0 without power, -f0"]._replace(steps=120)
+    assert not run_with_fault(
+        subject(1, MODES[:1], Counter(), tries=0), plan, RecordingFault(1, errno.EIO)
+    )
     assert (
         seen
-        == {call for call in vars(wal.FileSystem) if not call.startswith("_")} - NO_CALL_OF_THE_LOG
+        == {call for call in vars(wal.FileSystem) if not call.startswith("_")}
+        - NOT_CALLED_BY_THE_LOG
     )
 
 
-# --- the rung can fail
+# --- the check can fail
 
 
-def said(plan: Plan, error: int) -> str:
+def violation(plan: Plan, error: int) -> str:
     with pytest.raises(Violation) as caught:
         fail_all(QueueWorkload, plan, error, 1)
     return str(caught.value)
 
 
-def test_a_log_that_goes_on_after_an_error_is_caught(monkeypatch):
+def test_log_that_goes_on_after_an_error_is_caught(monkeypatch):
     monkeypatch.setattr(Progress, "fail", lambda self, path, offset, error: None)
-    assert "expected the log to fail with errno 5, got nothing" in said(PLANS["-f0"], errno.EIO)
+    assert "expected the log to fail with errno 5, got nothing" in violation(
+        PLANS["-f0"], errno.EIO
+    )
 
 
-def test_a_log_that_ends_for_want_of_descriptors_is_caught(monkeypatch):
+def test_log_that_ends_without_descriptors_is_caught(monkeypatch):
     monkeypatch.setattr(preparer, "NO_ROOM", frozenset())
-    assert "expected to go on, got" in said(PLANS["-f0"], errno.EMFILE)
+    assert "expected to go on, got" in violation(PLANS["-f0"], errno.EMFILE)
 
 
-def test_a_start_that_believes_a_sync_is_caught(monkeypatch):
-    """After one that failed, and in whatever process."""
-    monkeypatch.setattr(wal.recover, "_seal", sealed_without_a_write)
-    assert "power failure" in said(PLANS["-f0"], errno.EIO)
+def test_start_that_trusts_a_sync_after_a_failed_one_is_caught(monkeypatch):
+    monkeypatch.setattr(wal.recover, "_seal", seal_without_a_write)
+    assert "power failure" in violation(PLANS["-f0"], errno.EIO)
 
 
-def sealed_without_a_write(
+def seal_without_a_write(
     directory: Directory, info: SegmentInfo, last: bool, unclaimed: bool
 ) -> int:
     handle = directory.fs.open(info.path)

@@ -1,4 +1,4 @@
-"""The short form: some scenarios, each a seed of its own; `make simulate` goes on with others."""
+"""The short form of the simulation: 64 scenarios. `make simulate` runs others."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from simulation.scenario import Scenario, run
 from simulation.threads import simulated_threads
 
 BUNDLES = 4
-WORLDS = 16  # in each
+SCENARIOS = 16  # in each
 
 
-@pytest.mark.parametrize("first", range(1, BUNDLES * WORLDS, WORLDS))
-def test_nothing_that_was_answered_is_lost(first: int) -> None:
+@pytest.mark.parametrize("first", range(1, BUNDLES * SCENARIOS, SCENARIOS))
+def test_scenarios_keep_every_promise(first: int) -> None:
     counts: Counter[str] = Counter()
-    for seed in range(first, first + WORLDS):
+    for seed in range(first, first + SCENARIOS):
         counts += run(seed)
-    assert counts["scenarios"] == WORLDS
+    assert counts["scenarios"] == SCENARIOS
     assert (
         min(counts[what] for what in ("commands", "starts", "stops", "kill", "power cut", "fills"))
         > 0
     )
 
 
-def everything_about(seed: int) -> object:
+def events_and_files(seed: int) -> object:
     scenario = Scenario(seed)
     scenario.trace = deque()
     with simulated_threads(scenario.machine.scheduler):
@@ -34,5 +34,5 @@ def everything_about(seed: int) -> object:
     }
 
 
-def test_a_seed_is_the_same_world_again() -> None:
-    assert everything_about(3) == everything_about(3)
+def test_seed_repeats_its_scenario() -> None:
+    assert events_and_files(3) == events_and_files(3)

@@ -1,4 +1,4 @@
-"""The command line of a rung that works through seeds."""
+"""The command line of the checks that run seed after seed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from beanstalkd_py.binlog.journal import Binlog
 
 @pytest.fixture
 def at_seed_7(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["rung", "--seed", "5", "--seconds", "60"])
+    monkeypatch.setattr("sys.argv", ["check", "--seed", "5", "--seconds", "60"])
 
 
 @pytest.mark.parametrize(
-    "failure", [Violation("expected 1, got 2"), KeyError("what the server raised")]
+    "failure", [Violation("expected 1, got 2"), KeyError("raised by the server")]
 )
-def test_whatever_fails_is_said_with_the_command_that_does_it_again(at_seed_7, capsys, failure):
+def test_failure_is_printed_with_the_command_that_repeats_it(at_seed_7, capsys, failure):
     def run(seed, counts):
         if seed == 7:
             raise failure
@@ -31,7 +31,7 @@ def test_whatever_fails_is_said_with_the_command_that_does_it_again(at_seed_7, c
     )
 
 
-def test_a_seed_that_does_not_end_is_told(at_seed_7, capsys, monkeypatch):
+def test_endless_seed_is_reported(at_seed_7, capsys, monkeypatch):
     monkeypatch.setattr(seeds, "SEED_CPU_S", 0.2)
 
     def run(seed, counts):
@@ -44,7 +44,7 @@ def test_a_seed_that_does_not_end_is_told(at_seed_7, capsys, monkeypatch):
     assert said[-1].endswith("--seed 7")
 
 
-def test_a_world_that_does_not_end_is_told(monkeypatch):
+def test_endless_scenario_is_reported(monkeypatch):
     monkeypatch.setattr(scenario, "SCENARIO_CPU_S", 0.2)
 
     def stuck(binlog):

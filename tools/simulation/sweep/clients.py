@@ -1,7 +1,7 @@
-"""What clients do, at random: every command that changes something, over few tubes, with few jobs
-alive at a time, so that segments die.
+"""Random clients: they use every command that changes something, with few tubes and few live jobs,
+so that segments become empty.
 
-May know: a process, rng. Promises: deterministic; nothing is asked of the reply but that it comes.
+May know: a process. Promises: deterministic. The replies are not checked here.
 """
 
 from __future__ import annotations
@@ -17,47 +17,44 @@ SECOND = 1000 * MS
 
 
 class Clients:
-    """live: how many jobs there are to be, about."""
+    """live: about how many jobs are kept."""
 
     def __init__(self, process: Process, rng: Random, live: int = 30) -> None:
         self.process = process
         self.rng = rng
         self.live = live
-        self._acts = (
-            *[self._put] * 8, *[self._reserve] * 4, *[self._finish] * 8, *[self._any_job] * 4, self._kick, self._pause, self._tube,
-            self._come_and_go, *[self._wait] * 3,
+        self._steps = (
+            *[self._put] * 8, *[self._reserve] * 4, *[self._finish] * 8, *[self._any_job] * 4,
+            self._kick, self._pause, self._tube, self._disconnect, *[self._wait] * 3,
         )  # fmt: skip
 
-    def act(self) -> None:
-        """One thing, and perhaps the end of a turn."""
+    def step(self) -> None:
+        """One action, and in 60 % of the steps the end of an iteration."""
         while len(self.process.sessions) < 3:
             self.process.connect()
-        self.rng.choice(self._acts)()
+        self.rng.choice(self._steps)()
         if self.rng.random() < 0.6:
             self.process.turn()
 
-    def _say(self, session: Session, line: bytes) -> None:
+    def _send(self, session: Session, line: bytes) -> None:
         self.process.say(session, line)
 
-    def _anybody(self) -> Session | None:
-        """Who does not wait."""
+    def _idle_session(self) -> Session | None:
+        """A client that is not waiting for a job."""
         idle = [session for session in self.process.sessions if not session.client.waiting]
         return self.rng.choice(idle) if idle else None
 
-    # --- what one can do
+    # --- the actions
 
     def _put(self) -> None:
-        session = self._anybody()
+        session = self._idle_session()
         if session is None:
             return
         if len(self.process.queue.jobs) > self.rng.randrange(2 * self.live):
             return self._finish()
         body = self.rng.randbytes(self.rng.choice((0, 1, 40, 200, 600, 600, 1500, 5000)))
-        self._say(
-            session,
-            b"put %d %d %d %d\r\n%b"
-            % (self._pri(), self._delay(), self.rng.randrange(1, 4), len(body), body),
-        )
+        numbers = self._pri(), self._delay(), self.rng.randrange(1, 4), len(body)
+        self._send(session, b"put %d %d %d %d\r\n%b" % (*numbers, body))
 
     def _pri(self) -> int:
         return self.rng.choice((0, 10, 1023, 1024, 4294967295))
@@ -66,12 +63,12 @@ class Clients:
         return self.rng.choice((0, 0, 0, 1, 2, 1000000))
 
     def _reserve(self) -> None:
-        session = self._anybody()
+        session = self._idle_session()
         if session is not None:
-            self._say(session, b"reserve-with-timeout %d" % self.rng.choice((0, 0, 1)))
+            self._send(session, b"reserve-with-timeout %d" % self.rng.choice((0, 0, 1)))
 
     def _finish(self) -> None:
-        """Something with a job that is held."""
+        """Deletes, releases, buries or touches a reserved job."""
         holders = [
             session
             for session in self.process.sessions
@@ -83,46 +80,40 @@ class Clients:
         id = self.rng.choice(sorted(session.client.reserved))
         what = self.rng.randrange(8)
         if what < 3:
-            self._say(session, b"delete %d" % id)
+            self._send(session, b"delete %d" % id)
         elif what < 6:
-            self._say(session, b"release %d %d %d" % (id, self._pri(), self._delay()))
+            self._send(session, b"release %d %d %d" % (id, self._pri(), self._delay()))
         elif what == 6:
-            self._say(session, b"bury %d %d" % (id, self._pri()))
+            self._send(session, b"bury %d %d" % (id, self._pri()))
         else:
-            self._say(session, b"touch %d" % id)
+            self._send(session, b"touch %d" % id)
 
     def _any_job(self) -> None:
-        session = self._anybody()
+        session = self._idle_session()
         if session is None or not self.process.queue.jobs:
             return
         id = self.rng.choice(sorted(self.process.queue.jobs))
-        self._say(
-            session,
-            self.rng.choice((b"delete %d", b"delete %d", b"reserve-job %d", b"kick-job %d")) % id,
-        )
+        commands = (b"delete %d", b"delete %d", b"reserve-job %d", b"kick-job %d")
+        self._send(session, self.rng.choice(commands) % id)
 
     def _kick(self) -> None:
-        session = self._anybody()
+        session = self._idle_session()
         if session is not None:
-            self._say(session, b"kick %d" % self.rng.choice((1, 2, 100)))
+            self._send(session, b"kick %d" % self.rng.choice((1, 2, 100)))
 
     def _pause(self) -> None:
-        session = self._anybody()
+        session = self._idle_session()
         if session is not None:
-            self._say(
-                session,
-                b"pause-tube %b %d" % (self.rng.choice(TUBES), self.rng.choice((0, 1, 2, 1000))),
-            )
+            tube, seconds = self.rng.choice(TUBES), self.rng.choice((0, 1, 2, 1000))
+            self._send(session, b"pause-tube %b %d" % (tube, seconds))
 
     def _tube(self) -> None:
-        session = self._anybody()
+        session = self._idle_session()
         if session is not None:
-            self._say(
-                session,
-                self.rng.choice((b"use ", b"watch ", b"ignore ")) + self.rng.choice(TUBES),
-            )
+            command = self.rng.choice((b"use ", b"watch ", b"ignore "))
+            self._send(session, command + self.rng.choice(TUBES))
 
-    def _come_and_go(self) -> None:
+    def _disconnect(self) -> None:
         self.process.disconnect(self.rng.choice(self.process.sessions))
 
     def _wait(self) -> None:

@@ -1,9 +1,9 @@
-"""The sweep: at every call of the seam the power fails, several times over, and the process is
-killed; what is left is recovered each time.
+"""The sweep: at every call of the file-system seam, the power fails several times and the process
+is killed. Each time the rest of the disk is recovered and checked.
 
-May know: the disk. Promises: the work goes on behind each of these as if nothing had happened, so
-all its calls have their turn in one run; of the recoveries some are crashed in turn, at one of
-their calls or when they are done, and so on.
+May know: the disk. Promises: crashes happen on copies of the disk, so the workload goes on and one
+run covers all its calls. Some recoveries are crashed in turn, at one of their calls or at the end,
+up to three deep.
 """
 
 from __future__ import annotations
@@ -20,38 +20,40 @@ from ..violation import Violation
 
 DEPTH = 3  # a recovery of a recovery of a recovery
 AGAIN = 0.25  # the share of recoveries that are crashed
-CALLS = 80  # that change something in a recovery, at most, about
+CALLS = 80  # about the largest number of changing calls in a recovery
 ALL = 1 << 62
 
 
 class Subject(Protocol):
-    """What works on a disk, and knows what that must have kept. All three raise Violation, or anything
-    else, if it has not.
+    """A workload that knows what its disk must have kept. Its methods raise Violation, or another
+    error, if the disk has not kept it.
     """
 
     disk: MemoryDisk
-    unsynced: bool  # nothing is promised to outlast the power, and names have to change in order
+    # Nothing is promised to survive a power cut, and directory changes survive in order.
+    unsynced: bool
 
     def read(self, left: MemoryDisk, killed: bool) -> int | None:
-        """Up to which LSN there is something. None: it may be refused, and is."""
+        """The last LSN on that disk. None: the log is refused, and may be."""
 
     def recover(self, left: MemoryDisk, killed: bool, lsn: int) -> bool:
-        """Starts on it; everything up to lsn must be as it was. False: as with read."""
+        """Starts on that disk and checks everything up to lsn. False: as None in `read`."""
 
 
 class Sweep:
-    """counts: crash points, recoveries and what else the subject counts."""
+    """counts: crash points, recoveries, and what the subject counts. tries: power failures per
+    call, except for calls on spares, which get one.
+    """
 
     def __init__(self, subject: Subject, rng: Random, tries: int, counts: Counter[str]) -> None:
         self.subject = subject
         self.rng = rng
-        # power failures per call; but one where a spare is prepared, which is most of the calls
         self.tries = tries
         self.counts = counts
         self._trace: list[str] = []
 
     def watch(self) -> None:
-        """From now on each call on the subject's disk is a crash point."""
+        """From now on each changing call on the subject's disk is a crash point."""
         self.subject.disk.underway = self._at_call
 
     def _at_call(self, call: str, path: str) -> None:
@@ -60,17 +62,19 @@ class Sweep:
             self.fail(1 if "/spare." in path else self.tries)
 
     def fail(self, tries: int = 2) -> None:
-        """The power fails, and the process is killed, here and now."""
+        """Fails the power so many times at this moment; once in three times also a kill."""
         for _ in range(tries):
-            self._judge(self._crashed(self.subject.disk), False, 0, ALL)
+            self._check(self._crashed(self.subject.disk), False, 0, ALL)
         if self.rng.randrange(3) == 0:
-            self._judge(self.subject.disk.fork(), True, 0, ALL)
+            self._check(self.subject.disk.fork(), True, 0, ALL)
 
     def _crashed(self, disk: MemoryDisk) -> MemoryDisk:
         return disk.after_crash(self.rng, ordered=self.subject.unsynced)
 
-    def _judge(self, left: MemoryDisk, killed: bool, least: int, most: int) -> None:
-        """least: what is there for good; most: what the first of a row of recoveries found."""
+    def _check(self, left: MemoryDisk, killed: bool, least: int, most: int) -> None:
+        """least: the LSN up to which an earlier recovery made the log durable. most: the last LSN
+        that the first of several nested recoveries found.
+        """
         with self._tracing("killed" if killed else "power failure"):
             found = self.subject.read(left, killed)
             if found is not None and found < least:
@@ -88,10 +92,11 @@ class Sweep:
             return False
         self.counts["recoveries"] += 1
         if again:
-            self._judge(self._crashed(left), False, 0 if self.subject.unsynced else lsn, lsn)
+            self._check(self._crashed(left), False, 0 if self.subject.unsynced else lsn, lsn)
         return True
 
     def _crash_within(self, left: MemoryDisk, least: int, lsn: int) -> None:
+        """One of the recovery's calls is a crash point."""
         calls_left = self.rng.randrange(1, CALLS)
 
         def underway(call: str, path: str) -> None:
@@ -99,21 +104,20 @@ class Sweep:
             calls_left -= 1
             if calls_left == 0:
                 with self._tracing(f"recovery's {call} {os.path.basename(path)}"):
-                    self._judge(self._crashed(left), False, least, lsn)
+                    self._check(self._crashed(left), False, least, lsn)
 
         left.underway = underway
 
     @contextmanager
     def _tracing(self, where: str) -> Iterator[None]:
-        """Everything that goes wrong within is Violation, and says where."""
+        """Turns every error within into a Violation, and adds `where` to it."""
         self._trace.append(where)
         try:
             yield
         except Exception as error:
-            raise Violation(
-                f"expected to go on, got {type(error).__name__}: {error}", where
-            ) from error
-        except Violation as wrong:
-            raise Violation(wrong.what, where, *wrong.where) from wrong
+            what = f"expected to go on, got {type(error).__name__}: {error}"
+            raise Violation(what, where) from error
+        except Violation as violation:
+            raise Violation(violation.what, where, *violation.where) from violation
         finally:
             self._trace.pop()

@@ -1,7 +1,7 @@
-"""An error of the disk: at the nth of its calls, and, if it is want of space or of descriptors, at
-all that want them for a while.
+"""An injected error of the disk. It fails the nth call. If space or file descriptors are the
+resource that is missing, it also fails every call that needs the same resource for a while.
 
-May know: the seam's calls. Promises: one call fails for sure, and `failed` says which.
+May know: the calls of the file-system seam. Promises: `failed` lists each call that failed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 class Fault:
-    """nth: of the calls; the first is 1. span: of so many calls from there those fail as well that
-    want the same.
+    """nth: the number of the call, from 1. span: within so many calls from there, calls that need
+    the missing resource fail as well.
     """
 
     def __init__(self, nth: int, error: int, span: int = 1) -> None:
@@ -28,9 +28,8 @@ class Fault:
         self.span = span
         self.calls = 0
         self.failed: list[str] = []  # call and file
-        self.expected = (
-            False  # the nth wanted what there is none of: the log must be prepared for that
-        )
+        # The nth call needed the missing resource, so the log must survive the error.
+        self.expected = False
         self._disk = MemoryDisk()
 
     def begin(self, disk: MemoryDisk) -> None:
@@ -39,28 +38,28 @@ class Fault:
         disk.before = self
 
     @property
-    def blinding(self) -> bool:
-        """Whether there was no descriptor for space that the log had already: what was set aside
-        before a start, or what compaction gave back.
+    def hides_headroom(self) -> bool:
+        """No descriptor was left to open a spare. So the log could not use space that it had: what
+        was preallocated before the start, or what compaction freed.
         """
         return self.error in _DESCRIPTORS and any(call.startswith("open ") for call in self.failed)
 
     def end(self) -> None:
-        """Nothing fails any more."""
+        """No call fails any more."""
         self._disk.before = nothing
 
     def __call__(self, call: str, path: str) -> None:
         self.calls += 1
-        wants = self._wants(call)
+        needs = self._needs_resource(call)
         if self.calls == self.nth:
-            self.expected = wants
-        elif not (wants and self.nth < self.calls < self.nth + self.span):
+            self.expected = needs
+        elif not (needs and self.nth < self.calls < self.nth + self.span):
             return
         self.failed.append(f"{call} {os.path.basename(path)}")
         raise OSError(self.error, os.strerror(self.error), path)
 
-    def _wants(self, call: str) -> bool:
-        """Whether the call wants what the error says there is none of."""
+    def _needs_resource(self, call: str) -> bool:
+        """Whether the call needs the resource that the error reports as missing."""
         if self.error in _DESCRIPTORS:
             return call in ("create", "open")
         return self.error in NO_ROOM and (

@@ -1,9 +1,9 @@
-"""Lives of a bare log on one disk, one after another: random use of every method it has, swept, and
-ended by a stop, a kill or a power failure.
+"""The bare log as a workload: several runs on one disk, each with random calls of every method of
+the log. Each run is swept and ends by a stop, a kill or a power failure.
 
-May know: `wal`. Promises: every record that was promised (and not dropped) must come back,
-unaltered and in order; a drop that was reported must stay done. Of a log that is never synced,
-whatever comes back must once have been written.
+May know: `beanstalkd_wal`. Promises: every promised record that was not retired must come back,
+unchanged and in order, and a finished retirement must last. A log that was never synced may bring
+back any records that were once written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NEVER = wal.Durability.NEVER
 
 
 class LogWorkload:
-    """A `Subject`."""
+    """A `Subject` and a `Workload`."""
 
     def __init__(
         self, seed: int, modes: tuple[Mode, ...], counts: Counter[str], tries: int
@@ -34,19 +34,19 @@ class LogWorkload:
         self.modes = modes
         self.disk = MemoryDisk(seed)
         self.sweep = Sweep(self, Random(~seed), tries, counts)
-        self.given: dict[int, bytes] = {}  # LSN -> record
-        self.ever: set[tuple[int, bytes]] = set()  # also those that were lost
+        self.appended: dict[int, bytes] = {}  # LSN -> record
+        self.ever: set[tuple[int, bytes]] = set()  # the same, with records that were lost
         self.bases: dict[int, int] = {}  # segment -> its first LSN
-        self.kept = 0  # up to here everything outlasts the process
-        self.durable = 0  # and up to here, the power
-        self.may_be_gone = 1  # LSNs below this were dropped
-        self.are_gone = 1  # LSNs below this were reported as dropped
-        self.unsynced = False  # since a life that never synced
+        self.kept = 0  # records up to this LSN survive a kill
+        self.durable = 0  # records up to this LSN survive a power cut
+        self.may_be_gone = 1  # the log was told to retire all LSNs below this
+        self.are_gone = 1  # the log has retired all LSNs below this
+        self.unsynced = False  # since a run with -F
         self.mode = modes[0]
         self.log: wal.Log | None = None
 
-    def run(self, lives: int, acts: int) -> None:
-        for n in range(lives):
+    def run(self, runs: int, steps: int) -> None:
+        for n in range(runs):
             self.begin(self.rng.choice(self.modes) if n else self.modes[0])
             self.disk.capacity = self.rng.choice(
                 (ROOMY, ROOMY, self.disk.used() + self.rng.randrange(3 * SEGMENT))
@@ -54,7 +54,7 @@ class LogWorkload:
             self.sweep.watch()
             try:
                 self.start()
-                self.work(self.rng.randrange(1, acts))
+                self.work(self.rng.randrange(1, steps))
                 if self.rng.random() < 0.4:
                     self.stop()
             except wal.LogFailed as failure:  # a start needs some space
@@ -62,7 +62,7 @@ class LogWorkload:
             if not self.end(killed=self.rng.randrange(2) == 0):
                 return
 
-    # --- one life
+    # --- one run
 
     def begin(self, mode: Mode) -> None:
         self.disk.capacity = ROOMY
@@ -72,7 +72,7 @@ class LogWorkload:
     def start(self) -> None:
         never = self.mode.durability is NEVER
         self.unsynced |= never
-        self.log = self.opened(self.disk, b"%d" % len(self.given))
+        self.log = self.opened(self.disk, b"%d" % len(self.appended))
         self.unsynced = never
 
     def opened(self, disk: MemoryDisk, meta: bytes = b"") -> wal.Log:
@@ -83,24 +83,22 @@ class LogWorkload:
             replay, SEGMENT, self.mode.durability, at=1, threaded=False, meta=lambda: meta
         )
 
-    # --- what one can do
-
-    def work(self, acts: int) -> None:
+    def work(self, steps: int) -> None:
         assert self.log is not None
         log = self.log
-        steps = (
+        actions = (
             *[self._append] * 4,
             *[self._commit] * 2,
             self._sync,
-            self._claim,
-            self._room,
-            self._drop,
+            self._write_watermark,
+            self._change_headroom,
+            self._retire,
         )
-        for _ in range(acts):
-            self.rng.choice(steps)(log)
+        for _ in range(steps):
+            self.rng.choice(actions)(log)
             log.collect()
             if log.headroom < 0:
-                raise Violation(f"expected room of 0 bytes or more, got {log.headroom}")
+                raise Violation(f"expected headroom of 0 bytes or more, got {log.headroom}")
 
     def stop(self) -> None:
         assert self.log is not None
@@ -110,13 +108,17 @@ class LogWorkload:
     def opened_log(self) -> wal.Log | None:
         return self.log
 
-    def check_revived(self, blind: bool) -> None:
+    def check_serves_again(self, headroom_hidden: bool) -> None:
         assert self.log is not None
         self.log.preallocate(3 * SEGMENT)
         if self.log.disk_full or not self.log.ensure_headroom(7000):
-            raise Violation(f"expected room on a disk that has it, got {self.log.headroom} bytes")
+            raise Violation(
+                f"expected headroom on a disk with space, got {self.log.headroom} bytes"
+            )
         self._append(self.log)
         self._commit(self.log)
+
+    # --- the actions
 
     def _append(self, log: wal.Log) -> None:
         size = self.rng.choice((0, 1, 30, 200, 600, 2500, 7000))
@@ -124,8 +126,8 @@ class LogWorkload:
         try:
             number = log.append(record)
         except wal.LogFull:
-            return self._room(log)
-        self.given[log.lsn] = record
+            return self._change_headroom(log)
+        self.appended[log.lsn] = record
         self.ever.add((log.lsn, record))
         self.bases.setdefault(number, log.lsn)
 
@@ -135,10 +137,10 @@ class LogWorkload:
     def _sync(self, log: wal.Log) -> None:
         log.sync(at=2)
 
-    def _claim(self, log: wal.Log) -> None:
+    def _write_watermark(self, log: wal.Log) -> None:
         log.write_watermark(at=3)
 
-    def _room(self, log: wal.Log) -> None:
+    def _change_headroom(self, log: wal.Log) -> None:
         way = self.rng.randrange(4)
         if way == 0:
             log.ensure_headroom(self.rng.choice((100, 7000)))
@@ -147,7 +149,7 @@ class LogWorkload:
         else:
             log.preallocate(self.rng.randrange(4 * SEGMENT))
 
-    def _drop(self, log: wal.Log) -> None:
+    def _retire(self, log: wal.Log) -> None:
         if self.rng.random() < 0.7:
             return
         before = self.rng.randrange(log.oldest, log.segment + 1)
@@ -155,16 +157,16 @@ class LogWorkload:
             self.may_be_gone = max(self.may_be_gone, self.bases[before])
             log.retire(before)
 
-    # --- what must be true afterwards
+    # --- what must be there after a crash
 
-    def _see(self) -> None:
+    def _note_promises(self) -> None:
         if self.log is not None:
             self.kept = self.log.promised_lsn
             self.durable = self.log.durable_lsn
             self.are_gone = max(self.are_gone, self.bases.get(self.log.oldest, 0))
 
     def read(self, left: MemoryDisk, killed: bool) -> int | None:
-        self._see()
+        self._note_promises()
         replay = wal.Replay(DIRECTORY, fs=left)
         try:
             found = _records(replay)
@@ -183,7 +185,9 @@ class LogWorkload:
     def _check(
         self, found: dict[int, bytes], first: int, last: int, lost: bool, killed: bool
     ) -> None:
-        """lost: nothing is promised any more (drops wait for writes only), but nothing is made up."""
+        """lost: nothing is promised (a retirement waits only for writes), but every record that is
+        there must have been appended once.
+        """
         must = 0 if lost else self.kept if killed else self.durable
         if last < must:
             raise Violation(f"expected all that was promised, up to LSN {must}, got LSN {last}")
@@ -194,10 +198,9 @@ class LogWorkload:
                 f"expected the first LSN to be {self.are_gone} to {self.may_be_gone}, got {first}"
             )
         for lsn, record in found.items():
-            if (lsn, record) not in self.ever if lost else record != self.given[lsn]:
-                raise Violation(
-                    f"LSN {lsn}: expected {self.given.get(lsn, b'')[:40]!r}, got {record[:40]!r}"
-                )
+            if (lsn, record) not in self.ever if lost else record != self.appended[lsn]:
+                expected = self.appended.get(lsn, b"")[:40]
+                raise Violation(f"LSN {lsn}: expected {expected!r}, got {record[:40]!r}")
 
     def recover(self, left: MemoryDisk, killed: bool, lsn: int) -> bool:
         if self.sweep.rng.randrange(2):
@@ -209,12 +212,12 @@ class LogWorkload:
             left.capacity = ROOMY
             log = self.opened(left)
         if log.lsn < lsn:
-            raise Violation(f"expected the log to go on behind LSN {lsn}, got {log.lsn}")
+            raise Violation(f"expected the log to go on after LSN {lsn}, got {log.lsn}")
         return True
 
     def end(self, killed: bool) -> bool:
-        """The disk is what a kill or a power failure leaves of it. False if the next life may
-        refuse that.
+        """The run ends; the next one gets the disk that a kill or a power failure leaves. False if
+        the next run may refuse that log.
         """
         left = (
             self.disk.fork() if killed else self.disk.after_crash(self.rng, ordered=self.unsynced)
@@ -224,7 +227,8 @@ class LogWorkload:
             return False
         found = _records(wal.Replay(DIRECTORY, fs=left))
         first = min(found, default=last + 1)
-        self.given = {lsn: record for lsn, record in self.given.items() if lsn < first} | found
+        before = {lsn: record for lsn, record in self.appended.items() if lsn < first}
+        self.appended = before | found
         self.bases = {number: base for number, base in self.bases.items() if base <= last}
         if self.unsynced and not killed:
             self.are_gone, self.may_be_gone = first, max(first, self.may_be_gone)
@@ -241,7 +245,7 @@ def _records(replay: wal.Replay) -> dict[int, bytes]:
         found.update(enumerate(frame.records, frame.first_lsn))
         if frame.durable_lsn >= frame.first_lsn:
             raise Violation(
-                f"LSN {frame.first_lsn}: expected a claim of less, got {frame.durable_lsn}"
+                f"LSN {frame.first_lsn}: expected a lower watermark, got {frame.durable_lsn}"
             )
     return found
 

@@ -23,7 +23,7 @@ from beanstalkd_py.server.outbox import RETRY_NS, Outbox
 
 from ..disk import MemoryDisk
 from ..violation import Violation
-from .versions import Found, History
+from .versions import Found, VersionHistory
 from .views import Key, view_all
 
 DIRECTORY = "/log"
@@ -63,13 +63,13 @@ class Process:
     """Raises what `open_binlog` raises, and wal.LogFailed from anything that moves it."""
 
     def __init__(
-        self, disk: MemoryDisk, mode: Mode, wall: int, history: History | None = None
+        self, disk: MemoryDisk, mode: Mode, wall: int, history: VersionHistory | None = None
     ) -> None:
         self.disk = disk
         self.mode = mode
         self.now = 1000 * MS
         self.offset = wall - self.now
-        self.history = history or History()
+        self.history = history or VersionHistory()
         self.queue = Queue()
         self.dispatcher = Dispatcher(self.queue)
         self.binlog: Binlog | None = None

@@ -1,8 +1,9 @@
-"""Lives of the queue on one disk, one after another: each works, is swept, and ends by a stop, a
-kill or a power failure, recovered by the next one.
+"""The queue as a workload: several server runs on one disk, each with random clients. Each run is
+swept and ends by a stop, a kill or a power failure. The next run recovers it.
 
-May know: processes, clients, history. Promises: what a recovery must find is judged by what clients
-were told, in each mode as docs/durability.md says it; a recovered queue is compared whole.
+May know: processes, clients, version history. Promises: what a recovery must find follows from the
+replies that clients got, for each mode as docs/durability.md says. The whole recovered queue is
+compared.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from ..violation import Violation
 from .clients import Clients
 from .crash_points import Sweep
 from .process import DIRECTORY, MS, RETRY, SEGMENT, Mode, Process
-from .versions import Found, History
+from .versions import Found, VersionHistory
 from .views import Key
 
 WALL = 1_700_000_000_000 * MS
 
 
 class QueueWorkload:
-    """A `Subject`."""
+    """A `Subject` and a `Workload`."""
 
     def __init__(
         self, seed: int, modes: tuple[Mode, ...], counts: Counter[str], tries: int
@@ -38,27 +39,27 @@ class QueueWorkload:
         self.modes = modes
         self.disk = MemoryDisk(seed)
         self.sweep = Sweep(self, Random(~seed), tries, counts)
-        self.history = History()
-        self.unsynced = False
+        self.history = VersionHistory()
+        self.unsynced = False  # since a run with -F
         self.wall = WALL
-        self.durable = 0  # outlasts the power, whatever the mode
-        self.kept = 0  # outlasts the process
+        self.durable = 0  # records up to this LSN survive a power cut, in any mode
+        self.kept = 0  # records up to this LSN survive a kill
         self.process = Process(self.disk, modes[0], self.wall, self.history)
 
-    def run(self, lives: int, acts: int) -> None:
-        for n in range(lives):
+    def run(self, runs: int, steps: int) -> None:
+        for n in range(runs):
             self.begin(self.rng.choice(self.modes) if n else self.modes[0])
             self.sweep.watch()
             self.start()
             if self.rng.randrange(3) == 0:
                 self.disk.capacity = self.disk.used() + self.rng.randrange(6) * SEGMENT
-            self.work(acts)
+            self.work(steps)
             if self.rng.randrange(3) == 0:
                 self.stop()
             if not self.end(killed=self.rng.randrange(2) == 0):
                 return
 
-    # --- one life
+    # --- one run
 
     def begin(self, mode: Mode) -> None:
         self.disk.capacity = ROOMY
@@ -70,10 +71,10 @@ class QueueWorkload:
         self.process.start()
         self.unsynced = never
 
-    def work(self, acts: int) -> None:
+    def work(self, steps: int) -> None:
         clients = Clients(self.process, self.rng, live=self.rng.choice((5, 30, 60)))
-        for _ in range(acts):
-            clients.act()
+        for _ in range(steps):
+            clients.step()
 
     def stop(self) -> None:
         self.process.stop()
@@ -83,19 +84,19 @@ class QueueWorkload:
         journal = self.process.queue.journal
         return journal.log if isinstance(journal, Binlog) else None
 
-    def check_revived(self, blind: bool) -> None:
+    def check_serves_again(self, headroom_hidden: bool) -> None:
         process = self.process
-        if not blind and any(word != b"put" for word in process.refused):
-            raise Violation(f"expected nothing but puts to be refused, got {dict(process.refused)}")
+        if not headroom_hidden and any(word != b"put" for word in process.refused):
+            raise Violation(f"expected only puts to be refused, got {dict(process.refused)}")
         process.elapse(2 * RETRY)
         process.say(process.connect(), b"put 0 0 1 5\r\nagain")
         process.turn()
         if not process.told or not process.told[-1][1].startswith(b"INSERTED"):
-            raise Violation(f"expected a put to be answered with INSERTED, got {process.told[-1:]}")
+            raise Violation(f"expected INSERTED as the reply to a put, got {process.told[-1:]}")
 
     def end(self, killed: bool) -> bool:
-        """The disk is what a kill or a power failure leaves of it. False if the next life may
-        refuse that.
+        """The run ends; the next one gets the disk that a kill or a power failure leaves. False if
+        the next run may refuse that log.
         """
         left = (
             self.disk.fork() if killed else self.disk.after_crash(self.rng, ordered=self.unsynced)
@@ -111,7 +112,7 @@ class QueueWorkload:
         self.disk = left
         return True
 
-    # --- what must be there
+    # --- what must be there after a crash
 
     def promised(self, killed: bool) -> int:
         """The LSN up to which everything must be there."""
@@ -145,32 +146,30 @@ class QueueWorkload:
         return lsn
 
     def recover(self, left: MemoryDisk, killed: bool, lsn: int) -> bool:
-        # For as long a time as there is nothing new, whether it is the first recovery or another
-        # one behind it.
+        # The time without a server depends on the history only, so that nested recoveries of one
+        # crash start at the same instant.
         outage = (0, MS, 2000 * MS)[self.history.lsn % 3]
         try:
             self.found(left, killed, lsn, self.process.wall + outage)
-        except (
-            Unreadable
-        ):  # a segment given up unsynced, with jobs in it that had been durable before
+        except Unreadable:
+            # The log retired a segment without a sync, and jobs in it had been durable before.
             if not self.unsynced or killed:
                 raise
             return False
         return True
 
     def found(self, left: MemoryDisk, killed: bool, lsn: int, wall: int) -> dict[Key, Found]:
-        """What a start on it comes to at that time, and that this is right."""
+        """Starts a process on that disk at that time, and returns its queue, which is checked."""
         process = self._start(left, wall)
         found = process.found()
         self.history.compare(found, lsn, wall, lost=self.unsynced and not killed)
-        if not self.unsynced and process.queue.next_id <= self.history.highest_id(lsn):
-            raise Violation(
-                f"expected the next id to be above {self.history.highest_id(lsn)}, got {process.queue.next_id}"
-            )
+        highest, next_id = self.history.highest_id(lsn), process.queue.next_id
+        if not self.unsynced and next_id <= highest:
+            raise Violation(f"expected the next id to be above {highest}, got {next_id}")
         return found
 
     def _start(self, left: MemoryDisk, wall: int) -> Process:
-        """With the room there is, if that will do: a start needs some."""
+        """A start needs some space. If the disk has too little, it is tried again with plenty."""
         if self.sweep.rng.randrange(2):
             left.capacity = ROOMY
         process = Process(left, self.process.mode, wall)
@@ -186,13 +185,13 @@ class QueueWorkload:
 
 
 def check_whole(replay: wal.Replay) -> None:
-    """All writes before a kill were whole ones."""
+    """A kill falls between writes, so no frame is torn."""
     if replay.torn is not None:
         raise Violation(f"expected nothing torn, got {replay.torn}")
 
 
 def headless(disk: MemoryDisk, path: str) -> bool:
-    """The one thing that a log cannot know of a segment whose header is lost, unless its neighbours
-    tell: that it was never synced.
+    """Whether the segment has no valid header. A log cannot tell a never synced segment from a
+    damaged one then, unless the neighbouring segments show it.
     """
     return read_header(bytes(disk.names[path].data), int(path[-12:-4])).header is None

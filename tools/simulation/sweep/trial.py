@@ -1,9 +1,10 @@
-"""A trial: a life or none, one with a fault, and others without.
+"""A series of runs on one disk: perhaps a run without a fault, then a run with one fault, then runs
+without a fault.
 
-May know: lives, faults. Promises: what is right after an error is judged by law 4 alone: an error
-ends the log, at once and for good, and what was promised by then is there, and what those promise
-who come behind; want of space or descriptors while room is prepared ends nothing, and refuses
-nothing but puts.
+May know: workloads, faults. Promises: the outcome is checked against "a failed write or sync is
+final". An error ends the log at once and for good. Everything promised before the error, and
+everything that the later runs promise, is there. If space or descriptors are missing while
+headroom is prepared, nothing ends and nothing is refused except puts.
 """
 
 from __future__ import annotations
@@ -20,31 +21,29 @@ from .crash_points import Sweep
 from .fault import Fault
 from .process import Mode
 
-AFTER = 15  # acts of each life behind the fault
+STEPS_AFTER = 15  # of each run after the one with the fault
 
 
 class Plan(NamedTuple):
-    """acts: of the life with the fault, and of the one before."""
+    """steps: of the run with the fault, and of the run before it."""
 
-    before: Mode | None  # of a life that ends without a fault, by a kill or without power
+    before: Mode | None  # of a run before that has no fault and ends in a kill or a power cut
     killed: bool
-    mode: Mode  # of the life with the fault
+    mode: Mode  # of the run with the fault
     after: tuple[Mode, ...]
-    acts: int
+    steps: int
 
     def __str__(self) -> str:
-        before = (
-            ""
-            if self.before is None
-            else f"{self.before.flags} {'killed' if self.killed else 'without power'}, then "
-        )
-        return (
-            f"{before}{self.mode.flags}, then {', then '.join(mode.flags for mode in self.after)}"
-        )
+        before = ""
+        if self.before is not None:
+            end = "killed" if self.killed else "without power"
+            before = f"{self.before.flags} {end}, then "
+        after = ", then ".join(mode.flags for mode in self.after)
+        return f"{before}{self.mode.flags}, then {after}"
 
 
-class Life(Protocol):
-    """What is tried."""
+class Workload(Protocol):
+    """What runs: the bare log, or the queue on a log."""
 
     disk: MemoryDisk
     sweep: Sweep
@@ -55,90 +54,92 @@ class Life(Protocol):
 
     def begin(self, mode: Mode) -> None: ...
     def start(self) -> None: ...
-    def work(self, acts: int) -> None: ...
+    def work(self, steps: int) -> None: ...
     def stop(self) -> None: ...
     def end(self, killed: bool) -> bool: ...
 
-    def check_revived(self, blind: bool) -> None:
-        """A while after the error has gone: raises Violation if anything was refused that must not be,
-        or is still.
+    def check_serves_again(self, headroom_hidden: bool) -> None:
+        """Called when the error has gone. Raises Violation if something was refused that must not
+        be refused, or if something is still refused a while later.
 
-        blind: see `Fault.blinding`.
+        headroom_hidden: see `Fault.hides_headroom`.
         """
 
 
-def attempt(life: Life, plan: Plan, fault: Fault) -> bool:
-    """False if the call that was to fail never came. Raises Violation."""
-    if plan.before is not None and not _live_before(life, plan.before, plan):
+def run_with_fault(workload: Workload, plan: Plan, fault: Fault) -> bool:
+    """False if the run had fewer calls than `fault.nth`. Raises Violation."""
+    if plan.before is not None and not _run_before(workload, plan.before, plan):
         return False
-    life.begin(plan.mode)
-    fault.begin(life.disk)
-    failure = _live(life, plan.acts, fault)
+    workload.begin(plan.mode)
+    fault.begin(workload.disk)
+    failure = _run(workload, plan.steps, fault)
     fault.end()
     if not fault.failed:
         return False
-    _judge(life, fault, failure)
-    life.sweep.fail()
+    _check_outcome(workload, fault, failure)
+    workload.sweep.fail()
     for mode in plan.after:
-        if not life.end(killed=True):
+        if not workload.end(killed=True):
             break
-        _live_after(life, mode)
+        _run_after(workload, mode)
     return True
 
 
-def _live_before(life: Life, mode: Mode, plan: Plan) -> bool:
-    """False if the next one may refuse what is left."""
-    life.begin(mode)
-    life.start()
-    life.work(plan.acts)
-    return life.end(plan.killed)
+def _run_before(workload: Workload, mode: Mode, plan: Plan) -> bool:
+    """False if the next run may refuse the log that is left."""
+    workload.begin(mode)
+    workload.start()
+    workload.work(plan.steps)
+    return workload.end(plan.killed)
 
 
-def _live_after(life: Life, mode: Mode) -> None:
-    life.disk.fail_writeback()
-    life.begin(mode)
-    life.start()
-    life.work(AFTER)
-    life.sweep.fail()
+def _run_after(workload: Workload, mode: Mode) -> None:
+    workload.disk.fail_writeback()
+    workload.begin(mode)
+    workload.start()
+    workload.work(STEPS_AFTER)
+    workload.sweep.fail()
 
 
-def _live(life: Life, acts: int, fault: Fault) -> wal.LogFailed | OSError | None:
-    """What it ended with."""
+def _run(workload: Workload, steps: int, fault: Fault) -> wal.LogFailed | OSError | None:
+    """Returns the error that ended the run."""
     try:
-        life.start()
-        life.work(acts)
+        workload.start()
+        workload.work(steps)
         if fault.failed:
             fault.end()
-            life.check_revived(fault.blinding)
-        life.stop()
+            workload.check_serves_again(fault.hides_headroom)
+        workload.stop()
     except (wal.LogFailed, OSError) as failure:
         return failure
     return None
 
 
-def _judge(life: Life, fault: Fault, failure: wal.LogFailed | OSError | None) -> None:
-    log = life.opened_log
+def _check_outcome(
+    workload: Workload, fault: Fault, failure: wal.LogFailed | OSError | None
+) -> None:
+    log = workload.opened_log
     if failure is None:
-        if not _may_be_overlooked(fault):
+        if not _may_go_on(fault):
             raise Violation(f"expected the log to fail with errno {fault.error}, got nothing")
         return
     if failure.errno != fault.error:
         raise Violation(f"expected errno {fault.error}, got {failure}")
     if log is None:
-        _check_released(life.disk)
+        _check_closed(workload.disk)
     elif fault.expected:
         raise Violation(f"expected to go on, got {failure}")
     else:
-        _check_final(life.disk, log)
+        _check_final(workload.disk, log)
 
 
-def _may_be_overlooked(fault: Fault) -> bool:
-    """Want of room, and the last close of a file whose contents are safe or mean nothing."""
+def _may_go_on(fault: Fault) -> bool:
+    """A missing resource, or the last close of a file whose contents are durable or not needed."""
     return fault.error in NO_ROOM or fault.failed[0].startswith(("close spare", "close log"))
 
 
 def _check_final(disk: MemoryDisk, log: wal.Log) -> None:
-    """Nothing more is promised or written, and everybody is told."""
+    """The failed log promises and writes nothing more, and every use of it raises."""
     promised, before = log.promised_lsn, _contents(disk)
     for use in (
         lambda: log.append(b"x"),
@@ -149,7 +150,7 @@ def _check_final(disk: MemoryDisk, log: wal.Log) -> None:
     ):
         with suppress(wal.LogFailed, ValueError):  # ValueError: it is closed
             use()
-            raise Violation("expected a log that failed to say so, got nothing")
+            raise Violation("expected a failed log to raise, got nothing")
     log.sync(at=1)
     log.write_watermark(at=1)
     log.preallocate(1 << 20)
@@ -159,16 +160,15 @@ def _check_final(disk: MemoryDisk, log: wal.Log) -> None:
         log.close(at=1)
     if log.promised_lsn != promised or _contents(disk) != before:
         raise Violation(
-            "expected a log that failed to do nothing more, got another promise, or other files"
+            "expected a failed log to do nothing more, got another promise, or other files"
         )
-    _check_released(disk)
+    _check_closed(disk)
 
 
-def _check_released(disk: MemoryDisk) -> None:
+def _check_closed(disk: MemoryDisk) -> None:
     if disk.handles:
-        raise Violation(
-            f"expected no file to be left open, got {sorted(path for path, _ in disk.handles.values())}"
-        )
+        paths = sorted(path for path, _ in disk.handles.values())
+        raise Violation(f"expected all files to be closed, got {paths}")
 
 
 def _contents(disk: MemoryDisk) -> dict[str, bytes]:

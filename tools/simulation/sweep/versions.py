@@ -1,9 +1,9 @@
-"""What became of each job, and behind which LSN of the log: so what may come back once the log's
-first n records are there.
+"""The versions of each job with the LSNs of their records: what may come back when the log has its
+first n records.
 
-May know: views. Promises: every change between two looks at the queue has its LSNs, and a job that
-was never put has no excuse. A change without a record (on a full disk nobody can be refused the end
-of a TTR) may come back or not.
+May know: views. Promises: every change between two calls of `note` is assigned the LSNs between
+them, and a job that was never put may not come back. Some changes have no record: on a full disk
+the end of a TTR cannot be refused. Such a change may come back or not.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from .views import JobView, Key, PauseView, View, view_all
 
 
 class Version:
-    """A job (or a pause) from some record behind LSN `low`, and at most `high`, on. `view` None: it
-    is gone.
+    """A job or a pause as it is from some record on. The LSN of the record is above `low` and at
+    most `high`; the two are equal if the record may be missing. `view` None: it is gone.
     """
 
     __slots__ = ("high", "low", "reserves", "view")
@@ -31,15 +31,15 @@ class Version:
         self.reserves = reserves  # any of these counts may be on disk
 
     def __str__(self) -> str:
-        count = (
-            f", reserves {self.reserves.start} to {self.reserves.stop - 1}"
-            if isinstance(self.view, JobView)
-            else ""
-        )
+        count = ""
+        if isinstance(self.view, JobView):
+            count = f", reserves {self.reserves.start} to {self.reserves.stop - 1}"
         return f"LSN {self.low + 1} to {self.high}: {self.view}{count}"
 
 
 class Found(NamedTuple):
+    """A job or a pause as a start recovered it."""
+
     view: View
     reserves: int
 
@@ -47,18 +47,17 @@ class Found(NamedTuple):
 _GONE = Version(0, 0, None, range(1))
 
 
-class History:
+class VersionHistory:
     def __init__(self) -> None:
         self.versions: dict[Key, list[Version]] = {}
-        self.lsn = 0  # at the last look
-        self.written: list[
-            tuple[int, int]
-        ] = []  # (wall time, LSN) of each look at which there was more
+        self.lsn = 0  # at the latest `note`
+        # (wall time, LSN) of each `note` that found new records
+        self.written: list[tuple[int, int]] = []
         self._views: dict[Key, View] = {}
 
     def note(self, state: State, offset: int, lsn: int, wall: int, full: bool) -> None:
-        """A look at the queue, whose log has come to lsn. full: it may have had no room for what
-        nobody can be refused.
+        """Notes what changed in the queue while the log grew up to lsn. full: the log may have had
+        no space for changes that cannot be refused.
         """
         views = view_all(state, offset)
         for key in views.keys() | self._views.keys():
@@ -67,7 +66,7 @@ class History:
             if (
                 view is not old
                 and view != old
-                and (view and view.come_back(wall)) != (old and old.come_back(wall))
+                and (view and view.after_restart(wall)) != (old and old.after_restart(wall))
             ):
                 self._add(key, old, view, lsn, state, full)
             elif isinstance(key, int):
@@ -83,17 +82,13 @@ class History:
         versions = self.versions.setdefault(key, [])
         count = range(1)
         if isinstance(view, JobView) and isinstance(key, int):
-            count = _counts(
-                versions[-1].view if versions else None,
-                view,
-                state.jobs[key].reserves,
-                state.jobs[key].state,
-            )
+            job = state.jobs[key]
+            count = _counts(versions[-1].view if versions else None, view, job.reserves, job.state)
         low = lsn if full and _cannot_be_refused(old, view) else self.lsn
         versions.append(Version(low, lsn, view, count))
 
     def _count(self, id: int, state: State) -> None:
-        """A reserve has no record of its own, but any other may take its count along."""
+        """A reserve has no record of its own; any later record may contain the new count."""
         job = state.jobs.get(id)
         if job is not None:
             version = self.versions[id][-1]
@@ -104,7 +99,7 @@ class History:
     # --- what may come back
 
     def candidates(self, key: Key, lsn: int) -> list[Version]:
-        """Any of these, when the log goes to lsn; the likeliest first."""
+        """The possible versions when the log ends at lsn; the most likely first."""
         found = []
         for version in reversed(self.versions.get(key, ())):
             if version.low >= lsn and version.high > lsn:
@@ -115,7 +110,7 @@ class History:
         return [*found, _GONE]
 
     def highest_id(self, lsn: int) -> int:
-        """Of the jobs that were put by then."""
+        """The highest id of the jobs put by then."""
         return max(
             (
                 key
@@ -126,12 +121,12 @@ class History:
         )
 
     def lsn_before(self, wall: int) -> int:
-        """The last that was written before that time."""
+        """The last LSN written before that time."""
         return max((lsn for at, lsn in self.written if at < wall), default=0)
 
     def compare(self, found: dict[Key, Found], lsn: int, wall: int, lost: bool) -> None:
-        """Raises Violation if the queue that came back at that instant is none that lsn records can
-        make. lost: jobs may be missing.
+        """found: the queue recovered at time `wall` from a log that ends at lsn. Raises Violation
+        if those records cannot result in that queue. lost: jobs may be missing.
         """
         for key in sorted(self.versions.keys() | found.keys(), key=repr):
             candidates = self.candidates(key, lsn)
@@ -141,12 +136,13 @@ class History:
                 name = f"job {key}" if isinstance(key, int) else f"the pause of {key.decode()}"
                 expected = " or\n".join(f"    {version}" for version in candidates)
                 raise Violation(
-                    f"{name}, of {lsn} records: expected\n{expected}\ngot\n    {_told(found.get(key))}"
+                    f"{name}, of {lsn} records: expected\n{expected}\n"
+                    f"got\n    {_described(found.get(key))}"
                 )
 
     def cut(self, found: dict[Key, Found], lsn: int, wall: int) -> None:
-        """The log goes on behind lsn records, with what `compare` found right: nobody will hear of
-        what else there was.
+        """The log goes on after lsn with the queue that `compare` accepted. Versions that this
+        queue excludes are removed.
         """
         for key, versions in self.versions.items():
             back = found.get(key)
@@ -174,29 +170,29 @@ class History:
 
 
 def _cannot_be_refused(old: View | None, new: View | None) -> bool:
-    """The end of a TTR, and that of a pause whose tube is gone."""
+    """The end of a TTR, and the end of a pause whose tube is gone."""
     if isinstance(old, JobView) and isinstance(new, JobView):
         return new.timeouts > old.timeouts
     return isinstance(old, PauseView) and new is None
 
 
 def _counts(old: View | None, new: JobView, reserves: int, state: int) -> range:
-    """Counts of reserves that may be on disk now: one that a change brought about by itself, for a
-    client that waited, comes without a record.
+    """Counts of reserves that may be on disk now. If a change made a job ready and a waiting client
+    reserved it at once, that reserve is not in the record of the change.
     """
-    by_itself = state == RESERVED and not (
+    at_once = state == RESERVED and not (
         isinstance(old, JobView)
         and (old.timeouts, old.releases, old.kicks) == (new.timeouts, new.releases, new.kicks)
     )
-    return range(reserves - by_itself, reserves + 1)
+    return range(reserves - at_once, reserves + 1)
 
 
 def _same(version: Version, found: Found | None, wall: int) -> bool:
-    expected = version.view.come_back(wall) if version.view is not None else None
+    expected = version.view.after_restart(wall) if version.view is not None else None
     if found is None or expected is None:
         return found is None and expected is None
     return expected == found.view and found.reserves in version.reserves
 
 
-def _told(found: Found | None) -> str:
+def _described(found: Found | None) -> str:
     return "nothing" if found is None else f"{found.view}, reserves {found.reserves}"

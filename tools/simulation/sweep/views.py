@@ -1,10 +1,9 @@
-"""What of a queue must be the same after a restart: each job as the disk should know it, and each
-pause.
+"""What a restart must keep of a queue: each job as the disk should have it, and each pause.
 
-May know: the queue's public fields. Promises: two views are equal exactly when a client could not
-tell the jobs apart after a restart at a given instant. Instants are wall clock, ns. Reserved means
-ready: whoever held it is gone. The count of reserves is left out: it reaches the disk with the
-job's next record only.
+May know: the queue's public fields. Promises: two views are equal exactly when no client could
+tell the two jobs apart after a restart at a given instant. Instants are wall-clock ns. A reserved
+job counts as ready, because its client is gone after a restart. The count of reserves is left out:
+it reaches the disk only with the job's next record.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import NamedTuple
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED, STATE_NAMES, Job, Tube
 from beanstalkd_py.queue.state import State
 
-Key = int | bytes  # a job's id, or the name of a tube that is paused
+Key = int | bytes  # a job's id, or the name of a paused tube
 
 
 class JobView(NamedTuple):
@@ -25,13 +24,13 @@ class JobView(NamedTuple):
     ttr: int
     created_at: int
     state: int
-    at: int  # when a delayed job is ready; a buried one's place in the order; else 0
+    at: int  # when a delayed job is ready; the place of a buried job in the order; else 0
     timeouts: int
     releases: int
     buries: int
     kicks: int
 
-    def come_back(self, wall: int) -> JobView:
+    def after_restart(self, wall: int) -> JobView:
         """As it is after a restart at that instant."""
         return (
             self._replace(state=READY, at=0) if self.state == DELAYED and self.at <= wall else self
@@ -49,7 +48,7 @@ class PauseView(NamedTuple):
     pause: int
     until: int
 
-    def come_back(self, wall: int) -> PauseView | None:
+    def after_restart(self, wall: int) -> PauseView | None:
         return self if self.until > wall else None
 
 
@@ -57,7 +56,7 @@ View = JobView | PauseView
 
 
 def view_job(job: Job, offset: int) -> JobView:
-    """offset: wall clock minus the queue's, ns."""
+    """offset: wall clock minus the queue's clock, ns."""
     state = READY if job.state == RESERVED else job.state
     at = job.deadline_at + offset if state == DELAYED else job.deadline_at if state == BURIED else 0
     return JobView(
