@@ -17,7 +17,7 @@ COMPILED = [
     for folder, modules in {
         "beanstalkd_py/queue": ("journal", "model", "outcome", "queue", "snapshot", "state"),
         "beanstalkd_py/protocol": ("dispatch", "parser", "replies", "session", "trace", "yaml"),
-        "beanstalkd_py/binlog": ("journal", "records", "replay", "usage"),
+        "beanstalkd_py/binlog": ("compactor", "headroom", "journal", "records", "replay", "usage"),
         "beanstalkd_py/server": ("connection", "memory", "outbox", "server"),
         "wal/beanstalkd_wal": (
             "checksum", "errors", "format", "log", "names", "operations", "progress", "reader", "replay", "spares",

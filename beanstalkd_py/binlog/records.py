@@ -27,6 +27,8 @@ from struct import Struct
 from struct import error as StructError
 from typing import NamedTuple
 
+from beanstalkd_py.queue.model import DELAYED, RESERVED, Job
+
 VERSION = 1
 FULL, UPDATE, DELETE, PAUSE, IMPORT, LOST = 1, 2, 3, 4, 5, 6
 KIND_NAMES = {
@@ -156,6 +158,40 @@ def _pack(record: Record) -> bytes:
     if isinstance(record, Import):
         return IMPORT_STRUCT.pack(IMPORT, record.phase, 0) + record.text
     return PAUSE_STRUCT.pack(PAUSE, 0, len(record.tube), record.pause, record.until) + record.tube
+
+
+def encode_job(job: Job, offset: int) -> bytes:
+    """The FULL record of a job, as the job is now. offset: wall clock minus monotonic clock, ns."""
+    name = job.tube.name
+    body: bytes = job.body
+    created_at = job.created_at + offset
+    deadline_at = deadline_on_disk(job.state, job.deadline_at, offset)
+    _, timeouts, releases, buries, kicks = job.history
+    counts = job.reserves, timeouts, releases, buries, kicks
+    try:
+        head = FULL_STRUCT.pack(
+            FULL, job.state, len(name), job.pri, job.id, job.delay, job.ttr, created_at,
+            deadline_at, *counts,
+        )  # fmt: skip
+        return head + name + body
+    except StructError:
+        full = Full(
+            job.state, job.pri, job.id, job.delay, job.ttr, created_at, deadline_at, *counts,
+            name, body,
+        )  # fmt: skip
+        return encode(full)
+
+
+def encode_pause(tube: bytes, pause: int, until: int, offset: int) -> bytes:
+    """A PAUSE record. pause: ns; 0 ends the pause. until: monotonic ns. offset: as above."""
+    return encode(Pause(tube, pause, until + offset if pause else 0))
+
+
+def deadline_on_disk(state: int, deadline_at: int, offset: int) -> int:
+    """A job's deadline_at as its records hold it: an instant becomes wall-clock time. A buried job's
+    is a number in the order of burying, and no instant.
+    """
+    return deadline_at + offset if state in (DELAYED, RESERVED) else deadline_at
 
 
 def decode(data: bytes) -> Record:

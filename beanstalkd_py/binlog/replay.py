@@ -29,7 +29,6 @@ from beanstalkd_py.binlog.records import (
 from beanstalkd_py.binlog.usage import (
     FULL_OVERHEAD,
     LENGTH_FIELD,
-    PAUSE_OVERHEAD,
     SegmentUsage,
     Usage,
     full_bytes,
@@ -85,9 +84,6 @@ class Replayer:
         self.offset = offset
         self.records = 0
         self.highest_id = 0
-        self.pauses: dict[
-            bytes, tuple[SegmentUsage, int]
-        ] = {}  # tube name -> where its latest PAUSE record is, its bytes
         self.importing = False  # inside an import that has not ended
         self.imported = b""  # JSON of the latest IMPORT record
         self._orphans: dict[int, BadRecord] = {}  # jobs updated, but never seen whole
@@ -293,16 +289,10 @@ class Replayer:
 
     def _pause(self, pause: Pause, account: SegmentUsage) -> None:
         tube = self.state.tube(pause.tube)
-        old = self.pauses.pop(pause.tube, None)
-        if old is not None:
-            self.usage.add(old[0], -old[1])
         tube.kept = bool(pause.pause) or tube is self.state.default
         until = pause.until - self.offset or -1  # 0 means none; that one is over as well
         self.state.apply_pause(tube, pause.pause, until if pause.pause else 0)
-        if pause.pause:
-            nbytes = PAUSE_OVERHEAD + len(pause.tube)
-            self.pauses[pause.tube] = (account, nbytes)
-            self.usage.add(account, nbytes)
+        self.usage.pause_written(pause.tube, account, pause.pause)
 
     def _bracket(self, record: Import) -> None:
         if record.phase == IMPORT_BEGIN:
@@ -314,13 +304,11 @@ class Replayer:
         """Nothing that was read so far counts."""
         for job in list(self.state.jobs.values()):
             self._delete(job.id)
-        for account, nbytes in self.pauses.values():
-            self.usage.add(account, -nbytes)
-        for name in self.pauses:
+        for name, (segment, _) in list(self.usage.pauses.items()):
             tube = self.state.tube(name)
             tube.kept = tube is self.state.default
             self.state.apply_pause(tube, 0, 0)
-        self.pauses.clear()
+            self.usage.pause_written(name, segment, 0)
         self._orphans.clear()
 
     def _come_back(self, state: int, deadline_at: int) -> tuple[int, int]:

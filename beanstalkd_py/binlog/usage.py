@@ -1,12 +1,16 @@
-"""What each segment of the log holds for the queue: the books that compaction is decided by.
+"""What each segment of the log holds for the queue: live bytes, dead bytes, and the ids in it.
 
-A job's live bytes are its latest FULL record and the latest UPDATE behind that, each with its
-length field in the frame. All else in the log is dead. Compaction merges the UPDATE into the FULL:
-what no compaction gives back are the FULL records alone (`kept`). `SegmentUsage.ids` has 8 bytes for
-each FULL in the segment, so that compaction finds its jobs without reading the disk.
+A job's live bytes are its latest FULL record and the latest UPDATE record after that, each with its
+length field in the frame. A tube's pause is live as well: its latest PAUSE record. All other records
+in the log are dead. Compaction merges the UPDATE into the FULL record that it writes. So the FULL
+and PAUSE records alone (`kept`) are what compaction cannot give back.
+
+Compaction finds the jobs of a segment by `SegmentUsage.ids` and does not read the disk. They cost 8
+bytes for each FULL record in the segment.
 """
 
 from array import array
+from collections.abc import Mapping
 
 from beanstalkd_py.binlog.records import FULL_STRUCT, PAUSE_STRUCT, UPDATE_STRUCT
 from beanstalkd_py.queue.model import Job
@@ -15,72 +19,149 @@ LENGTH_FIELD = 4  # bytes per record in a frame
 FULL_OVERHEAD = FULL_STRUCT.size + LENGTH_FIELD
 UPDATE_BYTES = UPDATE_STRUCT.size + LENGTH_FIELD
 PAUSE_OVERHEAD = PAUSE_STRUCT.size + LENGTH_FIELD
+# Bytes that every sealed segment has beside its records, however often compaction writes it again:
+# its header (1024 bytes), and two frame headers (48 bytes each).
+SEGMENT_OVERHEAD = 1024 + 2 * 48
 
 
 class SegmentUsage:
-    """One segment: how much of it is live, and whose."""
+    """One segment: how many of its bytes are live, and which jobs they belong to."""
 
-    __slots__ = ("ids", "live", "number")
+    __slots__ = ("ids", "live", "nbytes", "number")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.live = 0  # bytes
+        self.nbytes = 0  # of its file, once it is sealed
         self.ids = array("Q")  # of the jobs whose FULL records were written to it
 
 
 class Usage:
-    """All segments' accounts, oldest first, and the sum of what is live."""
+    """The usage of all segments, and sums of it.
 
-    __slots__ = ("by_number", "current", "largest", "live", "updates")
+    `sealed` holds the segments that are sealed and not retired, oldest first.
+    """
+
+    __slots__ = (
+        *("active_bytes", "by_number", "current", "largest", "largest_segment", "live", "oldest"),
+        *("pauses", "sealed", "sealed_bytes", "updates"),
+    )
 
     def __init__(self) -> None:
         self.by_number: dict[int, SegmentUsage] = {}
-        self.current = SegmentUsage(0)
+        self.current = SegmentUsage(0)  # of the segment that is written or replayed
         self.live = 0  # bytes, over all segments
         self.updates = 0  # bytes of them in UPDATE records
         self.largest = 0  # bytes of the largest FULL record seen so far
+        # tube name -> (segment of its latest PAUSE record, bytes of that record)
+        self.pauses: dict[bytes, tuple[SegmentUsage, int]] = {}
+        self.sealed: dict[int, SegmentUsage] = {}
+        self.sealed_bytes = 0  # of the files of all in `sealed`
+        self.oldest: SegmentUsage | None = None  # the first of `sealed`
+        self.active_bytes = 0  # of the active segment's file
+        self.largest_segment = 0  # bytes of the largest file among the active and sealed segments
 
     @property
     def kept(self) -> int:
-        """Bytes that the jobs take when all that can be given back was given back."""
+        """Bytes of FULL and PAUSE records: they remain when compaction has given back the rest."""
         return self.live - self.updates
 
-    def of(self, number: int) -> SegmentUsage:
-        """The account of the segment that is written (or replayed) at the moment: the same one
-        again and again.
+    @property
+    def dead(self) -> int:
+        """Bytes that compaction of all sealed segments gives back, at least.
+
+        Headers are not counted, because the segments that compaction writes have headers as well.
+        The live records of the active segment are counted as if they were in the sealed ones. So
+        this is too small, by less than one segment, and never too large: when no client changes
+        anything, compaction brings it down to zero.
         """
+        return self.sealed_bytes - len(self.sealed) * SEGMENT_OVERHEAD - self.kept
+
+    # --- segments
+
+    def of(self, number: int) -> SegmentUsage:
+        """The usage of the segment that is written (or replayed) now. It becomes `current`."""
         if number != self.current.number:
             self.current = self.at(number)
         return self.current
 
     def at(self, number: int) -> SegmentUsage:
-        account = self.by_number.get(number)
-        if account is None:
-            account = self.by_number[number] = SegmentUsage(number)
-        return account
+        """The usage of any segment that is not retired."""
+        segment = self.by_number.get(number)
+        if segment is None:
+            segment = self.by_number[number] = SegmentUsage(number)
+        return segment
 
-    def close(self, account: SegmentUsage) -> None:
-        """The segment is given up."""
-        del self.by_number[account.number]
+    def begin(self, sizes: Mapping[int, int], active: int, active_bytes: int) -> None:
+        """After replay: the log goes on in segment `active`, whose file has active_bytes.
 
-    def add(self, account: SegmentUsage, nbytes: int) -> None:
-        account.live += nbytes
+        sizes: bytes of the sealed segments' files by number, ascending.
+        """
+        for number, nbytes in sizes.items():
+            self._seal(number, nbytes)
+        self._activate(active, active_bytes)
+
+    def rotate(self, sizes: Mapping[int, int], active: int, active_bytes: int) -> None:
+        """The log began segment `active`: the segments from `current` on are sealed now."""
+        for number in range(self.current.number, active):
+            self._seal(number, sizes[number])
+        self._activate(active, active_bytes)
+
+    def _seal(self, number: int, nbytes: int) -> None:
+        segment = self.sealed[number] = self.at(number)
+        segment.nbytes = nbytes
+        self.sealed_bytes += nbytes
+
+    def _activate(self, active: int, active_bytes: int) -> None:
+        self.of(active)
+        self.active_bytes = active_bytes
+        self._sealed_changed()
+
+    def retire(self, oldest: SegmentUsage) -> None:
+        """The oldest sealed segment holds nothing live and leaves the log."""
+        del self.by_number[oldest.number], self.sealed[oldest.number]
+        self.sealed_bytes -= oldest.nbytes
+        self._sealed_changed()
+
+    def _sealed_changed(self) -> None:
+        self.oldest = next(iter(self.sealed.values()), None)
+        sizes = [segment.nbytes for segment in self.sealed.values()]
+        self.largest_segment = max(self.active_bytes, *sizes) if sizes else self.active_bytes
+
+    # --- records
+
+    def add(self, segment: SegmentUsage, nbytes: int) -> None:
+        """So many bytes more are live in the segment; less, if nbytes is negative."""
+        segment.live += nbytes
         self.live += nbytes
 
-    def full_written(self, job: Job, account: SegmentUsage, full_bytes: int) -> None:
+    def full_written(self, job: Job, segment: SegmentUsage, full_bytes: int) -> None:
         """A FULL record of a job that has one already: the old one and its update are dead."""
         self.forget(job, full_bytes)
-        job.full_segment = account
-        account.ids.append(job.id)
-        self.add(account, full_bytes)
+        job.full_segment = segment
+        segment.ids.append(job.id)
+        self.add(segment, full_bytes)
 
-    def update_written(self, job: Job, account: SegmentUsage) -> None:
+    def update_written(self, job: Job, segment: SegmentUsage) -> None:
+        """An UPDATE record: the job's update before it is dead."""
         if isinstance(job.update_segment, SegmentUsage):
             self.add(job.update_segment, -UPDATE_BYTES)
         else:
             self.updates += UPDATE_BYTES
-        job.update_segment = account
-        self.add(account, UPDATE_BYTES)
+        job.update_segment = segment
+        self.add(segment, UPDATE_BYTES)
+
+    def pause_written(self, tube: bytes, segment: SegmentUsage, pause: int) -> None:
+        """A PAUSE record: the tube's record before it is dead. A record of a pause that is over
+        (pause 0) is never live.
+        """
+        old = self.pauses.pop(tube, None)
+        if old is not None:
+            self.add(old[0], -old[1])
+        if pause:
+            nbytes = PAUSE_OVERHEAD + len(tube)
+            self.pauses[tube] = (segment, nbytes)
+            self.add(segment, nbytes)
 
     def forget(self, job: Job, full_bytes: int) -> None:
         """All records of the job are dead."""
@@ -93,5 +174,5 @@ class Usage:
 
 
 def full_bytes(job: Job) -> int:
-    """What the job's FULL record takes in a frame."""
+    """Bytes of the job's FULL record in a frame."""
     return FULL_OVERHEAD + len(job.tube.name) + len(job.body)

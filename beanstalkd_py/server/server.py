@@ -27,6 +27,7 @@ import gevent
 import gevent.event
 
 from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.binlog.log import Log
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.protocol.trace import TracingSession
@@ -82,7 +83,7 @@ class Server:
         self.max_connections = max_connections
         self.sync_ms = sync_ms
         self.binlog: Binlog | None = None
-        self.log: wal.Log | None = None
+        self.log: Log | None = None
         self.outbox = Outbox(None, sync_ms, monotonic_ns, time_ns)
         self.connections: dict[int, Connection] = {}  # by descriptor
         self.epoll = select.epoll()  # of their sockets, and of those that listen

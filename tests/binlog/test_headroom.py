@@ -208,9 +208,9 @@ def test_an_update_costs_a_bounded_amount_of_rewriting(tmp_path):
     """However large the log: a pass over all of it is worth an eighth of its length of updates."""
     queue = FullQueue(FullFileSystem(tmp_path, 8 << 20), 64 * KIB)
     ids = queue.fill(random.Random(1), 1000)
-    before, migrated = queue.binlog.written, queue.binlog.migrated
+    before, migrated = queue.binlog.written, queue.binlog.compactor.migrated
     go_on(queue, random.Random(2), ids, 20_000)
-    migrated = queue.binlog.migrated - migrated
+    migrated = queue.binlog.compactor.migrated - migrated
     updates = queue.binlog.written - before - migrated
     average = queue.binlog.usage.kept / len(ids)
     assert migrated * average < 12 * updates * 60
@@ -245,8 +245,8 @@ def test_a_start_gives_back_nothing_of_what_was_set_aside(tmp_path):
     for id in ids[::2] + ids[1::4]:
         queue.session.receive(b"delete %d\r\n" % id, queue.now)
     queue.binlog.log.commit(queue.now)
-    queue.binlog.keep_room()
-    assert queue.binlog.behind()
+    queue.binlog.headroom.keep()
+    assert queue.binlog.compactor.behind()
     set_aside = sum(file.stat().st_size for file in tmp_path.glob("spare.*"))
     queue.fs = Coveted(tmp_path, used(tmp_path))
     queue = queue.killed()

@@ -11,7 +11,7 @@ from typing import Any
 import beanstalkd_wal as wal
 import pytest
 
-from beanstalkd_py.binlog.journal import records
+from beanstalkd_py.binlog import records
 from beanstalkd_py.binlog.opening import Unreadable, open_binlog
 from beanstalkd_py.foreign import cbinlog, takeover
 from beanstalkd_py.foreign.cbinlog import CJob

@@ -198,10 +198,9 @@ QUEUE = (
         Invariant.BOOT_TIME_IN_MEMORY,
         "monotonic-on-disk",
         "times are written to disk as boot time",
-        "beanstalkd_py/binlog/journal.py",
-        "        return deadline_at + self.offset if state in (DELAYED, RESERVED) else "
-        "deadline_at\n",
-        "        return deadline_at\n",
+        "beanstalkd_py/binlog/records.py",
+        "    return deadline_at + offset if state in (DELAYED, RESERVED) else deadline_at\n",
+        "    return deadline_at\n",
         ("tests/binlog/test_journal.py::test_replay_gives_what_was_in_memory", SIMULATION),
     ),
     Mutant(
@@ -227,22 +226,20 @@ QUEUE = (
         Invariant.DISK_IN_PROPORTION,
         "compaction-never",
         "compaction never runs while the server is running",
-        "beanstalkd_py/binlog/journal.py",
-        "        self._more = self.behind() and self._compact_some()\n",
-        "        self._more = False\n",
+        "beanstalkd_py/binlog/compactor.py",
+        "        self.more = self.behind() and self._step_for(appended)\n",
+        "        self.more = False\n",
         ("tests/binlog/test_journal.py::test_room_set_aside_falls_with_the_live_bytes", SIMULATION),
     ),
     Mutant(
         Invariant.DISK_IN_PROPORTION,
         "compaction-loses-jobs",
         "compaction does not copy delayed jobs",
-        "beanstalkd_py/binlog/journal.py",
-        "        number = self._append(record)\n"
-        "        if number is None:\n"
-        "            return False\n"
-        "        self.migrated += 1\n",
-        "        number = self._append(record) if job.state != DELAYED else self._active\n"
-        "        if number is None:\n            return False\n        self.migrated += 1\n",
+        "beanstalkd_py/binlog/compactor.py",
+        "        segment = self.headroom.append(encode_job(job, self.offset))\n",
+        "        segment = self.usage.current if job.state == 4 else self.headroom.append(\n"
+        "            encode_job(job, self.offset)\n"
+        "        )\n",
         (SIMULATION,),
     ),
     Mutant(
@@ -293,10 +290,8 @@ QUEUE = (
         "puts-use-the-reserve",
         "puts use the headroom that is reserved for a full disk",
         "beanstalkd_py/binlog/journal.py",
-        " and not self._room_for_put(\n"
-        "            nbytes\n"
-        "        ):\n"
-        "            self._put_refused(largest)\n"
+        " and not self._headroom_for_put(nbytes):\n"
+        "            self.headroom.put_refused(largest)\n"
         "            return None\n",
         " and False:\n            return None\n",
         ("tests/binlog/test_headroom.py",),
@@ -305,8 +300,8 @@ QUEUE = (
         Invariant.DISK_IN_PROPORTION,
         "refused-puts-raise-reserve",
         "a refused put raises the reserve",
-        "beanstalkd_py/binlog/journal.py",
-        "        self.usage.largest = largest\n        self._set_marks()\n",
+        "beanstalkd_py/binlog/headroom.py",
+        "        self.usage.largest = largest\n        self.update_marks()\n",
         "        pass\n",
         (
             "tests/binlog/test_headroom.py::test_a_put_that_is_refused_takes_nothing_from_the_others",

@@ -42,6 +42,7 @@ def observe(run: ServerRun) -> str:
 def kill_now(run: ServerRun) -> str:
     """Checks what a start would recover if the process were killed now."""
     log = run.server.log
+    assert isinstance(log, wal.Log)
     all_written = not log.pending and log.written_lsn == log.lsn
     must = run.history.position if all_written else run.server.answered
     position = _recovered_position(run, run.machine.disk.copy(), must)

@@ -13,9 +13,10 @@ from simulation.disk import MemoryDisk
 from simulation.scenario import run
 from simulation.violation import Violation
 
-import beanstalkd_py.binlog.journal
 import beanstalkd_py.binlog.opening
+import beanstalkd_py.binlog.usage
 import beanstalkd_py.queue.state
+from beanstalkd_py.binlog.compactor import Compactor
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.records import encode_meta
 from beanstalkd_py.binlog.usage import Usage
@@ -64,7 +65,7 @@ def deletes_are_not_written(patch: pytest.MonkeyPatch) -> None:
     """Violates "log before state"."""
 
     def delete(self: Binlog, job: object) -> bool:
-        self.usage.forget(job, beanstalkd_py.binlog.journal.full_bytes(job))
+        self.usage.forget(job, beanstalkd_py.binlog.usage.full_bytes(job))
         return True
 
     patch.setattr(Binlog, "delete", delete)
@@ -83,16 +84,16 @@ def releases_without_delay_are_not_written(patch: pytest.MonkeyPatch) -> None:
 
 
 def compaction_loses_jobs(patch: pytest.MonkeyPatch) -> None:
-    def rewrite(self: Binlog, job: object, nbytes: int) -> bool:
+    def rewrite(self: Compactor, job: object, nbytes: int) -> bool:
         self.usage.add(job.full_segment, -nbytes)
         return True
 
-    patch.setattr(Binlog, "_rewrite", rewrite)
+    patch.setattr(Compactor, "_rewrite", rewrite)
 
 
 def compaction_never_runs(patch: pytest.MonkeyPatch) -> None:
     """Violates "the disk stays in proportion"."""
-    patch.setattr(Binlog, "behind", lambda self: False)
+    patch.setattr(Compactor, "behind", lambda self: False)
 
 
 def next_id_is_not_kept(patch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def test_queue_workload_rotates_compacts_and_retires():
     workload.start()
     workload.work(300)
     assert workload.process.log.oldest > 1
-    assert workload.process.binlog.migrated > 10
+    assert workload.process.binlog.compactor.migrated > 10
     assert {reply.split()[0] for _, reply in workload.process.told} >= {
         *(
             b"INSERTED",

@@ -104,7 +104,7 @@ class Process:
 
     @property
     def log(self) -> wal.Log:
-        assert self.binlog is not None
+        assert self.binlog is not None and isinstance(self.binlog.log, wal.Log)
         return self.binlog.log
 
     def found(self) -> dict[Key, Found]:

@@ -82,7 +82,9 @@ class QueueWorkload:
     @property
     def opened_log(self) -> wal.Log | None:
         journal = self.process.queue.journal
-        return journal.log if isinstance(journal, Binlog) else None
+        log = journal.log if isinstance(journal, Binlog) else None
+        assert log is None or isinstance(log, wal.Log)
+        return log
 
     def check_serves_again(self, headroom_hidden: bool) -> None:
         process = self.process
