@@ -1,6 +1,4 @@
-"""python -m fuzz: bytes that nobody sane sends or writes, to every reader of bytes. A seed decides
-what each reader gets.
-"""
+"""python -m fuzz: fuzz every parser and file reader with malformed input, generated from a seed."""
 
 from __future__ import annotations
 
@@ -24,14 +22,12 @@ READERS: dict[str, Callable[[int, Count], None]] = {
 
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="fuzz", description=__doc__)
+    arguments.add_argument("--seed", type=int, help="first seed; without --seconds, the only one")
     arguments.add_argument(
-        "--seed", type=int, help="the first one; without --seconds, the only one"
+        "--seconds", type=float, help="run further seeds for this time (default: 60 without --seed)"
     )
     arguments.add_argument(
-        "--seconds", type=float, help="how long to go on with the next seeds (60 without --seed)"
-    )
-    arguments.add_argument(
-        "--only", choices=READERS, action="append", help="this reader; may be repeated"
+        "--only", choices=READERS, action="append", help="test this reader only; may be repeated"
     )
     chosen = arguments.parse_args()
     first = random.SystemRandom().randrange(1 << 32) if chosen.seed is None else chosen.seed
@@ -45,9 +41,8 @@ def main() -> int:
         if time.monotonic() >= end:
             break
         seed += 1
-    print(
-        f"fuzz: seeds {first}..{seed}, {'; '.join(f'{name}: {count}' for name, count in counts.items())}, ok"
-    )
+    totals = "; ".join(f"{name}: {count}" for name, count in counts.items())
+    print(f"fuzz: seeds {first}..{seed}, {totals}, ok")
     return 0
 
 
@@ -56,7 +51,7 @@ def _feed(name: str, seed: int, count: Count) -> None:
         READERS[name](seed, count)
     except BaseException:
         print(
-            f"fuzz: {name} fails; again: make fuzz SEED={seed} ONLY={name}",
+            f"fuzz: {name} fails; repeat: make fuzz SEED={seed} ONLY={name}",
             file=sys.stderr,
             flush=True,
         )

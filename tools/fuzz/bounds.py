@@ -1,7 +1,7 @@
-"""How much work and memory reading some bytes may take: so much per byte, and a constant.
+"""Bounds for the work and memory to read an input: a constant plus an amount per byte.
 
-Work is counted in calls (of Python and C functions), so a limit means the same on every machine;
-memory in bytes at the peak, as tracemalloc has it.
+Work is counted in calls of Python and C functions, so the limit is the same on every machine.
+Memory is the peak in bytes, measured by tracemalloc.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ T = TypeVar("T")
 
 CALLS, CALLS_PER_BYTE = 50_000, 10
 MEMORY, MEMORY_PER_BYTE = 4 << 20, 20
-LOOK = 1024  # calls between two looks at the memory
+CHECK_EVERY = 1024  # calls between two checks of the memory
 
 
 class TooMuch(BaseException):
-    """Not an Exception: nobody in between may think it is his."""
+    """A BaseException, so that no reader catches it as its own error."""
 
 
 def bounded(nbytes: int, work: Callable[[], T]) -> T:
-    """What `work` gives for an input of so many bytes. Raises TooMuch, from within the call that is
-    too much if it can.
+    """The result of `work` for an input of so many bytes.
+
+    Raises TooMuch, if possible within the call that exceeds the bound.
     """
     calls = CALLS + CALLS_PER_BYTE * nbytes
     memory = MEMORY + MEMORY_PER_BYTE * nbytes
@@ -33,7 +34,7 @@ def bounded(nbytes: int, work: Callable[[], T]) -> T:
     limit = tracemalloc.get_traced_memory()[0] + memory
     try:
         result = _counted(calls, limit, work)
-        _look(limit)
+        _check_memory(limit)
     finally:
         tracemalloc.stop()
     return result
@@ -51,8 +52,8 @@ def _counted(calls: int, memory: int, work: Callable[[], T]) -> T:
         done += 1
         if done > calls:
             raise TooMuch(f"more than {calls} calls")
-        if done % LOOK == 0:
-            _look(memory)
+        if done % CHECK_EVERY == 0:
+            _check_memory(memory)
 
     before = sys.getprofile()
     sys.setprofile(count)
@@ -62,7 +63,7 @@ def _counted(calls: int, memory: int, work: Callable[[], T]) -> T:
         sys.setprofile(before)
 
 
-def _look(memory: int) -> None:
+def _check_memory(memory: int) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     if peak > memory:
         raise TooMuch(f"{peak} bytes of memory: {memory} are allowed")

@@ -1,7 +1,8 @@
-"""The C server's binlog files, damaged in all ways: read, taken over, served from.
+"""Damaged binlog files of the C server: reading, take-over, serving.
 
-Whatever the bytes: reading raises nothing, within the bounds, and changes nothing; a take-over is
-done or refused in its own words; a server goes on with what was taken over, and finds it again.
+Reading raises nothing, stays within the bounds and changes nothing. A take-over succeeds or is
+refused with a message. A server works with the jobs that were taken over, and finds them after a
+restart.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ BORN = 1_700_000_000 * SECOND
 SEGMENT_BYTES = 65536
 IDS = [
     number for number in NUMBERS if 0 < number != 2**63 - 1
-]  # the next one would be 2^63, which may be there, and no server comes so far
+]  # larger ids can only come from corruption; 2^63 - 1 leaves no valid next id
 LIMITS = [
     2**64 - 1,
     2**32 - 1,
@@ -48,19 +49,19 @@ LIMITS = [
 STRUCT = {
     7: ("<QI4xqqi4xqqIIIIIB3x", "<i", 1),
     5: ("<QI4xqqi4xqqIIIIIB", "<Q", 1000),
-}  # job, name length, ns of a unit
+}  # job, name length, ns of a time unit
 
 
 def run(seed: int, count: Count) -> None:
-    """Some inputs, decided by the seed. Raises whatever is wrong."""
+    """Generates and checks some inputs from the seed."""
     rng = Random(f"cfiles {seed}")
-    whole = a_directory(rng)
+    whole = make_directory(rng)
     for _ in range(INPUTS):
         with tempfile.TemporaryDirectory(prefix="fuzz.") as scratch:
-            one(Path(scratch), damaged(rng, whole), rng, count)
+            check(Path(scratch), damaged(rng, whole), rng, count)
 
 
-def a_directory(rng: Random) -> Files:
+def make_directory(rng: Random) -> Files:
     samples = sorted(SAMPLES.glob("*/data")) if SAMPLES.is_dir() else []
     if samples and rng.random() < 0.5:
         return {
@@ -75,13 +76,13 @@ def a_directory(rng: Random) -> Files:
 
 
 class Player:
-    """Writes as the C server does: puts, updates, deletes, and copies as compaction makes them."""
+    """Writes like the C server: puts, updates, deletes, and copies as its compaction makes them."""
 
     def __init__(self, rng: Random, version: int) -> None:
         self.rng = rng
         self.version = version
-        self.jobs: dict[int, list[int]] = {}  # fields of each
-        self.texts: dict[int, tuple[bytes, bytes]] = {}  # tube and body
+        self.jobs: dict[int, list[int]] = {}  # id -> fields
+        self.texts: dict[int, tuple[bytes, bytes]] = {}  # id -> tube and body
         self.next_id = 1
 
     def file(self, records: int) -> bytes:
@@ -153,7 +154,7 @@ class Player:
         )
 
 
-def one(directory: Path, files: Files, rng: Random, count: Count) -> None:
+def check(directory: Path, files: Files, rng: Random, count: Count) -> None:
     nbytes = sum(map(len, files.values()))
     count.input(nbytes)
     for name, data in files.items():
@@ -161,7 +162,7 @@ def one(directory: Path, files: Files, rng: Random, count: Count) -> None:
     bounded = bounds.bounded if rng.random() < 0.5 else bounds.unbounded
     found = bounded(nbytes, lambda: read_directory(str(directory)))
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == files, (
-        "reading has changed something"
+        "reading changed the directory"
     )
     if found.damaged:
         count.add("damaged")
@@ -189,15 +190,17 @@ def _taken_over(directory: Path, accept: bool) -> bool:
 
 
 def _serve(directory: Path, found: CBinlog, count: Count) -> None:
-    """All jobs are there; a server works with them, and a restart finds what it left."""
+    """All jobs are there. A server works with them, and a restart finds the same jobs."""
     queue, binlog = _opened(directory, START)
-    assert sorted(queue.jobs) == sorted(job.id for job in found.jobs), "other jobs than were read"
+    assert sorted(queue.jobs) == sorted(job.id for job in found.jobs), (
+        "the jobs differ from those that were read"
+    )
     now = exercise(queue, binlog, START)
     binlog.log.close(now + WALL)
     left = {id: (job.tube.name, job.body, job.pri) for id, job in queue.jobs.items()}
     queue, binlog = _opened(directory, now)
     assert {id: (job.tube.name, job.body, job.pri) for id, job in queue.jobs.items()} == left, (
-        "a restart does not find the same jobs"
+        "a restart finds other jobs"
     )
     binlog.log.close(now + WALL)
     count.add("taken over")
@@ -219,7 +222,7 @@ def _opened(directory: Path, now: int) -> tuple[Queue, Binlog]:
 
 
 def _again(directory: Path, rng: Random, count: Count) -> None:
-    """The same files once more, beside our own log, which remembers them, and is forged."""
+    """Takes the same files over again, next to our forged log that remembers them."""
     ours = {path.name: path.read_bytes() for path in directory.glob("*.wal")}
     for name, data in forged(rng, ours).items():
         (directory / name).write_bytes(data)

@@ -1,5 +1,7 @@
-"""Damaged and forged logs in real directories, for every command of `beanstalkd-binlog`: an exit
-status of its own, no traceback, and after `repair` nothing is left for `verify` to find.
+"""Damaged and forged logs on disk for every command of `beanstalkd-binlog`.
+
+A command must end with one of its own exit statuses and without a traceback. After `repair`,
+`verify` must find nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +18,11 @@ from beanstalkd_binlog.cli import run as command_line
 from . import bounds
 from .count import Count
 from .forge import forged
-from .logs import Files, a_log
+from .logs import Files, make_log
 from .mutate import files as damaged
 
 INPUTS = 3  # of each log
-LOOKS = [
+READ_COMMANDS = [
     [command, *options]
     for command in ("verify", "ls", "dump", "jobs", "stats")
     for options in ([], ["--json"])
@@ -28,9 +30,9 @@ LOOKS = [
 
 
 def run(seed: int, count: Count) -> None:
-    """Some inputs, decided by the seed. Raises whatever is wrong."""
+    """Generates and checks some inputs from the seed."""
     rng = Random(f"commands {seed}")
-    whole = a_log(rng)
+    whole = make_log(rng)
     for _ in range(INPUTS):
         files = forged(rng, whole) if rng.random() < 0.6 else damaged(rng, whole)
         with tempfile.TemporaryDirectory(prefix="fuzz.") as scratch:
@@ -38,29 +40,29 @@ def run(seed: int, count: Count) -> None:
             directory.mkdir()
             for name, data in files.items():
                 (directory / name).write_bytes(data)
-            one(directory, files, rng, count)
+            check(directory, files, rng, count)
 
 
-def one(directory: Path, files: Files, rng: Random, count: Count) -> None:
+def check(directory: Path, files: Files, rng: Random, count: Count) -> None:
     nbytes = sum(map(len, files.values()))
     count.input(nbytes)
     before = contents(directory)
-    for look in [*rng.sample(LOOKS, 4), ["history", "1"], ["repair", "--dry-run"]]:
-        bounds.bounded(20 * nbytes, lambda look=look: said(directory, *look))  # type: ignore[misc]
-    assert contents(directory) == before, "looking has changed something"
-    if said(directory, "repair")[0] == status.CLEAN:
+    for look in [*rng.sample(READ_COMMANDS, 4), ["history", "1"], ["repair", "--dry-run"]]:
+        bounds.bounded(20 * nbytes, lambda look=look: call(directory, *look))  # type: ignore[misc]
+    assert contents(directory) == before, "a reading command changed the directory"
+    if call(directory, "repair")[0] == status.CLEAN:
         count.add("repaired")
-        found, text = said(directory, "verify")
-        assert found == status.CLEAN, f"repaired, and yet verify says {text}"
-        said(directory, "compact")
-        said(directory, "export", str(directory.parent / "exported"))
+        found, text = call(directory, "verify")
+        assert found == status.CLEAN, f"verify after repair says {text}"
+        call(directory, "compact")
+        call(directory, "export", str(directory.parent / "exported"))
 
 
 def contents(directory: Path) -> Files:
     return {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "lock"}
 
 
-def said(directory: Path, command: str, *options: str) -> tuple[int, str]:
+def call(directory: Path, command: str, *options: str) -> tuple[int, str]:
     """Exit status and output."""
     text = io.StringIO()
     with redirect_stdout(text), redirect_stderr(text):

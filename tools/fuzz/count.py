@@ -1,4 +1,4 @@
-"""What was fed to the readers."""
+"""Counts the inputs of a reader."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 
 
 class Count:
-    """`of` says what else is worth telling: how much of it was accepted, for one."""
+    """of: further counts, such as how many inputs were accepted."""
 
     def __init__(self) -> None:
         self.inputs = 0

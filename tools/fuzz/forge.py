@@ -1,7 +1,8 @@
-"""Logs with right checksums that say what no server writes: so that what lies behind the checksums
-is reached.
+"""Forges logs: fields have impossible values, but right checksums.
 
-The layout is written down here a second time, so that a mistake in `wal.format` cannot hide.
+So the code that runs after the checksums are verified is tested.
+
+The layout is defined here a second time, so that a mistake in the format module is noticed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def forged(rng: Random, files: Files) -> Files:
 
 
 def _shifted(data: bytes, shift: int) -> bytes:
-    """The same segment at another time of the log's life: all its LSNs are so much higher."""
+    """The same segment with all LSNs increased by `shift`."""
     if len(data) < FRAMES_AT:
         return data
     fields = list(HEADER.unpack_from(data))
@@ -85,7 +86,7 @@ def _other(rng: Random, value: int, top: int) -> int:
 
 
 def _frames(data: bytes) -> list[tuple[int, int]]:
-    """Where whole frames begin and end."""
+    """The start and end of each complete frame."""
     found = []
     at = FRAMES_AT
     while len(data) - at >= 48 and data[at] == 0xF7:
@@ -133,7 +134,7 @@ def _records(rng: Random, data: bytes) -> bytes:
 
 
 def _changed_records(rng: Random, payload: bytes, fields: list[int]) -> bytes:
-    """fields[3], their number, is set."""
+    """Sets fields[3], the number of records."""
     count = fields[3]
     if rng.random() < 0.1 or 4 * count > len(payload):
         return mutated(rng, payload)
@@ -152,7 +153,7 @@ def _changed_records(rng: Random, payload: bytes, fields: list[int]) -> bytes:
 
 
 def record(rng: Random, others: list[bytes]) -> bytes:
-    """A record that is nearly one."""
+    """A record that is almost valid."""
     if others and rng.random() < 0.8:
         other = rng.choice(others)
         return (
@@ -171,11 +172,11 @@ FIELDS = {
     3: "BQ",
     4: "BBHqq",
     5: "BBH",
-}  # by kind: see beanstalkd_py.records
+}  # by kind: see beanstalkd_py.binlog.records
 
 
 def _with_field(rng: Random, record: bytes) -> bytes:
-    """One number of it is another one."""
+    """Changes the value of one field."""
     layout = FIELDS.get(record[0] if record else 0)
     if layout is None or len(record) < struct.calcsize("<" + layout):
         return record
@@ -189,7 +190,7 @@ def _with_field(rng: Random, record: bytes) -> bytes:
 
 
 def _new_frames(rng: Random, data: bytes) -> bytes:
-    """More frames behind the last one: claims, lengths that say gigabytes, and the same ones again."""
+    """Appends frames: wrong watermarks, lengths of gigabytes, and copies."""
     frames = _frames(data)
     end = frames[-1][1] if frames else FRAMES_AT
     fields = list(BODY.unpack_from(data, frames[-1][0] + 8)) if frames else [1, 0, 0, 0, 0, 0, 0]

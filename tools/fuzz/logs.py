@@ -1,5 +1,6 @@
-"""Real logs, made by the queue and its binlog under random commands on a disk in memory; and any
-directory as such a disk.
+"""Logs that the queue and its binlog write under random commands, on a disk in memory.
+
+Any files can be placed on such a disk.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ WALL = 1_700_000_000 * SECOND  # wall clock minus monotonic clock
 SEGMENT_BYTES = 4096
 DIRECTORY = "/log"
 
-Files = dict[str, bytes]  # by name
+Files = dict[str, bytes]  # name -> content
 
 
 def disk_of(files: Files) -> MemoryDisk:
@@ -33,7 +34,7 @@ def disk_of(files: Files) -> MemoryDisk:
 
 
 def files_of(disk: MemoryDisk) -> Files:
-    """What it holds, but for the lock and spares."""
+    """All files, except the lock and spares."""
     names = {path.rpartition("/")[2]: file for path, file in disk.names.items()}
     return {
         name: bytes(file.data)
@@ -60,8 +61,8 @@ def opened(
     return queue, binlog
 
 
-def a_log(rng: Random) -> Files:
-    """Some segments, with jobs in all states, pauses, dead records, and a clean end or none."""
+def make_log(rng: Random) -> Files:
+    """Some segments with jobs in all states, pauses, dead records, and a clean or unclean end."""
     disk = MemoryDisk(rng.randrange(1 << 30))
     durability = rng.choice((wal.Durability.SYNC, wal.Durability.SYNC, wal.Durability.NEVER))
     now = START
@@ -85,14 +86,15 @@ def a_log(rng: Random) -> Files:
 
 
 def _as_taken_over(queue: Queue, binlog: Binlog) -> None:
-    """It begins as one that was taken over from the C server."""
+    """The log starts like one that was taken over from the C server."""
     for phase in (IMPORT_BEGIN, IMPORT_END):
-        text = b'{"folder": "beanstalkd-binlog-2026", "files": [["binlog.1", 4096, 1700000000000000000]]}'
+        files = b'[["binlog.1", 4096, 1700000000000000000]]'
+        text = b'{"folder": "beanstalkd-binlog-2026", "files": %b}' % files
         binlog.log.append(encode(Import(phase, text)))
 
 
 def command(rng: Random, next_id: int) -> bytes:
-    """A command that does something, more often than not."""
+    """A command that usually has an effect."""
     id, tube = rng.randrange(1, next_id + 1), rng.choice((b"default", b"a", b"some-longer.name"))
     pri, delay = rng.choice((0, 1024, 4294967295)), rng.choice((0, 0, 3, 100000))
     body = rng.randbytes(rng.choice((0, 1, 1, 20, 20, 300, rng.randrange(2000))))
@@ -109,7 +111,8 @@ def command(rng: Random, next_id: int) -> bytes:
         b"touch %d\r\n" % id,
     ]
     others = [
-        b"delete %d\r\n" % id, b"kick-job %d\r\n" % id, b"kick 3\r\n", b"use %b\r\n" % tube, b"watch %b\r\n" % tube,
+        b"delete %d\r\n" % id, b"kick-job %d\r\n" % id, b"kick 3\r\n",
+        b"use %b\r\n" % tube, b"watch %b\r\n" % tube,
         b"pause-tube %b %d\r\n" % (tube, rng.choice((0, 5, 1000))),
     ]  # fmt: skip
     reserve = [b"reserve-with-timeout 0\r\n", b"reserve-job %d\r\n" % id]
@@ -126,7 +129,7 @@ def command(rng: Random, next_id: int) -> bytes:
 
 
 def exercise(queue: Queue, binlog: Binlog, now: int) -> int:
-    """Every command, on what is there: nothing may raise. Returns the time it is then."""
+    """Sends every command to the queue; none may raise. Returns the time afterwards."""
     dispatcher = Dispatcher(queue, max_job_size=3000, log=binlog.snapshot)
     session = Session(dispatcher)
     lines = [b"stats", b"list-tubes", b"put 0 0 1 1\r\nx", b"put 0 5 1 1\r\ny"]

@@ -1,6 +1,4 @@
-"""What happens to bytes: flipped, cut, doubled, moved, overwritten with numbers that mean something
-to somebody. Seeded.
-"""
+"""Seeded mutations of bytes and files: flip, cut, duplicate, move, overwrite with numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ NUMBERS = (
     (1 << 64) - 1,
 )
 
-Verb = Callable[[Random, bytes], bytes]
+Mutation = Callable[[Random, bytes], bytes]
 
 
 def _range(rng: Random, data: bytes) -> tuple[int, int]:
@@ -48,14 +46,14 @@ def flip(rng: Random, data: bytes) -> bytes:
 
 
 def number(rng: Random, data: bytes) -> bytes:
-    """One of the numbers, little-endian, in the place of what was there."""
+    """Overwrites bytes with a special number, little-endian."""
     nbytes = rng.choice((1, 2, 4, 8))
     at = rng.randrange(len(data) + 1)
     value = (rng.choice(NUMBERS) + rng.choice((0, 0, 1, -1))) % (1 << 8 * nbytes)
     return data[:at] + value.to_bytes(nbytes, "little")[: len(data) - at] + data[at + nbytes :]
 
 
-def noise(rng: Random, data: bytes) -> bytes:
+def randomize(rng: Random, data: bytes) -> bytes:
     start, end = _range(rng, data)
     return data[:start] + rng.randbytes(end - start) + data[end:]
 
@@ -79,62 +77,60 @@ def insert(rng: Random, data: bytes) -> bytes:
     return data[:at] + rng.randbytes(rng.choice((1, 3, 84, SECTOR))) + data[at:]
 
 
-def double(rng: Random, data: bytes) -> bytes:
+def duplicate(rng: Random, data: bytes) -> bytes:
     start, end = _range(rng, data)
     return data[:end] + data[start:end] * rng.choice((1, 1, 2, 20)) + data[end:]
 
 
 def move(rng: Random, data: bytes) -> bytes:
-    """A range over another place, as a disk does that writes to the wrong one."""
+    """Copies a range over another place, as a misdirected write does."""
     start, end = _range(rng, data)
     to = rng.randrange(len(data) + 1)
     return data[:to] + data[start:end] + data[to + end - start :]
 
 
-def sector_back(rng: Random, data: bytes) -> bytes:
-    """A sector as it was, or zeros, as a torn write leaves it."""
+def zero_sector(rng: Random, data: bytes) -> bytes:
+    """Zeros a sector, as a torn write may."""
     at = rng.randrange(len(data) // SECTOR + 1) * SECTOR
     return data[:at] + bytes(min(SECTOR, max(len(data) - at, 0))) + data[at + SECTOR :]
 
 
-VERBS: tuple[Verb, ...] = (
+MUTATIONS: tuple[Mutation, ...] = (
     flip,
     flip,
     number,
     number,
-    noise,
+    randomize,
     zero,
     truncate,
     remove,
     insert,
-    double,
+    duplicate,
     move,
-    sector_back,
+    zero_sector,
 )
 
 
 def mutated(rng: Random, data: bytes, times: int | None = None) -> bytes:
     for _ in range(rng.choice((1, 1, 1, 2, 3, 8)) if times is None else times):
-        data = rng.choice(VERBS)(rng, data)
+        data = rng.choice(MUTATIONS)(rng, data)
     return data
 
 
 def spliced(rng: Random, data: bytes, other: bytes) -> bytes:
-    """The beginning of one, the end of another."""
+    """The beginning of one file and the end of another."""
     return data[: rng.randrange(len(data) + 1)] + other[rng.randrange(len(other) + 1) :]
 
 
 def files(rng: Random, before: dict[str, bytes]) -> dict[str, bytes]:
-    """A directory after an accident or some: files damaged, spliced, gone, swapped, doubled under
-    another name.
-    """
+    """Mutates a directory: files are damaged, spliced, removed, swapped or copied."""
     after = dict(before)
     for _ in range(rng.choice((1, 1, 2, 4))):
-        _accident(rng, after)
+        _mutate_files(rng, after)
     return after
 
 
-def _accident(rng: Random, files: dict[str, bytes]) -> None:
+def _mutate_files(rng: Random, files: dict[str, bytes]) -> None:
     if not files:
         return
     one, other = rng.choice(sorted(files)), rng.choice(sorted(files))
@@ -152,7 +148,7 @@ def _accident(rng: Random, files: dict[str, bytes]) -> None:
 
 
 def _renumbered(rng: Random, name: str) -> str:
-    """The same kind of name with another number: near by, or a date as people write it."""
+    """A name of the same kind with another number: a near one, or a date."""
     digits = "".join(filter(str.isdigit, name))
     number = rng.choice((int(digits or 1) + rng.choice((-2, -1, 1, 2, 3)), 20260101, 99999999999))
     return name.replace(digits, f"{max(number, 0):0{len(digits)}}") if digits else name

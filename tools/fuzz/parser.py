@@ -1,9 +1,7 @@
-"""Any bytes, in any pieces, from several clients: to the parser alone, and to sessions and queue
-beside the naive server.
+"""Malformed input in random pieces, for the parser alone and for sessions with a queue.
 
-However a stream is cut, the commands are the same, and nothing is held but a line and a body; the
-naive server, which waits for whole lines and bodies, gives the same replies; nobody is left behind
-when all are gone.
+However a stream is cut, the commands are the same, and the parser holds at most a line and a body.
+The reference server gives the same replies. At the end all clients are gone.
 """
 
 from __future__ import annotations
@@ -26,16 +24,16 @@ LARGEST = 1 << 30  # bytes of a body, with the largest -z
 
 
 def run(seed: int, count: Count) -> None:
-    """Some inputs, decided by the seed. Raises whatever is wrong."""
+    """Generates and checks some inputs from the seed."""
     rng = Random(f"parser {seed}")
     for max_job_size in (MAX_JOB_SIZE, 500, LARGEST):
         stream = b"".join(block(rng) for _ in range(BLOCKS))
         count.input(len(stream))
-        cut_anyhow(rng, stream, max_job_size)
+        check_cuts(rng, stream, max_job_size)
     clients(rng, count)
 
 
-def cut_anyhow(rng: Random, stream: bytes, max_job_size: int) -> None:
+def check_cuts(rng: Random, stream: bytes, max_job_size: int) -> None:
     whole = bounded(len(stream), lambda: commands([stream], max_job_size))
     for pieces in (singly(stream), cut(rng, stream, 3), cut(rng, stream, 100)):
         again = bounded(len(stream), lambda pieces=pieces: commands(pieces, max_job_size))  # type: ignore[misc]
@@ -43,8 +41,9 @@ def cut_anyhow(rng: Random, stream: bytes, max_job_size: int) -> None:
 
 
 def commands(pieces: list[bytes], max_job_size: int) -> list[Command]:
-    """What the parser makes of it; a put whose body came with it in the words for one whose body
-    came later.
+    """The commands that the parser finds.
+
+    A put whose body arrived with it is written like one whose body arrived later.
     """
     parser = Parser(max_job_size)
     found: list[Command] = []
@@ -55,7 +54,7 @@ def commands(pieces: list[bytes], max_job_size: int) -> list[Command]:
                 found += [(protocol.PUT_BEGIN,), (protocol.PUT_END, *command[1:])]
             else:
                 found.append(command)
-        assert parser.buffered < MAX_LINE, f"{parser.buffered} bytes are held back"
+        assert parser.buffered < MAX_LINE, f"{parser.buffered} bytes are buffered"
     return found
 
 
@@ -84,9 +83,9 @@ def clients(rng: Random, count: Count) -> None:
             pair.connect(name)
         what = rng.random()
         if what < 0.88:
-            noise = block(rng)
-            count.input(len(noise))
-            for piece in cut(rng, noise, rng.choice((0, 1, 5))):
+            data = block(rng)
+            count.input(len(data))
+            for piece in cut(rng, data, rng.choice((0, 1, 5))):
                 if name in pair.sessions:
                     pair.send(name, piece)
         elif what < 0.94:

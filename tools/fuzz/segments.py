@@ -1,9 +1,10 @@
-"""Damaged and forged logs: read, searched, opened and served from, repaired.
+"""Damaged and forged logs: replay, scan, open and serve, repair.
 
-Whatever the bytes: only the log's own errors, within the bounds, nothing changed by reading; a log
-is opened and served from, or refused; after a repair it can be read to its end. And where there is
-damage but no forgery: what is read was written, and under the LSN that it had; nothing of which a
-whole frame says that it was durable is missing without a word.
+Only the errors of the log may be raised, within the bounds, and reading changes nothing. A log is
+opened and served, or refused. After a repair the whole log can be read.
+
+Damage without forgery has further checks. Every record that is read was written with this LSN. A
+record that a complete frame calls durable must not be missing without an error.
 """
 
 from __future__ import annotations
@@ -26,57 +27,58 @@ from beanstalkd_py.queue.queue import Queue
 from . import bounds
 from .count import Count
 from .forge import forged
-from .logs import DIRECTORY, START, Files, a_log, disk_of, exercise, files_of, opened
+from .logs import DIRECTORY, START, Files, disk_of, exercise, files_of, make_log, opened
 from .mutate import files as damaged
 
 T = TypeVar("T")
 LOST = encode(Lost())
-Records = dict[int, bytes]  # by LSN
-THEIRS = (wal.Corrupt, wal.NewerVersion, Unreadable, BeyondRepair)
+Records = dict[int, bytes]  # LSN -> record
+LOG_ERRORS = (wal.Corrupt, wal.NewerVersion, Unreadable, BeyondRepair)
 INPUTS = 12  # of each log
-MEASURED = 0.3  # of them
+MEASURED = 0.3  # share of inputs that are checked against the bounds
 
 
 def run(seed: int, count: Count) -> None:
-    """Some inputs, decided by the seed. Raises whatever is wrong."""
+    """Generates and checks some inputs from the seed."""
     rng = Random(f"segments {seed}")
-    whole = a_log(rng)
+    whole = make_log(rng)
     written = Written(whole)
     for _ in range(INPUTS):
         forging = rng.random() < 0.6
         files = forged(rng, whole) if forging else whole
         if not forging or rng.random() < 0.3:
             files = damaged(rng, files)
-        one(files, None if forging else written, count, measured=rng.random() < MEASURED)
+        check(files, None if forging else written, count, measured=rng.random() < MEASURED)
 
 
-def one(files: Files, written: Written | None, count: Count, measured: bool = True) -> None:
-    """One input. `written`: what was in it before it was damaged. measured: within the bounds,
-    which takes five times as long.
+def check(files: Files, written: Written | None, count: Count, measured: bool = True) -> None:
+    """One input. written: what it contained before the damage; None for a forged log.
+
+    measured: check the bounds, which takes five times as long.
     """
     nbytes = sum(map(len, files.values()))
     bounded = bounds.bounded if measured else bounds.unbounded
     count.input(nbytes)
-    read = bounded(nbytes, lambda: tried(lambda: _read(files)))
+    read = bounded(nbytes, lambda: unless_refused(lambda: _read(files)))
     if written is not None and read is not None:
         written.check(files, read)
     bounded(nbytes, lambda: _search(files))
-    if bounded(4 * nbytes, lambda: tried(lambda: _serve(files, forged=written is None))):
+    if bounded(4 * nbytes, lambda: unless_refused(lambda: _serve(files, forged=written is None))):
         count.add("opened")
-    mended = bounded(4 * nbytes, lambda: tried(lambda: _repair(files)))
+    mended = bounded(4 * nbytes, lambda: unless_refused(lambda: _repair(files)))
     if mended is not None:
         _check_repaired(mended)
         count.add("repaired")
 
 
 class Written:
-    """A whole log: its records, and its frames with what they claim."""
+    """An undamaged log: its records, and its frames with their watermarks."""
 
     def __init__(self, files: Files) -> None:
         self.records = _read(files)
         self.frames: list[
             tuple[str, int, bytes, int]
-        ] = []  # name of the file, offset, bytes, claim
+        ] = []  # file name, offset, bytes, durable watermark
         for frame in wal.Replay(DIRECTORY, fs=disk_of(files)):
             name = segment_path("", frame.segment)
             self.frames.append(
@@ -84,31 +86,33 @@ class Written:
             )
 
     def check(self, files: Files, read: Records) -> None:
-        """What was read of it after damage."""
+        """Checks the records that were read after damage."""
         assert all(self.records.get(lsn) == record for lsn, record in read.items()), (
-            "what was read is not what was written"
+            "a record that was read was not written"
         )
-        claims = [
-            claim
-            for name, offset, data, claim in self.frames
+        watermarks = [
+            watermark
+            for name, offset, data, watermark in self.frames
             if files.get(name, b"")[offset : offset + len(data)] == data
         ]
-        first = min(read, default=min(self.records, default=1))  # segments go from the oldest end
+        first = min(
+            read, default=min(self.records, default=1)
+        )  # segments are retired from the oldest end
         missing = [
             lsn
             for lsn in self.records
-            if first <= lsn <= max(claims, default=0) and lsn not in read
+            if first <= lsn <= max(watermarks, default=0) and lsn not in read
         ]
         assert not missing, (
-            f"LSN {missing} were durable, as a whole frame says, and are missing without a word"
+            f"LSN {missing} were durable according to a complete frame, and are missing silently"
         )
 
 
-def tried(work: Callable[[], T]) -> T | None:
-    """None if it was refused."""
+def unless_refused(work: Callable[[], T]) -> T | None:
+    """The result of `work`, or None if the log was refused."""
     try:
         return work()
-    except THEIRS as error:
+    except LOG_ERRORS as error:
         assert str(error)
         return None
 
@@ -120,13 +124,13 @@ def _read(files: Files) -> Records:
         lsn: record for frame in replay for lsn, record in enumerate(frame.records, frame.first_lsn)
     }
     assert replay.exhausted and files_of(disk) == dict(sorted(files.items())), (
-        "reading has changed something"
+        "reading changed the directory"
     )
     return records
 
 
 def _search(files: Files) -> None:
-    """As tools do it: on behind damage."""
+    """Scans past damage, as the tools do."""
     for data in files.values():
         for salt in {salt_of(int.from_bytes(data[at + 40 : at + 48], "little")) for at in (0, 512)}:
             end = 0
@@ -136,13 +140,14 @@ def _search(files: Files) -> None:
                     if isinstance(found, wal.Frame)
                     else (found.offset, found.offset + found.length)
                 )
-                assert end <= place[0] <= place[1] <= len(data), "two things in one place"
+                assert end <= place[0] <= place[1] <= len(data), "two results overlap"
                 end = place[1]
 
 
 def _serve(files: Files, forged: bool) -> bool:
-    """A server's life on it, and what a restart finds then. (Of a forged log only the ids: there
-    may be two bodies of one job.)
+    """Serves from the log, then restarts.
+
+    For a forged log only the ids are compared, because one job may have two bodies.
     """
     disk = disk_of(files)
     queue, binlog = opened(disk)
@@ -151,9 +156,7 @@ def _serve(files: Files, forged: bool) -> bool:
     disk.after_kill()
     again, _ = opened(disk, now)
     found = _known(again)
-    assert found.keys() == left.keys() and (forged or found == left), (
-        "a restart does not find the same jobs"
-    )
+    assert found.keys() == left.keys() and (forged or found == left), "a restart finds other jobs"
     return True
 
 
@@ -175,23 +178,23 @@ def _known(queue: Queue) -> dict[int, object]:
 
 def _repair(files: Files) -> MemoryDisk:
     disk = disk_of(files)
-    mend(plan(DIRECTORY, lost=LOST, accept=_says_something, fs=disk), fs=disk)
+    mend(plan(DIRECTORY, lost=LOST, accept=_is_valid, fs=disk), fs=disk)
     return disk
 
 
 def _check_repaired(disk: MemoryDisk) -> None:
-    """It can be read to its end, and a second repair finds nothing."""
+    """The whole log can be read, and a second repair finds nothing."""
     try:
         for frame in wal.Replay(DIRECTORY, fs=disk):
-            assert all(map(_says_something, frame.records))
+            assert all(map(_is_valid, frame.records))
     except (wal.Corrupt, wal.NewerVersion) as error:
-        raise AssertionError(f"repaired, and yet {error}") from error
-    assert not plan(DIRECTORY, lost=LOST, accept=_says_something, fs=disk).losses, (
+        raise AssertionError(f"after the repair: {error}") from error
+    assert not plan(DIRECTORY, lost=LOST, accept=_is_valid, fs=disk).losses, (
         "a second repair finds more"
     )
 
 
-def _says_something(record: bytes) -> bool:
+def _is_valid(record: bytes) -> bool:
     try:
         decode(record)
     except ValueError:

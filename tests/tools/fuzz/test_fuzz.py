@@ -1,4 +1,4 @@
-"""A few seeds for each reader of bytes: `make fuzz` is the long form. And that the checks can fail."""
+"""A few seeds for each reader, and broken readers that must be detected. `make fuzz` is the long form."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Monkey = pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "run", [parser.run, segments.run, commands.run, cfiles.run], ids=lambda run: run.__module__
 )
-def test_bytes_that_nobody_sane_writes(
+def test_malformed_input_to_readers(
     run: Callable[[int, Count], None], seed: int, tmp_path, monkeypatch: Monkey
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -32,15 +32,15 @@ def test_bytes_that_nobody_sane_writes(
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_noise_from_many_connections(seed: int) -> None:
-    """A kind of daemon each."""
+def test_malformed_input_from_many_connections(seed: int) -> None:
+    """Each seed uses other options of the server."""
     count = Count()
     daemon.run(seed, count, steps=800)
     assert count.nbytes > 10_000
 
 
-def seen(run: Callable[[int, Count], None], seeds: int = 20) -> str:
-    """What the first of some seeds that fails fails with."""
+def first_failure(run: Callable[[int, Count], None], seeds: int = 20) -> str:
+    """The error of the first seed that fails, or ""."""
     for seed in range(seeds):
         try:
             run(seed, Count())
@@ -50,14 +50,14 @@ def seen(run: Callable[[int, Count], None], seeds: int = 20) -> str:
 
 
 @pytest.mark.sources
-def test_a_parser_that_minds_how_bytes_are_cut_is_found(monkeypatch: Monkey) -> None:
+def test_parser_that_depends_on_cuts_is_detected(monkeypatch: Monkey) -> None:
     monkeypatch.setattr(
         Parser, "_none", lambda self: None if not self._position else setattr(self, "_buffer", b"")
     )
-    assert "AssertionError" in seen(parser.run) or "TypeError" in seen(parser.run)
+    assert "AssertionError" in first_failure(parser.run) or "TypeError" in first_failure(parser.run)
 
 
-def test_a_parser_that_holds_what_it_should_skip_is_found() -> None:
+def test_parser_that_buffers_a_skipped_body_is_detected() -> None:
     stream = b"put 0 0 0 4294967290\r\n" + bytes(8 << 20)
     with pytest.raises(TooMuch, match="bytes of memory"):
         bounded(
@@ -68,40 +68,39 @@ def test_a_parser_that_holds_what_it_should_skip_is_found() -> None:
         )
 
 
-def test_a_reader_without_checksums_is_found(monkeypatch: Monkey) -> None:
+def test_reader_without_checksums_is_detected(monkeypatch: Monkey) -> None:
     monkeypatch.setattr("beanstalkd_wal.format.crc", lambda data, salt: 7)
-    assert "Error" in seen(segments.run)
+    assert "Error" in first_failure(segments.run)
 
 
 @pytest.mark.sources
-def test_damage_that_is_passed_over_is_found(monkeypatch: Monkey) -> None:
+def test_ignored_damage_is_detected(monkeypatch: Monkey) -> None:
     monkeypatch.setattr(wal.Replay, "_end", lambda *arguments: None)
-    assert "missing without a word" in seen(segments.run)
+    assert "missing silently" in first_failure(segments.run)
 
 
-def test_a_repair_that_fills_any_gap_is_found(monkeypatch: Monkey) -> None:
+def test_repair_that_fills_any_gap_is_detected(monkeypatch: Monkey) -> None:
     monkeypatch.setattr(repair, "LOST_MAX", 1 << 63)
     monkeypatch.setattr(repair, "MISSING_MAX", 1 << 63)
-    monkeypatch.setattr(
-        segments, "MEASURED", 1
-    )  # who is not measured fills a gap of a thousand million records
-    assert "TooMuch" in seen(segments.run, 60)
+    # Without the bounds, the repair would fill a gap of 10^9 records.
+    monkeypatch.setattr(segments, "MEASURED", 1)
+    assert "TooMuch" in first_failure(segments.run, 60)
 
 
-def test_a_repair_that_does_not_see_everything_is_found(monkeypatch: Monkey) -> None:
+def test_repair_that_misses_records_is_detected(monkeypatch: Monkey) -> None:
     whole = reader.scan
     monkeypatch.setattr(
         repair,
         "scan",
         lambda *arguments: [found for found in whole(*arguments) if isinstance(found, wal.Frame)],
     )
-    assert "AssertionError" in seen(segments.run)
+    assert "AssertionError" in first_failure(segments.run)
 
 
 def test_forged_logs_have_right_checksums() -> None:
-    """The layout that is written down a second time is the same."""
+    """The layout in the forger matches the one of the log."""
     rng = Random(1)
-    files = logs.a_log(rng)
+    files = logs.make_log(rng)
     shifted = {name: forge._shifted(data, 1000) for name, data in files.items()}
     before = segments._read(files)
     assert before and segments._read(shifted) == {
@@ -109,5 +108,5 @@ def test_forged_logs_have_right_checksums() -> None:
     }
 
 
-def test_noise_is_not_always_the_same() -> None:
+def test_malformed_blocks_vary() -> None:
     assert len({block(Random(seed)) for seed in range(100)}) > 90
