@@ -24,8 +24,8 @@ from beanstalkd_py.queue.model import Job
 from beanstalkd_py.queue.state import State
 
 STEP_BYTES = 64 * 1024  # rewritten per iteration: about 1 ms for jobs of 100 bytes
-# Bytes rewritten for each byte that clients append. When the disk is at the limit of its proportion,
-# a quarter of the oldest segment is dead.
+# Bytes rewritten for each byte that clients append. When the files are as large as the invariant
+# allows, a quarter of the oldest segment is dead.
 GROWTH_SHARE = 4
 # An iteration rewrites an eighth of what is due for clients' appends. Without that, four jobs of
 # 60 000 bytes would be followed by 10 ms of compaction in one piece.

@@ -17,8 +17,8 @@ fixed capacity computes its headroom from that.
 any of these attributes: its results are taken over by `collect`, `commit`, `drain` and
 `ensure_headroom`.
 
-**Failures.** A failed write is final: the methods raise `beanstalkd_wal.LogFailed` from then on, and
-`promised_lsn` stays where it is. A full disk is not a failure.
+**Failures.** A failed write is final: from then on the methods raise `beanstalkd_wal.LogFailed`,
+and `promised_lsn` stays where it is. A full disk is not a failure.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ class Promises(Protocol):
 
     @property
     def watermark_behind(self) -> bool:
-        """Whether something is durable, or will be, and the log does not say so yet."""
+        """Whether something is durable, or will be, and the log has no durable watermark for it."""
 
     def collect(self) -> None:
         """Takes over the results of the background work. Raises LogFailed."""
@@ -62,9 +62,8 @@ class Promises(Protocol):
         """
 
     def write_watermark(self, at: int) -> None:
-        """Writes down how far the log is durable, if the log does not say so yet. For an idle owner.
-
-        at: wall clock, ns.
+        """Writes a durable watermark, if the log has none yet for what is durable. For an idle
+        owner. at: wall clock, ns.
         """
 
     def close(self, at: int) -> None:
@@ -162,6 +161,6 @@ class Log(Promises, Protocol):
         """
 
     def retire(self, before: int) -> None:
-        """Deletes the sealed segments with numbers below `before`, in the background, as soon as all
-        that was appended until now is as durable as it gets.
+        """Deletes the sealed segments with numbers below `before`, in the background, as soon as
+        everything appended until now is as durable as it gets.
         """

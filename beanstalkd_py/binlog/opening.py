@@ -1,9 +1,9 @@
-"""How a binlog opens: the log is replayed into a state, judged, opened for writing, and put in
-order before anybody is served.
+"""Opening a binlog: the log is replayed into a state, checked, opened for writing, and compacted
+before anybody is served.
 
-Promises: where anything cannot be what it was meant to be, an exception that names file and offset,
-and nothing is changed. What the tools for operators say of the same log, they say in the words of
-this room.
+Promises: damage to what had been promised raises an exception that names file and offset, and then
+nothing is changed on disk. The operators' tools take their messages from here, so that they say the
+same as the server.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from collections.abc import Callable
 import beanstalkd_wal as wal
 
 from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.binlog.log import Log
 from beanstalkd_py.binlog.records import (
     DELETE,
     DELETE_STRUCT,
@@ -28,13 +29,13 @@ from beanstalkd_py.queue.state import State
 
 
 class Unreadable(Exception):
-    """The log is whole, but what it says cannot be: newer records, or a job's beginning is missing.
-    Nothing was changed.
+    """The log is intact, but its records are not valid: they are newer than this version, or a job
+    is updated that was never put. Nothing was changed.
     """
 
 
 class NewerRecords(Unreadable):
-    """Records of a version that is not known here."""
+    """The records have a newer version than this server knows. Nothing was changed."""
 
 
 def open_binlog(
@@ -53,17 +54,20 @@ def open_binlog(
 ) -> Binlog:
     """Replays the log in `directory` into `state` and opens it for writing.
 
-    now, wall_now: monotonic and wall-clock ns. notify: called from the log's threads when there is
-    news. report: a line for the operator. progress: bytes done and in all. Raises wal.Corrupt,
-    wal.NewerVersion and Unreadable (then nothing was changed), OSError and wal.LogFailed.
+    segment_bytes: bytes of a new segment. now: monotonic ns. wall_now: wall clock, ns. notify:
+    called from the log's threads when `Binlog.collect` has something to do. report: called with a
+    line for the operator. progress: called with the bytes done and all bytes. threaded: False does
+    all work of the log in the calling thread. fs: the file system; None is the kernel's.
+
+    Raises wal.Corrupt, wal.NewerVersion and Unreadable, when nothing was changed; also OSError and
+    wal.LogFailed.
     """
-    accounts = Usage()
-    replayer = Replayer(state, accounts, wall_now - now)
+    replayer = Replayer(state, Usage(), wall_now - now)
     replay = wal.Replay(directory, fs=fs)
     next_id = apply_all(replay, replayer, report, progress)
     state.next_id = max(state.next_id, next_id)
     if replay.torn is not None:
-        report(f"{replay.torn}")  # before it is cut off: a kill in between must not leave it unsaid
+        report(f"{replay.torn}")  # before the cut: a kill between both must not hide it
     log = wal.Log.open(
         replay,
         segment_bytes=segment_bytes,
@@ -75,16 +79,32 @@ def open_binlog(
         fs=fs,
         raise_watermark=not replayer.orphans,
     )
+    return begin(log, replayer, segment_bytes=segment_bytes, wall_now=wall_now, report=report)
+
+
+def begin(
+    log: Log,
+    replayer: Replayer,
+    *,
+    segment_bytes: int,
+    wall_now: int,
+    report: Callable[[str], None],
+) -> Binlog:
+    """Begins to write on a log that was replayed. The arguments are those of `open_binlog`.
+
+    Raises wal.LogFailed.
+    """
     if replayer.importing:
         report("an import was not finished, and is forgotten")
         for phase in (IMPORT_BEGIN, IMPORT_END):
             log.append(encode(Import(phase, b"{}")))
-    for id in replayer.orphans:  # together with the claim behind which they would be damage
-        if not log.fits(DELETE_STRUCT.size):
-            log.ensure_headroom(DELETE_STRUCT.size)
+    # Once a durable watermark covers it, an UPDATE record without a job is damage. So the same
+    # commit says that the job is deleted.
+    for id in replayer.orphans:
+        log.ensure_headroom(DELETE_STRUCT.size)
         log.append(DELETE_STRUCT.pack(DELETE, id))
-    opened = Binlog(state, log, replayer, segment_bytes, wall_now)
-    state.journal = opened
+    opened = Binlog(replayer.state, log, replayer, segment_bytes, wall_now)
+    replayer.state.journal = opened
     opened.compact()
     return opened
 
@@ -95,8 +115,10 @@ def apply_all(
     report: Callable[[str], None],
     progress: Callable[[int, int], None],
 ) -> int:
-    """Everything in the log to the replayer's state. Returns the next id. Raises as `open_binlog`
-    does.
+    """Applies everything in the log. Returns the next job id. Raises wal.Corrupt, wal.NewerVersion,
+    Unreadable and OSError.
+
+    report, progress: as for `open_binlog`.
     """
     segment = 0
     next_id = 1
@@ -120,19 +142,21 @@ def apply_all(
     return max(next_id, replayer.highest_id + 1)
 
 
-# What the tools say as well, in the same words:
+# Also for the operators' tools:
 
 
 def unreadable(path: str, bad: BadRecord) -> Unreadable:
+    """The exception for a record that is not valid. path: of its segment."""
     return Unreadable(f"{path}: corrupt at offset {bad.offset}: {bad}")
 
 
 def forgotten(orphan: BadRecord) -> str:
+    """The line about an UPDATE record without a job that was never promised."""
     return f"{orphan}; it was never promised, and is forgotten"
 
 
 def read_meta(path: str, meta: bytes) -> int:
-    """The next id when the segment began, out of its metadata. Raises Unreadable."""
+    """The next job id when the segment began, from its metadata. Raises Unreadable."""
     try:
         version, next_id = decode_meta(meta)
     except ValueError as error:

@@ -1,24 +1,33 @@
 """Binlog records: what one record of the log says about the queue. Pure: bytes to fields and back.
 
-All integers little-endian; instants wall-clock ns since the epoch, durations ns. The length of a
-record is the log's to keep.
+Integers are little-endian. Instants are wall-clock ns since the epoch, durations are ns. The log
+keeps the length of each record.
 
-    FULL     kind=1 u8 | state u8 | name length u16 | pri u32 | id u64 | delay i64 | ttr i64 | created_at i64 | deadline_at i64
-             | reserves, timeouts, releases, buries, kicks u32 each | tube name | body (without CRLF)
-    UPDATE   kind=2 u8 | state u8 | 0 u16 | pri u32 | id u64 | delay i64 | deadline_at i64 | the five counters u32
+    FULL     kind=1 u8 | state u8 | tube name length u16 | pri u32 | id u64 | delay i64 | ttr i64
+             | created_at i64 | deadline_at i64 | reserves u32 | timeouts u32 | releases u32
+             | buries u32 | kicks u32 | tube name | body (without CRLF)
+    UPDATE   kind=2 u8 | state u8 | 0 u16 | pri u32 | id u64 | delay i64 | deadline_at i64
+             | reserves u32 | timeouts u32 | releases u32 | buries u32 | kicks u32
     DELETE   kind=3 u8 | id u64
-    PAUSE    kind=4 u8 | 0 u8 | name length u16 | pause i64 | until i64 | tube name        (pause 0: it is over)
-    LOST     kind=6 u8        (stands for a record that was damaged, after a repair)
-    IMPORT   kind=5 u8 | phase u8 | 0 u16 | JSON        (phase 1: all before this is void; 2: what came since is whole)
+    PAUSE    kind=4 u8 | 0 u8 | tube name length u16 | pause i64 | until i64 | tube name
+    IMPORT   kind=5 u8 | phase u8 | 0 u16 | JSON
+    LOST     kind=6 u8
 
-`state` is the C server's number: 1 ready, 2 reserved, 3 buried, 4 delayed. `deadline_at` is the
-ready time of a delayed job, the TTR's end of a reserved one, the place in the order of burying of a
-buried one, else 0. A reserved job comes back ready.
+`state` is the C server's number: 1 ready, 2 reserved, 3 buried, 4 delayed. `deadline_at` of a
+delayed job is the time at which it becomes ready. Of a reserved job it is the end of its TTR. Of a
+buried job it is a number in the order of burying, and no instant. Otherwise it is 0. After a
+restart, a reserved job is ready.
 
-An import of a foreign log stands between two IMPORT records. Without the second one, nothing behind
-the first counts. The JSON is for whoever imports, to know it again: see `takeover`.
+A PAUSE record with pause 0 ends the pause of the tube.
 
-A segment's metadata, written when the segment begins:
+The jobs of an imported log stand between two IMPORT records. The first one (phase 1) makes all
+records before it void. The second one (phase 2) says that the import is complete; without it, all
+records after the first one are void. The JSON is for the program that imports (see
+`foreign.takeover`).
+
+A LOST record stands for a record that was damaged. Only a repair writes it.
+
+The metadata of a segment, which is written when the segment begins:
 
     record format version u16 | 0 u16 | 0 u32 | next job id u64
 """
@@ -43,22 +52,22 @@ IMPORT_BEGIN, IMPORT_END = 1, 2
 
 FULL_STRUCT = Struct("<BBHIQqqqq5I")
 UPDATE_STRUCT = Struct("<BBHIQqq5I")
-READY_STRUCT = Struct(
-    "<IIQqqqqQQI"
-)  # a FULL again, quicker to take apart: kind, state and name length in one, and the counters in three
+# The layout of FULL again, with fewer fields, because that is quicker to unpack: the first is kind,
+# state and name length; the last three are the five counters.
+READY_STRUCT = Struct("<IIQqqqqQQI")
 DELETE_STRUCT = Struct("<BQ")
 PAUSE_STRUCT = Struct("<BBHqq")
 IMPORT_STRUCT = Struct("<BBH")
 META_STRUCT = Struct("<HHIQ")
 
 MAX_NAME = 200
-MAX_PLAUSIBLE_ID = (
-    1 << 63
-)  # no server counts so far. From here on an id is damage, or the C server's damage taken over, and the next id does not follow it
+# Larger ids can only come from corruption, possibly that of an imported C binlog. Jobs keep such
+# ids, but the next id does not follow them.
+MAX_PLAUSIBLE_ID = 1 << 63
 
 
 class Full(NamedTuple):
-    """Everything about a job."""
+    """Everything about a job. Instants are wall-clock ns, durations ns."""
 
     state: int
     pri: int
@@ -77,7 +86,7 @@ class Full(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What has changed about a job: all that can."""
+    """All of a job that can change. Instants are wall-clock ns, durations ns."""
 
     state: int
     pri: int
@@ -114,19 +123,18 @@ Record = Full | Update | Delete | Pause | Import | Lost
 
 
 def encode(record: Record) -> bytes:
-    """A record's bytes. The server's hot path packs by itself (`binlog`); tests hold the two
-    together.
+    """A record's bytes. The hot path in `journal` packs by itself; a test checks that both agree.
 
-    A number that is too large for its field becomes the largest: a count after a day of releases,
-    or what was taken over from damaged files.
+    A number that is too large for its field becomes the largest one that fits. Counts get there
+    after a day of releases, other numbers by an import of damaged files.
     """
     try:
         return _pack(record)
     except StructError:
-        return _pack(_fitted(record))
+        return _pack(_limited(record))
 
 
-def _fitted(record: Record) -> Record:
+def _limited(record: Record) -> Record:
     if not isinstance(record, Full | Update | Pause):
         return record
     fields = record._asdict()
@@ -188,14 +196,14 @@ def encode_pause(tube: bytes, pause: int, until: int, offset: int) -> bytes:
 
 
 def deadline_on_disk(state: int, deadline_at: int, offset: int) -> int:
-    """A job's deadline_at as its records hold it: an instant becomes wall-clock time. A buried job's
-    is a number in the order of burying, and no instant.
+    """A job's deadline_at as its records hold it: an instant becomes wall-clock time. For a buried
+    job it is a number in the order of burying, and no instant.
     """
     return deadline_at + offset if state in (DELAYED, RESERVED) else deadline_at
 
 
 def decode(data: bytes) -> Record:
-    """The record that `data` is. Raises ValueError, saying why, if it is none."""
+    """The record with these bytes. Raises ValueError, with the reason, if they are no record."""
     if not data:
         raise ValueError("empty record")
     kind = data[0]
@@ -229,13 +237,13 @@ def _check(state: int, name_length: int, whole: bool) -> None:
 
 
 def encode_meta(next_id: int) -> bytes:
-    """A segment's metadata."""
+    """The metadata of a segment."""
     return META_STRUCT.pack(VERSION, 0, 0, next_id)
 
 
 def decode_meta(meta: bytes) -> tuple[int, int]:
-    """(record format version, next job id). Raises ValueError if it is no metadata; a newer version
-    is the caller's to refuse.
+    """(record format version, next job id). Raises ValueError if these bytes are no metadata. The
+    caller must refuse a newer version.
     """
     if len(meta) < META_STRUCT.size:
         raise ValueError(f"metadata of {len(meta)} bytes")

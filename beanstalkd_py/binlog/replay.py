@@ -1,9 +1,10 @@
-"""Replay: the records of a log back into a state, by its own `apply_*` methods, and the books of
-what lies where.
+"""Replay: applies the records of a log to a state, and counts the usage of each segment.
 
-Reserved jobs come back ready; delayed ones whose time has passed are made ready by the first tick;
-buried ones stand in the order in which they were buried; a paused tube is kept until its pause
-ends.
+All changes go through the state's own `apply_*` methods, as they did before the restart.
+
+After replay a reserved job is ready. A delayed job whose time has passed becomes ready with the
+first tick. Buried jobs are in the order in which they were buried. A paused tube stays until its
+pause ends, even if it is empty.
 """
 
 from struct import Struct
@@ -47,13 +48,14 @@ from beanstalkd_py.queue.state import State
 
 _STATES = frozenset((READY, RESERVED, BURIED, DELAYED))
 _HEAD = Struct("<I")
-_COUNTS = Struct("<5I")  # the last of what a FULL has before the tube's name
+_COUNTS = Struct("<5I")  # the counters: the last fields of a FULL record before the tube name
 _COUNTS_AT = FULL_STRUCT.size - _COUNTS.size
 
 
 class BadRecord(Exception):
-    """A record that is whole by its checksum and yet says nothing: where its frame is, and what is
-    wrong.
+    """A record whose checksum is right and whose content is not valid.
+
+    segment, offset: where its frame is. lsn: its LSN. reason: what is wrong.
     """
 
     def __init__(self, segment: int, offset: int, lsn: int, reason: str) -> None:
@@ -65,7 +67,7 @@ class BadRecord(Exception):
 
 
 def _with_history(job: Job, data: bytes, at: int) -> None:
-    """The counters of the FULL record that lies there."""
+    """Gives the job the counters of the FULL record that begins at `at`."""
     reserves, timeouts, releases, buries, kicks = _COUNTS.unpack_from(data, at + _COUNTS_AT)
     job.reserves = reserves
     if timeouts or releases or buries or kicks:
@@ -73,50 +75,50 @@ def _with_history(job: Job, data: bytes, at: int) -> None:
 
 
 class Replayer:
-    """Applies frames to `state`, in order, then `finish`.
+    """Applies frames to `state` in order. Call `finish` after the last one.
 
-    offset: wall clock minus monotonic clock, ns; what is on disk is wall-clock time.
+    offset: wall clock minus monotonic clock, ns. Times on disk are wall-clock times.
     """
 
-    def __init__(self, state: State, accounts: Usage, offset: int) -> None:
+    def __init__(self, state: State, usage: Usage, offset: int) -> None:
         self.state = state
-        self.usage = accounts
+        self.usage = usage
         self.offset = offset
         self.records = 0
         self.highest_id = 0
         self.importing = False  # inside an import that has not ended
         self.imported = b""  # JSON of the latest IMPORT record
-        self._orphans: dict[int, BadRecord] = {}  # jobs updated, but never seen whole
+        self._orphans: dict[int, BadRecord] = {}  # by id: updates of jobs without a FULL record
 
     def apply(self, frame: Frame) -> None:
-        """Every record of one frame. Raises BadRecord."""
-        account = self.usage.of(frame.segment)
+        """Applies every record of one frame. Raises BadRecord."""
+        segment = self.usage.of(frame.segment)
         lengths = frame.lengths
         data = frame.data
         at = frame.start
         done = 0
         while done < len(lengths):
-            fresh = self._fresh(data, at, lengths, done, account)
-            at += sum(lengths[done : done + fresh])
-            done += fresh
+            count = self._new_jobs(data, at, lengths, done, segment)
+            at += sum(lengths[done : done + count])
+            done += count
             if done < len(lengths):
                 lsn = frame.first_lsn + done
                 try:
-                    self.apply_record(data[at : at + lengths[done]], account, frame, lsn)
+                    self.apply_record(data[at : at + lengths[done]], segment, frame, lsn)
                 except (ValueError, StructError) as error:
                     raise BadRecord(frame.segment, frame.offset, lsn, str(error)) from error
                 at += lengths[done]
                 done += 1
         self.records += len(lengths)
 
-    def _fresh(
-        self, data: bytes, at: int, lengths: tuple[int, ...], done: int, account: SegmentUsage
+    def _new_jobs(
+        self, data: bytes, at: int, lengths: tuple[int, ...], done: int, segment: SegmentUsage
     ) -> int:
-        """The jobs that come now, as long as they are new ones, ready, and of one tube. Returns how
-        many there were.
+        """Applies the FULL records from `at` on, as long as they are of new, ready jobs in one
+        tube. Returns their number.
 
-        What `_full` does with each of them, but flat: most of a long log is this, and it decides
-        how long a start takes. Only integers that jobs share are made once for all of them.
+        It does what `_full` does, but flat, because most records of a long log are such records:
+        they decide how long a start takes. Jobs share the integers that are equal for all of them.
         """
         length = lengths[done]
         if length < FULL_STRUCT.size or data[at] != FULL or data[at + 1] not in (READY, RESERVED):
@@ -131,7 +133,7 @@ class Replayer:
         orphans = self._orphans
         tube = state.tubes.get(name) or state.tube(name)
         ready = tube.ready
-        ids = account.ids
+        ids = segment.ids
         offset = self.offset
         unpack = READY_STRUCT.unpack_from
         name_at = FULL_STRUCT.size
@@ -161,7 +163,7 @@ class Replayer:
             job = jobs[id] = Job(
                 id, tube, READY, pri, delay, ttr, data[at + body_at : at + length], created_at, 0
             )
-            job.full_segment = account
+            job.full_segment = segment
             if counts or more or last:
                 _with_history(job, data, at)
             if orphans:
@@ -185,38 +187,35 @@ class Replayer:
         state.ready_count += count
         state.urgent_count += urgent
         self.highest_id = highest
-        self.usage.add(account, live + LENGTH_FIELD * count)
+        self.usage.add(segment, live + LENGTH_FIELD * count)
         self.usage.largest = max(self.usage.largest, largest + LENGTH_FIELD)
         return count
 
-    def apply_record(self, record: bytes, account: SegmentUsage, frame: Frame, lsn: int) -> None:
-        """One of them; for those who want to see each. Raises ValueError or struct.error, `apply`
-        says where.
-        """
+    def apply_record(self, record: bytes, segment: SegmentUsage, frame: Frame, lsn: int) -> None:
+        """Applies one record of a frame. Raises ValueError or struct.error if it is not valid."""
         kind = record[0] if record else 0
         if kind == FULL:
-            self._full(record, account)
+            self._full(record, segment)
         elif kind == UPDATE:
-            self._update(record, account, frame, lsn)
+            self._update(record, segment, frame, lsn)
         elif kind == DELETE:
             self._delete(DELETE_STRUCT.unpack(record)[1])
         else:
             decoded = decode(record)
             if isinstance(decoded, Pause):
-                self._pause(decoded, account)
+                self._pause(decoded, segment)
             elif isinstance(decoded, Import):
-                self._bracket(decoded)
+                self._import_mark(decoded)
 
-    def _full(self, record: bytes, account: SegmentUsage) -> None:
-        # Flat, and without a Full in between: 1M records take 3 s this way, 4 s through
-        # records.decode.
+    def _full(self, record: bytes, segment: SegmentUsage) -> None:
+        # Flat, without a Full object: one million records take 3 s, with records.decode 4 s.
         _, state, name_length, pri, id, delay, ttr, created_at, deadline_at, *counts = (
             FULL_STRUCT.unpack_from(record)
         )
         name_end = FULL_STRUCT.size + name_length
         if state not in _STATES or not 0 < name_length <= MAX_NAME or name_end > len(record):
             decode(record)
-        state, deadline_at = self._come_back(state, deadline_at)
+        state, deadline_at = self._in_memory(state, deadline_at)
         if self.highest_id < id < MAX_PLAUSIBLE_ID:
             self.highest_id = id
         queue = self.state
@@ -237,10 +236,10 @@ class Replayer:
             _with_history(job, record, 0)
             if self._orphans:
                 self._orphans.pop(id, None)
-            job.full_segment = account
-            account.ids.append(id)
+            job.full_segment = segment
+            segment.ids.append(id)
             nbytes = FULL_OVERHEAD + len(record) - FULL_STRUCT.size
-            self.usage.add(account, nbytes)
+            self.usage.add(segment, nbytes)
             if nbytes > self.usage.largest:
                 self.usage.largest = nbytes
         else:
@@ -255,13 +254,13 @@ class Replayer:
             job.created_at = (
                 created_at - self.offset
             )  # not what it was, if the wall's clock has been set since
-            self.usage.full_written(job, account, full_bytes(job))
+            self.usage.full_written(job, segment, full_bytes(job))
 
-    def _update(self, record: bytes, account: SegmentUsage, frame: Frame, lsn: int) -> None:
+    def _update(self, record: bytes, segment: SegmentUsage, frame: Frame, lsn: int) -> None:
         _, state, _, pri, id, delay, deadline_at, *counts = UPDATE_STRUCT.unpack(record)
         if state not in _STATES:
             decode(record)
-        state, deadline_at = self._come_back(state, deadline_at)
+        state, deadline_at = self._in_memory(state, deadline_at)
         job = self.state.jobs.get(id)
         if job is None:
             self._orphans[id] = BadRecord(
@@ -276,7 +275,7 @@ class Replayer:
             deadline_at,
             (counts[0], counts[1], counts[2], counts[3], counts[4]),
         )
-        self.usage.update_written(job, account)
+        self.usage.update_written(job, segment)
 
     def _delete(self, id: int) -> None:
         self._orphans.pop(id, None)
@@ -287,21 +286,21 @@ class Replayer:
             self.usage.forget(job, full_bytes(job))
             self.state.apply_delete(job)
 
-    def _pause(self, pause: Pause, account: SegmentUsage) -> None:
+    def _pause(self, pause: Pause, segment: SegmentUsage) -> None:
         tube = self.state.tube(pause.tube)
         tube.kept = bool(pause.pause) or tube is self.state.default
         until = pause.until - self.offset or -1  # 0 means none; that one is over as well
         self.state.apply_pause(tube, pause.pause, until if pause.pause else 0)
-        self.usage.pause_written(pause.tube, account, pause.pause)
+        self.usage.pause_written(pause.tube, segment, pause.pause)
 
-    def _bracket(self, record: Import) -> None:
+    def _import_mark(self, record: Import) -> None:
         if record.phase == IMPORT_BEGIN:
             self._void()
         self.importing = record.phase == IMPORT_BEGIN
         self.imported = record.text
 
     def _void(self) -> None:
-        """Nothing that was read so far counts."""
+        """Everything that was read so far is void."""
         for job in list(self.state.jobs.values()):
             self._delete(job.id)
         for name, (segment, _) in list(self.usage.pauses.items()):
@@ -311,8 +310,8 @@ class Replayer:
             self.usage.pause_written(name, segment, 0)
         self._orphans.clear()
 
-    def _come_back(self, state: int, deadline_at: int) -> tuple[int, int]:
-        """State and deadline in memory of what is so on disk."""
+    def _in_memory(self, state: int, deadline_at: int) -> tuple[int, int]:
+        """State and deadline in memory, from those on disk."""
         if state == DELAYED:
             return state, deadline_at - self.offset
         if state == BURIED:
@@ -321,12 +320,12 @@ class Replayer:
 
     @property
     def orphans(self) -> list[int]:
-        """Ids of jobs that were updated, but whose FULL record was never seen."""
+        """Ids of jobs with an UPDATE record and no FULL record."""
         return sorted(self._orphans)
 
     def finish(self) -> BadRecord | None:
-        """The order of burying, and tubes that are not needed. Returns the first update whose job
-        is missing, if any.
+        """After the last frame: restores the order of burying and removes unused tubes. Returns the
+        first UPDATE record without a job, if there is one.
         """
         state = self.state
         if self.importing:

@@ -1,9 +1,11 @@
 """What each segment of the log holds for the queue: live bytes, dead bytes, and the ids in it.
 
-A job's live bytes are its latest FULL record and the latest UPDATE record after that, each with its
-length field in the frame. A tube's pause is live as well: its latest PAUSE record. All other records
-in the log are dead. Compaction merges the UPDATE into the FULL record that it writes. So the FULL
-and PAUSE records alone (`kept`) are what compaction cannot give back.
+A job's live bytes are its latest FULL record and the latest UPDATE record after that. A tube's live
+bytes are the PAUSE record of a pause that is not over. Each record counts with its length field in
+the frame. All other records in the log are dead.
+
+Compaction merges the UPDATE record into the FULL record that it writes. So only FULL and PAUSE
+records (`kept`) remain after compaction.
 
 Compaction finds the jobs of a segment by `SegmentUsage.ids` and does not read the disk. They cost 8
 bytes for each FULL record in the segment.
