@@ -71,6 +71,18 @@ def _end(exit_status: int) -> NoReturn:
     click.get_current_context().exit(exit_status)
 
 
+def _read(
+    directory: str,
+    command: Callable[[Walk], int],
+    label: str = "reading",
+    replay: bool = True,
+    bar: bool = True,
+) -> NoReturn:
+    """Runs a command that reads the log, with a progress bar unless rows go to the terminal."""
+    with Progress(label, bar) as progress:
+        _end(command(Walk(directory, progress, replay)))
+
+
 class PipeGroup(click.Group):
     """Ends with status 0 when the reader closes the pipe. click would end with 1."""
 
@@ -111,9 +123,7 @@ def cli() -> None:
 def ls_command(directory: str, as_json: bool) -> None:
     """List the segments, and the oldest job in each."""
     output = Output(as_json)
-    with Progress("reading") as progress:
-        walk = Walk(directory, progress)
-        _end(ls(walk, output))
+    _read(directory, lambda walk: ls(walk, output))
 
 
 @cli.command("verify")
@@ -122,9 +132,7 @@ def ls_command(directory: str, as_json: bool) -> None:
 def verify_command(directory: str, as_json: bool) -> None:
     """Check every byte. Exit status: 0 clean, 1 only a torn tail, 2 corrupt."""
     output = Output(as_json)
-    with Progress("verifying") as progress:
-        walk = Walk(directory, progress)
-        _end(verify(walk, output))
+    _read(directory, lambda walk: verify(walk, output), label="verifying")
 
 
 @cli.command("dump")
@@ -158,9 +166,10 @@ def dump_command(
 ) -> None:
     """Show the records in order."""
     output = Output(as_json, full)
-    with Progress("reading", wanted=not output.terminal) as progress:
-        walk = Walk(directory, progress, replay=False)
-        _end(dump(walk, Printer(output, body), Filter(tubes, ids, kinds, since, until, lsns)))
+    printer = Printer(output, body)
+    chosen = Filter(tubes, ids, kinds, since, until, lsns)
+    bar = not output.terminal
+    _read(directory, lambda walk: dump(walk, printer, chosen), replay=False, bar=bar)
 
 
 @cli.command("jobs")
@@ -194,9 +203,12 @@ def jobs_command(
 ) -> None:
     """Show the jobs as they would be after a restart."""
     output = Output(as_json, full)
-    with Progress("reading") as progress:
-        walk = Walk(directory, progress, replay=moment.is_now)
-        _end(jobs(walk, output, moment, time.time_ns(), tubes, states, body))
+    now = time.time_ns()
+    _read(
+        directory,
+        lambda walk: jobs(walk, output, moment, now, tubes, states, body),
+        replay=moment.is_now,
+    )
 
 
 @cli.command("history")
@@ -208,9 +220,15 @@ def jobs_command(
 def history_command(directory: str, job: int, as_json: bool, body: str | None, full: bool) -> None:
     """Show every record of one job, and what became of it."""
     output = Output(as_json, full)
-    with Progress("reading", wanted=not output.terminal) as progress:
-        walk = Walk(directory, progress, replay=False)
-        _end(history(walk, output, Printer(output, body), job, time.time_ns()))
+    printer = Printer(output, body)
+    now = time.time_ns()
+    bar = not output.terminal
+    _read(
+        directory,
+        lambda walk: history(walk, output, printer, job, now),
+        replay=False,
+        bar=bar,
+    )
 
 
 @cli.command("stats")
@@ -222,9 +240,8 @@ def stats_command(directory: str, as_json: bool) -> None:
     Also shows the largest and the oldest jobs.
     """
     output = Output(as_json)
-    with Progress("reading") as progress:
-        walk = Walk(directory, progress)
-        _end(stats(walk, output, time.time_ns()))
+    now = time.time_ns()
+    _read(directory, lambda walk: stats(walk, output, now))
 
 
 @cli.command("follow")

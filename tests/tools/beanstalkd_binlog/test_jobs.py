@@ -340,12 +340,12 @@ def test_body_is_null_when_its_segment_was_deleted(lines, tmp_path, monkeypatch)
     )
     enter = Bodies.__enter__
 
-    def dropped(bodies):
+    def deleted(bodies):
         segment(log, 1).unlink()
         segment(log, 2).write_bytes(bytes(segment(log, 2).stat().st_size))
         return enter(bodies)
 
-    monkeypatch.setattr(Bodies, "__enter__", dropped)
+    monkeypatch.setattr(Bodies, "__enter__", deleted)
     assert [
         (line["job"], line["body"] and line["body"][0], line["body_bytes"])
         for line in lines("jobs", log)
