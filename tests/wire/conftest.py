@@ -30,9 +30,7 @@ def shared_servers() -> Iterator[SharedServers]:
 def play_live(
     request: pytest.FixtureRequest, background: Background, shared_servers: SharedServers
 ) -> Play:
-    """Plays a transcript to a server of the wanted kind: shared, fresh, or already waiting in the
-    background.
-    """
+    """Plays a transcript to a server of this kind: shared, new, or in the background."""
 
     def play(kind: Kind, transcript: Transcript, cut: Cut) -> None:
         if transcript.waits:
@@ -47,7 +45,7 @@ def play_live(
 
 
 def _selected_that_wait(request: pytest.FixtureRequest, kind: Kind) -> list[Transcript]:
-    """The transcripts in this run that wait for real time on this kind of server."""
+    """The selected transcripts that wait for real time on this kind of server."""
     found = []
     for item in request.session.items:
         params = item.callspec.params if hasattr(item, "callspec") else {}

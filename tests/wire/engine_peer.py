@@ -1,4 +1,4 @@
-"""The queue and its sessions without a server: a fake clock, no sockets."""
+"""The queue and its sessions without a server: a fake clock and no sockets."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.queue import Queue
 
 SECOND = 1_000_000_000
-#: Real time goes on between any two reads, and so does the fake clock.
-TURN = 1_000
+# Time passes between two reads, as in a real server.
+STEP_NS = 1_000
 
 
 class EngineConn:
@@ -26,11 +26,11 @@ class EngineConn:
         for chunk in self._peer.cut.chunks(block):
             if not self.open:
                 return
-            self._session.receive(chunk, self._peer.turn())
+            self._session.receive(chunk, self._peer.iterate())
             self._peer.settle()
 
     def read(self, count: int) -> list[bytes]:
-        """All that has come, be it more than asked for."""
+        """All replies that have arrived, even if there are more than `count`."""
         return split_replies(self.rest())
 
     def read_to_eof(self) -> list[bytes]:
@@ -41,8 +41,9 @@ class EngineConn:
         return rest
 
     def collect(self) -> bool:
-        """Takes the replies, goes on with what was held back for them, closes if the session says
-        so. Did that change anything?
+        """Collects replies, continues deferred commands, and closes if the session ends.
+
+        Returns whether anything changed.
         """
         if not self.open:
             return False
@@ -56,18 +57,19 @@ class EngineConn:
         return True
 
     def shutdown(self) -> None:
-        self._session.end_of_input(self._peer.turn())
+        self._session.end_of_input(self._peer.iterate())
         self._peer.settle()
 
     def close(self) -> None:
-        """The client closes: the server may see an end of input or a broken connection; both must
-        come to the same.
+        """The client closes.
+
+        The server sees an end of input or a broken connection. Both must have the same effect.
         """
-        if self._peer.polite:
+        if self._peer.half_closes:
             self.shutdown()
             assert not self.open, "the session goes on after the end of input"
         else:
-            self._peer.turn()
+            self._peer.iterate()
             self._lose()
             self._peer.settle()
         self._got = b""
@@ -80,18 +82,20 @@ class EngineConn:
 class EnginePeer:
     """One queue and its clients.
 
-    polite: clients that close shut down first; otherwise their connection breaks.
-    turn: ns that pass between two reads.
+    half_closes: clients half-close before they close; otherwise their connection breaks.
+    step: ns that pass between two reads.
     """
 
-    def __init__(self, options: dict[str, int], cut: Cut, polite: bool, turn: int = TURN) -> None:
+    def __init__(
+        self, options: dict[str, int], cut: Cut, half_closes: bool, step: int = STEP_NS
+    ) -> None:
         self.queue = Queue()
         self.dispatcher = Dispatcher(self.queue, max_job_size=options.get("-z", 65535))
         self.world = World()
         self.cut = cut
-        self.polite = polite
+        self.half_closes = half_closes
         self.now = 1_000 * SECOND
-        self._turn = turn
+        self._step = step
         self._conns: list[EngineConn] = []
 
     def open(self) -> EngineConn:
@@ -99,9 +103,9 @@ class EnginePeer:
         self._conns.append(conn)
         return conn
 
-    def turn(self) -> int:
-        """One turn of a server's loop begins: its time; what is due is dealt with first."""
-        self.now += self._turn
+    def iterate(self) -> int:
+        """Starts an iteration: time advances, and what is due happens. Returns the time."""
+        self.now += self._step
         self.queue.tick(self.now)
         self.settle()
         return self.now

@@ -1,4 +1,4 @@
-"""The C server, the reference, for tests."""
+"""The C server as the reference for tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from judge.daemon import find_c_server
 
 
 def need_c_server() -> str:
-    """Its path. Where it is missing the test is skipped, but in CI, which installs it, it fails."""
+    """The path of the C server. Without it the test is skipped, but fails in CI."""
     path = find_c_server()
     if path is None:
         why = "the C server, beanstalkd, is not installed"

@@ -1,4 +1,4 @@
-"""The transcripts, and which server each is played to."""
+"""The transcripts, and the servers that each is played to."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Servers to play transcripts to: a new one for each that needs it, else one for many.
+"""Servers to play transcripts to: a new server for each that needs one, otherwise a shared server.
 
-Ours takes a third of a second to start, and there are hundreds of transcripts. Those that do not
-look at global counters run on a shared server: between two of them all jobs are deleted, all
-clients are gone, and the ids of the next begin above a known base.
+Our server takes a third of a second to start, and there are hundreds of transcripts. Transcripts
+that do not read global counters use a shared server. Between two transcripts all jobs are deleted,
+all clients are closed, and the ids of the next transcript start above a known base.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from judge.live_peer import LivePeer
 from judge.runner import play
 from judge.transcript import Transcript, World
 
-WAITING_AT_ONCE = 6
+PARALLEL = 6
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to run a server."""
+    """A kind of server: its program and how it runs."""
 
     name: str
     program: tuple[str, ...] = tuple(OURS)
@@ -56,7 +56,7 @@ class Kind:
 
 @dataclass
 class Shared:
-    """A server that many transcripts are played to, one after the other."""
+    """A server for many transcripts, one after the other."""
 
     kind: Kind
     options: dict[str, int]
@@ -69,7 +69,7 @@ class Shared:
             base = clear(daemon)
             play(transcript, LivePeer(daemon, World(base, self.kind.is_c, self.kind.logged), cut))
         except BaseException:
-            self.close()  # who knows what it is like now
+            self.close()  # its state is unknown now
             raise
 
     def _start(self) -> Daemon:
@@ -91,18 +91,20 @@ def play_fresh(kind: Kind, transcript: Transcript, cut: Cut) -> None:
 
 @dataclass
 class Background:
-    """Transcripts that wait for real time do so side by side, each with its own server; a test only
-    asks how its own went.
+    """Plays transcripts that wait for real time in parallel, each with its own server.
+
+    A test only collects the outcome of its own transcript.
     """
 
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WAITING_AT_ONCE))
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(PARALLEL))
     _futures: dict[tuple[Kind, str], Future[None]] = field(default_factory=dict)
 
     def outcome(
         self, kind: Kind, transcript: Transcript, cut: Cut, all_that_wait: list[Transcript]
     ) -> None:
-        """Waits until the transcript was played, and raises what came of it. The first to ask
-        starts all.
+        """Waits for the transcript, and raises its error.
+
+        The first call starts all transcripts.
         """
         if (kind, str(transcript)) not in self._futures:
             for each in all_that_wait:

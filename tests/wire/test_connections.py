@@ -1,6 +1,4 @@
-"""What a transcript cannot say: how bytes travel, clients that do not read or break off, and what
-they cost the server.
-"""
+"""What transcripts cannot test: packets, clients that do not read or disconnect, and memory."""
 
 from __future__ import annotations
 
@@ -36,7 +34,7 @@ def connect(daemon: Daemon) -> socket.socket:
 
 
 def read(connection: socket.socket, count: int) -> list[bytes]:
-    """That many replies, and not a byte more."""
+    """Exactly that many replies, and no further byte."""
     data = b""
     replies: list[bytes] = []
     while len(replies) < count:
@@ -57,14 +55,14 @@ def ask(connection: socket.socket, line: bytes) -> bytes:
 
 
 def resident(daemon: Daemon) -> int:
-    """Bytes of memory that the server holds."""
+    """The resident memory of the server, in bytes."""
     pages = int(Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1])
     return pages * 4096
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_a_reply_and_its_body_arrive_together(daemon: Daemon) -> None:
-    """Some clients read once."""
+def test_reply_and_body_arrive_together(daemon: Daemon) -> None:
+    """Some clients call recv only once."""
     with connect(daemon) as client:
         client.sendall(b"put 0 0 60 1000\r\n" + b"x" * 1000 + b"\r\n")
         assert client.recv(4096) == b"INSERTED 1\r\n"
@@ -76,7 +74,7 @@ def test_a_reply_and_its_body_arrive_together(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_a_client_that_does_not_read_stops_nobody_and_gets_everything_later(daemon: Daemon) -> None:
+def test_slow_reader_blocks_nobody_and_gets_all_replies(daemon: Daemon) -> None:
     count = 200
     body = b"x" * 60_000
     with connect(daemon) as lazy, connect(daemon) as other:
@@ -90,7 +88,7 @@ def test_a_client_that_does_not_read_stops_nobody_and_gets_everything_later(daem
 
 
 @pytest.mark.parametrize("kind", OURS, ids=str)
-def test_a_client_that_does_not_read_costs_bounded_memory(daemon: Daemon) -> None:
+def test_slow_reader_costs_bounded_memory(daemon: Daemon) -> None:
     body = b"x" * 60_000
     with connect(daemon) as lazy, connect(daemon) as other:
         assert ask(lazy, b"put 0 0 60 60000\r\n" + body) == b"INSERTED 1\r\n"
@@ -101,7 +99,7 @@ def test_a_client_that_does_not_read_costs_bounded_memory(daemon: Daemon) -> Non
 
 
 @pytest.mark.parametrize("kind", OURS, ids=str)
-def test_a_body_too_big_is_not_held(daemon: Daemon) -> None:
+def test_oversized_body_is_not_buffered(daemon: Daemon) -> None:
     size = 64 * MEGABYTE
     with connect(daemon) as client:
         ask(client, b"list-tube-used")
@@ -115,7 +113,7 @@ def test_a_body_too_big_is_not_held(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("kind", OURS, ids=str)
-def test_an_endless_line_is_not_held(daemon: Daemon) -> None:
+def test_endless_line_is_not_buffered(daemon: Daemon) -> None:
     with connect(daemon) as client:
         ask(client, b"list-tube-used")
         before = resident(daemon)
@@ -127,7 +125,7 @@ def test_an_endless_line_is_not_held(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_a_connection_that_breaks_frees_its_jobs(daemon: Daemon) -> None:
+def test_broken_connection_releases_its_jobs(daemon: Daemon) -> None:
     with connect(daemon) as other:
         breaks = connect(daemon)
         assert ask(breaks, b"put 0 0 60 1\r\nx") == b"INSERTED 1\r\n"
@@ -140,7 +138,7 @@ def test_a_connection_that_breaks_frees_its_jobs(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_a_job_given_to_a_client_that_breaks_off_with_replies_unread_comes_back(
+def test_job_of_a_client_reset_with_unread_replies_is_ready(
     daemon: Daemon,
 ) -> None:
     with connect(daemon) as other:
@@ -153,7 +151,7 @@ def test_a_job_given_to_a_client_that_breaks_off_with_replies_unread_comes_back(
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_many_clients_come_and_go(daemon: Daemon) -> None:
+def test_many_clients_connect_and_close(daemon: Daemon) -> None:
     clients = [connect(daemon) for _ in range(200)]
     for client in clients:
         client.sendall(b"reserve-with-timeout 10\r\n")

@@ -1,4 +1,4 @@
-"""Every transcript is played to the queue and its sessions, in every chunking, without sockets."""
+"""Plays every transcript to the queue and its sessions, in every chunking, without sockets."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ from .selection import blocks, played_to
 def test_engine_in_every_chunking(transcript: Transcript) -> None:
     for number, cut in enumerate(every_cut(blocks(transcript), transcript.title)):
         try:
-            play(transcript, EnginePeer(transcript.options, cut, polite=number % 2 == 0))
+            play(transcript, EnginePeer(transcript.options, cut, half_closes=number % 2 == 0))
         except Mismatch as mismatch:
             raise pytest.fail.Exception(f"{mismatch}\n({cut})", pytrace=False) from None

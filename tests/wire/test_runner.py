@@ -1,4 +1,4 @@
-"""The runner itself: it must catch whatever differs, or the transcripts prove nothing."""
+"""The runner detects every difference between a transcript and the replies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .selection import played_to
 
 
 def altered(transcript: Transcript) -> Iterator[tuple[str, Transcript]]:
-    """The transcript with one expectation changed, for each there is and each way to change it."""
+    """Copies of the transcript, each with one expectation altered."""
     for number, step in enumerate(transcript.steps):
         for name, expected in step.expected.items():
             for place in range(len(expected.replies)):
@@ -70,20 +70,20 @@ def _no_end(expected: Expected, place: int) -> None:
 def test_every_expectation_can_fail(transcript: Transcript) -> None:
     for what, other in altered(transcript):
         with pytest.raises(Mismatch):
-            play(other, EnginePeer(transcript.options, WHOLE, polite=True))
+            play(other, EnginePeer(transcript.options, WHOLE, half_closes=True))
             pytest.fail(f"{transcript}: {what}, and it was not noticed")
 
 
-def test_a_reply_to_another_client_is_noticed() -> None:
+def test_reply_to_another_client_is_detected() -> None:
     (transcript,) = parse("=== t\nB> reserve\nB waits\nA> put 0 0 1 1\nA> x\nA< INSERTED #1\n")
     with pytest.raises(Mismatch, match="B received b'RESERVED 1 1"):
-        play(transcript, EnginePeer({}, WHOLE, polite=True))
+        play(transcript, EnginePeer({}, WHOLE, half_closes=True))
 
 
-def test_a_reply_that_comes_with_time_is_noticed() -> None:
+def test_reply_during_a_wait_is_detected() -> None:
     (transcript,) = parse("=== t\nA> reserve-with-timeout 1\nA waits\nwait 1.1\n")
     with pytest.raises(Mismatch, match="A received b'TIMED_OUT"):
-        play(transcript, EnginePeer({}, WHOLE, polite=True))
+        play(transcript, EnginePeer({}, WHOLE, half_closes=True))
 
 
 def test_consecutive_lines_of_one_client_are_one_block() -> None:
@@ -96,7 +96,7 @@ def test_consecutive_lines_of_one_client_are_one_block() -> None:
     ]
 
 
-def test_a_body_belongs_to_its_reply() -> None:
+def test_body_belongs_to_its_reply() -> None:
     (transcript,) = parse(
         "=== t\nA> a\nA< RESERVED #1 1\nA< x\nA< OK <int>\nA: ---\nA: - a\nA<\nA< DELETED\n"
     )
@@ -148,12 +148,12 @@ def test_placeholders(text: str, world: World, data: bytes, matches: bool) -> No
         "=== t\nA> \\q",
     ],
 )
-def test_a_bad_transcript_is_refused(text: str) -> None:
+def test_bad_transcript_is_refused(text: str) -> None:
     with pytest.raises(BadTranscript):
         parse(text)
 
 
-def test_replies_are_taken_whole() -> None:
+def test_replies_are_split_only_when_complete() -> None:
     stream = b"INSERTED 1\r\nRESERVED 1 4\r\na\r\nb\r\nOK 4\r\n---\n\r\nUSING a\r\n"
     assert split_replies(stream) == [
         b"INSERTED 1\r\n",
@@ -178,12 +178,12 @@ def test_replies_are_taken_whole() -> None:
         b"DELETED",
     ],
 )
-def test_what_is_no_reply_is_noticed(stream: bytes) -> None:
+def test_malformed_reply_is_detected(stream: bytes) -> None:
     with pytest.raises(Malformed):
         split_replies(stream)
 
 
-def test_cuts_lose_nothing_and_cut_everywhere() -> None:
+def test_cuts_cover_every_place_and_lose_nothing() -> None:
     block = bytes(range(100))
     seen = set()
     for cut in every_cut([block], "seed"):
@@ -197,7 +197,7 @@ def test_cuts_lose_nothing_and_cut_everywhere() -> None:
 @pytest.mark.parametrize(
     ("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)]
 )
-def test_a_missing_c_server_is_skipped_but_fails_in_ci(
+def test_missing_c_server_skips_but_fails_in_ci(
     monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[BaseException]
 ) -> None:
     monkeypatch.setattr(reference, "find_c_server", lambda: None)

@@ -1,4 +1,4 @@
-"""Every transcript is played to our server, in two chunkings, and to the C server."""
+"""Plays every transcript to our server, in two chunkings, and to the C server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Failed = pytest.fail.Exception
 C = Kind("c", program=(find_c_server() or "beanstalkd",), is_c=True)
 TCP = Kind("tcp")
 UNIX_LOGGED = Kind("unix and log", unix=True, logged=True)
-SHORT = 2000  # bytes in all that are worth sending one by one
+SHORT = 2000  # bytes in all; longer transcripts are not played byte by byte
 
 
 def is_short(transcript: Transcript) -> bool:
@@ -43,7 +43,7 @@ def test_daemon(play_live: Play, kind: Kind, transcript: Transcript) -> None:
     "transcript", [each for each in played_to("daemon") if not each.waits], ids=str
 )
 def test_daemon_with_a_log(play_live: Play, kind: Kind, transcript: Transcript) -> None:
-    """What goes with time is told by the scenarios, which all run with a log."""
+    """The scenarios cover time; they all run with a log."""
     to_server(play_live, kind, transcript, WHOLE)
 
 

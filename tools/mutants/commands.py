@@ -117,7 +117,7 @@ COMMANDS = (
         "",
         (
             SIMULATION,
-            "tests/wire/test_connections.py::test_a_connection_that_breaks_frees_its_jobs",
+            "tests/wire/test_connections.py::test_broken_connection_releases_its_jobs",
         ),
     ),
     Mutant(

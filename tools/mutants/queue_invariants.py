@@ -152,9 +152,7 @@ QUEUE = (
         "        else:\n"
         "            try:\n",
         "        if True:\n            try:\n",
-        (
-            "tests/wire/test_connections.py::test_a_client_that_does_not_read_stops_nobody_and_gets_everything_later",
-        ),
+        ("tests/wire/test_connections.py::test_slow_reader_blocks_nobody_and_gets_all_replies",),
     ),
     Mutant(
         Invariant.REPLY_IS_A_PROMISE,
@@ -162,7 +160,8 @@ QUEUE = (
         "pending replies are sent after the log has failed",
         "beanstalkd_py/server/server.py",
         "        self.outbox.discard()\n",
-        "        for _, recipient, data in self.outbox._pending:\n            recipient.deliver(data)\n",
+        "        for _, recipient, data in self.outbox._pending:\n"
+        "            recipient.deliver(data)\n",
         ("tests/crash_recovery/test_promises.py",),
     ),
     Mutant(
