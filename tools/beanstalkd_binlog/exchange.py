@@ -33,9 +33,27 @@ def import_binlog(
         raise NoLog(f"{source}: no binlog.N files found")
     os.makedirs(directory, exist_ok=True)
     messages: list[str] = []
+    jobs = _take_over(source, directory, accept_damaged, segment_bytes, at, messages)
+    if output.as_json:
+        output.json({"jobs": jobs, "said": messages})
+        return CLEAN
+    for message in messages:
+        output.line(message)
+    return CLEAN
+
+
+def _take_over(
+    source: str,
+    directory: str,
+    accept_damaged: bool,
+    segment_bytes: int,
+    at: int,
+    messages: list[str],
+) -> int:
+    """Returns the number of jobs. Raises BadLog."""
     try:
         with locked(directory), Progress("importing") as progress:
-            jobs = takeover.bring_in(
+            return takeover.bring_in(
                 source,
                 directory,
                 segment_bytes=segment_bytes,
@@ -50,12 +68,6 @@ def import_binlog(
         raise BadLog(error.lines[-1]) from error
     except (Unreadable, wal.Corrupt, wal.NewerVersion, wal.LogFull) as error:
         raise BadLog(str(error)) from error
-    if output.as_json:
-        output.json({"jobs": jobs, "said": messages})
-        return CLEAN
-    for message in messages:
-        output.line(message)
-    return CLEAN
 
 
 def export_binlog(directory: str, target: str, output: Output, segment_bytes: int) -> int:

@@ -4,14 +4,14 @@ Promises: every job shown existed at the moment. A job whose state at the moment
 certain is marked.
 
 1. Records up to the moment are replayed.
-2. If the beginning of the log was deleted, the full record of a job may exist only after the
-   moment, where compaction wrote it again. The job is then taken from there, and its latest update
+2. The beginning of the log may have been deleted. Then a job may have a full record only after the
+   moment, where compaction wrote it again. The job is taken from that record, and its latest update
    up to the moment is applied.
-3. The job is uncertain if there is no such update, and either the job was updated between the
-   moment and that full record, or its delay may have ended in between. It is shown in its later
-   state, and `uncertain` contains its id.
-4. If a job was deleted before compaction wrote it again, only its existence is known: `lost` counts
-   such jobs.
+3. Without such an update, a job is uncertain in two cases: it was updated between the moment and
+   that full record, or its delay may have ended in between. `uncertain` has its id, and the job is
+   shown in its later state.
+4. A job may have been deleted before compaction wrote it again. Then only its existence is known:
+   `lost` counts such jobs.
 """
 
 from __future__ import annotations

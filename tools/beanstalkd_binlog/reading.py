@@ -5,8 +5,8 @@ corrupt, and the message for it, come from `wal.Replay`.
 
 A running server deletes segments at the old end and appends at the new end. So:
 
-1. A file that is gone is not damage: the directory is listed again. If every segment that was read
-   is gone, and LSNs are missing before the first one that is left, a `Gap` is yielded. The server
+1. A file that is gone is not damage: the directory is listed again. There is a `Gap` if every
+   segment that was read is gone, and LSNs are missing before the first one that is left. The server
    needs no record before the gap, and the log after the gap is complete.
 2. Damage counts only if a second reading finds it too. The first reading may have seen a frame half
    written, or a file that was being deleted.
@@ -221,9 +221,7 @@ class Reading:
         if offset < HEADER_BYTES:
             yield from _header_damage(number, block)
         if header is not None:
-            segment.base_lsn = header.base_lsn
-            segment.created_at = header.created_at
-            segment.meta = header.meta
+            segment.update_header(header)
         yield from self._scan_frames(segment, data, max(offset, HEADER_BYTES))
 
     def _scan_frames(

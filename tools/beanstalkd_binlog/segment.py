@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import beanstalkd_wal as wal
-from beanstalkd_wal.format import HEADER_BYTES, LENGTH_BYTES
+from beanstalkd_wal.format import HEADER_BYTES, LENGTH_BYTES, Header
 
 SEALED, ACTIVE, TORN, CORRUPT = "sealed", "active", "torn", "corrupt"
 
@@ -38,6 +38,12 @@ class Segment:
         self.base_lsn = info.base_lsn
         self.created_at = info.created_at
         self.meta = info.meta
+
+    def update_header(self, header: Header) -> None:
+        """Takes over what the header says."""
+        self.base_lsn = header.base_lsn
+        self.created_at = header.created_at
+        self.meta = header.meta
 
     def add(self, frame: wal.Frame) -> None:
         """Counts a frame."""

@@ -126,7 +126,7 @@ class Tail:
 
     def _is_current(self, path: str, handle: int) -> bool:
         """Whether the file is still a segment of this log. A start replaces a segment that has no
-        record by a new one of the same number, whose header counts from then on.
+        record by a new one of the same number. The new header then counts.
         """
         assert self._header is not None
         header = self._decode_header(path, os.pread(handle, COPY_BYTES, 0), self._header.number)

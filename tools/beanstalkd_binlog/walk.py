@@ -1,8 +1,7 @@
 """One pass over a log: its frames, the jobs they make, and everything that is wrong with either.
 
-Promises: findings are reported in the server's words where the server reports them too, and in the
-order in which the server would meet them. A log of a newer version ends the pass before any record
-is used.
+Promises: a finding that the server reports too has the server's words. Findings are in the order in
+which the server would meet them. A log of a newer version ends the pass before any record is used.
 """
 
 from __future__ import annotations
