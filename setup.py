@@ -18,7 +18,7 @@ COMPILED = [
         "beanstalkd_py/queue": ("journal", "model", "outcome", "queue", "snapshot", "state"),
         "beanstalkd_py/protocol": ("dispatch", "parser", "replies", "session", "trace", "yaml"),
         "beanstalkd_py/binlog": ("compactor", "headroom", "journal", "records", "replay", "usage"),
-        "beanstalkd_py/server": ("connection", "memory", "outbox", "server"),
+        "beanstalkd_py/server": ("connection", "context", "memory", "outbox", "server", "transport"),
         "wal/beanstalkd_wal": (
             "checksum", "errors", "format", "log", "names", "operations", "progress", "reader", "replay", "spares",
         ),

@@ -1,41 +1,29 @@
-"""One client's socket and its session: what the kernel says of the socket in, replies out. No
-greenlet, no switch.
+"""One client's connection: readiness events in, replies out, and its life in between.
 
-A readable socket costs one recv and, when there is something to say, one send. What is said waits
-on the server's list until the turn is over and, with a log, until that has reached the LSN it was
-said at (law 2). A client that does not read its replies is not read from either: at most
-QUEUE_LIMIT bytes (and one reply) are kept for it, plus what one recv brought.
+A readable transport costs one receive, one call of the session and one reply added to the outbox. A
+client that does not read its replies is not read from either: at most QUEUE_LIMIT bytes of replies
+(and one reply more) are kept for it, plus what one receive brought.
 
-epoll is edge-triggered: it tells of news once, in the order in which they came. So whatever may be
-left unread is read in a later turn without being asked for: a recv that took less than it could
-leaves nothing, but for the cases in `_least_of_more`.
+Events are reported once (see `transport`). So a connection that is read from again, or that may
+have left bytes unread, receives in the next iteration without an event.
 """
 
 import errno
-import select
-import socket
-from contextlib import suppress
-from fcntl import ioctl
-from struct import Struct
-from termios import TIOCOUTQ
+from enum import Enum
 from time import monotonic_ns
-from typing import TYPE_CHECKING
 
 from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.server.context import Context
+from beanstalkd_py.server.transport import (
+    HUNG_UP,
+    READABLE,
+    RECEIVE_BYTES,
+    WRITABLE,
+    Transport,
+)
 
-if TYPE_CHECKING:
-    from beanstalkd_py.server.server import Server
-
-RECEIVE_BYTES = 64 * 1024  # for one recv
-QUEUE_LIMIT = 256 * 1024  # bytes of replies not yet taken by the kernel
-INPUT_LIMIT = 64 * 1024  # bytes sent ahead by a client that waits in reserve
-DISCARDS = 64  # recvs of unread input at the server's end
-READABLE = select.EPOLLIN
-WRITABLE = select.EPOLLOUT
-HUNG_UP = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-EVENTS = (
-    READABLE | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
-)  # what each socket is registered for
+QUEUE_LIMIT = 256 * 1024  # bytes of replies that the transport has not taken yet
+INPUT_LIMIT = 64 * 1024  # bytes that a client may send behind a reserve that waits
 UNREACHABLE = (
     errno.ETIMEDOUT,
     errno.EHOSTUNREACH,
@@ -43,47 +31,70 @@ UNREACHABLE = (
     errno.EHOSTDOWN,
     errno.ENETDOWN,
 )
-_INT = Struct("i")
+
+
+class Life(Enum):
+    """What a connection does with input. Only READING receives."""
+
+    READING = "receives at each readiness event"
+    PAUSED = "replies wait to be taken, or commands are held back for that"
+    AHEAD = "waits in reserve and sent more than INPUT_LIMIT behind it; a hang-up ends the wait"
+    DRAINING = "the end of input was received; what came before is still answered"
+    CLOSING = "nothing more is answered; closes when all replies are sent"
+    GONE = "closed"
+
+
+READING, PAUSED, AHEAD, DRAINING, CLOSING, GONE = Life
+
+MAY_BECOME: dict[Life, tuple[Life, ...]] = {
+    READING: (PAUSED, AHEAD, DRAINING, CLOSING, GONE),
+    PAUSED: (READING, AHEAD, DRAINING, CLOSING, GONE),
+    AHEAD: (READING, PAUSED, DRAINING, CLOSING, GONE),
+    DRAINING: (CLOSING, GONE),
+    CLOSING: (GONE,),
+    GONE: (),
+}
 
 
 class Connection:
-    """A client. `queued`: bytes of replies that wait, for the end of the turn, for the log or for
-    the socket.
+    """queued: bytes of replies that wait, for the end of the batch, for the log or for the
+    transport.
     """
 
     __slots__ = (
-        "server", "socket", "fd", "session", "queued", "gone",
-        "_receive", "_send", "_reading", "_least_of_more", "_hung_up", "_unsent", "_ahead", "_ended", "_goes_on",
+        "context", "transport", "fd", "session", "queued", "life",
+        "_receive", "_send", "_receive_again_from", "_hung_up", "_unsent", "_resumes",
     )  # fmt: skip
 
-    def __init__(self, server: "Server", sock: socket.socket) -> None:
-        self.server = server
-        self.socket = sock
-        self.fd = sock.fileno()
-        self.session: Session = server.new_session(self)
+    def __init__(self, context: Context, transport: Transport) -> None:
+        self.context = context
+        self.fd = transport.fd
         self.queued = 0
-        self.gone = False
-        self._receive = sock.recv
-        self._send = sock.send
-        self._reading = True
-        # A recv of so many bytes may have left more: as much as it could take; for unix sockets,
-        # which stop behind passed descriptors, for urgent data and for the end of input, any.
-        self._least_of_more = 1 if sock.family == socket.AF_UNIX else RECEIVE_BYTES
-        # the client closed or shut down its side; perhaps there is more to read before that
-        self._hung_up = False
+        self.life: Life = READING
+        self._hung_up = False  # the peer closed or shut down its side; input may be left
         self._unsent = bytearray()
-        self._ahead = False  # it waits in reserve, and has sent too much behind that
-        self._ended = False
-        self._goes_on = False  # its turn comes without anything to read
-        server.epoll.register(self.fd, EVENTS)
+        self._resumes = False  # commands that were held back go on in the next iteration
+        self.use(transport)
+        self.session: Session = context.make_session(self, self.fd)
 
-    # --- in ---------------------------------------------------------------------------------------
+    def use(self, transport: Transport) -> None:
+        """Reads and writes through this transport from now on."""
+        self.transport = transport
+        self._receive = transport.receive
+        self._send = transport.send
+        self._receive_again_from = transport.receive_again_from
+
+    @property
+    def gone(self) -> bool:
+        return self.life is GONE
+
+    # --- input ------------------------------------------------------------------------------------
 
     def on_event(self, event: int) -> None:
-        """The kernel has news: a set of epoll's flags. One recv, and what follows from it. Hot,
-        hence flat: `flush` is in it again.
+        """A readiness event: flags of epoll. Hot, hence flat: `flush` and `Context.tick_if_due` are
+        in it again.
         """
-        if (event != READABLE and not self._on_other(event)) or not self._reading:
+        if (event != READABLE and not self._on_unusual(event)) or self.life is not READING:
             return
         try:
             data = self._receive(RECEIVE_BYTES)
@@ -92,127 +103,133 @@ class Connection:
         except OSError as error:
             self.lost(error)
             return
-        server = self.server
+        context = self.context
         session = self.session
         now = monotonic_ns()
-        queue = server.queue
+        queue = context.queue
         timers = queue.timers
-        if timers and timers[0][0] <= now:  # as tick_if_due does it
-            server.tick(now)
-            if self.gone:
+        if timers and timers[0][0] <= now:
+            context.tick(now)
+            if self.life is GONE:
                 return
         if data:
-            if len(data) >= self._least_of_more:
-                server.later.append(self._read_on)
+            if len(data) >= self._receive_again_from:
+                context.later.append(self._receive_more)
             plain = session.receive(data, now)
         else:
-            self._ended = True
             plain = False
-            session.end_of_input(now)
+            self._end_of_input(now)
         if queue.woken:
-            server.settle(now)
+            context.settle(now)
         if not plain:
             self.flush(now)
             return
         data = session.take_output()
         if data:
             self.queued += len(data)
-            server.outbox.add(self, data)
+            context.outbox.add(self, data)
             if self.queued > QUEUE_LIMIT:
-                self._watch()
+                self._update()
 
-    def _on_other(self, event: int) -> bool:
-        """More, or less, than that there is something to read. Returns whether there is."""
+    def _on_unusual(self, event: int) -> bool:
+        """Any event but a lone READABLE. Returns whether there may be input."""
+        event = self.transport.translate(event)
+        self._receive_again_from = self.transport.receive_again_from
         if event & WRITABLE and self._unsent:
-            self._writable()
-        if not event & ~WRITABLE or self.gone:
+            self._on_writable()
+        if not event & ~WRITABLE or self.life is GONE:
             return False
-        self._least_of_more = 1
         if event & HUNG_UP:
             self._hung_up = True
-            if self._ahead:
-                self.hung_up()
+            if self.life is AHEAD:
+                self._end_wait()
         return True
 
-    def _read_on(self) -> None:
+    def _receive_more(self) -> None:
         self.on_event(READABLE)
 
-    def flush(self, now: int) -> None:
-        """Hands on what the session has to say. If it held back commands for that, they go on in
-        the next turn, behind those of others.
+    def _end_of_input(self, now: int) -> None:
+        if self.life is not CLOSING:
+            self._become(DRAINING)
+        self.session.end_of_input(now)
+
+    def _end_wait(self) -> None:
+        """The client hung up while it waits in reserve: the wait is over. What it had sent before
+        is still in the kernel, and is received and answered first.
         """
+        now = monotonic_ns()
+        self.session.hang_up(now)
+        self.context.settle(now)
+        self.flush(now)
+
+    # --- life -------------------------------------------------------------------------------------
+
+    def flush(self, now: int) -> None:
+        """Hands the session's replies to the outbox. Commands that it held back for them go on in
+        the next iteration, behind those of other clients. now: monotonic, in ns.
+        """
+        if self.life is GONE:
+            return
         session = self.session
         data = session.take_output()
         if data:
             self.queued += len(data)
-            self.server.outbox.add(self, data)
-        if session.held and self.queued <= QUEUE_LIMIT and not self._goes_on:
-            self._goes_on = True
-            self.server.later.append(self._go_on)
-        # Whether `_watch` has anything to change: seldom. (Who has ended or is gone is not read
-        # from.)
-        if (
-            not self._reading
+            self.context.outbox.add(self, data)
+        if session.held and self.queued <= QUEUE_LIMIT and not self._resumes:
+            self._resumes = True
+            self.context.later.append(self._resume)
+        if (  # whether `_update` may have anything to change: seldom
+            self.life is not READING
             or session.closed
             or session.held
             or session.client.waiting
             or self.queued > QUEUE_LIMIT
         ):
-            if not self.gone:
-                self._watch()
+            self._update()
 
-    def _go_on(self) -> None:
-        self._goes_on = False
-        if self.gone:
+    def _resume(self) -> None:
+        self._resumes = False
+        if self.life is GONE:
             return
         now = monotonic_ns()
-        self.server.tick_if_due(now)
+        self.context.tick_if_due(now)
         self.session.run(now)
-        self.server.settle(now)
+        self.context.settle(now)
         self.flush(now)
 
-    def _watch(self) -> None:
-        """Reads on, unless the client has ended, does not take its replies, or sent too much ahead
-        of a reserve that waits.
-        """
-        session = self.session
-        if session.closed and not self.queued:
-            if not self.server.ending:  # when all end, each is let go by the server
+    def _update(self) -> None:
+        """Brings `life` in line with session and replies."""
+        if self.session.closed and not self.queued:
+            if not self.context.ending:  # then the server closes each connection
                 self.close()
             return
-        self._ahead = session.client.waiting and session.parser.buffered > INPUT_LIMIT
-        reading = not (
-            self._ahead
-            or self._ended
-            or session.closed
-            or session.held
-            or self.queued > QUEUE_LIMIT
-        )
-        if reading and not self._reading:
-            self.server.later.append(self._read_on)  # what came in the meantime was not asked for
-        self._reading = reading
-        if self._ahead and self._hung_up:
-            self.hung_up()
+        life = self._due_life()
+        if life is not self.life:
+            self._become(life)
 
-    def hung_up(self) -> None:
-        """It waits in reserve, nothing more is read from it, and now it has closed or shut down its
-        side.
+    def _due_life(self) -> Life:
+        session = self.session
+        if session.closed:
+            return CLOSING
+        if self.life is DRAINING:
+            return DRAINING
+        if session.client.waiting and session.parser.buffered > INPUT_LIMIT:
+            return AHEAD
+        return PAUSED if session.held or self.queued > QUEUE_LIMIT else READING
 
-        That ends the waiting. What it had sent before is still in the kernel, and read and answered
-        first.
-        """
-        now = monotonic_ns()
-        self.session.hang_up(now)
-        self.server.settle(now)
-        self.flush(now)
+    def _become(self, life: Life) -> None:
+        assert life in MAY_BECOME[self.life], f"{self.life.name} to {life.name}"
+        self.life = life
+        if life is READING:  # what arrived meanwhile was reported and not received
+            self.context.later.append(self._receive_more)
+        elif life is AHEAD and self._hung_up:
+            self._end_wait()
 
-    # --- out --------------------------------------------------------------------------------------
+    # --- output -----------------------------------------------------------------------------------
 
     def deliver(self, data: bytes) -> None:
-        """What this was waiting for has come to pass: to the socket. What it does not take is kept,
-        in order.
-        """
-        if self.gone:
+        """Sends a reply whose promise holds. What the transport does not take is kept, in order."""
+        if self.life is GONE:
             return
         if self._unsent:
             self._unsent += data
@@ -227,11 +244,11 @@ class Connection:
             self.queued -= sent
             if sent < len(data):
                 self._unsent += memoryview(data)[sent:]
-                self.server.epoll.modify(self.fd, EVENTS | WRITABLE)
-        if not self._reading:  # so it is whoever is held back, or closed
+                self.transport.await_writable(True)
+        if self.life is not READING:
             self.flush(monotonic_ns())
 
-    def _writable(self) -> None:
+    def _on_writable(self) -> None:
         try:
             with memoryview(self._unsent) as unsent:
                 sent = self._send(unsent)
@@ -243,64 +260,50 @@ class Connection:
         del self._unsent[:sent]
         self.queued -= sent
         if not self._unsent:
-            self.server.epoll.modify(self.fd, EVENTS)
+            self.transport.await_writable(False)
         self.flush(monotonic_ns())
 
     # --- the end ----------------------------------------------------------------------------------
 
     def lost(self, error: OSError) -> None:
-        """The socket broke. A peer that went away is nothing to report, nor one that cannot be
-        reached any more.
-        """
+        """The connection is broken. A peer that went away or cannot be reached is not reported."""
         if not isinstance(error, ConnectionError) and error.errno not in UNREACHABLE:
-            self.server.report(f"connection: {error.strerror}")
+            self.context.report(f"connection: {error.strerror}")
         self.close()
 
     def close(self) -> None:
-        """Leaves the loop; the jobs it held are ready again, within this turn."""
-        if self.gone:
+        """Leaves the loop; the jobs that the client had reserved are ready again."""
+        if self.life is GONE:
             return
         self.abandon()
-        self.server.forget(self)
-        if self.server.ending:
-            return  # without a change to any job
+        self.context.forget(self.fd)
+        if self.context.ending:
+            return
         now = monotonic_ns()
         self.session.lost(now)
-        self.server.settle(now)
+        self.context.settle(now)
 
     def take_no_more(self) -> None:
-        """The server ends: no more commands, but what is owed still leaves."""
+        """The server ends: no more commands, but pending replies still leave."""
         self.session.take_no_more()
-        self._reading = False
+        if self.life is not CLOSING:
+            self._become(CLOSING)
 
     def all_sent(self) -> bool:
-        """Whether the client has everything. While it has not, closing may lose what is on its way:
-        with commands unread, a close is a reset.
+        """Whether the client's kernel has all replies. Until then closing may destroy some: with
+        input unread, a close is a reset.
         """
-        if self.queued:
-            return False
-        try:
-            on_the_way: int = _INT.unpack(ioctl(self.fd, TIOCOUTQ, _INT.pack(0)))[0]
-        except OSError:
-            return True
-        return (
-            not on_the_way or self.socket.family == socket.AF_UNIX
-        )  # what was sent to a unix socket is its reader's
+        return not self.queued and not self.transport.undelivered()
 
-    def discard_unread(self) -> None:
-        """So that closing is no reset, for which some systems throw away what their client has not
-        read yet.
-        """
-        with suppress(OSError):
-            for _ in range(DISCARDS):
-                if not self._receive(RECEIVE_BYTES):
-                    break
+    def shutdown(self) -> None:
+        """The server ends and everything was sent."""
+        self.transport.shutdown()
+        self.abandon()
 
     def abandon(self) -> None:
-        """Leaves the loop and closes the socket, and nothing else."""
-        self.gone = True
-        self._reading = False
-        self.socket.close()
-        # The cycles between connection, session and client: without them no collector is needed.
+        """Closes the transport and changes no job."""
+        self.life = GONE
+        self.transport.close()
+        # Without the cycles of connection, session and client, all memory is freed at once.
         self.session.owner = None
         self.session.client.session = None

@@ -13,13 +13,10 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable
-from typing import TYPE_CHECKING
 
 from beanstalkd_py.queue.model import Client, Job, forget_ready
 from beanstalkd_py.queue.state import State
-
-if TYPE_CHECKING:
-    from beanstalkd_py.server.connection import Connection
+from beanstalkd_py.server.connection import Connection
 
 LOOK_S = 2.0  # between two looks
 QUIET = 500  # commands between two looks: that is little
@@ -45,7 +42,7 @@ class Memory:
         self,
         state: State,
         counts: list[int],
-        connections: "Collection[Connection]",
+        connections: Collection[Connection],
         resident: Callable[[], int] | None = None,
         trim: Callable[[], None] | None = None,
     ) -> None:

@@ -1,15 +1,16 @@
-"""The server: listeners, connections, timers, signals and the log's wake-up, on gevent's loop.
+"""The server: poll batches, timers, signals and the end, on gevent's loop.
 
-All clients' sockets stand in one epoll of the server's own, which the loop watches. One round:
-epoll says who has news; they are read and answered into memory in the order in which the news came;
-then what was appended is handed to the log (group commit), and what may leave does. When the log
-says how far it got, the replies that waited for it leave, oldest first (law 2). Anything unexpected
-in a callback ends the process: a broken invariant must not go on serving.
+All sockets stand in one epoll object of the server's own, which the loop watches. One poll batch:
+epoll reports readiness events; clients are read, and answered into memory, in the order of the
+events; then what was appended is committed to the log (group commit), and replies that may leave
+are sent. When the log reports progress, the replies that waited for it leave, oldest first (see
+`outbox`). An unexpected error in a callback ends the process: a broken invariant must not go on
+serving.
 
-Why not a watcher of the loop for each socket: libev calls them last come, first served. To clients
-that would be time running backwards: A closes, then B asks, and is told that A still holds its job.
-It also costs more (docs/performance.md), as does sending each reply at once: each send may wake a
-client on another core, while those of a whole round find it awake.
+Why there is no watcher of the loop for each socket: libev calls the last one first. To clients time
+would run backwards: A closes, then B asks and is told that A still holds its job. A watcher also
+costs more (docs/performance.md), and so does sending each reply at once: each send may wake a
+client on another core, while all replies of a batch find it awake.
 """
 
 import os
@@ -18,7 +19,6 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from functools import partial
 from time import monotonic_ns, time_ns
 from typing import Any
 
@@ -27,41 +27,41 @@ import gevent
 import gevent.event
 
 from beanstalkd_py.binlog.journal import Binlog
-from beanstalkd_py.binlog.log import Log
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.protocol.trace import TracingSession
 from beanstalkd_py.queue.model import NEVER
+from beanstalkd_py.server.acceptor import Acceptor, Handlers
 from beanstalkd_py.server.connection import Connection
+from beanstalkd_py.server.context import Context, Owner
 from beanstalkd_py.server.listen import Listeners
 from beanstalkd_py.server.memory import LOOK_S, Memory, keep_free_heap
 from beanstalkd_py.server.outbox import Outbox
+from beanstalkd_py.server.transport import PlainTransport
 
-READ = 1  # what the loop's watchers are to look for
-NEWS = 256  # sockets served in a round
-ROUNDS = 8  # before the loop looks at its other watchers
-# looks for news, 40 us together, before the thread goes to sleep: to sleep and to wake costs as
-# much CPU, and 30 us of time
-SPINS = 60
-SPINS_IN_VAIN = 4  # one after the other, until it goes to sleep at once
-SLEEPS = 64  # how often, before it tries again
-# how long the next round is waited for before the loop looks at its watchers: one look less for
-# each command of a lone client
+READ = 1  # what the loop's watchers wait for
+EVENTS_MAX = 256  # in one poll batch
+BATCHES = 8  # before the loop looks at its other watchers
+# The server busy-polls for about 40 us before it blocks: to block and to wake up costs as much CPU
+# and 30 us of time.
+BUSY_POLLS = 60
+VAIN_BUSY_POLLS = 4  # in a row, until the server blocks at once
+BLOCKING_POLLS = 64  # how often it blocks at once, before it busy-polls again
+# How long the next batch is waited for before the loop looks at its watchers: one look less for
+# each command of a single client.
 STAY_NS = 1_000_000
-# after which the log's thread, when it wants to go on, gets Python's lock from a turn that
-# compacts; 5 ms otherwise
+# After so long the log's thread gets Python's lock from an iteration that compacts; Python's
+# default is 5 ms.
 SWITCH_S = 0.0005
-ACCEPTS = 64  # connections taken per readable event of a listener
-ACCEPT_PAUSE_S = 1.0  # without descriptors: until one is closed, or this long
-LINGER_S = 3.0  # at the end, for clients that are slow to take their replies
-POLL_S = 0.005  # at the end, between two looks at what is still owed
+LINGER_S = 3.0  # at the end, for clients that are slow to read their replies
+POLL_S = 0.005  # at the end, between two looks at what is pending
 TRACE_COMMANDS = 2  # from this verbosity on
-SAY_WHY_NS = 60_000_000_000  # between two lines that say why nobody is accepted
 
 
 class Server:
-    """Serves a queue on `listeners` until it is told to stop. `report` takes a line for the
-    operator.
+    """Serves a queue on `listeners` until it is told to stop.
+
+    report: takes a line for the operator; say: one that -V asks for. sync_ms: of -f, else 0.
     """
 
     def __init__(
@@ -77,81 +77,73 @@ class Server:
         self.dispatcher = dispatcher
         self.queue = dispatcher.queue
         self.listeners = listeners
-        self.report = report
         self.verbosity = verbosity
-        self.say = say  # what -V prints
-        self.max_connections = max_connections
+        self.say = say
         self.sync_ms = sync_ms
-        self.binlog: Binlog | None = None
-        self.log: Log | None = None
-        self.outbox = Outbox(None, sync_ms, monotonic_ns, time_ns)
-        self.connections: dict[int, Connection] = {}  # by descriptor
-        self.epoll = select.epoll()  # of their sockets, and of those that listen
-        self._on_event: dict[
-            int, Callable[[int], None]
-        ] = {}  # by descriptor; given a set of epoll's flags
-        self.later: list[Callable[[], None]] = []  # what goes on in the next turn
         self.failure: BaseException | None = None
         # Whatever the environment says: the others need cffi, or look through all descriptors.
         gevent.config.loop = ["libev-cext", "libev-cffi"]
         gevent.config.libev_backend = "epoll"
         self.hub: Any = gevent.get_hub()
         self.loop: Any = self.hub.loop
-        self._news: Any = self.loop.io(self.epoll.fileno(), READ)
-        self._accept_later: Any = None
-        self._say_why_at = 0
-        self._settling = False
+
+        self.connections: dict[int, Connection] = {}  # by descriptor
+        self.context = Context(dispatcher, report, self._make_session, self._forget)
+        self.epoll = select.epoll()
+        self._handlers: Handlers = {}
+        self._admitted: list[Connection] = []  # in this batch
+        self._acceptor = Acceptor(
+            listeners.sockets, self.epoll, self._handlers, self.loop, self._admit,
+            self.connections, max_connections, report,
+        )  # fmt: skip
+        self._log_event = os.eventfd(0)  # never read: edge-triggered, each write to it is an event
+        self.epoll.register(self._log_event, select.EPOLLIN | select.EPOLLET)
+        self._handlers[self._log_event] = self._on_log_event
+
+        # watchers of the loop
+        self._events: Any = self.loop.io(self.epoll.fileno(), READ)
+        self._iteration: Any = self.loop.prepare()
+        self._idle: Any = self.loop.idle()
         self._timer: Any = None
         self._timer_at = NEVER
+        self._signals: list[Any] = []
         self._memory = Memory(self.queue, dispatcher.counts, self.connections.values())
         self._memory_timer: Any = self.loop.timer(LOOK_S, LOOK_S)
-        self._signals: list[Any] = []  # watchers
         self._stop = gevent.event.Event()
-        self.ending = False  # no connection's end changes anything any more
-        self._log_news = os.eventfd(0)  # never read: edge-triggered, each write to it is news
-        self.epoll.register(self._log_news, select.EPOLLIN | select.EPOLLET)
-        self._on_event[self._log_news] = self._on_log_news
-        self._turn: Any = self.loop.prepare()
-        self._idle: Any = self.loop.idle()
         self._awake = False
-        self._spins = SPINS_IN_VAIN  # below 0: sleeps until it tries again
-        self._accepted: list[Connection] = []  # in this round
+        self._busy_polls = VAIN_BUSY_POLLS  # tries left; below 0: blocks at once, so many times
 
     # --- life -------------------------------------------------------------------------------------
 
     def wake_up(self) -> None:
-        """From any thread: the log has news."""
-        os.eventfd_write(self._log_news, 1)
+        """The log reports progress. Called by any thread."""
+        os.eventfd_write(self._log_event, 1)
 
     def serve(
         self, binlog: Binlog | None, ready: Callable[[], None], stopping: Callable[[], None]
     ) -> None:
-        """Serves until SIGTERM, SIGINT or a failure; then ends in order. Raises what stopped it, if
-        it was not a signal.
-        """
-        self.binlog = binlog
-        self.log = binlog.log if binlog is not None else None
-        self.outbox = Outbox(binlog, self.sync_ms, monotonic_ns, time_ns)
+        """Serves until SIGTERM, SIGINT or a failure; then ends in order. Raises the failure."""
+        self.context.outbox = Outbox(binlog, self.sync_ms, monotonic_ns, time_ns)
         sys.setswitchinterval(SWITCH_S)
         keep_free_heap()
-        self.hub.handle_error = self._unexpected
+        self.hub.handle_error = self._on_error
         # They are never stopped: without them a second SIGTERM would kill the process at its end.
         self._on_signal(signal.SIGTERM, self._stop.set)
         self._on_signal(signal.SIGINT, self._stop.set)
-        # Python's own handler: it is run before what clients send behind the signal is read, in the
-        # middle of a wait for news, too.
+        # Python's own handler: it runs before commands that are sent after the signal are read, and
+        # also during a blocking poll.
         signal.signal(signal.SIGUSR1, lambda number, frame: self._drain())
         if binlog is not None:
             self.wake_up()  # the log may have reported progress before the loop ran
-        self._news.start(self._on_news)
-        self._turn.start(self._on_turn)
+        self._events.start(self._on_events)
+        self._iteration.start(self._on_iteration)
         self._memory_timer.start(self._memory.look)
-        self._accept()
+        self._acceptor.start()
         self.queue.tick(monotonic_ns())
         ready()
         self._stop.wait()
         stopping()
-        self._end()
+        self._end(binlog)
         if self.failure is not None:
             raise self.failure
 
@@ -167,112 +159,108 @@ class Server:
         """Stops everything at once. Pending replies are dropped: their promises cannot be kept."""
         if self.failure is None:
             self.failure = failure
-        self.outbox.discard()
-        self._news.stop()
-        self._turn.stop()  # what has news stays unread, what was appended uncommitted
+        self.context.outbox.discard()
+        self._events.stop()
+        self._iteration.stop()  # input stays unread, and what was appended uncommitted
         self._stop.set()
 
-    def _unexpected(self, context: object, kind: Any, value: Any, trace: Any) -> None:
-        """gevent's hub gives every error of a callback here."""
+    def _on_error(self, context: object, kind: Any, value: Any, trace: Any) -> None:
+        """gevent's hub passes every error of a callback to this."""
         self.fail(value if isinstance(value, BaseException) else RuntimeError(str(value)))
 
-    def _end(self) -> None:
-        """No new connections, no more commands, replies owed are sent, the log is committed and
-        closed, the socket file removed.
+    def _end(self, binlog: Binlog | None) -> None:
+        """No new connections, no more commands; pending replies are sent; the log is closed and the
+        socket file removed.
         """
-        if self._accept_later is None:
-            self._accept_none()
+        self._acceptor.stop()
         self.listeners.close()
-        self.ending = True
+        self.context.ending = True
         if self.failure is None:
-            for connection in self.connections.values():
-                connection.take_no_more()
-            while (
-                not self.outbox.empty and self.failure is None
-            ):  # they leave when the log has reached them, however late
-                gevent.sleep(POLL_S)
-            with gevent.Timeout(LINGER_S, False):
-                while self._linger():
-                    gevent.sleep(POLL_S)
-        self._news.stop()
-        self._turn.stop()
-        if self.failure is None and self.log is not None:
-            self.log.close(time_ns())
+            self._send_pending()
+        self._events.stop()
+        self._iteration.stop()
+        if self.failure is None and binlog is not None:
+            binlog.log.close(time_ns())
         for connection in self.connections.values():
             connection.abandon()
 
+    def _send_pending(self) -> None:
+        for connection in self.connections.values():
+            connection.take_no_more()
+        # They leave when the log has reached them, however late that is.
+        while not self.context.outbox.empty and self.failure is None:
+            gevent.sleep(POLL_S)
+        with gevent.Timeout(LINGER_S, False):
+            while self._linger():
+                gevent.sleep(POLL_S)
+
     def _linger(self) -> bool:
-        """Lets those go whose clients have all their replies. True while there are others."""
+        """Closes connections whose clients have all their replies. True while there are others."""
         if self.failure is not None:
             return False
-        for connection in [
-            connection for connection in self.connections.values() if connection.all_sent()
-        ]:
+        for connection in [each for each in self.connections.values() if each.all_sent()]:
             del self.connections[connection.fd]
-            connection.discard_unread()
-            connection.abandon()
+            connection.shutdown()
         return bool(self.connections)
 
-    # --- one turn ---------------------------------------------------------------------------------
+    # --- poll batches -----------------------------------------------------------------------------
 
-    def _on_news(self) -> None:
-        """Some sockets have news; and, under load, more of them as soon as those are served. The
-        loop is asked again before a timer is due.
+    def _on_events(self) -> None:
+        """Some sockets have events. Under load, further batches follow as soon as these are
+        handled; the loop is asked again before a timer is due.
         """
-        on_event = self._on_event
-        news = self.epoll.poll(0, NEWS)
-        rounds = 0
-        while news:
-            self.outbox.begin_batch(len(news))
-            for fd, event in news:
-                if fd in on_event:  # else somebody before it in this round made the server close it
-                    on_event[fd](event)
+        handlers = self._handlers
+        outbox = self.context.outbox
+        events = self.epoll.poll(0, EVENTS_MAX)
+        batches = 0
+        while events:
+            outbox.begin_batch(len(events))
+            for fd, event in events:
+                if fd in handlers:  # else an earlier event of the batch made the server close it
+                    handlers[fd](event)
                     if self.failure is not None:
                         return
-            if self._accepted:
-                self._attend_to_new()
+            if self._admitted:
+                self._attend_to_admitted()
             self._end_of_batch()
-            rounds += 1
-            if self._awake or rounds == ROUNDS or self.failure is not None:
+            batches += 1
+            if self._awake or batches == BATCHES or self.failure is not None:
                 return
-            soon = monotonic_ns() + STAY_NS
-            if soon >= self._timer_at:
+            if monotonic_ns() + STAY_NS >= self._timer_at:
                 return
-            news = self._await_news()
+            events = self._await_events()
 
-    def _await_news(self) -> list[tuple[int, int]]:
-        """Epoll's, for a millisecond. Wide awake, if that was worth while lately; not while the
-        log's thread is to get on.
+    def _await_events(self) -> list[tuple[int, int]]:
+        """Waits for a millisecond. Busy-polls first, if that succeeded lately; not while replies
+        are pending, because the log's thread needs the processor.
         """
         poll = self.epoll.poll
-        if self._spins > 0 and self.outbox.empty:
-            for _ in range(SPINS):
-                news = poll(0, NEWS)
-                if news:
-                    self._spins = SPINS_IN_VAIN
-                    return news
-            self._spins = self._spins - 1 or -SLEEPS
-        elif self._spins < 0:
-            self._spins = self._spins + 1 or 1
-        return poll(STAY_NS / 1e9, NEWS)
+        if self._busy_polls > 0 and self.context.outbox.empty:
+            for _ in range(BUSY_POLLS):
+                events = poll(0, EVENTS_MAX)
+                if events:
+                    self._busy_polls = VAIN_BUSY_POLLS
+                    return events
+            self._busy_polls = self._busy_polls - 1 or -BLOCKING_POLLS
+        elif self._busy_polls < 0:
+            self._busy_polls = self._busy_polls + 1 or 1
+        return poll(STAY_NS / 1e9, EVENTS_MAX)
 
-    def _on_turn(self) -> None:
-        """Between two looks of the loop at its watchers."""
-        if self.later:
-            later, self.later = self.later, []  # what goes on after this turn is for the next one
-            for go_on in later:
-                go_on()
+    def _on_iteration(self) -> None:
+        """Before the loop blocks: what was put off, then the end of a batch."""
+        self.context.run_later()
         self._end_of_batch()
 
     def _end_of_batch(self) -> None:
         """Commits, sends what may leave, and sets the loop's timer."""
-        outbox = self.outbox
+        context = self.context
+        outbox = context.outbox
         try:
             more = outbox.end_of_batch()
         except wal.LogFailed as error:
             self.fail(error)
             return
-        more = more or bool(self.later)
+        more = more or bool(context.later)
         if more is not self._awake:
             self._stay_awake(more)
         at = outbox.next_at
@@ -283,8 +271,8 @@ class Server:
             self._set_timer(at)
 
     def _stay_awake(self, more: bool) -> None:
-        """While there is more to do the loop looks at the sockets, but does not sleep. (gevent's
-        own callbacks, added here, come too late.)
+        """While there is more to do the loop looks at the sockets but does not block. (gevent's own
+        callbacks, added here, would run too late.)
         """
         self._awake = more
         if more:
@@ -305,130 +293,46 @@ class Server:
     def _on_timer(self) -> None:
         self._timer_at = -1  # the timer has ended: the end of the batch sets it again
         now = monotonic_ns()
-        self.tick(now)
-        if self.outbox.next_at <= now:
-            self.outbox.on_timers()
+        self.context.tick(now)
+        if self.context.outbox.next_at <= now:
+            self.context.outbox.on_timers()
 
-    def tick_if_due(self, now: int) -> None:
-        """Before any command: what has expired by then has."""
-        if self.queue.next_at <= now:
-            self.tick(now)
-
-    def tick(self, now: int) -> None:
-        self.queue.tick(now)
-        self.settle(now)
-
-    def settle(self, now: int) -> None:
-        """Replies of clients that were woken go to their connections.
-
-        One of these may turn out to be gone, and its close wakes the next who waits, and so on:
-        each is settled here, one after another, not within each other.
-        """
-        if self._settling:
-            return
-        self._settling = True
-        while self.queue.woken:
-            for session in Session.settle(self.dispatcher, now):
-                connection = session.owner
-                if isinstance(connection, Connection) and not connection.gone:
-                    connection.flush(now)
-        self._settling = False
-
-    # --- the log ----------------------------------------------------------------------------------
-
-    def _on_log_news(self, event: int) -> None:
+    def _on_log_event(self, event: int) -> None:
         """The log has reported progress or a failure. Replies leave at the end of the batch."""
         try:
-            self.outbox.log_event()
+            self.context.outbox.log_event()
         except wal.LogFailed as error:
             self.fail(error)
 
-    def _later(self, seconds: float, callback: Callable[[], None]) -> Any:
-        timer = self.loop.timer(seconds)
-        timer.start(callback, update=True)
-        return timer
-
     # --- connections ------------------------------------------------------------------------------
 
-    def _accept(self) -> None:
-        """Among the clients' sockets, so that who comes and who goes is known in that order."""
-        for listener in self.listeners.sockets:
-            self.epoll.register(listener, select.EPOLLIN)
-            self._on_event[listener.fileno()] = partial(self._acceptable, listener)
-
-    def _accept_none(self) -> None:
-        for listener in self.listeners.sockets:
-            self.epoll.unregister(listener)
-            del self._on_event[listener.fileno()]
-
-    def _acceptable(self, listener: socket.socket, event: int) -> None:
-        if self._stop.is_set():
-            return
-        for _ in range(ACCEPTS):
-            if len(self.connections) >= self.max_connections:
-                self._pause_accepting(
-                    f"{self.max_connections} connections: no descriptors for more, so others wait"
-                )
-                return
-            try:
-                sock, _ = listener.accept()
-            except BlockingIOError:
-                return
-            except ConnectionError:
-                continue  # gone already
-            except OSError as error:
-                self._pause_accepting(f"accept(): {error.strerror}")
-                return
-            sock.setblocking(False)
-            if sock.family != socket.AF_UNIX:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.verbosity:
-                self.say(f"accept {sock.fileno()}")
-            connection = Connection(self, sock)
-            self.connections[connection.fd] = connection
-            self._accepted.append(connection)
-
-    def _attend_to_new(self) -> None:
-        """Not before the round is over: it may still hold news of whoever had their descriptors
-        until then.
-        """
-        for connection in self._accepted:
-            if not connection.gone:
-                self._on_event[connection.fd] = connection.on_event
-        self._accepted.clear()
-
-    def _pause_accepting(self, why: str) -> None:
-        """Out of descriptors, most likely: clients wait in the backlog, nothing spins, and the
-        operator hears of it now and then.
-        """
-        now = monotonic_ns()
-        if now >= self._say_why_at:
-            self._say_why_at = now + SAY_WHY_NS
-            self.report(why)
-        if self._accept_later is None:
-            self._accept_none()
-            self._accept_later = self._later(ACCEPT_PAUSE_S, self._accept_again)
-
-    def _accept_again(self) -> None:
-        if self._accept_later is None:
-            return
-        self._accept_later.stop()
-        self._accept_later = None
-        if not self._stop.is_set():
-            self._accept()
-
-    def new_session(self, connection: Connection) -> Session:
-        if self.verbosity >= TRACE_COMMANDS:
-            return TracingSession(self.dispatcher, connection, connection.socket.fileno(), self.say)
-        return Session(self.dispatcher, connection)
-
-    def forget(self, connection: Connection) -> None:
-        del self.connections[connection.fd]
-        self._on_event.pop(connection.fd, None)
+    def _admit(self, sock: socket.socket) -> None:
         if self.verbosity:
-            self.say(f"close {connection.fd}")
-        if self._accept_later is not None:
-            self.loop.run_callback(self._accept_again)
+            self.say(f"accept {sock.fileno()}")
+        connection = Connection(self.context, PlainTransport(sock, self.epoll))
+        self.connections[connection.fd] = connection
+        self._admitted.append(connection)
+
+    def _attend_to_admitted(self) -> None:
+        """At the end of the batch: until then it may hold events of a connection that was closed
+        and had the same descriptor.
+        """
+        for connection in self._admitted:
+            if not connection.gone:
+                self._handlers[connection.fd] = connection.on_event
+        self._admitted.clear()
+
+    def _make_session(self, owner: Owner, fd: int) -> Session:
+        if self.verbosity >= TRACE_COMMANDS:
+            return TracingSession(self.dispatcher, owner, fd, self.say)
+        return Session(self.dispatcher, owner)
+
+    def _forget(self, fd: int) -> None:
+        del self.connections[fd]
+        self._handlers.pop(fd, None)
+        if self.verbosity:
+            self.say(f"close {fd}")
+        self._acceptor.connection_closed()
 
 
 def _nothing() -> None:

@@ -9,7 +9,8 @@ import threading
 import pytest
 from testkit.live import PATIENCE_S, Client, Daemon, Start, wait_until
 
-from beanstalkd_py.server.connection import INPUT_LIMIT, RECEIVE_BYTES
+from beanstalkd_py.server.connection import INPUT_LIMIT
+from beanstalkd_py.server.transport import RECEIVE_BYTES
 
 ASK = b"list-tube-used\r\n"
 ANSWER = b"USING default\r\n"

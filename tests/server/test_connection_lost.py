@@ -16,7 +16,7 @@ def lost(number: int) -> list[str]:
     said: list[str] = []
     closed: list[bool] = []
     connection: Any = SimpleNamespace(
-        server=SimpleNamespace(report=said.append), close=lambda: closed.append(True)
+        context=SimpleNamespace(report=said.append), close=lambda: closed.append(True)
     )
     Connection.lost(connection, OSError(number, os.strerror(number)))
     assert closed == [True]

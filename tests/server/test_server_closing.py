@@ -179,15 +179,22 @@ import sys
 from beanstalkd_py import cli
 from beanstalkd_py.server.connection import Connection
 
+begin = Connection.__init__
 on_event = Connection.on_event
+made = []
+
+def noted(self, *arguments):
+    begin(self, *arguments)
+    made.append(self)
 
 def closing(self, event):
     on_event(self, event)
     if self.session.client.used.name == b"closing":
-        for other in list(self.server.connections.values()):
+        for other in made:
             if other is not self:
                 other.close()
 
+Connection.__init__ = noted
 Connection.on_event = closing
 sys.exit(cli.main(["closes", *sys.argv[1:]]))
 """

@@ -159,8 +159,8 @@ QUEUE = (
         "pending-sent-after-failure",
         "pending replies are sent after the log has failed",
         "beanstalkd_py/server/server.py",
-        "        self.outbox.discard()\n",
-        "        for _, recipient, data in self.outbox._pending:\n"
+        "        self.context.outbox.discard()\n",
+        "        for _, recipient, data in self.context.outbox._pending:\n"
         "            recipient.deliver(data)\n",
         ("tests/crash_recovery/test_promises.py",),
     ),

@@ -1,0 +1,112 @@
+"""Accepts connections from the listening sockets: so many at most, and none while there are no
+descriptors.
+
+The listeners stand in the same epoll object as the clients, so connections begin and end in the
+order in which the clients made and closed them.
+"""
+
+import select
+import socket
+from collections.abc import Callable, Sized
+from functools import partial
+from time import monotonic_ns
+from typing import Any
+
+ACCEPTS = 64  # connections accepted per readiness event of a listener
+PAUSE_S = 1.0  # without descriptors: until a connection closes, or for so long
+REPORT_NS = 60_000_000_000  # between two lines that say why no connection is accepted
+
+Handlers = dict[int, Callable[[int], None]]  # by descriptor; called with flags of epoll
+
+
+class Acceptor:
+    """admit: takes each new connection, non-blocking. connections: those that are open; limit: how
+    many there may be. handlers: where listeners have theirs. loop: gevent's.
+    """
+
+    def __init__(
+        self,
+        listeners: list[socket.socket],
+        epoll: select.epoll,
+        handlers: Handlers,
+        loop: Any,
+        admit: Callable[[socket.socket], None],
+        connections: Sized,
+        limit: int,
+        report: Callable[[str], None],
+    ) -> None:
+        self._listeners = listeners
+        self._epoll = epoll
+        self._handlers = handlers
+        self._loop = loop
+        self._admit = admit
+        self._connections = connections
+        self._limit = limit
+        self._report = report
+        self._report_at = 0
+        self._pause: Any = None  # the timer that ends it
+        self._stopped = False
+
+    def start(self) -> None:
+        for listener in self._listeners:
+            self._epoll.register(listener, select.EPOLLIN)
+            self._handlers[listener.fileno()] = partial(self._on_readable, listener)
+
+    def stop(self) -> None:
+        """For good. The listeners stay open."""
+        self._stopped = True
+        if self._pause is None:
+            self._unregister()
+        else:
+            self._pause.stop()
+
+    def _unregister(self) -> None:
+        for listener in self._listeners:
+            self._epoll.unregister(listener)
+            del self._handlers[listener.fileno()]
+
+    def connection_closed(self) -> None:
+        """A descriptor is free again."""
+        if self._pause is not None:
+            self._loop.run_callback(self._resume)
+
+    def _on_readable(self, listener: socket.socket, event: int) -> None:
+        for _ in range(ACCEPTS):
+            if len(self._connections) >= self._limit:
+                self._begin_pause(
+                    f"{self._limit} connections: no descriptors for more, so others wait"
+                )
+                return
+            try:
+                sock, _ = listener.accept()
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                continue  # the client is gone already
+            except OSError as error:
+                self._begin_pause(f"accept(): {error.strerror}")
+                return
+            sock.setblocking(False)
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._admit(sock)
+
+    def _begin_pause(self, why: str) -> None:
+        """Descriptors have run out, most likely: clients wait in the backlog, the loop does not
+        spin, and the operator is told now and then.
+        """
+        now = monotonic_ns()
+        if now >= self._report_at:
+            self._report_at = now + REPORT_NS
+            self._report(why)
+        if self._pause is None:
+            self._unregister()
+            self._pause = self._loop.timer(PAUSE_S)
+            self._pause.start(self._resume, update=True)
+
+    def _resume(self) -> None:
+        if self._pause is None or self._stopped:
+            return
+        self._pause.stop()
+        self._pause = None
+        self.start()

@@ -1,0 +1,224 @@
+"""A connection on a transport that is no socket: its life, and the seam.
+
+The transport holds what the client has sent and takes as many bytes as the test allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from beanstalkd_py.protocol.dispatch import Dispatcher
+from beanstalkd_py.protocol.session import OUTPUT_LIMIT, Session
+from beanstalkd_py.queue.queue import Queue
+from beanstalkd_py.server.connection import INPUT_LIMIT, MAY_BECOME, Connection, Life
+from beanstalkd_py.server.context import Context, Owner
+from beanstalkd_py.server.transport import HUNG_UP, READABLE, WRITABLE
+
+EVERYTHING = 1 << 40
+ASK = b"list-tube-used\r\n"
+ANSWER = b"USING default\r\n"
+
+
+class FakeTransport:
+    """Receives in pieces of `piece` bytes, and reports one event for all that has arrived, as TLS
+    does with records that it has decrypted.
+    """
+
+    fd = 7
+
+    def __init__(self, piece: int = EVERYTHING) -> None:
+        self.piece = piece
+        self.receive_again_from = 1
+        self.arrived = b""
+        self.ended = False
+        self.takes = EVERYTHING
+        self.sent = b""
+        self.closed = self.awaits_writable = False
+
+    @property
+    def receive(self) -> Callable[[int], bytes]:
+        return self._receive
+
+    @property
+    def send(self) -> Callable[[bytes | bytearray | memoryview], int]:
+        return self._send
+
+    def _receive(self, nbytes: int) -> bytes:
+        data, self.arrived = (
+            self.arrived[: min(nbytes, self.piece)],
+            self.arrived[min(nbytes, self.piece) :],
+        )
+        if not data and not self.ended:
+            raise BlockingIOError
+        return data
+
+    def _send(self, data: bytes | bytearray | memoryview) -> int:
+        taken = bytes(data)[: self.takes]
+        if not taken:
+            raise BlockingIOError
+        self.sent += taken
+        self.takes -= len(taken)
+        return len(taken)
+
+    def translate(self, event: int) -> int:
+        return event
+
+    def await_writable(self, wanted: bool) -> None:
+        self.awaits_writable = wanted
+
+    def undelivered(self) -> int:
+        return 0
+
+    def shutdown(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class World:
+    def __init__(self, piece: int = EVERYTHING) -> None:
+        self.dispatcher = Dispatcher(Queue())
+        self.context = Context(self.dispatcher, print, self._make_session, lambda fd: None)
+        self.transport = FakeTransport(piece)
+        self.connection = Connection(self.context, self.transport)
+
+    def _make_session(self, owner: Owner, fd: int) -> Session:
+        return Session(self.dispatcher, owner)
+
+    def iterate(self) -> None:
+        """Iterations of the loop until nothing is put off."""
+        self.context.outbox.end_of_batch()
+        while self.context.later:
+            self.context.run_later()
+            self.context.outbox.end_of_batch()
+
+    def say(self, data: bytes, event: int = READABLE) -> None:
+        self.transport.arrived += data
+        self.connection.on_event(event)
+        self.iterate()
+
+    def end(self) -> None:
+        self.transport.ended = True
+        self.say(b"", READABLE | HUNG_UP)
+
+    def take(self, nbytes: int = EVERYTHING) -> None:
+        """The transport takes so many bytes more."""
+        self.transport.takes = nbytes
+        self.connection.on_event(WRITABLE)
+        self.iterate()
+
+    @property
+    def life(self) -> Life:
+        return self.connection.life
+
+
+def test_commands_are_answered() -> None:
+    world = World()
+    world.say(ASK)
+    assert (world.life, world.transport.sent) == (Life.READING, ANSWER)
+
+
+def test_input_left_in_the_transport_is_received_without_an_event() -> None:
+    world = World(piece=5)
+    world.say(ASK * 3)
+    assert world.transport.sent == ANSWER * 3
+
+
+def test_replies_not_taken_pause_input_until_they_are() -> None:
+    world = World()
+    world.transport.takes = 0
+    world.say(ASK * (2 * OUTPUT_LIMIT // len(ANSWER)))
+    assert world.life is Life.PAUSED and world.transport.awaits_writable
+    left = len(world.transport.arrived)
+    world.say(ASK)
+    assert len(world.transport.arrived) == left + len(ASK)  # nothing was received
+    world.take()
+    assert world.life is Life.READING and not world.transport.awaits_writable
+    assert world.transport.sent == ANSWER * (2 * OUTPUT_LIMIT // len(ANSWER) + 1)
+
+
+def test_input_far_ahead_of_a_reserve_is_not_received() -> None:
+    world = World()
+    world.say(b"reserve\r\n" + ASK * (INPUT_LIMIT // len(ASK) + 1))
+    world.say(ASK)
+    assert (world.life, world.transport.arrived) == (Life.AHEAD, ASK)
+
+
+def test_hang_up_ends_a_wait_whose_input_is_far_ahead() -> None:
+    world = World()
+    count = INPUT_LIMIT // len(ASK) + 1
+    world.say(b"reserve\r\n" + ASK * count)
+    world.say(ASK)
+    world.end()
+    assert world.transport.sent == b"TIMED_OUT\r\n" + ANSWER * (count + 1)
+    assert (world.life, world.transport.closed) == (Life.GONE, True)
+
+
+def test_hang_up_before_the_input_is_far_ahead_ends_the_wait_then() -> None:
+    world = World(piece=INPUT_LIMIT + 100)
+    count = 3 * INPUT_LIMIT // len(ASK)
+    world.transport.arrived = b"reserve\r\n" + ASK * count
+    world.end()
+    assert world.transport.sent == b"TIMED_OUT\r\n" + ANSWER * count
+    assert world.life is Life.GONE
+
+
+def test_end_of_input_is_followed_by_all_replies_and_the_close() -> None:
+    world = World()
+    world.transport.takes = 0
+    world.transport.arrived = ASK * (2 * OUTPUT_LIMIT // len(ANSWER))
+    world.end()
+    world.take(len(ANSWER))
+    assert world.life in (Life.DRAINING, Life.PAUSED)
+    world.take()
+    assert world.life is Life.GONE
+    assert world.transport.sent == ANSWER * (2 * OUTPUT_LIMIT // len(ANSWER))
+
+
+def test_quit_closes_when_the_replies_are_taken() -> None:
+    world = World()
+    world.transport.takes = 0
+    world.say(ASK + b"quit\r\n" + ASK)
+    assert world.life is Life.CLOSING
+    world.take()
+    assert (world.life, world.transport.sent) == (Life.GONE, ANSWER)
+
+
+def test_server_end_takes_no_command_and_sends_what_is_pending() -> None:
+    world = World()
+    world.transport.takes = 0
+    world.say(ASK)
+    world.context.ending = True
+    world.connection.take_no_more()
+    world.say(ASK)
+    assert not world.connection.all_sent()
+    world.take()
+    assert world.connection.all_sent() and world.life is Life.CLOSING
+    world.connection.shutdown()
+    assert (world.life, world.transport.sent) == (Life.GONE, ANSWER)
+
+
+def test_change_of_transport_keeps_the_session() -> None:
+    """STARTTLS: what follows comes through the new one."""
+    world = World()
+    world.say(b"use a\r\n")
+    plain, world.transport = world.transport, FakeTransport()
+    world.connection.use(world.transport)
+    world.say(ASK)
+    assert (plain.sent, world.transport.sent) == (b"USING a\r\n", b"USING a\r\n")
+
+
+@pytest.mark.parametrize("life", Life)
+def test_gone_follows_every_life_and_nothing_follows_gone(life: Life) -> None:
+    assert (Life.GONE in MAY_BECOME[life]) is (life is not Life.GONE)
+    assert life not in MAY_BECOME[life]
+
+
+def test_transition_that_the_table_lacks_is_an_error() -> None:
+    world = World()
+    world.say(ASK + b"quit\r\n")
+    with pytest.raises(AssertionError, match="GONE to READING"):
+        world.connection._become(Life.READING)
