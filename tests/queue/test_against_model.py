@@ -20,7 +20,7 @@ def test_the_engine_does_what_the_naive_server_does(seed: int) -> None:
     assert plays >= 50 and steps > 500
 
 
-@pytest.mark.parametrize("kind", ["memory", "rationed", "binlog"])
+@pytest.mark.parametrize("kind", ["memory", "limited", "binlog"])
 def test_everything_at_once(kind: str) -> None:
     """Most of what there is, to see at a glance what fails."""
     pair = Pair(kind)
@@ -51,14 +51,14 @@ def test_everything_at_once(kind: str) -> None:
 
 
 def test_a_full_disk_refuses_and_changes_nothing() -> None:
-    pair = Pair("rationed")
+    pair = Pair("limited")
     pair.connect("a")
     pair.send("a", b"put 0 9 1 1\r\nx\r\nput 0 9 1 1\r\ny\r\nput 0 0 9 1\r\nz\r\nreserve\r\n")
-    pair.ration(0)
+    pair.limit_changes(0)
     refused = b"put 0 0 1 1\r\nx\r\ndelete 1\r\nrelease 3 0 0\r\nbury 3 0\r\nkick 9\r\nkick-job 1\r\nreserve-job 1\r\npause-tube default 9\r\n"
     assert pair.send("a", refused) == b"OUT_OF_MEMORY\r\n" * 8
     assert pair.send("a", b"pause-tube default 0\r\ntouch 3\r\n") == b"PAUSED\r\nTOUCHED\r\n"
-    pair.ration(1)
+    pair.limit_changes(1)
     assert pair.send("a", b"kick 9\r\n") == b"KICKED 1\r\n"
     pair.finish()
 

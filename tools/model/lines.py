@@ -1,5 +1,5 @@
-"""Commands as templates, and the choices that fill them: so that most of them mean something,
-whatever the jobs are by then.
+"""Commands as templates, and the values that fill them. The job ids are filled in when a command is
+sent, so most commands name existing jobs.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from simulation.reference.model import ReferenceModel
 
 @dataclass(frozen=True, repr=False)
 class Picks:
-    job: int  # which of all jobs (by age); beyond them, one that is not there
-    mine: int  # which of the client's own; beyond them, as `job` says
+    job: int  # an index into all jobs, oldest first; beyond the last, a job that does not exist
+    mine: int  # an index into the client's reserved jobs; beyond the last, as `job`
     pri: int
     delay: int
     ttr: int
@@ -24,7 +24,7 @@ class Picks:
     tube: str
 
     def __repr__(self) -> str:
-        return "..."  # a failure is told in bytes sent
+        return "..."  # a failure shows the bytes that were sent
 
 
 PICKS = st.builds(
@@ -50,7 +50,7 @@ BY_JOB = [
 ]
 BY_OWNER = ["delete {mine}", "release {mine} {pri} {delay}", "bury {mine} {pri}", "touch {mine}"]
 BY_TUBE = ["use {tube}", "watch {tube}", "ignore {tube}", "pause-tube {tube} {seconds}"]
-LOOKS = [
+QUERIES = [
     "peek {job}",
     "peek-ready",
     "peek-delayed",
@@ -68,7 +68,7 @@ TEMPLATES = [
     *BY_JOB,
     *BY_OWNER,
     *BY_TUBE,
-    *LOOKS,
+    *QUERIES,
     *LISTS,
     "kick {bound}",
     "kick {bound}",

@@ -1,8 +1,8 @@
-"""What hypothesis may do to a pair: the commands of four clients, bytes in pieces, time, hang-ups,
-a full disk, restarts.
+"""The steps that hypothesis combines: commands of four clients, bytes in pieces, time, lost
+connections, a full disk, restarts.
 
-A run is a function of its seed (`run`). A failure comes shrunk to the few steps that it takes, as
-Python to paste into a test.
+A run is a function of its seed (`run`). hypothesis shrinks a failure to the few steps that cause
+it, and prints them as Python for a test.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from hypothesis.stateful import (
 from .lines import BY_OWNER, BY_TUBE, PICKS, PUTS, RESERVES, TEMPLATES, Picks, fill
 from .pair import SECOND, Pair
 
-WHO = st.integers(0, 3)
-LAPSES = st.sampled_from([1, SECOND // 3, SECOND - 1, SECOND, 2 * SECOND, 61 * SECOND])
+CLIENTS = st.integers(0, 3)
+DURATIONS = st.sampled_from([1, SECOND // 3, SECOND - 1, SECOND, 2 * SECOND, 61 * SECOND])
 PIECES = [
     b"put ", b"0 0 1 2", b"1", b" ", b"\r\n", b"\r", b"\n", b"\0", b"\t", b"reserve", b"reserve-with-timeout", b"-job", b"stats", b"-tube ", b"peek",
     b"-ready", b"kick", b" -1", b"+2", b"4294967295", b"4294967296", b"18446744073709551616", b"2147483648", b"pause-tube", b"default", b"-a",
     b"list-tubes", b"use ", b"-watched", b"quit", b"x" * 199, b"bury 1 ", b"delete ", b"601", b"600 ", b"a,b", b"put 0 0 1 3\r\nabc",
 ]  # fmt: skip
-ODD = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map(b"".join)
+MALFORMED = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map(b"".join)
 
 
 class Machine(RuleBasedStateMachine):
-    """Steps are counted in `steps`, runs in `plays`."""
+    """One object is one play: a sequence of steps. Both are counted for the whole process."""
 
     steps = 0
     plays = 0
@@ -42,50 +42,50 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         Machine.plays += 1
-        self.lives = [0] * 4  # how often each client connected
-        self.rest = [b""] * 4  # what each has not sent yet of what it began to send
+        self.connects = [0] * 4  # how often each client connected
+        self.rest = [b""] * 4  # per client: the part of a command that is not sent yet
 
-    @initialize(kind=st.sampled_from(["memory", "rationed", "binlog"]))
+    @initialize(kind=st.sampled_from(["memory", "limited", "binlog"]))
     def begin(self, kind: str) -> None:
         self.pair = Pair(kind)
 
     def name(self, who: int) -> str:
-        """The client's name; it connects if need be."""
+        """The client's name. The client connects if it is not connected."""
         Machine.steps += 1
-        if f"{who}.{self.lives[who]}" not in self.pair.sessions:
-            self.lives[who] += 1
+        if f"{who}.{self.connects[who]}" not in self.pair.sessions:
+            self.connects[who] += 1
             self.rest[who] = b""
-            self.pair.connect(f"{who}.{self.lives[who]}")
-        return f"{who}.{self.lives[who]}"
+            self.pair.connect(f"{who}.{self.connects[who]}")
+        return f"{who}.{self.connects[who]}"
 
-    def say(self, who: int, line: str, picks: Picks) -> None:
+    def send(self, who: int, line: str, picks: Picks) -> None:
         name = self.name(who)
         data = self.rest[who] + fill(line, picks, self.pair.model, name)
         self.rest[who] = b""
         self.pair.send(name, data)
 
-    @rule(who=WHO, line=st.sampled_from(TEMPLATES), picks=PICKS)
+    @rule(who=CLIENTS, line=st.sampled_from(TEMPLATES), picks=PICKS)
     def command(self, who: int, line: str, picks: Picks) -> None:
-        self.say(who, line, picks)
+        self.send(who, line, picks)
 
-    @rule(who=WHO, line=st.sampled_from(PUTS), picks=PICKS)
+    @rule(who=CLIENTS, line=st.sampled_from(PUTS), picks=PICKS)
     def put(self, who: int, line: str, picks: Picks) -> None:
-        self.say(who, line, picks)
+        self.send(who, line, picks)
 
-    @rule(who=WHO, line=st.sampled_from(RESERVES), picks=PICKS)
+    @rule(who=CLIENTS, line=st.sampled_from(RESERVES), picks=PICKS)
     def reserve(self, who: int, line: str, picks: Picks) -> None:
-        self.say(who, line, picks)
+        self.send(who, line, picks)
 
-    @rule(who=WHO, line=st.sampled_from(BY_OWNER), picks=PICKS)
-    def done(self, who: int, line: str, picks: Picks) -> None:
-        self.say(who, line, picks)
+    @rule(who=CLIENTS, line=st.sampled_from(BY_OWNER), picks=PICKS)
+    def finish(self, who: int, line: str, picks: Picks) -> None:
+        self.send(who, line, picks)
 
-    @rule(who=WHO, line=st.sampled_from(BY_TUBE), picks=PICKS)
+    @rule(who=CLIENTS, line=st.sampled_from(BY_TUBE), picks=PICKS)
     def tube(self, who: int, line: str, picks: Picks) -> None:
-        self.say(who, line, picks)
+        self.send(who, line, picks)
 
     @rule(
-        who=WHO,
+        who=CLIENTS,
         lines=st.lists(st.tuples(st.sampled_from(TEMPLATES), PICKS), min_size=2, max_size=6),
     )
     def pipeline(self, who: int, lines: list[tuple[str, Picks]]) -> None:
@@ -95,41 +95,41 @@ class Machine(RuleBasedStateMachine):
         self.pair.send(name, self.rest[who] + data)
         self.rest[who] = b""
 
-    @rule(who=WHO, line=st.sampled_from(TEMPLATES), picks=PICKS, part=st.integers(1, 40))
+    @rule(who=CLIENTS, line=st.sampled_from(TEMPLATES), picks=PICKS, part=st.integers(1, 40))
     def begin_to_send(self, who: int, line: str, picks: Picks, part: int) -> None:
-        """The rest comes with what the client sends next."""
+        """Sends a part of a command. The rest goes with the client's next bytes."""
         name = self.name(who)
         data = self.rest[who] + fill(line, picks, self.pair.model, name)
         self.rest[who] = data[part:]
         self.pair.send(name, data[:part])
 
-    @rule(who=WHO, data=ODD)
-    def odd_bytes(self, who: int, data: bytes) -> None:
+    @rule(who=CLIENTS, data=MALFORMED)
+    def malformed(self, who: int, data: bytes) -> None:
         name = self.name(who)
         self.pair.send(name, self.rest[who] + data)
         self.rest[who] = b""
 
-    @rule(ns=LAPSES)
+    @rule(ns=DURATIONS)
     def advance(self, ns: int) -> None:
         self.pair.advance(ns)
 
-    @rule(ns=LAPSES)
+    @rule(ns=DURATIONS)
     def jump(self, ns: int) -> None:
         self.pair.jump(ns)
 
-    @rule(who=WHO, how=st.sampled_from([Pair.half_close, Pair.end, Pair.lose]))
-    def hang_up(self, who: int, how: Callable[[Pair, str], None]) -> None:
+    @rule(who=CLIENTS, how=st.sampled_from([Pair.half_close, Pair.end, Pair.lose]))
+    def end_connection(self, who: int, how: Callable[[Pair, str], None]) -> None:
         how(self.pair, self.name(who))
 
-    @precondition(lambda self: sum(self.lives) > 5)  # late: no job is put afterwards
+    @precondition(lambda self: sum(self.connects) > 5)  # late, because no job is put afterwards
     @rule()
     def drain(self) -> None:
         self.pair.drain()
 
-    @precondition(lambda self: self.pair.rationed is not None)
-    @rule(room=st.none() | st.integers(0, 2))
-    def ration(self, room: int | None) -> None:
-        self.pair.ration(room)
+    @precondition(lambda self: self.pair.limited is not None)
+    @rule(changes=st.none() | st.integers(0, 2))
+    def limit_changes(self, changes: int | None) -> None:
+        self.pair.limit_changes(changes)
 
     @precondition(lambda self: self.pair.binlog is not None)
     @rule(away=st.sampled_from([0, 1, SECOND, 90 * SECOND]), clean=st.booleans())
@@ -138,7 +138,7 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if self.pair.sound:
+            if self.pair.step_finished:
                 self.pair.finish()
         finally:
             note(
@@ -152,8 +152,8 @@ class Machine(RuleBasedStateMachine):
 
 
 def run(number: int, plays: int = 100, steps: int = 50) -> tuple[int, int]:
-    """So many plays of so many steps at most, decided by the seed. Raises Difference. Returns how
-    many plays and steps it was.
+    """Plays up to `plays` plays of up to `steps` steps, chosen by the seed. Returns how many plays
+    and steps there were. Raises Difference.
     """
     before = Machine.plays, Machine.steps
     seeded: Any = seed(number)(type("Machine", (Machine,), {}))

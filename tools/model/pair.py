@@ -1,9 +1,8 @@
-"""The queue with its sessions, and the model server beside it: what is done to one is done to the
-other, and must come to the same.
+"""Runs the queue with its sessions beside the reference model, and compares them after each step.
 
-Compared after each step: every reply, byte for byte, which connections are closed, and what both
-know (`snapshot`). With a disk, there is a binlog on it, and `restart` replays it: what comes back
-must be what the model server says comes back. Time is a number here.
+Compared are every reply, byte for byte, which connections are closed, and the state of both
+(`snapshot`). With the binlog, `restart` replays it, and the model says what must come back. Time is
+an argument of the steps.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Hashable
 
 import beanstalkd_wal as wal
 from simulation.disk import MemoryDisk
-from simulation.reference.model import Found, ReferenceModel, without_unknowns
+from simulation.reference.model import Recovered, ReferenceModel, without_unknowns
 
 from beanstalkd_py.binlog.opening import open_binlog
 from beanstalkd_py.protocol.dispatch import Dispatcher
@@ -20,20 +19,20 @@ from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.queue.snapshot import ProcessSnapshot
 
-from .rationed import Rationed
+from .limited_journal import LimitedJournal
 from .snapshot import Difference, compare, same
 
 SECOND = 1_000_000_000
 START = 1000 * SECOND
-WALL = 1_700_000_000 * SECOND  # wall clock minus the first life's monotonic clock
+WALL = 1_700_000_000 * SECOND  # wall clock minus the first run's monotonic clock
 SEGMENT_BYTES = 4096
-MAX_JOB_SIZE = 600  # so a few jobs fill a segment, and compaction has work
-FOR_EVER = 2**33 * SECOND
+MAX_JOB_SIZE = 600  # a few jobs fill a segment, so there is something to compact
+NEVER = 2**33 * SECOND
 
 
 class Pair:
-    """`kind`: "memory"; "rationed": a journal that is full when `ration` says so; "binlog": the
-    real one, on a disk in memory.
+    """`kind` "memory": no journal. "limited": a journal that accepts as many changes as
+    `limit_changes` allows. "binlog": the real binlog, on a disk in memory.
     """
 
     def __init__(self, kind: str = "memory") -> None:
@@ -43,20 +42,20 @@ class Pair:
         self.disk = MemoryDisk() if kind == "binlog" else None
         self.model = ReferenceModel(self.now, MAX_JOB_SIZE)
         self.sessions: dict[Hashable, Session] = {}
-        self.heard: dict[Hashable, bytes] = {}  # what each client was answered in this step
-        self.script: list[str] = []  # all steps
-        self.sound = True  # the last one came to a good end
-        self.rationed = Rationed() if kind == "rationed" else None
+        self.replies: dict[Hashable, bytes] = {}  # to each client in this step
+        self.script: list[str] = []  # all steps, as Python
+        self.step_finished = True  # the latest step did not raise
+        self.limited = LimitedJournal() if kind == "limited" else None
         self.begin()
 
     def begin(self) -> None:
-        """The queue's life begins."""
+        """Starts the server."""
         self.queue = Queue()
         process = ProcessSnapshot(started_at=self.now)
         self.dispatcher = Dispatcher(self.queue, max_job_size=MAX_JOB_SIZE, process=lambda: process)
         self.binlog = None
-        if self.rationed is not None:
-            self.queue.journal = self.rationed
+        if self.limited is not None:
+            self.queue.journal = self.limited
         if self.disk is not None:
             self.binlog = open_binlog(
                 "/log",
@@ -75,35 +74,35 @@ class Pair:
     # --- clients
 
     def connect(self, name: Hashable) -> None:
-        self.noted(f"connect({name!r})")
+        self._begin_step(f"connect({name!r})")
         self.sessions[name] = Session(self.dispatcher)
         self.model.connect(name)
-        self.sound = True
+        self.step_finished = True
 
     def send(self, name: Hashable, data: bytes) -> bytes:
-        """Returns what the client is answered."""
-        self.noted(f"send({name!r}, {data!r})")
+        """Returns the replies that the client gets in this step."""
+        self._begin_step(f"send({name!r}, {data!r})")
         self.sessions[name].receive(data, self.now)
         self.model.receive(name, data, self.now)
         self.agree()
-        return self.heard.get(name, b"")
+        return self.replies.get(name, b"")
 
     def half_close(self, name: Hashable) -> None:
-        """The server learns that the client will send no more, and has not read all as yet."""
-        self.noted(f"half_close({name!r})")
+        """The server learns that the client will send no more, and has not read all its bytes."""
+        self._begin_step(f"half_close({name!r})")
         self.sessions[name].hang_up(self.now)
         self.model.half_close(name, self.now)
         self.agree()
 
     def end(self, name: Hashable) -> None:
         """End of input."""
-        self.noted(f"end({name!r})")
+        self._begin_step(f"end({name!r})")
         self.sessions[name].end_of_input(self.now)
         self.model.half_close(name, self.now, ended=True)
         self.agree()
 
     def lose(self, name: Hashable) -> None:
-        self.noted(f"lose({name!r})")
+        self._begin_step(f"lose({name!r})")
         self._lose(name)
         self.agree()
 
@@ -114,18 +113,18 @@ class Pair:
     # --- time
 
     def advance(self, ns: int) -> None:
-        """Whatever is due on the way is done in time."""
-        self.noted(f"advance({ns})")
+        """Time passes; each timer on the way runs on time."""
+        self._begin_step(f"advance({ns})")
         until = self.now + ns
-        while (at := min(self.queue.next_at, self.model.next_at() or FOR_EVER)) <= until:
+        while (at := min(self.queue.next_at, self.model.next_at() or NEVER)) <= until:
             self.tick(max(self.now, at))
         self.tick(until)
 
     def jump(self, ns: int) -> None:
-        """The server was busy for so long: what was due is done late. (More than one thing is done
-        in time: the order is nobody's promise.)
+        """The server was busy for so long, so a timer runs late. If several timers are due, they
+        run on time, because the protocol leaves the order of late ones open.
         """
-        self.noted(f"jump({ns})")
+        self._begin_step(f"jump({ns})")
         if sum(at <= self.now + ns for at in self.model.dues()) > 1:
             self.advance(ns)
         else:
@@ -141,21 +140,23 @@ class Pair:
     # --- the server
 
     def drain(self) -> None:
-        self.noted("drain()")
-        self.sound = True
+        self._begin_step("drain()")
+        self.step_finished = True
         self.queue.draining = self.model.draining = True
 
-    def ration(self, room: int | None) -> None:
-        """How many changes there is room for from now on (None: any number)."""
-        assert self.rationed is not None
-        self.noted(f"ration({room})")
-        self.sound = True
-        self.rationed.room = self.model.room = room
+    def limit_changes(self, changes: int | None) -> None:
+        """From now on the journal accepts so many changes (None: any number)."""
+        assert self.limited is not None
+        self._begin_step(f"limit_changes({changes})")
+        self.step_finished = True
+        self.limited.changes_left = self.model.changes_left = changes
 
     def restart(self, away: int, clean: bool) -> None:
-        """Stopped (or killed), and started again so many ns later. The monotonic clock began anew."""
+        """The server is stopped or killed, and starts again so many ns later. The monotonic clock
+        begins again.
+        """
         assert self.disk is not None and self.binlog is not None
-        self.noted(f"restart({away}, {clean})")
+        self._begin_step(f"restart({away}, {clean})")
         if clean:
             self.binlog.log.close(self.wall)
         self.disk = self.disk.after_kill()
@@ -165,12 +166,12 @@ class Pair:
         self.now = START
         self.begin()
         self.queue.tick(self.now)
-        self.model.restart(self.now, shift, self.found())
+        self.model.restart(self.now, shift, self.recovered())
         self.agree()
 
-    def found(self) -> Found:
+    def recovered(self) -> Recovered:
         tubes = self.queue.tube_list
-        return Found(
+        return Recovered(
             next_id=self.queue.next_id,
             listed=[tube.name for tube in tubes],
             made=[tube.name for tube in sorted(tubes, key=lambda tube: tube.order)],
@@ -188,30 +189,30 @@ class Pair:
         if self.binlog is not None:
             self.binlog.end_iteration(self.now, self.wall)
         compare(self.queue, self.sessions, self.model)
-        self.sound = True
+        self.step_finished = True
 
     def settle(self) -> None:
-        """Everybody has the replies that are due, and they are right."""
+        """Takes and compares the replies of every client."""
         Session.settle(self.dispatcher, self.now)
         self.model.settle(self.now)
         for name, session in self.sessions.items():
             got, expected = without_unknowns(session.take_output()), self.model.take_output(name)
             same(f"client {name} is answered", got, expected)
             same(f"client {name} is closed", session.closed, self.model.is_closed(name))
-            self.heard[name] = self.heard.get(name, b"") + got
+            self.replies[name] = self.replies.get(name, b"") + got
 
-    def noted(self, step: str) -> None:
-        """A step begins."""
-        self.sound = False
+    def _begin_step(self, step: str) -> None:
+        """Records the beginning of a step."""
+        self.step_finished = False
         self.script.append(step)
-        self.heard.clear()
+        self.replies.clear()
 
     def finish(self) -> None:
-        """Everybody leaves; then somebody takes all that is left, one after the other."""
+        """All clients disconnect; then a new client reserves and deletes every remaining job."""
         while self.sessions:
             self.lose(next(iter(self.sessions)))
-        if self.rationed is not None:
-            self.ration(None)
+        if self.limited is not None:
+            self.limit_changes(None)
         self.connect("last")
         for tube in [tube.name for tube in self.model.tubes]:
             self.send("last", b"use %b\r\nwatch %b\r\npause-tube %b 0\r\n" % (tube, tube, tube))

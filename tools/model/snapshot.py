@@ -1,5 +1,5 @@
-"""What the queue knows and what the model server knows, in the same words. The only place here
-that looks into the queue.
+"""The state of the queue and the state of the reference model in the same form, for comparison. The
+only module of this check that reads the attributes of the queue.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from beanstalkd_py.queue.queue import Queue
 
 
 class Difference(AssertionError):
-    """The queue is not what it should be."""
+    """The queue and the reference model differ."""
 
 
 def same(what: str, got: object, expected: object) -> None:
@@ -26,15 +26,15 @@ Facts = Iterator[tuple[str, object]]
 
 
 def compare(queue: Queue, sessions: Mapping[Hashable, Session], model: ReferenceModel) -> None:
-    """Raises Difference, naming the first thing that is not the same."""
+    """Raises Difference with the first value that is not the same."""
     names = {session.client: name for name, session in sessions.items()}
     expected = dict(_of_naive(model))
-    got = dict(_of_engine(queue, names))
+    got = dict(_of_queue(queue, names))
     for what in [*expected, *got]:
         same(what, got.get(what), expected.get(what))
 
 
-def _of_engine(queue: Queue, names: dict[Client, Hashable]) -> Facts:
+def _of_queue(queue: Queue, names: dict[Client, Hashable]) -> Facts:
     yield "next id", queue.next_id
     yield "tubes", [tube.name for tube in queue.tube_list]
     for tube in queue.tube_list:

@@ -1,7 +1,7 @@
-"""What clients say: a random command of some client, most of them sensible, some of them not.
+"""Generates the commands that simulated clients send: mostly sensible ones, and some invalid ones.
 
-May know: the model, to choose ids that mean something. Promises: a function of the rng and what
-the model knows; nothing is changed.
+May know: the reference model, to choose ids of existing jobs. Promises: a command is a function of
+the random generator and the state of the model. Nothing is changed.
 """
 
 from __future__ import annotations
@@ -17,43 +17,19 @@ DELAYS = (0, 0, 0, 1, 3, 100, 100_000)
 TTRS = (0, 1, 2, 5, 60, 60)
 TIMEOUTS = (0, 0, 1, 2, 30)
 PAUSES = (0, 1, 3, 100)
-NONSENSE = (
-    *(
-        b"",
-        b"put",
-        b"put 1 2 3",
-        b"put x 0 60 1",
-        b"put 0 0 60 1 1",
-        b"reserve now",
-        b"reserve-with-timeout -1",
-        b"peek",
-        b"peek 1 ",
-        b"PEEK 1",
-    ),
-    *(
-        b"delete 99999999999999999999",
-        b"use -tube",
-        b"watch " + b"w" * 201,
-        b"kick",
-        b"kick -1",
-        b"pause-tube default",
-        b"pause-tube -x 1",
-    ),
-    *(
-        b"x" * 300,
-        b"stats-job 0",
-        b"touch 0",
-        b"list-tubes\r",
-        b"release 1 2",
-        b"bury 1",
-        b"quitfoo\0",
-        b"stats\0",
-    ),
-)
+INVALID = (
+    b"", b"put", b"put 1 2 3", b"put x 0 60 1", b"put 0 0 60 1 1", b"reserve now",
+    b"reserve-with-timeout -1", b"peek", b"peek 1 ", b"PEEK 1", b"delete 99999999999999999999",
+    b"use -tube", b"watch " + b"w" * 201, b"kick", b"kick -1", b"pause-tube default",
+    b"pause-tube -x 1", b"x" * 300, b"stats-job 0", b"touch 0", b"list-tubes\r", b"release 1 2",
+    b"bury 1", b"quitfoo\0", b"stats\0",
+)  # fmt: skip
 
 
 class CommandGenerator:
-    """Each scenario has its own way of talking. largest: bytes of a body that is not too big."""
+    """Each scenario has a generator with other weights. largest: bytes of the largest body, except
+    bodies that are to be refused.
+    """
 
     def __init__(self, rng: Random, max_job_size: int, largest: int) -> None:
         self._rng = rng
@@ -62,8 +38,8 @@ class CommandGenerator:
         self._sizes = rng.choice(
             ([0, 1, 50, largest // 10, largest // 10, largest], [0, largest, largest, largest])
         )
-        self._wanted = rng.choice((3, 10, 40))  # jobs; when there are more, more are deleted
-        ways: list[tuple[Callable[[RecordingModel, Hashable], bytes], float]] = [
+        self._most_jobs = rng.choice((3, 10, 40))  # above this, more commands are deletes
+        kinds: list[tuple[Callable[[RecordingModel, Hashable], bytes], float]] = [
             (self._put, 6),
             (self._reserve, 5),
             (self._reserve_job, 3),
@@ -74,45 +50,43 @@ class CommandGenerator:
             (self._kick, 1.5),
             (self._use, 2),
             (self._pause, 1),
-            (self._look, 2),
-            (self._nonsense, 0.7),
+            (self._query, 2),
+            (self._invalid, 0.7),
             (self._bad_put, 0.4),
             (lambda model, name: b"quit\r\n", 0.1),
         ]
-        self._ways = [way for way, _ in ways]
-        # Some scenarios do a thing often, some never.
-        self._weights = [weight * rng.choice((0, 0.3, 1, 1, 3)) for _, weight in ways]
+        self._kinds = [kind for kind, _ in kinds]
+        # A factor for each kind, so that a scenario has some kinds often and some never.
+        self._weights = [weight * rng.choice((0, 0.3, 1, 1, 3)) for _, weight in kinds]
         self._weights[0] += 1
 
     def command(self, model: RecordingModel, name: Hashable) -> bytes:
-        """With its CRLF."""
-        if len(model.jobs) > self._wanted and self._rng.random() < 0.3:
+        """One command with its CRLF."""
+        if len(model.jobs) > self._most_jobs and self._rng.random() < 0.3:
             return self._delete(model, name)
-        return self._rng.choices(self._ways, self._weights)[0](model, name)
+        return self._rng.choices(self._kinds, self._weights)[0](model, name)
 
-    def _any(self, model: RecordingModel) -> int:
-        """Mostly one that is there."""
+    def _any_id(self, model: RecordingModel) -> int:
+        """Mostly the id of an existing job."""
         return self._rng.choice([*model.jobs, model.next_id, 1])
 
-    def _mine(self, model: RecordingModel, name: Hashable) -> int:
+    def _own_id(self, model: RecordingModel, name: Hashable) -> int:
+        """Mostly the id of a job that the client has reserved."""
         client = model.clients.get(name)
         held = [] if client is None else [job.id for job in model.held(client)]
-        return self._rng.choice(held) if held and self._rng.random() < 0.9 else self._any(model)
+        if held and self._rng.random() < 0.9:
+            return self._rng.choice(held)
+        return self._any_id(model)
 
     def _put(self, model: RecordingModel, name: Hashable) -> bytes:
         rng = self._rng
         size = rng.choice(self._sizes)
         body = rng.randbytes(min(size, 30)) * (size // 30 + 1)
-        head = b"put %d %d %d %d\r\n" % (
-            rng.choice(PRIORITIES),
-            rng.choice(DELAYS),
-            rng.choice(TTRS),
-            size,
-        )
-        return head + body[:size] + b"\r\n"
+        pri, delay, ttr = rng.choice(PRIORITIES), rng.choice(DELAYS), rng.choice(TTRS)
+        return b"put %d %d %d %d\r\n%b\r\n" % (pri, delay, ttr, size, body[:size])
 
     def _bad_put(self, model: RecordingModel, name: Hashable) -> bytes:
-        """Too big, or without the CRLF behind its body."""
+        """Too big, or without the CRLF after its body."""
         if self._rng.random() < 0.5:
             size = self._max_job_size + self._rng.choice((1, 100))
             return b"put 0 0 60 %d\r\n%b\r\n" % (size, b"b" * size)
@@ -124,56 +98,42 @@ class CommandGenerator:
         )
 
     def _reserve_job(self, model: RecordingModel, name: Hashable) -> bytes:
-        return b"reserve-job %d\r\n" % self._any(model)
+        return b"reserve-job %d\r\n" % self._any_id(model)
 
     def _delete(self, model: RecordingModel, name: Hashable) -> bytes:
-        return b"delete %d\r\n" % self._rng.choice((self._any(model), self._mine(model, name)))
+        ids = self._any_id(model), self._own_id(model, name)
+        return b"delete %d\r\n" % self._rng.choice(ids)
 
     def _release(self, model: RecordingModel, name: Hashable) -> bytes:
-        return b"release %d %d %d\r\n" % (
-            self._mine(model, name),
-            self._rng.choice(PRIORITIES),
-            self._rng.choice(DELAYS),
-        )
+        id = self._own_id(model, name)
+        pri, delay = self._rng.choice(PRIORITIES), self._rng.choice(DELAYS)
+        return b"release %d %d %d\r\n" % (id, pri, delay)
 
     def _bury(self, model: RecordingModel, name: Hashable) -> bytes:
-        return b"bury %d %d\r\n" % (self._mine(model, name), self._rng.choice(PRIORITIES))
+        return b"bury %d %d\r\n" % (self._own_id(model, name), self._rng.choice(PRIORITIES))
 
     def _touch(self, model: RecordingModel, name: Hashable) -> bytes:
-        return b"touch %d\r\n" % self._mine(model, name)
+        return b"touch %d\r\n" % self._own_id(model, name)
 
     def _kick(self, model: RecordingModel, name: Hashable) -> bytes:
-        return self._rng.choice(
-            (
-                b"kick %d\r\n" % self._rng.choice((0, 1, 2, 100)),
-                b"kick-job %d\r\n" % self._any(model),
-            )
-        )
+        kick = b"kick %d\r\n" % self._rng.choice((0, 1, 2, 100))
+        return self._rng.choice((kick, b"kick-job %d\r\n" % self._any_id(model)))
 
     def _use(self, model: RecordingModel, name: Hashable) -> bytes:
-        return (
-            self._rng.choice((b"use ", b"watch ", b"ignore ")) + self._rng.choice(TUBES) + b"\r\n"
-        )
+        command = self._rng.choice((b"use ", b"watch ", b"ignore "))
+        return command + self._rng.choice(TUBES) + b"\r\n"
 
     def _pause(self, model: RecordingModel, name: Hashable) -> bytes:
         return b"pause-tube %b %d\r\n" % (self._rng.choice(TUBES), self._rng.choice(PAUSES))
 
-    def _look(self, model: RecordingModel, name: Hashable) -> bytes:
-        id, tube = self._any(model), self._rng.choice(TUBES)
+    def _query(self, model: RecordingModel, name: Hashable) -> bytes:
+        id, tube = self._any_id(model), self._rng.choice(TUBES)
         lines = (
-            b"peek %d" % id,
-            b"stats-job %d" % id,
-            b"stats-tube %b" % tube,
-            b"stats",
-            b"list-tubes",
-            b"list-tube-used",
-        )
-        return (
-            self._rng.choice(
-                (*lines, b"list-tubes-watched", b"peek-ready", b"peek-delayed", b"peek-buried")
-            )
-            + b"\r\n"
-        )
+            b"peek %d" % id, b"stats-job %d" % id, b"stats-tube %b" % tube, b"stats",
+            b"list-tubes", b"list-tube-used", b"list-tubes-watched", b"peek-ready",
+            b"peek-delayed", b"peek-buried",
+        )  # fmt: skip
+        return self._rng.choice(lines) + b"\r\n"
 
-    def _nonsense(self, model: RecordingModel, name: Hashable) -> bytes:
-        return self._rng.choice(NONSENSE) + b"\r\n"
+    def _invalid(self, model: RecordingModel, name: Hashable) -> bytes:
+        return self._rng.choice(INVALID) + b"\r\n"

@@ -1,11 +1,13 @@
-"""A disk in memory behind the log's seam: it can be full, fail at the nth call, be watched at every
-call, and lose its power.
+"""A disk in memory behind the log's file-system seam. It can be full, fail at the nth call, report
+every call, and lose its power.
 
-May know: the seam (`wal.FileSystem`), files (`simulation.file`), rng. Promises: deterministic;
-reads see what was written; an error leaves a part of a write, nothing of an allocation; a power cut
-leaves what was synced and, as the rng say, of the rest all, nothing, all up to some instant, or
-anything: each sector of a file, its size, and each change of a name for itself.
-(docs/durability.md, assumptions 1 to 3.)
+May know: the seam (`wal.FileSystem`), files (`simulation.file`), random numbers. Promises:
+deterministic. Reads return what was written. A failed write may be done in part; a failed
+allocation does nothing.
+
+A power cut keeps everything that was synced. Of the rest it keeps, at random: everything, nothing,
+everything up to some instant, or any mixture, where each sector, file size and directory change is
+kept or lost independently (docs/durability.md, assumptions 1 to 3).
 
     disk = MemoryDisk(seed)
     log = open_binlog("/log", ..., threaded=False, fs=disk)
@@ -25,7 +27,7 @@ from simulation.file import SECTOR, File
 
 __all__ = ["ROOMY", "SECTOR", "File", "MemoryDisk", "PowerFailure", "fail_at"]
 
-ROOMY = 1 << 40  # a capacity (bytes) without end
+ROOMY = 1 << 40  # a capacity (bytes) that is never reached
 
 Names = dict[str, File]
 Changes = list["NameChange"]
@@ -33,30 +35,35 @@ Hook = Callable[[str, str], object]
 
 
 class NameChange(NamedTuple):
-    """The name `old` is gone, `new` is the file's ("": none is). `at`: as `Change.at`."""
+    """The name `old` is removed and `new` becomes a name of the file; either may be "".
+
+    at: see `Change.at`.
+    """
 
     at: int
     old: str
     new: str
     file: File
 
-    def carry_out(self, names: Names) -> None:
+    def apply(self, names: Names) -> None:
         names.pop(self.old, None)
         if self.new:
             names[self.new] = self.file
 
 
 class PowerFailure(BaseException):
-    """For `before` to raise. Not an Exception: nothing in the log may catch it."""
+    """Raised by `before`. Not an Exception, so that nothing in the log catches it."""
 
 
 class MemoryDisk(FileSystem):
     """One directory.
 
-    before(call, path) is asked before each call, and may raise: an OSError is the call's outcome;
-    `capacity` (bytes) makes ENOSPC by itself. underway(call, path) is told of each call that
-    changes something, when it is done but not synced: a power cut now is one in the middle of it.
-    It is told of a sync before that has done anything.
+    before(call, path) runs before each call. It may raise; an OSError is then the call's outcome.
+    A full disk raises ENOSPC by itself (`capacity`, bytes).
+
+    underway(call, path) runs in each call that changes something, when the change is done and not
+    synced. A power cut at this moment falls into the middle of the call. In a sync, it runs before
+    the sync takes effect.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -66,8 +73,8 @@ class MemoryDisk(FileSystem):
         self.handles: dict[int, tuple[str, File]] = {}
         self.next_handle = 3
         self.capacity = ROOMY
-        self.growing = False  # whether the latest write is (or was) to lengthen a file
-        self.cut_short = False  # whether a write failed, and so may have been done in part
+        self.growing = False  # the latest write lengthens a file
+        self.cut_short = False  # a write failed, so it may have been done in part
         self.syncs = 0
         self.count = 0  # of all changes
         self.rng = Random(seed)
@@ -100,7 +107,7 @@ class MemoryDisk(FileSystem):
 
     def _change(self, old: str, new: str, file: File) -> None:
         change = NameChange(self._next(), old, new, file)
-        change.carry_out(self.names)
+        change.apply(self.names)
         self.changes.append(change)
 
     def open_directory(self, directory: str) -> int:
@@ -126,13 +133,13 @@ class MemoryDisk(FileSystem):
         self.before("create", path)
         file = self.names.get(path)
         if file is None:
-            file = self._born(path)
+            file = self._new_file(path)
         elif file.data:
             file.resize(self._next(), 0)
         self.underway("create", path)
         return self._handle(path, file)
 
-    def _born(self, path: str) -> File:
+    def _new_file(self, path: str) -> File:
         file = File()
         self._change("", path, file)
         return file
@@ -150,14 +157,13 @@ class MemoryDisk(FileSystem):
         more = offset + len(data) - len(file.data)
         self.growing = more > 0
         if self.growing:
-            assert not path.endswith(".wal"), f"{path}: written beyond what was prepared"
+            assert not path.endswith(".wal"), f"{path}: write beyond the preallocated end"
         try:
             if self.growing:
                 self._reserve(more)
             self.before("write", path)
         except BaseException:
-            # What fails, or is interrupted by a crash, may have been done in part: short writes
-            # come first.
+            # A write that fails or is interrupted may have been done in part.
             self.cut_short = True
             part = min(self.rng.randrange(len(data) + 1), max(self.capacity - self.used(), 0))
             file.write(self._next(), data[:part], offset)
@@ -194,7 +200,7 @@ class MemoryDisk(FileSystem):
 
     def lock(self, path: str) -> int:
         self.before("lock", path)
-        return self._handle(path, self.names.get(path) or self._born(path))
+        return self._handle(path, self.names.get(path) or self._new_file(path))
 
     def locked(self, path: str) -> bool:
         return any(path == held for held, _ in self.handles.values())
@@ -202,7 +208,7 @@ class MemoryDisk(FileSystem):
     def urandom(self, nbytes: int) -> bytes:
         return self.rng.randbytes(nbytes)
 
-    # ---
+    # --- helpers
 
     def _next(self) -> int:
         self.count += 1
@@ -226,27 +232,25 @@ class MemoryDisk(FileSystem):
         return sum(len(file.data) for file in self.names.values())
 
     def fail_writeback(self) -> None:
-        """What the kernel wrote by itself failed as well, and nobody is left to be told: see
-        `File.fail_sync`.
+        """The kernel's own write-back fails, after the process that would get the error has ended
+        (see `File.fail_sync`).
         """
         for file in self.names.values():
             file.fail_sync(self.rng)
 
-    # --- the end of the process, and of the power
+    # --- after a kill or a power cut
 
     def after_kill(self) -> MemoryDisk:
-        """The process ended, the machine did not: this disk, with everything that was written,
-        synced or not.
-        """
+        """The process ended; the machine goes on. Everything written is there, synced or not."""
         self.handles.clear()
         self.before = self.underway = nothing
         return self
 
     def after_crash(self, rng: Random, ordered: bool = False) -> MemoryDisk:
-        """Another disk, all of it synced.
+        """A new disk with what a power cut leaves; all of it counts as synced.
 
-        ordered: of the names' changes, none survives one before it that did not, as journals of
-        file systems have it.
+        ordered: directory changes survive in order, as in a file system with a journal: if one is
+        lost, all later ones are lost.
         """
         instants = self._instants()
         if instants and rng.randrange(4) == 0:
@@ -257,7 +261,7 @@ class MemoryDisk(FileSystem):
         return self._like({name: file.after_crash(rng) for name, file in names.items()})
 
     def _instants(self) -> tuple[int, ...]:
-        """Of all that is not synced."""
+        """The instants of all changes that are not synced."""
         changes = [change.at for file in self._files() for change in file.changes]
         return tuple(sorted(changes + [change.at for change in self.changes]))
 
@@ -270,7 +274,7 @@ class MemoryDisk(FileSystem):
     def _names(self, changes: Changes) -> Names:
         names = dict(self.synced_names)
         for change in changes:
-            change.carry_out(names)
+            change.apply(names)
         return names
 
     def _files(self) -> set[File]:
@@ -281,19 +285,19 @@ class MemoryDisk(FileSystem):
         }
 
     def copy(self) -> MemoryDisk:
-        """All of it synced."""
+        """A copy in which everything is synced."""
         return self._like({name: bytes(file.data) for name, file in self.names.items()})
 
     def fork(self) -> MemoryDisk:
-        """The same, with what is not synced: what is done to one of the two does not change the
-        other. No handles, no hooks.
+        """An independent copy that keeps what is synced and what is not. It has no handles and no
+        hooks.
         """
-        twins = {file: file.copy() for file in self._files()}
+        copies = {file: file.copy() for file in self._files()}
         disk = self._like({})
         disk.count = self.count
-        disk.names = {name: twins[file] for name, file in self.names.items()}
-        disk.synced_names = {name: twins[file] for name, file in self.synced_names.items()}
-        disk.changes = [change._replace(file=twins[change.file]) for change in self.changes]
+        disk.names = {name: copies[file] for name, file in self.names.items()}
+        disk.synced_names = {name: copies[file] for name, file in self.synced_names.items()}
+        disk.changes = [change._replace(file=copies[change.file]) for change in self.changes]
         return disk
 
     def _like(self, contents: dict[str, bytes]) -> MemoryDisk:
@@ -306,8 +310,8 @@ class MemoryDisk(FileSystem):
 
 
 def fail_at(disk: MemoryDisk, nth: int, error: int = errno.EIO) -> list[str]:
-    """Makes the nth call from now (counted from 1) fail, and returns the list that the calls are
-    written down in.
+    """Makes the nth call from now fail; the next call is 1. Returns the list to which the disk
+    adds each call.
     """
     calls: list[str] = []
 

@@ -1,9 +1,9 @@
-"""A file of the disk in memory: what the process sees, what no power cut can take, and the changes
-in between.
+"""A file of the disk in memory: its contents as the process sees them, its synced contents, and the
+changes in between.
 
-May know: nothing but bytes and rng. Promises: a change costs what it writes, not what the file
-holds; what was synced survives everything; of what was not, each sector has the changes up to some
-one, in the order in which they were made, and the size is one that the file had.
+May know: bytes and random numbers. Promises: the cost of a change depends on its own size, not on
+the file's. Synced contents survive everything. After a crash, each sector has its changes up to
+some change, in the order in which they were made, and the size is one that the file had.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-SECTOR = 512  # bytes that a disk writes wholly or not at all
+SECTOR = 512  # bytes that a disk writes completely or not at all
 
 
 class Change(NamedTuple):
-    """Bytes from `start` on are `data` now, and the file is `size` long. `at`: its place in the
-    order of all changes of the disk.
+    """A write of `data` at `start`, after which the file has `size` bytes. `at`: the place of this
+    change in the order of all changes of the disk.
     """
 
     at: int
@@ -24,8 +24,10 @@ class Change(NamedTuple):
     data: bytes
     size: int
 
-    def carry_out(self, content: bytearray, nbytes: int | None = None) -> None:
-        """On what the changes before it have made; only the first nbytes of it, if given."""
+    def apply(self, content: bytearray, nbytes: int | None = None) -> None:
+        """Applies the change to `content`, which has all earlier changes. nbytes: only so many
+        bytes of `data`.
+        """
         data = self.data[:nbytes]
         if self.start > len(content):
             content.extend(bytes(self.start - len(content)))
@@ -33,7 +35,7 @@ class Change(NamedTuple):
 
 
 class File:
-    """Reads see `data`. It may be looked at and, by tests that damage it, changed from outside."""
+    """Reads return `data`. Tests may read `data`, and change it to damage the file."""
 
     __slots__ = ("changes", "data", "synced")
 
@@ -43,59 +45,59 @@ class File:
         self.changes: list[Change] = []  # since the last sync, oldest first
 
     def copy(self) -> File:
-        twin = File()
-        twin.data = bytearray(self.data)
-        twin.synced = bytearray(self.synced)
-        twin.changes = list(self.changes)
-        return twin
+        copy = File()
+        copy.data = bytearray(self.data)
+        copy.synced = bytearray(self.synced)
+        copy.changes = list(self.changes)
+        return copy
 
     # --- what the process does
 
     def write(self, at: int, data: bytes, offset: int) -> None:
         change = Change(at, offset, data, max(len(self.data), offset + len(data)))
-        change.carry_out(self.data)
+        change.apply(self.data)
         self.changes.append(change)
 
     def resize(self, at: int, nbytes: int) -> None:
-        """What is cut off is zeros if the file grows again."""
+        """Bytes that are cut off are zeros if the file grows again."""
         old = len(self.data)
         _resize(self.data, nbytes)
         self.changes.append(Change(at, nbytes, bytes(max(old - nbytes, 0)), nbytes))
 
     def sync(self) -> None:
-        self._settle(len(self.changes))
+        self._apply_to_synced(len(self.changes))
         self.changes.clear()
 
     def fail_sync(self, rng: Random) -> None:
-        """Some of what was written the kernel takes for written now: no later sync does it, and
-        reads see it until the power goes.
+        """After a failed sync the kernel treats some of the data as written. No later sync writes
+        it, and reads return it until the power fails.
 
-        Sizes are not lost: they are in the file system's journal.
+        Sizes are not lost, because they are in the file system's journal.
         """
         for n, change in enumerate(self.changes):
             if change.start < change.size and rng.random() < 0.5:  # it is a write
                 self.changes[n] = change._replace(data=b"")
 
-    def _settle(self, count: int) -> None:
+    def _apply_to_synced(self, count: int) -> None:
         for change in self.changes[:count]:
-            change.carry_out(self.synced)
+            change.apply(self.synced)
             _resize(self.synced, change.size)
 
-    # --- what is there after the power has failed
+    # --- after a power cut
 
     def at_instant(self, at: int, rng: Random) -> bytes:
-        """All changes before that one, and a part of it."""
+        """The contents with all changes before that instant, and a part of the change at it."""
         content = bytearray(self.synced)
         for change in self.changes:
             if change.at > at:
                 break
-            change.carry_out(content, None if change.at < at else _sectors(change, rng))
+            change.apply(content, None if change.at < at else _sectors(change, rng))
             _resize(content, change.size)
         return bytes(content)
 
     def after_crash(self, rng: Random) -> bytes:
-        """As any of the ways of a disk has it: nothing of what was not synced, all of it, all up to
-        some change, each sector for itself.
+        """The contents after a power cut: with no unsynced change, with all of them, with all up
+        to some change, or with each sector kept or lost independently.
         """
         if not self.changes:
             return bytes(self.synced)
@@ -109,7 +111,8 @@ class File:
 
     def _sector_by_sector(self, rng: Random, damaged: bool) -> bytes:
         content = bytearray(self.synced)
-        share = rng.choice((0.05, 0.3, 0.7))  # of a sector's changes, that it is the first one lost
+        # The probability for each change of a sector that it is the first one lost.
+        share = rng.choice((0.05, 0.3, 0.7))
         lost: set[int] = set()
         for change in self.changes:
             for start in range(
@@ -118,15 +121,15 @@ class File:
                 if start not in lost and rng.random() < share:
                     lost.add(start)
                 if start not in lost:
-                    _within(change, start * SECTOR, start * SECTOR + SECTOR).carry_out(content)
+                    _within(change, start * SECTOR, start * SECTOR + SECTOR).apply(content)
         if damaged:
             self._flip(content, rng)
         _resize(content, rng.choice([len(self.synced), *(change.size for change in self.changes)]))
         return bytes(content)
 
     def _flip(self, content: bytearray, rng: Random) -> None:
-        """Bits that are neither what was there nor what was written: where something else was to be
-        written than was there.
+        """Flips bits, so that bytes are neither the old nor the new ones. Only bytes that a change
+        was to replace by another value are affected.
         """
         for _ in range(rng.randrange(1, 8)):
             change = rng.choice(self.changes)
@@ -149,14 +152,12 @@ def _resize(content: bytearray, nbytes: int) -> None:
 
 
 def _sectors(change: Change, rng: Random) -> int:
-    """How much of a write a power cut left, if all of it goes to the disk in order: up to the end
-    of some sector.
-    """
+    """How many bytes of a write a power cut left, if the disk wrote the sectors in order."""
     end = change.start + rng.randrange(len(change.data) + 1)
     return max(end // SECTOR * SECTOR - change.start, 0)
 
 
 def _within(change: Change, start: int, end: int) -> Change:
-    """The part of a change that lies between two offsets of the file."""
+    """The part of a change between two offsets of the file."""
     low = max(start, change.start)
     return Change(change.at, low, change.data[low - change.start : end - change.start], change.size)

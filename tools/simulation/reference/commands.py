@@ -1,5 +1,5 @@
-"""What each command does to the model server: `(state, client, now, arguments) -> reply`; None: the
-client waits.
+"""The commands of the reference model: `(state, client, now, arguments) -> reply`. None: the client
+waits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OUT_OF_MEMORY = b"OUT_OF_MEMORY\r\n"
 def put_line(
     state: State, client: Client, now: int, pri: int, delay: int, ttr: int, nbytes: int
 ) -> bytes:
-    """The line of a put. Its id is taken now, unless it is too big."""
+    """The line of a put. The job gets its id now, unless the body is too big."""
     client.upload = Upload(
         state.next_id, pri, delay, ttr, nbytes, now, too_big=nbytes > state.max_job_size
     )
@@ -83,20 +83,20 @@ def reserve_job(state: State, client: Client, now: int, id: int) -> bytes:
     job = state.jobs.get(id)
     if job is None or job.state == "reserved":
         return NOT_FOUND
-    told = job.state != "ready"  # that it is no longer delayed or buried must survive
-    if told and state.refused():
+    logged = job.state != "ready"  # the end of a delay, or of being buried, must be durable
+    if logged and state.refused():
         return OUT_OF_MEMORY
     client.worker = True
     reply = state.take(client, job, now)
-    if told:
+    if logged:
         job.save()
     return reply
 
 
-# --- what an owner does with a job, and others
+# --- commands on one job
 
 
-def _mine(state: State, client: Client, id: int) -> Job | None:
+def _reserved_by(state: State, client: Client, id: int) -> Job | None:
     job = state.jobs.get(id)
     return job if job is not None and job.holder is client else None
 
@@ -115,7 +115,7 @@ def delete(state: State, client: Client, now: int, id: int) -> bytes:
 
 
 def release(state: State, client: Client, now: int, id: int, pri: int, delay: int) -> bytes:
-    job = _mine(state, client, id)
+    job = _reserved_by(state, client, id)
     if job is None:
         return NOT_FOUND
     if state.refused():
@@ -127,7 +127,7 @@ def release(state: State, client: Client, now: int, id: int, pri: int, delay: in
 
 
 def bury(state: State, client: Client, now: int, id: int, pri: int) -> bytes:
-    job = _mine(state, client, id)
+    job = _reserved_by(state, client, id)
     if job is None:
         return NOT_FOUND
     if state.refused():
@@ -140,7 +140,7 @@ def bury(state: State, client: Client, now: int, id: int, pri: int) -> bytes:
 
 
 def touch(state: State, client: Client, now: int, id: int) -> bytes:
-    job = _mine(state, client, id)
+    job = _reserved_by(state, client, id)
     if job is None:
         return NOT_FOUND
     job.deadline_at = now + job.ttr
@@ -148,8 +148,8 @@ def touch(state: State, client: Client, now: int, id: int) -> bytes:
 
 
 def kick(state: State, client: Client, now: int, bound: int) -> bytes:
-    """Buried jobs if there are any, else delayed ones. Without room midway, the count is of those
-    before.
+    """Kicks buried jobs if there are any, else delayed ones. If the disk is full midway, the reply
+    counts the jobs before.
     """
     jobs = (_buried(state, client.used) or state.delayed(client.used))[:bound]
     for kicked, job in enumerate(jobs):
@@ -248,7 +248,7 @@ def pause_tube(state: State, client: Client, now: int, name: bytes, pause: int) 
     return b"PAUSED\r\n"
 
 
-# --- answers
+# --- lists and stats
 
 
 def list_tubes(state: State, client: Client, now: int) -> bytes:
@@ -281,11 +281,30 @@ def quit(state: State, client: Client, now: int) -> bytes:
     return b""
 
 
-Do = Callable[..., Any]
-BY_WORD: dict[str, Do] = {
-    "peek": peek, "peek-ready": peek_ready, "peek-delayed": peek_delayed, "peek-buried": peek_buried, "reserve": reserve,
-    "reserve-with-timeout": reserve_with_timeout, "reserve-job": reserve_job, "delete": delete, "release": release, "use": use, "watch": watch,
-    "ignore": ignore, "bury": bury, "kick": kick, "kick-job": kick_job, "touch": touch, "stats": stats_server, "stats-job": stats_job,
-    "stats-tube": stats_tube, "list-tubes": list_tubes, "list-tube-used": list_tube_used, "list-tubes-watched": list_tubes_watched,
-    "pause-tube": pause_tube, "quit": quit,
-}  # fmt: skip
+Command = Callable[..., Any]
+BY_WORD: dict[str, Command] = {
+    "peek": peek,
+    "peek-ready": peek_ready,
+    "peek-delayed": peek_delayed,
+    "peek-buried": peek_buried,
+    "reserve": reserve,
+    "reserve-with-timeout": reserve_with_timeout,
+    "reserve-job": reserve_job,
+    "delete": delete,
+    "release": release,
+    "use": use,
+    "watch": watch,
+    "ignore": ignore,
+    "bury": bury,
+    "kick": kick,
+    "kick-job": kick_job,
+    "touch": touch,
+    "stats": stats_server,
+    "stats-job": stats_job,
+    "stats-tube": stats_tube,
+    "list-tubes": list_tubes,
+    "list-tube-used": list_tube_used,
+    "list-tubes-watched": list_tubes_watched,
+    "pause-tube": pause_tube,
+    "quit": quit,
+}

@@ -1,4 +1,4 @@
-"""Jobs, tubes and clients of the model server: fields, and nothing that could be counted instead."""
+"""Jobs, tubes and clients of the reference model. No field holds a number that can be counted."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 @dataclass(eq=False)
 class Tube:
     name: bytes
-    made: int  # how many were made before it
+    made: int  # how many tubes were created before it
     pause: int = 0  # ns, as asked for; 0 when not paused
     paused_until: int = 0
-    kept: bool = False  # came back with its pause, and stays until that ends
+    kept: bool = False  # recovered with its pause; stays until the pause ends
     total_jobs: int = 0
     deletes: int = 0
     pauses: int = 0
@@ -28,26 +28,26 @@ class Job:
     body: bytes
     created_at: int
     state: str = "ready"  # or reserved, delayed, buried
-    deadline_at: int = 0  # ready time of a delayed job, TTR's end of a reserved one
+    deadline_at: int = 0  # when a delayed job is ready, or the TTR of a reserved one ends
     holder: Client | None = None
-    taken: int = 0  # how many jobs were reserved before it
+    taken: int = 0  # the number of this reserve, counted over all jobs
     reserves: int = 0
     timeouts: int = 0
     releases: int = 0
     buries: int = 0
     kicks: int = 0
-    saved_reserves: int = 0  # what its last record on disk says at least
+    saved_reserves: int = 0  # the counts that its latest record has at least
     saved_timeouts: int = 0
 
     def save(self) -> None:
-        """There is a record of it."""
+        """A record of the job is on disk now."""
         self.saved_reserves = self.reserves
         self.saved_timeouts = self.timeouts
 
 
 @dataclass
 class Upload:
-    """A put whose body is under way."""
+    """A put whose body has not arrived yet."""
 
     id: int
     pri: int
@@ -55,7 +55,7 @@ class Upload:
     ttr: int
     nbytes: int
     begun_at: int
-    too_big: bool = False  # it will be thrown away
+    too_big: bool = False  # the body will be discarded
 
 
 @dataclass(eq=False)
@@ -63,19 +63,19 @@ class Client:
     name: Hashable
     used: Tube
     watched: list[Tube]
-    inbox: bytes = b""  # what it sent and was not looked at
-    outbox: bytes = b""
+    inbox: bytes = b""  # received, not parsed yet
+    outbox: bytes = b""  # pending replies
     upload: Upload | None = None
     producer: bool = False
     worker: bool = False
-    half_closed: bool = False  # it waits for nothing any longer
-    ended: bool = False  # it has sent its last byte
-    closed: bool = False  # nothing more will be answered
+    half_closed: bool = False  # it sends no more, so it no longer waits
+    ended: bool = False  # all its bytes have arrived
+    closed: bool = False  # no further command is executed
     wait_until: int | None = None  # None: for ever
 
 
 def swap_remove(tubes: list[Tube], tube: Tube) -> None:
-    """Takes a tube out; the last one moves into the hole."""
+    """Removes a tube; the last one takes its place."""
     place = tubes.index(tube)
     tubes[place] = tubes[-1]
     tubes.pop()

@@ -1,16 +1,17 @@
-"""A model beanstalkd to compare the real one with: bytes in, reply bytes out, time as an argument.
+"""The reference model: a simple beanstalkd to compare the real server with. Bytes go in, reply bytes
+come out, time is an argument.
 
-Plain lists and dicts, nothing remembered that can be counted, everything looked for from one end to
-the other, each rule as the protocol says it (doc/protocol.txt of beanstalkd 1.13; docs/protocol.md
-for what differs). It knows nothing of the real server's code. Its rooms: `model/jobs` (what there
-is), `model/state` (what happens to it), `model/commands`, `model/wire` (bytes to commands),
-`model/stats` (the YAML).
+It is written for clarity, not speed: plain lists and dicts, linear searches, and no stored number
+that can be counted instead. Each rule is as the protocol states it (doc/protocol.txt of beanstalkd
+1.13; docs/protocol.md for the differences). It uses no code of the real server.
 
-Where the protocol leaves an order open, here it is: waiting clients first come, first served; what
-is due at the same instant in the order delayed jobs (of the older tube first), ends of pauses,
-clients (the older connection first); further commands of woken clients when `settle` is called. So
-call it as the real one is called: `tick` at each instant of `next_at`, and later only if a single
-thing is due by then.
+Modules: `entities` (jobs, tubes, clients), `state` (who gets which job, and timers), `commands`,
+`parser` (bytes to commands), `stats` (YAML).
+
+Where the protocol leaves an order open, the model has this one. Waiting clients: first come, first
+served. Timers due at the same instant: delayed jobs (older tubes first), ends of pauses, clients
+(older connections first). Further commands of woken clients run when `settle` is called. So the
+caller calls `tick` at each instant of `next_at`; a later call may find only one timer due.
 
 All instants and durations are ns of one clock. A ReferenceModel can be copied with `copy.deepcopy`.
 """
@@ -22,38 +23,37 @@ from dataclasses import dataclass
 
 from . import commands, parser
 from .entities import Client, Job, Tube, swap_remove
-from .parser import Bad
+from .parser import BadLine
 from .state import DEADLINE_SOON, TIMED_OUT, State
 from .stats import without_unknowns
 
-__all__ = ["Found", "ReferenceModel", "without_unknowns"]
+__all__ = ["Recovered", "ReferenceModel", "without_unknowns"]
 
 
 @dataclass
-class Found:
-    """What a restart leaves open, as the real server has it after its first tick: `ReferenceModel.restart`
-    checks that it may be so, and goes on with it.
+class Recovered:
+    """What a restart leaves open, as the real server has it after its first tick.
+    `ReferenceModel.restart` checks that the values are possible, and takes them over.
     """
 
     next_id: int
-    listed: list[bytes]  # names of all tubes, as list-tubes has them
-    made: list[bytes]  # the same, in the order in which they came to be
-    counts: dict[
-        int, tuple[int, int]
-    ]  # of each job: reserves and timeouts, which need not be on disk before the job's next record
+    listed: list[bytes]  # names of all tubes, in the order of list-tubes
+    made: list[bytes]  # the same, in the order of their creation
+    # Reserves and timeouts of each job. They may be on disk only with the job's next record.
+    counts: dict[int, tuple[int, int]]
 
 
 class ReferenceModel(State):
-    """One server. Clients go by the names that the caller gives them.
+    """One server. The caller names the clients.
 
-    `output_limit`: bytes of replies owed to a client beyond which none of its commands is taken,
-    until `go_on`. `room`: how many changes of jobs and pauses the disk has room for (None: any
-    number); those beyond are refused. To be set before each command.
+    `output_limit`: when a client has more bytes of pending replies, its commands wait for `go_on`.
+    `changes_left`: how many changes of jobs and pauses the disk has space for (None: any number).
+    Further changes are refused. The caller sets it before each command.
     """
 
     output_limit = 1 << 62
 
-    # --- one client's dialogue
+    # --- one client
 
     def connect(self, name: Hashable) -> None:
         assert name not in self.clients
@@ -66,13 +66,11 @@ class ReferenceModel(State):
         self._run(self.clients[name], now)
 
     def go_on(self, name: Hashable, now: int) -> None:
-        """With commands that were held back until the replies were taken."""
+        """Runs commands that waited until the replies were taken."""
         self._run(self.clients[name], now)
 
     def half_close(self, name: Hashable, now: int, ended: bool = False) -> None:
-        """It will send no more, so it waits for nothing any longer. `ended`: and all that it sent
-        is here.
-        """
+        """The client sends no more, so it stops waiting. `ended`: all its bytes have arrived."""
         client = self.clients[name]
         client.half_closed = True
         client.ended = client.ended or ended
@@ -82,7 +80,7 @@ class ReferenceModel(State):
         self._run(client, now)
 
     def disconnect(self, name: Hashable, now: int) -> None:
-        """The connection is gone: what it held is ready again."""
+        """The connection is gone; the jobs that it reserved are ready again."""
         client = self.clients[name]
         client.closed = True
         if client in self.waiting:
@@ -90,7 +88,7 @@ class ReferenceModel(State):
         for job in self.held(client):
             self.move(job, "ready")
             self.serve(now)
-        # The C server empties its set of watched tubes by taking out the first one again and again.
+        # The C server empties its set of watched tubes by removing the first one repeatedly.
         while client.watched:
             tube = client.watched[0]
             swap_remove(client.watched, tube)
@@ -99,8 +97,8 @@ class ReferenceModel(State):
         self.remove_if_unused(client.used)
 
     def settle(self, now: int) -> None:
-        """Those who were woken get their replies, and what they sent behind their reserve goes on;
-        until nobody is woken any more.
+        """Woken clients get their replies, and the commands that they sent after the reserve run.
+        That can wake further clients.
         """
         while self.woken:
             client, reply = self.woken.pop(0)
@@ -109,13 +107,13 @@ class ReferenceModel(State):
                 self._run(client, now)
 
     def take_output(self, name: Hashable) -> bytes:
-        """The replies owed."""
+        """The pending replies."""
         client = self.clients[name]
         output, client.outbox = client.outbox, b""
         return output
 
     def is_closed(self, name: Hashable) -> bool:
-        """Nothing more will be answered: when its replies are taken, `disconnect` is due."""
+        """No further command is executed. The caller takes the replies and calls `disconnect`."""
         return self.clients[name].closed
 
     def _run(self, client: Client, now: int) -> None:
@@ -139,7 +137,7 @@ class ReferenceModel(State):
     def _line(self, client: Client, now: int, line: bytes) -> bytes | None:
         try:
             if len(line) + 2 > parser.MAX_LINE:
-                raise Bad
+                raise BadLine
             if line.startswith(b"put "):
                 numbers = parser.put(line, self.max_job_size)
                 self._count("put")
@@ -148,7 +146,7 @@ class ReferenceModel(State):
             self._count(word)
             reply: bytes | None = commands.BY_WORD[word](self, client, now, *arguments)
             return reply
-        except Bad as bad:
+        except BadLine as bad:
             self._count(bad.counts)
             return bad.reply
 
@@ -173,30 +171,30 @@ class ReferenceModel(State):
 
     # --- the end of the process, and its next run
 
-    def restart(self, now: int, shift: int, found: Found) -> None:
-        """Killed, and started again with all that was on disk, and ticked.
+    def restart(self, now: int, shift: int, recovered: Recovered) -> None:
+        """The server was killed, started again with everything on disk, and ticked once.
 
-        now: of the new clock; shift: how far it is ahead of the old one (ns).
+        now: on the new clock. shift: how far the new clock is ahead of the old one (ns).
         """
         self.clients, self.waiting, self.woken, self.counts = {}, [], [], {}
         self.total_jobs = self.timeouts = self.total_connections = 0
         self.started_at = now
-        self.room, self.draining = None, False
-        assert self.highest_put < found.next_id <= self.next_id, (
-            f"next id {found.next_id}, not {self.highest_put + 1} to {self.next_id}"
+        self.changes_left, self.draining = None, False
+        assert self.highest_put < recovered.next_id <= self.next_id, (
+            f"next id {recovered.next_id}, not {self.highest_put + 1} to {self.next_id}"
         )
-        self.next_id = found.next_id
-        assert found.counts.keys() == self.jobs.keys(), (
-            f"jobs {sorted(found.counts)}, not {sorted(self.jobs)}"
+        self.next_id = recovered.next_id
+        assert recovered.counts.keys() == self.jobs.keys(), (
+            f"jobs {sorted(recovered.counts)}, not {sorted(self.jobs)}"
         )
         for job in self.jobs.values():
-            self._come_back(job, shift, *found.counts[job.id])
+            self._restart_job(job, shift, *recovered.counts[job.id])
         for tube in list(self.tubes):
-            self._tube_comes_back(tube, shift)
+            self._restart_tube(tube, shift)
         self.tick(now)
-        self._put_in_order(found)
+        self._order_tubes(recovered)
 
-    def _come_back(self, job: Job, shift: int, reserves: int, timeouts: int) -> None:
+    def _restart_job(self, job: Job, shift: int, reserves: int, timeouts: int) -> None:
         if job.state == "reserved":
             self.move(job, "ready")
         job.created_at += shift
@@ -210,17 +208,17 @@ class ReferenceModel(State):
         job.reserves, job.timeouts = reserves, timeouts
         job.save()
 
-    def _tube_comes_back(self, tube: Tube, shift: int) -> None:
+    def _restart_tube(self, tube: Tube, shift: int) -> None:
         tube.total_jobs = tube.deletes = tube.pauses = 0
         if tube.paused_until:
             tube.kept = True
             tube.paused_until += shift
         self.remove_if_unused(tube)
 
-    def _put_in_order(self, found: Found) -> None:
+    def _order_tubes(self, recovered: Recovered) -> None:
         names = sorted(tube.name for tube in self.tubes)
-        assert sorted(found.listed) == names, f"tubes {sorted(found.listed)}, not {names}"
-        self.tubes.sort(key=lambda tube: found.listed.index(tube.name))
+        assert sorted(recovered.listed) == names, f"tubes {sorted(recovered.listed)}, not {names}"
+        self.tubes.sort(key=lambda tube: recovered.listed.index(tube.name))
         for tube in self.tubes:
-            tube.made = found.made.index(tube.name)
+            tube.made = recovered.made.index(tube.name)
         self.tubes_made = len(self.tubes)

@@ -1,8 +1,5 @@
-"""Bytes to commands for the model server, one rule after the other, with nothing kept in between
-but the bytes.
-
-`line_and_rest` waits for a whole line however long it is; `words` says what it means: a command's
-word and its arguments, or `Bad`.
+"""The parser of the reference model: a whole line becomes a command's word and its arguments, or
+raises `BadLine`. Nothing is kept between lines.
 """
 
 from __future__ import annotations
@@ -31,8 +28,8 @@ BARE = (
 )
 
 
-class Bad(Exception):
-    """The line is refused. `counts`: as which command it counts all the same."""
+class BadLine(Exception):
+    """The line is refused. `counts`: the command as which it is counted nevertheless."""
 
     def __init__(self, reply: bytes = b"BAD_FORMAT\r\n", counts: str = "") -> None:
         super().__init__(reply)
@@ -41,7 +38,7 @@ class Bad(Exception):
 
 
 class Reader:
-    """Reads a line's arguments from the left."""
+    """Reads the arguments of a line from left to right."""
 
     def __init__(self, rest: bytes) -> None:
         self.rest = rest
@@ -49,14 +46,14 @@ class Reader:
     def take(self, pattern: bytes) -> bytes:
         match = re.match(pattern, self.rest)
         if match is None:
-            raise Bad
+            raise BadLine
         self.rest = self.rest[match.end() :]
         return match[0]
 
     def number(self, most: int) -> int:
         number = int(self.take(rb" *[0-9]+"))
         if number > most:
-            raise Bad
+            raise BadLine
         return number
 
     def seconds(self) -> int:
@@ -64,13 +61,13 @@ class Reader:
 
     def end(self) -> None:
         if self.rest:
-            raise Bad
+            raise BadLine
 
 
 def words(line: bytes) -> tuple[str, list[object]]:
-    """Any line but put's: the command's word and its arguments. Durations in ns."""
+    """The word and the arguments of any line except a put. Durations are in ns."""
     if b"\0" in line:
-        raise Bad
+        raise BadLine
     for word in (*ONE_ID, *ONE_NAME, "reserve-with-timeout", "release", "bury", "kick"):
         if line.startswith(word.encode() + b" "):
             return word, _arguments(word, Reader(line[len(word) + 1 :]))
@@ -82,7 +79,7 @@ def words(line: bytes) -> tuple[str, list[object]]:
         return "quit", []
     if line.startswith(b"pause-tube"):
         return "pause-tube", _pause(Reader(line[len(b"pause-tube") :]))
-    raise Bad(b"UNKNOWN_COMMAND\r\n")
+    raise BadLine(b"UNKNOWN_COMMAND\r\n")
 
 
 def _arguments(word: str, reader: Reader) -> list[object]:
@@ -103,15 +100,15 @@ def _arguments(word: str, reader: Reader) -> list[object]:
 
 def _name(name: bytes) -> bytes:
     if not re.fullmatch(NAME, name) or name.startswith(b"-") or len(name) > MAX_NAME:
-        raise Bad
+        raise BadLine
     return name
 
 
 def _bound(reader: Reader) -> int:
-    """What strtoul makes of it, cut to 32 bits."""
+    """The result of strtoul, cut to 32 bits."""
     number = int(reader.take(rb"[ \t\n\v\f\r]*[-+]?[0-9]+"))
     if abs(number) > U64:
-        raise Bad
+        raise BadLine
     return number % 2**32
 
 
@@ -121,14 +118,16 @@ def _pause(reader: Reader) -> list[object]:
     reader.end()
     try:
         return [_name(name), pause]
-    except Bad:
-        raise Bad(counts="pause-tube") from None
+    except BadLine:
+        raise BadLine(counts="pause-tube") from None
 
 
 def put(line: bytes, max_job_size: int) -> list[int]:
-    """Priority, delay and TTR (ns), bytes of the body. Too big a one may have anything behind that."""
+    """Priority, delay and TTR (ns), bytes of the body. If the body is too big, anything may follow
+    in the line.
+    """
     if b"\0" in line:
-        raise Bad
+        raise BadLine
     reader = Reader(line[len(b"put ") :])
     pri, delay, ttr, nbytes = (
         reader.number(U32),
@@ -137,5 +136,5 @@ def put(line: bytes, max_job_size: int) -> list[int]:
         reader.number(U32),
     )
     if nbytes <= max_job_size and reader.rest:
-        raise Bad(counts="put")
+        raise BadLine(counts="put")
     return [pri, delay, max(ttr, SECOND), nbytes]

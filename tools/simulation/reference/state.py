@@ -1,4 +1,4 @@
-"""What the model server knows, and what happens to it: who gets which job, and what time does."""
+"""The state of the reference model and its transitions: who gets which job, and what timers do."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ TIMED_OUT = b"TIMED_OUT\r\n"
 
 
 class State:
-    """`room`: how many changes the disk has room for (None: any number); what comes after them is
-    refused.
+    """`changes_left`: how many changes the disk has space for (None: any number). Further changes
+    are refused.
     """
 
     def __init__(
@@ -22,18 +22,18 @@ class State:
         self.started_at = now
         self.max_job_size = max_job_size
         self.binlog_max_size = binlog_max_size
-        self.room: int | None = None
+        self.changes_left: int | None = None
         self.draining = False
         self.jobs: dict[int, Job] = {}
         self.default = Tube(b"default", 0)
         self.tubes = [self.default]  # in the order of list-tubes
-        self.clients: dict[Hashable, Client] = {}  # in the order in which they came
+        self.clients: dict[Hashable, Client] = {}  # oldest connection first
         self.buried: list[Job] = []  # in the order of burying
-        self.waiting: list[Client] = []  # in the order in which they began to wait
-        self.woken: list[tuple[Client, bytes]] = []  # and what they are told
-        self.counts: dict[str, int] = {}  # of commands, by their word
+        self.waiting: list[Client] = []  # the longest wait first
+        self.woken: list[tuple[Client, bytes]] = []  # with the replies that they get
+        self.counts: dict[str, int] = {}  # of commands, by word
         self.next_id = 1
-        self.highest_put = 0  # the highest id that was answered
+        self.highest_put = 0  # the highest id in a reply to a put
         self.tubes_made = self.jobs_taken = 0
         self.total_jobs = self.timeouts = self.total_connections = 0
 
@@ -51,7 +51,7 @@ class State:
         return tube
 
     def remove_if_unused(self, tube: Tube) -> None:
-        """It is gone, unless somebody needs it."""
+        """Removes the tube, unless a job, a client or a pause still needs it."""
         jobs = [job for job in self.jobs.values() if job.tube is tube]
         clients = [
             client
@@ -61,8 +61,8 @@ class State:
         if not (jobs or clients or tube.kept or tube is self.default):
             swap_remove(self.tubes, tube)
             if tube.paused_until:
-                # that the pause is over must survive: another change, for which nobody can be
-                # refused
+                # The end of the pause must be durable. It is one more change on disk, and no
+                # client gets a refusal for it.
                 self.refused()
 
     def end_pause(self, tube: Tube, now: int) -> None:
@@ -77,27 +77,27 @@ class State:
     # --- jobs
 
     def ready(self, tubes: list[Tube]) -> list[Job]:
-        """The best one first."""
+        """The first to be reserved comes first."""
         return sorted(
             (job for job in self.jobs.values() if job.state == "ready" and job.tube in tubes),
             key=lambda job: (job.pri, job.id),
         )
 
     def delayed(self, tube: Tube) -> list[Job]:
-        """The soonest one first."""
+        """The first to be ready comes first."""
         return sorted(
             (job for job in self.jobs.values() if job.state == "delayed" and job.tube is tube),
             key=_deadline,
         )
 
     def held(self, client: Client) -> list[Job]:
-        """In the order in which it got them."""
+        """The client's reserved jobs in the order of their reserves."""
         return sorted(
             (job for job in self.jobs.values() if job.holder is client), key=lambda job: job.taken
         )
 
     def move(self, job: Job, state: str, deadline_at: int = 0) -> None:
-        """Out of where it is and into another state, without an owner."""
+        """Moves a job into another state, without an owner."""
         if job.state == "buried":
             self.buried.remove(job)
         if state == "buried":
@@ -107,7 +107,7 @@ class State:
         job.holder = None
 
     def take(self, client: Client, job: Job, now: int) -> bytes:
-        """It is the client's."""
+        """The client reserves the job."""
         self.move(job, "reserved", now + job.ttr)
         self.jobs_taken += 1
         job.taken = self.jobs_taken
@@ -116,20 +116,20 @@ class State:
         return b"RESERVED %d %d\r\n%b\r\n" % (job.id, len(job.body), job.body)
 
     def refused(self) -> bool:
-        """Whether the disk has no room for one change more."""
-        if self.room is None:
+        """Whether the disk has no space for another change. Counts the change."""
+        if self.changes_left is None:
             return False
-        self.room -= 1
-        return self.room < 0
+        self.changes_left -= 1
+        return self.changes_left < 0
 
-    # --- who waits
+    # --- waiting clients
 
     def on_offer(self, client: Client) -> list[Job]:
         return self.ready([tube for tube in client.watched if not tube.paused_until])
 
     def serve(self, now: int) -> None:
-        """As long as somebody waits for a job that is ready: the best of these jobs goes to who has
-        waited longest for it.
+        """As long as a client waits for a job that is ready: the first of these jobs by priority
+        and id goes to the client that has waited longest for its tube.
         """
         while jobs := [job for client in self.waiting for job in self.on_offer(client)]:
             best = min(jobs, key=lambda job: (job.pri, job.id))
@@ -141,17 +141,17 @@ class State:
         self.woken.append((client, reply))
 
     def is_soon(self, client: Client, now: int) -> bool:
-        """Whether a job it holds is within its last second."""
+        """Whether a job of the client is in the last second of its TTR."""
         return any(job.deadline_at - SECOND <= now for job in self.held(client))
 
     # --- time
 
     def next_at(self) -> int | None:
-        """When something is due; None: never."""
+        """The instant of the next timer. None: no timer is set."""
         return min(self.dues(), default=None)
 
     def dues(self) -> list[int]:
-        """When what is due."""
+        """The instants of all timers."""
         dues = [
             job.deadline_at for job in self.jobs.values() if job.state in ("delayed", "reserved")
         ]
@@ -162,8 +162,8 @@ class State:
         return dues
 
     def tick(self, now: int) -> None:
-        """What is due: delayed jobs, then ends of pauses, then what is due for clients; each by
-        age.
+        """Runs the timers that are due: delayed jobs, then ends of pauses, then clients. Older tubes
+        and clients come first.
         """
         for tube in self.oldest_first():
             self.each(self.delayed(tube), lambda job: self.move(job, "ready"), now)
@@ -174,7 +174,9 @@ class State:
             self.client_tick(client, now)
 
     def each(self, jobs: list[Job], change: Callable[[Job], None], now: int) -> None:
-        """What happens to each of these jobs that are due; the job is on offer at once."""
+        """Applies the change to each of these jobs that is due. Waiting clients get the job at
+        once.
+        """
         for job in jobs:
             if job.deadline_at <= now:
                 change(job)
@@ -188,7 +190,9 @@ class State:
             self.wake(client, TIMED_OUT)
 
     def time_out(self, job: Job) -> None:
-        """Nobody asked, so nobody can be refused: without room it is just not saved."""
+        """No client asked for this change, so it cannot be refused. Without space on the disk it is
+        not saved.
+        """
         self.timeouts += 1
         job.timeouts += 1
         if not self.refused():

@@ -1,5 +1,5 @@
-"""The model server's YAML answers. What only the process can know is a question mark: `without_unknowns`
-makes the same of a real server's answers.
+"""The YAML replies of the reference model. Values that only a real process knows are "?".
+`without_unknowns` makes the same replacement in the replies of a real server.
 """
 
 from __future__ import annotations
@@ -9,14 +9,17 @@ import re
 from .entities import Job, Tube
 from .state import SECOND, State
 
-URGENT = 1024  # priorities below are
+URGENT = 1024  # priorities below this are urgent
 COUNTED = (
-    "put", "peek", "peek-ready", "peek-delayed", "peek-buried", "reserve", "reserve-with-timeout", "delete", "release", "use", "watch", "ignore",
-    "bury", "kick", "touch", "stats", "stats-job", "stats-tube", "list-tubes", "list-tube-used", "list-tubes-watched", "pause-tube",
+    "put", "peek", "peek-ready", "peek-delayed", "peek-buried", "reserve",
+    "reserve-with-timeout", "delete", "release", "use", "watch", "ignore", "bury", "kick",
+    "touch", "stats", "stats-job", "stats-tube", "list-tubes", "list-tube-used",
+    "list-tubes-watched", "pause-tube",
 )  # fmt: skip
 UNKNOWN = (
-    "pid", "version", "rusage-utime", "rusage-stime", "binlog-oldest-index", "binlog-current-index", "binlog-records-migrated",
-    "binlog-records-written", "id", "hostname", "os", "platform",
+    "pid", "version", "rusage-utime", "rusage-stime", "binlog-oldest-index",
+    "binlog-current-index", "binlog-records-migrated", "binlog-records-written", "id",
+    "hostname", "os", "platform",
 )  # fmt: skip
 
 
@@ -30,12 +33,12 @@ def _yaml(**values: object) -> bytes:
     )
 
 
-def _yes(value: bool) -> str:
+def _bool(value: bool) -> str:
     return "true" if value else "false"
 
 
 def seconds_left(until: int, now: int) -> int:
-    """A full second that has only begun does not count, so what has just begun is one less already."""
+    """Whole seconds left. 1 ns is taken off, so a wait of n s that has just begun has n - 1 left."""
     return max(until - now - 1, 0) // SECOND
 
 
@@ -43,7 +46,7 @@ def names(tubes: list[Tube]) -> bytes:
     return _ok("---\n" + "".join(f"- {tube.name.decode()}\n" for tube in tubes))
 
 
-def _in_states(jobs: list[Job]) -> dict[str, int]:
+def _counts_by_state(jobs: list[Job]) -> dict[str, int]:
     ready = [job for job in jobs if job.state == "ready"]
     counts = {
         "current_jobs_urgent": sum(job.pri < URGENT for job in ready),
@@ -57,7 +60,7 @@ def _in_states(jobs: list[Job]) -> dict[str, int]:
 def server(state: State, now: int) -> bytes:
     clients = list(state.clients.values())
     return _yaml(
-        **_in_states(list(state.jobs.values())),
+        **_counts_by_state(list(state.jobs.values())),
         **{f"cmd-{word}": state.counts.get(word, 0) for word in COUNTED},
         job_timeouts=state.timeouts,
         total_jobs=state.total_jobs,
@@ -72,7 +75,7 @@ def server(state: State, now: int) -> bytes:
         uptime=(now - state.started_at) // SECOND,
         **dict.fromkeys(UNKNOWN[4:8], "?"),
         binlog_max_size=state.binlog_max_size,
-        draining=_yes(state.draining),
+        draining=_bool(state.draining),
         **dict.fromkeys(UNKNOWN[8:], "?"),
     )
 
@@ -100,7 +103,7 @@ def tube(state: State, tube: Tube, now: int) -> bytes:
     clients = state.clients.values()
     return _yaml(
         name=f'"{tube.name.decode()}"',
-        **_in_states([job for job in state.jobs.values() if job.tube is tube]),
+        **_counts_by_state([job for job in state.jobs.values() if job.tube is tube]),
         total_jobs=tube.total_jobs,
         current_using=sum(client.used is tube for client in clients),
         current_watching=sum(tube in client.watched for client in clients),
@@ -112,7 +115,7 @@ def tube(state: State, tube: Tube, now: int) -> bytes:
     )
 
 
-_ANSWER = re.compile(rb"OK [0-9]+\r\n(---\n(?:current-jobs-urgent|id): [0-9]+\n[^\r]*)\r\n")
+_REPLY = re.compile(rb"OK [0-9]+\r\n(---\n(?:current-jobs-urgent|id): [0-9]+\n[^\r]*)\r\n")
 _VALUE = re.compile(
     rf"^({'|'.join(UNKNOWN[:-4])}|file|hostname|os|platform): .*$|^(id): [0-9a-f]{{16}}$".encode(),
     re.MULTILINE,
@@ -120,7 +123,7 @@ _VALUE = re.compile(
 
 
 def without_unknowns(replies: bytes) -> bytes:
-    """A real server's replies with a question mark for what the model one cannot know. Job ids must
+    """A real server's replies, with "?" in place of values that the model cannot know. Job ids must
     be shorter than 16 digits.
     """
 
@@ -128,4 +131,4 @@ def without_unknowns(replies: bytes) -> bytes:
         text = _VALUE.sub(lambda line: (line[1] or line[2]) + b": ?", match[1])
         return b"OK %d\r\n%b\r\n" % (len(text), text)
 
-    return _ANSWER.sub(without, replies)
+    return _REPLY.sub(without, replies)
