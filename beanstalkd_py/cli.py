@@ -24,6 +24,7 @@ from beanstalkd_py import SERVER_VERSION, options
 from beanstalkd_py.binlog import opening
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.foreign import takeover
+from beanstalkd_py.foreign.importing import DamagedImport
 from beanstalkd_py.host import privileges
 from beanstalkd_py.host.notify import Notify
 from beanstalkd_py.host.process import cpu_seconds, facts
@@ -102,7 +103,7 @@ def main(argv: list[str]) -> int:
             f"{error} (nothing was changed; to mend it: beanstalkd-binlog repair {chosen.wal_dir})"
         )
         return BAD_LOG
-    except takeover.DamagedImport as error:
+    except DamagedImport as error:
         for line in error.lines:
             report(line)
         return BAD_LOG

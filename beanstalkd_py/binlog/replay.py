@@ -205,7 +205,7 @@ class Replayer:
             if isinstance(decoded, Pause):
                 self._pause(decoded, segment)
             elif isinstance(decoded, Import):
-                self._import_mark(decoded)
+                self._begin_or_end(decoded)
 
     def _full(self, record: bytes, segment: SegmentUsage) -> None:
         # Flat, without a Full object: one million records take 3 s, with records.decode 4 s.
@@ -293,7 +293,7 @@ class Replayer:
         self.state.apply_pause(tube, pause.pause, until if pause.pause else 0)
         self.usage.pause_written(pause.tube, segment, pause.pause)
 
-    def _import_mark(self, record: Import) -> None:
+    def _begin_or_end(self, record: Import) -> None:
         if record.phase == IMPORT_BEGIN:
             self._void()
         self.importing = record.phase == IMPORT_BEGIN

@@ -13,7 +13,7 @@ import pytest
 
 from beanstalkd_py.binlog import records
 from beanstalkd_py.binlog.opening import Unreadable, open_binlog
-from beanstalkd_py.foreign import cbinlog, takeover
+from beanstalkd_py.foreign import cbinlog, exporting, importing, takeover
 from beanstalkd_py.foreign.cbinlog import CJob
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
@@ -57,7 +57,7 @@ def opened(directory: Path) -> Queue:
 
 
 def jobs_of(queue: Queue) -> list[CJob]:
-    return [takeover.c_job(job, 0, job.body) for job in takeover.in_export_order(queue)]
+    return [exporting.c_job(job, 0, job.body) for job in exporting.in_export_order(queue)]
 
 
 def some_jobs(count: int = 200) -> list[CJob]:
@@ -191,7 +191,7 @@ def test_damage_stops_the_start_and_changes_nothing(tmp_path: Path) -> None:
     path.chmod(0o600)
     path.write_bytes(data)
     before = {each.name for each in tmp_path.iterdir()}
-    with pytest.raises(takeover.DamagedImport) as refused:
+    with pytest.raises(importing.DamagedImport) as refused:
         take_over(tmp_path)
     assert any(line.startswith(f"{path}:") for line in refused.value.lines)
     assert "--accept-damaged-import" in refused.value.lines[-1]
@@ -215,7 +215,7 @@ def test_files_beside_a_log_that_has_jobs_are_not_mixed_in(tmp_path: Path) -> No
 def test_unfinished_import_without_its_files_is_forgotten(tmp_path: Path) -> None:
     written(tmp_path, some_jobs(60))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(takeover, "records", _NoEnd(takeover.records))
+        patch.setattr(importing, "records", _NoEnd(importing.records))
         with pytest.raises(Killed):
             take_over(tmp_path)
     for path in tmp_path.glob("binlog.*"):
@@ -254,7 +254,7 @@ def test_numbers_and_names_that_no_server_makes_are_served_all_the_same(tmp_path
         threaded=False,
     )
     for job in jobs:
-        log.append(records.encode(takeover.full_record(job, 0)))
+        log.append(records.encode(importing.full_record(job, 0)))
     log.close(WALL)
     queue = Queue()
     binlog = open_binlog(

@@ -18,7 +18,8 @@ from beanstalkd_binlog.status import CLEAN, BadLog, NoLog, warn
 from beanstalkd_binlog.text import count
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py.binlog.opening import Unreadable, read_meta
-from beanstalkd_py.foreign import cbinlog, takeover
+from beanstalkd_py.foreign import cbinlog, exporting
+from beanstalkd_py.foreign.importing import DamagedImport, bring_in
 
 C_MAX_JOB_SIZE = 65535  # the C server's default of -z
 
@@ -53,7 +54,7 @@ def _take_over(
     """Returns the number of jobs. Raises BadLog."""
     try:
         with locked(directory), Progress("importing") as progress:
-            return takeover.bring_in(
+            return bring_in(
                 source,
                 directory,
                 segment_bytes=segment_bytes,
@@ -62,7 +63,7 @@ def _take_over(
                 report=messages.append,
                 progress=progress,
             )
-    except takeover.DamagedImport as error:
+    except DamagedImport as error:
         for line in error.lines[:-1]:
             warn(line)
         raise BadLog(error.lines[-1]) from error
@@ -104,12 +105,12 @@ def _print(written: cbinlog.Written, target: str, output: Output) -> None:
 
 
 def _c_jobs(walk: Walk, bodies: Bodies) -> Iterator[cbinlog.CJob]:
-    for job in takeover.in_export_order(walk.replayer.state):
+    for job in exporting.in_export_order(walk.replayer.state):
         body = bodies.read(job)
         if body is None:
             gone = f"a running server deleted segment {stored(job).segment} before it was read"
             raise BadLog(f"job {job.id}: {gone}; try again")
-        yield takeover.c_job(job, 0, body)
+        yield exporting.c_job(job, 0, body)
 
 
 def _next_id(walk: Walk) -> int:

@@ -1,6 +1,4 @@
-"""The C beanstalkd's binlog, read and written: the way in for those who come from it, and the way
-back. Knows neither the queue nor our own log.
-"""
+"""The C beanstalkd's binlog: a reader and a writer. Knows neither the queue nor our own log."""
 
 from beanstalkd_py.foreign.cbinlog.damage import Damage, Kind
 from beanstalkd_py.foreign.cbinlog.files import find_files
@@ -11,5 +9,6 @@ from beanstalkd_py.foreign.cbinlog.writer import Written, write_directory
 
 __all__ = [
     "BURIED", "DEFAULT_SEGMENT_BYTES", "DELAYED", "READY", "RESERVED", "STATE_NAMES",
-    "CBinlog", "CJob", "Damage", "Kind", "Written", "find_files", "read_directory", "write_directory",
+    "CBinlog", "CJob", "Damage", "Kind", "Written", "find_files", "read_directory",
+    "write_directory",
 ]  # fmt: skip

@@ -1,6 +1,4 @@
-"""What a reader has to say about a directory besides its jobs. Libraries report, programs decide:
-nothing here stops anything.
-"""
+"""What a reader reports about a directory beside its jobs. The caller decides what follows."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -9,23 +7,29 @@ from enum import Enum
 class Kind(Enum):
     """What a report means for the jobs."""
 
-    # nothing is missing: logs end like this in normal operation, though the C server warns
+    # Nothing is missing. Logs end like this in normal operation, although the C server warns.
     HARMLESS = "harmless"
-    TORN = "torn"  # the last record of a file is unfinished: the write that a crash interrupted
-    # updates of jobs whose put is in no file, and no file is missing: they were lost before, as a
-    # rule by the C server
+    # The last record of a file is unfinished: a crash interrupted the write.
+    TORN = "torn"
+    # Updates of jobs whose put is in no file, and no file is missing. Usually the C server had lost
+    # these jobs before.
     ORPHAN = "orphan"
-    DAMAGE = "damage"  # something that had been written is missing, or not as it was written
+    # Something that had been written is missing or has changed.
+    DAMAGE = "damage"
 
 
 @dataclass(frozen=True)
 class Damage:
+    """One report. offset: where the part begins that could not be read or is not plausible, as in
+    the C server's messages. message: the C server's own, where it has one. job_ids: jobs that this
+    is about, as far as known.
+    """
+
     path: str
-    # where the part begins that could not be read or believed, as in the C server's messages
     offset: int
-    message: str  # in the C server's words where it has some
+    message: str
     kind: Kind
-    job_ids: tuple[int, ...] = ()  # jobs that this is about, as far as known
+    job_ids: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.path}:{self.offset}: {self.message}"

@@ -1,11 +1,11 @@
-"""The files of a C server's directory: which there are, a whole one read, new ones made. Only this
-module does I/O; it does not look into them.
+"""The files of a C server's directory: finding them, reading them, and writing new ones. All I/O of
+`cbinlog` is here, and no knowledge of the format.
 
-The C server takes every name `binlog.` + whatever `strtol` takes for a number, and then opens
-`binlog.N` from the lowest to the highest.
+The C server looks for names `binlog.` + a number in the syntax of `strtol`. Then it opens
+`binlog.N` from the lowest number to the highest.
 
-New files get their names when all are complete and synced, so a directory has them all or none; but
-for a crash within the renaming, when it has the first of them.
+New files get their names when all of them are complete and synced. So a directory has all of them
+or none. Only a crash while they are renamed leaves the first ones alone.
 """
 
 import os
@@ -23,7 +23,7 @@ MODE = 0o400  # the C server's
 class Found(NamedTuple):
     number: int
     path: str
-    size: int  # 0 if it cannot be told: reading the file will say why
+    size: int  # 0 if it is not known; then reading the file will fail and say why
 
 
 def binlog_path(directory: str, number: int) -> str:
@@ -43,12 +43,12 @@ def find_files(directory: str) -> list[Found]:
 
 
 def read_file(path: str) -> tuple[bytes, OSError | None]:
-    """What can be read of a file, and why that is not all. Whole and not mapped: a bad sector is an
-    error here, not a signal.
+    """The bytes that can be read, and the error if these are not all. The file is not mapped into
+    memory, because then a bad sector would be a signal and not an error.
     """
     chunks: list[bytes] = []
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a fifo must not hold us up
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # do not wait for a fifo
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise OSError(0, "Not a regular file")
@@ -82,7 +82,7 @@ class NewFiles:
         self._directory = directory
         self._header = header
         self._segment_bytes = segment_bytes
-        self._made: list[str] = []  # what there is to undo
+        self._made: list[str] = []  # files to remove on an exception
         self._free = 0
         self._fd = -1
         self._buffer = bytearray()
@@ -106,7 +106,7 @@ class NewFiles:
             self._undo()
 
     def append(self, data: bytes) -> None:
-        """`data` will not span files. A file is larger than a segment if that is what it takes."""
+        """Writes data into one file. A file is larger than a segment if its data is."""
         if self._fd < 0 or len(data) > self._free:
             self._next_file()
         self._write(data)

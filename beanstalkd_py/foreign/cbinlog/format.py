@@ -1,5 +1,5 @@
-"""The C server's binlog: bytes <-> records. Pure: no files, no clock, no opinion on what a record
-means for a job.
+"""The C server's binlog format: bytes to records and back. Pure: it knows no files, and not what a
+record means for a job.
 
 A file `binlog.N` is an int32 version, then records back to back, then zeros or nothing. All numbers
 are little-endian (x86-64's own order).
@@ -19,9 +19,11 @@ are little-endian (x86-64's own order).
     job:  0 id u64           32 body_size i32     64 releases u32
           8 pri u32          36 (padding)         68 buries u32
          12 (padding)        40 created_at i64    72 kicks u32
-         16 delay i64        48 deadline_at i64   76 state u8: 0 deleted, 1 ready, 2 reserved, 3 buried, 4 delayed
+         16 delay i64        48 deadline_at i64   76 state u8
          24 ttr i64          56 reserves u32      77 (padding to 80; version 5 ends here)
                              60 timeouts u32
+
+    state: 0 deleted, 1 ready, 2 reserved, 3 buried, 4 delayed
 
 Times are nanoseconds in version 7 and microseconds in version 5; here they are always nanoseconds.
 There is no checksum and no sequence number.
@@ -43,7 +45,7 @@ DEFAULT_SEGMENT_BYTES = 10485760
 
 INVALID = 0  # the state in a delete's record
 
-# What the C server lets through as a tube name.
+# Tube names that the C server accepts.
 NAME = re.compile(rb"[A-Za-z0-9+/;.$_()][A-Za-z0-9+/;.$_()-]{0,199}")
 
 
@@ -66,7 +68,7 @@ class Jobrec(NamedTuple):
 
 
 class Layout:
-    """How one version lays its records out."""
+    """The layout of records in one version of the format."""
 
     def __init__(
         self, version: int, namelen: Struct, jobrec: Struct, unit_ns: int, what: str
@@ -80,7 +82,7 @@ class Layout:
         self.state_at = 76  # in the job
 
     def decode(self, data: bytes, offset: int) -> Jobrec:
-        """The caller has seen to it that the bytes are there."""
+        """The job at this offset. The caller has checked that all its bytes exist."""
         job = Jobrec._make(self.jobrec.unpack_from(data, offset))
         if self.unit_ns == 1:
             return job
@@ -92,8 +94,8 @@ class Layout:
         )
 
     def padding(self, data: bytes, offset: int) -> bytes:
-        """The bytes of a job that mean nothing: zeros in version 7, whatever was in memory in
-        version 5.
+        """The padding bytes of a job. They are zeros in version 7; in version 5 there may be any
+        bytes, so nothing is returned.
         """
         if self.version == 5:
             return b""

@@ -1,5 +1,4 @@
-"""A job as it stands in the C server's binlog, freed of the file's layout. Knows nothing of the
-queue.
+"""A job of the C server's binlog, independent of the layout in the file and of the queue.
 
 States are the C server's numbers. Durations and instants are integers of nanoseconds, instants are
 wall-clock time since the Unix epoch.
@@ -13,15 +12,15 @@ STATE_NAMES = {READY: "ready", RESERVED: "reserved", BURIED: "buried", DELAYED: 
 
 @dataclass(slots=True)
 class CJob:
-    """The reader yields ready, delayed and buried jobs; the writer takes reserved ones too, and
-    writes them as ready.
+    """The reader returns ready, delayed and buried jobs. The writer accepts reserved jobs as well,
+    and writes them as ready.
     """
 
     id: int
     tube: bytes
     state: int
     pri: int
-    delay_ns: int  # the duration last given
+    delay_ns: int  # of the latest put or release
     ttr_ns: int
     created_at_ns: int
     deadline_at_ns: int  # when a delayed job becomes ready; 0 in all other states

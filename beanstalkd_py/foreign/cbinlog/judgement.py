@@ -1,29 +1,31 @@
-"""Is this a record? Is it about this job? Is it a delete, or an update that a crash cut off? Pure,
-and without a checksum to lean on.
+"""Is this a record? Is it about this job? Is it a delete, or an update that a crash cut off? Pure.
+The C server's format has no checksum, so all answers follow from the fields.
 
-**Plausible** means: the C server could have written it. Delays and TTRs come as whole seconds, a
-TTR is at least one (or what 1.4 made of none), a body at least its CRLF. Random bytes pass for a
-TTR once in 2^32 times, a record that is read a few bytes off its place once in a million.
+**Plausible** means: the C server could have written it. Delays and TTRs are whole seconds. A TTR is
+at least one second (1.4 wrote a microsecond for a TTR of 0). A body has at least its CRLF. Random
+bytes are a plausible TTR once in 2^32 times. A record read a few bytes from its true place is
+plausible once in a million times.
 
-**The same job** means: creation time, TTR and body size agree. None of them ever changes, and
-together they are as good as a checksum.
+**The same job** means: creation time, TTR and body size are equal. They never change, and together
+they are as good as a checksum.
 
-**A real delete** is a short record with state 0 and all else as the job stood in the server's
-memory. Thus it is about the same job, and the rest follows from what the log already says about it:
+**A real delete** is a short record with state 0, and its other fields are those of the job in the
+server's memory. So it is about the same job, and these rules hold:
 
-- counters never go down;
-- every kick is logged, so kicks are as logged; so are buries, but that each start of the C server
-  adds one to those of a buried job;
-- priority and delay change with a bury or a release only: if there were none, they are as logged;
-- a deadline is never taken back, and it is an instant of our days.
+- Counters never go down.
+- Every kick is logged, so the number of kicks is the logged one. The same holds for buries, except
+  that each start of the C server adds one bury to a buried job.
+- Priority and delay change only with a bury or a release. Without one, they are the logged ones.
+- A deadline is never reset to 0, and it is an instant of this century.
 
-**A torn update** (or the torn copy of a job that compaction moved) is a beginning of a record, and
-zeros: the state, near the end, reads as 0, and C servers take it for a delete. Cut before byte 48
-of the job it lacks the creation time; cut behind that, it breaks one of the rules above, but for
-one case: the cut fell between what the update had in common with a delete and the first byte that
-it had not. Writes are cut where disk sectors or memory pages end, so this needs a multiple of 512
-in just that place: `may_be_cut` tells. What cannot be told apart is taken for a delete, which is
-what nearly all of them are.
+**A torn update** is the beginning of a record, followed by zeros. (It may also be the copy of a job
+that compaction moved.) The state is near the end of the record and reads as 0, so C servers take it
+for a delete. If the cut is before byte 48 of the job, the creation time is missing. If the cut is
+after that, the record breaks one of the rules above, with one exception: up to the cut, the update
+and a delete have the same bytes, and the rest of a delete is zeros. Writes are cut where a disk
+sector or a memory page ends, so the exception needs a multiple of 512 at that place. `may_be_cut`
+tells whether there is one. If so, the record is taken for a delete, because nearly all such records
+are deletes.
 """
 
 from beanstalkd_py.foreign.cbinlog.format import (
@@ -39,8 +41,8 @@ from beanstalkd_py.foreign.cbinlog.job import BURIED, DELAYED, READY
 SECTOR = 512
 TTR_0_OF_1_4_NS = 1000  # it made one microsecond of a TTR of 0; later versions make one second
 YEAR_2100_NS = 4_102_444_800 * SECOND_NS
-LAST_BYTE = 1 << 56  # instants of our days need all eight bytes
-FIRST_SILLY_ID = 1 << 63  # no server counts so far
+LAST_BYTE = 1 << 56  # instants of this century need all eight bytes
+FIRST_IMPLAUSIBLE_ID = 1 << 63  # larger ids can only come from corruption
 
 
 def plausible(job: Jobrec) -> bool:
@@ -57,10 +59,10 @@ def plausible(job: Jobrec) -> bool:
 
 
 def plausible_behind_damage(tube: bytes, job: Jobrec, padding: bytes) -> bool:
-    """Stricter, for what nothing leads to."""
+    """Stricter: for a record that is found by a search after damage."""
     return (
         plausible(job)
-        and 0 < job.id < FIRST_SILLY_ID
+        and 0 < job.id < FIRST_IMPLAUSIBLE_ID
         and job.created_at_ns < YEAR_2100_NS
         and not any(padding)
         and (not tube or (is_name(tube) and job.state >= READY))
@@ -90,7 +92,7 @@ def counters_fell(known: Jobrec, job: Jobrec) -> bool:
 
 
 def changes_nothing(known: Jobrec, job: Jobrec) -> bool:
-    """Whether an update is none of those that are logged: bury, kick, release with a delay."""
+    """Whether an update is no bury, no kick and no release with a delay: only these are logged."""
     return (
         job.releases <= known.releases and job.buries <= known.buries and job.kicks <= known.kicks
     )
@@ -106,8 +108,8 @@ def is_no_delete(known: Jobrec, job: Jobrec) -> bool:
 
 
 def reads_as_torn(known: Jobrec, job: Jobrec) -> bool:
-    """The same if nothing is behind it. (In the middle of a log, a full disk explains a new
-    priority: a bury that was refused has set it.)
+    """The same for the last record of a log, with more rules. (In the middle of a log a priority
+    may change without a record: on a full disk the C server refuses a bury and keeps its priority.)
     """
     return (
         is_no_delete(known, job)
@@ -124,7 +126,8 @@ def reads_as_torn(known: Jobrec, job: Jobrec) -> bool:
 
 
 def may_be_cut(state_at: int, data_end: int) -> bool:
-    """Whether a sector ends between the last byte of the file that is not zero (`data_end` is
-    behind it) and the 0 that stands for the state.
+    """Whether a sector ends between the last byte of the file that is not zero and the state.
+
+    state_at: offset of the state. data_end: end of the bytes that are not zero.
     """
     return data_end <= state_at // SECTOR * SECTOR

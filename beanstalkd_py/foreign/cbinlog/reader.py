@@ -1,18 +1,23 @@
-"""A directory of the C server's binlog -> the jobs that survive in it, the next id, and what is
-damaged. Changes nothing in the directory.
+"""Reads a directory of the C server's binlog: jobs, next id and damage. Changes nothing there.
 
-The files are read in the C server's order, one at a time, and each record does to the jobs known so
-far what it does there. But what the C server does wrong at its start is not repeated: no job is
-dropped for its size, nothing torn is a delete, no body without its CRLF is served, buries are as
-logged, buried jobs stand in the order of burying, and an error does not end a file. Where damage
-leaves a choice, the job is kept and the report says so: a job too many can be deleted, one too few
-cannot be made up.
+The files are read in the C server's order, and each record has the effect that it has there, except
+for the C server's faults:
 
-`next_id` is one more than the highest id in any record that can be believed, of deleted jobs too,
-so it is never lower than the C server's.
+- no job is dropped because of its size;
+- a torn record is not taken for a delete;
+- a body without its CRLF is not used;
+- the number of buries is the logged one;
+- buried jobs are in the order of burying;
+- an error does not end the reading of a file.
 
-Behind damage, a job may come back that was deleted in what could not be read: `maybe_deleted` names
-all for which that is possible.
+If damage leaves doubt, the job is kept and reported: an operator can delete a job too many, but
+nobody can restore a missing one.
+
+`next_id` is one more than the highest id in any plausible record, deleted jobs included. So it is
+never lower than the C server's.
+
+A job may have been deleted by a record that could not be read. `maybe_deleted` has the ids of all
+jobs for which that is possible.
 """
 
 from collections.abc import Callable
@@ -30,27 +35,26 @@ _STEP = 1 << 20
 
 @dataclass
 class CBinlog:
-    """What a directory holds."""
+    """The content of a directory."""
 
     path: str
     files: list[str] = field(default_factory=list)  # that were read, in their order
-    jobs: list[CJob] = field(
-        default_factory=list
-    )  # by id; behind them the buried ones, in the order of burying
+    # by id, except buried jobs; after these the buried ones in the order of burying
+    jobs: list[CJob] = field(default_factory=list)
     next_id: int = 1
     damages: list[Damage] = field(default_factory=list)
     maybe_deleted: list[int] = field(default_factory=list)
 
     @property
     def damaged(self) -> bool:
-        """Whether anything is missing that had been written; a torn last record is not."""
+        """Whether anything that had been written is missing or changed, torn records aside."""
         return any(damage.kind is Kind.DAMAGE for damage in self.damages)
 
 
 def read_directory(path: str, progress: Progress | None = None) -> CBinlog:
-    """Reads it all. `progress(bytes_done, bytes_total)` is called for each megabyte or so.
+    """Reads all files. progress: called about once per MiB with the bytes done and all bytes.
 
-    Raises OSError if the directory cannot be listed; whatever else is wrong is in the result.
+    Raises OSError if the directory cannot be listed. All other errors are in the result.
     """
     binlog = CBinlog(path)
     found = find_files(binlog.path)
@@ -70,7 +74,7 @@ def read_directory(path: str, progress: Progress | None = None) -> CBinlog:
 
 
 class _Meter:
-    """Tells how far reading is, but not after every record."""
+    """Reports the progress, but not after every record."""
 
     def __init__(self, total: int, tell: Progress | None) -> None:
         self._total = total

@@ -1,11 +1,13 @@
-"""What records do to jobs: the C server's `readrec`, without its faults. Pure: records in, jobs and
-reports out.
+"""Applies records to jobs, as the C server's `readrec` does, without its faults. Pure: records in,
+jobs and reports out.
 
-A short record of a job that was never seen whole is ignored, as its full record may have been in a
-file that is gone. A full record of a job that is known is a copy that compaction made, and its
-fields count. A record that is about another job than the one known by its id (`judgement.same_job`)
-is not applied, but for one case: C servers give ids anew after they have lost jobs at a start, so a
-put in a later file, created later, replaces the earlier job. All but the ordinary is reported.
+- A short record of an unknown job is ignored: the full record may have been in a file that is gone.
+- A full record of a known job is a copy that compaction made. Its fields replace the known ones.
+- A record about another job than the known one with its id (`judgement.same_job`) is not applied,
+  with one exception. C servers give ids again after they have lost jobs at a start. So a put in a
+  later file with a later creation time replaces the earlier job.
+
+Everything unusual is reported.
 """
 
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from beanstalkd_py.foreign.cbinlog.damage import Damage, Kind
 from beanstalkd_py.foreign.cbinlog.format import INVALID, MAX_SECONDS_NS, SECOND_NS, Jobrec
 from beanstalkd_py.foreign.cbinlog.job import BURIED, DELAYED, READY, RESERVED, CJob
 from beanstalkd_py.foreign.cbinlog.judgement import (
-    FIRST_SILLY_ID,
+    FIRST_IMPLAUSIBLE_ID,
     changes_nothing,
     counters_fell,
     is_no_delete,
@@ -27,7 +29,7 @@ _BEFORE_ALL = 1 << 62
 
 
 class Known:
-    """A job as far as the log has told of it."""
+    """A job according to the records so far."""
 
     __slots__ = ("body", "buried_at", "file", "last_at", "rec", "tube")
 
@@ -35,13 +37,13 @@ class Known:
         self.file = file  # where its first full record is
         self.tube = entry.tube
         self.body = entry.body
-        self.rec = rec  # the last that was applied
-        self.last_at = at  # counts records
-        self.buried_at = at  # that which buried it, if it is buried
+        self.rec = rec  # the last record that was applied
+        self.last_at = at  # its number, counting all records
+        self.buried_at = at  # number of the record that buried it, if it is buried
 
 
 class Stray:
-    """A short record that found no job: none is known by its id, or another."""
+    """A short record without its job: no job with its id is known, or a different one."""
 
     __slots__ = ("at", "created_at_ns", "id", "offset", "path", "state")
 
@@ -62,22 +64,20 @@ class Replay:
     def __init__(self, report: Callable[[Damage], None]) -> None:
         self._report = report
         self._jobs: dict[int, Known] = {}
-        self._orphans: dict[int, Stray] = {}  # the last of each id that is not known
-        self._refused: list[Stray] = []  # what was not used
+        self._orphans: dict[int, Stray] = {}  # by unknown id: its last record
+        self._refused: list[Stray] = []  # records that were not applied
         self._doubtful: set[int] = set()  # jobs that may have been deleted
         self._dropped: set[int] = set()
         self._highest_id = 0
         self._at = 0
-        self._missing_at = (
-            0  # records before this one may have been followed by others that are lost
-        )
+        self._missing_at = 0  # number of the first record after the latest lost ones
         self._deleted_here: set[int] = set()  # in the file that is being read
 
     def records_are_missing(self) -> None:
         self._missing_at = self._at + 1
 
     def read(self, number: int, segment: Segment, passed: Callable[[int], None]) -> None:
-        """Applies all records of a file. `passed` hears of the offset after each."""
+        """Applies all records of a file. passed: called with the offset after each record."""
         self._deleted_here.clear()
         while True:
             entry = segment.take()
@@ -129,7 +129,8 @@ class Replay:
         elif not entry.plausible:
             segment.report(
                 entry,
-                f"job {rec.id} is not as beanstalkd writes it: {_strange(rec)}, tube {_show(entry.tube)}",
+                f"job {rec.id} is not as beanstalkd writes it: {_strange(rec)}, "
+                f"tube {_show(entry.tube)}",
             )
         if rec.id in self._deleted_here:
             segment.report(
@@ -139,8 +140,8 @@ class Replay:
         known = self._jobs[rec.id] = Known(number, entry, rec, self._at)
         orphan = self._orphans.pop(rec.id, None)
         if rec.state == BURIED:
-            # A copy. If the record that buried the job is not here, it was in a file that is gone,
-            # before all that are here.
+            # This is a copy. If the record that buried the job was not read, it was in a file that
+            # is gone, before all files that exist.
             known.buried_at = orphan.at if orphan else self._at - _BEFORE_ALL
 
     def _copy(self, segment: Segment, entry: Entry, known: Known) -> None:
@@ -159,7 +160,7 @@ class Replay:
         job = entry.job
         known = self._jobs.get(job.id)
         if known is None:
-            if segment.beyond_doubt(entry):
+            if segment.is_certain(entry):
                 self._count_id(segment, entry)
                 self._orphans[job.id] = Stray(segment.path, entry, self._at)
             else:
@@ -196,7 +197,8 @@ class Replay:
         if segment.may_be_cut(entry):
             segment.report(
                 entry,
-                f"job {id} is taken for deleted: an update of it, cut off here, would look the same",
+                f"job {id} is taken for deleted: "
+                "an update of it, cut off here, would look the same",
                 Kind.TORN,
             )
         del self._jobs[id]
@@ -208,30 +210,31 @@ class Replay:
             segment.report(entry, f"job {rec.id} has smaller counters than before")
         if not entry.plausible:
             segment.report(entry, f"job {rec.id} is not as beanstalkd writes it: {_strange(rec)}")
-        # A short record is a bury; the copy of a buried job is not, and it keeps its place.
+        # A short record is a bury. A copy of a buried job is not, so the job keeps its place.
         if rec.state == BURIED and not (entry.tube and known.rec.state == BURIED):
             known.buried_at = self._at
         known.rec = rec
         known.last_at = self._at
 
     def _count_id(self, segment: Segment, entry: Entry) -> None:
-        if entry.job.id >= FIRST_SILLY_ID:
+        if entry.job.id >= FIRST_IMPLAUSIBLE_ID:
             segment.report(
                 entry,
-                f"job {entry.job.id} has an id that no server has come to: the next id goes by the others",
+                f"job {entry.job.id} has an id that no server has come to: "
+                "the next id goes by the others",
             )
         else:
             self._highest_id = max(self._highest_id, entry.job.id)
 
-    # What came out of it.
+    # --- the result
 
     @property
     def next_id(self) -> int:
         return self._highest_id + 1
 
     def finish(self) -> list[int]:
-        """Reports what only the end can tell, and returns the ids of jobs that may have been
-        deleted. Call it once, before the jobs are taken.
+        """Makes the reports that need all records. Returns the ids of jobs that may have been
+        deleted. Call it once, before `take_jobs`.
         """
         self._report_orphans()
         self._report_mistaken()
@@ -241,8 +244,8 @@ class Replay:
         return sorted(self._doubtful & self._jobs.keys())
 
     def take_jobs(self) -> list[CJob]:
-        """By id; behind them the buried ones, in the order of burying. Empties the replay as it
-        goes: a job is held in one form only.
+        """All jobs by id, except buried ones; then the buried ones in the order of burying. Empties
+        the replay meanwhile, so that no job is in memory twice.
         """
         buried = sorted(
             (known.buried_at, id) for id, known in self._jobs.items() if known.rec.state == BURIED
@@ -272,8 +275,8 @@ class Replay:
         )
 
     def _report_mistaken(self) -> None:
-        """An update whose id was damaged finds no job, or another, and the job that was meant
-        misses it. The creation time tells.
+        """If the id in an update is damaged, the update belongs to another job, which lacks it.
+        That job has the creation time of the update.
         """
         strays = {stray.created_at_ns: stray for stray in (*self._refused, *self._orphans.values())}
         if not strays:
@@ -283,19 +286,22 @@ class Replay:
             if stray is None or stray.id == id:
                 continue
             what = "delete" if stray.deleted else "update"
-            message = f"the {what} of job {stray.id} was not used, but job {id} was created in the same instant and may be meant"
+            message = (
+                f"the {what} of job {stray.id} was not used, "
+                f"but job {id} was created in the same instant and may be meant"
+            )
             self._report(Damage(stray.path, stray.offset, message, Kind.DAMAGE, (id,)))
             if stray.deleted:
                 self._doubtful.add(id)
 
 
 def _likely_state(rec: Jobrec) -> int:
-    """Of a put whose state is damaged: delayed if it has a deadline."""
+    """The state of a put whose state is damaged: delayed if it has a deadline."""
     return DELAYED if rec.delay_ns > 0 and rec.deadline_at_ns > rec.created_at_ns else READY
 
 
 def _job(known: Known) -> CJob:
-    """Within the limits that every job keeps, so that it can be served."""
+    """The job, with its numbers within the limits of the queue."""
     rec = known.rec
     state = READY if rec.state == RESERVED else rec.state
     return CJob(
@@ -317,7 +323,10 @@ def _job(known: Known) -> CJob:
 
 
 def _strange(rec: Jobrec) -> str:
-    return f"delay {rec.delay_ns}, ttr {rec.ttr_ns}, created at {rec.created_at_ns}, deadline at {rec.deadline_at_ns} ns"
+    return (
+        f"delay {rec.delay_ns}, ttr {rec.ttr_ns}, "
+        f"created at {rec.created_at_ns}, deadline at {rec.deadline_at_ns} ns"
+    )
 
 
 def _show(tube: bytes) -> str:

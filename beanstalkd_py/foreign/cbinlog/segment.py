@@ -1,14 +1,13 @@
-"""One file of the C server's binlog: its records in order, and reading on behind what cannot be
-read.
+"""One file of the C server's binlog: its records in order, those after damage included.
 
-`Segment` knows what a record looks like, not what it means: whether a record agrees with what is
-known about its job is for the caller to say, who may `distrust` it. Never raises for what the bytes
-say; what is wrong is handed to `report`.
+`Segment` knows the form of a record and not its meaning. The caller knows the job; if a record does
+not agree with the job, the caller calls `distrust`. No content of a file raises an exception: what
+is wrong goes to `report`.
 
-Where the C server stops reading a file, this looks for the next place where a record stands beyond
-doubt (`plausible_behind_damage`, and behind a short record, which is all numbers, another such
-record or the end) and goes on there. That is damage. If nothing follows but zeros or the end of the
-file, an unfinished record is merely torn.
+Where the C server stops to read a file, `Segment` searches for the next certain record and goes on
+there. A record is certain if it is `plausible_behind_damage`; after a short record, which consists
+of numbers only, another such record or the end must follow. Bytes that were passed over are damage.
+An unfinished record is torn, and not damage, if only zeros or the end of the file follow.
 """
 
 import re
@@ -28,7 +27,7 @@ from beanstalkd_py.foreign.cbinlog.format import (
     Layout,
 )
 from beanstalkd_py.foreign.cbinlog.judgement import (
-    FIRST_SILLY_ID,
+    FIRST_IMPLAUSIBLE_ID,
     is_name,
     may_be_cut,
     plausible,
@@ -46,7 +45,7 @@ class Entry(NamedTuple):
 
 
 class Flaw(Exception):
-    """Why there is no record at `start`: inside this module only."""
+    """Why there is no record at `start`. Used in this module only."""
 
     def __init__(
         self,
@@ -62,23 +61,23 @@ class Flaw(Exception):
         self.offset = offset
         self.message = message
         self.cut = cut  # it looks like the beginning of a record
-        self.end = end  # where it ends, if its length is to be believed
-        self.job = job  # whose full record it seems to be
+        self.end = end  # where it ends according to its length
+        self.job = job  # the job of the full record that this seems to be
 
 
 class Segment:
     def __init__(self, path: str, data: bytes, report: Callable[[Damage], None]) -> None:
         self.path = path
         self.offset = HEADER.size
-        self.highest_id = 0  # of jobs whose records are flawed; the caller sees the others
+        self.highest_id = 0  # of jobs with flawed records; the caller sees the others
         self.dropped: set[int] = set()  # jobs whose full records could not be used
-        # whether records may have stood in what was passed over since the caller last looked
+        # Whether bytes that were passed over may have held records. The caller resets it.
         self.hidden = False
         self._data = data
         self._data_end = len(data.rstrip(b"\0"))  # zeros from here on
         self._report = report
-        self._names: dict[bytes, bytes] = {}  # of tubes: checked, and held, once
-        self._full: Entry | None = None  # the last that was taken
+        self._names: dict[bytes, bytes] = {}  # tube names: each is checked and kept once
+        self._full: Entry | None = None  # the last full record
         self._layout = self._read_header()
 
     def take(self) -> Entry | None:
@@ -98,8 +97,8 @@ class Segment:
         return None
 
     def distrust(self, entry: Entry, message: str) -> Kind:
-        """Reports a record that the caller does not believe. If nothing shows that its length is
-        right, the next one is looked for from within it.
+        """Reports a record that the caller does not accept. If no record follows at its end, its
+        length may be wrong. Then the next record is searched for inside it.
         """
         if entry.job.state == INVALID and self._data_end <= entry.end:
             self.report(entry, message + ": unfinished", Kind.TORN)
@@ -110,21 +109,19 @@ class Segment:
             self.report(entry, message)
         return Kind.DAMAGE
 
-    def beyond_doubt(self, entry: Entry) -> bool:
+    def is_certain(self, entry: Entry) -> bool:
         return self._layout is not None and self._whole_at(self._layout, entry.offset) != 0
 
     def report(self, entry: Entry, message: str, kind: Kind = Kind.DAMAGE) -> None:
         self._report(Damage(self.path, entry.offset, message, kind, (entry.job.id,)))
 
     def nothing_follows(self, entry: Entry) -> bool:
-        """Whether the next thing is what the C server takes for the end."""
+        """Whether the C server would take what follows for the end of the file."""
         assert self._layout is not None
         return not any(self._data[entry.end : entry.end + self._layout.namelen.size + 8])
 
     def may_be_cut(self, entry: Entry) -> bool:
-        """Whether a short record at the end, with zeros behind it, may be the beginning of another
-        one.
-        """
+        """Whether a short record, followed by zeros only, may be the beginning of another one."""
         assert self._layout is not None
         state_at = entry.offset + self._layout.namelen.size + self._layout.state_at
         return entry.end < len(self._data) and may_be_cut(state_at, self._data_end)
@@ -137,7 +134,7 @@ class Segment:
             else "unknown version: 0"
         )
         if self._data_end == 0:
-            self._report(Damage(self.path, 0, message, Kind.TORN))  # it was being born
+            self._report(Damage(self.path, 0, message, Kind.TORN))  # not initialised yet
             return None
         if size < HEADER.size:
             self._report(Damage(self.path, 0, message, Kind.DAMAGE))
@@ -151,18 +148,21 @@ class Segment:
         return LAYOUTS[version]
 
     def _parse(self, layout: Layout, start: int, body: bool = True) -> Entry | None:
-        """The record at `start`, None where the end is, or a Flaw. Checks, order and offsets are
-        the C server's, but for those marked.
+        """The record at `start`; None at the end. Raises Flaw. Checks, their order and offsets are
+        those of the C server, except where a comment says otherwise.
 
-        body: False leaves it out. A search looks at many places, and what looks like a body may go
-        on to the end of the file at each of them.
+        body: False leaves the body out. A search looks at many places, and from each of them a body
+        may seem to reach to the end of the file.
         """
         data = self._data
         left = len(data) - start
         if start >= self._data_end:
             if layout.namelen.size <= left < layout.short_size:
                 got = left - layout.namelen.size
-                message = f"unexpected EOF reading {layout.jobrec.size} bytes (got {got}): {layout.what}job struct"
+                message = (
+                    f"unexpected EOF reading {layout.jobrec.size} bytes (got {got}): "
+                    f"{layout.what}job struct"
+                )
                 self._report(Damage(self.path, start + layout.namelen.size, message, Kind.HARMLESS))
             return None
         at = start + layout.namelen.size
@@ -183,7 +183,7 @@ class Segment:
         if body_at > len(data):
             raise self._short_read(start, at, layout.jobrec.size, f"{layout.what}job struct")
         job = layout.decode(data, at)
-        if job.id == 0:  # the C server takes it for the end, without a look at what follows
+        if job.id == 0:  # the C server takes it for the end, whatever follows
             cut = at >= self._data_end
             raise Flaw(
                 start,
@@ -200,8 +200,8 @@ class Segment:
     def _parse_full(
         self, start: int, body_at: int, tube: bytes, job: Jobrec, layout: Layout, body: bool
     ) -> Entry:
-        # Marked: all but the short read. The C server has -z in place of our bounds, knows no CRLF,
-        # and takes state 0 for a delete.
+        # Only the check for a short read is the C server's. It has -z in place of our bounds, does
+        # not check the CRLF, and takes state 0 for a delete.
         if job.state == INVALID and self._data_end <= body_at:
             raise Flaw(
                 start,
@@ -246,20 +246,20 @@ class Segment:
         )
 
     def _pass_over(self, flaw: Flaw) -> None:
-        """Reports a flaw and moves to where reading goes on: behind the record, at the next one, or
+        """Reports a flaw and moves to where reading goes on: after the record, at the next one, or
         at the end.
         """
         layout = self._layout
         assert layout is not None
         ids: tuple[int, ...] = ()
         if flaw.job is not None:
-            if plausible(flaw.job) and flaw.job.id < FIRST_SILLY_ID:
+            if plausible(flaw.job) and flaw.job.id < FIRST_IMPLAUSIBLE_ID:
                 self.highest_id = max(self.highest_id, flaw.job.id)
             self.dropped.add(flaw.job.id)
             ids = (flaw.job.id,)
         if flaw.end and not flaw.cut and self._goes_on_at(layout, flaw.end):
             next_at = flaw.end
-        else:  # also when it looks cut: its length may be wrong, and have swallowed other records
+        else:  # Its length may be wrong, and other records may be inside, also if it looks cut.
             next_at = self._search(layout, flaw.start + 1)
             self.hidden = self.hidden or next_at < len(self._data) or not flaw.cut
         message = flaw.message
@@ -269,14 +269,14 @@ class Segment:
             kind = Kind.DAMAGE
             message += f"; reading goes on at {next_at}"
         if kind is Kind.DAMAGE and self._full is not None and self._full.end == flaw.start:
-            # A smaller body size, with a CRLF in just that place, would look the same.
+            # A damaged body size of the job before, with a CRLF at that place, would look the same.
             ids += (self._full.job.id,)
             message += f"; job {self._full.job.id} before it may be cut short"
         self._report(Damage(self.path, flaw.offset, message, kind, ids))
         self.offset = next_at
 
     def _search(self, layout: Layout, start: int) -> int:
-        """Where the next record stands beyond doubt, or the end of the file."""
+        """Where the next certain record is, or the end of the file."""
         for match in _CANDIDATES[layout.version].finditer(
             self._data, start, min(len(self._data), self._data_end + layout.short_size)
         ):
@@ -292,7 +292,7 @@ class Segment:
         return at >= self._data_end or self._whole_at(layout, at) != 0
 
     def _whole_at(self, layout: Layout, start: int) -> int:
-        """The end of the record at `start`, if one stands there beyond doubt; else 0."""
+        """The end of the record at `start`, if it is certain; else 0."""
         try:
             entry = self._parse(layout, start, body=False)
         except Flaw:
@@ -303,8 +303,8 @@ class Segment:
         return entry.end if plausible_behind_damage(entry.tube, entry.job, padding) else 0
 
 
-# Where it is worth looking closer: a name length and what follows it. A job id of zeros is the end,
-# not a record.
+# Candidates of the search: a name length and what follows it. A job id of 0 is the end, and not a
+# record.
 _CANDIDATES = {
     7: re.compile(rb"(?s)(?=\0{4}(?!\0{8}).{12}\0{4}|[\x01-\xc8]\0{3}[A-Za-z0-9+/;.$_()])."),
     5: re.compile(rb"(?s)(?=\0{8}(?!\0{8})|[\x01-\xc8]\0{7}[A-Za-z0-9+/;.$_()])."),

@@ -1,20 +1,21 @@
-"""Jobs -> a fresh directory of the C server's binlog, version 7, that beanstalkd 1.5 to 1.13 reads.
+"""Writes jobs into a new directory of the C server's binlog, version 7, for beanstalkd 1.5 to 1.13.
 
-What those servers ask for: each job's record is full; no record spans files; the numbers have no
-gaps; nothing stands behind the last record (a tail of 4 to 83 zeros makes them warn); files have
-their mode, 0400. They add one to the buries of a buried job at each start, so one less is written,
-and the number they show is right. They put buried jobs in the order in which they find them: give
-them in the order of burying. Reserved jobs are written as ready.
+What those servers need:
 
-They count on from the highest id of a full record. When the next id is higher than that, a full
-record of a job with the id before it is written, and its delete.
+- Each job has a full record. No record spans files. The file numbers have no gaps. Nothing follows
+  the last record (with 4 to 83 zeros they warn). Files have the mode 0400.
+- They add one to the buries of a buried job at each start. So one less is written, and the number
+  that they show is right.
+- They restore the order of buried jobs from the order of the records. So the caller must give
+  buried jobs in the order of burying. Reserved jobs are written as ready.
+- They continue with the highest id of a full record. If the next id is higher than that, a full
+  record of a job with the id before the next id is written, and a delete of this job.
+- They refuse a body that is larger than -z with its CRLF, and with it the rest of the file. They
+  must be started with a -z of at least `Written.needs_z`.
 
-They refuse a body that with its CRLF is larger than -z, and with it the rest of the file: start
-them with a -z of at least `Written.needs_z`.
-
-The directory is all there or not there: the files get their names when all are complete and synced.
-What fails leaves nothing behind and raises: ValueError for a job that cannot be written,
-FileExistsError for a directory that holds a binlog, OSError for the disk.
+The files get their names when all of them are complete and synced. A failure leaves nothing behind
+and raises ValueError for a job that cannot be written, FileExistsError for a directory that holds a
+binlog, or OSError.
 """
 
 import struct
@@ -51,8 +52,10 @@ class Written:
 def write_directory(
     path: str, jobs: Iterable[CJob], next_id: int, segment_bytes: int = DEFAULT_SEGMENT_BYTES
 ) -> Written:
-    """Creates the directory if need be. The jobs are taken one at a time; each id may come once and
-    must be below `next_id`.
+    """Writes the jobs, and creates the directory if it does not exist. The jobs are taken one at a
+    time. Each id may occur once and must be below next_id. segment_bytes: bytes of a file.
+
+    Raises ValueError, FileExistsError and OSError, and leaves nothing behind then.
     """
     ids: set[int] = set()
     created_at_ns = 1
@@ -74,7 +77,7 @@ def write_directory(
 
 
 def encode_job(job: CJob) -> bytes:
-    """The full record of a job as the C server would have written it."""
+    """The full record of a job, as the C server would have written it. Raises ValueError."""
     size = len(job.body) + len(CRLF)
     if not is_name(job.tube):
         raise ValueError(f"job {job.id}: beanstalkd knows no tube of the name {job.tube!r}")
@@ -106,6 +109,6 @@ def encode_job(job: CJob) -> bytes:
 
 
 def encode_last_id(id: int, created_at_ns: int) -> bytes:
-    """The birth and the death of a job, which leave nothing but its id."""
+    """The put and the delete of a job: only its id remains."""
     rec = Jobrec(id, 0, 0, SECOND_NS, len(CRLF), created_at_ns, 0, 0, 0, 0, 0, 0, READY)
     return encode_full(b"default", rec, b"") + encode_short(rec._replace(state=INVALID))
