@@ -16,7 +16,9 @@ COMPILED = [
     f"{folder}/{module}.py"
     for folder, modules in {
         "beanstalkd_py/queue": ("journal", "model", "outcome", "queue", "snapshot", "state"),
-        "beanstalkd_py/protocol": ("dispatch", "parser", "replies", "session", "trace", "yaml"),
+        "beanstalkd_py/protocol": (
+            "commands", "dispatch", "lines", "parser", "replies", "session", "trace", "yaml",
+        ),
         "beanstalkd_py/binlog": ("compactor", "headroom", "journal", "records", "replay", "usage"),
         "beanstalkd_py/server": ("connection", "context", "memory", "outbox", "server", "transport"),
         "wal/beanstalkd_wal": (

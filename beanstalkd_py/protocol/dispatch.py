@@ -7,9 +7,8 @@ is none at all.
 
 from collections.abc import Callable
 
-from beanstalkd_py.protocol import parser as protocol
 from beanstalkd_py.protocol import replies, yaml
-from beanstalkd_py.protocol.parser import Command
+from beanstalkd_py.protocol.commands import COUNTERS, HANDLERS, PUT, Command
 from beanstalkd_py.queue import snapshot
 from beanstalkd_py.queue.model import NEVER, Client, Job
 from beanstalkd_py.queue.outcome import DONE, UNFINISHED, WAITING, Outcome
@@ -30,8 +29,7 @@ Handler = Callable[[Client, int, Command], bytes | None]
 def reserved(outcome: Job | Outcome) -> bytes:
     """The reply to a reserve, at once or after waiting."""
     if isinstance(outcome, Job):
-        body = outcome.body
-        return b"RESERVED %d %d\r\n%b\r\n" % (outcome.id, len(body), body)
+        return replies.RESERVED % (outcome.id, len(outcome.body), outcome.body)
     return _REPLIES[outcome]
 
 
@@ -62,13 +60,7 @@ class Dispatcher:
         self.binlog_max_size = binlog_max_size
         self.process = process
         self.log = log
-        self.handlers: list[Handler] = [
-            self.put, self.peek, self.peek_ready, self.peek_delayed, self.peek_buried, self.reserve, self.reserve_with_timeout,
-            self.delete, self.release, self.use, self.watch, self.ignore, self.bury, self.kick, self.touch, self.stats,
-            self.stats_job, self.stats_tube, self.list_tubes, self.list_tube_used, self.list_tubes_watched, self.pause_tube,
-            self.reserve_job, self.kick_job, self.quit, self.put_begin, self.put_end, self.put_abort, self.reply,
-            self.counted_reply, self.count,
-        ]  # fmt: skip
+        self.handlers: list[Handler] = [getattr(self, name) for name in HANDLERS]
         self.counts = [0] * len(self.handlers)  # by operation; the session counts
 
     # --- jobs -------------------------------------------------------------------------------------
@@ -81,7 +73,7 @@ class Dispatcher:
 
     def put_begin(self, client: Client, now: int, command: Command) -> bytes:
         """Only the line of a put is here."""
-        self.counts[protocol.PUT] += 1
+        self.counts[PUT] += 1
         self.queue.begin_put(client, now)
         return b""
 
@@ -97,10 +89,16 @@ class Dispatcher:
 
     def reserve(self, client: Client, now: int, command: Command) -> bytes | None:
         outcome = self.queue.reserve(client, now, NEVER)
+        if isinstance(outcome, Job):  # as `reserved` does it: a call less is 0.06 us
+            body = outcome.body
+            return b"RESERVED %d %d\r\n%b\r\n" % (outcome.id, len(body), body)
         return None if outcome is WAITING else reserved(outcome)
 
     def reserve_with_timeout(self, client: Client, now: int, command: Command) -> bytes | None:
         outcome = self.queue.reserve(client, now, now + command[1])
+        if isinstance(outcome, Job):
+            body = outcome.body
+            return b"RESERVED %d %d\r\n%b\r\n" % (outcome.id, len(body), body)
         return None if outcome is WAITING else reserved(outcome)
 
     def reserve_job(self, client: Client, now: int, command: Command) -> bytes:
@@ -177,7 +175,7 @@ class Dispatcher:
             snapshot.of_queue(self.queue),
             self.process(),
             self.log() or LogSnapshot(),
-            self.counts[: protocol.COUNTED],
+            [(key, self.counts[operation]) for key, operation in COUNTERS],
             self.max_job_size,
             self.binlog_max_size,
             now,

@@ -7,8 +7,9 @@ are owed: `run` goes on when they were taken. So a client that never reads costs
 kick of many jobs is held back likewise.
 """
 
+from beanstalkd_py.protocol.commands import QUIT
 from beanstalkd_py.protocol.dispatch import Dispatcher, reserved
-from beanstalkd_py.protocol.parser import QUIT, Parser
+from beanstalkd_py.protocol.parser import Parser
 from beanstalkd_py.queue.model import Client
 
 OUTPUT_LIMIT = 256 * 1024  # bytes of replies owed; one reply may exceed it
@@ -60,7 +61,7 @@ class Session:
         self.run(now)
 
     def end_of_input(self, now: int) -> None:
-        """The client shut down its writing side (or closed): what it sent before is still answered."""
+        """The client shut down its writing side; what it sent before is still answered."""
         self._ended = True
         self.hang_up(now)
 

@@ -4,8 +4,9 @@ and as unstable as it says.
 
 from collections.abc import Callable
 
-from beanstalkd_py.protocol import parser as protocol
+from beanstalkd_py.protocol.commands import Command
 from beanstalkd_py.protocol.dispatch import Dispatcher
+from beanstalkd_py.protocol.lines import word_of
 from beanstalkd_py.protocol.session import Session
 
 _WITH_BYTES = (b"RESERVED ", b"FOUND ", b"OK ")  # replies whose first line is followed by bytes
@@ -27,11 +28,11 @@ class TracingSession(Session):
         parser = self.parser
         next_command = parser.next_command
 
-        def traced() -> protocol.Command | None:
+        def traced() -> Command | None:
             line = parser.next_line
             command = next_command()
             if command is not None and line is not None and b"\0" not in line:
-                trace(f"<{fd} command {protocol.word_of(line)}")
+                trace(f"<{fd} command {word_of(line)}")
             return command
 
         self._next_command = traced

@@ -7,7 +7,7 @@ Source: doc/protocol.txt and the C server's fmt_stats, fmt_stats_tube, fmt_job_s
 from collections.abc import Iterable
 
 from beanstalkd_py.protocol import replies
-from beanstalkd_py.protocol.parser import SECOND
+from beanstalkd_py.protocol.commands import SECOND
 from beanstalkd_py.queue.snapshot import (
     JobSnapshot,
     LogSnapshot,
@@ -18,11 +18,6 @@ from beanstalkd_py.queue.snapshot import (
 
 # Clients cannot make such names, but a damaged binlog of the C server may hold any bytes.
 ODD_NAMES = "surrogateescape"
-_COMMANDS = (
-    "cmd-put", "cmd-peek", "cmd-peek-ready", "cmd-peek-delayed", "cmd-peek-buried", "cmd-reserve", "cmd-reserve-with-timeout",
-    "cmd-delete", "cmd-release", "cmd-use", "cmd-watch", "cmd-ignore", "cmd-bury", "cmd-kick", "cmd-touch", "cmd-stats",
-    "cmd-stats-job", "cmd-stats-tube", "cmd-list-tubes", "cmd-list-tube-used", "cmd-list-tubes-watched", "cmd-pause-tube",
-)  # fmt: skip
 
 
 def _yaml(lines: Iterable[tuple[str, object]]) -> bytes:
@@ -50,12 +45,14 @@ def server(
     queue: QueueSnapshot,
     process: ProcessSnapshot,
     log: LogSnapshot,
-    counts: Iterable[int],
+    counts: Iterable[tuple[str, int]],
     max_job_size: int,
     binlog_max_size: int,
     now: int,
 ) -> bytes:
-    """51 keys, in the C server's order. counts: of commands; now: monotonic ns; sizes: bytes."""
+    """51 keys, in the C server's order. counts: of commands, by key; now: monotonic ns; sizes:
+    bytes.
+    """
     return _yaml(
         [
             ("current-jobs-urgent", queue.urgent_jobs),
@@ -63,7 +60,7 @@ def server(
             ("current-jobs-reserved", queue.reserved_jobs),
             ("current-jobs-delayed", queue.delayed_jobs),
             ("current-jobs-buried", queue.buried_jobs),
-            *zip(_COMMANDS, counts, strict=True),
+            *counts,
             ("job-timeouts", queue.timeouts),
             ("total-jobs", queue.total_jobs),
             ("max-job-size", max_job_size),

@@ -12,8 +12,8 @@ from random import Random
 from judge.malformed import block
 from model.pair import MAX_JOB_SIZE, SECOND, Pair
 
-from beanstalkd_py.protocol import parser as protocol
-from beanstalkd_py.protocol.parser import MAX_LINE, Command, Parser
+from beanstalkd_py.protocol.commands import PUT, PUT_BEGIN, PUT_END, Command
+from beanstalkd_py.protocol.parser import MAX_LINE, Parser
 
 from .bounds import bounded
 from .count import Count
@@ -50,8 +50,8 @@ def commands(pieces: list[bytes], max_job_size: int) -> list[Command]:
     for piece in pieces:
         parser.feed(piece)
         while (command := parser.next_command()) is not None:
-            if command[0] == protocol.PUT:
-                found += [(protocol.PUT_BEGIN,), (protocol.PUT_END, *command[1:])]
+            if command[0] == PUT:
+                found += [(PUT_BEGIN,), (PUT_END, *command[1:])]
             else:
                 found.append(command)
         assert parser.buffered < MAX_LINE, f"{parser.buffered} bytes are buffered"

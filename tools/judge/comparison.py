@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 
-from beanstalkd_py.protocol.parser import (
+from beanstalkd_py.protocol.commands import (
     PAUSE_TUBE,
     PEEK,
     PUT,

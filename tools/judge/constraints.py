@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from beanstalkd_py.protocol.parser import (
+from beanstalkd_py.protocol.commands import (
     PEEK,
     PUT,
     PUT_END,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from beanstalkd_py.protocol.parser import COUNT, PUT_BEGIN, Command, Parser
+from beanstalkd_py.protocol.commands import COUNT, PUT_BEGIN, Command
+from beanstalkd_py.protocol.parser import Parser
 
 _PUT = re.compile(rb"put +\d+ +\d+ +\d+ +(\d+)")
 

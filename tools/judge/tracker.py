@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from itertools import combinations
 
-from beanstalkd_py.protocol.parser import (
+from beanstalkd_py.protocol.commands import (
     COUNT,
     IGNORE,
     PUT_BEGIN,

@@ -107,7 +107,7 @@ def test_page_without_marks_is_refused() -> None:
 def test_lines_that_the_c_server_parses_differently(line: bytes, row: str) -> None:
     from judge.lines import Line
 
-    from beanstalkd_py.protocol.parser import parse_line
+    from beanstalkd_py.protocol.lines import parse_line
 
     assert line_difference(Line(line, parse_line(line[:-2])), "1.12") == row
     assert line_difference(Line(line, parse_line(line[:-2])), "1.13") == (

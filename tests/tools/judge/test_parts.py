@@ -16,7 +16,8 @@ from judge.tracker import Tracker
 from judge.transcript import World, literal, parse
 from judge.transcript_writer import escape, write
 
-from beanstalkd_py.protocol.parser import PUT_BEGIN, Parser
+from beanstalkd_py.protocol.commands import PUT_BEGIN
+from beanstalkd_py.protocol.parser import Parser
 
 SETTING = Setting()
 

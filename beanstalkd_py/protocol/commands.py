@@ -1,0 +1,145 @@
+"""The command table: one row per command. Parser, dispatcher, trace and stats are derived from it.
+
+A new command is one row here, one method of `Dispatcher` named like it, and one transcript in
+tests/wire/transcripts.
+
+Source: beanstalkd 1.13, doc/protocol.txt, and the C server's table of words. The order of the rows
+is that of the counters in `stats`.
+"""
+
+import re
+from enum import Enum, auto
+from typing import Any, NamedTuple
+
+U32 = 0xFFFFFFFF
+U64 = 0xFFFFFFFFFFFFFFFF
+MAX_TIMEOUT_S = 0x7FFFFFFF
+SECOND = 1_000_000_000  # ns
+
+Command = tuple[Any, ...]  # (operation, *arguments): a hot path, so a plain tuple
+
+
+class Argument(NamedTuple):
+    """A number of 0 to `most`; one in seconds is handed on in ns. most = 0: a tube name."""
+
+    name: str
+    most: int
+    in_seconds: bool = False
+
+
+ID = Argument("id", U64)
+PRI = Argument("pri", U32)
+DELAY = Argument("delay", U32, in_seconds=True)
+TTR = Argument("ttr", U32, in_seconds=True)
+SIZE = Argument("bytes", U32)
+TIMEOUT = Argument("seconds", MAX_TIMEOUT_S, in_seconds=True)
+BOUND = Argument("bound", U32)
+TUBE = Argument("tube", 0)
+
+
+class Form(Enum):
+    """How the arguments stand in the line."""
+
+    PLAIN = auto()  # separated by spaces, nothing behind them
+    PUT = auto()  # a body follows
+    LOOSE = auto()  # anything may stand behind them
+    STRTOUL = auto()  # a number as C's strtoul reads it
+    GLUED = auto()  # no space is needed in front of the tube name
+
+
+class Row(NamedTuple):
+    """One command.
+
+    word: as a line begins with it, matched by prefix. With a space at its end, the space is part of
+    the word. It is also what -VV logs.
+    not_counted: why `stats` has no counter for the command; "" if it has one.
+    """
+
+    word: bytes
+    arguments: tuple[Argument, ...] = ()
+    form: Form = Form.PLAIN
+    not_counted: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.word.decode().rstrip()
+
+    @property
+    def handler(self) -> str:
+        """The method of `Dispatcher`."""
+        return self.name.replace("-", "_")
+
+    @property
+    def pattern(self) -> "re.Pattern[bytes]":
+        """All arguments of a PLAIN row, if they are numbers."""
+        return re.compile(b" +".join([rb"([0-9]+)"] * len(self.arguments)).join((b" *", rb"\Z")))
+
+
+_NOT_IN_C = "the C server does not count it"
+
+COMMANDS = (
+    Row(b"put ", (PRI, DELAY, TTR, SIZE), Form.PUT),
+    Row(b"peek ", (ID,)),
+    Row(b"peek-ready"),
+    Row(b"peek-delayed"),
+    Row(b"peek-buried"),
+    Row(b"reserve"),
+    Row(b"reserve-with-timeout ", (TIMEOUT,), Form.LOOSE),
+    Row(b"delete ", (ID,)),
+    Row(b"release ", (ID, PRI, DELAY)),
+    Row(b"use ", (TUBE,)),
+    Row(b"watch ", (TUBE,)),
+    Row(b"ignore ", (TUBE,)),
+    Row(b"bury ", (ID, PRI)),
+    Row(b"kick ", (BOUND,), Form.STRTOUL),
+    Row(b"touch ", (ID,)),
+    Row(b"stats"),
+    Row(b"stats-job ", (ID,)),
+    Row(b"stats-tube ", (TUBE,)),
+    Row(b"list-tubes"),
+    Row(b"list-tube-used"),
+    Row(b"list-tubes-watched"),
+    Row(b"pause-tube", (TUBE, DELAY), Form.GLUED),
+    Row(b"reserve-job ", (ID,), not_counted=_NOT_IN_C),
+    Row(b"kick-job ", (ID,), not_counted=_NOT_IN_C),
+    Row(b"quit", form=Form.LOOSE, not_counted=_NOT_IN_C),
+)
+
+# An operation is the number of its row. Only those that code or tools refer to have a name.
+OPERATIONS: dict[str, int] = {row.name: number for number, row in enumerate(COMMANDS)}
+PUT = OPERATIONS["put"]
+PEEK = OPERATIONS["peek"]
+RESERVE = OPERATIONS["reserve"]
+RESERVE_TIMEOUT = OPERATIONS["reserve-with-timeout"]
+DELETE = OPERATIONS["delete"]
+RELEASE = OPERATIONS["release"]
+USE = OPERATIONS["use"]
+WATCH = OPERATIONS["watch"]
+IGNORE = OPERATIONS["ignore"]
+STATS_JOB = OPERATIONS["stats-job"]
+PAUSE_TUBE = OPERATIONS["pause-tube"]
+QUIT = OPERATIONS["quit"]
+
+# What the parser reports besides commands, numbered after them: (operation, *arguments).
+_EVENTS = (
+    "put_begin",  # a put whose body is still under way: (PUT_BEGIN,)
+    "put_end",  # its body: (PUT_END, pri, delay, ttr, body)
+    "put_abort",  # its body did not end in CRLF: (PUT_ABORT, reply)
+    "reply",  # a malformed line: (REPLY, reply)
+    "counted_reply",  # the same, counted as that command: (COUNTED_REPLY, reply, operation)
+    "count",  # nothing to say yet, counted as that command: (COUNT, operation)
+)
+PUT_BEGIN, PUT_END, PUT_ABORT, REPLY, COUNTED_REPLY, COUNT = range(
+    len(COMMANDS), len(COMMANDS) + len(_EVENTS)
+)
+
+# Methods of `Dispatcher`, by operation.
+HANDLERS: tuple[str, ...] = (*(row.handler for row in COMMANDS), *_EVENTS)
+# The counters of `stats`: key and operation.
+COUNTERS: tuple[tuple[str, int], ...] = tuple(
+    (f"cmd-{row.name}", number) for number, row in enumerate(COMMANDS) if not row.not_counted
+)
+# Longer words first, so that none hides behind a shorter one; the C server's table does the same.
+PREFIXES: tuple[tuple[bytes, int], ...] = tuple(
+    sorted(((row.word, number) for number, row in enumerate(COMMANDS)), key=lambda p: -len(p[0]))
+)

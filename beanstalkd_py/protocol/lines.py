@@ -1,0 +1,157 @@
+"""A line, without its CRLF and without put's body, to a command.
+
+Nothing raises: a malformed line becomes `(REPLY, reply)`. Source: beanstalkd 1.13, prot.c: words
+matched by prefix, numbers as its read_u32, read_u64 and strtoul read them.
+"""
+
+import re
+from collections.abc import Callable
+
+from beanstalkd_py.protocol import replies
+from beanstalkd_py.protocol.commands import (
+    COMMANDS,
+    COUNTED_REPLY,
+    PAUSE_TUBE,
+    PREFIXES,
+    PUT,
+    REPLY,
+    SECOND,
+    TUBE,
+    U32,
+    U64,
+    Command,
+    Form,
+    Row,
+)
+
+MAX_NAME = 200  # bytes of a tube name
+
+BAD_FORMAT: Command = (REPLY, replies.BAD_FORMAT)
+UNKNOWN: Command = (REPLY, replies.UNKNOWN_COMMAND)
+BAD_PUT: Command = (COUNTED_REPLY, replies.BAD_FORMAT, PUT)
+_BAD_PAUSE: Command = (COUNTED_REPLY, replies.BAD_FORMAT, PAUSE_TUBE)
+
+_NAME_BYTES = rb"[A-Za-z0-9\-+/;.$_()]"
+_NAME = re.compile(rb"(?!-)" + _NAME_BYTES + rb"{1,%d}\Z" % MAX_NAME)
+_PUT = re.compile(rb" *([0-9]+) +([0-9]+) +([0-9]+) +([0-9]+)(.*)\Z", re.DOTALL)
+_NUMBER = re.compile(rb" *([0-9]+)")
+_STRTOUL = re.compile(rb"[ \t\n\v\f\r]*([+-]?)([0-9]+)")
+_GLUED = re.compile(rb" *(" + _NAME_BYTES + rb"+) *([0-9]+)\Z")
+
+
+def word_of(line: bytes) -> str:
+    """The command word of any line, well-formed or not, as the C server logs it."""
+    for word, _ in PREFIXES:
+        if line.startswith(word):
+            return word.decode()
+    return "<unknown>"
+
+
+def parse_line(line: bytes) -> Command:
+    """Any line except put's."""
+    if b"\0" in line:
+        return BAD_FORMAT
+    for word, operation in PREFIXES:
+        if line.startswith(word):
+            return parse_arguments(operation, line[len(word) :])
+    return UNKNOWN
+
+
+def parse_arguments(operation: int, rest: bytes) -> Command:
+    """rest: what follows the word."""
+    return _PARSERS[operation](operation, rest)
+
+
+def _nothing(operation: int, rest: bytes) -> Command:
+    return BAD_FORMAT if rest else (operation,)
+
+
+def _anything(operation: int, rest: bytes) -> Command:
+    return (operation,)
+
+
+def _name(operation: int, rest: bytes) -> Command:
+    return (operation, rest) if _NAME.match(rest) else BAD_FORMAT
+
+
+def _numbers(operation: int, rest: bytes) -> Command:
+    match = _PATTERNS[operation].match(rest)
+    if match is None:
+        return BAD_FORMAT
+    command = [operation]
+    for (most, factor), digits in zip(_LIMITS[operation], match.groups(), strict=True):
+        number = int(digits)
+        if number > most:
+            return BAD_FORMAT
+        command.append(number * factor)
+    return tuple(command)
+
+
+def _first_number(operation: int, rest: bytes) -> Command:
+    match = _NUMBER.match(rest)
+    if match is None:
+        return BAD_FORMAT
+    number = int(match[1])
+    most, factor = _LIMITS[operation][0]
+    return (operation, number * factor) if number <= most else BAD_FORMAT
+
+
+def _strtoul(operation: int, rest: bytes) -> Command:
+    """As strtoul, then cut to 32 bits: `kick -1` means 4294967295."""
+    match = _STRTOUL.match(rest)
+    if match is None or int(match[2]) > U64:
+        return BAD_FORMAT
+    bound = int(match[2])
+    return (operation, (-bound if match[1] == b"-" else bound) & U32)
+
+
+def _glued(operation: int, rest: bytes) -> Command:
+    match = _GLUED.match(rest)
+    # The name is as long as it can be: a number glued to its end leaves no number for the delay.
+    if match is None or rest[match.end(1) : match.start(2)] == b"" or int(match[2]) > U32:
+        return BAD_FORMAT
+    if not _NAME.match(match[1]):
+        return _BAD_PAUSE
+    return (operation, match[1], int(match[2]) * SECOND)
+
+
+def _parser_of(row: Row) -> Callable[[int, bytes], Command]:
+    if row.form is Form.STRTOUL:
+        return _strtoul
+    if row.form is Form.GLUED:
+        return _glued
+    if row.form is Form.LOOSE:
+        return _first_number if row.arguments else _anything
+    if not row.arguments:
+        return _nothing
+    return _name if row.arguments[0] is TUBE else _numbers
+
+
+# By operation.
+_PARSERS = [_parser_of(row) for row in COMMANDS]
+_PATTERNS = [row.pattern for row in COMMANDS]
+_LIMITS = [
+    [(argument.most, SECOND if argument.in_seconds else 1) for argument in row.arguments]
+    for row in COMMANDS
+]
+
+
+def parse_put(line: bytes) -> Command:
+    """A line of put in its unusual forms: (PUT, pri, delay, ttr, size), delay and ttr in ns.
+
+    A size too large for the server comes back all the same; a tail behind the size makes BAD_PUT,
+    with the size as its last item: the C server looks at the size first.
+    """
+    if b"\0" in line:
+        return BAD_FORMAT
+    if not line.startswith(b"put "):
+        return UNKNOWN
+    match = _PUT.match(line, 4)
+    if match is None:
+        return BAD_FORMAT
+    pri, delay, ttr, size = (int(match[i]) for i in (1, 2, 3, 4))
+    if max(pri, delay, ttr, size) > U32:
+        return BAD_FORMAT
+    if match[5]:
+        return (*BAD_PUT, size)
+    return (PUT, pri, delay * SECOND, (ttr or 1) * SECOND, size)

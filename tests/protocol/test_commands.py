@@ -1,0 +1,71 @@
+"""The command table: every row is complete, and what is derived from the rows agrees with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from beanstalkd_py.protocol.commands import (
+    COMMANDS,
+    COUNTERS,
+    HANDLERS,
+    OPERATIONS,
+    PREFIXES,
+    PUT_BEGIN,
+    Row,
+)
+from beanstalkd_py.protocol.dispatch import Dispatcher
+from beanstalkd_py.protocol.lines import parse_line, word_of
+from beanstalkd_py.queue.queue import Queue
+
+TRANSCRIPTS = Path(__file__).parents[1] / "wire" / "transcripts"
+
+
+def rows(row: Row) -> str:
+    return row.name
+
+
+@pytest.mark.parametrize("row", COMMANDS, ids=rows)
+def test_row_has_a_handler(row: Row) -> None:
+    dispatcher = Dispatcher(Queue())
+    assert dispatcher.handlers[OPERATIONS[row.name]] == getattr(dispatcher, row.handler)
+
+
+@pytest.mark.parametrize("row", COMMANDS, ids=rows)
+def test_row_has_a_counter_or_a_reason(row: Row) -> None:
+    assert ((f"cmd-{row.name}", OPERATIONS[row.name]) in COUNTERS) is not bool(row.not_counted)
+
+
+@pytest.mark.parametrize("row", COMMANDS, ids=rows)
+def test_row_has_a_transcript(row: Row) -> None:
+    word = row.word.decode().rstrip()
+    lines = (line for path in TRANSCRIPTS.glob("*.wire") for line in path.read_text().split("\n"))
+    assert any(word in line.replace("|", " ").split() for line in lines)
+
+
+@pytest.mark.parametrize("row", COMMANDS, ids=rows)
+def test_word_is_not_hidden_by_a_shorter_one(row: Row) -> None:
+    assert word_of(row.word + b"1") == row.word.decode()
+    words = [word for word, _ in PREFIXES]
+    before = words[: words.index(row.word)]
+    assert not any(row.word.startswith(word) for word in before)
+
+
+@pytest.mark.parametrize("row", [row for row in COMMANDS if row.name != "put"], ids=rows)
+def test_well_formed_line_becomes_its_operation(row: Row) -> None:
+    arguments = b" ".join(b"a" if not argument.most else b"7" for argument in row.arguments)
+    line = row.word.rstrip() + (b" " + arguments if arguments else b"")
+    command = parse_line(line)
+    assert command[0] == OPERATIONS[row.name]
+    assert len(command) == 1 + len(row.arguments)
+
+
+def test_events_follow_the_commands() -> None:
+    assert PUT_BEGIN == len(COMMANDS)
+    assert len(HANDLERS) == len(set(HANDLERS)) == len(COMMANDS) + 6
+
+
+def test_counters_stand_in_the_order_of_stats() -> None:
+    assert [key for key, _ in COUNTERS][:3] == ["cmd-put", "cmd-peek", "cmd-peek-ready"]
+    assert len(COUNTERS) == 22 and COUNTERS[-1][0] == "cmd-pause-tube"
