@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from testkit.live import Daemon, Start
+from testkit.daemon import Daemon
+from testkit.start import Start
 
 # Counts of examples bound the work of hypothesis. Time does not: a machine may be slow.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,7 +29,7 @@ def launch(tmp_path: Path) -> Iterator[Start]:
     def launch(*options: str, **how: Any) -> Daemon:
         daemon = Daemon(options, **{"at": f"unix:{tmp_path}/socket", **how})
         daemons.append(daemon)
-        return daemon
+        return daemon.launch()
 
     yield launch
     for daemon in daemons:
@@ -38,7 +39,7 @@ def launch(tmp_path: Path) -> Iterator[Start]:
 @pytest.fixture
 def start(launch: Start) -> Start:
     """The same, but returns when the daemon answers."""
-    return lambda *options, **how: launch(*options, **how).wait()
+    return lambda *options, **how: launch(*options, **how).wait_ready()
 
 
 @pytest.fixture

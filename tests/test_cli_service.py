@@ -14,7 +14,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from testkit.live import OURS, PATIENCE_S, Daemon, Start, wait_until
+from testkit.daemon import OURS, Daemon
+from testkit.start import Start
+from testkit.waiting import HANG_S, wait_until
 
 SLOW_REPLAY = """
 import os, sys, time
@@ -39,7 +41,7 @@ sys.exit(cli.main(["slow", *sys.argv[1:]]))
 def manager(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"{tmp_path}/notify")
-        manager.settimeout(PATIENCE_S)
+        manager.settimeout(HANG_S)
         yield manager
 
 
@@ -55,7 +57,7 @@ def test_it_is_ready_when_its_log_is_read_and_says_when_it_stops(
     manager.setblocking(False)
     with pytest.raises(BlockingIOError):
         manager.recv(1000)
-    manager.settimeout(PATIENCE_S)
+    manager.settimeout(HANG_S)
     (tmp_path / "go").touch()
     progress = manager.recv(1000)
     assert re.fullmatch(
@@ -94,7 +96,7 @@ def test_an_inherited_socket_outlives_it_and_clients_wait_for_the_next(
                 environ={"LISTEN_FDS": "1"},
                 pass_fds=(inherited.fileno(),),
             )
-            return daemon.wait()
+            return daemon.wait_ready()
 
         first = next_one()
         assert first.client().put() == 1

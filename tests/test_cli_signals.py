@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from testkit.live import OURS, Daemon, Start, wait_until
+from testkit.daemon import OURS, Daemon
+from testkit.start import Start
+from testkit.waiting import wait_until
 
 SLOW_REPLAY = """
 import os, sys, time
@@ -80,5 +82,5 @@ def test_as_process_1_it_ends_with_143(start: Start, number: signal.Signals, log
     assert client.stat(b"pid") == b"1"
     child = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text()
     os.kill(int(child), number)
-    assert daemon.ended() == 143
+    assert daemon.wait_end() == 143
     assert daemon.said() == ""

@@ -13,14 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from testkit.live import Daemon, Start
+from testkit.daemon import Daemon
+from testkit.start import Start
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 USAGE = "\nUse: beanstalkd-py "
 
 
 def failed(daemon: Daemon, status: int, line: str) -> None:
-    assert daemon.ended() == status, daemon.said()
+    assert daemon.wait_end() == status, daemon.said()
     said = daemon.said()
     text, usage, _ = said.partition(USAGE)
     assert bool(usage) is (status == 5)
@@ -203,7 +204,7 @@ def test_nobody_needs_to_listen_to_what_it_prints(start: Start) -> None:
 
 
 def test_nobody_needs_to_listen_to_its_complaints(launch: Start, tmp_path: Path) -> None:
-    assert launch("-b", f"{tmp_path}/missing", before=closed_pipe(2)).ended() == 10
-    assert launch("-x", before=closed_pipe(2)).ended() == 5
-    assert launch("-v", before=closed_pipe(1)).ended() == 0
-    assert launch("-v", before=lambda: os.close(1)).ended() == 0
+    assert launch("-b", f"{tmp_path}/missing", before=closed_pipe(2)).wait_end() == 10
+    assert launch("-x", before=closed_pipe(2)).wait_end() == 5
+    assert launch("-v", before=closed_pipe(1)).wait_end() == 0
+    assert launch("-v", before=lambda: os.close(1)).wait_end() == 0

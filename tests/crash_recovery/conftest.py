@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from killtest.daemon import Daemon
 from killtest.smalldisk import NotPermitted, SmallDisk
+from testkit.daemon import INSTALLED, Daemon
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def directory(tmp_path: Path) -> Path:
 @pytest.fixture
 def daemon(directory: Path) -> Iterator[Daemon]:
     """On an empty directory, not started."""
-    with Daemon(directory) as daemon:
+    with Daemon(directory=directory, program=INSTALLED) as daemon:
         yield daemon
 
 

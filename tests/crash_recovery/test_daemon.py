@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from killtest.atrest import Said, check_at_rest, verify
 from killtest.conversation import Conversation, put
-from killtest.daemon import Daemon, DidNotServe
 from killtest.inotify import Event, Watch
 from killtest.world import Fault, World
+from testkit.daemon import Daemon, DidNotStart
 
 
 def script(path: Path, *lines: str) -> str:
@@ -26,7 +26,8 @@ def script(path: Path, *lines: str) -> str:
 def test_an_installed_daemon_is_shown_no_module_of_this_tree(directory, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
     program = script(tmp_path / "daemon", "import os, sys", "sys.exit('PYTHONPATH' in os.environ)")
-    with Daemon(directory, program=(program,)) as daemon, pytest.raises(DidNotServe) as ended:
+    daemon = Daemon(directory=directory, program=(program,))
+    with daemon, pytest.raises(DidNotStart) as ended:
         daemon.start()
     assert ended.value.status == 0
 

@@ -17,8 +17,9 @@ from pathlib import Path
 import beanstalkd_wal as wal
 import pytest
 from killtest.conversation import Conversation, put
-from killtest.daemon import Daemon, DidNotServe
-from killtest.directory import await_that, contents, sizes
+from killtest.directory import contents, sizes
+from testkit.daemon import INSTALLED, Daemon, DidNotStart
+from testkit.waiting import wait_until
 
 OPTIONS = ("-s", "65536")
 DAMAGED, LOCKED = 65, 10
@@ -50,7 +51,7 @@ def flip(path: Path, offset: int) -> None:
 def refusal(daemon: Daemon) -> str:
     """A start that must be refused: its one line. The directory is as it was."""
     before = contents(daemon.directory)
-    with pytest.raises(DidNotServe) as refused:
+    with pytest.raises(DidNotStart) as refused:
         daemon.start()
     assert refused.value.status == DAMAGED
     assert contents(daemon.directory) == before
@@ -127,7 +128,7 @@ def test_what_was_promised_last_cannot_pass_for_torn_once_the_log_is_idle(daemon
     daemon.start()
     with Conversation(daemon.connect()) as client:
         client.ask(put(b"one"), put(b"the last"))
-    await_that(
+    wait_until(
         lambda: replayed(directory).watermark >= 2, lambda: replayed(directory).watermark, 10
     )
     daemon.kill()
@@ -146,7 +147,7 @@ def names(directory: str | Path) -> set[str]:
 
 def locked_out(daemon: Daemon) -> str:
     before = names(daemon.directory)
-    with pytest.raises(DidNotServe) as refused:
+    with pytest.raises(DidNotStart) as refused:
         daemon.start()
     assert refused.value.status == LOCKED
     assert names(daemon.directory) == before
@@ -156,7 +157,7 @@ def locked_out(daemon: Daemon) -> str:
 
 def test_two_servers_never_share_a_directory(daemon, directory):
     daemon.start()
-    with Daemon(directory) as second:
+    with Daemon(directory=directory, program=INSTALLED) as second:
         assert str(directory) in locked_out(second)
         with Conversation(daemon.connect()) as client:
             assert client.say(put(b"still there")) == ["INSERTED 1"]
@@ -202,7 +203,7 @@ def answers(path: Path) -> bool:
 def test_the_c_server_keeps_us_out(daemon, directory, tmp_path, c_server):
     path = tmp_path / "socket"
     with running(c_server, directory, path):
-        await_that(lambda: answers(path), lambda: "the C server does not answer")
+        wait_until(lambda: answers(path), lambda: "the C server does not answer")
         assert str(directory) in locked_out(daemon)
 
 

@@ -10,12 +10,13 @@ from collections.abc import Iterable
 
 import pytest
 from killtest.conversation import Conversation, batches, put
-from killtest.daemon import Daemon
-from killtest.directory import await_that, sizes
+from killtest.directory import sizes
 from killtest.mix import Mix
 from killtest.moments import after
 from killtest.rounds import Rounds
 from killtest.smalldisk import Neighbour, SmallDisk
+from testkit.daemon import Daemon
+from testkit.waiting import wait_until
 
 MIB = 1 << 20
 LATER_S = 100_000
@@ -83,7 +84,7 @@ def assert_put_works(client: Conversation, body: bytes = b"room again") -> None:
             client.ask(b"delete %d" % reply.id)
         return reply.words[0] == b"INSERTED"
 
-    await_that(works, lambda: "puts are still refused", 10)
+    wait_until(works, lambda: "puts are still refused")
 
 
 def jobs(client: Conversation) -> int:
@@ -120,7 +121,7 @@ def test_everything_but_put_goes_on(small_disk, disk_bytes, segment_bytes, body_
             go_round(client, ids[1::2])
             assert each(client, ids[1::2], b"delete %d") == {b"DELETED": len(ids[1::2])}
             assert_put_works(client)
-            await_that(
+            wait_until(
                 lambda: sum(sizes(disk.path / "log").values()) <= 2 * segment_bytes,
                 lambda: sizes(disk.path / "log"),
             )
@@ -137,7 +138,7 @@ def test_half_of_the_jobs_deleted_is_half_of_the_jobs_put_anew(small_disk):
                 gone, ids = ids[::2], ids[1::2]
                 each(client, gone, b"delete %d")
                 wanted = len(ids) + 0.9 * len(gone)
-                await_that(
+                wait_until(
                     lambda ids=ids, wanted=wanted: (
                         ids.extend(fill(client, 1000)) or len(ids) > wanted
                     ),
@@ -152,7 +153,7 @@ def test_somebody_else_fills_the_disk(small_disk):
         daemon.start()
         with Conversation(daemon.connect()) as client:
             ids = [reply.id for reply in client.ask(*[put(bytes(1000))] * 10)]
-            await_that(lambda: disk.fill() == 0, lambda: disk.free_bytes)
+            wait_until(lambda: disk.fill() == 0, lambda: disk.free_bytes)
             ids += fill(client, 100)
             for _ in range(20 if len(ids) < 1000 else 3):
                 go_round(client, ids)
@@ -198,7 +199,7 @@ def test_sigkill_under_mixed_load_while_the_disk_is_filled_and_freed(small_disk,
         rounds = Rounds(daemon, seed, Mix(jobs=10_000, usual=500))
         options = ("-s", str(chance.choice((262144, MIB))))
         daemon.start(options)
-        await_that(lambda: len(spares(disk)) > 0, lambda: sizes(disk.path / "log"))
+        wait_until(lambda: len(spares(disk)) > 0, lambda: sizes(disk.path / "log"))
         for number in range(6):
             neighbour = Neighbour(disk, seed + number).start()
             rounds.round(options, after(0.3 + 0.5 * chance.random(), end))

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import beanstalkd_wal as wal
 import pytest
-from killtest import cserver
 from killtest.conversation import Conversation, put
-from killtest.daemon import Daemon
-from killtest.directory import await_that, segments, sizes
+from killtest.directory import segments, sizes
 from killtest.lives import Life
 from killtest.mix import Mix
 from killtest.moments import AT_START, TAKING_OVER, UNDER_LOAD, after, at, compacting
 from killtest.rounds import Rounds
+from testkit.c_server import find_c_server
+from testkit.daemon import Daemon
+from testkit.waiting import wait_until
 
 
 @pytest.mark.timeout(180)
@@ -37,7 +38,7 @@ def test_each_moment_under_load_comes(daemon, seed, name):
 
 
 def test_a_take_over_killed_at_each_of_its_stages(daemon, seed):
-    c_server = cserver.installed()
+    c_server = find_c_server()
     assert c_server, "beanstalkd is not installed (Debian: apt-get install beanstalkd)"
     life = Life(daemon, 2 * seed + 1, c_server)
     life.run(0)
@@ -76,6 +77,6 @@ def test_no_id_is_given_twice_though_nothing_is_left_of_the_jobs(daemon, directo
         for _ in range(2):
             end(daemon)
             daemon.start()
-            await_that(lambda: len(segments(directory)) == 1, lambda: sizes(directory))
+            wait_until(lambda: len(segments(directory)) == 1, lambda: sizes(directory))
         end(daemon)
         assert not [frame for frame in wal.Replay(directory) if frame.records]

@@ -5,16 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import re
-import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from killtest.conversation import Closed, Conversation, put
-from killtest.daemon import Daemon
-from killtest.directory import await_that, sizes
+from killtest.directory import sizes
+from testkit.daemon import Daemon
+from testkit.waiting import wait_until
 
 
 @pytest.fixture
@@ -22,9 +21,8 @@ def slow_daemon(directory: Path) -> Iterator[Daemon]:
     """Each sync takes half a second: time enough for others to get in line behind it. It says what
     it is asked for (-VV).
     """
-    with Daemon(
-        directory, ("-V",), program=(sys.executable, "-m", "killtest.faulty", "slow:0.5", "--")
-    ) as daemon:
+    program = (sys.executable, "-m", "killtest.faulty", "slow:0.5", "--")
+    with Daemon(("-VV",), directory=directory, program=program) as daemon:
         daemon.start()
         with Conversation(
             daemon.connect()
@@ -33,24 +31,12 @@ def slow_daemon(directory: Path) -> Iterator[Daemon]:
         yield daemon
 
 
-@contextmanager
-def stopped(daemon: Daemon) -> Iterator[None]:
-    """What clients send meanwhile is there at once when it goes on."""
-    pid = daemon.process.pid
-    os.kill(pid, signal.SIGSTOP)
-    os.waitpid(pid, os.WUNTRACED)  # it stands still
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
 def send_and_see(daemon: Daemon, client: Conversation, last: bytes) -> None:
     """A put and one command more; returns when the server has taken both up."""
     words = f"command {last.split()[0].decode()}"
     before = daemon.said().count(words)
     client.send(put(b""), last)
-    await_that(lambda: daemon.said().count(words) > before, daemon.said)
+    wait_until(lambda: daemon.said().count(words) > before, daemon.said)
 
 
 def test_replies_keep_their_order_when_the_log_lets_several_go_at_once(slow_daemon):
@@ -90,18 +76,18 @@ def test_nobody_learns_of_a_job_before_it_is_synced(directory, tmp_path):
     """Neither who puts it nor who finds it."""
     held = tmp_path / "held"
     program = (sys.executable, "-m", "killtest.faulty", f"hold:sync:{held}", "--")
-    with Daemon(directory, ("-V",), program=program) as daemon:
+    with Daemon(("-VV",), directory=directory, program=program) as daemon:
         daemon.start()
         with Conversation(daemon.connect()) as client, Conversation(daemon.connect()) as other:
             client.ask(b"use tube", b"list-tube-used")
             other.ask(b"watch tube", b"ignore default")
             held.touch()
-            with stopped(daemon):  # both have news in one round: the log's thread is to commit
+            with daemon.stopped():  # both have news in one round: the log's thread is to commit
                 client.send(put(b""), b"list-tubes")
                 other.send(b"put 0 0 60 0", b"")
-            await_that(lambda: "command list-tubes" in daemon.said(), daemon.said)
+            wait_until(lambda: "command list-tubes" in daemon.said(), daemon.said)
             other.send(b"peek 1", b"reserve", b"stats-job 1", b"list-tubes-watched")
-            await_that(lambda: "command list-tubes-watched" in daemon.said(), daemon.said)
+            wait_until(lambda: "command list-tubes-watched" in daemon.said(), daemon.said)
             assert not client.hears_something(0.3)
             assert not other.hears_something(0.0)
             held.unlink()
@@ -121,7 +107,7 @@ def test_who_is_alone_learns_of_a_job_when_it_is_synced(directory, tmp_path):
     """
     held = tmp_path / "held"
     program = (sys.executable, "-m", "killtest.faulty", f"hold:sync:{held}", "--")
-    with Daemon(directory, program=program) as daemon:
+    with Daemon(directory=directory, program=program) as daemon:
         daemon.start()
         with Conversation(daemon.connect()) as client, Conversation(daemon.connect()) as other:
             client.ask(b"list-tubes")
@@ -149,7 +135,7 @@ def trigger(tmp_path: Path) -> Path:
 
 def failing(directory: Path, call: str, error: str, trigger: Path, *options: str) -> Daemon:
     program = (sys.executable, "-m", "killtest.faulty", f"fail:{call}:{error}:{trigger}", "--")
-    return Daemon(directory, ("-s", "65536", *options), program=program)
+    return Daemon(("-s", "65536", *options), directory=directory, program=program)
 
 
 def await_rest(directory: Path) -> None:
@@ -160,7 +146,7 @@ def await_rest(directory: Path) -> None:
         seen.append(sizes(directory))
         return len(seen) > 20 and all(each == seen[-1] for each in seen[-20:])
 
-    await_that(rests, lambda: seen[-1])
+    wait_until(rests, lambda: seen[-1])
 
 
 def work_until_closed(client: Conversation) -> tuple[list[int], set[int]]:
@@ -202,7 +188,7 @@ def test_a_failed_disk_ends_the_server_with_one_line_and_nothing_answered_is_los
             ids = [reply.id for reply in client.ask(*[put(b"before")] * 10)]
             trigger.touch()
             kept, gone = work_until_closed(client)
-        assert daemon.wait() == 74
+        assert daemon.wait_end() == 74
         number = getattr(errno, error)
         line = rf"beanstalkd-py: {re.escape(str(directory))}\S*: failed at offset \d+: errno {number}: {re.escape(os.strerror(number))}\n"
         assert re.fullmatch(line, daemon.errors())
@@ -228,7 +214,7 @@ def test_no_promise_leaves_after_a_failure(directory, trigger, call):
                 client.replies(1)
             with pytest.raises((Closed, ConnectionError)):
                 reader.ask(b"peek 2")
-        assert daemon.wait() == 74
+        assert daemon.wait_end() == 74
 
 
 def test_a_failed_sync_ends_the_server_within_the_window(directory, trigger):
@@ -238,4 +224,4 @@ def test_a_failed_sync_ends_the_server_within_the_window(directory, trigger):
         with Conversation(daemon.connect()) as client:
             assert client.say(put(b"written")) == ["INSERTED 1"]
             trigger.touch()
-            assert daemon.wait() == 74
+            assert daemon.wait_end() == 74

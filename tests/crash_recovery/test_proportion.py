@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from killtest.conversation import Conversation, batches, put
-from killtest.daemon import Daemon
-from killtest.directory import HighWater, await_that, sizes, total
+from killtest.directory import HighWater, sizes, total
+from testkit.daemon import Daemon
+from testkit.waiting import wait_until
 
 from beanstalkd_py.binlog.records import FULL_STRUCT
 
@@ -31,7 +32,7 @@ def await_proportion(
     directory: str | Path, segment_bytes: int, bodies: Sequence[bytes] = ()
 ) -> None:
     most = 2 * live_bytes(bodies) + 2 * segment_bytes
-    await_that(
+    wait_until(
         lambda: total(directory) <= most,
         lambda: f"{total(directory)} bytes instead of {most}: {sizes(directory)}",
         10,

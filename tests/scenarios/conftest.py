@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from judge.daemon import OURS, Daemon
+from testkit.daemon import Daemon
 
 from tests.wire.reference import need_c_server
 
@@ -18,7 +18,7 @@ def durable(tmp_path: Path) -> Iterator[Daemon]:
     """Our daemon with its jobs on disk."""
     log = tmp_path / "log"
     log.mkdir()
-    daemon = Daemon(OURS, ["-b", str(log)])
+    daemon = Daemon(directory=log)
     try:
         yield daemon.start()
     finally:
@@ -30,7 +30,7 @@ def daemon(request: pytest.FixtureRequest) -> Iterator[Daemon]:
     if request.param == "ours":
         yield request.getfixturevalue("durable")
         return
-    daemon = Daemon([need_c_server()], [])
+    daemon = Daemon(program=(need_c_server(),))
     try:
         yield daemon.start()
     finally:

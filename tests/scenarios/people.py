@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 import greenstalk
-from judge.daemon import Daemon
+from testkit.daemon import Daemon
 
 #: How long anybody waits for what must come.
 PATIENCE = 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 
-from judge.daemon import Daemon
+from testkit.daemon import Daemon
 
 from .people import PATIENCE, Workers, client
 

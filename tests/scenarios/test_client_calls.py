@@ -15,7 +15,7 @@ from greenstalk import (
     NotIgnoredError,
     TimedOutError,
 )
-from judge.daemon import Daemon
+from testkit.daemon import Daemon
 
 CALLS = {
     name for name in vars(Client) if not name.startswith("_") and callable(getattr(Client, name))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
-from judge.daemon import Daemon
+from testkit.daemon import Daemon
 
 from .people import PATIENCE, Workers, client
 

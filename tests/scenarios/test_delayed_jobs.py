@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from greenstalk import NotFoundError
-from judge.daemon import Daemon
+from testkit.daemon import Daemon
 
 from .people import PATIENCE, client
 

@@ -12,7 +12,7 @@ from functools import partial
 import greenstalk
 import pytest
 from greenstalk import NotFoundError, TimedOutError
-from judge.daemon import Daemon
+from testkit.daemon import Daemon
 
 from .people import PATIENCE, Workers, client
 
@@ -24,7 +24,7 @@ def restart(daemon: Daemon, end: signal.Signals) -> None:
     status = daemon.stop(end)
     assert status == (0 if end == signal.SIGTERM else -end), daemon.said()
     daemon.start()
-    assert daemon.said() == b"", "a restart after an end like this is nothing to talk about"
+    assert daemon.said() == "", "a restart after an end like this is nothing to talk about"
 
 
 @by_either_end

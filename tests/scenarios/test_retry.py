@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from greenstalk import Client, Job, NotFoundError, TimedOutError
-from judge.daemon import Daemon
+from testkit.daemon import Daemon
 
 from .people import PATIENCE, client
 

@@ -8,7 +8,7 @@ import time
 import greenstalk
 import pytest
 from greenstalk import DrainingError
-from judge.daemon import Daemon
+from testkit.daemon import Daemon
 
 from .people import PATIENCE, client
 
@@ -34,7 +34,7 @@ def test_drain_is_heard_while_the_daemon_still_starts(durable: Daemon) -> None:
     """It listens before it has read its log; a signal that comes then must not kill it."""
     for _ in range(5):
         durable.stop(signal.SIGTERM)
-        durable.start_only()
+        durable.launch().wait_listening()
         durable.send_signal(signal.SIGUSR1)
         with client(durable) as producer:
             wait_until_it_drains(producer)

@@ -7,7 +7,10 @@ from __future__ import annotations
 import threading
 
 import pytest
-from testkit.live import PATIENCE_S, Client, Daemon, Start, wait_until
+from testkit.client import Client
+from testkit.daemon import Daemon
+from testkit.start import Start
+from testkit.waiting import HANG_S, wait_until
 
 from beanstalkd_py.server.connection import INPUT_LIMIT
 from beanstalkd_py.server.transport import RECEIVE_BYTES
@@ -34,7 +37,7 @@ def ahead(daemon: Daemon, asks: int) -> tuple[Client, bytes]:
             left = left[client.socket.send(left) :]
     except BlockingIOError:
         pass
-    client.socket.settimeout(PATIENCE_S)
+    client.socket.settimeout(HANG_S)
     return client, left
 
 

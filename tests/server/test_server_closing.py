@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from testkit.live import PATIENCE_S, Start, wait_until
+from testkit.start import Start
+from testkit.waiting import HANG_S, wait_until
 
 
 @pytest.mark.parametrize("at", ["unix", "127.0.0.1"])
@@ -22,7 +23,7 @@ def test_a_job_finds_its_worker_behind_hundreds_that_are_gone(start: Start, at: 
     alive = daemon.client()
     alive.say(b"reserve\r\n")
     wait_until(lambda: producer.stat(b"current-waiting") == b"501", "all wait")
-    with daemon.held():
+    with daemon.stopped():
         producer.say(b"put 0 0 60 1\r\nx\r\n")
         for worker in dead:
             worker.close() if at == "unix" else worker.reset()
@@ -115,14 +116,14 @@ def test_who_vanishes_before_the_log_is_durable_has_reserved_nothing(
     waiting.say(b"watch nothing\r\n")
     waiting.hear()
     wait_until(lambda: watcher.stat(b"current-waiting") == b"1", "it waits")
-    with daemon.held():  # both have news in one round: the log's thread is to sync
+    with daemon.stopped():  # both have news in one round: the log's thread is to sync
         producer.say(b"put 0 0 60 1\r\nx\r\n")
         waiting.say(b"reserve\r\n")
     for client in (producer, vanishing, waiting, watcher):
         client.socket.settimeout(0.05)
         with pytest.raises(TimeoutError):
             client.socket.recv(1)  # nobody is told of the job
-        client.socket.settimeout(PATIENCE_S)
+        client.socket.settimeout(HANG_S)
     before = daemon.descriptors()
     getattr(vanishing, end)()
     if end == "reset":
@@ -208,7 +209,7 @@ def test_who_comes_inherits_no_news_of_who_had_his_descriptor(start: Start) -> N
     daemon = start(at="127.0.0.1", program=(sys.executable, "-c", CLOSES_OTHERS))
     closer, closed = daemon.client(), daemon.client()
     closed.ask(b"list-tube-used\r\n")
-    with daemon.held():
+    with daemon.stopped():
         closer.say(b"use closing\r\n")
         comes = daemon.client()
         closed.reset()

@@ -7,7 +7,8 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
-from testkit.live import Start, wait_until
+from testkit.start import Start
+from testkit.waiting import wait_until
 
 LIMIT = 64
 SAID = r"connections: no descriptors for more, so others wait"

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import beanstalkd_wal as wal
 import pytest
-from testkit.live import Client, Daemon, Start, wait_until
+from testkit.client import Client
+from testkit.daemon import Daemon
+from testkit.start import Start
+from testkit.waiting import wait_until
 
 PUT = b"put 0 0 60 10\r\n0123456789\r\n"
 
@@ -50,7 +53,7 @@ def test_of_a_flood_of_puts_those_are_kept_that_were_answered(
     daemon.send_signal(number)
     answers = first + client.rest()
     sender.join()
-    assert daemon.ended() == 0
+    assert daemon.wait_end() == 0
     assert daemon.said() == ""
     count = answers.count(b"\n")
     assert 0 < count < 300_000
@@ -78,7 +81,7 @@ def test_who_reads_late_gets_it_all(start: Start, log: str, at: str) -> None:
     assert other.rest() == b""  # the end has begun
     answers = client.rest()
     sender.join()
-    assert daemon.ended() == 0
+    assert daemon.wait_end() == 0
     count = answers.count(b"\n")
     assert answers[-20:].endswith(b"INSERTED %d\r\n" % count)
     assert jobs_in(start("-b", log, **where)) == count
@@ -112,7 +115,7 @@ def test_nothing_changes_at_the_end(start: Start, log: str) -> None:
     daemon.send_signal(signal.SIGTERM)
     assert waiting.rest() == b""
     assert holder.rest().startswith(b"FOUND 1 60000\r\n")
-    assert daemon.ended() == 0
+    assert daemon.wait_end() == 0
     client = start("-b", log).client()
     assert b"\npause: 600\n" in client.ask(b"stats-tube paused\r\n")
     assert client.ask(b"reserve\r\n").startswith(b"RESERVED 1 ")
@@ -129,7 +132,7 @@ def test_no_command_is_taken_any_more(start: Start, log: str) -> None:
     assert other.rest() == b""
     answers = client.rest()
     assert answers.endswith(b"x\r\n")
-    assert daemon.ended() == 0
+    assert daemon.wait_end() == 0
     assert jobs_in(start("-b", log)) == 1
 
 
@@ -139,7 +142,7 @@ def test_signals_in_a_row_are_one(start: Start, log: str) -> None:
     while daemon.is_up():
         daemon.send_signal(signal.SIGTERM)
         daemon.send_signal(signal.SIGINT)
-    assert (daemon.ended(), daemon.said()) == (0, "")
+    assert (daemon.wait_end(), daemon.said()) == (0, "")
 
 
 def test_the_socket_file_goes_and_the_log_ends_with_a_claim(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from testkit.live import Start
+from testkit.start import Start
 
 BROKEN_TOUCH = """
 import sys
@@ -24,14 +24,14 @@ def test_an_error_of_ours_ends_the_server_with_all_that_is_known(start: Start, l
     before, culprit, behind = (daemon.client() for _ in range(3))
     for client in (before, culprit, behind):
         client.ask(b"use x\r\n")
-    with daemon.held():
+    with daemon.stopped():
         before.say(b"put 0 0 60 1\r\nx\r\n")
         culprit.say(b"touch 1\r\n")
         behind.say(b"put 0 0 60 1\r\nx\r\n")
     # The put before it was made in the same turn, and promised to nobody yet: it goes with the
     # rest.
     assert [client.rest() for client in (before, culprit, behind)] == [b"", b"", b""]
-    assert daemon.ended() == 70
+    assert daemon.wait_end() == 70
     assert daemon.said().startswith("Traceback") and daemon.said().endswith(
         "AssertionError: an invariant\n"
     )

@@ -8,7 +8,8 @@ import sys
 
 import beanstalkd_wal as wal
 import pytest
-from testkit.live import Start, wait_until
+from testkit.start import Start
+from testkit.waiting import wait_until
 
 from beanstalkd_py.binlog.records import Delete, Full, encode, encode_meta
 from beanstalkd_py.protocol.session import OUTPUT_LIMIT
@@ -37,7 +38,7 @@ sys.exit(cli.main(["busy", *sys.argv[1:]]))
 @pytest.mark.sources
 def test_the_loop_does_not_sleep_while_compaction_has_more_to_do(launch: Start, log: str) -> None:
     daemon = launch("-b", log, program=(sys.executable, "-c", ALWAYS_MORE))
-    assert daemon.ended() == 0
+    assert daemon.wait_end() == 0
 
 
 def test_who_asks_for_much_does_not_keep_others_waiting(start: Start) -> None:
@@ -47,7 +48,7 @@ def test_who_asks_for_much_does_not_keep_others_waiting(start: Start) -> None:
     greedy, other = daemon.client(), daemon.client()
     greedy.put(b"x" * size)
     other.ask(b"list-tube-used\r\n")
-    with daemon.held():
+    with daemon.stopped():
         greedy.say(b"peek 1\r\n" * 5000)
         other.say(b"stats\r\n" * 3)
     asked = [
@@ -96,7 +97,7 @@ sys.exit(cli.main(["late", *sys.argv[1:]]))
 def test_what_the_log_prepared_before_the_loop_ran_is_known(launch: Start, log: str) -> None:
     """Otherwise the first put prepares it once more, on the loop."""
     daemon = launch("-b", log, program=(sys.executable, "-c", NEWS_BEFORE_SERVING))
-    assert daemon.ended() == 0
+    assert daemon.wait_end() == 0
     assert daemon.said() == "True\n"
 
 

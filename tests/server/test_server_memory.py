@@ -7,7 +7,9 @@ import sys
 import time
 
 import pytest
-from testkit.live import Client, Start, wait_until
+from testkit.client import Client
+from testkit.start import Start
+from testkit.waiting import wait_until
 
 ASK = b"list-tube-used\r\n"
 ANSWER = b"USING default\r\n"

@@ -5,7 +5,7 @@ all at once.
 from __future__ import annotations
 
 import pytest
-from testkit.live import Start
+from testkit.start import Start
 
 
 def test_what_a_client_held_is_free_for_who_asks_after_its_close(start: Start) -> None:
@@ -13,7 +13,7 @@ def test_what_a_client_held_is_free_for_who_asks_after_its_close(start: Start) -
     holder, asker = daemon.client(), daemon.client()
     holder.say(b"put 0 0 60 1\r\nx\r\nreserve\r\n")
     holder.hear(2)
-    with daemon.held():
+    with daemon.stopped():
         holder.close()
         asker.say(b"reserve-with-timeout 0\r\n")
     assert asker.hear() == [b"RESERVED 1 1\r\nx\r\n"]
@@ -23,18 +23,18 @@ def test_who_has_connected_or_gone_is_counted_for_who_asks_then(start: Start) ->
     daemon = start()
     asker = daemon.client()
     assert asker.stat(b"current-connections") == b"1"
-    with daemon.held():
+    with daemon.stopped():
         other = daemon.client()
         asker.say(b"stats\r\n")
     assert b"\ncurrent-connections: 2\n" in asker.hear()[0]
-    with daemon.held():
+    with daemon.stopped():
         other.close()
         asker.say(b"stats\r\n")
     assert b"\ncurrent-connections: 1\n" in asker.hear()[0]
     other = daemon.client()
     other.ask(b"list-tube-used\r\n")
     total = int(asker.stat(b"total-connections"))
-    with daemon.held():
+    with daemon.stopped():
         other.close()
         another = daemon.client()
         asker.say(b"stats\r\n")
@@ -59,7 +59,7 @@ def test_jobs_are_numbered_in_the_order_in_which_they_were_put(
     clients = [daemon.client() for _ in range(100)]  # more than the loop takes at one look
     for number, client in enumerate(clients, 1):
         client.ask(b"use %d\r\n" % number)  # accepted, each of them
-    with daemon.held():
+    with daemon.stopped():
         for client in clients:
             client.say(b"put 0 0 60 1\r\nx\r\n")
     assert [client.hear() for client in clients] == [

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from testkit.live import OURS, Daemon, Start, wait_until
+from testkit.daemon import OURS, Daemon
+from testkit.start import Start
+from testkit.waiting import wait_until
 
 from tests.wire.reference import need_c_server
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from judge.cuts import Cut
-from judge.stream import split_replies
 from judge.transcript import World
+from testkit.replies import split_replies
 
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session

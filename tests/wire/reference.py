@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from judge.daemon import find_c_server
+from testkit.c_server import find_c_server
 
 
 def need_c_server() -> str:

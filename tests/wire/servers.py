@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 
 from judge.cleanup import clear
 from judge.cuts import Cut
-from judge.daemon import OURS, Daemon
 from judge.live_peer import LivePeer
 from judge.runner import play
 from judge.transcript import Transcript, World
+from testkit.daemon import OURS, Daemon
 
 PARALLEL = 6
 
@@ -29,7 +29,7 @@ class Kind:
     """A kind of server: its program and how it runs."""
 
     name: str
-    program: tuple[str, ...] = tuple(OURS)
+    program: tuple[str, ...] = OURS
     unix: bool = False
     logged: bool = False
     is_c: bool = False
@@ -41,17 +41,12 @@ class Kind:
     def running(self, options: dict[str, int]) -> Iterator[Daemon]:
         with TemporaryDirectory(prefix="wire.") as folder:
             words = [word for flag, value in options.items() for word in (flag, str(value))]
-            if self.logged:
-                log = Path(folder, "log")
+            log = Path(folder, "log") if self.logged else None
+            if log is not None:
                 log.mkdir()
-                words += ["-b", str(log)]
-            daemon = Daemon(
-                list(self.program), words, Path(folder, "socket") if self.unix else None
-            )
-            try:
+            at = f"unix:{folder}/socket" if self.unix else "127.0.0.1"
+            with Daemon(words, at, directory=log, program=self.program) as daemon:
                 yield daemon.start()
-            finally:
-                daemon.close()
 
 
 @dataclass

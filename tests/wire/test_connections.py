@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from judge.daemon import Daemon
-from judge.stream import split_replies, take_reply
+from testkit import proc
+from testkit.client import Client
+from testkit.daemon import Daemon
+from testkit.replies import split_replies
 
 from .reference import need_c_server
 from .servers import Kind
@@ -27,50 +27,38 @@ def daemon(kind: Kind) -> Iterator[Daemon]:
         yield daemon
 
 
-def connect(daemon: Daemon) -> socket.socket:
-    connection = daemon.connect()
-    connection.settimeout(10.0)
-    return connection
+def connect(daemon: Daemon) -> Client:
+    return Client(daemon.connect())
 
 
-def read(connection: socket.socket, count: int) -> list[bytes]:
+def read(client: Client, count: int) -> list[bytes]:
     """Exactly that many replies, and no further byte."""
-    data = b""
-    replies: list[bytes] = []
-    while len(replies) < count:
-        while taken := take_reply(data):
-            replies.append(taken[0])
-            data = taken[1]
-        if len(replies) < count:
-            received = connection.recv(MEGABYTE)
-            assert received, f"the server closed after {len(replies)} of {count} replies"
-            data += received
-    assert (len(replies), data) == (count, b"")
+    replies = client.hear(count)
+    assert len(replies) == count, f"the server closed after {len(replies)} of {count} replies"
+    assert client.unread() == b""
     return replies
 
 
-def ask(connection: socket.socket, line: bytes) -> bytes:
-    connection.sendall(line + b"\r\n")
-    return read(connection, 1)[0]
+def ask(client: Client, line: bytes) -> bytes:
+    client.say(line + b"\r\n")
+    return read(client, 1)[0]
 
 
 def resident(daemon: Daemon) -> int:
-    """The resident memory of the server, in bytes."""
-    pages = int(Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1])
-    return pages * 4096
+    return proc.resident_bytes(daemon.pid)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_reply_and_body_arrive_together(daemon: Daemon) -> None:
     """Some clients call recv only once."""
     with connect(daemon) as client:
-        client.sendall(b"put 0 0 60 1000\r\n" + b"x" * 1000 + b"\r\n")
-        assert client.recv(4096) == b"INSERTED 1\r\n"
-        client.sendall(b"reserve\r\n")
-        assert client.recv(4096) == b"RESERVED 1 1000\r\n" + b"x" * 1000 + b"\r\n"
+        client.say(b"put 0 0 60 1000\r\n" + b"x" * 1000 + b"\r\n")
+        assert client.socket.recv(4096) == b"INSERTED 1\r\n"
+        client.say(b"reserve\r\n")
+        assert client.socket.recv(4096) == b"RESERVED 1 1000\r\n" + b"x" * 1000 + b"\r\n"
         for question in (b"stats", b"stats-job 1", b"stats-tube default", b"list-tubes"):
-            client.sendall(question + b"\r\n")
-            assert len(split_replies(client.recv(4096))) == 1
+            client.say(question + b"\r\n")
+            assert len(split_replies(client.socket.recv(4096))) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -79,7 +67,7 @@ def test_slow_reader_blocks_nobody_and_gets_all_replies(daemon: Daemon) -> None:
     body = b"x" * 60_000
     with connect(daemon) as lazy, connect(daemon) as other:
         assert ask(lazy, b"put 0 0 60 60000\r\n" + body) == b"INSERTED 1\r\n"
-        lazy.sendall(b"peek 1\r\n" * count + b"put 0 0 60 4\r\nlast\r\n")
+        lazy.say(b"peek 1\r\n" * count + b"put 0 0 60 4\r\nlast\r\n")
         for _ in range(10):
             assert ask(other, b"list-tube-used") == b"USING default\r\n"
         replies = read(lazy, count + 1)
@@ -93,7 +81,7 @@ def test_slow_reader_costs_bounded_memory(daemon: Daemon) -> None:
     with connect(daemon) as lazy, connect(daemon) as other:
         assert ask(lazy, b"put 0 0 60 60000\r\n" + body) == b"INSERTED 1\r\n"
         before = resident(daemon)
-        lazy.sendall(b"peek 1\r\n" * 2000)  # 120 MB of replies
+        lazy.say(b"peek 1\r\n" * 2000)  # 120 MB of replies
         ask(other, b"list-tube-used")
         assert resident(daemon) - before < 16 * MEGABYTE
 
@@ -104,9 +92,9 @@ def test_oversized_body_is_not_buffered(daemon: Daemon) -> None:
     with connect(daemon) as client:
         ask(client, b"list-tube-used")
         before = resident(daemon)
-        client.sendall(b"put 0 0 60 %d\r\n" % size)
+        client.say(b"put 0 0 60 %d\r\n" % size)
         for _ in range(64):
-            client.sendall(b"x" * MEGABYTE)
+            client.say(b"x" * MEGABYTE)
         assert resident(daemon) - before < 8 * MEGABYTE
         assert ask(client, b"") == b"JOB_TOO_BIG\r\n"
         assert ask(client, b"list-tube-used") == b"USING default\r\n"
@@ -118,7 +106,7 @@ def test_endless_line_is_not_buffered(daemon: Daemon) -> None:
         ask(client, b"list-tube-used")
         before = resident(daemon)
         for _ in range(64):
-            client.sendall(b"x" * MEGABYTE)
+            client.say(b"x" * MEGABYTE)
         assert resident(daemon) - before < 8 * MEGABYTE
         assert ask(client, b"") == b"BAD_FORMAT\r\n"
         assert ask(client, b"list-tube-used") == b"USING default\r\n"
@@ -130,9 +118,9 @@ def test_broken_connection_releases_its_jobs(daemon: Daemon) -> None:
         breaks = connect(daemon)
         assert ask(breaks, b"put 0 0 60 1\r\nx") == b"INSERTED 1\r\n"
         assert ask(breaks, b"reserve") == b"RESERVED 1 1\r\nx\r\n"
-        other.sendall(b"reserve-with-timeout 5\r\n")
-        if breaks.family != socket.AF_UNIX:
-            breaks.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST
+        other.say(b"reserve-with-timeout 300\r\n")
+        if breaks.socket.family != socket.AF_UNIX:
+            breaks.reset()
         breaks.close()
         assert read(other, 1) == [b"RESERVED 1 1\r\nx\r\n"]
 
@@ -144,17 +132,17 @@ def test_job_of_a_client_reset_with_unread_replies_is_ready(
     with connect(daemon) as other:
         assert ask(other, b"put 0 0 60 1\r\nx") == b"INSERTED 1\r\n"
         breaks = connect(daemon)
-        breaks.sendall(b"reserve\r\n" + b"stats\r\n" * 5000)
-        assert breaks.recv(10) == b"RESERVED 1"
+        breaks.say(b"reserve\r\n" + b"stats\r\n" * 5000)
+        assert breaks.socket.recv(10) == b"RESERVED 1"
         breaks.close()
-        assert ask(other, b"reserve-with-timeout 5") == b"RESERVED 1 1\r\nx\r\n"
+        assert ask(other, b"reserve-with-timeout 300") == b"RESERVED 1 1\r\nx\r\n"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_many_clients_connect_and_close(daemon: Daemon) -> None:
     clients = [connect(daemon) for _ in range(200)]
     for client in clients:
-        client.sendall(b"reserve-with-timeout 10\r\n")
+        client.say(b"reserve-with-timeout 300\r\n")
     with connect(daemon) as other:
         for number in range(200):
             assert ask(other, b"put 0 0 60 3\r\n%03d" % number) == b"INSERTED %d\r\n" % (number + 1)
@@ -163,4 +151,4 @@ def test_many_clients_connect_and_close(daemon: Daemon) -> None:
         for client in clients:
             client.close()
         for _ in range(200):
-            assert ask(other, b"reserve-with-timeout 5").startswith(b"RESERVED ")
+            assert ask(other, b"reserve-with-timeout 300").startswith(b"RESERVED ")

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from judge.cuts import BYTES, WHOLE, every_cut
 from judge.runner import Mismatch, play
-from judge.stream import Malformed, split_replies, take_reply
 from judge.transcript import BadTranscript, Expected, Reply, Transcript, World, literal, parse
+from testkit.replies import Malformed, split_replies, take_reply
 
 from . import reference
 from .engine_peer import EnginePeer

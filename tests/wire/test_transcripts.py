@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from judge.cuts import BYTES, WHOLE, Cut
-from judge.daemon import find_c_server
 from judge.runner import Mismatch
 from judge.transcript import Transcript
+from testkit.c_server import find_c_server
 
 from .reference import need_c_server
 from .selection import blocks, played_to

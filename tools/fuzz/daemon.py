@@ -7,25 +7,23 @@ passes `verify`, and a restart finds the same jobs.
 from __future__ import annotations
 
 import socket
-import struct
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 from beanstalkd_binlog import status
-from judge.daemon import OURS, Daemon
 from judge.malformed import block
-from judge.stream import Malformed, take_reply
+from testkit.client import Client, reset
+from testkit.daemon import Daemon
+from testkit.replies import Malformed, take_reply
+from testkit.waiting import wait_until
 
 from .commands import call
 from .count import Count
 
 CLIENTS = 30
 STEPS = 2500
-TIMEOUT_S = 10.0
 KINDS = ((), ("-b",), ("-b", "-f", "20"), ("-b", "-F", "-VV"))
 STATES = ("ready", "delayed", "buried")
 
@@ -37,35 +35,24 @@ def run(seed: int, count: Count, steps: int = STEPS) -> None:
     with tempfile.TemporaryDirectory(prefix="fuzz.") as scratch:
         log = Path(scratch) / "log"
         log.mkdir()
-        options = [
-            word
-            for option in kind
-            for word in ((option, str(log)) if option == "-b" else (option,))
-        ]
-        unix = Path(scratch) / "socket" if rng.random() < 0.5 else None
-        with running(["-z", "500", "-s", "65536", *options], unix) as daemon:
+        options = [word for option in kind for word in (option, *[str(log)] * (option == "-b"))]
+        at = f"unix:{scratch}/socket" if rng.random() < 0.5 else "127.0.0.1"
+        with Daemon(["-z", "500", "-s", "65536", *options], at) as daemon:
+            daemon.start()
             _send_malformed(rng, daemon, count, steps)
             left = _check_serves(daemon)
             _end(daemon, traced="-VV" in kind)
         if log.joinpath("lock").exists():
             found, text = call(log, "verify")
             assert found == status.CLEAN, text
-            with running(options, unix) as daemon:
+            with Daemon(options, at) as daemon:
+                daemon.start()
                 assert _check_serves(daemon) == left, "a restart finds other jobs"
                 _end(daemon, traced="-VV" in kind)
         assert ("-b" in kind) == log.joinpath("lock").exists()
 
 
-@contextmanager
-def running(options: list[str], unix: Path | None) -> Iterator[Daemon]:
-    daemon = Daemon(OURS, options, unix)
-    try:
-        yield daemon.start()
-    finally:
-        daemon.close()
-
-
-class Client:
+class NoisyClient:
     """Sends and receives without blocking; may leave replies unread."""
 
     def __init__(self, daemon: Daemon) -> None:
@@ -90,15 +77,15 @@ class Client:
                 self.socket.shutdown(socket.SHUT_WR)
                 self.receive(1 << 16)
             elif how == "reset":
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                reset(self.socket)
         self.socket.close()
 
 
 def _send_malformed(rng: Random, daemon: Daemon, count: Count, steps: int) -> None:
-    clients: list[Client] = []
+    clients: list[NoisyClient] = []
     for _ in range(steps):
         if len(clients) < CLIENTS:
-            clients.append(Client(daemon))
+            clients.append(NoisyClient(daemon))
         client = rng.choice(clients)
         try:
             what = rng.random()
@@ -120,44 +107,26 @@ def _send_malformed(rng: Random, daemon: Daemon, count: Count, steps: int) -> No
     assert daemon.is_up(), f"the server has ended: {daemon.said()!r}"
 
 
-class PoliteClient:
-    """A well-behaved client."""
-
-    def __init__(self, daemon: Daemon) -> None:
-        self.socket = daemon.connect()
-        self.socket.settimeout(TIMEOUT_S)
-
-    def ask(self, line: str) -> bytes:
-        self.socket.sendall(line.encode() + b"\r\n")
-        reply = b""
-        while take_reply(reply) is None:
-            data = self.socket.recv(1 << 16)
-            assert data, f"no reply to {line!r}"
-            reply += data
-        return reply
-
-    def stats(self) -> dict[str, str]:
-        lines = self.ask("stats").decode().splitlines()
-        return dict(line.split(": ", 1) for line in lines if ": " in line)
-
-
 def _check_serves(daemon: Daemon) -> dict[str, int]:
     """All other clients are gone, and a new client is served correctly.
 
     Returns the number of jobs; delayed jobs may become ready meanwhile.
     """
-    client = PoliteClient(daemon)
-    deadline = time.monotonic() + TIMEOUT_S
-    while (stats := client.stats())["current-connections"] != "1":
-        assert time.monotonic() < deadline, f"{stats['current-connections']} connections are left"
-    assert [
-        stats[f"current-{what}"] for what in ("waiting", "producers", "workers", "jobs-reserved")
-    ] == ["0"] * 4, stats
-    _, id = client.ask("put 0 0 60 4\r\ngood").split()
-    assert client.ask(f"reserve-job {int(id)}") == b"RESERVED %b 4\r\ngood\r\n" % id
-    assert client.ask(f"delete {int(id)}") == b"DELETED\r\n"
-    stats = client.stats()
-    client.socket.close()
+    with Client(daemon.connect()) as client:
+        wait_until(
+            lambda: client.stats()["current-connections"] == "1",
+            lambda: f"{client.stats()['current-connections']} connections, not 1",
+        )
+        stats = client.stats()
+        assert [
+            stats[f"current-{what}"]
+            for what in ("waiting", "producers", "workers", "jobs-reserved")
+        ] == ["0"] * 4, stats
+        id = client.put(b"good")
+        reserved = client.ask(b"reserve-job %d\r\n" % id)
+        assert reserved == b"RESERVED %d 4\r\ngood\r\n" % id
+        assert client.ask(b"delete %d\r\n" % id) == b"DELETED\r\n"
+        stats = client.stats()
     jobs = [int(stats[f"current-jobs-{state}"]) for state in STATES]
     return {"jobs": sum(jobs), "buried": jobs[-1]}
 
@@ -166,6 +135,6 @@ def _end(daemon: Daemon, traced: bool) -> None:
     ended = daemon.stop()
     assert ended == 0, f"status {ended}: {daemon.said()!r}"
     if traced:
-        assert b"Traceback" not in daemon.said(), daemon.said()[-2000:]
+        assert "Traceback" not in daemon.said(), daemon.said()[-2000:]
     else:
-        assert daemon.said() == b"", daemon.said()[-2000:]
+        assert daemon.said() == "", daemon.said()[-2000:]

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from .daemon import Daemon
-from .stream import take_reply
+from testkit.client import Client
+from testkit.daemon import Daemon
 
 
 def clear(daemon: Daemon) -> int:
     """Deletes all jobs and returns the last id in use."""
-    with daemon.connect() as connection:
+    with Client(daemon.connect()) as client:
 
         def ask(line: str) -> list[str]:
-            connection.sendall(line.encode() + b"\r\n")
-            reply = b""
-            while take_reply(reply) is None:
-                data = connection.recv(1 << 20)
-                assert data, "the server closed the connection"
-                reply += data
-            return reply.decode("latin-1").split()
+            return client.ask(line.encode() + b"\r\n").decode("latin-1").split()
 
         for tube in [word for word in ask("list-tubes")[3:] if word != "-"]:
             ask(f"use {tube}")

@@ -11,6 +11,8 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 
+from testkit.replies import Malformed
+
 from beanstalkd_py.protocol.commands import (
     PAUSE_TUBE,
     PEEK,
@@ -29,7 +31,6 @@ from .line_differences import line_difference
 from .live_peer import REPLY_SECONDS
 from .reply_comparison import differences
 from .sides import ServerGone, Side
-from .stream import Malformed
 from .tracker import Tracker
 
 _LEAVING = ("close", "shutdown", "drain")  # the C server needs several iterations to see these

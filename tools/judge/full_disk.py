@@ -5,51 +5,30 @@ They use the small file system of killtest. Raises NotPermitted where mounting i
 
 from __future__ import annotations
 
-import re
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from killtest.smalldisk import SmallDisk
+from testkit.client import Client
+from testkit.daemon import Daemon
 
-from .daemon import Daemon
 from .server_pair import ServerPair
-from .stream import take_reply
 
 DISK_BYTES = 1 << 20
 SEGMENT_BYTES = 65536
 BODY = b"x" * 400
-TIMEOUT_S = 10.0
 
 
-class Client:
-    """A client that waits for the reply to each command."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        connection.settimeout(TIMEOUT_S)
-        self._connection = connection
-
-    def ask(self, line: bytes) -> bytes:
-        self._connection.sendall(line + b"\r\n")
-        data = b""
-        while (taken := take_reply(data)) is None:
-            received = self._connection.recv(1 << 16)
-            if not received:
-                raise ConnectionResetError("the server closed")
-            data += received
-        return taken[0]
-
-    def fill(self, delay: int) -> list[int]:
-        """Puts jobs until the disk is full. Returns their ids."""
-        ids = []
-        while (reply := self.ask(b"put 0 %d 1000 %d\r\n%b" % (delay, len(BODY), BODY))).startswith(
-            b"INSERTED "
-        ):
-            ids.append(int(reply.split()[1]))
-        assert reply == b"OUT_OF_MEMORY\r\n", reply
-        return ids
+def fill(client: Client, delay: int) -> list[int]:
+    """Puts jobs until the disk is full. Returns their ids."""
+    ids = []
+    put = b"put 0 %d 1000 %d\r\n%b\r\n" % (delay, len(BODY), BODY)
+    while (reply := client.ask(put)).startswith(b"INSERTED "):
+        ids.append(int(reply.split()[1]))
+    assert reply == b"OUT_OF_MEMORY\r\n", reply
+    return ids
 
 
 @contextmanager
@@ -60,12 +39,8 @@ def _full(pair: ServerPair, server: str) -> Iterator[Client]:
     ):
         (disk.path / "log").mkdir()
         options = ["-b", f"{folder}/log", "-s", str(SEGMENT_BYTES)]
-        daemon = Daemon([*disk.enter, *pair.program(server)], options)
-        try:
-            with daemon.start().connect() as connection:
-                yield Client(connection)
-        finally:
-            daemon.close()
+        with Daemon(options, program=pair.program(server), prefix=disk.enter) as daemon:
+            yield daemon.start().client()
 
 
 def refuses_bury(pair: ServerPair, server: str) -> bool:
@@ -74,20 +49,20 @@ def refuses_bury(pair: ServerPair, server: str) -> bool:
     This server buries all jobs.
     """
     with _full(pair, server) as client:
-        ids = client.fill(delay=0)
+        ids = fill(client, delay=0)
         for _ in ids:
-            client.ask(b"reserve")
-        refused = [id for id in ids if client.ask(b"bury %d 0" % id) != b"BURIED\r\n"]
+            client.ask(b"reserve\r\n")
+        refused = [id for id in ids if client.ask(b"bury %d 0\r\n" % id) != b"BURIED\r\n"]
         if server == "ours":
             return not refused
-        return bool(refused) and client.ask(b"release %d 0 0" % refused[0]) == b"NOT_FOUND\r\n"
+        return bool(refused) and client.ask(b"release %d 0 0\r\n" % refused[0]) == b"NOT_FOUND\r\n"
 
 
 def miscounts_kicks(pair: ServerPair, server: str) -> bool:
     """The C server reports more kicked jobs than it has kicked."""
     with _full(pair, server) as client:
-        kicked = int(client.ask(b"kick %d" % len(client.fill(delay=1000))).split()[1])
-        ready = int(re.findall(rb"current-jobs-ready: (\d+)", client.ask(b"stats"))[0])
+        kicked = int(client.ask(b"kick %d\r\n" % len(fill(client, delay=1000))).split()[1])
+        ready = int(client.stat(b"current-jobs-ready"))
         return kicked == ready if server == "ours" else kicked > ready
 
 

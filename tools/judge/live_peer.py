@@ -7,10 +7,11 @@ import signal
 import socket
 import time
 
+from testkit.daemon import Daemon
+from testkit.replies import split_replies, take_reply
+
 from .cuts import Cut
-from .daemon import Daemon
 from .runner import Mismatch
-from .stream import split_replies, take_reply
 from .transcript import World
 
 REPLY_SECONDS = 5.0

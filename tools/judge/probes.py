@@ -15,10 +15,11 @@ from pathlib import Path
 from textwrap import dedent
 from types import TracebackType
 
+from testkit.daemon import Daemon
+
 from .cleanup import clear
 from .clock import SECOND, Clock
 from .cuts import WHOLE
-from .daemon import Daemon
 from .difference import Difference
 from .differences import shows
 from .full_disk import PROBES
@@ -138,9 +139,8 @@ class Prober:
                 daemon.close()
 
     def _start(self, server: str, options: list[str]) -> Daemon:
-        return Daemon(
-            self._bench.program(server), options, environment=self._clock.environment
-        ).start()
+        program, environ = self._bench.program(server), self._clock.environment
+        return Daemon(options, program=program, environ=environ).start()
 
     def close(self) -> None:
         for daemon in self._shared.values():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
-from .stream import Malformed
+from testkit.replies import Malformed
+
 from .transcript import Expected, Step, Transcript, World
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from testkit.c_server import find_c_server
+from testkit.daemon import OURS, Daemon
+
 from .actions import Setting
 from .clock import Clock
 from .comparison import Comparison
-from .daemon import OURS, Daemon, find_c_server
 from .sides import Side
 
 
@@ -54,20 +56,11 @@ class ServerPair:
         folder = above / server
         folder.mkdir()
         options = setting.options + (["-b", str(folder)] if setting.logged else [])
-        daemon = Daemon(
-            self.program(server),
-            options,
-            folder / "socket" if setting.unix else None,
-            self.clock.environment,
-        )
-        try:
-            side = Side(daemon.start())
-            try:
+        at = f"unix:{folder}/socket" if setting.unix else "127.0.0.1"
+        program, environ = self.program(server), self.clock.environment
+        with Daemon(options, at, program=program, environ=environ) as daemon:
+            with closing(Side(daemon.start())) as side:
                 yield side
-            finally:
-                side.close()
-        finally:
-            daemon.close()
 
 
 def need_c_server() -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import signal
 from collections import defaultdict
 
+from testkit.daemon import Daemon
+from testkit.replies import take_reply
+
 from .actions import Action
 from .cuts import WHOLE
-from .daemon import Daemon
 from .live_peer import LiveConn
-from .stream import take_reply
 
 TIMEOUT_S = 5.0
 

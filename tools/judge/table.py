@@ -7,7 +7,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from .daemon import ROOT
+from testkit.daemon import ROOT
+
 from .difference import RESTART, STATS, WIRE, Difference
 from .differences import TABLE
 

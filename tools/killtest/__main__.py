@@ -11,8 +11,9 @@ import time
 import traceback
 from collections import Counter
 
-from . import cserver
-from .daemon import INSTALLED, Daemon
+from testkit.c_server import find_c_server
+from testkit.daemon import INSTALLED, Daemon
+
 from .lives import ROUNDS, Life
 
 
@@ -66,7 +67,7 @@ def _chosen() -> argparse.Namespace:
     )
     parser.add_argument(
         "--c-server",
-        default=cserver.installed(),
+        default=find_c_server(),
         help="whose binlog is taken over (default: %(default)s)",
     )
     return parser.parse_args()
@@ -76,7 +77,7 @@ def _live(chosen: argparse.Namespace, seed: int, rounds: int, end_at: float) -> 
     """One life. None if it failed, and that was said."""
     directory = tempfile.mkdtemp(prefix="crash.")
     try:
-        with Daemon(directory, program=(chosen.program,)) as daemon:
+        with Daemon(directory=directory, program=(chosen.program,)) as daemon:
             life = Life(daemon, seed, chosen.c_server, chosen.connections, _say)
             life.run(rounds, lambda: time.monotonic() < end_at)
     except Exception as error:

@@ -11,14 +11,15 @@ import re
 import subprocess
 from pathlib import Path
 
+from testkit.daemon import Daemon
+from testkit.waiting import wait_until
+
 from beanstalkd_py.binlog.usage import FULL_OVERHEAD, PAUSE_OVERHEAD
 
-from .daemon import Daemon
-from .directory import await_that, sizes
+from .directory import sizes
 from .moments import FOLDER, SEGMENT, SPARE
 from .world import Fault, Job, World
 
-PATIENCE_S = 10.0
 _TORN_FILE = r"torn\.\d+\.\d+(\.\d+)?"
 _KNOWN = re.compile("|".join(("lock", SEGMENT, SPARE, _TORN_FILE, FOLDER)))
 
@@ -75,15 +76,13 @@ def check_at_rest(daemon: Daemon, world: World, segment_bytes: int, said: Said) 
         + 2 * segment_bytes
         + (4 * largest if 16 * largest > segment_bytes else 0)
     )
-    await_that(
+    wait_until(
         lambda: _log_bytes(daemon.directory) <= most,
         lambda: f"{_log_bytes(daemon.directory)} bytes, not {most}: {_shown(daemon)}",
-        PATIENCE_S,
     )
-    await_that(
+    wait_until(
         lambda: not _empty(daemon.directory),
         lambda: f"empty files: {_empty(daemon.directory)}",
-        PATIENCE_S,
     )
     found = sizes(daemon.directory)
     strays = [name for name in found if not _KNOWN.fullmatch(name)]
@@ -105,7 +104,7 @@ def full_bytes(job: Job) -> int:
 
 def verify(daemon: Daemon) -> None:
     """The binlog CLI that is installed beside the server finds nothing wrong."""
-    tool = Path(daemon.program).with_name("beanstalkd-binlog")
+    tool = Path(daemon.program[0]).with_name("beanstalkd-binlog")
     done = subprocess.run([tool, "verify", daemon.directory], capture_output=True, text=True)
     if done.returncode or done.stderr:
         raise Fault(f"verify ends with {done.returncode}, not with 0: {done.stdout}{done.stderr}")

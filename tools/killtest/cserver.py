@@ -7,31 +7,23 @@ is gone.
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
+from testkit.daemon import Daemon
+
 from .audit import Found, look
 from .conversation import Conversation, batches, put
-from .daemon import LOOK_AGAIN_S, PATIENCE_S
 from .mix import SHARED, priority
 from .model import BURIED, start_from
 from .world import Fault, World
 
 SEGMENT_BYTES = 8192  # hundreds of files: it takes a moment to move them
 LATER_S = 1_000_000
-
-
-def installed() -> str | None:
-    """Its path."""
-    return shutil.which("beanstalkd", path=f"{os.environ.get('PATH', '')}:/usr/bin:/usr/local/bin")
 
 
 def leave_jobs(program: str, directory: str, world: World, count: int) -> None:
@@ -106,29 +98,10 @@ def _adopt(world: World, found: Found) -> None:
 @contextmanager
 def _running(program: str, directory: str) -> Iterator[Conversation]:
     """Killed at the end, like everything here."""
-    with tempfile.TemporaryDirectory(prefix="c.") as folder:
-        path = os.path.join(folder, "socket")
-        process = subprocess.Popen(
-            [program, "-l", f"unix:{path}", "-b", directory, "-s", str(SEGMENT_BYTES)],
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            with Conversation(_connected(path)) as server:
-                yield server
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _connected(path: str) -> socket.socket:
-    give_up_at = time.monotonic() + PATIENCE_S
-    while True:
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            connection.connect(path)
-            return connection
-        except OSError:
-            connection.close()
-            if time.monotonic() > give_up_at:
-                raise
-            time.sleep(LOOK_AGAIN_S)
+    options = ("-s", str(SEGMENT_BYTES))
+    with (
+        tempfile.TemporaryDirectory(prefix="c.") as folder,
+        Daemon(options, f"unix:{folder}/socket", directory=directory, program=(program,)) as daemon,
+        Conversation(daemon.start().connect()) as server,
+    ):
+        yield server

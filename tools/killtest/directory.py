@@ -6,14 +6,10 @@ May know: files. Promises: nothing is changed, unless it says so.
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from .daemon import LOOK_AGAIN_S
-
-PATIENCE_S = 30.0
+from testkit.daemon import POLL_S
 
 
 def sizes(directory: str | Path) -> dict[str, int]:
@@ -40,17 +36,6 @@ def contents(directory: str | Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in Path(directory).iterdir()}
 
 
-def await_that(
-    condition: Callable[[], object], what: Callable[[], object], seconds: float = PATIENCE_S
-) -> None:
-    """Looks again and again; `what` is said if it never comes true."""
-    give_up_at = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > give_up_at:
-            raise AssertionError(f"not within {seconds:.0f} s: {what()}")
-        time.sleep(10 * LOOK_AGAIN_S)
-
-
 class HighWater:
     """Watches how large a directory gets, in a thread."""
 
@@ -62,7 +47,7 @@ class HighWater:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def _watch(self) -> None:
-        while not self._stop.wait(LOOK_AGAIN_S):
+        while not self._stop.wait(POLL_S):
             found = sizes(self._directory)
             nbytes = sum(found.values())
             if nbytes > self.nbytes:

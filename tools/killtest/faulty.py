@@ -18,10 +18,9 @@ from collections.abc import Callable
 from typing import Any
 
 import beanstalkd_wal as wal
+from testkit.daemon import POLL_S
 
 from beanstalkd_py import cli
-
-from .daemon import LOOK_AGAIN_S
 
 
 def slow(seconds: str) -> None:
@@ -40,7 +39,7 @@ def hold(call: str, path: str) -> None:
     def held(self: wal.FileSystem, *arguments: Any) -> Any:
         result = proper(self, *arguments)
         while os.path.exists(path):
-            time.sleep(LOOK_AGAIN_S)
+            time.sleep(POLL_S)
         return result
 
     setattr(wal.FileSystem, call, held)

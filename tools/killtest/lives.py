@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from testkit.daemon import Daemon
+from testkit.waiting import wait_until
+
 from . import cserver
 from .atrest import check_at_rest, verify
 from .conversation import Conversation, batches
-from .daemon import Daemon
-from .directory import await_that, segments
+from .directory import segments
 from .mix import Mix
 from .moments import AT_START, TAKING_OVER, UNDER_LOAD, End, after, at, compacting, stopping
 from .rounds import MODES, SEGMENT_BYTES, Rounds
@@ -116,7 +118,7 @@ class Life:
         check_at_rest(daemon, self.rounds.world, self._segment_bytes(), self.rounds.said)
         daemon.stop()
         self.rounds.start(daemon.options)
-        await_that(lambda: len(segments(daemon.directory)) == 1, lambda: segments(daemon.directory))
+        wait_until(lambda: len(segments(daemon.directory)) == 1, lambda: segments(daemon.directory))
         daemon.stop()
         verify(daemon)
         self.rounds.start(daemon.options)

@@ -10,8 +10,9 @@ import selectors
 import time
 from collections.abc import Callable
 
+from testkit.daemon import Daemon
+
 from .client import Client
-from .daemon import Daemon
 from .mix import SHARED, Mix
 from .world import Den, Fault, World
 

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
+from testkit.daemon import Daemon
+
 from .conversation import Closed, Conversation
-from .daemon import Daemon
 from .inotify import Event, Watch
 
 SEGMENT = r"\d{8,}\.wal"

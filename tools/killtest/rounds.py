@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
+from testkit.daemon import Daemon, DidNotStart
+
 from .atrest import Said
 from .audit import Audit
 from .conversation import Closed, Conversation
-from .daemon import Daemon, DidNotServe
 from .load import Load
 from .mix import Mix
 from .moments import LOAD, End, after, kill_at_start
@@ -24,7 +25,7 @@ from .world import Fault, World
 SEGMENT_BYTES = (65536, 65536, 131072, 262144, 1 << 20)
 MODES = ((), (), (), ("-f0",), ("-f50",), ("-F",))
 CLAIM_S = 1.2  # an idle log says within a second how far it is durable
-_BROKEN = (AssertionError, Closed, DidNotServe, OSError, TimeoutError, ValueError)
+_BROKEN = (AssertionError, Closed, DidNotStart, OSError, TimeoutError, ValueError)
 
 
 class Rounds:
@@ -100,7 +101,7 @@ class Rounds:
             Audit(self.world, load.clients if load else (), server).run()
 
     def start(self, options: Sequence[str]) -> None:
-        """Raises DidNotServe; Fault if it has anything to say but what a kill explains."""
+        """Raises DidNotStart; Fault if it has anything to say but what a kill explains."""
         self.daemon.options = tuple(options)
         self.daemon.start()
         self.said.hear(self.daemon.errors())

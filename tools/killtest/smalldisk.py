@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
-from .daemon import ROOT, Daemon
+from testkit.daemon import INSTALLED, ROOT, Daemon
 
 _MOUNT = 'mount -t tmpfs -o "size=$1,mode=700" crash "$0" && echo mounted && exec cat'
 
@@ -63,7 +63,9 @@ class SmallDisk:
         """A server on the directory `log` there."""
         log = self.path / "log"
         log.mkdir(exist_ok=True)
-        return Daemon(self._mount_point / "log", options, self.enter)
+        return Daemon(
+            options, directory=self._mount_point / "log", program=INSTALLED, prefix=self.enter
+        )
 
     def fill(self) -> int:
         """Somebody else takes all the space there is. Returns how many bytes that was."""

@@ -8,8 +8,8 @@ import random
 import sys
 import time
 
-from killtest.daemon import INSTALLED
 from killtest.world import Fault
+from testkit.daemon import INSTALLED
 
 from .scale import LONG, SHORT, Scale, within
 from .scenarios import LOADS, raise_limit, run

@@ -10,10 +10,10 @@ import selectors
 import socket
 from random import Random
 
-from killtest.daemon import Daemon
 from killtest.world import Fault
+from testkit.client import reset
+from testkit.daemon import Daemon
 
-from .half_open import reset
 from .many_connections import REPLY, REQUEST
 from .process_metrics import IDLE_TICKS, check_serves, process_metrics, ticks_per_second
 from .scale import Scale

@@ -8,22 +8,16 @@ connection. A socket closed with TCP_REPAIR sends nothing; this needs CAP_NET_AD
 from __future__ import annotations
 
 import socket
-import struct
 from random import Random
 
 from killtest.conversation import Conversation, put
-from killtest.daemon import Daemon
 from killtest.world import Fault
+from testkit.client import reset
+from testkit.daemon import Daemon
 
 from .scale import Scale
 
 TCP_REPAIR = 19
-_RESET = struct.pack("ii", 1, 0)  # struct linger
-
-
-def reset(connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-    connection.close()
 
 
 def vanish(connection: socket.socket) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from random import Random
 
 from killtest.conversation import Conversation
-from killtest.daemon import Daemon
 from killtest.world import Fault
+from testkit.daemon import Daemon
 
 from .process_metrics import GROWTH, MIB, check_memory, process_metrics
 from .scale import Scale

@@ -6,9 +6,9 @@ import selectors
 import socket
 from random import Random
 
-from killtest.daemon import Daemon
 from killtest.replies import Replies, Reply
 from killtest.world import Fault
+from testkit.daemon import Daemon
 
 from .process_metrics import MIB, check_serves, idle_metrics, process_metrics, wait_until
 from .scale import Scale

@@ -6,26 +6,23 @@ A Fault names the expected and the actual value.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 from killtest.conversation import Conversation, put
-from killtest.daemon import Daemon
 from killtest.world import Fault
+from testkit import proc, waiting
+from testkit.daemon import Daemon
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = waiting.HANG_S
 POLL_S = 0.05
 LOG_FILES = 6  # further descriptors that a log may use, for preallocated segments
 IDLE_TICKS = 2  # CPU ticks that an idle server may use per second
 # Memory may grow by GROWTH, plus a share (1/PEAK_DIVISOR) of the peak, because Python returns only
 # empty arenas to the system, plus SLACK_BYTES, because each allocating thread has its own arena.
 GROWTH, PEAK_DIVISOR, SLACK_BYTES = 1.2, 20, 16 << 20
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 MIB = 1 << 20
 
 
@@ -40,30 +37,19 @@ class ProcessMetrics(NamedTuple):
 
 
 def process_metrics(pid: int) -> ProcessMetrics:
-    open_files = []
-    for fd in os.listdir(f"/proc/{pid}/fd"):
-        with suppress(FileNotFoundError):
-            open_files.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
-    sockets = sum(name.startswith("socket:") for name in open_files)
-    resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
-    status = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    open_files = proc.descriptors(pid)
     return ProcessMetrics(
-        resident,
-        1024 * int(status[1]) if status else 0,
+        proc.resident_bytes(pid),
+        proc.peak_bytes(pid),
         len(open_files),
-        sockets,
-        int(fields[11]) + int(fields[12]),
+        sum(name.startswith("socket:") for name in open_files),
+        sum(proc.cpu_ticks(pid)),
     )
 
 
 def wait_until(condition: Callable[[], bool], actual: Callable[[], object]) -> None:
     """Raises Fault with the actual state if the condition does not become true in time."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise Fault(f"not within {TIMEOUT_S:.0f} s: {actual()}")
-        time.sleep(POLL_S)
+    waiting.wait_until(condition, actual, TIMEOUT_S, POLL_S, Fault)
 
 
 def check_serves(daemon: Daemon, times: int = 1) -> None:

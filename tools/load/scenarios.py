@@ -12,8 +12,8 @@ from collections.abc import Callable
 from random import Random
 
 from killtest.conversation import Conversation, put
-from killtest.daemon import INSTALLED, Daemon
 from killtest.world import Fault
+from testkit.daemon import INSTALLED, Daemon
 
 from .connection_churn import ACCEPT_PAUSED, connection_churn, few_descriptors
 from .half_open import half_open
@@ -44,7 +44,8 @@ def run(name: str, scale: Scale, seed: int, with_log: bool, program: str = INSTA
     limit = ("prlimit", f"--nofile={scale.descriptors}:{scale.descriptors}") if few else ()
     about = f"{name} {'with' if with_log else 'without'} a log"
     with tempfile.TemporaryDirectory(prefix="load.") as directory:
-        with Daemon(directory if with_log else None, prefix=limit, program=(program,)) as daemon:
+        log = directory if with_log else None
+        with Daemon(directory=log, prefix=limit, program=(program,)) as daemon:
             try:
                 daemon.start()
                 _warm_up(daemon)

@@ -11,10 +11,10 @@ import time
 from random import Random
 
 from killtest.conversation import Conversation, put
-from killtest.daemon import Daemon
 from killtest.world import Fault
+from testkit.client import reset
+from testkit.daemon import Daemon
 
-from .half_open import reset
 from .process_metrics import MIB, check_serves, idle_metrics, process_metrics
 from .scale import Scale
 

@@ -9,8 +9,8 @@ import time
 from random import Random
 
 from killtest.conversation import Conversation
-from killtest.daemon import Daemon
 from killtest.world import Fault
+from testkit.daemon import Daemon
 
 from .process_metrics import check_serves, process_metrics
 from .scale import Scale

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from beanstalkd_binlog.cli import cli
 from click.testing import CliRunner, Result
-from judge.daemon import OURS, Daemon
+from testkit.daemon import Daemon
 
 from tests.tools.beanstalkd_binlog import logs
 
@@ -64,6 +64,5 @@ def lines(run: Cli) -> Callable[..., list[dict[str, object]]]:
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
     """A server that is not started yet, with a log in tmp_path/log, in segments of 64 KiB."""
     (tmp_path / "log").mkdir()
-    daemon = Daemon(OURS, ["-b", str(tmp_path / "log"), "-s", "65536"], unix=tmp_path / "socket")
-    yield daemon
-    daemon.close()
+    with Daemon(["-s", "65536"], f"unix:{tmp_path}/socket", directory=tmp_path / "log") as daemon:
+        yield daemon

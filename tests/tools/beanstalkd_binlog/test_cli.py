@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from beanstalkd_binlog import cli as module
 from beanstalkd_binlog.status import BUG, INTERRUPTED, NO_LOG, UNREADABLE
-from judge.daemon import ROOT
+from testkit.daemon import ROOT
 
 from tests.tools.beanstalkd_binlog import logs
 from tests.tools.beanstalkd_binlog.conftest import EMPTY_STATS

@@ -7,7 +7,7 @@ import re
 import pytest
 from beanstalkd_binlog import status
 from beanstalkd_binlog.cli import KINDS, cli
-from judge.daemon import ROOT
+from testkit.daemon import ROOT
 
 PAGE = (ROOT / "docs/binlog-tools.md").read_text()
 READING = ("ls", "dump", "jobs", "history", "stats", "verify", "follow")

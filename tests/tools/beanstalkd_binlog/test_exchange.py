@@ -9,7 +9,7 @@ from pathlib import Path
 
 import beanstalkd_wal as wal
 import pytest
-from judge.daemon import OURS, Daemon
+from testkit.daemon import Daemon
 
 from beanstalkd_py.foreign import cbinlog
 from beanstalkd_py.foreign.cbinlog import BURIED, CJob
@@ -157,12 +157,9 @@ def test_round_trip_of_10000_jobs_through_both_servers(tmp_path: Path, run: Cli)
         server.kill()
     expected = cbinlog.read_directory(str(directory)).jobs
     assert len(expected) > 9_000
-    daemon = Daemon(OURS, ["-b", str(directory), "-s", "1048576"]).start()
-    try:
-        assert b"taken over" in daemon.said()
+    with Daemon(["-s", "1048576"], directory=directory) as daemon:
+        assert "taken over" in daemon.start().said()
         assert daemon.stop() == 0
-    finally:
-        daemon.close()
     assert run("verify", directory).exit_code == 0
     assert run("export", directory, tmp_path / "back").exit_code == 0
     with running(tmp_path / "back", "-z", "65535") as server:

@@ -17,7 +17,7 @@ from beanstalkd_binlog.dump import Filter
 from beanstalkd_binlog.entry import Entry
 from beanstalkd_binlog.follow import Follower
 from beanstalkd_binlog.walk import Walk
-from judge.daemon import ROOT, Daemon
+from testkit.daemon import ROOT, Daemon
 
 from beanstalkd_py.binlog.records import encode
 from tests.tools.beanstalkd_binlog.logs import AT, append, last_segment, open_log, put, write

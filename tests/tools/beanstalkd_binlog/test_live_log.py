@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from judge.daemon import Daemon
+from testkit.daemon import Daemon
 
 ROUNDS = 6
 LIVE = 200

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from judge.daemon import ROOT
+from testkit.daemon import ROOT
 
 from tests.tools.beanstalkd_binlog.logs import put, write
 

@@ -13,7 +13,7 @@ import pytest
 from beanstalkd_binlog.status import NO_LOG
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_wal.format import HEADER_BYTES
-from judge.daemon import ROOT
+from testkit.daemon import ROOT
 
 from tests.tools.beanstalkd_binlog import logs
 from tests.tools.beanstalkd_binlog.logs import (

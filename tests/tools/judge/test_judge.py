@@ -11,7 +11,6 @@ from random import Random
 import pytest
 from judge.actions import Action, Sequence, Setting
 from judge.cuts import WHOLE
-from judge.daemon import Daemon
 from judge.generator import PROFILES, draw
 from judge.live_peer import LivePeer
 from judge.play import play_seed, replay
@@ -20,6 +19,7 @@ from judge.server_pair import ServerPair
 from judge.shrink import shrink
 from judge.transcript import World, parse
 from judge.transcript_writer import write
+from testkit.daemon import Daemon
 
 COMMANDS = 150
 SEEDS = (0, 1, 2, 3, 10, 34)  # these cover every profile
@@ -107,7 +107,7 @@ def test_failing_sequence_becomes_a_short_transcript(pair: ServerPair) -> None:
     text = write("short", short.setting, short.actions, again.replies)
     assert "A< INSERTED 1\n# ours: 1 replies\n# A< JOB_TOO_BIG\n" in text
     (transcript,) = parse(text)
-    daemon = Daemon([pair.c], ["-z", str(transcript.options["-z"])])
+    daemon = Daemon(["-z", str(transcript.options["-z"])], program=(pair.c,))
     try:
         play(transcript, LivePeer(daemon.start(), World(is_c=True), WHOLE))
     finally:

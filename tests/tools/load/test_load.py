@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from killtest.conversation import Conversation, put
-from killtest.daemon import Daemon
 from killtest.world import Fault
 from load import process_metrics
 from load.job_cycles import check_growth
 from load.process_metrics import check_idle, check_memory, idle_metrics
 from load.scale import LONG, SHORT, SPARE, within
 from load.scenarios import LOADS, raise_limit, run
+from testkit.daemon import INSTALLED, Daemon
 
 SEED = 1
 
@@ -28,7 +28,7 @@ def test_load(name: str, with_log: bool) -> None:
 
 @pytest.fixture
 def daemon() -> Iterator[Daemon]:
-    with Daemon(None) as daemon:
+    with Daemon(program=INSTALLED) as daemon:
         yield daemon.start()
 
 
@@ -94,7 +94,7 @@ def test_server_that_is_never_idle_is_detected(
     tmp_path: Path, fault: str, message: str, short_timeout: None
 ) -> None:
     (tmp_path / "broken.py").write_text(BROKEN_SERVER)
-    with Daemon(None, program=(sys.executable, str(tmp_path / "broken.py"), fault)) as daemon:
+    with Daemon(program=(sys.executable, str(tmp_path / "broken.py"), fault)) as daemon:
         daemon.start()
         before = idle_metrics(daemon)
         with pytest.raises(Fault, match=message):
