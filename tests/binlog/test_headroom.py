@@ -1,5 +1,5 @@
-"""A full disk: puts are refused, everything else goes on from room that was set aside, whatever is
-done in whatever order (law 4).
+"""Headroom: a full disk refuses puts and nothing else, whatever is done in whatever order; and no
+more headroom is preallocated than necessary.
 """
 
 from __future__ import annotations
@@ -11,20 +11,21 @@ from pathlib import Path
 
 import beanstalkd_wal as wal
 import pytest
+from simulation.disk import MemoryDisk
 
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import open_binlog
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.queue import Queue
+from tests.binlog.daemon import SEGMENT, Daemon, S
 
-S = 1_000_000_000
 KIB = 1024
 LATER = 100_000  # seconds
 
 
 class FullFileSystem(wal.FileSystem):
-    """At most so many bytes in the directory, by the sizes of the files."""
+    """A disk with `capacity` bytes, counted by the sizes of the directory's files."""
 
     def __init__(self, directory: Path, capacity: int) -> None:
         self.directory = directory
@@ -43,8 +44,8 @@ class FullFileSystem(wal.FileSystem):
         super().allocate(handle, old, new)
 
 
-class Coveted(FullFileSystem):
-    """Whatever is unlinked while the server starts has somebody else at once."""
+class Contested(FullFileSystem):
+    """Another program takes at once what is unlinked while the server starts."""
 
     started = False
 
@@ -83,11 +84,11 @@ class FullQueue:
         self.session = Session(self.dispatcher)
 
     def killed(self) -> FullQueue:
-        """What a start finds after SIGKILL."""
+        """A start after SIGKILL."""
         return FullQueue(self.fs, self.segment_bytes, self.dispatcher.max_job_size, self.now)
 
     def say(self, *lines: bytes) -> list[bytes]:
-        """The replies' first words; the lines are one turn of the loop."""
+        """The first words of the replies. All lines are one iteration."""
         words = []
         for line in lines:
             self.now += 1000
@@ -97,7 +98,7 @@ class FullQueue:
         return words
 
     def rest(self) -> None:
-        """Compaction and the server's tries, as long as they find something to do."""
+        """Retries and compaction, until there is nothing to do."""
         for _ in range(10):
             self.binlog.retry()
             while self.binlog.end_iteration(self.now, self.now):
@@ -115,7 +116,7 @@ class FullQueue:
 
 
 def cycle(id: int) -> list[tuple[bytes, bytes]]:
-    """All that can be done to a job, and what must be said. It is ready before and after."""
+    """Each command that changes a job or a pause, and its reply. The job is ready at the end."""
     return [
         (b"reserve-job %d" % id, b"RESERVED"),
         (b"release %d 7 %d" % (id, LATER), b"RELEASED"),
@@ -131,8 +132,8 @@ def cycle(id: int) -> list[tuple[bytes, bytes]]:
 
 
 def go_on(queue: FullQueue, random_: random.Random, ids: list[int], commands: int) -> None:
-    """Single jobs through their cycle; all of them, one step after the other; then about `commands`
-    more, here and there.
+    """About `commands` commands: each step of the cycle for many jobs, then the whole cycle for
+    single jobs.
     """
     todo = []
     for step in range(10):
@@ -151,7 +152,7 @@ def go_on(queue: FullQueue, random_: random.Random, ids: list[int], commands: in
 
 @pytest.mark.parametrize("largest", [100, 3000, 60000])
 @pytest.mark.parametrize("segment", [64 * KIB, 256 * KIB, 1024 * KIB])
-def test_everything_but_put_goes_on(tmp_path, segment, largest):
+def test_full_disk_refuses_nothing_but_puts(tmp_path, segment, largest):
     random_ = random.Random(segment + largest)
     capacity = int(random_.uniform(8, 12) * max(segment, largest))
     queue = FullQueue(FullFileSystem(tmp_path, capacity), segment)
@@ -180,7 +181,7 @@ def test_puts_go_on_when_jobs_were_deleted(tmp_path, largest):
         go_on(queue, random_, ids, 2000)
 
 
-def test_puts_go_on_when_there_is_room_again(tmp_path):
+def test_puts_go_on_when_the_disk_has_space_again(tmp_path):
     random_ = random.Random(1)
     queue = FullQueue(FullFileSystem(tmp_path, 3 << 20), 256 * KIB)
     before = queue.fill(random_, 1000)
@@ -189,7 +190,7 @@ def test_puts_go_on_when_there_is_room_again(tmp_path):
     assert len(queue.fill(random_, 1000)) > len(before) // 2
 
 
-def test_nearly_empty_queue_goes_on_when_somebody_else_fills_the_disk(tmp_path):
+def test_small_queue_goes_on_when_another_program_fills_the_disk(tmp_path):
     random_ = random.Random(1)
     queue = FullQueue(FullFileSystem(tmp_path, 1 << 30), 256 * KIB)
     queue.say(b"put 0 0 60 5\r\nhello", b"put 0 0 60 5\r\nhello")
@@ -204,8 +205,8 @@ def test_nearly_empty_queue_goes_on_when_somebody_else_fills_the_disk(tmp_path):
     assert queue.say(b"put 0 0 60 0\r\n") == [b"INSERTED"]
 
 
-def test_an_update_costs_a_bounded_amount_of_rewriting(tmp_path):
-    """However large the log: a pass over all of it is worth an eighth of its length of updates."""
+def test_update_on_a_full_disk_costs_bounded_rewriting(tmp_path):
+    """A pass over the log gives back an eighth of its length for updates, however large it is."""
     queue = FullQueue(FullFileSystem(tmp_path, 8 << 20), 64 * KIB)
     ids = queue.fill(random.Random(1), 1000)
     before, migrated = queue.binlog.written, queue.binlog.compactor.migrated
@@ -216,7 +217,7 @@ def test_an_update_costs_a_bounded_amount_of_rewriting(tmp_path):
     assert migrated * average < 12 * updates * 60
 
 
-def test_a_job_larger_than_any_segment_is_moved_as_well(tmp_path):
+def test_compaction_moves_a_job_larger_than_a_segment(tmp_path):
     queue = FullQueue(FullFileSystem(tmp_path, 6 << 20), 64 * KIB, max_job_size=1 << 20)
     random_ = random.Random(1)
     ids = [queue.queue.next_id]
@@ -226,8 +227,8 @@ def test_a_job_larger_than_any_segment_is_moved_as_well(tmp_path):
     assert len(queue.killed().queue.jobs) == len(ids)
 
 
-def test_a_put_that_is_refused_takes_nothing_from_the_others(tmp_path):
-    """What is set aside follows the largest job: once that of one whom nobody let in."""
+def test_refused_put_does_not_raise_the_put_reserve(tmp_path):
+    """The put reserve follows the largest job: once that of a refused put."""
     random_ = random.Random(1)
     queue = FullQueue(FullFileSystem(tmp_path, 3 << 20), 256 * KIB)
     ids = queue.fill(random_, 100)
@@ -237,8 +238,8 @@ def test_a_put_that_is_refused_takes_nothing_from_the_others(tmp_path):
         assert said == [b"OUT_OF_MEMORY", b"PAUSED"]
 
 
-def test_a_start_gives_back_nothing_of_what_was_set_aside(tmp_path):
-    """Its compaction drops segments before it is known how much room is wished for."""
+def test_start_on_a_full_disk_gives_back_no_headroom(tmp_path):
+    """Compaction at the start retires segments before the first target is known."""
     random_ = random.Random(1)
     queue = FullQueue(FullFileSystem(tmp_path, 2 << 20), 64 * KIB)
     ids = queue.fill(random_, 1000)
@@ -247,9 +248,63 @@ def test_a_start_gives_back_nothing_of_what_was_set_aside(tmp_path):
     queue.binlog.log.commit(queue.now)
     queue.binlog.headroom.keep()
     assert queue.binlog.compactor.behind()
-    set_aside = sum(file.stat().st_size for file in tmp_path.glob("spare.*"))
-    queue.fs = Coveted(tmp_path, used(tmp_path))
+    preallocated = sum(file.stat().st_size for file in tmp_path.glob("spare.*"))
+    queue.fs = Contested(tmp_path, used(tmp_path))
     queue = queue.killed()
-    assert queue.binlog.log.headroom > set_aside * 3 // 4
+    assert queue.binlog.log.headroom > preallocated * 3 // 4
     queue.fs.started = True
     go_on(queue, random_, ids[3::4], 2000)
+
+
+def test_headroom_falls_with_the_live_bytes(tmp_path: Path) -> None:
+    """To the byte, not by whole files: headroom for 40 segments of jobs is too much for none."""
+    daemon = Daemon(tmp_path)
+    session = daemon.session()
+    for _ in range(2500):
+        daemon.say(session, b"put 0 0 60 1000", b"x" * 1000)
+    session.receive(b"".join(b"delete %d\r\n" % id for id in range(1, 2501)), daemon.now)
+    daemon.turn()
+    daemon.rest()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * SEGMENT
+
+
+def test_headroom_for_a_large_job_is_given_back_with_it(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    daemon.dispatcher.max_job_size = 20 * SEGMENT
+    session = daemon.session()
+    daemon.say(session, b"put 0 0 60 %d" % (20 * SEGMENT), bytes(20 * SEGMENT))
+    assert daemon.say(session, b"delete 1") == b"DELETED\r\n"
+    daemon.rest()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * SEGMENT
+
+
+def test_headroom_for_large_segments_is_given_back_with_them(tmp_path: Path) -> None:
+    """The large segments are of a run with another -s."""
+    daemon = Daemon(tmp_path, segment_bytes=16 * SEGMENT)
+    session = daemon.session()
+    for _ in range(200):
+        daemon.say(session, b"put 0 0 60 5000", bytes(5000))
+    daemon = daemon.restarted(tmp_path)
+    session = daemon.session()
+    session.receive(b"".join(b"delete %d\r\n" % id for id in range(1, 201)), daemon.now)
+    assert daemon.turn(session) == b"DELETED\r\n" * 200
+    daemon.rest()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2 * SEGMENT
+
+
+def test_start_on_a_full_disk_keeps_spares_of_the_last_run() -> None:
+    """Dead bytes are no headroom before compaction. Until then there are only the spares of the
+    last run.
+    """
+    disk = MemoryDisk()
+    daemon = Daemon(Path("/log"), fs=disk)
+    session = daemon.session()
+    for _ in range(1000):
+        daemon.say(session, b"put 0 0 60 1000", b"x" * 1000)
+    for id in random.Random(2).sample(range(1, 1001), 400):
+        daemon.say(session, b"delete %d" % id)
+    left = disk.after_kill()
+    left.capacity = disk.used()
+    binlog = daemon.restarted(Path("/log"), fs=left).binlog
+    binlog.log.collect()
+    assert binlog.log.headroom >= binlog.headroom.minimum

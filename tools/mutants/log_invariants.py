@@ -352,6 +352,6 @@ LOG = (
         "beanstalkd_py/binlog/opening.py",
         "    if version > VERSION:\n",
         "    if False:\n",
-        ("tests/binlog/test_journal.py::test_newer_records_are_named_and_left_alone",),
+        ("tests/binlog/test_opening.py::test_newer_records_are_named_and_left_alone",),
     ),
 )

@@ -69,7 +69,7 @@ QUEUE = (
         "            state,\n"
         "            job.pri,\n",
         (
-            "tests/binlog/test_journal.py::test_released_job_keeps_new_priority_after_restart",
+            "tests/binlog/test_journal.py::test_release_keeps_priority_after_restart",
             SIMULATION,
         ),
     ),
@@ -80,7 +80,10 @@ QUEUE = (
         "beanstalkd_py/binlog/replay.py",
         "            self._delete(DELETE_STRUCT.unpack(record)[1])\n",
         "            pass\n",
-        ("tests/binlog/test_journal.py::test_replay_gives_what_was_in_memory", SIMULATION),
+        (
+            "tests/binlog/test_journal.py::test_replay_restores_jobs_after_random_commands",
+            SIMULATION,
+        ),
     ),
     Mutant(
         Invariant.LOG_BEFORE_STATE,
@@ -90,7 +93,7 @@ QUEUE = (
         "key=lambda job: (job.deadline_at, job.id))",
         "key=lambda job: job.id)",
         (
-            "tests/binlog/test_journal.py::test_buried_jobs_keep_their_order_through_compaction_and_restart",
+            "tests/binlog/test_compactor.py::test_buried_jobs_keep_order_through_compaction",
             SIMULATION,
         ),
     ),
@@ -200,7 +203,10 @@ QUEUE = (
         "beanstalkd_py/binlog/records.py",
         "    return deadline_at + offset if state in (DELAYED, RESERVED) else deadline_at\n",
         "    return deadline_at\n",
-        ("tests/binlog/test_journal.py::test_replay_gives_what_was_in_memory", SIMULATION),
+        (
+            "tests/binlog/test_journal.py::test_replay_restores_jobs_after_random_commands",
+            SIMULATION,
+        ),
     ),
     Mutant(
         Invariant.BOOT_TIME_IN_MEMORY,
@@ -209,7 +215,10 @@ QUEUE = (
         "beanstalkd_py/binlog/replay.py",
         "            return state, deadline_at - self.offset\n",
         "            return READY, 0\n",
-        ("tests/binlog/test_journal.py::test_replay_gives_what_was_in_memory", SIMULATION),
+        (
+            "tests/binlog/test_journal.py::test_replay_restores_jobs_after_random_commands",
+            SIMULATION,
+        ),
     ),
     Mutant(
         Invariant.BOOT_TIME_IN_MEMORY,
@@ -228,7 +237,7 @@ QUEUE = (
         "beanstalkd_py/binlog/compactor.py",
         "        self.more = self.behind() and self._step_for(appended)\n",
         "        self.more = False\n",
-        ("tests/binlog/test_journal.py::test_room_set_aside_falls_with_the_live_bytes", SIMULATION),
+        ("tests/binlog/test_headroom.py::test_headroom_falls_with_the_live_bytes", SIMULATION),
     ),
     Mutant(
         Invariant.DISK_IN_PROPORTION,
@@ -248,7 +257,7 @@ QUEUE = (
         "beanstalkd_py/binlog/usage.py",
         "            self.add(job.update_segment, -UPDATE_BYTES)\n        else:\n",
         "            pass\n        else:\n",
-        ("tests/binlog/test_journal.py::test_disk_stays_in_proportion", SIMULATION),
+        ("tests/binlog/test_compactor.py::test_disk_stays_in_proportion", SIMULATION),
     ),
     Mutant(
         Invariant.DISK_IN_PROPORTION,
@@ -302,9 +311,7 @@ QUEUE = (
         "beanstalkd_py/binlog/headroom.py",
         "        self.usage.largest = largest\n        self.update_marks()\n",
         "        pass\n",
-        (
-            "tests/binlog/test_headroom.py::test_a_put_that_is_refused_takes_nothing_from_the_others",
-        ),
+        ("tests/binlog/test_headroom.py::test_refused_put_does_not_raise_the_put_reserve",),
     ),
     Mutant(
         Invariant.ONE_WRITER,
