@@ -23,6 +23,7 @@ COMPILED = [
         "beanstalkd_py/server": ("connection", "context", "memory", "outbox", "server", "transport"),
         "wal/beanstalkd_wal": (
             "checksum", "errors", "format", "log", "names", "operations", "progress", "reader", "replay", "spares",
+            "state",
         ),
     }.items()
     for module in modules

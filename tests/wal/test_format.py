@@ -8,9 +8,9 @@ from beanstalkd_wal.format import (
     HEADER_BYTES,
     Frame,
     Header,
-    decode_claim,
     decode_frame,
     decode_header,
+    decode_watermark,
     encode_frame,
     encode_header,
 )
@@ -107,7 +107,15 @@ def test_a_golden_segment_is_replayed():
 def test_header_round_trip():
     for meta in (b"", b"\0", b"x" * 256):
         given = Header(
-            1 << 40, 1 << 60, 5, (1 << 64) - 1, 1 << 62, 1 << 63, 3, meta, format.UNSYNCED
+            1 << 40,
+            1 << 60,
+            5,
+            (1 << 64) - 1,
+            1 << 62,
+            1 << 63,
+            3,
+            meta,
+            format.CREATED_UNDER_NEVER,
         )
         found = decode_header(encode_header(given)[:COPY_BYTES])
         assert isinstance(found, Header)
@@ -123,7 +131,7 @@ def test_header_round_trip():
             found.segment_id,
             found.previous_segment_id,
             found.meta,
-            found.unsynced,
+            found.created_under_never,
         ) == (
             1 << 62,
             1 << 63,
@@ -156,7 +164,7 @@ def test_frame_round_trip(records):
     assert isinstance(frame, Frame)
     assert frame.records == records
     assert frame.end == len(data) - 60
-    assert decode_claim(data, 5, SALT) == (42, 41)
+    assert decode_watermark(data, 5, SALT) == (42, 41)
 
 
 def test_every_changed_bit_of_a_header_is_seen():
@@ -193,7 +201,7 @@ def test_zeros_are_never_valid():
 
 def test_a_frame_of_another_log_is_not_valid():
     assert decode_frame(GOLDEN_FRAME, 0, SALT + 1, 1) == "a frame header with a wrong checksum"
-    assert decode_claim(GOLDEN_FRAME, 0, SALT + 1) is None
+    assert decode_watermark(GOLDEN_FRAME, 0, SALT + 1) is None
 
 
 def test_lengths_are_not_believed():

@@ -8,7 +8,6 @@ from simulation.disk import MemoryDisk
 
 from tests.wal.logs import (
     DIRECTORY,
-    NEVER,
     SEGMENT,
     SYNC,
     WINDOW,
@@ -124,23 +123,6 @@ def test_window_mode_promises_what_is_written_and_syncs_when_asked():
     assert disk.syncs == before + 1
     log.sync(at=1)
     assert disk.syncs == before + 1
-
-
-def test_never_mode_never_syncs():
-    disk = MemoryDisk()
-    for _ in range(3):
-        log = opened(disk, NEVER)
-        log.preallocate(4 * SEGMENT)
-        for n in range(100):
-            write(log, [bytes([n]) * 300])
-            log.sync(at=1)
-            log.write_watermark(at=1)
-            log.collect()
-        log.retire(log.segment - 2)
-        assert log.promised_lsn == log.written_lsn == log.lsn
-        log.close(at=9)
-    assert disk.syncs == 0
-    assert replayed(disk).watermark == 0
 
 
 def test_each_frame_claims_what_was_durable_when_it_was_written():

@@ -16,7 +16,14 @@ from beanstalkd_wal.format import (
     encode_header,
     salt_of,
 )
-from beanstalkd_wal.reader import Damage, content_end, highest_claim, next_frame, read_header, scan
+from beanstalkd_wal.reader import (
+    Damage,
+    content_end,
+    highest_watermark,
+    next_frame,
+    read_header,
+    scan,
+)
 from simulation.disk import MemoryDisk
 
 from tests.wal.logs import DIRECTORY, opened, segment, write
@@ -117,13 +124,13 @@ def test_next_frame():
     assert next_frame(data, ends[4] + 1, SALT, 3) == -1
 
 
-def test_highest_claim():
+def test_highest_watermark():
     data, ends = sample()
-    assert highest_claim(data, ends[0], SALT, 10) == 13
-    assert highest_claim(data, ends[5], SALT, 10) == 0
-    assert highest_claim(data[: ends[3]], ends[0], SALT, 10) == 11
-    assert highest_claim(data, ends[0], SALT, 15) == 0  # stale
-    assert highest_claim(data, ends[0], SALT + 1, 10) == 0
+    assert highest_watermark(data, ends[0], SALT, 10) == 13
+    assert highest_watermark(data, ends[5], SALT, 10) == 0
+    assert highest_watermark(data[: ends[3]], ends[0], SALT, 10) == 11
+    assert highest_watermark(data, ends[0], SALT, 15) == 0  # stale
+    assert highest_watermark(data, ends[0], SALT + 1, 10) == 0
 
 
 def test_content_end():

@@ -96,82 +96,6 @@ def test_a_copy_that_was_not_finished_is_made_again():
     assert torn_files(disk) == {f"torn.1.{offset}": tail}
 
 
-def test_nothing_is_kept_of_a_tail_of_nothing():
-    disk = MemoryDisk()
-    log = opened(disk, NEVER)
-    for n in range(30):
-        write(log, [bytes([n]) * 500])
-    end = log.segment_sizes[1]
-    third = bytes(disk.names[segment(3)].data).rstrip(b"\0")
-    del disk.names[segment(2)]
-    log = opened(disk)
-    kept = torn_files(disk)
-    assert list(kept) == ["torn.3.0"]
-    assert kept["torn.3.0"].rstrip(b"\0") == third
-    assert (log.segment, log.segment_sizes) == (2, {1: end})
-    assert records(disk) == [bytes([n]) * 500 for n in range(12)]
-
-
-def test_later_segments_torn_with_it_are_kept_aside_too():
-    disk = MemoryDisk()
-    log = opened(disk, NEVER)
-    for n in range(30):
-        write(log, [bytes([n]) * 500])
-    data = {number: bytes(disk.names[segment(number)].data) for number in (1, 2, 3)}
-    disk.names[segment(1)].data[HEADER_BYTES] ^= 1
-    opened(disk)
-    kept = torn_files(disk)
-    assert sorted(kept) == ["torn.1.1024", "torn.2.0", "torn.3.0"]
-    assert kept["torn.2.0"] == data[2].rstrip(b"\0")
-    assert records(disk) == []
-    assert [path for path in disk.names if path.endswith(".wal")] == [segment(1)]
-
-
-def test_a_lost_header_of_a_never_synced_log_takes_its_segment_with_it():
-    disk = MemoryDisk()
-    log = opened(disk, NEVER)
-    for n in range(20):
-        write(log, [bytes([n]) * 500])
-    disk.names[segment(2)].data[:HEADER_BYTES] = bytes(HEADER_BYTES)
-    log = opened(disk)
-    assert list(torn_files(disk)) == ["torn.2.0"]
-    assert log.segment == 2
-    assert len(records(disk)) == 12
-
-
-def without_headers(numbers: tuple[int, ...]) -> MemoryDisk:
-    """Five segments, those from the first lost one on never synced."""
-    disk = MemoryDisk()
-    log = opened(disk, NEVER if 1 in numbers else SYNC)
-    for n in range(50):
-        if n == 12 and 1 not in numbers:
-            log = opened(disk, NEVER)
-        write(log, [bytes([n]) * 500])
-    assert log.segment == 5
-    for number in numbers:
-        disk.names[segment(number)].data[:HEADER_BYTES] = b"\xff" * HEADER_BYTES
-    return disk.copy()
-
-
-@pytest.mark.parametrize("headless", [(1,), (2,), (1, 2), (2, 3), (1, 2, 3), (2, 4), (1, 2, 4)])
-def test_recovery_from_lost_headers_stopped_anywhere_can_be_begun_again(headless):
-    """The headers of its neighbours tell that a segment without one was never synced: they must not
-    go before it.
-    """
-    torn = without_headers(headless)
-    found = records(torn)
-    disk = torn.copy()
-    calls = fail_at(disk, 0)
-    opened(disk)
-    for nth in range(1, len(calls) + 1):
-        disk = torn.copy()
-        fail_at(disk, nth)
-        with pytest.raises((wal.LogFailed, OSError)):
-            opened(disk)
-        opened(disk.after_kill())
-        assert records(disk) == found, calls[nth - 1]
-
-
 @pytest.mark.parametrize("between", [(), (NEVER,), (NEVER, WINDOW)])
 @pytest.mark.parametrize("seed", range(8))
 def test_what_was_synced_in_vain_is_written_again(seed, between):
@@ -191,18 +115,6 @@ def test_what_was_synced_in_vain_is_written_again(seed, between):
     assert found == [b"a" * 600, b"b" * 600] + [b"c" * 600] * (len(between) + 1)
     assert log.promised_lsn == len(found)
     assert records(disk.after_crash(Random(seed))) == found
-
-
-@pytest.mark.parametrize("durability", [SYNC, NEVER])
-def test_a_segment_that_was_being_born_is_removed(durability):
-    disk = MemoryDisk()
-    write(opened(disk, durability), [b"a"])
-    disk.names[segment(2)] = File(bytes(SEGMENT))
-    log = opened(disk, durability)
-    assert log.segment == 2
-    write(log, [b"b"])
-    assert records(disk) == [b"a", b"b"]
-    assert torn_files(disk) == {}
 
 
 def test_the_last_segment_loses_its_zeros():

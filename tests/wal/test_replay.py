@@ -446,26 +446,19 @@ def test_a_header_of_which_no_copy_can_be_read_is_corrupt(number):
     assert_corrupt(disk, number, 0)
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.parametrize("nbytes", [0, 1, 511, 1024, 4096])
-def test_a_last_segment_of_zeros_was_being_born(nbytes):
+def test_blank_segment_is_corrupt(number, nbytes):
+    """A segment that has a name had a durable header."""
     disk = three_segments()
-    disk.names[segment(4)] = File(bytes(nbytes))
-    replay = replayed(disk)
-    assert (replay.torn, replay.unborn, replay.next_lsn, replay.last_segment) == (
-        None,
-        segment(4),
-        31,
-        3,
-    )
+    disk.names[segment(number)] = File(bytes(nbytes))
+    assert_corrupt(disk, number, 0)
+
+
+def test_blank_segment_alone_in_its_log_is_corrupt():
     disk = MemoryDisk()
-    disk.names[segment(1)] = File(bytes(nbytes))
-    assert replayed(disk).next_lsn == 1
-
-
-def test_a_segment_of_zeros_in_the_middle_is_corrupt():
-    disk = three_segments()
-    disk.names[segment(2)].data = bytearray(len(content(disk, 2)))
-    assert_corrupt(disk, 2, 0)
+    disk.names[segment(1)] = File(b"")
+    assert_corrupt(disk, 1, 0)
 
 
 # --- versions
@@ -501,56 +494,6 @@ def test_version_zero_is_no_version():
     for offset in (8, COPY_BYTES + 8):
         content(disk, 3)[offset] = 0
     assert_corrupt(disk, 3, 0)
-
-
-# --- a log that was never synced: nothing was promised to outlast the machine, so everything may be
-
-
-def test_in_a_never_synced_log_the_rest_is_torn_from_any_damage_on():
-    disk = three_segments(NEVER)
-    for frame in frames(disk):
-        content(disk, frame.segment)[frame.offset + 50] ^= 1
-        replay = replayed(disk)
-        assert replay.torn and (replay.torn.segment, replay.torn.offset) == (
-            frame.segment,
-            frame.offset,
-        )
-        assert replay.torn.later == [segment(n) for n in range(frame.segment + 1, 4)]
-        assert replay.next_lsn == frame.first_lsn
-        content(disk, frame.segment)[frame.offset + 50] ^= 1
-
-
-def test_in_a_never_synced_log_a_missing_segment_is_torn():
-    disk = three_segments(NEVER)
-    end = len(content(disk, 1))
-    del disk.names[segment(2)]
-    torn = replayed(disk).torn
-    assert torn and (torn.segment, torn.offset, torn.nbytes, torn.later) == (
-        1,
-        end,
-        0,
-        [segment(3)],
-    )
-
-
-def test_in_a_never_synced_log_a_lost_header_is_torn():
-    disk = three_segments(NEVER)
-    content(disk, 3)[:HEADER_BYTES] = bytes(HEADER_BYTES)
-    torn = replayed(disk).torn
-    assert torn and (torn.segment, torn.offset) == (3, 0)
-
-
-def test_in_a_never_synced_log_half_a_header_will_do():
-    disk = three_segments(NEVER)
-    content(disk, 2)[:COPY_BYTES] = bytes(COPY_BYTES)
-    assert len(records(disk)) == 30
-
-
-def test_in_a_never_synced_log_what_comes_back_behind_a_cut_is_ignored():
-    """The cut was not synced; but the next segment begins where it was made."""
-    disk = three_segments(NEVER)
-    content(disk, 2).extend(b"\0\0junk")
-    assert len(records(disk)) == 30
 
 
 def test_the_header_of_a_later_segment_claims_as_well():

@@ -10,11 +10,11 @@ import beanstalkd_wal as wal
 import pytest
 from beanstalkd_wal.directory import OVERHEAD
 from beanstalkd_wal.format import FRAME_BYTES, LENGTH_BYTES
-from beanstalkd_wal.progress import Grown
+from beanstalkd_wal.progress import SpareGrown
 from simulation.disk import MemoryDisk, fail_at
 
 from tests.wal import logs
-from tests.wal.logs import NEVER, SYNC, WINDOW, records, segment, spares, write
+from tests.wal.logs import SYNC, WINDOW, records, segment, spares, write
 
 SEGMENT = 32768
 STEP = SEGMENT // 16
@@ -46,7 +46,7 @@ def test_a_record_that_fits_exactly_is_taken_and_one_byte_more_is_not():
     before = log.headroom, log.lsn, log.segment, log.pending
     with pytest.raises(wal.LogFull) as caught:
         log.append(b"x" * (largest + 1))
-    assert (caught.value.nbytes, caught.value.room) == (largest + 1, SEGMENT - OVERHEAD)
+    assert (caught.value.nbytes, caught.value.headroom) == (largest + 1, SEGMENT - OVERHEAD)
     assert (log.headroom, log.lsn, log.segment, log.pending) == before
     log.append(b"x" * largest)
     assert log.headroom == 0
@@ -281,7 +281,7 @@ def test_make_room_does_nothing_when_there_is_room():
 def test_make_room_keeps_the_floor():
     disk = MemoryDisk()
     log = opened(disk)
-    assert log.ensure_headroom(1000, floor=3 * SEGMENT)
+    assert log.ensure_headroom(1000, minimum=3 * SEGMENT)
     assert log.fits(1000, 3 * SEGMENT)
 
 
@@ -353,8 +353,8 @@ def test_make_room_lacking_only_the_floor():
     disk = MemoryDisk()
     log = opened(disk)
     disk.capacity = physical(disk) + 2000
-    assert not log.ensure_headroom(100, floor=log.headroom + 2000 - OVERHEAD - 151)
-    assert log.ensure_headroom(100, floor=log.headroom + 2000 - OVERHEAD - 152)
+    assert not log.ensure_headroom(100, minimum=log.headroom + 2000 - OVERHEAD - 151)
+    assert log.ensure_headroom(100, minimum=log.headroom + 2000 - OVERHEAD - 152)
 
 
 @pytest.mark.parametrize("nth", [1, 2])
@@ -445,16 +445,6 @@ def test_a_drop_that_waits_is_done_by_close():
     assert not any(segment(number) in disk.names for number in (1, 2, 3))
 
 
-def test_in_never_mode_a_drop_waits_for_the_write_only():
-    disk = MemoryDisk()
-    log = filled(disk, NEVER)
-    log.append(b"moved")
-    log.retire(2)
-    assert log.oldest == 1
-    log.commit(at=1)
-    assert log.oldest == 2
-
-
 def test_segments_vanish_one_after_the_other_each_for_good():
     """No crash may leave a gap: the directory is synced between two drops."""
     disk = MemoryDisk()
@@ -522,23 +512,6 @@ def test_a_drop_looks_at_the_room_there_is_now():
     assert len(spares(disk)) == 1
 
 
-def test_without_syncs_what_is_dropped_is_given_back_whatever_the_wish():
-    """A crash could bring back the name of a segment that had been overwritten with zeros."""
-    disk = MemoryDisk()
-    log = filled(disk, NEVER)
-    disk.capacity = physical(disk)
-    wish = log.headroom + SEGMENT
-    log.preallocate(wish)
-    assert log.disk_full
-    calls = fail_at(disk, 0)
-    log.retire(3)
-    assert [call for call in calls if call.endswith(".wal") and not call.startswith("size")] == [
-        "unlink 00000001.wal",
-        "unlink 00000002.wal",
-    ]
-    assert not log.disk_full and log.headroom >= wish
-
-
 def test_old_news_of_a_spare_takes_nothing_back():
     """The preparer's report of a step may come after ensure_headroom has lengthened the same spare."""
     disk = MemoryDisk()
@@ -546,7 +519,7 @@ def test_old_news_of_a_spare_takes_nothing_back():
     log.preallocate(log.headroom + 100)
     spare = log._threads.preparer._growing
     before = log.headroom, log.spare_bytes
-    log._progress.events.append(Grown(spare, spare.size - 100, 0))
+    log._progress.events.append(SpareGrown(spare, spare.size - 100, 0))
     log.collect()
     assert (log.headroom, log.spare_bytes) == before
 

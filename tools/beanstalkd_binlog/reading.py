@@ -154,11 +154,6 @@ class Reading:
         """Takes over what the replay knows of the segments and of the log."""
         for info in replay.segments:
             self._segment(info.number).update(info)
-        if replay.unborn:
-            number = segment_numbers([os.path.basename(replay.unborn)])[0]
-            uninitialised = self._segment(number)
-            uninitialised.file_bytes = os.stat(replay.unborn).st_size
-            uninitialised.used_bytes = 0
         self.watermark = max(self.watermark, replay.watermark)
         self._log_id = replay.log_id
         if replay.exhausted:
@@ -259,5 +254,5 @@ def _has_headroom(segment: Segment) -> bool:
 
 def _header_damage(number: int, block: HeaderBlock) -> Iterator[Damage]:
     for index, reason in enumerate(block.damage):
-        if reason and (block.header is None or not block.header.unsynced):
+        if reason:
             yield Damage(number, index * HEADER_BYTES // 2, HEADER_BYTES // 2, reason)

@@ -1,8 +1,8 @@
 """The end of a log that a server writes to, polled again and again.
 
 Promises: takes no lock; reads only what is new; yields whole frames in order of their LSNs, also
-over rotations and restarts. `durable_lsn` never exceeds the durable watermark in the log. A log
-that is never synced (-F) has no watermark: there every written frame counts as durable.
+over rotations and restarts. `durable_lsn` never exceeds the durable watermark in the log. Under -F
+replies wait for the write only: there every written frame counts as durable.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from beanstalkd_wal.format import (
     HEADER_BYTES,
     VERSION,
     Header,
-    decode_claim,
     decode_frame,
     decode_header,
+    decode_watermark,
     salt_of,
     version_of,
 )
@@ -45,7 +45,7 @@ class Tail:
             last = reading.segments[max(reading.segments)]
             self._header = self._read_header(last.number)
             self._offset = max(last.used_bytes, HEADER_BYTES)
-            if self._header is not None and self._header.unsynced:
+            if self._header is not None and self._header.created_under_never:
                 self.durable_lsn = self.next_lsn - 1
 
     def poll(self) -> Iterator[wal.Frame | Gap]:
@@ -143,7 +143,8 @@ class Tail:
                 return
             self._offset = frame.end
             self.next_lsn = frame.next_lsn
-            self._raise_durable(frame.next_lsn - 1 if self._header.unsynced else frame.durable_lsn)
+            never = self._header.created_under_never
+            self._raise_durable(frame.next_lsn - 1 if never else frame.durable_lsn)
             yield frame
 
 
@@ -151,7 +152,7 @@ def _read_frame(handle: int, offset: int, header: Header) -> wal.Frame | None:
     """None if there is no whole frame at the offset yet."""
     salt = salt_of(header.log_id)
     head = os.pread(handle, FRAME_BYTES, offset)
-    if head[:4] != FRAME_MAGIC or decode_claim(head, 0, salt) is None:
+    if head[:4] != FRAME_MAGIC or decode_watermark(head, 0, salt) is None:
         return None
     length = int.from_bytes(head[_LENGTH_OFFSET : _LENGTH_OFFSET + 4], "little")
     frame = decode_frame(os.pread(handle, FRAME_BYTES + length, offset), 0, salt, header.number)

@@ -110,7 +110,7 @@ QUEUE = (
         Invariant.REPLY_IS_A_PROMISE,
         "written-is-promised",
         "replies are sent after the write, without waiting for the sync",
-        "wal/beanstalkd_wal/log.py",
+        "wal/beanstalkd_wal/state.py",
         "        self.promised_lsn = self.durable_lsn if self.promise_durable else "
         "self.written_lsn\n",
         "        self.promised_lsn = self.written_lsn\n",
@@ -121,7 +121,7 @@ QUEUE = (
         "two-commits-at-once",
         "the loop thread commits while the committer thread is committing",
         "wal/beanstalkd_wal/threads.py",
-        "        if self._threads and self._handed != self.progress.carried:\n"
+        "        if self._threads and self._batches_sent != self.progress.batches_done:\n"
         "            return False\n",
         "",
         (SIMULATION,),
@@ -264,8 +264,8 @@ QUEUE = (
         "deleted-too-early",
         "a segment is deleted before the copies of its jobs are durable",
         "wal/beanstalkd_wal/committer.py",
-        "        while self._drops and self._drops[0].lsn <= safe:\n",
-        "        while self._drops:\n",
+        "        while self._retirements and self._retirements[0].lsn <= durable:\n",
+        "        while self._retirements:\n",
         (
             "tests/wal/test_room.py::test_a_drop_waits_until_what_was_appended_before_it_is_durable",
             SIMULATION,
@@ -276,8 +276,8 @@ QUEUE = (
         "deleted-in-any-order",
         "a segment is deleted before the deletion of the previous segment is durable",
         "wal/beanstalkd_wal/preparer.py",
-        "            kept = self._leave(path)\n            directory.sync_names()\n",
-        "            kept = self._leave(path)\n",
+        "            self.directory.sync_names()\n            self.progress",
+        "            self.progress",
         (
             "tests/wal/test_room.py::test_segments_vanish_one_after_the_other_each_for_good",
             SIMULATION,
@@ -288,9 +288,8 @@ QUEUE = (
         "stale-spares",
         "a retired segment becomes a spare without being zeroed",
         "wal/beanstalkd_wal/preparer.py",
-        "            fill(fs, handle, 0, spare.size)\n"
-        "            self.directory.sync_data(handle)\n",
-        "            self.directory.sync_data(handle)\n",
+        "            fill(fs, handle, 0, spare.size)\n            fs.sync(handle)\n",
+        "            fs.sync(handle)\n",
         ("tests/wal/test_room.py::test_what_is_dropped_becomes_a_spare_when_room_is_short",),
     ),
     Mutant(

@@ -246,18 +246,14 @@ class MemoryDisk(FileSystem):
         self.before = self.underway = nothing
         return self
 
-    def after_crash(self, rng: Random, ordered: bool = False) -> MemoryDisk:
-        """A new disk with what a power cut leaves; all of it counts as synced.
-
-        ordered: directory changes survive in order, as in a file system with a journal: if one is
-        lost, all later ones are lost.
-        """
+    def after_crash(self, rng: Random) -> MemoryDisk:
+        """A new disk with what a power cut leaves; all of it counts as synced."""
         instants = self._instants()
         if instants and rng.randrange(4) == 0:
             at = rng.choice(instants)
             names = self._names([change for change in self.changes if change.at <= at])
             return self._like({name: file.at_instant(at, rng) for name, file in names.items()})
-        names = self._names(self._surviving_changes(rng, ordered))
+        names = self._names(self._surviving_changes(rng))
         return self._like({name: file.after_crash(rng) for name, file in names.items()})
 
     def _instants(self) -> tuple[int, ...]:
@@ -265,11 +261,11 @@ class MemoryDisk(FileSystem):
         changes = [change.at for file in self._files() for change in file.changes]
         return tuple(sorted(changes + [change.at for change in self.changes]))
 
-    def _surviving_changes(self, rng: Random, ordered: bool) -> Changes:
+    def _surviving_changes(self, rng: Random) -> Changes:
         way = rng.randrange(4)
-        if way == 3 and not ordered:
+        if way == 3:
             return [change for change in self.changes if rng.random() < 0.5]
-        return self.changes[: (0, len(self.changes), rng.randrange(len(self.changes) + 1))[way % 3]]
+        return self.changes[: (0, len(self.changes), rng.randrange(len(self.changes) + 1))[way]]
 
     def _names(self, changes: Changes) -> Names:
         names = dict(self.synced_names)

@@ -66,10 +66,10 @@ class Machine:
         self.disk.after_kill()
         self.hook()
 
-    def cut(self, ordered: bool) -> None:
-        """The power fails. ordered: see `MemoryDisk.after_crash`."""
+    def cut(self) -> None:
+        """The power fails."""
         self.kill()
-        self.disk = self.disk.after_crash(self.rng, ordered)
+        self.disk = self.disk.after_crash(self.rng)
         self.hook()
         self.clock.reboot(self.rng.randrange(1, 100) * SECOND)
         self.sync_failed = False

@@ -111,16 +111,11 @@ class Scenario:
         # What the latest run promised: the positions in the history up to which nothing may be
         # missing after a kill, and after a power cut.
         self.answered = self.durable = 0
-        self.unsynced = False  # a run with -F wrote to the log, and no other mode synced it since
-        self.anything = False  # the power failed while `unsynced`: nothing is promised
         self.ended_at = 0  # the end of the latest run, on the clock of that run
-        self.over = False
 
     def run(self) -> None:
         for _ in range(self.rng.randrange(2, 6)):
             self.run_server()
-            if self.over:
-                return
         self.machine.free()
         self.machine.end_in = 0
         self._start(self._options())
@@ -148,8 +143,6 @@ class Scenario:
         run: ServerRun | None = None
         try:
             run = self._start(options)
-            if run is None:
-                return
             for _ in range(self.rng.choice((5, 100, 400, 800))):
                 self._event(run)
             end = self._choose_end(run)
@@ -171,8 +164,6 @@ class Scenario:
         if not run.server.connections:
             self.log(run.connect())
         (event,) = self.rng.choices(self.events, self.weights)
-        if event is checks.cut_now and self.unsynced:
-            return
         if event is ServerRun.connect and len(run.server.connections) >= self.most_clients:
             return
         self.log(f"... {event.__name__}")
@@ -184,8 +175,7 @@ class Scenario:
         end = self.rng.choice((KILL, CUT, STOP, STOP))
         if end == STOP:
             self.log(run.stop())
-            if run.options.durability is not NEVER:
-                checks.check_watermark(self.machine.disk.copy(), run.server.log.lsn)
+            checks.check_watermark(self.machine.disk.copy(), run.server.log.lsn)
             self.counts["stops"] += 1
             end = self.rng.choice((KILL, CUT))
             self.counts[end] -= 1
@@ -211,37 +201,27 @@ class Scenario:
         if end != CUT:
             self.machine.kill()
             return
-        self.machine.cut(ordered=self.unsynced)
-        self.anything = self.anything or self.unsynced
+        self.machine.cut()
         self.answered = min(self.answered, self.durable)
 
     # --- a start
 
-    def _start(self, options: Options) -> ServerRun | None:
-        """None: the log is unreadable, which is allowed because nothing was promised."""
+    def _start(self, options: Options) -> ServerRun:
         self.log(f"starts with {options}")
         self.counts["starts"] += 1
-        self.unsynced = self.unsynced or options.durability is NEVER
         try:
             opened = open_server(self.machine.disk, self.machine.clock, options)
         except (wal.Corrupt, Unreadable) as error:
-            if not self.anything:
-                raise Violation(f"the server does not start: {error}") from error
-            self.counts["lost"] += 1
-            self.over = True
-            return None
-        self._check(opened, options)
+            raise Violation(f"the server does not start: {error}") from error
+        self._check(opened)
         return ServerRun(self.machine, options, opened, self.history, self.generator, self.counts)
 
-    def _check(self, opened: Opened, options: Options) -> None:
-        if not self.anything:
-            position = self.history.match(opened.contents, self.answered, self.ended_at)
-            self.log(
-                f"comes back as after change {position} of {self.history.position}, "
-                f"{self.answered} were answered for"
-            )
+    def _check(self, opened: Opened) -> None:
+        position = self.history.match(opened.contents, self.answered, self.ended_at)
+        self.log(
+            f"comes back as after change {position} of {self.history.position}, "
+            f"{self.answered} were answered for"
+        )
         offset = self.machine.clock.wall - self.machine.clock.now
         self.history.restart_from(opened.contents, offset)
         self.answered = self.durable = 0
-        self.anything = False
-        self.unsynced = options.durability is NEVER

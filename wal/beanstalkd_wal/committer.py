@@ -1,11 +1,11 @@
-"""What becomes of a commit: frames written, synced, reported; segments sealed and begun.
+"""Executes commits: writes frames, syncs, rotates segments, and reports progress.
 
-May know: files and frames; decides nothing, the log has decided. Runs in a thread of its own, or,
-while that is idle, on the owner's. Promises: operations are carried out in the order in which they
-were handed over, all that waits with one write per segment and one sync; an LSN is reported as
-durable only after a sync that began after it was written has returned; a segment has its name only
-when everything before it and its own header are durable (but for Durability.NEVER); the first
-failure is the last thing that is done.
+Runs on a thread of its own or, while that is idle, on the owner's (`Threads.commit_inline`).
+
+Promises: operations are executed in the order of the commits; batches that are waiting share one
+write per segment and one sync. An LSN is reported as durable only after a sync that began after its
+write has returned. A segment gets its name only when its header and everything before it are
+durable, in every mode. The first failure is final: nothing is written or synced after it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from beanstalkd_wal.directory import Durability, Spare, begin_segment
-from beanstalkd_wal.format import HEADER_BYTES, UNSYNCED, Header, encode_frame, salt_of
+from beanstalkd_wal.format import HEADER_BYTES, Header, encode_frame, salt_of
 from beanstalkd_wal.names import segment_path
-from beanstalkd_wal.operations import Batch, Close, Drop, Fence, Operation, Rotate, Sync, Write
+from beanstalkd_wal.operations import Batch, Close, Fence, Operation, Retire, Rotate, Sync, Write
 from beanstalkd_wal.progress import Progress
 from beanstalkd_wal.recover import Recovered
 
-_PIECES_MAX = (
-    8 << 20
-)  # bytes joined for one write: bounds the memory when much has piled up behind a slow sync
+# Bytes joined for one write: bounds the memory used after a slow sync.
+_WRITE_BYTES_MAX = 8 << 20
 
 
 class Committer:
@@ -31,7 +30,7 @@ class Committer:
         found: Recovered,
         progress: Progress,
         durability: Durability,
-        drop: Callable[[tuple[int, ...]], None],
+        delete: Callable[[tuple[int, ...]], None],
     ) -> None:
         self.queue: SimpleQueue[Batch] = SimpleQueue()
         self._directory = found.directory
@@ -39,80 +38,85 @@ class Committer:
         self._progress = progress
         self._log_id = found.log_id
         self._salt = salt_of(found.log_id)
-        self._each_batch = durability is Durability.SYNC
-        self._never = durability is Durability.NEVER
-        self._drop = drop
-        self._drops: list[Drop] = []
-        self._fences: list[Fence] = []
-        self._unused: list[Spare] = []  # taken for segments that were not begun any more
+        self._durability = durability
+        self._delete = delete
+        self._retirements: list[Retire] = []  # that wait for their LSN to be durable
+        self._fences: list[Fence] = []  # that the current batches have reached
+        self._unused: list[Spare] = []  # of rotations that a failure prevented
         # The active segment, and the end of what was written to it.
         self._active = found.active
         self._path = segment_path(found.directory.path, found.number)
         self._segment_id = found.segment_id
         self._offset = HEADER_BYTES
-        # Frames encoded but not written yet.
+        # Frames that are encoded but not written yet, their bytes, last LSN and watermark.
         self._pieces: list[bytes] = []
         self._nbytes = 0
-        self._reached = progress.written_lsn
-        self._claim = 0
+        self._encoded_lsn = progress.written_lsn
+        self._encoded_watermark = 0
         self._closed = False
 
     def run(self) -> None:
+        """The thread's main function. Returns after Close."""
         queue = self.queue
         while not self._closed:
             batches = [queue.get()]
             while not queue.empty():
                 batches.append(queue.get())
-            self.carry_out(batches)
-            self.tell()
-            self._progress.carried += len(batches)
+            self.execute(batches)
+            self.notify()
+            self._progress.batches_done += len(batches)
 
-    def carry_out(self, batches: list[Batch]) -> None:
+    def execute(self, batches: list[Batch]) -> None:
         progress = self._progress
         if progress.failure is None:
             try:
-                self._carry_out(batches)
+                self._execute(batches)
             except Exception as error:
                 progress.fail(self._path, self._offset, error)
         if progress.failure is not None:
-            self._give_up(batches)
+            self._skip(batches)
 
-    def tell(self) -> None:
-        """Whoever waits for it hears that the operations are carried out."""
+    def notify(self) -> None:
+        """Wakes the owner, and every thread that waits at a fence."""
         self._progress.notify()
         while self._fences:
             self._fences.pop().passed.set()
 
-    def _carry_out(self, batches: list[Batch]) -> None:
+    @property
+    def may_sync_for_retirement(self) -> bool:
+        """Whether the next batch may be synced although no client waits for a sync."""
+        return self._durability is Durability.NEVER and bool(self._retirements)
+
+    def _execute(self, batches: list[Batch]) -> None:
         for batch in batches:
             for operation in batch.operations:
                 if isinstance(operation, Write):
                     self._encode(operation.first_lsn, batch.at, operation.records)
                 else:
-                    self._do(operation, batch.at)
+                    self._execute_other(operation, batch.at)
         self._write()
-        if self._each_batch:
+        if self._durability is Durability.SYNC or self._retirement_needs_sync():
             self._sync()
-        if self._drops:
-            self._pass_drops()
+        if self._retirements:
+            self._delete_retired()
 
-    def _do(self, operation: Operation, at: int) -> None:
+    def _execute_other(self, operation: Operation, at: int) -> None:
         if isinstance(operation, Rotate):
             self._rotate(operation, at)
         elif isinstance(operation, Sync):
             self._write()
             self._sync()
-            if operation.claim:
-                self._say_durable(operation.next_lsn, at)
-        elif isinstance(operation, Drop):
-            self._drops.append(operation)
+            if operation.watermark:
+                self._write_watermark(operation.next_lsn, at)
+        elif isinstance(operation, Retire):
+            self._retirements.append(operation)
         elif isinstance(operation, Fence):
             self._fences.append(operation)
         elif isinstance(operation, Close):
-            self._close(operation.cut)
+            self._close(operation.truncate)
 
-    def _give_up(self, batches: list[Batch]) -> None:
-        """After a failure nothing is done any more, but nobody waits in vain."""
+    def _skip(self, batches: list[Batch]) -> None:
+        """After a failure: fences are passed and files closed, nothing else is done."""
         for batch in batches:
             for operation in batch.operations:
                 if isinstance(operation, Fence) and operation not in self._fences:
@@ -120,19 +124,19 @@ class Committer:
                 elif isinstance(operation, Rotate):
                     self._unused.append(operation.spare)
                 elif isinstance(operation, Close):
-                    self._release()
+                    self._close_handles()
 
     # --- frames
 
     def _encode(self, first_lsn: int, at: int, records: list[bytes]) -> None:
-        claim = self._progress.durable_lsn
-        head, payload = encode_frame(first_lsn, claim, at, records, self._salt)
+        watermark = self._progress.durable_lsn
+        head, payload = encode_frame(first_lsn, watermark, at, records, self._salt)
         self._pieces.append(head)
         self._pieces.append(payload)
         self._nbytes += len(head) + len(payload)
-        self._reached = first_lsn + len(records) - 1
-        self._claim = claim
-        if self._nbytes > _PIECES_MAX:
+        self._encoded_lsn = first_lsn + len(records) - 1
+        self._encoded_watermark = watermark
+        if self._nbytes > _WRITE_BYTES_MAX:
             self._write()
 
     def _write(self) -> None:
@@ -142,37 +146,38 @@ class Committer:
         self._pieces.clear()
         self._offset += self._nbytes
         self._nbytes = 0
-        self._progress.written_lsn = self._reached
-        self._progress.watermark = self._claim
+        self._progress.written_lsn = self._encoded_lsn
+        self._progress.watermark = self._encoded_watermark
 
     def _sync(self) -> None:
         progress = self._progress
         written = progress.written_lsn
-        if self._never or progress.durable_lsn == written:
+        if progress.durable_lsn == written:
             return
         self._fs.sync(self._active.handle)
         progress.durable_lsn = written
 
-    def _say_durable(self, next_lsn: int, at: int) -> None:
-        """The claim is synced as well: otherwise a power failure would take it, and leave damage
-        before it to pass for a torn tail.
+    def _write_watermark(self, next_lsn: int, at: int) -> None:
+        """Writes an empty frame with the durable watermark, and syncs it.
+
+        Without the sync a power failure could take this frame and damage one before it; the damage
+        would then pass for a torn tail.
         """
         self._encode(next_lsn, at, [])
         self._write()
-        self._directory.sync_data(self._active.handle)
+        self._fs.sync(self._active.handle)
 
     # --- segments
 
     def _rotate(self, operation: Rotate, at: int) -> None:
         self._write()
         self._seal()
-        self._let_go(self._active)
+        self._close_handle(self._active)
         progress = self._progress
         spare = operation.spare
-        self._path = spare.path
-        self._offset = 0  # where the header goes
         self._active = spare
-        flags = UNSYNCED if self._never else 0
+        self._path = spare.path
+        self._offset = 0  # of the header: for the report of a failure
         previous_segment_id, self._segment_id = self._segment_id, self._directory.random_id()
         header = Header(
             operation.number,
@@ -183,7 +188,7 @@ class Committer:
             self._segment_id,
             previous_segment_id,
             operation.meta,
-            flags,
+            self._durability.header_flags,
         )
         begin_segment(self._directory, spare, header)
         self._offset = HEADER_BYTES
@@ -191,38 +196,44 @@ class Committer:
         progress.watermark = header.durable_lsn
 
     def _seal(self) -> None:
-        """Cuts off the zeros and makes the rest durable."""
+        """Cuts off the zeros of the active segment, and makes the rest durable."""
         self._fs.truncate(self._active.handle, self._offset)
-        self._make_durable()
+        self._sync_active()
 
-    def _make_durable(self) -> None:
-        self._directory.sync_data(self._active.handle)
-        if not self._never:
-            self._progress.durable_lsn = self._progress.written_lsn
+    def _sync_active(self) -> None:
+        """Syncs the active segment even if all its records are durable: its size may not be."""
+        self._fs.sync(self._active.handle)
+        self._progress.durable_lsn = self._progress.written_lsn
 
-    def _close(self, cut: bool) -> None:
+    def _close(self, truncate: bool) -> None:
         self._write()
-        if cut:
+        if truncate:
             self._seal()
         else:
-            self._make_durable()
-        self._release()
+            self._sync_active()
+        self._close_handles()
 
-    def _release(self) -> None:
+    def _close_handles(self) -> None:
         self._closed = True
         for spare in (self._active, *self._unused):
-            self._let_go(spare)
+            self._close_handle(spare)
 
-    def _let_go(self, spare: Spare) -> None:
+    def _close_handle(self, spare: Spare) -> None:
         if spare.handle >= 0:
             handle, spare.handle = spare.handle, -1
             try:
                 self._fs.close(handle)
-            except OSError as error:  # some file systems say only now what became of a write
+            except OSError as error:  # some file systems report a failed write only now
                 self._progress.fail(spare.path, 0, error)
 
-    def _pass_drops(self) -> None:
-        progress = self._progress
-        safe = progress.written_lsn if self._never else progress.durable_lsn
-        while self._drops and self._drops[0].lsn <= safe:
-            self._drop(self._drops.pop(0).numbers)
+    # --- retirement
+
+    def _retirement_needs_sync(self) -> bool:
+        """Under NEVER no sync may come for a long time, and the segments would stay until then."""
+        retirements = self._retirements
+        return self.may_sync_for_retirement and retirements[0].lsn <= self._progress.written_lsn
+
+    def _delete_retired(self) -> None:
+        durable = self._progress.durable_lsn
+        while self._retirements and self._retirements[0].lsn <= durable:
+            self._delete(self._retirements.pop(0).numbers)

@@ -1,7 +1,6 @@
-"""The log's directory, and what becomes a segment in it.
+"""The log's directory, and how a preallocated file becomes a segment in it.
 
-May know: files. Promises: a file has a segment's name only when its header is on disk, and what was
-prepared behind it.
+Promises: a file gets a segment's name only after its header and its preallocated zeros are durable.
 """
 
 from __future__ import annotations
@@ -11,26 +10,38 @@ import enum
 import threading
 from collections.abc import Iterator
 
-from beanstalkd_wal.format import FRAME_BYTES, HEADER_BYTES, Header, encode_header
+from beanstalkd_wal.format import (
+    CREATED_UNDER_NEVER,
+    FRAME_BYTES,
+    HEADER_BYTES,
+    Header,
+    encode_header,
+)
 from beanstalkd_wal.fs import FileSystem
 from beanstalkd_wal.names import segment_path, spare_path
 
-# What a file that becomes a segment cannot hold records in: its header, and the claim that a clean
-# stop ends with.
+# Bytes of a segment that no record can use: the header, and the empty frame with the watermark that
+# a clean stop writes at the end.
 OVERHEAD = HEADER_BYTES + FRAME_BYTES
 
 
 class Durability(enum.Enum):
-    """What a commit promises, and with what."""
+    """When a record counts as promised (`Log.promised_lsn`)."""
 
-    SYNC = 0  # durable: fdatasync has returned, for each batch
-    WINDOW = 1  # written; durable when the owner asks for a sync
-    NEVER = 2  # written; nothing is ever synced
+    SYNC = 0  # when it is durable; each batch is synced
+    WINDOW = 1  # when it is written; the owner calls Log.sync
+    NEVER = 2  # when it is written; syncs are for segments only (see the package)
+
+    @property
+    def header_flags(self) -> int:
+        """Flags of a segment that is created in this mode."""
+        return CREATED_UNDER_NEVER if self is Durability.NEVER else 0
 
 
 class Spare:
-    """A file that waits to become a segment: zeros from `start` of the file to `size`. Its handle
-    is open, so that rotation opens nothing.
+    """A preallocated file that is not a segment yet: zeros from the start to `size`.
+
+    handle is open, so rotation needs no new file descriptor; -1: closed. Sizes are in bytes.
     """
 
     __slots__ = ("handle", "known", "lock", "path", "size", "taken")
@@ -38,56 +49,52 @@ class Spare:
     def __init__(self, path: str, handle: int, size: int) -> None:
         self.path = path
         self.handle = handle
-        self.size = size  # what is zeros on disk: changed only under the lock
-        self.known = 0  # what the owner knows of it, and may use: its own side's
-        # set by the owner for good. Whoever lengthens the file looks at it under the lock
-        self.taken = False
+        self.size = size  # on disk; changed only under `lock`
+        self.known = 0  # how much of `size` was reported to the owner; only the owner uses it
+        self.taken = False  # set for good by the owner; checked under `lock` before lengthening
         self.lock = threading.Lock()
 
 
 class Directory:
-    """The log's directory, opened once: a rotation must not fail because file descriptors ran out."""
+    """The log's directory, opened once: rotation then needs no new file descriptor."""
 
-    __slots__ = ("fs", "handle", "numbers", "path", "sync")
+    __slots__ = ("fs", "handle", "path", "spare_numbers")
 
-    def __init__(self, fs: FileSystem, path: str, numbers: Iterator[int], sync: bool) -> None:
+    def __init__(self, fs: FileSystem, path: str, spare_numbers: Iterator[int]) -> None:
         self.fs = fs
         self.path = path
-        self.numbers = numbers  # of spares: whoever takes one from here has it to himself
-        self.sync = sync  # False: nothing is ever synced
+        self.spare_numbers = spare_numbers  # of new spares; both threads take from it
         self.handle = fs.open_directory(path)
 
     def sync_names(self) -> None:
-        if self.sync:
-            self.fs.sync_directory(self.handle)
+        self.fs.sync_directory(self.handle)
 
-    def sync_data(self, handle: int) -> None:
-        if self.sync:
-            self.fs.sync(handle)
+    def new_spare_path(self) -> str:
+        return spare_path(self.path, next(self.spare_numbers))
 
     def new_spare(self) -> Spare:
-        path = spare_path(self.path, next(self.numbers))
+        path = self.new_spare_path()
         return Spare(path, self.fs.create(path), 0)
 
     def random_id(self) -> int:
-        """Never 0, which stands for none."""
+        """64 random bits. Never 0, which stands for "no segment"."""
         return int.from_bytes(self.fs.urandom(8), "little") or 1
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # what it was to make durable, it has
+        with contextlib.suppress(OSError):  # all names were synced before
             self.fs.close(self.handle)
 
 
 def begin_segment(directory: Directory, spare: Spare, header: Header) -> None:
-    """Turns a spare into the segment that the header describes.
+    """Turns a spare into the segment that the header describes; all of it is durable afterwards.
 
-    First the header and what was prepared, then the name: a segment that has its name is whole.
+    The header and the zeros are synced before the rename, so a segment with a name is never
+    uninitialised.
     """
-    with (
-        spare.lock
-    ):  # the preparer may just be lengthening it, but does not begin to when it is taken
+    with spare.lock:  # waits for the preparer, if it is lengthening this spare
         spare.taken = True
-    directory.fs.write(spare.handle, encode_header(header), 0)
-    directory.sync_data(spare.handle)
-    directory.fs.rename(spare.path, segment_path(directory.path, header.number))
+    fs = directory.fs
+    fs.write(spare.handle, encode_header(header), 0)
+    fs.sync(spare.handle)
+    fs.rename(spare.path, segment_path(directory.path, header.number))
     directory.sync_names()

@@ -1,7 +1,7 @@
-"""What can go wrong with a log, as exceptions.
+"""The library's exceptions.
 
-May know: nothing but paths and numbers. Promises: every error names the file it is about, and where
-in it; what was expected and what was found.
+Promises: an error about a file names the file and the place in it, what was expected there and what
+was found.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import os
 
 
 class WalError(Exception):
-    """Whatever this library raises on its own account (besides OSError while reading, which it lets
-    through).
-    """
+    """Base of all errors of this library. (OSError passes through as it is.)"""
 
 
 class Corrupt(WalError):
-    """What had been promised is damaged. Nothing was changed; an operator has to decide (repair)."""
+    """Durable bytes are damaged. Nothing was changed; an operator has to decide (`repair`).
+
+    offset: in bytes, in the file `path`.
+    """
 
     def __init__(self, path: str, offset: int, expected: str, found: str) -> None:
         super().__init__(path, offset, expected, found)
@@ -26,11 +27,12 @@ class Corrupt(WalError):
         self.found = found
 
     def __str__(self) -> str:
-        return f"{self.path}: corrupt at offset {self.offset}: expected {self.expected}, found {self.found}"
+        place = f"{self.path}: corrupt at offset {self.offset}"
+        return f"{place}: expected {self.expected}, found {self.found}"
 
 
 class NewerVersion(WalError):
-    """A segment of a format that this version does not know. Nothing was changed."""
+    """A segment of a newer format version than this program knows. Nothing was changed."""
 
     def __init__(self, path: str, version: int, known: int) -> None:
         super().__init__(path, version, known)
@@ -39,13 +41,15 @@ class NewerVersion(WalError):
         self.known = known
 
     def __str__(self) -> str:
-        return f"{self.path}: format version {self.version} is newer than {self.known}, the newest known here"
+        newer = f"format version {self.version} is newer than {self.known}"
+        return f"{self.path}: {newer}, the newest known here"
 
 
 class LogFailed(WalError):
     """A write or a sync failed. Final: what was not promised by then never will be by this log.
 
-    errno is 0 when it was not the system that failed but the program; reason says how.
+    errno is 0 for an error of the program itself, not of the system; `reason` then holds it.
+    offset: in bytes, in the file `path`.
     """
 
     def __init__(self, path: str, offset: int, errno: int, reason: str = "") -> None:
@@ -60,21 +64,22 @@ class LogFailed(WalError):
 
 
 class LogFull(WalError):
-    """The record does not fit into what is physically there. Nothing was changed; ensure_headroom() may
-    help.
+    """There is no headroom for the record. Nothing was changed; `Log.ensure_headroom` may help.
+
+    nbytes: of the record. headroom: of the log, in bytes.
     """
 
-    def __init__(self, nbytes: int, room: int) -> None:
-        super().__init__(nbytes, room)
+    def __init__(self, nbytes: int, headroom: int) -> None:
+        super().__init__(nbytes, headroom)
         self.nbytes = nbytes
-        self.room = room
+        self.headroom = headroom
 
     def __str__(self) -> str:
-        return f"no room for a record of {self.nbytes} bytes: {self.room} bytes are there, in all"
+        return f"no headroom for a record of {self.nbytes} bytes: {self.headroom} bytes are left"
 
 
 class Locked(WalError):
-    """Another process (or this one) holds the directory's lock."""
+    """Another process, or this one, holds the directory's lock."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)

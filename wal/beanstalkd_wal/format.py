@@ -1,32 +1,35 @@
-"""The bytes of a segment: layout, encode, decode. Pure.
+"""The bytes of a segment: layout, encode, decode.
 
-May know: bytes and their checksum. Promises: what encode made, decode gives back; one changed bit
-anywhere is seen; zeros are never valid; no length is believed before it was checked against what is
-there. The layout never changes without a new VERSION.
+Promises: pure; decode gives back what encode was given; one changed bit anywhere is detected; zeros
+are never valid; a length is checked against the bytes that are there before it is used. The layout
+does not change without a new VERSION.
 
-A segment is a header block of 1024 bytes, the header in it twice (at 0 and 512), then frames, then
-zeros. Numbers are little-endian.
+A segment is a header block of 1024 bytes (two copies of the header, at 0 and 512), then frames,
+then zeros. Numbers are little-endian, times are wall-clock ns.
 
-    header copy (512 bytes)                         frame (48 bytes, then the payload)
-      0   8  magic                                    0   4  magic
-      8   4  format version                           4   4  CRC-32C of bytes 8..48, from the salt
-     12   4  flags; bit 0: born unsynced              8   8  first LSN (of its first record, or of the next one to come)
-     16   8  segment number                          16   8  durable LSN when it was written: the claim
-     24   8  base LSN (of its first record)          24   8  wall time, ns
-     32   8  durable LSN when it was born            32   4  number of records
-     40   8  log id, random                          36   4  payload length
-     48   8  wall time of its birth, ns              40   4  CRC-32C of the payload, from the salt
-     56   8  birth id, random                        44   4  zero
-     64   8  birth id of the segment before it       48      payload: u32 lengths of the records, then the records
-     72   4  metadata length
-     76 256  metadata, then zeros
+    header copy (512 bytes)                      frame (48 bytes, then the payload)
+      0   8  magic                                 0   4  magic
+      8   4  format version                        4   4  CRC-32C of bytes 8..48, from the salt
+     12   4  flags; bit 0: created under NEVER     8   8  first LSN (without records: the next LSN)
+     16   8  segment number                       16   8  durable watermark: highest durable LSN
+     24   8  base LSN (of its first record)               when the frame was written
+     32   8  durable watermark at its creation    24   8  wall time
+     40   8  log id, random                       32   4  number of records
+     48   8  wall time of its creation            36   4  payload length
+     56   8  segment id, random                   40   4  CRC-32C of the payload, from the salt
+     64   8  segment id of the previous segment   44   4  zero
+     72   4  metadata length                      48      payload: lengths of the records, u32 each,
+     76 256  metadata, then zeros                         then the records
     332 176  zeros
-    508   4  CRC-32C of bytes 0..508
+    508   4  CRC-32C of bytes 0..508, from 0
 
-The salt is the lower half of the log id: a frame of another log, or one that a client wrote into a
-record, is not valid here. The birth ids chain the segments: one that had been cut off and came back
-(its removal had not been synced) does not pass for the new one of its number. Magic and version
-stand first, at both places, in every version to come: they are looked at before the checksum is.
+The salt is the lower half of the log id. So a frame of another log, or one that a client put into a
+record, is not valid here. The segment ids form a chain: a segment that was cut off and reappeared
+after a crash (its removal was not durable) cannot pass for the later one with the same number.
+Magic and version keep their place in every future version: they are checked before the checksum.
+
+Flag bit 0 tells tools that written records count as promised. Replay ignores it. (Until 0.1, a log
+under NEVER did not sync its segments at all.)
 """
 
 from __future__ import annotations
@@ -44,14 +47,14 @@ META_BYTES = 256
 FRAME_BYTES = 48  # the header of a frame
 LENGTH_BYTES = 4  # of each record, in front of the payload's records
 RECORD_BYTES_MAX = (1 << 32) - 64
-LAST = (
-    (1 << 62) - 1
-)  # LSN or segment number that a header may begin with: whatever is counted on from there still fits
+# The highest LSN and segment number that a header may begin with: counting up from there still fits
+# in 64 bits.
+LAST = (1 << 62) - 1
 
-SEGMENT_MAGIC = b"\x89WAL\r\n\x1a\n"  # also says when a transfer in text mode spoiled it
+SEGMENT_MAGIC = b"\x89WAL\r\n\x1a\n"  # like PNG's: a transfer in text mode changes it
 FRAME_MAGIC = b"\xf7wF\x91"
 
-UNSYNCED = 1  # flag: the header may have got a name before it was durable (Durability.NEVER)
+CREATED_UNDER_NEVER = 1  # flag: created under Durability.NEVER
 
 _COPY = struct.Struct("<8sIIQQQQQQQI256s176x")
 _VERSION = struct.Struct("<8sI")
@@ -60,7 +63,7 @@ _U32 = struct.Struct("<I")
 
 
 class Header:
-    """What a segment says about itself."""
+    """A segment's header, decoded. durable_lsn: its watermark. created_at: wall time, ns."""
 
     __slots__ = (
         "base_lsn",
@@ -97,15 +100,16 @@ class Header:
         self.flags = flags
 
     @property
-    def unsynced(self) -> bool:
-        return bool(self.flags & UNSYNCED)
+    def created_under_never(self) -> bool:
+        return bool(self.flags & CREATED_UNDER_NEVER)
 
 
 class Frame:
-    """One frame as it was read: what one commit wrote. Without records it is a claim only.
+    """One frame, decoded: what one commit wrote. A frame without records holds a watermark only.
 
-    data: the whole segment. The records lie in it from `start` on, one behind another, of these
-    `lengths`; `records` cuts them out when asked.
+    segment: its number; offset, end: of the frame in the segment; at: wall time, ns; durable_lsn:
+    its durable watermark; data: the whole segment. The records lie in data from `start` on, one
+    after the other, `lengths` long (bytes). `records` copies them out when first asked for.
     """
 
     __slots__ = (
@@ -165,7 +169,7 @@ def salt_of(log_id: int) -> int:
 
 
 def encode_header(header: Header) -> bytes:
-    """The whole header block, both copies."""
+    """The header block, both copies. Raises ValueError if the metadata is too long."""
     if len(header.meta) > META_BYTES:
         raise ValueError(f"metadata of {len(header.meta)} bytes: at most {META_BYTES} fit")
     copy = _COPY.pack(
@@ -187,7 +191,7 @@ def encode_header(header: Header) -> bytes:
 
 
 def version_of(copy: bytes) -> int:
-    """The format version a copy of the header names; 0 if it is no header of any version."""
+    """The format version in a copy of a header; 0 if it is not a header of any version."""
     if len(copy) < _VERSION.size:
         return 0
     magic, version = _VERSION.unpack_from(copy)
@@ -195,7 +199,7 @@ def version_of(copy: bytes) -> int:
 
 
 def decode_header(copy: bytes) -> Header | str:
-    """One copy of the header, or what is wrong with it."""
+    """One copy of the header, or a text that says what is wrong with it."""
     if len(copy) < COPY_BYTES:
         return f"{len(copy)} bytes of a header"
     version = version_of(copy)
@@ -237,11 +241,12 @@ def decode_header(copy: bytes) -> Header | str:
 def encode_frame(
     first_lsn: int, durable_lsn: int, at: int, records: Sequence[bytes], salt: int
 ) -> tuple[bytes, bytes]:
-    """Header and payload of a frame, apart, so that whoever writes several joins (and copies) them
-    only once.
+    """The header and the payload of a frame.
+
+    Separate, so that the caller can join many frames with one copy. at: wall time, ns.
     """
     count = len(records)
-    # Of a client that is alone, each frame has one record.
+    # Common case: with a single client, each frame has one record.
     lengths = (
         _U32.pack(len(records[0])) if count == 1 else struct.pack(f"<{count}I", *map(len, records))
     )
@@ -251,7 +256,7 @@ def encode_frame(
 
 
 def decode_frame(data: bytes, offset: int, salt: int, segment: int) -> Frame | str:
-    """The frame at an offset, or what is wrong with it."""
+    """The frame at an offset, or a text that says what is wrong there."""
     start = offset + FRAME_BYTES
     if start > len(data):
         return f"the file's end after {max(len(data) - offset, 0)} bytes"
@@ -269,7 +274,7 @@ def decode_frame(data: bytes, offset: int, salt: int, segment: int) -> Frame | s
     first = start + count * LENGTH_BYTES
     if first > end:
         return "record lengths that do not add up"
-    # Most frames of a log with little traffic have one record.
+    # Common case: with little traffic, each frame has one record.
     lengths = (
         _U32.unpack_from(data, start)
         if count == 1
@@ -280,8 +285,11 @@ def decode_frame(data: bytes, offset: int, salt: int, segment: int) -> Frame | s
     return Frame(segment, offset, end, first_lsn, durable_lsn, at, data, first, lengths)
 
 
-def decode_claim(data: bytes, offset: int, salt: int) -> tuple[int, int] | None:
-    """(first LSN, claim) of a frame whose header is whole, whatever became of its payload."""
+def decode_watermark(data: bytes, offset: int, salt: int) -> tuple[int, int] | None:
+    """(first LSN, durable watermark) of a frame; None if its header is damaged.
+
+    The payload is not looked at: a frame's header has a checksum of its own.
+    """
     body = data[offset + 8 : offset + FRAME_BYTES]
     if len(body) < _BODY.size or crc(body, salt) != _U32.unpack_from(data, offset + 4)[0]:
         return None

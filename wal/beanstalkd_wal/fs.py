@@ -1,8 +1,7 @@
-"""The file-system seam: the calls the log makes, and no others. Tests put a memory, a failing or a
-crashing disk in its place.
+"""The file-system seam: all calls that the log makes. Tests replace it with a disk in memory.
 
-May know: the operating system. Promises: a call did all of what it says, or raises OSError; no call
-retries a sync. A path is a str, a handle an int.
+Promises: a call has done all that it says, or it raises OSError; no call repeats a sync. A path is
+a str, a handle an int (a file descriptor), sizes and offsets are in bytes.
 """
 
 from __future__ import annotations
@@ -14,19 +13,19 @@ import struct
 
 ZEROS = bytes(1 << 18)
 
-# What a disk says when it is full, a quota used up, or the process out of file descriptors: for the
-# preparation of room no failure, only a reason to try again later.
-NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE))
+# A full disk, a used-up quota, no free file descriptor: preallocation then waits and tries again.
+# The log does not fail.
+NO_SPACE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE))
 
 # struct flock: type, whence, start, length, pid.
 _FLOCK = struct.Struct("@hhqqi0q")
 
-# Not every file system has fallocate.
-_NO_ALLOCATE = frozenset((errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS))
+# From a file system without fallocate.
+_NO_FALLOCATE = frozenset((errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS))
 
 
 class FileSystem:
-    """The real one. It has no state, so all threads may share it."""
+    """The operating system's. It has no state, so all threads may share it."""
 
     # --- names
 
@@ -37,7 +36,7 @@ class FileSystem:
         return os.stat(path).st_size
 
     def rename(self, old: str, new: str) -> None:
-        """Puts old in the place of new, which may exist."""
+        """Replaces `new` if it exists."""
         os.rename(old, new)
 
     def unlink(self, path: str) -> None:
@@ -47,8 +46,9 @@ class FileSystem:
         return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def sync_directory(self, handle: int) -> None:
-        """Makes names durable: what was created, renamed and unlinked. (fsync: fdatasync of a
-        directory may leave names out.)
+        """Makes names durable: files created, renamed and unlinked in it.
+
+        fsync, because fdatasync of a directory may leave names out.
         """
         os.fsync(handle)
 
@@ -60,7 +60,7 @@ class FileSystem:
             return file.read(nbytes)
 
     def create(self, path: str) -> int:
-        """An empty file, whether one was there or not."""
+        """Creates an empty file; an existing one is emptied."""
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
 
     def open(self, path: str) -> int:
@@ -75,15 +75,16 @@ class FileSystem:
             done += os.pwrite(handle, data[done:], offset + done)
 
     def sync(self, handle: int) -> None:
-        """Makes the contents durable, and the size."""
+        """Makes the contents and the size of a file durable."""
         os.fdatasync(handle)
 
     def truncate(self, handle: int, nbytes: int) -> None:
         os.ftruncate(handle, nbytes)
 
     def allocate(self, handle: int, old: int, new: int) -> None:
-        """Lengthens a file from old to new bytes that read as zeros and can be written on a full
-        disk; or leaves it as it was.
+        """Lengthens a file from old to new bytes; after an error it is as it was.
+
+        The new bytes read as zeros, and writing to them needs no more space on the disk.
         """
         try:
             self._allocate(handle, old, new)
@@ -95,15 +96,16 @@ class FileSystem:
         try:
             os.posix_fallocate(handle, old, new - old)
         except OSError as error:
-            if error.errno not in _NO_ALLOCATE:
+            if error.errno not in _NO_FALLOCATE:
                 raise
             fill(self, handle, old, new)
 
     # --- the rest
 
     def lock(self, path: str) -> int:
-        """Takes the C server's kind of lock: fcntl, for writing, on the whole file. BlockingIOError
-        if somebody has it.
+        """Takes the C server's kind of lock: fcntl, exclusive, on the whole file.
+
+        Raises BlockingIOError if another process holds it. The lock ends when the handle is closed.
         """
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -119,8 +121,10 @@ class FileSystem:
         return os.urandom(nbytes)
 
     def locked(self, path: str) -> bool:
-        """Whether another process has that lock. Takes nothing; does not see a lock of this
-        process, and would end it.
+        """Whether another process holds that lock. Takes no lock.
+
+        Not for a file that this process has locked: the check does not see that lock, and closing
+        the file would end it.
         """
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -133,8 +137,10 @@ class FileSystem:
 
 
 def fill(fs: FileSystem, handle: int, start: int, end: int) -> None:
-    """Writes zeros: a later sync of frames there has only data to write, no block to allocate
-    (measured: 120 us against 200 us).
+    """Writes zeros from start to end.
+
+    A later sync of frames there writes data only and allocates no blocks (measured: 120 us against
+    200 us for a write of 4 kB).
     """
     while start < end:
         piece = ZEROS if end - start >= len(ZEROS) else ZEROS[: end - start]

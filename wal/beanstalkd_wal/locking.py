@@ -1,8 +1,8 @@
-"""The directory's lock: the C server's file with the C server's kind of lock, so that the two never
-share a directory.
+"""The directory's lock: the C server's file name and kind of lock, so the two never share a log.
 
-May know: one file. Promises: one holder at a time, in this process (which fcntl alone would not see
-to) and all others; the lock ends with the process, however it ends. The file stays.
+Promises ("one writer"): one holder at a time, among all processes and within this one (fcntl alone
+does not exclude a second lock by the same process). The lock ends with the process, however the
+process ends. The file stays.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ _held: set[str] = set()
 
 
 class Lock:
+    """A lock that is held. `close` gives it up; a second `close` does nothing."""
+
     def __init__(self, fs: FileSystem, path: str, handle: int) -> None:
         self.path = path
         self._fs = fs
@@ -30,8 +32,9 @@ class Lock:
 
 
 def locked(directory: str | os.PathLike[str], fs: FileSystem | None = None) -> bool:
-    """Whether somebody has the lock at this moment. For readers, who take none. Raises OSError if
-    that cannot be found out.
+    """Whether anyone holds the lock at this moment. For readers, which take no lock.
+
+    Raises OSError if the lock file cannot be opened; a missing file is not an error.
     """
     path = os.path.join(os.path.realpath(directory), LOCK)
     if path in _held:
@@ -43,10 +46,10 @@ def locked(directory: str | os.PathLike[str], fs: FileSystem | None = None) -> b
 
 
 def lock(directory: str | os.PathLike[str], fs: FileSystem | None = None) -> Lock:
-    """Raises Locked if somebody has it, OSError if the file cannot be had."""
+    """Takes the lock. Raises Locked if it is held, OSError if the file cannot be opened or made."""
     fs = fs or FileSystem()
     path = os.path.join(os.path.realpath(directory), LOCK)
-    if path in _held:  # to open and close the file once more would end the lock
+    if path in _held:  # opening and closing the file again would end the lock
         raise Locked(path)
     try:
         handle = fs.lock(path)

@@ -1,12 +1,11 @@
-"""The log: append, commit, and the account of what fits winline.
+"""The log: append records, commit them, preallocate headroom, retire segments.
 
-May know: what its two threads report. Promises: winline a record goes, and whether tinline is room for
-it, is decided inline, on the owner's thread, at once and for good; what the threads do has no
-influence on it but by what `collect` takes over. Nothing is written winline nothing was prepared.
-After a failure nothing is promised any more, and append and commit say so.
+Promises: the segment of a record, and whether there is headroom for it, are decided on the owner's
+thread by `append`, finally. Frames are written only to bytes that were preallocated. After a failure
+nothing more is promised, and append and commit raise LogFailed.
 
-All methods belong to one thread, the owner's. None but ensure_headroom, trim, drain, close and commit
-with `inline` waits for the disk (unless threaded is False).
+All methods belong to one thread, the owner's. Only ensure_headroom, trim, drain, close, and commit
+with `inline` wait for the disk (with threaded=False, others do too).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Callable
 from itertools import takewhile
 
 from beanstalkd_wal.directory import OVERHEAD, Durability, Spare
-from beanstalkd_wal.errors import LogFailed, LogFull
+from beanstalkd_wal.errors import LogFull
 from beanstalkd_wal.format import (
     FRAME_BYTES,
     HEADER_BYTES,
@@ -24,70 +23,19 @@ from beanstalkd_wal.format import (
     RECORD_BYTES_MAX,
 )
 from beanstalkd_wal.fs import FileSystem
-from beanstalkd_wal.operations import Drop, Operation, Rotate, Sync, Write
-from beanstalkd_wal.progress import Dropped, Event, Grown, Rested
-from beanstalkd_wal.recover import Recovered, recover
+from beanstalkd_wal.operations import Operation, Retire, Rotate, Sync, Write
+from beanstalkd_wal.recover import recover
 from beanstalkd_wal.replay import Replay
-from beanstalkd_wal.spares import Spares
+from beanstalkd_wal.state import LogState
 from beanstalkd_wal.threads import Threads
 
-# A frame is cut when it is this long: one checksum over much more makes nothing cheaper, and a torn
-# frame is lost as a whole.
+# A frame is closed at this length, in bytes. Longer frames do not make the checksum cheaper, and a
+# torn frame is lost as a whole.
 FRAME_MAX = 256 * 1024
 
 
-class Log:
-    """Made by Log.open. The attributes without an underscore are to be read, not written."""
-
-    def __init__(
-        self,
-        replay: Replay,
-        found: Recovered,
-        threads: Threads,
-        durability: Durability,
-        meta: Callable[[], bytes],
-    ) -> None:
-        self._directory = found.directory
-        self._threads = threads
-        self._progress = threads.progress
-        self._segment_bytes = threads.preparer.segment_bytes
-        self._never = durability is Durability.NEVER
-        self.promise_durable = durability is Durability.SYNC  # else what is written is promised
-        self._meta = meta
-        self._closed = False
-        self.changes = 0  # grows whenever the threads report something else than LSNs
-        self._failure: LogFailed | None = None
-
-        self.lsn = replay.next_lsn - 1  # of the last record appended
-        self.written_lsn = self.lsn
-        self.durable_lsn = found.durable_lsn
-        self.promised_lsn = self.lsn  # up to which the mode's promise holds
-        self._watermark = (
-            found.watermark
-        )  # the highest durable LSN that is written down, or about to be
-
-        # The open frame. _space is what may still be added to it without a second thought; 0: tinline
-        # is none.
-        self._records: list[bytes] = []
-        self._space = 0
-        self._framed = 0  # bytes of all frames so far, the open one as if it were used up
-        self._operations: list[Operation] = []
-
-        # The active segment: _left is what is behind _space.
-        self.segment = found.number
-        self._active = found.active
-        self._active_bytes = found.active.size
-        self._left = found.active.size - OVERHEAD
-        self.segment_sizes = found.sealed  # number -> bytes, ascending
-        self.sealed_bytes = sum(found.sealed.values())
-        self.oldest = min(found.sealed, default=found.number)
-        self._dropped = 0  # segments below this number are dropped, or about to be
-
-        dirty_bytes = sum(nbytes for _, nbytes in found.dirty)
-        self._spares = Spares(
-            found.directory, threads.preparer, lambda: threads.prepare(()), dirty_bytes
-        )
-        self.headroom = self._left
+class Log(LogState):
+    """Made by Log.open."""
 
     @staticmethod
     def open(
@@ -101,11 +49,12 @@ class Log:
         fs: FileSystem | None = None,
         raise_watermark: bool = True,
     ) -> Log:
-        """Goes on winline an exhausted replay ended.
+        """Goes on behind an exhausted replay; waits until what it read is durable.
 
-        meta: its bytes go into the header of each new segment. notify: called (by any thread) when
-        tinline is something to collect. at: wall time, ns. fs is the replay's, if not given. claim:
-        at once, that all that was read is durable; otherwise the first commit says so.
+        meta: returns at most META_BYTES bytes for the header of each new segment. notify: called,
+        by any thread, when `collect` has something to take over. at: wall time, ns. fs: by default
+        the replay's. raise_watermark: the new segment's header says that everything read is
+        durable; otherwise the first commit does. Raises LogFailed; ValueError for bad arguments.
         """
         if not replay.exhausted:
             raise ValueError("the replay is not exhausted")
@@ -115,20 +64,19 @@ class Log:
             replay.fs = fs
         found = recover(replay, durability, segment_bytes, meta(), at, raise_watermark)
         threads = Threads(found, segment_bytes, durability, replay.next_lsn - 1, notify)
-        log = Log(replay, found, threads, durability, meta)
+        log = Log(replay.next_lsn - 1, found, threads, durability, meta)
         if threaded:
             threads.start()
         else:
-            threads.take = log._take
+            threads.run_inline(log._take_over)
         return log
 
     # --- appending
 
     def append(self, record: bytes) -> int:
-        """Adds a record to the open frame; its LSN is `lsn` then. Returns the number of the segment
-        it goes to.
+        """Adds a record to the open frame; `lsn` is then its LSN. Returns its segment's number.
 
-        Raises LogFull (nothing changed) or LogFailed. Hot, hence flat: 0.2 us.
+        Raises LogFull (nothing changed) or LogFailed. Hot path, so without calls: 0.2 us.
         """
         need = len(record) + LENGTH_BYTES
         if need > self._space:
@@ -139,37 +87,39 @@ class Log:
         self.lsn += 1
         return self.segment
 
-    def fits(self, nbytes: int, floor: int = 0) -> bool:
-        """Whether a record of nbytes could be appended now and leave at least floor bytes of room."""
+    def fits(self, nbytes: int, minimum: int = 0) -> bool:
+        """Whether a record of nbytes can be appended and leave at least `minimum` headroom."""
         need = nbytes + LENGTH_BYTES
         if need <= self._space:
-            return self.headroom - need >= floor
+            return self.headroom - need >= minimum
         need += FRAME_BYTES
         left = self._left + self._space
         if need <= left:
-            return self.headroom - need >= floor
-        # The rest of the active segment is lost by the rotation.
-        return self.headroom - left - need >= floor and self._spares.fitting(need) is not None
+            return self.headroom - need >= minimum
+        # A rotation loses the rest of the active segment.
+        enough = self.headroom - left - need >= minimum
+        return enough and self._spares.first_fitting(need) is not None
 
     def _open_frame(self, need: int) -> None:
-        """A new frame for a record that needs so much: behind the open one or, if it does not fit
-        tinline, in the next segment.
-        """
+        """For a record that takes `need` bytes: in the active segment, else in the next one."""
         self._check()
         need += FRAME_BYTES
         if need <= self._left + self._space:
             self._close_frame()
         else:
-            if need > RECORD_BYTES_MAX:
-                raise ValueError(f"a record of {need} bytes")
-            spare = self._spares.fitting(need)
-            if spare is None:
-                raise LogFull(need - FRAME_BYTES - LENGTH_BYTES, self.headroom)
-            self._rotate(spare)
+            self._rotate(self._spare_for(need))
         self._space = min(self._left, max(FRAME_MAX, need)) - FRAME_BYTES
         self._left -= self._space + FRAME_BYTES
         self._framed += self._space + FRAME_BYTES
-        self._count_room()
+        self._update_headroom()
+
+    def _spare_for(self, need: int) -> Spare:
+        if need > RECORD_BYTES_MAX:
+            raise ValueError(f"a record of {need} bytes")
+        spare = self._spares.first_fitting(need)
+        if spare is None:
+            raise LogFull(need - FRAME_BYTES - LENGTH_BYTES, self.headroom)
+        return spare
 
     def _close_frame(self) -> None:
         self._left += self._space
@@ -187,27 +137,23 @@ class Log:
         used = self._active_bytes - self._left - (OVERHEAD - HEADER_BYTES)
         self.segment_sizes[self.segment] = used
         self.sealed_bytes += used
-        self._spares.take(spare)
+        self._spares.remove(spare)
         self.segment += 1
         self._active = spare
         self._active_bytes = spare.known
         self._left = spare.known - OVERHEAD
-        self._count_room()
+        self._update_headroom()
         self._operations.append(Rotate(spare, self.segment, self.lsn + 1, meta))
 
     # --- committing
 
-    @property
-    def pending(self) -> bool:
-        """Whether something was appended and not committed yet."""
-        return bool(self._records) or bool(self._operations)
-
     def commit(self, at: int, inline: bool = False) -> bool:
-        """Hands over all that was appended. 1 us, besides the thread's own work.
+        """Hands everything appended to the committer. 1 us, besides the thread's own work.
 
-        inline: better on this thread, which waits for it then: quicker, if nobody has anything to do
-        meanwhile. Only a single frame of no more than FRAME_MAX, and only while the thread has
-        nothing to do. True if that was done: `collect` knows more then.
+        at: wall time, ns. inline: write (and sync) on this thread if possible, which has a lower
+        latency when there is nothing else to do. It is possible for a single frame of at most
+        FRAME_MAX bytes while the committer is idle; then the result is True, and `collect` has
+        something to take over. Raises LogFailed.
         """
         if self._failure is not None:
             self._check()
@@ -227,229 +173,125 @@ class Log:
         return False
 
     def sync(self, at: int) -> None:
-        """Asks for a sync of all that was committed; not of what is pending. Nothing, if nothing is
-        ever synced.
+        """Asks for a sync of everything committed (pending records are not). Under
+        Durability.NEVER it does nothing.
         """
-        if not self._never and self._able():
+        if not self._never and self._is_usable():
             self._threads.commit([Sync(False, 0)], at)
 
-    @property
-    def watermark_behind(self) -> bool:
-        """Whether tinline is something that is durable, or will be, and not written down as such."""
-        return not self._never and self._watermark < self.lsn
-
     def write_watermark(self, at: int) -> None:
-        """Writes down what is durable, if that is not said yet: for an owner who falls idle. Never
-        when something is pending.
+        """Writes the durable watermark if it has risen: for an owner that is idle.
+
+        Does nothing while something is pending. at: wall time, ns.
         """
-        if self.durable_lsn <= self._watermark or self.pending or not self._able():
+        if self.durable_lsn <= self._watermark or self.pending or not self._is_usable():
             return
         if self._left >= FRAME_BYTES:
             self._watermark = self.durable_lsn
             self._left -= FRAME_BYTES
-            self._count_room()
+            self._update_headroom()
             self._threads.commit([Sync(True, self.lsn + 1)], at)
             return
-        spare = self._spares.fitting(FRAME_BYTES)
-        if spare is not None:  # the header of a segment claims as well
+        spare = self._spares.first_fitting(FRAME_BYTES)
+        if spare is not None:  # the next segment's header has a watermark too
             self._watermark = self.durable_lsn
             self._rotate(spare)
             self.commit(at)
 
     def drain(self, at: int) -> None:
-        """Commits, and waits until all that was ever asked for is done, drops included; then
-        collects. Raises LogFailed.
+        """Commits, waits until everything asked for is done, deletions included, and collects.
 
-        For an owner who can go on only when dropped segments have become room.
+        For an owner that needs the headroom of retired segments to go on. Raises LogFailed.
         """
         self.commit(at)
-        if self._able():
+        if self._is_usable():
             self._threads.drain(at)
         self.collect()
 
-    # --- room
+    # --- headroom
 
-    @property
-    def appended_bytes(self) -> int:
-        """What was appended since the log was opened: records, with what their frames add."""
-        return self._framed - self._space
+    def preallocate(self, target: int) -> None:
+        """Raises the headroom to the target, in the background.
 
-    @property
-    def left(self) -> int:
-        """Bytes left in the active segment behind the open frame."""
-        return self._left + self._space
-
-    @property
-    def spare_bytes(self) -> int:
-        """Bytes of the spares that are known to be prepared."""
-        return self._spares.nbytes
-
-    @property
-    def active_bytes(self) -> int:
-        """Bytes of the active segment's file, headroom included."""
-        return self._active_bytes
-
-    @property
-    def unsealed_bytes(self) -> int:
-        """Bytes of all files of the log except sealed segments."""
-        return self._active_bytes + self._spares.nbytes + self._spares.dirty_bytes
-
-    @property
-    def total_bytes(self) -> int:
-        """Of all files of the log on disk. Exact when the threads are idle and everything is
-        collected.
+        On a full disk each call costs some I/O, so do not repeat it more than a few times a second.
         """
-        return self.sealed_bytes + self.unsealed_bytes
+        if self._is_usable():
+            self._spares.preallocate(target, self.headroom)
 
-    @property
-    def disk_full(self) -> bool:
-        """Whether preparing met a full disk, and did not succeed since."""
-        return self._spares.disk_full
+    def ensure_headroom(self, nbytes: int, minimum: int = 0) -> bool:
+        """Allocates, on this thread, until fits(nbytes, minimum).
 
-    def preallocate(self, wish: int) -> None:
-        """Makes room grow to wish, in the background. When short, a try that fails costs some I/O:
-        ask again at a leisurely pace.
-        """
-        if self._able():
-            self._spares.prepare(wish, self.headroom)
-
-    def ensure_headroom(self, nbytes: int, floor: int = 0) -> bool:
-        """Sees to it that fits(nbytes, floor), on this thread. False if the disk is full; LogFailed
-        if it is broken.
+        False if the disk is full. Raises OSError or LogFailed after any other error.
         """
         self._check()
         try:
-            return self.fits(nbytes, floor) or self._ensure_headroom(nbytes, floor)
+            return self.fits(nbytes, minimum) or self._allocate(nbytes, minimum)
         except OSError as error:
             self._fail(error)
             raise
         finally:
-            self._count_room()
+            self._update_headroom()
 
-    def _ensure_headroom(self, nbytes: int, floor: int) -> bool:
+    def _allocate(self, nbytes: int, minimum: int) -> bool:
         need = nbytes + LENGTH_BYTES + FRAME_BYTES
         while self._spares.allocate(max(need + OVERHEAD, self._segment_bytes)):
-            self._count_room()
-            if self.fits(nbytes, floor):
+            self._update_headroom()
+            if self.fits(nbytes, minimum):
                 return True
-        # Not even one more segment: then just what is lacking, behind the youngest spare or as one
-        # more.
-        left = self._left + self._space
-        lack = floor + need + (left if need > left else 0) - self.headroom
-        if not self._spares.lengthen_last(need, lack) and not self._spares.allocate(
-            max(need, lack) + OVERHEAD
+        # No space for one more whole segment. Then only for what is missing: at the end of the
+        # youngest spare, or as one more.
+        left = self.left
+        missing = minimum + need + (left if need > left else 0) - self.headroom
+        if not self._spares.lengthen_last(need, missing) and not self._spares.allocate(
+            max(need, missing) + OVERHEAD
         ):
             return False
-        self._count_room()
-        return self.fits(nbytes, floor)
+        self._update_headroom()
+        return self.fits(nbytes, minimum)
 
-    def trim(self, wish: int) -> None:
-        """Gives back spares that are not needed for room to be at least wish."""
-        if not self._able() or self._spares.preparing:
+    def trim(self, target: int) -> None:
+        """Frees preallocated segments that a headroom of `target` does not need."""
+        if not self._is_usable() or self._spares.preparing:
             return
         try:
-            self._spares.trim(self.headroom - wish)
+            self._spares.trim(self.headroom - target)
         except OSError as error:
             self._fail(error)
-        self._count_room()
+        self._update_headroom()
 
     def retire(self, before: int) -> None:
-        """Drops all sealed segments below number before, when all that was appended until now is as
-        safe as it gets.
+        """Deletes all sealed segments below number `before`, once everything appended is durable.
 
-        They become spares when tinline is less room than was last wished for.
+        While headroom is below the last target, their files become spares.
         """
-        numbers = tuple(
-            number
-            for number in takewhile(lambda number: number < before, self.segment_sizes)
-            if number >= self._dropped
-        )
-        if not numbers or not self._able():
+        older = takewhile(lambda number: number < before, self.segment_sizes)
+        numbers = tuple(number for number in older if number >= self._retired)
+        if not numbers or not self._is_usable():
             return
-        self._dropped = numbers[-1] + 1
-        self.preallocate(self._spares.wish)
-        self._threads.commit([Drop(numbers, self.lsn)], 0)
+        self._retired = numbers[-1] + 1
+        self.preallocate(self._spares.target)
+        self._threads.commit([Retire(numbers, self.lsn)], 0)
 
-    def _count_room(self) -> None:
-        self.headroom = self._left + self._space + self._spares.headroom
-
-    # --- the threads' reports
-
-    def collect(self) -> None:
-        """Takes over what the threads have to report. Raises LogFailed if that is a failure."""
-        self._take()
-        if self._failure is not None:
-            self._check()
-
-    def _take(self) -> None:
-        progress = self._progress
-        self.durable_lsn = progress.durable_lsn  # before written_lsn, which is raised first
-        self.written_lsn = progress.written_lsn
-        self.promised_lsn = self.durable_lsn if self.promise_durable else self.written_lsn
-        if progress.watermark > self._watermark:
-            self._watermark = progress.watermark
-        if progress.events:
-            self.changes += 1
-            while progress.events:
-                self._apply(progress.events.popleft())
-            self._count_room()
-        if progress.failure is not None:
-            self._failure = progress.failure
-            # The next append must not go unnoticed.
-            self._left += self._space
-            self._space = 0
-
-    def _apply(self, event: Event) -> None:
-        if isinstance(event, Grown):
-            self._spares.report(event)
-            if event.spare is self._active and event.size > self._active_bytes:
-                self._left += event.size - self._active_bytes
-                self._active_bytes = event.size
-        elif isinstance(event, Dropped):
-            self.sealed_bytes -= self.segment_sizes.pop(event.number)
-            self._spares.dirty_bytes += event.kept
-            self.oldest = next(iter(self.segment_sizes), self.segment)
-        elif isinstance(event, Rested):
-            self._spares.rested(event.short)
-        else:
-            self._spares.dirty_bytes -= event.nbytes
-
-    def _fail(self, error: OSError) -> None:
-        self._progress.fail(self._directory.path, 0, error)
-        self.collect()
-
-    def _able(self) -> bool:
-        return self._failure is None and not self._closed
-
-    def _check(self) -> None:
-        failure = self._failure
-        if failure is not None:
-            raise LogFailed(
-                failure.path, failure.offset, failure.errno, failure.reason
-            ) from failure
-        if self._closed:
-            raise ValueError("the log is closed")
+    # --- the end
 
     def close(self, at: int) -> None:
-        """Commits, syncs, says so in a claim, and seals. Raises LogFailed, if the log failed, after
-        everything was let go.
+        """Commits, syncs, writes the durable watermark, seals, and ends the threads.
 
-        On a full disk the rest of the active segment stays: it is room for the next start, which
-        nobody else should take in between.
+        After a failure it closes all files, then raises LogFailed. On a full disk the active
+        segment keeps its zeros: they are headroom for the next start, which no other program should
+        take. at: wall time, ns.
         """
         if self._closed:
             return
-        self._take()
-        if self._able():
+        self._take_over()
+        if self._is_usable():
             self.commit(at)
-        operations = self._operations  # none, unless the log failed
-        if not self._never and self._watermark < self.lsn:
-            operations.append(
-                Sync(True, self.lsn + 1)
-            )  # tinline is always room for this claim: OVERHEAD
+        operations = self._operations  # empty, unless the log failed
+        if self._watermark < self.lsn:
+            operations.append(Sync(True, self.lsn + 1))  # OVERHEAD includes this frame
         self._closed = True
-        self._threads.close(operations, at, cut=not self.disk_full)
-        self._take()
+        self._threads.close(operations, at, truncate=not self.disk_full)
+        self._take_over()
         self._spares.close()
         self._directory.close()
         if self._failure is not None:
@@ -457,7 +299,7 @@ class Log:
 
 
 def _is_short(operation: Operation) -> bool:
-    """A frame, and not one that was made longer for a single record."""
+    """Whether it writes a frame of at most FRAME_MAX bytes (a single record may be longer)."""
     return isinstance(operation, Write) and (
         len(operation.records) > 1 or len(operation.records[0]) <= FRAME_MAX
     )

@@ -1,5 +1,6 @@
-"""The names of the log's files in its directory. Pure. What is named otherwise is nobody's business
-here, and never touched.
+"""The names of the log's files in its directory.
+
+Promises: pure; a file with any other name is not the log's, and is never touched.
 """
 
 from __future__ import annotations
@@ -19,21 +20,22 @@ def segment_path(directory: str, number: int) -> str:
 
 
 def spare_path(directory: str, number: int) -> str:
+    """Of a preallocated segment."""
     return os.path.join(directory, f"spare.{number}")
 
 
 def torn_path(directory: str, segment: int, offset: int) -> str:
+    """Of a copy of the torn tail that recovery cut off."""
     return os.path.join(directory, f"torn.{segment}.{offset}")
 
 
 def damaged_path(directory: str, segment: int, offset: int) -> str:
+    """Of a copy of the damaged bytes that repair took out."""
     return os.path.join(directory, f"damaged.{segment}.{offset}")
 
 
-def tries(path: str) -> Iterator[str]:
-    """Names for a file that must not take another one's place: the path itself, then with numbers
-    behind it.
-    """
+def candidates(path: str) -> Iterator[str]:
+    """Names for a file that must not replace another: `path`, then `path.1`, `path.2`, ..."""
     yield path
     number = 0
     while True:
@@ -48,5 +50,6 @@ def segment_numbers(names: list[str]) -> list[int]:
 
 
 def spare_numbers(names: list[str]) -> list[int]:
+    """Of the spares among these names, ascending."""
     found = {match[0]: int(match[1]) for match in map(_SPARE.fullmatch, names) if match}
     return sorted(number for name, number in found.items() if name == f"spare.{number}")

@@ -1,7 +1,6 @@
-"""What the log asks of its committer: the vocabulary of the two, in the order in which the log
-decided it.
+"""What the log asks its committer to do, in the order in which the log decided it.
 
-May know: nothing. Promises: nothing here is decided by whoever carries it out.
+Promises: plain data; every decision was made by the log, none is left to the committer.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from beanstalkd_wal.directory import Spare
 
 
 class Write:
-    """A frame."""
+    """Write one frame with these records."""
 
     __slots__ = ("first_lsn", "records")
 
@@ -22,7 +21,7 @@ class Write:
 
 
 class Rotate:
-    """Seal the active segment, begin this one in the spare."""
+    """Seal the active segment; turn the spare into the next one. meta: bytes for its header."""
 
     __slots__ = ("base_lsn", "meta", "number", "spare")
 
@@ -34,17 +33,17 @@ class Rotate:
 
 
 class Sync:
-    """Make durable what was written; if claim, then say so in an empty frame."""
+    """Make everything written so far durable; if `watermark`, write the durable watermark too."""
 
-    __slots__ = ("claim", "next_lsn")
+    __slots__ = ("next_lsn", "watermark")
 
-    def __init__(self, claim: bool, next_lsn: int) -> None:
-        self.claim = claim
+    def __init__(self, watermark: bool, next_lsn: int) -> None:
+        self.watermark = watermark
         self.next_lsn = next_lsn
 
 
-class Drop:
-    """Drop these segments once lsn is safe."""
+class Retire:
+    """Delete these segments once everything up to `lsn` is durable."""
 
     __slots__ = ("lsn", "numbers")
 
@@ -54,7 +53,7 @@ class Drop:
 
 
 class Fence:
-    """Say when everything before it has been carried out, or given up."""
+    """Set the event once everything before this has been done, or skipped after a failure."""
 
     __slots__ = ("passed",)
 
@@ -63,19 +62,19 @@ class Fence:
 
 
 class Close:
-    """Leave the active segment, sealed if cut, else with its zeros; the last operation."""
+    """Sync and close the active segment; if `truncate`, cut off its zeros. The last operation."""
 
-    __slots__ = ("cut",)
+    __slots__ = ("truncate",)
 
-    def __init__(self, cut: bool) -> None:
-        self.cut = cut
+    def __init__(self, truncate: bool) -> None:
+        self.truncate = truncate
 
 
-Operation = Write | Rotate | Sync | Drop | Fence | Close
+Operation = Write | Rotate | Sync | Retire | Fence | Close
 
 
 class Batch:
-    """The operations of one commit, and its wall time."""
+    """The operations of one commit. at: its wall time, ns."""
 
     __slots__ = ("at", "operations")
 

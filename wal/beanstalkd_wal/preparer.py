@@ -1,11 +1,12 @@
-"""Spares, prepared ahead: filled with zeros and synced before anybody counts on them; and the end
-of dropped segments.
+"""Preallocates segments, and deletes retired ones.
 
-May know: files; nothing of frames. Runs in a thread of its own (or inline), since all of it is slow
-and none of it urgent. Promises: what was reported as grown is physically there; a full disk, or no
-file descriptor left, is a reason to rest, not a failure; segments vanish from the oldest on, each
-for good before the next one does, so that a crash leaves no gap; a dropped segment's bytes are
-overwritten before the file is offered again, so its frames never pass for new ones.
+Runs on a thread of its own (or inline): all of it is slow, none of it is urgent.
+
+Promises: a spare's bytes are filled with zeros and synced before they are reported. A full disk, or
+a lack of file descriptors, ends the work until the next order; it is no failure. Segments are
+deleted from the oldest on, and each deletion is durable before the next one, so a crash leaves no
+gap. A deleted segment is overwritten with zeros before its file is used again, so its frames cannot
+pass for new ones.
 """
 
 from __future__ import annotations
@@ -16,15 +17,22 @@ from functools import partial
 from queue import SimpleQueue
 
 from beanstalkd_wal.directory import OVERHEAD, Directory, Spare
-from beanstalkd_wal.fs import NO_ROOM, fill
-from beanstalkd_wal.names import segment_path, spare_path
-from beanstalkd_wal.progress import Cleaned, Dropped, Grown, Progress, Rested
+from beanstalkd_wal.fs import NO_SPACE, fill
+from beanstalkd_wal.names import segment_path
+from beanstalkd_wal.progress import (
+    DirtyFileDone,
+    PreparerIdle,
+    Progress,
+    SegmentDeleted,
+    SpareGrown,
+)
 
-# The smallest step in which a spare grows: a block of most file systems, and more than OVERHEAD.
-LEAST = 4096
+# The smallest step by which a spare grows, in bytes: a block of most file systems, and more than
+# OVERHEAD.
+MIN_STEP = 4096
 
-# Numbers of segments to drop; () is a wake-up only; an event is to be set in its turn; None is the
-# end.
+# The numbers of segments to delete, which may be none; an event to set when it is reached; None
+# ends the thread.
 Order = tuple[int, ...] | threading.Event | None
 
 
@@ -35,26 +43,30 @@ class Preparer:
         progress: Progress,
         segment_bytes: int,
         dirty: list[tuple[str, int]],
+        reuse: bool = True,
     ) -> None:
+        """reuse: keep the files of deleted segments as spares while headroom is short."""
         self.directory = directory
         self.progress = progress
         self.segment_bytes = segment_bytes
         self.step = max(segment_bytes // 16, OVERHEAD + 1)
-        self._steps = [
-            self.step,
-            *(step for step in (self.step // 4, LEAST) if LEAST <= step < self.step),
-        ]
+        smaller = (step for step in (self.step // 4, MIN_STEP) if MIN_STEP <= step < self.step)
+        self._steps = [self.step, *smaller]
         self.queue: SimpleQueue[Order] = SimpleQueue()
-        # Bytes of room, added up over the log's life: what the owner would like to have been made
-        # (he writes it), and what was.
+        # Bytes of headroom, summed up since the log was opened: how much the owner wants to have
+        # been preallocated (written by the owner), and how much was.
         self.goal = 0
         self.made = 0
-        self._dirty = dirty  # paths and sizes of files that were segments or spares before
+        # Paths and sizes of files that hold old data: deleted segments, spares of earlier runs.
+        self._dirty = dirty
+        self._reuse = reuse
         self._growing: Spare | None = None
-        self._path = directory.path  # of what is being done, for the report
+        # Where it is working, for the report of a failure.
+        self._path = directory.path
         self._offset = 0
 
     def run(self) -> None:
+        """The thread's main function."""
         while True:
             order = self.queue.get()
             if order is None:
@@ -62,87 +74,87 @@ class Preparer:
             if isinstance(order, threading.Event):
                 order.set()
             else:
-                self.carry_out(order)
+                self.execute(order)
 
-    def carry_out(self, order: tuple[int, ...]) -> None:
+    def execute(self, order: tuple[int, ...]) -> None:
+        """Deletes these segments, then preallocates up to the goal."""
         if self.progress.failure is None:
             try:
-                self._drop(order)
-                self._work()
+                self._delete(order)
+                self._preallocate()
             except Exception as error:
                 self.progress.fail(self._path, self._offset, error)
         self.progress.notify()
 
     @property
     def has_dirty(self) -> bool:
-        """Whether there are files that have to be zeroed, or given back."""
+        """Whether there are files to fill with zeros, or to delete."""
         return bool(self._dirty)
 
-    # --- dropping
+    # --- deleting
 
-    def _drop(self, numbers: tuple[int, ...]) -> None:
-        directory = self.directory
+    def _delete(self, numbers: tuple[int, ...]) -> None:
         for number in numbers:
-            path = segment_path(directory.path, number)
-            kept = self._leave(path)
-            directory.sync_names()
-            self.progress.events.append(Dropped(number, kept))
+            kept = self._unlink_or_keep(segment_path(self.directory.path, number))
+            self.directory.sync_names()
+            self.progress.events.append(SegmentDeleted(number, kept))
 
-    def _leave(self, path: str) -> int:
-        """Takes the segment's name away. What is left of it as a spare to be zeroed, in bytes."""
-        directory = self.directory
-        self._at(path, 0)
-        nbytes = directory.fs.size(path)
-        # A small file would make a small segment, and each costs a rotation. Without syncs, the
-        # zeros might outlast a crash, and the new name not.
-        if self.made >= self.goal or nbytes < self.step or not directory.sync:
-            directory.fs.unlink(path)
+    def _unlink_or_keep(self, path: str) -> int:
+        """Removes the segment's name. Returns the size of the dirty file it is kept as, or 0.
+
+        A file is kept only if headroom is short. A small one is not: it would make a small segment,
+        and every segment costs a rotation.
+        """
+        fs = self.directory.fs
+        self._working_at(path, 0)
+        nbytes = fs.size(path)
+        if self.made >= self.goal or nbytes < self.step or not self._reuse:
+            fs.unlink(path)
             return 0
-        spare = spare_path(directory.path, next(directory.numbers))
-        directory.fs.rename(path, spare)
+        spare = self.directory.new_spare_path()
+        fs.rename(path, spare)
         self._dirty.append((spare, nbytes))
         return nbytes
 
-    # --- preparing
+    # --- preallocating
 
-    def _work(self) -> None:
-        """Makes room until there is as much as was wished for, or no more to be had."""
+    def _preallocate(self) -> None:
+        """Works until the goal is reached, or the disk is full. Then deletes leftover dirty files."""
         short = False
         while self.made < self.goal and not short:
             short = not self._advance()
             self.progress.notify()
-        while (
-            self._dirty and not short
-        ):  # there is room enough: what would have to be zeroed first is given back
-            self._discard()
-        self.progress.events.append(Rested(short))
+        while self._dirty and not short:
+            self._discard_dirty()
+        self.progress.events.append(PreparerIdle(short))
 
     def _advance(self) -> bool:
-        """One bounded step. False if the disk is full. What was ours already comes first: it costs
-        no new space.
+        """One bounded step. False if the disk is full.
+
+        Dirty files come first, because they take no new space. On an almost full disk the steps get
+        smaller: small amounts, such as a small segment frees, must not be left to other programs.
         """
         if self._dirty:
-            return self._had_room(self._clean)
-        # The last bytes of a full disk count: what a small segment gave back must not be left to
-        # others for being less than a step.
-        return any(self._had_room(partial(self._grow, step)) for step in self._steps)
+            return self._had_space(self._clean)
+        return any(self._had_space(partial(self._grow, step)) for step in self._steps)
 
     @staticmethod
-    def _had_room(act: Callable[[], None]) -> bool:
+    def _had_space(act: Callable[[], None]) -> bool:
         try:
             act()
         except OSError as error:
-            if error.errno not in NO_ROOM:
+            if error.errno not in NO_SPACE:
                 raise
             return False
         return True
 
     def _clean(self) -> None:
+        """Turns the latest dirty file into a spare; deletes it if it is too small."""
         path, nbytes = self._dirty[-1]
-        if nbytes < self.step:  # a crash left it so: too small to be of use
-            self._discard()
+        if nbytes < self.step:
+            self._discard_dirty()
             return
-        self._at(path, 0)
+        self._working_at(path, 0)
         fs = self.directory.fs
         handle = fs.open(path)
         spare = Spare(path, handle, min(nbytes, self.segment_bytes))
@@ -150,13 +162,13 @@ class Preparer:
             if spare.size < nbytes:
                 fs.truncate(handle, spare.size)
             fill(fs, handle, 0, spare.size)
-            self.directory.sync_data(handle)
+            fs.sync(handle)
         except OSError:
             fs.close(handle)
             raise
         self._dirty.pop()
-        self.progress.events.append(Cleaned(nbytes))
-        self._grown(spare, spare.size - OVERHEAD)
+        self.progress.events.append(DirtyFileDone(nbytes))
+        self._report(spare, spare.size - OVERHEAD)
 
     def _grow(self, step: int) -> None:
         spare = self._growing
@@ -164,14 +176,14 @@ class Preparer:
             self._create(step)
             return
         with spare.lock:
-            # Taken in the meantime: the committer has it, or waits for this lock to have it.
+            # Since the check above the owner may have taken it for a rotation.
             if not spare.taken:
                 old = spare.size
                 self._lengthen(spare, min(old + step, self.segment_bytes))
-                self._grown(spare, spare.size - old)
+                self._report(spare, spare.size - old)
 
     def _create(self, step: int) -> None:
-        self._at(self.directory.path, 0)
+        self._working_at(self.directory.path, 0)
         spare = self.directory.new_spare()
         try:
             self._lengthen(spare, min(step, self.segment_bytes))
@@ -179,30 +191,30 @@ class Preparer:
             self.directory.fs.close(spare.handle)
             self.directory.fs.unlink(spare.path)
             raise
-        self._grown(spare, spare.size - OVERHEAD)
+        self._report(spare, spare.size - OVERHEAD)
 
     def _lengthen(self, spare: Spare, nbytes: int) -> None:
-        self._at(spare.path, spare.size)
+        self._working_at(spare.path, spare.size)
         fs = self.directory.fs
         try:
             fill(fs, spare.handle, spare.size, nbytes)
-            self.directory.sync_data(spare.handle)
+            fs.sync(spare.handle)
         except OSError:
             fs.truncate(spare.handle, spare.size)
             raise
         spare.size = nbytes
 
-    def _grown(self, spare: Spare, room: int) -> None:
+    def _report(self, spare: Spare, headroom: int) -> None:
         self._growing = spare
-        self.made += room
-        self.progress.events.append(Grown(spare, spare.size, room))
+        self.made += headroom
+        self.progress.events.append(SpareGrown(spare, spare.size, headroom))
 
-    def _discard(self) -> None:
+    def _discard_dirty(self) -> None:
         path, nbytes = self._dirty.pop()
-        self._at(path, 0)
+        self._working_at(path, 0)
         self.directory.fs.unlink(path)
-        self.progress.events.append(Cleaned(nbytes))
+        self.progress.events.append(DirtyFileDone(nbytes))
 
-    def _at(self, path: str, offset: int) -> None:
+    def _working_at(self, path: str, offset: int) -> None:
         self._path = path
         self._offset = offset

@@ -1,8 +1,8 @@
-"""What the two threads tell the log's owner.
+"""What the two threads report to the log's owner.
 
-May know: nothing. Promises: each field has one writer at a time (the committer's are the owner's
-while it commits itself), so nothing here needs a lock; LSNs only grow, and `written_lsn` is raised
-before `durable_lsn` is. The owner is woken by `notify` and looks for itself.
+Promises: each field has one writer at a time, so nothing here needs a lock. (The committer's fields
+are the owner's while it commits inline.) LSNs only grow, and `written_lsn` is raised before
+`durable_lsn`. `notify` wakes the owner, which then reads the fields (`Log.collect`).
 """
 
 from __future__ import annotations
@@ -14,31 +14,29 @@ from beanstalkd_wal.directory import Spare
 from beanstalkd_wal.errors import LogFailed
 
 
-class Grown:
-    """A spare is new, or longer than it was, which makes so much more room."""
+class SpareGrown:
+    """A spare was created or lengthened. size: of the file; headroom: bytes gained."""
 
-    __slots__ = ("made", "size", "spare")
+    __slots__ = ("headroom", "size", "spare")
 
-    def __init__(self, spare: Spare, size: int, made: int) -> None:
+    def __init__(self, spare: Spare, size: int, headroom: int) -> None:
         self.spare = spare
         self.size = size
-        self.made = made
+        self.headroom = headroom
 
 
-class Dropped:
-    """A segment is gone from the log for good; `kept` bytes of it wait to be zeroed."""
+class SegmentDeleted:
+    """A segment is gone for good. kept_bytes: size of the dirty file that is left of it, or 0."""
 
-    __slots__ = ("kept", "number")
+    __slots__ = ("kept_bytes", "number")
 
-    def __init__(self, number: int, kept: int) -> None:
+    def __init__(self, number: int, kept_bytes: int) -> None:
         self.number = number
-        self.kept = kept
+        self.kept_bytes = kept_bytes
 
 
-class Cleaned:
-    """A file that waited to be zeroed does so no longer: it is a spare now (Grown says so), or was
-    unlinked.
-    """
+class DirtyFileDone:
+    """A dirty file of so many bytes became a spare (SpareGrown says so), or was deleted."""
 
     __slots__ = ("nbytes",)
 
@@ -46,8 +44,8 @@ class Cleaned:
         self.nbytes = nbytes
 
 
-class Rested:
-    """The preparer has done what it could; `short` if that was less than it was asked for."""
+class PreparerIdle:
+    """The preparer has no more to do. short: the disk was too full to reach the target."""
 
     __slots__ = ("short",)
 
@@ -55,7 +53,7 @@ class Rested:
         self.short = short
 
 
-Event = Grown | Dropped | Cleaned | Rested
+Event = SpareGrown | SegmentDeleted | DirtyFileDone | PreparerIdle
 
 
 class Progress:
@@ -64,15 +62,16 @@ class Progress:
     ) -> None:
         self.written_lsn = written_lsn
         self.durable_lsn = durable_lsn
-        self.watermark = watermark
-        self.carried = 0  # batches that the committer's thread is done with
+        self.watermark = watermark  # the highest durable LSN that was written to the log
+        self.batches_done = 0  # by the committer's thread
         self.failure: LogFailed | None = None
         self.events: deque[Event] = deque()
         self.notify = notify
 
     def fail(self, path: str, offset: int, error: Exception) -> None:
-        """The first failure counts. What is not an OSError is a mistake in the program: no better a
-        reason to go on.
+        """Records the first failure; later ones change nothing.
+
+        An error that is not an OSError is a bug in this program. It is as final as the others.
         """
         if self.failure is None:
             errno = error.errno or 0 if isinstance(error, OSError) else 0

@@ -1,9 +1,8 @@
-"""One segment: what its header says, its frames, and where and how it is damaged.
+"""One segment: its header, its frames, and its damage.
 
-May know: the bytes of one segment. Promises: everything that is whole is found, also behind damage;
-nothing is read twice as two different frames; no more memory is taken than the segment's bytes and
-one frame. Judges nothing: whether damage is a torn tail or corruption, `replay` decides, which sees
-all segments.
+Promises: every whole frame is found, also after damage; no byte is read as part of two frames; the
+memory used is the segment's bytes and one frame. Whether damage is a torn tail or corruption is not
+decided here: that takes all segments (`replay`).
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from beanstalkd_wal.format import (
     VERSION,
     Frame,
     Header,
-    decode_claim,
     decode_frame,
     decode_header,
+    decode_watermark,
     version_of,
 )
 
@@ -28,8 +27,10 @@ _CHUNK = bytes(1 << 16)
 
 
 class HeaderBlock:
-    """Both copies of a header. `header` is the first whole one, None if there is none; `damage[i]`
-    is empty for a whole copy.
+    """Both copies of a header.
+
+    header: from the first whole copy; None if there is none. damage: per copy, what is wrong with
+    it ("" if it is whole). newer: the format version if it is newer than VERSION, else 0.
     """
 
     __slots__ = ("damage", "header", "newer")
@@ -37,9 +38,7 @@ class HeaderBlock:
     def __init__(self, header: Header | None, damage: tuple[str, str], newer: int) -> None:
         self.header = header
         self.damage = damage
-        self.newer = (
-            newer  # the version, if this segment was written by one that is not known here; else 0
-        )
+        self.newer = newer
 
     @property
     def whole(self) -> bool:
@@ -52,29 +51,32 @@ class HeaderBlock:
 
 
 def read_header(block: bytes, number: int) -> HeaderBlock:
-    """From the first HEADER_BYTES of the segment with this number."""
+    """Decodes the first HEADER_BYTES of the segment with this number."""
     copies = (block[:COPY_BYTES], block[COPY_BYTES:HEADER_BYTES])
-    headers = []
-    damage = []
-    for copy in copies:
-        found = decode_header(copy)
-        if isinstance(found, Header) and found.number != number:
-            found = f"the header of segment {found.number}"
-        if isinstance(found, Header):
-            headers.append(found)
-            damage.append("")
-        else:
-            damage.append(found)
-    if not headers:
-        newer = max(map(version_of, copies))
-        return HeaderBlock(None, (damage[0], damage[1]), newer if newer > VERSION else 0)
-    if len(headers) == 2 and copies[0] != copies[1]:
-        damage[1] = "a second copy that differs from the first"
-    return HeaderBlock(headers[0], (damage[0], damage[1]), 0)
+    first, second = (_header_copy(copy, number) for copy in copies)
+    damage = (
+        first if isinstance(first, str) else "",
+        second if isinstance(second, str) else "",
+    )
+    if isinstance(first, Header):
+        if isinstance(second, Header) and copies[0] != copies[1]:
+            damage = ("", "a second copy that differs from the first")
+        return HeaderBlock(first, damage, 0)
+    if isinstance(second, Header):
+        return HeaderBlock(second, damage, 0)
+    newest = max(map(version_of, copies))
+    return HeaderBlock(None, damage, newest if newest > VERSION else 0)
+
+
+def _header_copy(copy: bytes, number: int) -> Header | str:
+    found = decode_header(copy)
+    if isinstance(found, Header) and found.number != number:
+        return f"the header of segment {found.number}"
+    return found
 
 
 def content_end(data: bytes, start: int = 0) -> int:
-    """Where the zeros begin that last to the end; at least start."""
+    """Offset at which the zeros at the end of data begin; at least start."""
     end = len(data)
     while end - start >= len(_CHUNK) and data[end - len(_CHUNK) : end] == _CHUNK:
         end -= len(_CHUNK)
@@ -83,7 +85,7 @@ def content_end(data: bytes, start: int = 0) -> int:
 
 
 class Damage:
-    """A range that holds no whole frame; or (length 0) a place where LSNs are missing."""
+    """A range of a segment without a whole frame; with length 0, a place where LSNs are missing."""
 
     __slots__ = ("length", "offset", "reason", "segment")
 
@@ -97,10 +99,9 @@ class Damage:
 def scan(
     data: bytes, salt: int, segment: int, expected: int = 0, offset: int = HEADER_BYTES
 ) -> Iterator[Frame | Damage]:
-    """All that is whole and all that is not, in order, to the zeros at the end. For tools: replay
-    stops at the first damage.
+    """Yields whole frames and damage in order, up to the zeros at the end.
 
-    expected: the LSN that should come first; 0 if that is not known.
+    For tools; replay stops at the first damage. expected: the LSN due first, 0 if it is unknown.
     """
     end = content_end(data, offset)
     while offset < end:
@@ -128,24 +129,24 @@ def scan(
 
 
 def next_frame(data: bytes, offset: int, salt: int, segment: int) -> int:
-    """Offset of the next whole frame at or behind offset; -1 if there is none."""
+    """Offset of the next whole frame at or after offset; -1 if there is none."""
     offset = data.find(FRAME_MAGIC, offset)
     while offset >= 0 and isinstance(decode_frame(data, offset, salt, segment), str):
         offset = data.find(FRAME_MAGIC, offset + 1)
     return offset
 
 
-def highest_claim(data: bytes, offset: int, salt: int, expected: int) -> int:
-    """The highest durable LSN that frames at or behind offset speak of; 0 if none does.
+def highest_watermark(data: bytes, offset: int, salt: int, expected: int) -> int:
+    """The highest durable watermark in frames at or after offset; 0 if there is none.
 
-    A frame's header suffices, as it has a checksum of its own. Frames below expected are left over
-    from the file's former life.
+    A whole frame header is enough. Frames with an LSN below `expected` are skipped: they are left
+    over from an earlier use of the file.
     """
     highest = 0
     offset = data.find(FRAME_MAGIC, offset)
     while offset >= 0:
-        claim = decode_claim(data, offset, salt)
-        if claim is not None and claim[0] >= expected:
-            highest = max(highest, claim[1])
-        offset = data.find(FRAME_MAGIC, offset + (4 if claim is None else FRAME_BYTES))
+        found = decode_watermark(data, offset, salt)
+        if found is not None and found[0] >= expected:
+            highest = max(highest, found[1])
+        offset = data.find(FRAME_MAGIC, offset + (4 if found is None else FRAME_BYTES))
     return highest

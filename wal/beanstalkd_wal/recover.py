@@ -1,33 +1,31 @@
-"""What opening a log does to its directory before the first record is appended.
+"""Recovery: what opening a log does to its directory before the first record is appended.
 
-May know: files, and what replay found. Promises: it may be stopped anywhere and begun again, with
-the same outcome; nothing is cut before it was kept aside; when it returns (and unless nothing is
-ever synced) all that replay yielded is durable, and the torn rest gone for good, before there is a
-new segment to follow it.
+Promises: recovery may be interrupted anywhere and started again, with the same result. A torn tail
+is cut off only after a copy of it is durable. Before the new segment gets its name, everything that
+replay yielded is durable, and the torn tail is gone for good.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 
 from beanstalkd_wal.directory import OVERHEAD, Directory, Durability, Spare, begin_segment
 from beanstalkd_wal.errors import LogFailed
-from beanstalkd_wal.format import UNSYNCED, Header
-from beanstalkd_wal.fs import NO_ROOM, FileSystem, fill
-from beanstalkd_wal.names import segment_numbers, spare_numbers, spare_path, torn_path, tries
+from beanstalkd_wal.format import Header
+from beanstalkd_wal.fs import NO_SPACE, fill
+from beanstalkd_wal.names import candidates, spare_numbers, spare_path, torn_path
 from beanstalkd_wal.reader import content_end
 from beanstalkd_wal.replay import Replay, SegmentInfo, Torn
 
+_NO_SPARE = Spare("", -1, 0)
+
 
 class Recovered:
-    """The directory, ready to be written to."""
+    """The directory, ready for appending. Sizes are in bytes."""
 
     __slots__ = (
         "active",
-        "segment_id",
-        "watermark",
         "directory",
         "dirty",
         "durable_lsn",
@@ -35,22 +33,22 @@ class Recovered:
         "number",
         "previous_segment_id",
         "sealed",
+        "segment_id",
+        "watermark",
     )
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
-        self.sealed: dict[int, int] = {}
-        self.dirty: list[tuple[str, int]] = []  # left-over spares that nobody knows the contents of
+        self.sealed: dict[int, int] = {}  # segment number -> size, ascending
+        self.dirty: list[tuple[str, int]] = []  # old spares: path, size; their contents are unknown
         self.log_id = 0
+        self.durable_lsn = 0
+        self.watermark = 0
+        # The active segment.
+        self.active: Spare = _NO_SPARE
         self.number = 0
         self.segment_id = 0
         self.previous_segment_id = 0
-        self.durable_lsn = 0
-        self.watermark = 0
-        self.active: Spare = _NO_SPARE
-
-
-_NO_SPARE = Spare("", -1, 0)
 
 
 def recover(
@@ -61,22 +59,21 @@ def recover(
     at: int,
     raise_watermark: bool,
 ) -> Recovered:
+    """Raises LogFailed, or ValueError if meta is too long; all files are closed then."""
     fs = replay.fs
-    synced = durability is not Durability.NEVER
     spares = spare_numbers(fs.list(replay.directory))
-    directory = Directory(
-        fs, replay.directory, itertools.count(spares[-1] + 1 if spares else 1), synced
-    )
+    numbers = itertools.count(spares[-1] + 1 if spares else 1)
+    directory = Directory(fs, replay.directory, numbers)
     found = Recovered(directory)
     try:
-        _settle(replay, directory, found, spares)
-        found.dirty = [_with_size(fs, spare_path(directory.path, number)) for number in spares]
+        _settle(replay, found, spares)
+        paths = [spare_path(directory.path, number) for number in spares]
+        found.dirty = [(path, fs.size(path)) for path in paths]
         found.log_id = replay.log_id or directory.random_id()
         found.segment_id = directory.random_id()
-        found.durable_lsn = replay.next_lsn - 1 if synced else replay.watermark
+        found.durable_lsn = replay.next_lsn - 1
         found.watermark = found.durable_lsn if raise_watermark else replay.watermark
-        found.active = _first_spare(directory, segment_bytes, found)
-        flags = 0 if synced else UNSYNCED
+        found.active = _first_spare(found, segment_bytes)
         header = Header(
             found.number,
             replay.next_lsn,
@@ -86,138 +83,89 @@ def recover(
             found.segment_id,
             found.previous_segment_id,
             meta,
-            flags,
+            durability.header_flags,
         )
         begin_segment(directory, found.active, header)
     except OSError as error:
-        _release(found)
+        _close(found)
         raise LogFailed(str(error.filename or replay.directory), 0, error.errno or 0) from error
-    except ValueError:  # metadata that is too long
-        _release(found)
+    except ValueError:
+        _close(found)
         raise
     return found
 
 
-def _release(found: Recovered) -> None:
+def _close(found: Recovered) -> None:
     if found.active.handle >= 0:
         with contextlib.suppress(OSError):
             found.directory.fs.close(found.active.handle)
     found.directory.close()
 
 
-def _with_size(fs: FileSystem, path: str) -> tuple[str, int]:
-    return path, fs.size(path)
+# --- the old segments
 
 
-# --- what is there
-
-
-def _settle(replay: Replay, directory: Directory, found: Recovered, spares: list[int]) -> None:
-    """Cuts, seals and syncs what replay has read."""
-    fs = directory.fs
+def _settle(replay: Replay, found: Recovered, spares: list[int]) -> None:
+    """Cuts off the torn tail, and makes durable what replay has read."""
     if replay.torn:
-        _keep_torn(replay.torn, directory, spares)
-        _remove_torn(replay.torn, directory)
-    if replay.unborn:
-        fs.unlink(replay.unborn)
-    if replay.torn or replay.unborn:
-        directory.sync_names()
+        _keep_torn(replay.torn, found.directory, spares)
     segments = replay.segments
     found.number = replay.last_segment + 1
     if segments and segments[-1].next_lsn == segments[-1].base_lsn:
-        # No record in it: its successor takes its number and, by the rename, its place. Restarts
-        # leave no trail of empty segments.
+        # A last segment without records: the new one takes its number, and replaces it by the
+        # rename. Otherwise each restart would leave an empty segment.
         found.number -= 1
         segments = segments[:-1]
     if segments:
         found.previous_segment_id = segments[-1].segment_id
     for info in segments:
-        unclaimed = (
-            max(info.base_lsn, info.next_lsn - 1) > replay.watermark
-        )  # of one without a record, nobody has said that its header is durable
-        found.sealed[info.number] = _seal(directory, info, info is segments[-1], unclaimed)
+        # Without a record, no watermark says that the header is durable.
+        durable = max(info.base_lsn, info.next_lsn - 1) <= replay.watermark
+        found.sealed[info.number] = _seal(found.directory, info, info is segments[-1], durable)
 
 
-def _seal(directory: Directory, info: SegmentInfo, last: bool, unclaimed: bool) -> int:
-    """Truncates the last segment to what is used of it, and makes durable what nothing says is.
-    Returns the size.
+def _seal(directory: Directory, info: SegmentInfo, last: bool, durable: bool) -> int:
+    """Cuts off what is unused of the last segment; makes durable what no watermark covers.
 
-    The end of the last one is made durable even if nothing is cut off: a start without syncs may
-    have done that, and left no trace.
+    Returns the size in bytes. The last segment is always synced: its size may not be durable.
     """
     nbytes = info.used_bytes if last else info.file_bytes
-    cut = nbytes < info.file_bytes
-    unsafe = unclaimed and directory.sync
-    if not cut and not unsafe and not (last and directory.sync):
+    if durable and not last:
         return nbytes
-    handle = directory.fs.open(info.path)
+    fs = directory.fs
+    handle = fs.open(info.path)
     try:
-        if cut:
-            directory.fs.truncate(handle, nbytes)
-        if unsafe:
-            # A sync of it may have failed before. The kernel takes it for written since then:
-            # another sync would do nothing, and succeed.
-            directory.fs.write(handle, directory.fs.read(info.path, nbytes), 0)
-        directory.sync_data(handle)
+        if nbytes < info.file_bytes:
+            fs.truncate(handle, nbytes)
+        if not durable:
+            # A sync of this file may have failed in an earlier process. The kernel then holds the
+            # data to be written already, so another sync would do nothing and succeed.
+            fs.write(handle, fs.read(info.path, nbytes), 0)
+        fs.sync(handle)
     finally:
-        directory.fs.close(handle)
+        fs.close(handle)
     return nbytes
 
 
+# --- the torn tail
+
+
 def _keep_torn(torn: Torn, directory: Directory, spares: list[int]) -> None:
-    _keep(directory, torn.path, torn.segment, torn.offset, spares)
-    for path in torn.later:
-        _keep(directory, path, segment_numbers([os.path.basename(path)])[0], 0, spares)
+    """A durable copy of the torn tail, without the zeros at its end.
+
+    On a full disk it takes the space of old spares, and removes their numbers from `spares`.
+    """
+    data = directory.fs.read(torn.path)
+    data = data[torn.offset : content_end(data, torn.offset)]
+    path = torn_path(directory.path, torn.segment, torn.offset)
+    name = next(name for name in candidates(path) if _may_hold(directory, name, data))
+    while not _copied(directory, name, data, last_try=not spares):
+        directory.fs.unlink(spare_path(directory.path, spares.pop()))
     directory.sync_names()
 
 
-def _remove_torn(torn: Torn, directory: Directory) -> None:
-    """The segments that are torn as a whole. What is left in between must be read the same way
-    again: hence the newest first.
-
-    That one without a header was never synced, the headers around it tell: so it goes before these.
-    The place itself may be one; empty and the last, it is a segment that was being born.
-    """
-    fs = directory.fs
-    if torn.offset == 0:
-        _empty(torn.path, directory)
-    others = [path for path in torn.later if path not in torn.headless]
-    for path in (*reversed(torn.headless), *reversed(others)):
-        fs.unlink(path)
-    if torn.offset == 0:
-        fs.unlink(torn.path)
-
-
-def _empty(path: str, directory: Directory) -> None:
-    handle = directory.fs.open(path)
-    try:
-        directory.fs.truncate(handle, 0)
-        directory.sync_data(handle)
-    finally:
-        directory.fs.close(handle)
-
-
-def _keep(directory: Directory, path: str, segment: int, offset: int, spares: list[int]) -> None:
-    """A copy of a file from an offset on, without the zeros at its end, under a name that holds
-    nothing else.
-    """
-    data = directory.fs.read(path)
-    data = data[offset : content_end(data, offset)]
-    if not data:
-        return
-    names = tries(torn_path(directory.path, segment, offset))
-    name = next(names)
-    while not _may_hold(directory, name, data):
-        name = next(names)
-    while not _copied(directory, name, data, last=not spares):
-        # A full disk: what was set aside for it are the left-over spares.
-        directory.fs.unlink(spare_path(directory.path, spares.pop()))
-
-
 def _may_hold(directory: Directory, name: str, data: bytes) -> bool:
-    """Whether there is nothing of that name, or nothing but a copy that a recovery before this one
-    did not finish.
-    """
+    """Whether no file has that name, or only a copy that an interrupted recovery began."""
     try:
         kept = directory.fs.read(name)
     except FileNotFoundError:
@@ -225,14 +173,14 @@ def _may_hold(directory: Directory, name: str, data: bytes) -> bool:
     return kept == data[: len(kept)]
 
 
-def _copied(directory: Directory, name: str, data: bytes, last: bool) -> bool:
-    """Whether there was space for it; if this is the last try, that is an error."""
+def _copied(directory: Directory, name: str, data: bytes, last_try: bool) -> bool:
+    """False if the disk is full; on the last try that raises OSError."""
     handle = directory.fs.create(name)
     try:
         directory.fs.write(handle, data, 0)
-        directory.sync_data(handle)
+        directory.fs.sync(handle)
     except OSError as error:
-        if last or error.errno not in NO_ROOM:
+        if last_try or error.errno not in NO_SPACE:
             raise
         return False
     finally:
@@ -243,29 +191,28 @@ def _copied(directory: Directory, name: str, data: bytes, last: bool) -> bool:
 # --- the new active segment
 
 
-def _first_spare(directory: Directory, segment_bytes: int, found: Recovered) -> Spare:
-    """The file for the new active segment: a new one, since left-over spares are what was set aside
-    for a full disk.
+def _first_spare(found: Recovered, segment_bytes: int) -> Spare:
+    """The file for the new active segment.
 
-    Sealing has just given back the rest of the last segment, so on a disk that was full there may
-    be place for a smaller one.
+    A new file, because old spares are the headroom that was set aside for a full disk. On a full
+    disk a smaller file will do (sealing has just freed the rest of the last segment), or else the
+    largest old spare.
     """
+    directory = found.directory
     spare = directory.new_spare()
     step = max(segment_bytes // 16, OVERHEAD + 1)
     try:
         _fill_up(directory, spare, segment_bytes, step)
     except OSError as error:
         directory.fs.truncate(spare.handle, spare.size)
-        if error.errno in NO_ROOM and spare.size >= 2 * step:
+        if error.errno in NO_SPACE and spare.size >= 2 * step:
             return spare
         directory.fs.close(spare.handle)
         directory.fs.unlink(spare.path)
-        if (
-            error.errno not in NO_ROOM
-            or max((nbytes for _, nbytes in found.dirty), default=0) < 2 * step
-        ):
+        largest = max((nbytes for _, nbytes in found.dirty), default=0)
+        if error.errno not in NO_SPACE or largest < 2 * step:
             raise
-        return _left_over(directory, segment_bytes, found)
+        return _reused_spare(found, segment_bytes)
     return spare
 
 
@@ -274,14 +221,16 @@ def _fill_up(directory: Directory, spare: Spare, nbytes: int, step: int) -> None
         end = min(spare.size + step, nbytes)
         fill(directory.fs, spare.handle, spare.size, end)
         spare.size = end
-    directory.sync_data(spare.handle)
+    directory.fs.sync(spare.handle)
 
 
-def _left_over(directory: Directory, segment_bytes: int, found: Recovered) -> Spare:
-    """The largest left-over spare, emptied."""
+def _reused_spare(found: Recovered, segment_bytes: int) -> Spare:
+    """The largest old spare, filled with zeros."""
+    directory = found.directory
     path, nbytes = max(found.dirty, key=lambda spare: spare[1])
     found.dirty.remove((path, nbytes))
-    # it may have been dropped just before a kill: on disk it has a segment's name still
+    # It may have been a segment just before the kill. Until its new name is durable, a power
+    # failure could turn the zeros into that segment.
     directory.sync_names()
     handle = directory.fs.open(path)
     spare = Spare(path, handle, min(nbytes, segment_bytes))

@@ -27,8 +27,14 @@ from beanstalkd_wal.format import (
     salt_of,
 )
 from beanstalkd_wal.fs import FileSystem
-from beanstalkd_wal.names import damaged_path, segment_numbers, segment_path, spare_numbers, tries
-from beanstalkd_wal.reader import Damage, HeaderBlock, content_end, highest_claim, read_header, scan
+from beanstalkd_wal.names import (
+    candidates,
+    damaged_path,
+    segment_numbers,
+    segment_path,
+    spare_numbers,
+)
+from beanstalkd_wal.reader import Damage, HeaderBlock, highest_watermark, read_header, scan
 
 FRAME_RECORDS = 16 * 1024  # lost records in a frame
 # What a log can have lost in one place. Beyond that it is not a gap, but a file that does not
@@ -144,8 +150,6 @@ class Plan:
         path = segment_path(self.directory, number)
         data = self._fs.read(path)
         block = self._blocks[number]
-        if block.header is None and number == self._numbers[-1] and content_end(data) == 0:
-            return  # it was being born
         header = self._own(block, path) or self._invented(number, data)
         self._bridge(number, header)
         segment = Segment(path, header)
@@ -278,7 +282,7 @@ class Plan:
         if damage is not None:
             # Nothing whole follows here. What a claim speaks of was there; how much more, the next
             # segment tells.
-            claim = highest_claim(data, damage.offset, salt_of(self._log_id), self._expected)
+            claim = highest_watermark(data, damage.offset, salt_of(self._log_id), self._expected)
             self._lose(
                 segment, damage.offset, damage.length, max(claim + 1, self._expected), damage.reason
             )
@@ -357,7 +361,7 @@ def mend(what: Plan, fs: FileSystem | None = None) -> list[str]:
     """
     fs = fs or FileSystem()
     spares = spare_numbers(fs.list(what.directory))
-    directory = Directory(fs, what.directory, itertools.count(max(spares, default=0) + 1), True)
+    directory = Directory(fs, what.directory, itertools.count(max(spares, default=0) + 1))
     copies: list[str] = []
     try:
         for segment in what.segments:
@@ -383,7 +387,7 @@ def _write_again(directory: Directory, segment: Segment, lost: bytes) -> list[st
     for part in segment.parts:
         for piece in _pieces(part, data, lost, salt_of(segment.header.log_id)):
             _write(fs, spare, piece)
-    directory.sync_data(spare.handle)
+    directory.fs.sync(spare.handle)
     fs.close(spare.handle)
     fs.rename(spare.path, segment.path)
     directory.sync_names()
@@ -409,14 +413,14 @@ def _keep_aside(
     fs = directory.fs
     path = damaged_path(directory.path, segment.header.number, offset)
     names = fs.list(directory.path)
-    paths = tries(path)
+    paths = candidates(path)
     path = next(paths)
     while os.path.basename(path) in names:
         path = next(paths)
     handle = fs.create(path)
     try:
         fs.write(handle, data[offset : offset + length], 0)
-        directory.sync_data(handle)
+        directory.fs.sync(handle)
     finally:
         fs.close(handle)
     return path

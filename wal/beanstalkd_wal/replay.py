@@ -1,15 +1,14 @@
-"""A directory read from its oldest record to its newest: in order, and with a judgement where that
-comes to an end.
+"""Reads a log from its oldest record to its newest, and judges what is wrong with it.
 
-May know: files and frames. Promises: takes no lock and changes nothing; holds one segment in
-memory; yields nothing that is damaged and nothing out of order; what had been promised is damaged:
-Corrupt, what had not: `torn`, exactly as far as the log itself can tell.
+Promises: takes no lock and changes nothing; holds one segment in memory; yields no damaged frame
+and none out of order. Damage to durable bytes raises Corrupt; an unfinished tail is reported in
+`torn` ("torn is not corrupt").
 
-How the two are told apart (law 5): every header and frame says up to which LSN the log was durable
-when it was written. Where LSN n is due and something else is found, all that is whole behind it is
-asked. A claim of n or more: corrupt, for n had been durable. None: torn. Besides, a header is
-durable before its segment gets the name, and so is the segment before; unless it says that it was
-born unsynced.
+How the two are told apart: a segment's header is durable before the segment has its name, and so is
+everything before that segment. So a torn tail exists only in the frames of the last segment. There,
+every frame says up to which LSN the log was durable when the frame was written (its durable
+watermark). Where LSN n is due and something else is found, the frame headers after that place are
+read: a watermark of n or more means that LSN n was durable (corrupt); none means torn.
 """
 
 from __future__ import annotations
@@ -21,11 +20,15 @@ from beanstalkd_wal.errors import Corrupt, NewerVersion
 from beanstalkd_wal.format import HEADER_BYTES, VERSION, Frame, Header, decode_frame, salt_of
 from beanstalkd_wal.fs import FileSystem
 from beanstalkd_wal.names import segment_numbers, segment_path
-from beanstalkd_wal.reader import HeaderBlock, content_end, highest_claim, read_header
+from beanstalkd_wal.reader import HeaderBlock, content_end, highest_watermark, read_header
 
 
 class SegmentInfo:
-    """A segment as replay found it. used_bytes is the end of its last whole frame."""
+    """A segment that was read.
+
+    next_lsn: behind its last record. created_at: wall time, ns. file_bytes: size of the file;
+    used_bytes: up to the end of its last whole frame.
+    """
 
     __slots__ = (
         "base_lsn",
@@ -52,42 +55,32 @@ class SegmentInfo:
 
 
 class Torn:
-    """An unfinished tail: nothing from this place on had been promised. nbytes leaves out the zeros
-    at the end.
+    """A torn tail: from `offset` of the last segment on, nothing had been promised as durable.
+
+    nbytes: its length without the zeros at the end. expected: the LSN that was due there. reason:
+    what was found instead.
     """
 
-    __slots__ = ("expected", "headless", "later", "nbytes", "offset", "path", "reason", "segment")
+    __slots__ = ("expected", "nbytes", "offset", "path", "reason", "segment")
 
     def __init__(
-        self,
-        path: str,
-        segment: int,
-        offset: int,
-        nbytes: int,
-        expected: int,
-        reason: str,
-        later: list[str],
-        headless: list[str],
+        self, path: str, segment: int, offset: int, nbytes: int, expected: int, reason: str
     ) -> None:
         self.path = path
         self.segment = segment
         self.offset = offset
         self.nbytes = nbytes
-        self.expected = expected  # the LSN that was due there
+        self.expected = expected
         self.reason = reason
-        self.later = later  # paths of the segments behind it, torn with it
-        self.headless = headless  # of these, whose header is lost
 
     def __str__(self) -> str:
-        lost = f"{self.nbytes} bytes" + (
-            f" and {len(self.later)} later segments" if self.later else ""
-        )
         place = f"{self.path}: torn at offset {self.offset}"
-        return f"{place}: expected LSN {self.expected}, found {self.reason}; {lost} were never promised"
+        found = f"expected LSN {self.expected}, found {self.reason}"
+        return f"{place}: {found}; {self.nbytes} bytes were never promised"
 
 
 class _File:
-    """A segment file in the directory, its header read."""
+    """A segment's file, before and after its header was read."""
 
     __slots__ = ("block", "nbytes", "number", "path")
 
@@ -98,18 +91,25 @@ class _File:
         self.block = HeaderBlock(None, ("", ""), 0)
 
     @property
-    def header(self) -> Header | None:
-        return self.block.header
+    def header(self) -> Header:
+        """Only after _check_header."""
+        header = self.block.header
+        assert header is not None
+        return header
 
 
 class Replay:
+    """Iterate over it for the frames; then it is `exhausted`, and Log.open takes it.
+
+    The attributes are to be read only: `segments` and `torn`; `next_lsn`, `watermark`, `log_id`;
+    `meta` of the newest segment; `bytes_done` of `bytes_total`, for a progress report. Iterating
+    raises Corrupt, NewerVersion or OSError.
+    """
+
     def __init__(self, directory: str | os.PathLike[str], fs: FileSystem | None = None) -> None:
         self.directory = os.fspath(directory)
         self.fs = fs or FileSystem()
         self._files: list[_File] = []
-        self._list()
-
-    def _list(self) -> None:
         for number in segment_numbers(self.fs.list(self.directory)):
             path = segment_path(self.directory, number)
             self._files.append(_File(number, path, self.fs.size(path)))
@@ -121,9 +121,8 @@ class Replay:
         self.bytes_done = 0
         self.segments: list[SegmentInfo] = []
         self.torn: Torn | None = None
-        self.unborn: str | None = None  # path of a last segment that never got its header
         self.next_lsn = 1
-        self.watermark = 0
+        self.watermark = 0  # the highest that was read
         self.log_id = 0
         self.meta = b""
 
@@ -135,80 +134,55 @@ class Replay:
         self._reset()
         self._read_headers()
         for index in range(len(self._files)):
-            yield from self._segment(index)
-            if self.torn or self.unborn:
-                break
+            yield from self._read_segment(index)
         self.bytes_done = self.bytes_total
         self.exhausted = True
 
     # --- headers
 
     def _read_headers(self) -> None:
-        """All of them before the first frame: a newer version or another log's segment is named
-        before anything is believed.
+        """All headers first: a newer version, or a segment of another log, is found before any
+        frame is yielded.
         """
         for file in self._files:
             file.block = read_header(self.fs.read(file.path, HEADER_BYTES), file.number)
             if file.block.newer:
                 raise NewerVersion(file.path, file.block.newer, VERSION)
-            header = file.header
-            if header is None:
-                continue
-            if not self.log_id:
-                self.log_id = header.log_id
-                self.next_lsn = header.base_lsn
-            if header.log_id != self.log_id:
-                found = f"the header of log {header.log_id:016x}"
-                if not header.unsynced:
-                    raise Corrupt(file.path, 0, f"the header of log {self.log_id:016x}", found)
-                # The file may have had a former life, and its new header was lost.
-                file.block = HeaderBlock(None, (found, found), 0)
-                continue
-            self.meta = header.meta
+            if file.block.header is not None:
+                self._enter_log(file)
 
-    def _check_header(self, index: int, data: bytes) -> bool:
-        """Whether the segment can be entered. Otherwise says why in torn or unborn, or raises."""
-        file = self._files[index]
+    def _enter_log(self, file: _File) -> None:
         header = file.header
-        if header is None:
-            return self._missing_header(index, data)
-        if not file.block.whole and not header.unsynced:
-            offset = file.block.damaged_at
-            raise Corrupt(file.path, offset, "a copy of the header", file.block.damage[offset > 0])
-        self.watermark = max(self.watermark, header.durable_lsn)
-        return True
+        if not self.log_id:
+            self.log_id = header.log_id
+            self.next_lsn = header.base_lsn
+        if header.log_id != self.log_id:
+            expected = f"the header of log {self.log_id:016x}"
+            raise Corrupt(file.path, 0, expected, f"the header of log {header.log_id:016x}")
+        self.meta = header.meta
 
-    def _missing_header(self, index: int, data: bytes) -> bool:
-        file = self._files[index]
-        if index + 1 == len(self._files) and content_end(data) == 0:
-            self.unborn = file.path
-            return False
-        # Whether it was born unsynced, its neighbours tell. It may be torn then, as far as nothing
-        # behind claims what was in it.
-        before = [other.header for other in self._files[:index] if other.header][-1:]
-        behind = [other.header for other in self._files[index:] if other.header][:1]
-        if not any(header.unsynced for header in before + behind):
-            raise Corrupt(file.path, 0, "a header", file.block.damage[0])
-        if index == 0:
-            self.next_lsn = 1  # as low as can be, as nobody knows where it began
-        self._judge(index, 0, data, file.block.damage[0])
-        return False
+    def _check_header(self, file: _File) -> None:
+        block = file.block
+        if block.header is None:
+            raise Corrupt(file.path, 0, "a header", block.damage[0])
+        if not block.whole:
+            offset = block.damaged_at
+            raise Corrupt(file.path, offset, "a copy of the header", block.damage[offset > 0])
+        self.watermark = max(self.watermark, block.header.durable_lsn)
 
     # --- frames
 
-    def _segment(self, index: int) -> Iterator[Frame]:
+    def _read_segment(self, index: int) -> Iterator[Frame]:
         file = self._files[index]
         data = self.fs.read(file.path)
-        if not self._check_header(index, data):
-            return
-        assert file.header is not None
+        self._check_header(file)
         info = SegmentInfo(file.path, file.header, len(data))
         self.segments.append(info)
         salt = salt_of(self.log_id)
         done = self.bytes_done
         offset = HEADER_BYTES
-        # Frames as long as they are whole and follow each other. Flat, because there may be one for
-        # each record.
+        # Whole frames, each following the one before. One flat loop: it runs once per frame, and a
+        # frame may hold a single record.
         while True:
             found = decode_frame(data, offset, salt, info.number)
             if isinstance(found, str):
@@ -225,66 +199,45 @@ class Replay:
             self.bytes_done = done + offset
             yield found
         self.bytes_done = done + file.nbytes
-        self._end(index, offset, data, reason)
-
-    def _end(self, index: int, offset: int, data: bytes, reason: str) -> None:
-        """The frames of a segment have come to an end here: is that its end, and does the next one
-        follow?
-        """
-        clean = content_end(data, offset) == offset
-        file = self._files[index]
-        if index + 1 == len(self._files):
-            if not clean:
-                self._judge(index, offset, data, reason)
-            return
-        later = self._files[index + 1]
-        header = later.header
-        if later.number != file.number + 1:
-            found = f"segment {later.number} as the next"
-        elif header is not None and header.base_lsn != self.next_lsn:
-            found = f"the next segment to begin with LSN {header.base_lsn}" if clean else reason
-        elif (
-            header is not None
-            and file.header is not None
-            and header.previous_segment_id != file.header.segment_id
-        ):
-            found = f"segment {later.number}, but as the successor of another segment {file.number}"
-        elif clean or (header is not None and header.unsynced):
-            # What an unsynced log left behind its cut may have come back; all that follows is in
-            # the next segment.
-            return
-        else:
-            found = reason
-        if header is not None and not header.unsynced:
-            self._corrupt(index, offset, found)
-        self._judge(index, offset, data, found)
+        self._judge_end(index, offset, data, reason)
 
     # --- judgement
 
-    def _judge(self, index: int, offset: int, data: bytes, found: str) -> None:
-        if self._claim_behind(index, offset, data) >= self.next_lsn:
-            self._corrupt(index, offset, found)
+    def _judge_end(self, index: int, offset: int, data: bytes, reason: str) -> None:
+        """The whole frames of a segment end at offset. Raises Corrupt or sets `torn`, if the
+        segment does not end there, or the next one does not follow.
+        """
+        clean = content_end(data, offset) == offset
+        if index + 1 < len(self._files):
+            found = self._broken_succession(index, clean, reason)
+            if found:
+                raise self._corrupt(index, offset, found)
+        elif not clean:
+            self._judge_tail(index, offset, data, reason)
+
+    def _broken_succession(self, index: int, clean: bool, reason: str) -> str:
+        """What is wrong between a segment and the next one; "" if nothing is."""
+        file, later = self._files[index], self._files[index + 1]
+        if later.number != file.number + 1:
+            return f"segment {later.number} as the next"
+        header = later.block.header
+        if header is None:  # the next segment says so itself, if this one is clean
+            return "" if clean else reason
+        if header.base_lsn != self.next_lsn:
+            found = f"the next segment to begin with LSN {header.base_lsn}"
+            return found if clean else reason
+        if header.previous_segment_id != file.header.segment_id:
+            number = file.number
+            return f"segment {later.number}, but as the successor of another segment {number}"
+        return "" if clean else reason
+
+    def _judge_tail(self, index: int, offset: int, data: bytes, reason: str) -> None:
+        watermark = highest_watermark(data, offset, salt_of(self.log_id), self.next_lsn)
+        if watermark >= self.next_lsn:
+            raise self._corrupt(index, offset, reason)
         file = self._files[index]
-        later = [other.path for other in self._files[index + 1 :]]
-        headless = [other.path for other in self._files[index + 1 :] if other.header is None]
         nbytes = content_end(data, offset) - offset
-        self.torn = Torn(
-            file.path, file.number, offset, nbytes, self.next_lsn, found, later, headless
-        )
+        self.torn = Torn(file.path, file.number, offset, nbytes, self.next_lsn, reason)
 
-    def _corrupt(self, index: int, offset: int, found: str) -> None:
-        raise Corrupt(self._files[index].path, offset, f"LSN {self.next_lsn}", found)
-
-    def _claim_behind(self, index: int, offset: int, data: bytes) -> int:
-        """The highest claim behind a place; stops looking when it has seen enough."""
-        salt = salt_of(self.log_id)
-        highest = highest_claim(data, offset, salt, self.next_lsn)
-        for later in self._files[index + 1 :]:
-            if highest >= self.next_lsn:
-                break
-            if later.header is not None:
-                highest = max(highest, later.header.durable_lsn)
-            highest = max(
-                highest, highest_claim(self.fs.read(later.path), HEADER_BYTES, salt, self.next_lsn)
-            )
-        return highest
+    def _corrupt(self, index: int, offset: int, found: str) -> Corrupt:
+        return Corrupt(self._files[index].path, offset, f"LSN {self.next_lsn}", found)

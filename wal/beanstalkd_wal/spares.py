@@ -1,8 +1,7 @@
-"""The owner's side of the spares: what is known to be prepared, what was asked for, and the
-allocation of more at once.
+"""The owner's side of the spares: which are known, and what is asked of the preparer.
 
-May know: what the preparer reports. Promises: what is counted here is physically there and nobody
-else's; a full disk is an answer, not an error.
+Promises: bytes counted here are on the disk and used by nothing else. A full disk is a result
+(False), not an error.
 """
 
 from __future__ import annotations
@@ -11,38 +10,38 @@ import contextlib
 from collections.abc import Callable
 
 from beanstalkd_wal.directory import OVERHEAD, Directory, Spare
-from beanstalkd_wal.fs import NO_ROOM
+from beanstalkd_wal.fs import NO_SPACE
 from beanstalkd_wal.preparer import Preparer
-from beanstalkd_wal.progress import Grown
+from beanstalkd_wal.progress import SpareGrown
 
 
 class Spares:
+    """All amounts are in bytes."""
+
     def __init__(
         self, directory: Directory, preparer: Preparer, wake: Callable[[], None], dirty_bytes: int
     ) -> None:
         self.nbytes = 0  # of the files
-        self.headroom = 0  # in them, for frames
-        self.dirty_bytes = dirty_bytes  # of files that have to be zeroed before they count
+        self.headroom = 0  # of these, for frames
+        self.dirty_bytes = dirty_bytes  # of files that must be filled with zeros before use
         self.disk_full = False
-        self.wish = 0
-        self.preparing = False
+        self.target = 0
+        self.preparing = False  # the preparer was woken, and is not idle yet
         self._directory = directory
         self._preparer = preparer
         self._wake = wake
         self._spares: list[Spare] = []
-        self._made = 0  # see Preparer.made
+        self._made = 0  # headroom from the preparer since the log was opened (Preparer.made)
 
-    def fitting(self, need: int) -> Spare | None:
-        """The first that holds frames of so many bytes."""
+    def first_fitting(self, nbytes: int) -> Spare | None:
+        """The first spare that can hold frames of so many bytes."""
         for spare in self._spares:
-            if spare.known - OVERHEAD >= need:
+            if spare.known - OVERHEAD >= nbytes:
                 return spare
         return None
 
-    def take(self, spare: Spare) -> None:
-        """It is a spare no longer, and will not be lengthened any more but for a step that is under
-        way.
-        """
+    def remove(self, spare: Spare) -> None:
+        """For a rotation, or to delete it. The preparer starts no further step on it."""
         spare.taken = True
         self._spares.remove(spare)
         self.nbytes -= spare.known
@@ -50,31 +49,32 @@ class Spares:
 
     # --- in the background
 
-    def prepare(self, wish: int, room: int) -> None:
-        self.wish = wish
+    def preallocate(self, target: int, headroom: int) -> None:
+        """Makes the preparer raise the log's headroom from `headroom` to the target."""
+        self.target = target
         step = self._preparer.step
-        lack = max(wish - room + step - 1, 0) // step * step
-        before, self._preparer.goal = self._preparer.goal, self._made + lack
-        if not lack:
+        missing = max(target - headroom + step - 1, 0) // step * step
+        before, self._preparer.goal = self._preparer.goal, self._made + missing
+        if not missing:
             self.disk_full = self.disk_full and self.preparing
-        # With room enough there is still what a crash has left: to be given back.
-        idle = not self.preparing and (lack or self._preparer.has_dirty)
-        if idle or (lack and self._preparer.goal > before):
+        # Files that a crash has left are to be deleted even if nothing is missing.
+        idle = not self.preparing and (missing or self._preparer.has_dirty)
+        if idle or (missing and self._preparer.goal > before):
             self.preparing = True
             self._wake()
 
-    def report(self, event: Grown) -> None:
-        self._made += event.made
+    def on_grown(self, event: SpareGrown) -> None:
+        self._made += event.headroom
         if not event.spare.taken:
-            self.grown(event.spare, event.size)
+            self._set_known(event.spare, event.size)
 
-    def rested(self, short: bool) -> None:
+    def on_idle(self, short: bool) -> None:
         self.preparing = False
         self.disk_full = short
 
-    def grown(self, spare: Spare, nbytes: int) -> None:
-        """A spare is known to be so long. What is no news is ignored: both sides may have
-        lengthened it.
+    def _set_known(self, spare: Spare, nbytes: int) -> None:
+        """Less than is known already is ignored: both threads may have lengthened the spare, and
+        the preparer's report comes later.
         """
         if nbytes <= spare.known:
             return
@@ -85,15 +85,15 @@ class Spares:
         self.headroom += nbytes - spare.known
         spare.known = nbytes
 
-    # --- at once
+    # --- at once, on the owner's thread
 
     def allocate(self, nbytes: int) -> bool:
-        """One more. False if the disk is full."""
+        """Creates one more spare. False if the disk is full; raises OSError."""
         fs = self._directory.fs
         try:
             spare = self._directory.new_spare()
         except OSError as error:
-            return _full(error)
+            return _false_if_full(error)
         try:
             if self._lengthen(spare, nbytes):
                 return True
@@ -104,12 +104,15 @@ class Spares:
         fs.unlink(spare.path)
         return False
 
-    def lengthen_last(self, need: int, lack: int) -> bool:
-        """The youngest by lack, and so far that it takes a frame of need."""
+    def lengthen_last(self, frame_bytes: int, missing: int) -> bool:
+        """Lengthens the youngest spare by `missing`, and until a frame of frame_bytes fits.
+
+        False if there is none, or if the disk is full; raises OSError.
+        """
         if not self._spares:
             return False
         spare = self._spares[-1]
-        return self._lengthen(spare, max(need + OVERHEAD, spare.known + lack))
+        return self._lengthen(spare, max(frame_bytes + OVERHEAD, spare.known + missing))
 
     def _lengthen(self, spare: Spare, nbytes: int) -> bool:
         with spare.lock:
@@ -118,27 +121,30 @@ class Spares:
                     self._directory.fs.allocate(spare.handle, spare.size, nbytes)
                     spare.size = nbytes
             except OSError as error:
-                return _full(error)
-        self.grown(spare, nbytes)
+                return _false_if_full(error)
+        self._set_known(spare, nbytes)
         return True
 
     def trim(self, excess: int) -> None:
-        """Gives back so much room, or a little less, from the youngest spare on: whole files, and
-        the end of one.
+        """Frees at most `excess` bytes of headroom: whole spares from the youngest on, and the end
+        of one more. Raises OSError.
         """
         for spare in self._spares[::-1]:
-            room = spare.known - OVERHEAD
-            if room <= excess:
-                excess -= room
-                self.take(spare)
-                with spare.lock:
-                    self._directory.fs.close(spare.handle)
-                    self._directory.fs.unlink(spare.path)
+            headroom = spare.known - OVERHEAD
+            if headroom <= excess:
+                excess -= headroom
+                self._delete(spare)
             elif excess >= self._preparer.step:
-                self._cut(spare, spare.known - excess)
+                self._shorten(spare, spare.known - excess)
                 return
 
-    def _cut(self, spare: Spare, nbytes: int) -> None:
+    def _delete(self, spare: Spare) -> None:
+        self.remove(spare)
+        with spare.lock:
+            self._directory.fs.close(spare.handle)
+            self._directory.fs.unlink(spare.path)
+
+    def _shorten(self, spare: Spare, nbytes: int) -> None:
         with spare.lock:
             self._directory.fs.truncate(spare.handle, nbytes)
             spare.size = nbytes
@@ -147,16 +153,15 @@ class Spares:
         spare.known = nbytes
 
     def close(self) -> None:
-        """Lets go of the files. They stay for the next start, which trusts nothing in them: so a
-        failure here means nothing.
+        """Closes the files. They stay for the next start, which fills them with zeros again; so an
+        error here loses nothing.
         """
         for spare in self._spares:
             with contextlib.suppress(OSError):
                 self._directory.fs.close(spare.handle)
 
 
-def _full(error: OSError) -> bool:
-    """For an allocation to return: False if there was no room, else it raises."""
-    if error.errno in NO_ROOM:
+def _false_if_full(error: OSError) -> bool:
+    if error.errno in NO_SPACE:
         return False
     raise error

@@ -1,7 +1,7 @@
-"""The two threads behind a log, or, inline, none: then everything is done within the call.
+"""The log's two threads, the committer's and the preparer's; or, inline, none.
 
-May know: who does what. Promises: what is handed over is carried out in order; the last order ends
-both threads, and no thread keeps the process from ending.
+Promises: batches are executed in order. Inline, a call has done all its work when it returns. Close
+ends both threads, and as daemon threads they never keep the process alive.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ class Threads:
         notify: Callable[[], None],
     ) -> None:
         self.progress = Progress(lsn, found.durable_lsn, found.watermark, self._notify)
-        self.preparer = Preparer(found.directory, self.progress, segment_bytes, found.dirty)
-        self.committer = Committer(found, self.progress, durability, self.prepare)
-        # Inline: the owner is in the middle of a call, and would not collect before it sees the
-        # outcome.
-        self.take: Callable[[], None] = _nothing
-        self._handed = 0  # batches, to the committer's thread
+        # Reuse costs a sync of the whole file, which NEVER is to avoid.
+        reuse = durability is not Durability.NEVER
+        self.preparer = Preparer(
+            found.directory, self.progress, segment_bytes, found.dirty, reuse=reuse
+        )
+        self.committer = Committer(found, self.progress, durability, self.wake_preparer)
+        self._batches_sent = 0  # to the committer's thread
         self._owner_notify = notify
+        self._collect: Callable[[], None] = _nothing
         self._path = found.directory.path
         self._threads: list[threading.Thread] = []
 
@@ -45,40 +47,48 @@ class Threads:
         for thread in self._threads:
             thread.start()
 
+    def run_inline(self, collect: Callable[[], None]) -> None:
+        """In place of start. collect is called before the owner is notified: the owner is in the
+        middle of a call, which goes on with the new figures.
+        """
+        self._collect = collect
+
     def _notify(self) -> None:
-        self.take()
+        self._collect()
         try:
             self._owner_notify()
-        except (
-            Exception
-        ) as error:  # nobody is told any more, which must not end the thread that close() waits for
+        except Exception as error:  # must not end this thread: Log.close waits for it
             self.progress.fail(self._path, 0, error)
 
     def commit(self, operations: list[Operation], at: int) -> None:
+        """at: wall time, ns."""
         if self._threads:
-            self._handed += 1
+            self._batches_sent += 1
             self.committer.queue.put(Batch(at, operations))
         else:
-            self.committer.carry_out([Batch(at, operations)])
-            self.committer.tell()
+            self.committer.execute([Batch(at, operations)])
+            self.committer.notify()
 
     def commit_inline(self, operations: list[Operation], at: int) -> bool:
-        """Carries them out on this thread, and tells nobody. False if the committer is at work:
-        nothing was done.
+        """Executes them on this thread, and notifies nobody. False if nothing was done: the
+        committer is busy, or might sync although no client waits for that.
         """
-        if self._threads and self._handed != self.progress.carried:
+        if self._threads and self._batches_sent != self.progress.batches_done:
             return False
-        self.committer.carry_out([Batch(at, operations)])
+        if self._threads and self.committer.may_sync_for_retirement:
+            return False
+        self.committer.execute([Batch(at, operations)])
         return True
 
-    def prepare(self, order: tuple[int, ...]) -> None:
+    def wake_preparer(self, retired: tuple[int, ...] = ()) -> None:
+        """retired: numbers of segments to delete."""
         if self._threads:
-            self.preparer.queue.put(order)
+            self.preparer.queue.put(retired)
         else:
-            self.preparer.carry_out(order)
+            self.preparer.execute(retired)
 
     def drain(self, at: int) -> None:
-        """Syncs (drops may wait for it), and waits for both threads."""
+        """Syncs, because retirements may wait for that; then waits until both threads are idle."""
         if not self._threads:
             self.commit([Sync(False, 0)], at)
             return
@@ -89,11 +99,12 @@ class Threads:
         self.preparer.queue.put(passed)
         passed.wait()
 
-    def close(self, operations: list[Operation], at: int, cut: bool) -> None:
-        self.commit([*operations, Close(cut)], at)
+    def close(self, operations: list[Operation], at: int, truncate: bool) -> None:
+        """Executes the operations, closes the active segment, and ends the threads."""
+        self.commit([*operations, Close(truncate)], at)
         if self._threads:
             committer, preparer = self._threads
-            committer.join()  # the last drops go from one to the other
+            committer.join()  # it may send the last retirements to the preparer
             self.preparer.queue.put(None)
             preparer.join()
 

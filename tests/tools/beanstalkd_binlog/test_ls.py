@@ -128,13 +128,13 @@ def test_last_segment_is_active_while_the_log_is_locked(lines, golden):
         lock.close()
 
 
-def test_uninitialised_segment_is_listed(lines, tmp_path):
+def test_ls_shows_a_blank_segment_as_corrupt(lines, tmp_path):
     write(tmp_path / "log", [put(1)])
     segment(tmp_path / "log", 2).write_bytes(bytes(4096))
     found = lines("ls", tmp_path / "log")
     assert [(line["segment"], line["state"], line["records"]) for line in found] == [
         (1, "sealed", 1),
-        (2, "active", 0),
+        (2, "corrupt", 0),
     ]
     assert found[1]["bytes"] == 4096
 

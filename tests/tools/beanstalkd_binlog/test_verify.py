@@ -136,8 +136,8 @@ def short_full(directory: Path) -> Path:
     return write(directory, [b"\x01short"], [put(1)])
 
 
-def torn_with_later(directory: Path) -> Path:
-    """Never synced, so without a watermark: damage in the first segment, and two more segments."""
+def damage_below_a_seal(directory: Path) -> Path:
+    """Under -F: damage in a sealed segment, which was synced before its successor had a name."""
     write(
         directory,
         [put(1)],
@@ -165,7 +165,7 @@ DAMAGES = [
     no_metadata,
     no_record,
     short_full,
-    torn_with_later,
+    damage_below_a_seal,
 ]
 
 

@@ -75,7 +75,7 @@ def test_reader_without_checksums_is_detected(monkeypatch: Monkey) -> None:
 
 @pytest.mark.sources
 def test_ignored_damage_is_detected(monkeypatch: Monkey) -> None:
-    monkeypatch.setattr(wal.Replay, "_end", lambda *arguments: None)
+    monkeypatch.setattr(wal.Replay, "_judge_end", lambda *arguments: None)
     assert "missing silently" in first_failure(segments.run)
 
 

@@ -90,7 +90,7 @@ def test_log_that_goes_on_after_an_error_is_caught(monkeypatch):
 
 
 def test_log_that_ends_without_descriptors_is_caught(monkeypatch):
-    monkeypatch.setattr(preparer, "NO_ROOM", frozenset())
+    monkeypatch.setattr(preparer, "NO_SPACE", frozenset())
     assert "expected to go on, got" in violation(PLANS["-f0"], errno.EMFILE)
 
 
@@ -99,12 +99,10 @@ def test_start_that_trusts_a_sync_after_a_failed_one_is_caught(monkeypatch):
     assert "power failure" in violation(PLANS["-f0"], errno.EIO)
 
 
-def seal_without_a_write(
-    directory: Directory, info: SegmentInfo, last: bool, unclaimed: bool
-) -> int:
+def seal_without_a_write(directory: Directory, info: SegmentInfo, last: bool, durable: bool) -> int:
     handle = directory.fs.open(info.path)
     if last:
         directory.fs.truncate(handle, info.used_bytes)
-    directory.sync_data(handle)
+    directory.fs.sync(handle)
     directory.fs.close(handle)
     return info.used_bytes if last else info.file_bytes

@@ -30,14 +30,12 @@ class Subject(Protocol):
     """
 
     disk: MemoryDisk
-    # Nothing is promised to survive a power cut, and directory changes survive in order.
-    unsynced: bool
 
-    def read(self, left: MemoryDisk, killed: bool) -> int | None:
-        """The last LSN on that disk. None: the log is refused, and may be."""
+    def read(self, left: MemoryDisk, killed: bool) -> int:
+        """The last LSN on that disk."""
 
-    def recover(self, left: MemoryDisk, killed: bool, lsn: int) -> bool:
-        """Starts on that disk and checks everything up to lsn. False: as None in `read`."""
+    def recover(self, left: MemoryDisk, killed: bool, lsn: int) -> None:
+        """Starts on that disk and checks everything up to lsn."""
 
 
 class Sweep:
@@ -69,7 +67,7 @@ class Sweep:
             self._check(self.subject.disk.fork(), True, 0, ALL)
 
     def _crashed(self, disk: MemoryDisk) -> MemoryDisk:
-        return disk.after_crash(self.rng, ordered=self.subject.unsynced)
+        return disk.after_crash(self.rng)
 
     def _check(self, left: MemoryDisk, killed: bool, least: int, most: int) -> None:
         """least: the LSN up to which an earlier recovery made the log durable. most: the last LSN
@@ -77,23 +75,20 @@ class Sweep:
         """
         with self._tracing("killed" if killed else "power failure"):
             found = self.subject.read(left, killed)
-            if found is not None and found < least:
+            if found < least:
                 raise Violation(
                     f"expected what the recovery before found, up to LSN {least}, got LSN {found}"
                 )
-            if found is None or not self._recover(left, killed, min(found, most)):
-                self.counts["refused"] += 1
+            self._recover(left, killed, min(found, most))
 
-    def _recover(self, left: MemoryDisk, killed: bool, lsn: int) -> bool:
+    def _recover(self, left: MemoryDisk, killed: bool, lsn: int) -> None:
         again = len(self._trace) < 2 * DEPTH and self.rng.random() < AGAIN
         if again:
-            self._crash_within(left, 0 if killed or self.subject.unsynced else lsn, lsn)
-        if not self.subject.recover(left, killed, lsn):
-            return False
+            self._crash_within(left, 0 if killed else lsn, lsn)
+        self.subject.recover(left, killed, lsn)
         self.counts["recoveries"] += 1
         if again:
-            self._check(self._crashed(left), False, 0 if self.subject.unsynced else lsn, lsn)
-        return True
+            self._check(self._crashed(left), False, lsn, lsn)
 
     def _crash_within(self, left: MemoryDisk, least: int, lsn: int) -> None:
         """One of the recovery's calls is a crash point."""

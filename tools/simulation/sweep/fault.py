@@ -9,11 +9,11 @@ from __future__ import annotations
 import errno
 import os
 
-from beanstalkd_wal.fs import NO_ROOM
+from beanstalkd_wal.fs import NO_SPACE
 
 from ..disk import MemoryDisk, nothing
 
-ERRORS = (errno.EIO, *sorted(NO_ROOM))
+ERRORS = (errno.EIO, *sorted(NO_SPACE))
 _DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
@@ -62,6 +62,6 @@ class Fault:
         """Whether the call needs the resource that the error reports as missing."""
         if self.error in _DESCRIPTORS:
             return call in ("create", "open")
-        return self.error in NO_ROOM and (
+        return self.error in NO_SPACE and (
             call in ("create", "allocate") or (call == "write" and self._disk.growing)
         )

@@ -2,8 +2,7 @@
 the log. Each run is swept and ends by a stop, a kill or a power failure.
 
 May know: `beanstalkd_wal`. Promises: every promised record that was not retired must come back,
-unchanged and in order, and a finished retirement must last. A log that was never synced may bring
-back any records that were once written.
+unchanged and in order, and a finished retirement must last.
 """
 
 from __future__ import annotations
@@ -18,10 +17,9 @@ from ..disk import ROOMY, MemoryDisk
 from ..violation import Violation
 from .crash_points import Sweep
 from .process import DIRECTORY, Mode
-from .queue_workload import check_whole, headless
+from .queue_workload import check_whole
 
 SEGMENT = 6000
-NEVER = wal.Durability.NEVER
 
 
 class LogWorkload:
@@ -35,13 +33,11 @@ class LogWorkload:
         self.disk = MemoryDisk(seed)
         self.sweep = Sweep(self, Random(~seed), tries, counts)
         self.appended: dict[int, bytes] = {}  # LSN -> record
-        self.ever: set[tuple[int, bytes]] = set()  # the same, with records that were lost
         self.bases: dict[int, int] = {}  # segment -> its first LSN
         self.kept = 0  # records up to this LSN survive a kill
         self.durable = 0  # records up to this LSN survive a power cut
         self.may_be_gone = 1  # the log was told to retire all LSNs below this
         self.are_gone = 1  # the log has retired all LSNs below this
-        self.unsynced = False  # since a run with -F
         self.mode = modes[0]
         self.log: wal.Log | None = None
 
@@ -59,8 +55,7 @@ class LogWorkload:
                     self.stop()
             except wal.LogFailed as failure:  # a start needs some space
                 _check_full(failure)
-            if not self.end(killed=self.rng.randrange(2) == 0):
-                return
+            self.end(killed=self.rng.randrange(2) == 0)
 
     # --- one run
 
@@ -70,10 +65,7 @@ class LogWorkload:
         self.log = None
 
     def start(self) -> None:
-        never = self.mode.durability is NEVER
-        self.unsynced |= never
         self.log = self.opened(self.disk, b"%d" % len(self.appended))
-        self.unsynced = never
 
     def opened(self, disk: MemoryDisk, meta: bytes = b"") -> wal.Log:
         replay = wal.Replay(DIRECTORY, fs=disk)
@@ -128,7 +120,6 @@ class LogWorkload:
         except wal.LogFull:
             return self._change_headroom(log)
         self.appended[log.lsn] = record
-        self.ever.add((log.lsn, record))
         self.bases.setdefault(number, log.lsn)
 
     def _commit(self, log: wal.Log) -> None:
@@ -165,44 +156,32 @@ class LogWorkload:
             self.durable = self.log.durable_lsn
             self.are_gone = max(self.are_gone, self.bases.get(self.log.oldest, 0))
 
-    def read(self, left: MemoryDisk, killed: bool) -> int | None:
+    def read(self, left: MemoryDisk, killed: bool) -> int:
         self._note_promises()
         replay = wal.Replay(DIRECTORY, fs=left)
-        try:
-            found = _records(replay)
-        except (wal.Corrupt, wal.NewerVersion) as damage:
-            if self.unsynced and not killed and headless(left, damage.path):
-                return None
-            raise
+        found = _records(replay)
         if killed and self.log is not None and not self.disk.cut_short:
             check_whole(replay)
         last = replay.next_lsn - 1
-        self._check(
-            found, min(found, default=replay.next_lsn), last, self.unsynced and not killed, killed
-        )
+        self._check(found, min(found, default=replay.next_lsn), last, killed)
         return last
 
-    def _check(
-        self, found: dict[int, bytes], first: int, last: int, lost: bool, killed: bool
-    ) -> None:
-        """lost: nothing is promised (a retirement waits only for writes), but every record that is
-        there must have been appended once.
-        """
-        must = 0 if lost else self.kept if killed else self.durable
+    def _check(self, found: dict[int, bytes], first: int, last: int, killed: bool) -> None:
+        must = self.kept if killed else self.durable
         if last < must:
             raise Violation(f"expected all that was promised, up to LSN {must}, got LSN {last}")
         if list(found) != list(range(first, last + 1)):
             raise Violation(f"expected LSN {first} to {last}, got {list(found)}")
-        if not lost and not min(self.are_gone, last + 1) <= first <= self.may_be_gone:
+        if not min(self.are_gone, last + 1) <= first <= self.may_be_gone:
             raise Violation(
                 f"expected the first LSN to be {self.are_gone} to {self.may_be_gone}, got {first}"
             )
         for lsn, record in found.items():
-            if (lsn, record) not in self.ever if lost else record != self.appended[lsn]:
+            if record != self.appended[lsn]:
                 expected = self.appended.get(lsn, b"")[:40]
                 raise Violation(f"LSN {lsn}: expected {expected!r}, got {record[:40]!r}")
 
-    def recover(self, left: MemoryDisk, killed: bool, lsn: int) -> bool:
+    def recover(self, left: MemoryDisk, killed: bool, lsn: int) -> None:
         if self.sweep.rng.randrange(2):
             left.capacity = ROOMY
         try:
@@ -213,30 +192,19 @@ class LogWorkload:
             log = self.opened(left)
         if log.lsn < lsn:
             raise Violation(f"expected the log to go on after LSN {lsn}, got {log.lsn}")
-        return True
 
-    def end(self, killed: bool) -> bool:
-        """The run ends; the next one gets the disk that a kill or a power failure leaves. False if
-        the next run may refuse that log.
-        """
-        left = (
-            self.disk.fork() if killed else self.disk.after_crash(self.rng, ordered=self.unsynced)
-        )
+    def end(self, killed: bool) -> None:
+        """The run ends; the next one gets the disk that a kill or a power failure leaves."""
+        left = self.disk.fork() if killed else self.disk.after_crash(self.rng)
         last = self.read(left, killed)
-        if last is None:
-            return False
         found = _records(wal.Replay(DIRECTORY, fs=left))
         first = min(found, default=last + 1)
         before = {lsn: record for lsn, record in self.appended.items() if lsn < first}
         self.appended = before | found
         self.bases = {number: base for number, base in self.bases.items() if base <= last}
-        if self.unsynced and not killed:
-            self.are_gone, self.may_be_gone = first, max(first, self.may_be_gone)
         self.kept = last
         self.durable = min(self.durable, last) if killed else last
-        self.unsynced &= killed
         self.disk = left
-        return True
 
 
 def _records(replay: wal.Replay) -> dict[int, bytes]:

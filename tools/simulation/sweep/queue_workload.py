@@ -13,10 +13,8 @@ from collections import Counter
 from random import Random
 
 import beanstalkd_wal as wal
-from beanstalkd_wal.reader import read_header
 
 from beanstalkd_py.binlog.journal import Binlog
-from beanstalkd_py.binlog.opening import Unreadable
 
 from ..disk import ROOMY, MemoryDisk
 from ..violation import Violation
@@ -40,7 +38,6 @@ class QueueWorkload:
         self.disk = MemoryDisk(seed)
         self.sweep = Sweep(self, Random(~seed), tries, counts)
         self.history = VersionHistory()
-        self.unsynced = False  # since a run with -F
         self.wall = WALL
         self.durable = 0  # records up to this LSN survive a power cut, in any mode
         self.kept = 0  # records up to this LSN survive a kill
@@ -56,8 +53,7 @@ class QueueWorkload:
             self.work(steps)
             if self.rng.randrange(3) == 0:
                 self.stop()
-            if not self.end(killed=self.rng.randrange(2) == 0):
-                return
+            self.end(killed=self.rng.randrange(2) == 0)
 
     # --- one run
 
@@ -66,10 +62,7 @@ class QueueWorkload:
         self.process = Process(self.disk, mode, self.wall, self.history)
 
     def start(self) -> None:
-        never = self.process.mode.durability is wal.Durability.NEVER
-        self.unsynced |= never
         self.process.start()
-        self.unsynced = never
 
     def work(self, steps: int) -> None:
         clients = Clients(self.process, self.rng, live=self.rng.choice((5, 30, 60)))
@@ -96,30 +89,21 @@ class QueueWorkload:
         if not process.told or not process.told[-1][1].startswith(b"INSERTED"):
             raise Violation(f"expected INSERTED as the reply to a put, got {process.told[-1:]}")
 
-    def end(self, killed: bool) -> bool:
-        """The run ends; the next one gets the disk that a kill or a power failure leaves. False if
-        the next run may refuse that log.
-        """
-        left = (
-            self.disk.fork() if killed else self.disk.after_crash(self.rng, ordered=self.unsynced)
-        )
+    def end(self, killed: bool) -> None:
+        """The run ends; the next one gets the disk that a kill or a power failure leaves."""
+        left = self.disk.fork() if killed else self.disk.after_crash(self.rng)
         lsn = self.read(left, killed)
-        if lsn is None or not self.recover(left.fork(), killed, lsn):
-            return False
+        self.recover(left.fork(), killed, lsn)
         self.wall = self.process.wall + MS
-        self.history.cut(self.found(left.fork(), killed, lsn, self.wall), lsn, self.wall)
+        self.history.cut(self.found(left.fork(), lsn, self.wall), lsn, self.wall)
         self.kept = lsn
         self.durable = min(self.promised(False), lsn) if killed else lsn
-        self.unsynced &= killed
         self.disk = left
-        return True
 
     # --- what must be there after a crash
 
     def promised(self, killed: bool) -> int:
         """The LSN up to which everything must be there."""
-        if self.unsynced and not killed:
-            return 0
         if self.process.binlog is None:
             return self.kept if killed else self.durable
         log = self.process.log
@@ -129,16 +113,11 @@ class QueueWorkload:
         by_time = self.history.lsn_before(self.process.wall - window) if window else 0
         return max(log.durable_lsn, by_time)
 
-    def read(self, left: MemoryDisk, killed: bool) -> int | None:
+    def read(self, left: MemoryDisk, killed: bool) -> int:
         self.process.look()
         replay = wal.Replay(DIRECTORY, fs=left)
-        try:
-            for _ in replay:
-                pass
-        except (wal.Corrupt, wal.NewerVersion) as damage:
-            if self.unsynced and not killed and headless(left, damage.path):
-                return None
-            raise
+        for _ in replay:
+            pass
         if killed and self.process.binlog is not None and not self.disk.cut_short:
             check_whole(replay)
         lsn = replay.next_lsn - 1
@@ -147,26 +126,19 @@ class QueueWorkload:
             raise Violation(f"expected all that was promised, up to LSN {must}, got LSN {lsn}")
         return lsn
 
-    def recover(self, left: MemoryDisk, killed: bool, lsn: int) -> bool:
+    def recover(self, left: MemoryDisk, killed: bool, lsn: int) -> None:
         # The time without a server depends on the history only, so that nested recoveries of one
         # crash start at the same instant.
         outage = (0, MS, 2000 * MS)[self.history.lsn % 3]
-        try:
-            self.found(left, killed, lsn, self.process.wall + outage)
-        except Unreadable:
-            # The log retired a segment without a sync, and jobs in it had been durable before.
-            if not self.unsynced or killed:
-                raise
-            return False
-        return True
+        self.found(left, lsn, self.process.wall + outage)
 
-    def found(self, left: MemoryDisk, killed: bool, lsn: int, wall: int) -> dict[Key, Found]:
+    def found(self, left: MemoryDisk, lsn: int, wall: int) -> dict[Key, Found]:
         """Starts a process on that disk at that time, and returns its queue, which is checked."""
         process = self._start(left, wall)
         found = process.found()
-        self.history.compare(found, lsn, wall, lost=self.unsynced and not killed)
+        self.history.compare(found, lsn, wall)
         highest, next_id = self.history.highest_id(lsn), process.queue.next_id
-        if not self.unsynced and next_id <= highest:
+        if next_id <= highest:
             raise Violation(f"expected the next id to be above {highest}, got {next_id}")
         return found
 
@@ -190,10 +162,3 @@ def check_whole(replay: wal.Replay) -> None:
     """A kill falls between writes, so no frame is torn."""
     if replay.torn is not None:
         raise Violation(f"expected nothing torn, got {replay.torn}")
-
-
-def headless(disk: MemoryDisk, path: str) -> bool:
-    """Whether the segment has no valid header. A log cannot tell a never synced segment from a
-    damaged one then, unless the neighbouring segments show it.
-    """
-    return read_header(bytes(disk.names[path].data), int(path[-12:-4])).header is None

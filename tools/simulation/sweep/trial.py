@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 import beanstalkd_wal as wal
-from beanstalkd_wal.fs import NO_ROOM
+from beanstalkd_wal.fs import NO_SPACE
 
 from ..disk import MemoryDisk
 from ..violation import Violation
@@ -56,7 +56,7 @@ class Workload(Protocol):
     def start(self) -> None: ...
     def work(self, steps: int) -> None: ...
     def stop(self) -> None: ...
-    def end(self, killed: bool) -> bool: ...
+    def end(self, killed: bool) -> None: ...
 
     def check_serves_again(self, headroom_hidden: bool) -> None:
         """Called when the error has gone. Raises Violation if something was refused that must not
@@ -68,8 +68,8 @@ class Workload(Protocol):
 
 def run_with_fault(workload: Workload, plan: Plan, fault: Fault) -> bool:
     """False if the run had fewer calls than `fault.nth`. Raises Violation."""
-    if plan.before is not None and not _run_before(workload, plan.before, plan):
-        return False
+    if plan.before is not None:
+        _run_before(workload, plan.before, plan)
     workload.begin(plan.mode)
     fault.begin(workload.disk)
     failure = _run(workload, plan.steps, fault)
@@ -79,18 +79,16 @@ def run_with_fault(workload: Workload, plan: Plan, fault: Fault) -> bool:
     _check_outcome(workload, fault, failure)
     workload.sweep.fail()
     for mode in plan.after:
-        if not workload.end(killed=True):
-            break
+        workload.end(killed=True)
         _run_after(workload, mode)
     return True
 
 
-def _run_before(workload: Workload, mode: Mode, plan: Plan) -> bool:
-    """False if the next run may refuse the log that is left."""
+def _run_before(workload: Workload, mode: Mode, plan: Plan) -> None:
     workload.begin(mode)
     workload.start()
     workload.work(plan.steps)
-    return workload.end(plan.killed)
+    workload.end(plan.killed)
 
 
 def _run_after(workload: Workload, mode: Mode) -> None:
@@ -135,7 +133,7 @@ def _check_outcome(
 
 def _may_go_on(fault: Fault) -> bool:
     """A missing resource, or the last close of a file whose contents are durable or not needed."""
-    return fault.error in NO_ROOM or fault.failed[0].startswith(("close spare", "close log"))
+    return fault.error in NO_SPACE or fault.failed[0].startswith(("close spare", "close log"))
 
 
 def _check_final(disk: MemoryDisk, log: wal.Log) -> None:

@@ -124,14 +124,12 @@ class VersionHistory:
         """The last LSN written before that time."""
         return max((lsn for at, lsn in self.written if at < wall), default=0)
 
-    def compare(self, found: dict[Key, Found], lsn: int, wall: int, lost: bool) -> None:
+    def compare(self, found: dict[Key, Found], lsn: int, wall: int) -> None:
         """found: the queue recovered at time `wall` from a log that ends at lsn. Raises Violation
-        if those records cannot result in that queue. lost: jobs may be missing.
+        if those records cannot result in that queue.
         """
         for key in sorted(self.versions.keys() | found.keys(), key=repr):
             candidates = self.candidates(key, lsn)
-            if lost:
-                candidates = [*candidates, _GONE]
             if not any(_same(version, found.get(key), wall) for version in candidates):
                 name = f"job {key}" if isinstance(key, int) else f"the pause of {key.decode()}"
                 expected = " or\n".join(f"    {version}" for version in candidates)
