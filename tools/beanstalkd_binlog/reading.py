@@ -6,7 +6,7 @@ corrupt, and the message for it, come from `wal.Replay`.
 A running server deletes segments at the old end and appends at the new end. So:
 
 1. A file that is gone is not damage: the directory is listed again. There is a `Gap` if every
-   segment that was read is gone, and LSNs are missing before the first one that is left. The server
+   segment that was read is gone and the first one left does not continue their LSNs. The server
    needs no record before the gap, and the log after the gap is complete.
 2. Damage counts only if a second reading finds it too. The first reading may have seen a frame half
    written, or a file that was being deleted.

@@ -202,7 +202,7 @@ def test_follow_begins_with_the_last_few(follow, daemon: Daemon, tmp_path):
 
 
 def test_follow_of_a_log_that_never_syncs(follow, daemon: Daemon, tmp_path):
-    daemon.options.append("-F")
+    daemon.options = (*daemon.options, "-F")
     daemon.start()
     with daemon.connect() as client:
         say(client, b"put 1 0 60 1\r\nx\r\n" * 5, 5)
