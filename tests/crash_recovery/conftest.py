@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from killtest.smalldisk import NotPermitted, SmallDisk
+from killtest.small_disk import NotPermitted, SmallDisk
 from testkit.daemon import INSTALLED, Daemon
 
 
 @pytest.fixture
 def seed() -> int:
-    """CRASH_SEED, or always the same. A Fault names it."""
+    """CRASH_SEED, otherwise a fixed seed. A Fault names it."""
     return int(os.environ.get("CRASH_SEED") or 1)
 
 
@@ -24,14 +24,14 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def daemon(directory: Path) -> Iterator[Daemon]:
-    """On an empty directory, not started."""
+    """The server on an empty directory, not started."""
     with Daemon(directory=directory, program=INSTALLED) as daemon:
         yield daemon
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], SmallDisk]]:
-    """Makes a disk of so many bytes."""
+    """Mounts a disk of this size."""
     disks = []
 
     def make(nbytes: int) -> SmallDisk:
@@ -41,8 +41,8 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], SmallDisk]]:
             disks.append(SmallDisk(mount_point, nbytes))
         except NotPermitted as reason:
             if os.environ.get("CI"):
-                pytest.fail(f"no small disk, and so no test of a full one: {reason}")
-            pytest.skip(f"no small disk, and so no test of a full one: {reason}")
+                pytest.fail(f"cannot mount a small disk: {reason}")
+            pytest.skip(f"cannot mount a small disk: {reason}")
         return disks[-1]
 
     yield make

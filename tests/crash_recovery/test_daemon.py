@@ -1,6 +1,4 @@
-"""What the rounds stand on: whose server it is that is killed, and what its directory says of the
-moment.
-"""
+"""The parts of the kill test: the installed server, events of its directory, its messages."""
 
 from __future__ import annotations
 
@@ -10,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from killtest.atrest import Said, check_at_rest, verify
 from killtest.conversation import Conversation, put
+from killtest.fault import Fault
+from killtest.idle_checks import StartMessages, check_idle, verify
 from killtest.inotify import Event, Watch
-from killtest.world import Fault, World
+from killtest.knowledge import Knowledge
 from testkit.daemon import Daemon, DidNotStart
 
 
@@ -23,7 +22,7 @@ def script(path: Path, *lines: str) -> str:
     return str(path)
 
 
-def test_an_installed_daemon_is_shown_no_module_of_this_tree(directory, tmp_path, monkeypatch):
+def test_installed_server_does_not_import_from_this_tree(directory, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
     program = script(tmp_path / "daemon", "import os, sys", "sys.exit('PYTHONPATH' in os.environ)")
     daemon = Daemon(directory=directory, program=(program,))
@@ -32,7 +31,7 @@ def test_an_installed_daemon_is_shown_no_module_of_this_tree(directory, tmp_path
     assert ended.value.status == 0
 
 
-def test_what_happens_in_a_directory_is_seen_in_order(directory):
+def test_watch_reports_events_in_order(directory):
     with Watch(directory) as watch:
         (directory / "before").touch()
         watch.forget()
@@ -58,39 +57,43 @@ def test_what_happens_in_a_directory_is_seen_in_order(directory):
         "torn",
     ],
 )
-def test_what_no_kill_explains_must_not_be_said(line):
+def test_unexpected_message_is_a_fault(line):
     with pytest.raises(Fault):
-        Said().hear(line)
+        StartMessages().add(line)
 
 
-def test_what_the_c_server_says_of_a_sound_end_may_be_said():
-    """Fewer zeros than a record has bytes: `make killtest SEED=1786802997 ROUNDS=1`."""
-    Said().hear("d: /d/binlog.409:8156: unexpected EOF reading 80 bytes (got 36): job struct\n")
-    Said().hear(
-        "d: /d/binlog.430:5044: job 3996 is taken for deleted: an update of it, cut off here, would look the same\n"
+def test_messages_about_a_sound_end_of_a_c_binlog_are_allowed():
+    """Fewer zeros than a record has bytes (`make killtest SEED=1786802997 ROUNDS=1`)."""
+    StartMessages().add(
+        "d: /d/binlog.409:8156: unexpected EOF reading 80 bytes (got 36): job struct\n"
+    )
+    StartMessages().add(
+        "d: /d/binlog.430:5044: job 3996 is taken for deleted: "
+        "an update of it, cut off here, would look the same\n"
     )
 
 
-def test_only_torn_tails_that_were_spoken_of_may_lie_there():
-    said = Said()
-    said.hear(
-        "d: /d/00000012.wal: torn at offset 4096: expected LSN 7, found zeros; 48 bytes were never promised\n"
+def test_torn_files_need_a_message():
+    messages = StartMessages()
+    messages.add(
+        "d: /d/00000012.wal: torn at offset 4096: expected LSN 7, found zeros; "
+        "48 bytes were never promised\n"
     )
-    assert said.explains("torn.12.4096") and said.explains("torn.12.4096.1")
-    assert not said.explains("torn.12.0") and not said.explains("torn.1.4096")
+    assert messages.explains("torn.12.4096") and messages.explains("torn.12.4096.1")
+    assert not messages.explains("torn.12.0") and not messages.explains("torn.1.4096")
 
 
-def test_a_log_at_rest_is_looked_through(daemon, directory):
+def test_unexpected_files_of_an_idle_log_are_detected(daemon, directory):
     daemon.start(("-s", "65536"))
-    world = World(random.Random(1))
-    check_at_rest(daemon, world, 65536, Said())
+    knowledge = Knowledge(random.Random(1))
+    check_idle(daemon, knowledge, 65536, StartMessages())
     (directory / "torn.1.7").write_bytes(b"x")
     (directory / "binlog.1").write_bytes(b"x")
     with pytest.raises(Fault, match=r"\['binlog.1', 'torn.1.7'\]|\['torn.1.7', 'binlog.1'\]"):
-        check_at_rest(daemon, world, 65536, Said())
+        check_idle(daemon, knowledge, 65536, StartMessages())
 
 
-def test_verify_tells_damage(daemon, directory):
+def test_verify_detects_damage(daemon, directory):
     daemon.start()
     with Conversation(daemon.connect()) as client:
         client.ask(put(b"promised"))

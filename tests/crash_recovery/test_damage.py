@@ -1,5 +1,5 @@
-"""Damage, versions and locks, as the one who starts the server sees them (laws 5, 6 and 10): one
-line, a status, and nothing changed.
+"""Damage, newer versions and locks: the start ends with one message and a status, and changes
+nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DAMAGED, LOCKED = 65, 10
 
 @pytest.fixture
 def jobs(daemon: Daemon) -> list[int]:
-    """Some segments of jobs on disk, and the server killed."""
+    """Ids of jobs in several segments; the server was killed."""
     daemon.options = OPTIONS
     daemon.start()
     with Conversation(daemon.connect()) as client:
@@ -49,7 +49,7 @@ def flip(path: Path, offset: int) -> None:
 
 
 def refusal(daemon: Daemon) -> str:
-    """A start that must be refused: its one line. The directory is as it was."""
+    """The message of a start that must be refused without changing the directory."""
     before = contents(daemon.directory)
     with pytest.raises(DidNotStart) as refused:
         daemon.start()
@@ -67,7 +67,7 @@ def assert_all_there(daemon: Daemon, ids: list[int]) -> None:
 
 
 @pytest.mark.parametrize("where", [0.1, 0.5, 0.9])
-def test_one_flipped_bit_in_a_sealed_segment_stops_the_start(daemon, directory, jobs, where):
+def test_flipped_bit_in_a_sealed_segment_stops_the_start(daemon, directory, jobs, where):
     path = segments(directory)[1]
     flip(path, int(where * path.stat().st_size))
     line = refusal(daemon)
@@ -78,7 +78,7 @@ def test_one_flipped_bit_in_a_sealed_segment_stops_the_start(daemon, directory, 
     assert_all_there(daemon, jobs)
 
 
-def test_a_lost_segment_stops_the_start(daemon, directory, jobs):
+def test_lost_segment_stops_the_start(daemon, directory, jobs):
     path = segments(directory)[1]
     content = path.read_bytes()
     path.unlink()
@@ -88,7 +88,7 @@ def test_a_lost_segment_stops_the_start(daemon, directory, jobs):
     assert_all_there(daemon, jobs)
 
 
-def test_a_newer_version_is_named_and_left_alone(daemon, directory, jobs):
+def test_newer_version_is_named_and_left_alone(daemon, directory, jobs):
     path = segments(directory)[-1]
     with open(path, "r+b") as file:
         for copy in (0, 512):
@@ -98,10 +98,10 @@ def test_a_newer_version_is_named_and_left_alone(daemon, directory, jobs):
     assert str(path) in line and "99 is newer" in line
 
 
-def test_a_torn_tail_is_cut_said_once_and_kept(daemon, directory, jobs):
+def test_torn_tail_is_cut_reported_once_and_kept(daemon, directory, jobs):
     path = segments(directory)[-1]
     (last,) = [info for info in replayed(directory).segments if info.path == str(path)]
-    garbage = b"\xf7 the beginning of what never came to be" + os.urandom(100)
+    garbage = b"\xf7 the start of an incomplete frame" + os.urandom(100)
     with open(path, "r+b") as file:
         file.seek(last.used_bytes)
         file.write(garbage)
@@ -124,7 +124,7 @@ def replayed(directory: Path) -> wal.Replay:
     return replay
 
 
-def test_what_was_promised_last_cannot_pass_for_torn_once_the_log_is_idle(daemon, directory):
+def test_damage_to_an_idle_log_is_corrupt_not_torn(daemon, directory):
     daemon.start()
     with Conversation(daemon.connect()) as client:
         client.ask(put(b"one"), put(b"the last"))
@@ -141,7 +141,7 @@ def test_what_was_promised_last_cannot_pass_for_torn_once_the_log_is_idle(daemon
 
 
 def names(directory: str | Path) -> set[str]:
-    """Of all files but those that a server at rest prepares."""
+    """The names of all files, except spares."""
     return {name for name in sizes(directory) if not name.startswith("spare.")}
 
 
@@ -155,7 +155,7 @@ def locked_out(daemon: Daemon) -> str:
     return line
 
 
-def test_two_servers_never_share_a_directory(daemon, directory):
+def test_second_server_is_locked_out(daemon, directory):
     daemon.start()
     with Daemon(directory=directory, program=INSTALLED) as second:
         assert str(directory) in locked_out(second)
@@ -179,7 +179,7 @@ def c_server() -> str:
 
 @contextmanager
 def running(c_server: str, directory: Path, path: Path) -> Iterator[subprocess.Popen[str]]:
-    """The C server on a unix socket; it has the lock, or has ended, when it was asked."""
+    """The C server on a unix socket."""
     process = subprocess.Popen(
         [c_server, "-l", f"unix:{path}", "-b", directory], stderr=subprocess.PIPE, text=True
     )
@@ -200,14 +200,14 @@ def answers(path: Path) -> bool:
             return False
 
 
-def test_the_c_server_keeps_us_out(daemon, directory, tmp_path, c_server):
+def test_c_server_locks_us_out(daemon, directory, tmp_path, c_server):
     path = tmp_path / "socket"
     with running(c_server, directory, path):
-        wait_until(lambda: answers(path), lambda: "the C server does not answer")
+        wait_until(lambda: answers(path), lambda: "the C server does not reply")
         assert str(directory) in locked_out(daemon)
 
 
-def test_we_keep_the_c_server_out(daemon, directory, tmp_path, c_server):
+def test_we_lock_the_c_server_out(daemon, directory, tmp_path, c_server):
     daemon.start()
     with Conversation(daemon.connect()) as client:
         client.ask(put(b"ours"))

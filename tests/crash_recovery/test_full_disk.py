@@ -1,5 +1,5 @@
-"""A disk that is really full: puts are refused, everything else goes on, nothing is stranded, and
-puts go on when there is room (law 4).
+"""A real full disk: puts are refused, all other commands work, and puts work again once there is
+free space.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterable
 import pytest
 from killtest.conversation import Conversation, batches, put
 from killtest.directory import sizes
+from killtest.kill_points import after
 from killtest.mix import Mix
-from killtest.moments import after
 from killtest.rounds import Rounds
-from killtest.smalldisk import Neighbour, SmallDisk
+from killtest.small_disk import DiskFiller, SmallDisk
 from testkit.daemon import Daemon
 from testkit.waiting import wait_until
 
@@ -24,7 +24,7 @@ BATCH = 500
 
 
 def fill(client: Conversation, body_bytes: int) -> list[int]:
-    """Puts until they are refused. Returns the ids."""
+    """Puts jobs until they are refused. Returns the ids."""
     count = max(1, min(200, 500_000 // body_bytes))
     ids: list[int] = []
     while True:
@@ -43,7 +43,7 @@ def spares(disk: SmallDisk) -> list[str]:
 
 
 def each(client: Conversation, ids: Iterable[int], *commands: bytes) -> Counter[bytes]:
-    """The commands for every job, and how often each first word came back."""
+    """Sends the commands for every job, and counts the first words of the replies."""
     words: Counter[bytes] = Counter()
     for batch in batches(
         (command % id if b"%d" in command else command for id in ids for command in commands), BATCH
@@ -52,7 +52,7 @@ def each(client: Conversation, ids: Iterable[int], *commands: bytes) -> Counter[
     return words
 
 
-# What can be done to a ready job, after which it is ready again, and what must be said.
+# Commands for a ready job with the expected replies. In the end the job is ready again.
 CYCLE = (
     ((b"reserve-job %d", b"RESERVED"), (b"release %%d 7 %d" % LATER_S, b"RELEASED")),
     ((b"reserve-job %d", b"RESERVED"), (b"touch %d", b"TOUCHED"), (b"release %d 8 0", b"RELEASED")),
@@ -65,17 +65,19 @@ CYCLE = (
 )
 
 
-def go_round(client: Conversation, ids: list[int]) -> None:
-    """Everything but put, with all jobs."""
+def use_all_jobs(client: Conversation, ids: list[int]) -> None:
+    """All commands except put, with all jobs."""
     for steps in CYCLE:
         expected = Counter(dict.fromkeys((word for _, word in steps), len(ids)))
         assert each(client, ids, *[command for command, _ in steps]) == expected
     client.ask(b"stats", b"stats-tube default")
 
 
-def assert_put_works(client: Conversation, body: bytes = b"room again") -> None:
-    """Soon. body: such a one as was refused; a short one may be taken before the server knows that
-    there is room.
+def assert_put_works(client: Conversation, body: bytes = b"free again") -> None:
+    """Puts are accepted soon.
+
+    body: as large as a refused one. A short body may be accepted before the server notices the
+    free space.
     """
 
     def works() -> bool:
@@ -99,7 +101,9 @@ def jobs(client: Conversation) -> int:
     [(3 * MIB, MIB // 4, 100), (24 * MIB, MIB, 60_000), (40 * MIB, 10 * MIB, 5_000)],
     ids=["many small jobs", "few large jobs", "segments of 10 MiB"],
 )
-def test_everything_but_put_goes_on(small_disk, disk_bytes, segment_bytes, body_bytes):
+def test_all_commands_except_put_work_on_a_full_disk(
+    small_disk, disk_bytes, segment_bytes, body_bytes
+):
     disk = small_disk(disk_bytes)
     with disk.daemon("-s", str(segment_bytes)) as daemon:
         daemon.start()
@@ -107,18 +111,18 @@ def test_everything_but_put_goes_on(small_disk, disk_bytes, segment_bytes, body_
             ids = fill(client, body_bytes)
             assert len(ids) * body_bytes > disk_bytes // 4
             for _ in range(2):
-                go_round(client, ids)
-            more = fill(client, body_bytes)  # what a little less waste has room for
+                use_all_jobs(client, ids)
+            more = fill(client, body_bytes)  # compaction may free a little space
             assert len(more) <= len(ids) // 20
             ids += more
         daemon.kill()
         daemon.start()
         with Conversation(daemon.connect()) as client:
             assert jobs(client) == len(ids)
-            go_round(client, ids)
+            use_all_jobs(client, ids)
             assert each(client, ids[::2], b"delete %d") == {b"DELETED": len(ids[::2])}
             assert_put_works(client)
-            go_round(client, ids[1::2])
+            use_all_jobs(client, ids[1::2])
             assert each(client, ids[1::2], b"delete %d") == {b"DELETED": len(ids[1::2])}
             assert_put_works(client)
             wait_until(
@@ -128,7 +132,7 @@ def test_everything_but_put_goes_on(small_disk, disk_bytes, segment_bytes, body_
         assert daemon.stop() == 0
 
 
-def test_half_of_the_jobs_deleted_is_half_of_the_jobs_put_anew(small_disk):
+def test_deleted_jobs_make_room_for_as_many_puts(small_disk):
     disk = small_disk(12 * MIB)
     with disk.daemon("-s", str(MIB)) as daemon:
         daemon.start()
@@ -147,7 +151,7 @@ def test_half_of_the_jobs_deleted_is_half_of_the_jobs_put_anew(small_disk):
                 )
 
 
-def test_somebody_else_fills_the_disk(small_disk):
+def test_disk_filled_by_another_process(small_disk):
     disk = small_disk(24 * MIB)
     with disk.daemon("-s", str(MIB)) as daemon:
         daemon.start()
@@ -156,13 +160,13 @@ def test_somebody_else_fills_the_disk(small_disk):
             wait_until(lambda: disk.fill() == 0, lambda: disk.free_bytes)
             ids += fill(client, 100)
             for _ in range(20 if len(ids) < 1000 else 3):
-                go_round(client, ids)
+                use_all_jobs(client, ids)
         daemon.kill()
         disk.fill()
         daemon.start()
         with Conversation(daemon.connect()) as client:
             assert jobs(client) == len(ids)
-            go_round(client, ids)
+            use_all_jobs(client, ids)
             assert client.say(put(bytes(60_000))) == ["OUT_OF_MEMORY"]
             disk.free()
             assert_put_works(client, bytes(60_000))
@@ -180,28 +184,28 @@ def test_start_on_a_full_disk_after_a_clean_stop(small_disk):
             daemon.start()
             with Conversation(daemon.connect()) as client:
                 assert jobs(client) == len(ids)
-                go_round(client, ids)
+                use_all_jobs(client, ids)
             assert daemon.stop() == 0
             disk.fill()
 
 
-def test_sigkill_under_mixed_load_while_the_disk_is_filled_and_freed(small_disk, seed):
-    """Nothing but a put is ever refused, and nothing that was answered is lost."""
+def test_sigkill_under_load_on_a_disk_filled_and_freed(small_disk, seed):
+    """Only puts are refused, and nothing with a reply is lost."""
     disk = small_disk(8 * MIB)
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     refused = 0
 
     def end(daemon: Daemon) -> None:
-        neighbour.stop()
+        filler.stop()
         daemon.kill()
 
     with disk.daemon() as daemon:
-        rounds = Rounds(daemon, seed, Mix(jobs=10_000, usual=500))
-        options = ("-s", str(chance.choice((262144, MIB))))
+        rounds = Rounds(daemon, seed, Mix(jobs=10_000, typical=500))
+        options = ("-s", str(rng.choice((262144, MIB))))
         daemon.start(options)
         wait_until(lambda: len(spares(disk)) > 0, lambda: sizes(disk.path / "log"))
         for number in range(6):
-            neighbour = Neighbour(disk, seed + number).start()
-            rounds.round(options, after(0.3 + 0.5 * chance.random(), end))
+            filler = DiskFiller(disk, seed + number).start()
+            rounds.round(options, after(0.3 + 0.5 * rng.random(), end))
             refused += rounds.refused
     assert refused, f"seed {seed}"

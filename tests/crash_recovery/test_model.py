@@ -1,4 +1,4 @@
-"""What the answers before a crash allow: the judgement that all rounds rest on."""
+"""The model of one job: which states the replies before a kill allow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from killtest.model import (
     RESERVED,
     UNANSWERED,
     Act,
-    Seen,
+    JobStats,
     after,
     outcomes,
     survived,
@@ -36,7 +36,7 @@ def act(
     return made
 
 
-def wheres(*acts: Act, ttr: int = LONG) -> set[tuple[str, int]]:
+def states(*acts: Act, ttr: int = LONG) -> set[tuple[str, int]]:
     return {(state.where, state.pri) for state in outcomes(ABSENT_STATE, ttr, acts, NOW)}
 
 
@@ -65,20 +65,20 @@ PUT = act("put", 1, 1, 1.0, 2.0, pri=7)
         ((PUT, act("reserve", 2, 1, 3.0, 4.0), act("reserve", 3, 1, 3.0, 4.0)), set()),
     ],
 )
-def test_answered_acts_took_effect_and_others_may_have(acts, expected):
-    assert wheres(*acts) == expected
+def test_acts_with_a_reply_took_effect_and_others_may_have(acts, expected):
+    assert states(*acts) == expected
 
 
-def test_overlapping_acts_may_come_in_any_order_that_their_answers_allow():
+def test_overlapping_acts_may_take_effect_in_any_order():
     kept = [PUT, act("reserve-job", 2, 1, 3.0, 9.0), act("release", 2, 2, 3.0, 9.0, pri=2)]
     other = [act("reserve-job", 3, 1, 3.0, 9.0), act("release", 3, 2, 3.0, 9.0, pri=3)]
-    assert wheres(*kept, *other) == {(READY, 2), (READY, 3)}
+    assert states(*kept, *other) == {(READY, 2), (READY, 3)}
     later = [act("reserve-job", 3, 1, 9.5, 9.9), act("release", 3, 2, 9.5, 9.9, pri=3)]
-    assert wheres(*kept, *later) == {(READY, 3)}
+    assert states(*kept, *later) == {(READY, 3)}
 
 
-def test_one_connection_keeps_its_order():
-    assert wheres(
+def test_acts_of_one_connection_keep_their_order():
+    assert states(
         PUT, act("reserve-job", 2, 1, 3.0), act("delete", 2, 2, 3.0), act("kick-job", 2, 3, 3.0)
     ) == {
         (READY, 7),
@@ -87,19 +87,19 @@ def test_one_connection_keeps_its_order():
     }
 
 
-def test_a_short_ttr_may_end_and_a_long_one_may_not():
+def test_short_ttr_may_end_and_long_one_may_not():
     reserved = (PUT, act("reserve", 2, 1, 3.0, 4.0))
     assert {state.timeouts for state in outcomes(ABSENT_STATE, 1, reserved, NOW)} == {0, 1}
     assert {state.timeouts for state in outcomes(ABSENT_STATE, LONG, reserved, NOW)} == {0}
 
 
-def test_a_delay_may_be_over_when_its_time_has_come_and_not_before():
-    assert wheres(act("put", 1, 1, 1.0, 2.0, delay=1)) == {(DELAYED, 0), (READY, 0)}
-    assert wheres(act("put", 1, 1, 1.0, 2.0, delay=LONG)) == {(DELAYED, 0)}
+def test_delay_may_end_only_after_its_time():
+    assert states(act("put", 1, 1, 1.0, 2.0, delay=1)) == {(DELAYED, 0), (READY, 0)}
+    assert states(act("put", 1, 1, 1.0, 2.0, delay=LONG)) == {(DELAYED, 0)}
 
 
 BURIED_ONCE = (PUT, act("reserve", 2, 1, 3.0, 4.0), act("bury", 2, 2, 5.0, 6.0, pri=9))
-SEEN = Seen(BURIED, 9, 0, 0, 1, 0, 0, 1, 0, NOW, NOW)
+SEEN = JobStats(BURIED, 9, 0, 0, 1, 0, 0, 1, 0, NOW, NOW)
 
 
 @pytest.mark.parametrize(
@@ -116,35 +116,35 @@ SEEN = Seen(BURIED, 9, 0, 0, 1, 0, 0, 1, 0, NOW, NOW)
         {"reserves": 2},
     ],
 )
-def test_whatever_differs_is_noticed(other):
+def test_every_difference_is_detected(other):
     (state,) = outcomes(ABSENT_STATE, LONG, BURIED_ONCE, NOW)
     assert survived(state, SEEN)
     assert not survived(state, SEEN._replace(**other))
 
 
-def test_reserves_may_be_forgotten_if_nothing_was_recorded_since():
+def test_reserves_may_be_lost_unless_recorded_later():
     reserved = act("reserve", 2, 1, 3.0, 4.0)
     (state,) = outcomes(ABSENT_STATE, LONG, (PUT, reserved), NOW)
-    seen = Seen(READY, 7, 0, 0, 0, 0, 0, 0, 0, NOW, NOW)
-    assert survived(state, seen)
-    assert survived(state, seen._replace(reserves=1))
-    assert not survived(state, seen._replace(reserves=2))
+    observed = JobStats(READY, 7, 0, 0, 0, 0, 0, 0, 0, NOW, NOW)
+    assert survived(state, observed)
+    assert survived(state, observed._replace(reserves=1))
+    assert not survived(state, observed._replace(reserves=2))
 
 
-def test_a_delay_goes_on_where_it_was():
+def test_delay_continues_after_a_restart():
     (state,) = outcomes(
         ABSENT_STATE, LONG, (act("put", 1, 1, NOW - 100, NOW - 99, delay=LONG),), NOW
     )
-    seen = Seen(DELAYED, 0, LONG, 0, 0, 0, 0, 0, LONG - 100, NOW, NOW + 0.1)
-    assert survived(state, seen)
-    assert not survived(state, seen._replace(time_left=LONG - 1))
-    assert not survived(state, seen._replace(time_left=LONG - 104))
+    observed = JobStats(DELAYED, 0, LONG, 0, 0, 0, 0, 0, LONG - 100, NOW, NOW + 0.1)
+    assert survived(state, observed)
+    assert not survived(state, observed._replace(time_left=LONG - 1))
+    assert not survived(state, observed._replace(time_left=LONG - 104))
 
 
-def test_what_stats_job_said_is_a_fact():
-    look = act("stats-job", 3, 1, 7.0, 8.0)
-    look.seen = SEEN
+def test_stats_job_reply_is_certain():
+    observation = act("stats-job", 3, 1, 7.0, 8.0)
+    observation.job_stats = SEEN
     (state,) = outcomes(ABSENT_STATE, LONG, BURIED_ONCE, NOW)
-    assert after(state, look) == state
-    look.seen = SEEN._replace(reserves=0)
-    assert after(state, look) is None
+    assert after(state, observation) == state
+    observation.job_stats = SEEN._replace(reserves=0)
+    assert after(state, observation) is None

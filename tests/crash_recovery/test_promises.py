@@ -1,4 +1,4 @@
-"""Replies and the disk: what leaves when, and what does not leave at all (laws 2 and 4)."""
+"""When replies are sent: after their records are durable, in order, and not after a failure."""
 
 from __future__ import annotations
 
@@ -18,31 +18,26 @@ from testkit.waiting import wait_until
 
 @pytest.fixture
 def slow_daemon(directory: Path) -> Iterator[Daemon]:
-    """Each sync takes half a second: time enough for others to get in line behind it. It says what
-    it is asked for (-VV).
-    """
-    program = (sys.executable, "-m", "killtest.faulty", "slow:0.5", "--")
+    """Each sync takes half a second, so that other replies wait meanwhile. -VV traces commands."""
+    program = (sys.executable, "-m", "killtest.faulty_disk", "slow:0.5", "--")
     with Daemon(("-VV",), directory=directory, program=program) as daemon:
         daemon.start()
-        with Conversation(
-            daemon.connect()
-        ) as client:  # now it knows, and leaves all to the log's thread
+        # After a slow sync the server no longer commits inline.
+        with Conversation(daemon.connect()) as client:
             client.ask(put(b""), b"delete 1")
         yield daemon
 
 
-def send_and_see(daemon: Daemon, client: Conversation, last: bytes) -> None:
-    """A put and one command more; returns when the server has taken both up."""
+def send_traced(daemon: Daemon, client: Conversation, last: bytes) -> None:
+    """Sends a put and another command; returns when the server has received both."""
     words = f"command {last.split()[0].decode()}"
     before = daemon.said().count(words)
     client.send(put(b""), last)
     wait_until(lambda: daemon.said().count(words) > before, daemon.said)
 
 
-def test_replies_keep_their_order_when_the_log_lets_several_go_at_once(slow_daemon):
-    """A's end, amid the replies that leave, gives B a job: B's older reply, which is still in line,
-    goes first.
-    """
+def test_pending_replies_keep_order_when_a_client_quits(slow_daemon):
+    """A quits during the flush, so B gets a job. B's older pending reply is sent first."""
     with (
         Conversation(slow_daemon.connect()) as a,
         Conversation(slow_daemon.connect()) as b,
@@ -50,20 +45,20 @@ def test_replies_keep_their_order_when_the_log_lets_several_go_at_once(slow_daem
     ):
         b.ask(b"watch shared", b"ignore default")
         a.ask(b"use shared", put(b""), b"watch shared", b"reserve-with-timeout 0", b"use default")
-        send_and_see(slow_daemon, other, b"peek-ready")  # keeps the log busy
-        send_and_see(slow_daemon, a, b"quit")
-        send_and_see(slow_daemon, b, b"reserve-with-timeout 5")
+        send_traced(slow_daemon, other, b"peek-ready")  # starts a slow sync
+        send_traced(slow_daemon, a, b"quit")
+        send_traced(slow_daemon, b, b"reserve-with-timeout 5")
         assert [str(reply).split()[0] for reply in b.replies(2)] == ["INSERTED", "RESERVED"]
 
 
-def test_replies_of_several_turns_keep_their_order_when_they_go_at_once(slow_daemon):
+def test_pending_replies_of_iterations_keep_order(slow_daemon):
     with (
         Conversation(slow_daemon.connect()) as client,
         Conversation(slow_daemon.connect()) as other,
     ):
-        send_and_see(slow_daemon, other, b"peek-ready")  # keeps the log busy
-        send_and_see(slow_daemon, client, b"list-tubes")
-        send_and_see(slow_daemon, client, b"list-tube-used")
+        send_traced(slow_daemon, other, b"peek-ready")  # starts a slow sync
+        send_traced(slow_daemon, client, b"list-tubes")
+        send_traced(slow_daemon, client, b"list-tube-used")
         assert [str(reply).split()[0] for reply in client.replies(4)] == [
             "INSERTED",
             "OK",
@@ -72,17 +67,17 @@ def test_replies_of_several_turns_keep_their_order_when_they_go_at_once(slow_dae
         ]
 
 
-def test_nobody_learns_of_a_job_before_it_is_synced(directory, tmp_path):
-    """Neither who puts it nor who finds it."""
+def test_job_is_visible_to_nobody_before_it_is_synced(directory, tmp_path):
+    """Neither the producer nor another client receives a reply that mentions the job."""
     held = tmp_path / "held"
-    program = (sys.executable, "-m", "killtest.faulty", f"hold:sync:{held}", "--")
+    program = (sys.executable, "-m", "killtest.faulty_disk", f"hold:sync:{held}", "--")
     with Daemon(("-VV",), directory=directory, program=program) as daemon:
         daemon.start()
         with Conversation(daemon.connect()) as client, Conversation(daemon.connect()) as other:
             client.ask(b"use tube", b"list-tube-used")
             other.ask(b"watch tube", b"ignore default")
             held.touch()
-            with daemon.stopped():  # both have news in one round: the log's thread is to commit
+            with daemon.stopped():  # both are in one poll batch: the committer thread commits
                 client.send(put(b""), b"list-tubes")
                 other.send(b"put 0 0 60 0", b"")
             wait_until(lambda: "command list-tubes" in daemon.said(), daemon.said)
@@ -101,12 +96,10 @@ def test_nobody_learns_of_a_job_before_it_is_synced(directory, tmp_path):
             ]
 
 
-def test_who_is_alone_learns_of_a_job_when_it_is_synced(directory, tmp_path):
-    """The server's own thread waits for the disk then; whoever comes meanwhile is told nothing
-    sooner either.
-    """
+def test_inline_commit_replies_after_sync(directory, tmp_path):
+    """The loop thread waits for the disk, so another client has to wait for its reply as well."""
     held = tmp_path / "held"
-    program = (sys.executable, "-m", "killtest.faulty", f"hold:sync:{held}", "--")
+    program = (sys.executable, "-m", "killtest.faulty_disk", f"hold:sync:{held}", "--")
     with Daemon(directory=directory, program=program) as daemon:
         daemon.start()
         with Conversation(daemon.connect()) as client, Conversation(daemon.connect()) as other:
@@ -124,34 +117,35 @@ def test_who_is_alone_learns_of_a_job_when_it_is_synced(directory, tmp_path):
             ]
 
 
-# A disk that fails (law 4)
+# A disk that fails
 
 
 @pytest.fixture
 def trigger(tmp_path: Path) -> Path:
-    """The disk fails as soon as this file is there."""
+    """The disk fails once this file exists."""
     return tmp_path / "fail"
 
 
 def failing(directory: Path, call: str, error: str, trigger: Path, *options: str) -> Daemon:
-    program = (sys.executable, "-m", "killtest.faulty", f"fail:{call}:{error}:{trigger}", "--")
+    program = (sys.executable, "-m", "killtest.faulty_disk", f"fail:{call}:{error}:{trigger}", "--")
     return Daemon(("-s", "65536", *options), directory=directory, program=program)
 
 
-def await_rest(directory: Path) -> None:
-    """Until no room is being prepared any more: that would fail first."""
+def wait_until_idle(directory: Path) -> None:
+    """Waits until no segment is being preallocated, because that would fail first."""
     seen: list[dict[str, int]] = []
 
-    def rests() -> bool:
+    def is_idle() -> bool:
         seen.append(sizes(directory))
         return len(seen) > 20 and all(each == seen[-1] for each in seen[-20:])
 
-    wait_until(rests, lambda: seen[-1])
+    wait_until(is_idle, lambda: seen[-1])
 
 
 def work_until_closed(client: Conversation) -> tuple[list[int], set[int]]:
-    """Puts and deletes every other job. Returns the ids of those that were answered, and those of
-    deletes that were sent.
+    """Puts jobs and deletes every other one, until the server closes.
+
+    Returns the ids of acknowledged jobs that were kept, and of jobs whose delete was sent.
     """
     kept: list[int] = []
     gone: set[int] = set()
@@ -179,9 +173,7 @@ def work_until_closed(client: Conversation) -> tuple[list[int], set[int]]:
         ("sync_directory", "EIO"),
     ],
 )
-def test_a_failed_disk_ends_the_server_with_one_line_and_nothing_answered_is_lost(
-    directory, trigger, call, error
-):
+def test_failed_disk_ends_the_server_and_loses_nothing(directory, trigger, call, error):
     with failing(directory, call, error, trigger) as daemon:
         daemon.start()
         with Conversation(daemon.connect()) as client:
@@ -190,7 +182,10 @@ def test_a_failed_disk_ends_the_server_with_one_line_and_nothing_answered_is_los
             kept, gone = work_until_closed(client)
         assert daemon.wait_end() == 74
         number = getattr(errno, error)
-        line = rf"beanstalkd-py: {re.escape(str(directory))}\S*: failed at offset \d+: errno {number}: {re.escape(os.strerror(number))}\n"
+        line = (
+            rf"beanstalkd-py: {re.escape(str(directory))}\S*: failed at offset \d+: "
+            rf"errno {number}: {re.escape(os.strerror(number))}\n"
+        )
         assert re.fullmatch(line, daemon.errors())
         trigger.unlink()
         daemon.start()
@@ -202,12 +197,12 @@ def test_a_failed_disk_ends_the_server_with_one_line_and_nothing_answered_is_los
 
 
 @pytest.mark.parametrize("call", ["write", "sync"])
-def test_no_promise_leaves_after_a_failure(directory, trigger, call):
+def test_no_reply_is_sent_after_a_failure(directory, trigger, call):
     with failing(directory, call, "EIO", trigger) as daemon:
         daemon.start()
         with Conversation(daemon.connect()) as client, Conversation(daemon.connect()) as reader:
             client.ask(put(b"before"))
-            await_rest(directory)
+            wait_until_idle(directory)
             trigger.touch()
             client.send(put(b"never promised"))
             with pytest.raises((Closed, ConnectionError)):
@@ -217,8 +212,8 @@ def test_no_promise_leaves_after_a_failure(directory, trigger, call):
         assert daemon.wait_end() == 74
 
 
-def test_a_failed_sync_ends_the_server_within_the_window(directory, trigger):
-    """With -f the reply does not wait for the sync, but the server does not go on without it."""
+def test_failed_sync_ends_the_server_within_the_window(directory, trigger):
+    """With -f the reply does not wait for the sync, but a failed sync still ends the server."""
     with failing(directory, "sync", "EIO", trigger, "-f", "1500") as daemon:
         daemon.start()
         with Conversation(daemon.connect()) as client:

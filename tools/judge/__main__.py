@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 
-from killtest.smalldisk import NotPermitted
+from killtest.small_disk import NotPermitted
 
 from .clock import Clock, NoCompiler
 from .differences import TABLE, shows

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from killtest.smalldisk import SmallDisk
+from killtest.small_disk import SmallDisk
 from testkit.client import Client
 from testkit.daemon import Daemon
 

@@ -1,8 +1,7 @@
-"""One connection with a number of commands on the way.
+"""A connection with several commands in flight.
 
-May know: a socket, replies, the world. Promises: every command is on record before it is sent;
-every reply is checked as far as it can be at once, and what it proves is noted at the job. The rest
-is the audit's.
+Every command is recorded before it is sent. Every reply is checked as far as possible at once, and
+recorded with its job. The audit checks the rest.
 """
 
 from __future__ import annotations
@@ -13,16 +12,17 @@ import struct
 import time
 from collections import deque
 
-from .model import UNANSWERED, Act, Seen
+from .fault import Fault
+from .knowledge import Knowledge, Pause, PrivateTube, Put
+from .model import UNANSWERED, Act, JobStats
 from .replies import Replies, Reply, fields
-from .world import Den, Fault, Pause, Put, World
 
 RECEIVE_BYTES = 1 << 18
 _RESET = struct.pack("ii", 1, 0)  # struct linger
 LONG_DELAY_S = 100_000
 STEP_S = 1_000  # between two long delays, so that their order is certain
 
-# Answers that are normal and say that nothing has changed.
+# Replies without any effect.
 NO_EFFECT = frozenset((b"NOT_FOUND", b"TIMED_OUT", b"DEADLINE_SOON"))
 SUCCESS = {
     "plain": (b"USING", b"WATCHING"),
@@ -42,8 +42,9 @@ SUCCESS = {
 
 
 class Command:
-    """Sent and not yet answered. id: 0 if only the reply names the job. number: a kick's bound, a
-    pause's seconds.
+    """A command without a reply yet.
+
+    id: 0 if only the reply names the job. number: the bound of a kick, the seconds of a pause.
     """
 
     __slots__ = ("act", "id", "number", "put")
@@ -56,34 +57,34 @@ class Command:
 
 
 class Client:
-    """den: a lonely client's. Others share their tubes."""
+    """private: its own tube, if it has one. Other clients share their tubes."""
 
     def __init__(
         self,
-        world: World,
+        knowledge: Knowledge,
         connection: socket.socket,
         watched: tuple[bytes, ...],
-        den: Den | None = None,
+        private: PrivateTube | None = None,
     ) -> None:
-        world.clients += 1
-        self.world = world
-        self.chance = world.chance
-        self.den = den
-        self.pool = world.shared if den is None else den.pool
-        self.serial = world.clients
+        knowledge.clients += 1
+        self.knowledge = knowledge
+        self.rng = knowledge.rng
+        self.private = private
+        self.pool = knowledge.shared if private is None else private.pool
+        self.serial = knowledge.clients
         self.socket = connection
-        self.under_way: deque[Command] = deque()
+        self.in_flight: deque[Command] = deque()
         self.held: dict[
             int, None
-        ] = {}  # reserved by it, as far as it knows, and not given away by a command under way
+        ] = {}  # reserved according to replies, and not in a command in flight
         self.ended = False
         self.quitting: Act | None = None
-        self.left = False  # of its own will
-        self.dozes = False  # reads its answers late, now and then
-        self.depth = 1  # commands on the way
-        self.share = 1.0  # of the number of jobs wanted
+        self.left = False  # by quit or reset
+        self.reads_slowly = False  # sometimes reads its replies late
+        self.depth = 1  # maximum number of commands in flight
+        self.share = 1.0  # of the wanted number of jobs
         self.output = bytearray()
-        self._owned: dict[int, None] = {}  # reserved by it, as far as replies tell
+        self._reserved: dict[int, None] = {}  # reserved according to replies
         self._used = b""
         self._replies = Replies()
         self._order = 0
@@ -103,7 +104,7 @@ class Client:
     ) -> Command:
         command = Command(self._act(kind, pri, delay), id, None, number)
         self.output += line + b"\r\n"
-        self.under_way.append(command)
+        self.in_flight.append(command)
         return command
 
     def put(self, tube: bytes, pri: int, delay: int, ttr: int, body: bytes) -> None:
@@ -121,7 +122,7 @@ class Client:
     def reserve(self, timeout: int = 0) -> None:
         self._send(b"reserve-with-timeout %d" % timeout, "reserve")
 
-    def about(self, kind: str, id: int) -> None:
+    def send_for(self, kind: str, id: int) -> None:
         """delete, touch, kick-job, peek, reserve-job or stats-job."""
         if kind == "delete":
             self.held.pop(id, None)
@@ -136,55 +137,56 @@ class Client:
         self._send(b"bury %d %d" % (id, pri), "bury", id, pri)
 
     def kick(self, bound: int) -> None:
-        """A lonely client's: of others' jobs nobody could say which were kicked."""
-        assert self.den is not None
-        self._use(self.den.tube)
+        """Only in a private tube, where it is known which jobs are kicked."""
+        assert self.private is not None
+        self._use(self.private.tube)
         self._send(b"kick %d" % bound, "kick", number=bound)
 
     def pause(self, seconds: int) -> None:
-        assert self.den is not None
+        assert self.private is not None
         command = self._send(
-            b"pause-tube %b %d" % (self.den.tube, seconds), "pause-tube", number=seconds
+            b"pause-tube %b %d" % (self.private.tube, seconds), "pause-tube", number=seconds
         )
-        self.den.pauses.append(Pause(seconds, command.act))
+        self.private.pauses.append(Pause(seconds, command.act))
 
     def long_delay(self) -> int:
-        """Of a lonely client: longer than any before."""
-        assert self.den is not None
-        self.den.delays += 1
-        return LONG_DELAY_S + STEP_S * self.den.delays
+        """A delay longer than all before in this private tube."""
+        assert self.private is not None
+        self.private.delays += 1
+        return LONG_DELAY_S + STEP_S * self.private.delays
 
     def quit(self) -> None:
-        """What it holds is given back when it is gone; all that it sent before is answered."""
+        """Sends quit. The server replies to all earlier commands and releases reserved jobs."""
         self.left = True
         self.quitting = self._act("close")
         self.output += b"quit\r\n"
 
-    def vanish(self) -> None:
-        """Resets the connection, answers unread. Not while it is anybody's guess which jobs it
-        holds.
+    def reset(self) -> None:
+        """Resets the connection with unread replies.
+
+        Not while a reserve is in flight, because the reserved job would be unknown.
         """
-        if any(command.act.kind == "reserve" for command in self.under_way):
+        if any(command.act.kind == "reserve" for command in self.in_flight):
             return
         held = {
-            *self._owned,
-            *(command.id for command in self.under_way if command.act.kind == "reserve-job"),
+            *self._reserved,
+            *(command.id for command in self.in_flight if command.act.kind == "reserve-job"),
         }
         act = self._act("close")
         for id in held:
-            self.world.jobs[id].acts.append(copy.copy(act))
+            self.knowledge.jobs[id].acts.append(copy.copy(act))
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.left = self.ended = True
 
     def flush(self) -> bool:
-        """False when the socket does not take everything."""
+        """Sends pending output. Returns False if the socket is full."""
         try:
             while self.output and not self.ended:
                 del self.output[: self.socket.send(self.output)]
         except BlockingIOError:
             return False
         except ConnectionError:
-            self.output.clear()  # what the server still sent us is to be read
+            self.output.clear()  # replies of the server can still be read
         return True
 
     def close(self) -> None:
@@ -203,23 +205,23 @@ class Client:
         if not data:
             self._end(now)
         for reply in self._replies.feed(data):
-            if not self.under_way:
-                raise Fault(f"a reply to nothing: {reply}")
-            self._take(self.under_way.popleft(), reply, now)
+            if not self.in_flight:
+                raise Fault(f"a reply without a command: {reply}")
+            self._take(self.in_flight.popleft(), reply, now)
 
     def _end(self, now: float) -> None:
         self.ended = True
         if self.quitting is not None:
-            for id in self._owned:
+            for id in self._reserved:
                 act = copy.copy(self.quitting)
-                act.answered_at = now if not self.under_way else UNANSWERED
-                self.world.jobs[id].acts.append(act)
+                act.answered_at = now if not self.in_flight else UNANSWERED
+                self.knowledge.jobs[id].acts.append(act)
 
     def _take(self, command: Command, reply: Reply, now: float) -> None:
         act = command.act
         kind = act.kind
         word = reply.words[0]
-        self.world.answers += 1
+        self.knowledge.answers += 1
         if word not in SUCCESS[kind]:
             if word in NO_EFFECT and kind not in ("put", "plain", "kick"):
                 return
@@ -240,66 +242,67 @@ class Client:
         put = command.put
         assert put is not None
         if reply.words[0] == b"OUT_OF_MEMORY":
-            self.world.refused_puts += 1
+            self.knowledge.refused_puts += 1
             return
-        self.world.inserted(reply.id, put)
-        if self.den is not None and put.act.delay:
-            self.den.delayed[reply.id] = put.act.delay
+        self.knowledge.inserted(reply.id, put)
+        if self.private is not None and put.act.delay:
+            self.private.delayed[reply.id] = put.act.delay
 
     def _take_body(self, command: Command, reply: Reply) -> None:
         if command.id not in (0, reply.id):
             raise Fault(f"{reply} to {command.act.kind} {command.id}")
-        self.world.met(reply.id, reply.data).acts.append(command.act)
+        self.knowledge.met(reply.id, reply.data).acts.append(command.act)
         if command.act.kind != "peek":
-            self.held[reply.id] = self._owned[reply.id] = None
-            if self.den is not None:
-                self.den.moved(reply.id)
+            self.held[reply.id] = self._reserved[reply.id] = None
+            if self.private is not None:
+                self.private.state_changed(reply.id)
 
     def _take_change(self, command: Command, reply: Reply) -> None:
-        """It did what it says to the job it names."""
+        """The command had the requested effect on its job."""
         act = command.act
         kind = act.kind
-        job = self.world.jobs[command.id]
+        job = self.knowledge.jobs[command.id]
         job.acts.append(act)
         if kind == "stats-job":
-            act.seen = seen(fields(reply.data), act.sent_at, act.answered_at)
+            act.job_stats = job_stats(fields(reply.data), act.sent_at, act.answered_at)
             return
         if kind in ("release", "bury", "delete"):
-            self._owned.pop(job.id, None)
+            self._reserved.pop(job.id, None)
             self.held.pop(job.id, None)
         if kind == "delete":
-            self.world.gone(job)
-        if self.den is not None and kind != "touch":
-            self.den.moved(job.id)
+            self.knowledge.deleted(job)
+        if self.private is not None and kind != "touch":
+            self.private.state_changed(job.id)
             if kind == "bury":
-                self.den.buried[job.id] = None
+                self.private.buried[job.id] = None
             elif act.delay:
-                self.den.delayed[job.id] = act.delay
+                self.private.delayed[job.id] = act.delay
 
     def _take_kick(self, command: Command, reply: Reply) -> None:
-        assert self.den is not None
-        kicked = self.den.first(command.number)
+        assert self.private is not None
+        kicked = self.private.first(command.number)
         if reply.id != len(kicked):
             raise Fault(
-                f"{reply} to kick {command.number} of {len(self.den.buried)} buried and {len(self.den.delayed)} delayed jobs"
+                f"{reply} to kick {command.number} of {len(self.private.buried)} buried "
+                f"and {len(self.private.delayed)} delayed jobs"
             )
         for id in kicked:
-            self.den.moved(id)
+            self.private.state_changed(id)
             act = copy.copy(command.act)
             act.kind = "kick-job"
-            self.world.jobs[id].acts.append(act)
+            self.knowledge.jobs[id].acts.append(act)
 
     def _take_pause(self, command: Command) -> None:
-        """Those before it are history."""
-        assert self.den is not None
-        while self.den.pauses[0].act is not command.act:
-            self.den.pauses.pop(0)
+        """Earlier pauses are over."""
+        assert self.private is not None
+        while self.private.pauses[0].act is not command.act:
+            self.private.pauses.pop(0)
 
 
-def seen(said: dict[str, str], asked_at: float, answered_at: float) -> Seen:
+def job_stats(said: dict[str, str], asked_at: float, answered_at: float) -> JobStats:
     keys = ("pri", "delay", "releases", "buries", "kicks", "timeouts", "reserves", "time-left")
     pri, delay, releases, buries, kicks, timeouts, reserves, left = (int(said[key]) for key in keys)
-    return Seen(
+    return JobStats(
         said["state"],
         pri,
         delay,

@@ -1,7 +1,6 @@
-"""One connection that sends much and reads all the while, so that neither side waits for the other.
+"""A connection that reads while it sends, so that neither side blocks the other.
 
-May know: a connected socket. Promises: every command's reply, in order; a server that closes or
-says nothing for long raises.
+It returns all replies in order. It raises an error if the server closes, or is silent for too long.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _SILENCE_S = 20.0
 
 
 class Closed(Exception):
-    """The server closed the connection before it had answered everything."""
+    """The server closed the connection before it had sent all replies."""
 
 
 class Conversation:
@@ -46,20 +45,20 @@ class Conversation:
         self._socket.close()
 
     def send(self, *commands: bytes) -> None:
-        """Asks now, for `replies` later. Little enough for the kernel to take it at once."""
+        """Sends commands without waiting. They must fit into the socket buffer."""
         self._socket.sendall(_lines(commands))
 
     def replies(self, count: int) -> list[Reply]:
-        """The next ones."""
+        """The next replies."""
         return self._gather(b"", count)
 
     def hears_something(self, seconds: float) -> bool:
-        """Whether the server says anything within this time."""
+        """Whether the server sends anything within this time."""
         self._selector.modify(self._socket, selectors.EVENT_READ)
         return bool(self._selector.select(seconds))
 
     def ask(self, *commands: bytes) -> list[Reply]:
-        """The replies to commands, each without its line's end."""
+        """Sends commands, without their line ends, and returns the replies."""
         return self._gather(_lines(commands), len(commands)) if commands else []
 
     def _gather(self, sent: bytes, count: int) -> list[Reply]:
@@ -74,36 +73,37 @@ class Conversation:
         return found
 
     def say(self, *commands: bytes) -> list[str]:
-        """The first lines of the replies to commands."""
+        """The first lines of the replies."""
         return [str(reply) for reply in self.ask(*commands)]
 
     def stats(self, of: bytes = b"stats") -> dict[str, str]:
-        """Of the server, or `stats-job ID`, `stats-tube NAME`."""
+        """The values of `stats`, `stats-job ID` or `stats-tube NAME`."""
         (reply,) = self.ask(of)
         assert reply.words[0] == b"OK", f"{of!r}: {reply}"
         return fields(reply.data)
 
     def expect(self, sent: bytes, expected: bytes) -> None:
-        """Sends all at once and demands just these bytes: for millions of commands."""
+        """Sends all bytes and expects exactly these replies; for millions of commands."""
         at = 0
         for data in self._exchange(sent):
             if data != expected[at : at + len(data)]:
                 raise AssertionError(
-                    f"at byte {at} of the replies: {_first_difference(data, expected[at : at + len(data)])}"
+                    f"at byte {at} of the replies: "
+                    f"{_first_difference(data, expected[at : at + len(data)])}"
                 )
             at += len(data)
             if at == len(expected):
                 return
 
     def _exchange(self, sent: bytes) -> Iterator[bytes]:
-        """Sends, and yields what comes meanwhile and afterwards."""
+        """Sends, and yields everything received meanwhile and afterwards."""
         rest = memoryview(sent)
         while True:
             interest = selectors.EVENT_READ | (selectors.EVENT_WRITE if rest else 0)
             self._selector.modify(self._socket, interest)
             events = self._selector.select(_SILENCE_S)
             if not events:
-                raise TimeoutError(f"nothing from the server for {_SILENCE_S:.0f} s")
+                raise TimeoutError(f"no reply for {_SILENCE_S:.0f} s")
             if events[0][1] & selectors.EVENT_READ:
                 data = self._socket.recv(_RECEIVE_BYTES)
                 if not data:
@@ -125,7 +125,7 @@ def _lines(commands: Iterable[bytes]) -> bytes:
 
 
 def put(body: bytes, pri: int = 0, delay: int = 0, ttr: int = 60) -> bytes:
-    """The command, for `ask`."""
+    """A put command for `ask`."""
     return b"put %d %d %d %d\r\n%b" % (pri, delay, ttr, len(body), body)
 
 

@@ -1,7 +1,4 @@
-"""What lies in a log's directory.
-
-May know: files. Promises: nothing is changed, unless it says so.
-"""
+"""Reads the directory of a log; changes nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from testkit.daemon import POLL_S
 
 
 def sizes(directory: str | Path) -> dict[str, int]:
-    """Bytes of each file; of those that vanish meanwhile, perhaps."""
+    """name -> size of each file; files that are deleted meanwhile may be missing."""
     found = {}
     for path in Path(directory).iterdir():
         try:
@@ -28,7 +25,7 @@ def total(directory: str | Path) -> int:
 
 
 def segments(directory: str | Path) -> list[str]:
-    """Their names, the oldest first."""
+    """Names of the segments, the oldest first."""
     return sorted(name for name in sizes(directory) if name.endswith(".wal"))
 
 
@@ -36,8 +33,8 @@ def contents(directory: str | Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in Path(directory).iterdir()}
 
 
-class HighWater:
-    """Watches how large a directory gets, in a thread."""
+class PeakSize:
+    """Records the peak size of a directory, in a thread."""
 
     def __init__(self, directory: str | Path) -> None:
         self.nbytes = 0
@@ -53,7 +50,7 @@ class HighWater:
             if nbytes > self.nbytes:
                 self.nbytes, self.sizes = nbytes, found
 
-    def __enter__(self) -> HighWater:
+    def __enter__(self) -> PeakSize:
         self._thread.start()
         return self
 

@@ -1,7 +1,6 @@
-"""What happens in a directory, as soon as it happens.
+"""Watches the files of a directory with inotify (Linux).
 
-May know: Linux. Promises: every event of the directory's files from the moment on at which the
-watch began, in order; each kind of event by its name.
+All events since the start of the watch are reported in order.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-# Of inotify(7).
+# From inotify(7).
 KINDS = {
     0x00000001: "read",
     0x00000002: "changed",
@@ -26,7 +25,7 @@ KINDS = {
     0x00000100: "created",
     0x00000200: "deleted",
 }
-_EVENT = struct.Struct("iIII")  # watch, kind, cookie, bytes of the name
+_EVENT = struct.Struct("iIII")  # watch, kind, cookie, length of the name
 _BUFFER_BYTES = 1 << 16
 _C = ctypes.CDLL(None, use_errno=True)
 
@@ -53,12 +52,12 @@ class Watch:
         os.close(self._fd)
 
     def forget(self) -> None:
-        """What has happened up to now."""
+        """Discards the events so far."""
         while _ready(self._fd, 0.0):
             os.read(self._fd, _BUFFER_BYTES)
 
     def events(self, seconds: float, silence: float) -> Iterator[Event]:
-        """Until so much time has passed in all, or nothing happened for so long, both in seconds."""
+        """Yields events until the time is over, or nothing has happened for `silence` seconds."""
         end_at = time.monotonic() + seconds
         while (left := end_at - time.monotonic()) > 0 and _ready(self._fd, min(left, silence)):
             yield from _events(os.read(self._fd, _BUFFER_BYTES))

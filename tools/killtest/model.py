@@ -1,12 +1,10 @@
-"""One job and what clients did to it: which states are possible, given what was asked, what was
-answered, and when.
+"""The possible states of one job, given the commands, their replies and the times.
 
-Pure. An act takes effect once, at some instant between the moment it was sent and the moment it was
-answered; the acts of one connection in the order in which they were sent; an act that was not
-answered takes effect once or never. That is all that clients know, and more must not be demanded.
-`outcomes` tries every order that this allows.
+An act takes effect once, between the time it was sent and the time of its reply. The acts of one
+connection take effect in order. An act without a reply takes effect once or never. Clients know
+nothing else, so nothing else may be required. `outcomes` tries every order that this allows.
 
-An instant is a float of seconds on the monotonic clock.
+A time is a float of seconds on the monotonic clock.
 """
 
 from __future__ import annotations
@@ -20,22 +18,23 @@ ABSENT, READY, RESERVED, DELAYED, BURIED, GONE = (
     "reserved",
     "delayed",
     "buried",
-    "gone",
+    "deleted",
 )
 NOBODY = 0
 UNANSWERED = float("inf")
-SHORT_TTR_S = 10  # jobs with a longer one do not time out while a round lasts
-# how far wall clock and monotonic clock may have gone apart, and how coarse the answers are
+SHORT_TTR_S = 10  # jobs with a longer TTR do not time out during a round
+# maximum drift between wall clock and monotonic clock, and resolution of stats-job
 CLOCK_S = 1.0
 
 
 class State(NamedTuple):
-    """`saved_reserves`: the count that the last record on disk speaks of; later reserves may be
-    forgotten in a crash.
+    """saved_reserves: the count in the last record on disk.
+
+    A kill may lose later reserves.
     """
 
     where: str
-    holder: int  # serial of the connection that has it reserved
+    holder: int  # serial number of the connection that has reserved it
     pri: int
     delay: int
     releases: int
@@ -44,15 +43,15 @@ class State(NamedTuple):
     timeouts: int
     reserves: int
     saved_reserves: int
-    due_from: float  # a delayed job is ready at some instant between these two
+    due_from: float  # a delayed job becomes ready between these two times
     due_to: float
 
 
 ABSENT_STATE = State(ABSENT, NOBODY, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0)
 
 
-class Seen(NamedTuple):
-    """What stats-job said."""
+class JobStats(NamedTuple):
+    """A reply to stats-job."""
 
     where: str
     pri: int
@@ -68,9 +67,9 @@ class Seen(NamedTuple):
 
 
 class Act:
-    """A command about one job. `order` counts the commands of its connection."""
+    """A command that concerns one job. order: number of the command in its connection."""
 
-    __slots__ = ("answered_at", "by", "delay", "kind", "order", "pri", "seen", "sent_at")
+    __slots__ = ("answered_at", "by", "delay", "kind", "order", "pri", "job_stats", "sent_at")
 
     def __init__(
         self, kind: str, by: int, order: int, sent_at: float, pri: int = 0, delay: int = 0
@@ -82,21 +81,21 @@ class Act:
         self.answered_at = UNANSWERED
         self.pri = pri
         self.delay = delay
-        self.seen: Seen | None = None
+        self.job_stats: JobStats | None = None
 
     def __repr__(self) -> str:
         until = "..." if self.answered_at == UNANSWERED else f"{self.answered_at:.4f}"
         words = (
             f" {self.pri} {self.delay}"
             if self.kind in ("put", "release", "bury")
-            else f" {self.seen}"
-            if self.seen
+            else f" {self.job_stats}"
+            if self.job_stats
             else ""
         )
         return f"[{self.sent_at:.4f} to {until}] {self.by}.{self.order} {self.kind}{words}"
 
 
-# --- what an act does
+# --- effects of acts
 
 
 def _put(state: State, act: Act) -> State | None:
@@ -175,7 +174,7 @@ def _touch(state: State, act: Act) -> State | None:
 
 
 def _close(state: State, act: Act) -> State:
-    """The connection's end: what it held is ready, and nothing is written about that."""
+    """The connection ends: its reserved job becomes ready, and nothing is recorded."""
     return state._replace(where=READY, holder=NOBODY) if state.holder == act.by else state
 
 
@@ -184,10 +183,10 @@ def _peek(state: State, act: Act) -> State | None:
 
 
 def _look(state: State, act: Act) -> State | None:
-    if act.seen is None:
+    if act.job_stats is None:
         return state
-    exact = state.reserves == act.seen.reserves and state.where == act.seen.where
-    return state if exact and agrees(state, act.seen) else None
+    exact = state.reserves == act.job_stats.reserves and state.where == act.job_stats.where
+    return state if exact and agrees(state, act.job_stats) else None
 
 
 _EFFECTS: dict[str, Callable[[State, Act], State | None]] = {
@@ -206,12 +205,12 @@ _EFFECTS: dict[str, Callable[[State, Act], State | None]] = {
 
 
 def after(state: State, act: Act) -> State | None:
-    """The state an act leads to; None if it cannot have succeeded in this one."""
+    """The state after the act; None if the act cannot succeed in this state."""
     return _EFFECTS[act.kind](state, act)
 
 
 def _by_itself(state: State, ttr: int, now: float) -> Iterator[State]:
-    """What time alone may have done by now."""
+    """What may have happened by now without a command."""
     if state.where == DELAYED and state.due_from <= now:
         yield state._replace(where=READY, due_from=0.0, due_to=0.0)
     if state.where == RESERVED and ttr <= SHORT_TTR_S:
@@ -224,8 +223,9 @@ def _by_itself(state: State, ttr: int, now: float) -> Iterator[State]:
 
 
 def outcomes(start: State, ttr: int, acts: Iterable[Act], now: float) -> set[State]:
-    """The states that are possible at the end, each act that was answered having taken effect.
-    Empty: the answers contradict each other.
+    """The possible final states, after every act with a reply.
+
+    Empty if the replies contradict each other.
     """
     by_connection: dict[int, list[Act]] = {}
     for act in sorted(acts, key=lambda act: act.order):
@@ -242,7 +242,7 @@ def outcomes(start: State, ttr: int, acts: Iterable[Act], now: float) -> set[Sta
             for index, (queue, place) in enumerate(zip(queues, places, strict=True))
             if place < len(queue)
         ]
-        # What was sent after this came after what was answered then.
+        # An act sent after this time follows the act that had its reply then.
         soonest_answer = min((head.answered_at for _, head in heads), default=UNANSWERED)
         if soonest_answer == UNANSWERED:
             possible.add(state)
@@ -263,44 +263,51 @@ def outcomes(start: State, ttr: int, acts: Iterable[Act], now: float) -> set[Sta
     return possible
 
 
-# --- comparing
+# --- comparison
 
 
-def agrees(state: State, seen: Seen) -> bool:
-    """All but where it stands and how often it was reserved."""
-    if state[2:8] != (seen.pri, seen.delay, seen.releases, seen.buries, seen.kicks, seen.timeouts):
+def agrees(state: State, job_stats: JobStats) -> bool:
+    """Compares everything except the state and the number of reserves."""
+    if state[2:8] != (
+        job_stats.pri,
+        job_stats.delay,
+        job_stats.releases,
+        job_stats.buries,
+        job_stats.kicks,
+        job_stats.timeouts,
+    ):
         return False
-    if seen.where != DELAYED:
+    if job_stats.where != DELAYED:
         return True
-    earliest = state.due_from - seen.answered_at - 1 - CLOCK_S
-    latest = state.due_to - seen.asked_at + CLOCK_S
-    return earliest <= seen.time_left <= latest
+    earliest = state.due_from - job_stats.answered_at - 1 - CLOCK_S
+    latest = state.due_to - job_stats.asked_at + CLOCK_S
+    return earliest <= job_stats.time_left <= latest
 
 
-def survived(state: State, seen: Seen) -> bool:
-    """Whether a job in this state may look so after a crash."""
+def survived(state: State, job_stats: JobStats) -> bool:
+    """Whether a job in this state may look like this after a kill."""
     where = READY if state.where == RESERVED else state.where
     return (
-        where == seen.where
-        and state.saved_reserves <= seen.reserves <= state.reserves
-        and agrees(state, seen)
+        where == job_stats.where
+        and state.saved_reserves <= job_stats.reserves <= state.reserves
+        and agrees(state, job_stats)
     )
 
 
-def start_from(seen: Seen) -> State:
-    """What is certain of a job that was looked at after a restart."""
-    delayed = seen.where == DELAYED
+def start_from(job_stats: JobStats) -> State:
+    """What is certain about a job after a restart."""
+    delayed = job_stats.where == DELAYED
     return State(
-        seen.where,
+        job_stats.where,
         NOBODY,
-        seen.pri,
-        seen.delay,
-        seen.releases,
-        seen.buries,
-        seen.kicks,
-        seen.timeouts,
-        seen.reserves,
-        seen.reserves,
-        seen.asked_at + seen.time_left - CLOCK_S if delayed else 0.0,
-        seen.answered_at + seen.time_left + 1 + CLOCK_S if delayed else 0.0,
+        job_stats.pri,
+        job_stats.delay,
+        job_stats.releases,
+        job_stats.buries,
+        job_stats.kicks,
+        job_stats.timeouts,
+        job_stats.reserves,
+        job_stats.reserves,
+        job_stats.asked_at + job_stats.time_left - CLOCK_S if delayed else 0.0,
+        job_stats.answered_at + job_stats.time_left + 1 + CLOCK_S if delayed else 0.0,
     )

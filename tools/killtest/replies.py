@@ -1,7 +1,4 @@
-"""The server's bytes to replies, in any pieces.
-
-May know: the protocol's replies. Promises: each reply once, in order; what is no reply raises.
-"""
+"""Splits the bytes of a server into replies. Raises an error for anything else."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ class Replies:
         self._buffer = b""
 
     def feed(self, data: bytes) -> list[Reply]:
-        """The replies that are whole now."""
+        """The replies that are complete now."""
         buffer = self._buffer + data if self._buffer else data
         found: list[Reply] = []
         start = 0
@@ -50,6 +47,6 @@ class Replies:
 
 
 def fields(data: bytes) -> dict[str, str]:
-    """The YAML of a stats reply."""
+    """The values of a stats reply."""
     lines = data.decode().splitlines()[1:]
     return {key: value.strip('"') for key, _, value in (line.partition(": ") for line in lines)}

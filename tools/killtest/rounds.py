@@ -1,6 +1,6 @@
-"""Rounds of load and SIGKILL on one directory.
+"""Rounds of load and SIGKILL on one directory. Each round ends with an audit.
 
-May know: everything here. Promises: each round ends with an audit; a Fault names seed and round.
+A Fault names the seed and the round.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from types import TracebackType
 
 from testkit.daemon import Daemon, DidNotStart
 
-from .atrest import Said
 from .audit import Audit
 from .conversation import Closed, Conversation
+from .fault import Fault
+from .idle_checks import StartMessages
+from .kill_points import LOAD, KillPoint, after, kill_at_start
+from .knowledge import Knowledge
 from .load import Load
 from .mix import Mix
-from .moments import LOAD, End, after, kill_at_start
-from .world import Fault, World
 
 SEGMENT_BYTES = (65536, 65536, 131072, 262144, 1 << 20)
 MODES = ((), (), (), ("-f0",), ("-f50",), ("-F",))
-CLAIM_S = 1.2  # an idle log says within a second how far it is durable
+WATERMARK_S = 1.2  # an idle log writes its durable watermark within a second
 _BROKEN = (AssertionError, Closed, DidNotStart, OSError, TimeoutError, ValueError)
 
 
 class Rounds:
-    """say: takes a line about each round."""
+    """say: prints a line for each round."""
 
     def __init__(
         self,
@@ -39,111 +40,115 @@ class Rounds:
         connections: int = 50,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.chance = random.Random(seed)
-        self.world = World(self.chance)
+        self.rng = random.Random(seed)
+        self.knowledge = Knowledge(self.rng)
         self.daemon = daemon
-        self.said = Said()
-        self.moments: Counter[str] = Counter()  # at which it was killed
-        self.refused = 0  # puts in the last round
+        self.messages = StartMessages()
+        self.kill_points: Counter[str] = Counter()  # how often each was reached
+        self.refused = 0  # refused puts in the last round
         self._seed = seed
         self._mix = mix or Mix()
         self._connections = connections
         self._say = say
-        self.number = 0  # of the round
+        self.number = 0  # number of the current round
 
     def run(self, rounds: int) -> None:
-        """Killed at any time."""
+        """Kills at random times."""
         for _ in range(rounds):
-            start = "start: reading" if self.chance.random() < 0.25 else ""
-            self.round(self.options(), after(0.05 + 0.35 * self.chance.random()), start)
+            start = "start: reading" if self.rng.random() < 0.25 else ""
+            self.round(self.options(), after(0.05 + 0.35 * self.rng.random()), start)
 
     def options(self) -> tuple[str, ...]:
-        return ("-s", str(self.chance.choice(SEGMENT_BYTES)), *self.chance.choice(MODES))
+        return ("-s", str(self.rng.choice(SEGMENT_BYTES)), *self.rng.choice(MODES))
 
-    def round(self, options: Sequence[str], end: End, start: str = "") -> None:
-        """Load until the end, a restart (and before that one that is killed at the moment `start`),
-        the audit.
+    def round(self, options: Sequence[str], end: KillPoint, start: str = "") -> None:
+        """Load until the kill point, a restart, and the audit.
+
+        start: kill also a start, at this kill point.
         """
         self.number += 1
-        answers = self.world.answers
-        about, moments = "", [LOAD]
+        answers = self.knowledge.answers
+        about, kill_points = "", [LOAD]
         try:
             if not self.daemon.is_up():
                 self.start(options)
             about = " ".join(self.daemon.options)
-            load = Load(self.world, self.daemon, self._mix, self._connections)
-            with _Killer(end, self.daemon) as moments:
+            load = Load(self.knowledge, self.daemon, self._mix, self._connections)
+            with _Killer(end, self.daemon) as kill_points:
                 load.run()
-            self.said.hear(self.daemon.errors())
+            self.messages.add(self.daemon.errors())
             if start:
                 self.daemon.options = tuple(options)
-                moments.append(kill_at_start(self.daemon, start, self.chance))
-                self.said.hear(self.daemon.errors())
+                kill_points.append(kill_at_start(self.daemon, start, self.rng))
+                self.messages.add(self.daemon.errors())
             self.start(options)
             self.audit(load)
         except _BROKEN as error:
             raise Fault(
-                f"seed {self._seed}, {self._about(about, moments)}\n{error!r:.200}\n{error}\n{self.daemon.errors()}"
+                f"seed {self._seed}, {self._about(about, kill_points)}\n"
+                f"{error!r:.200}\n{error}\n{self.daemon.errors()}"
             ) from error
-        self.moments.update(moments)
-        self.refused, self.world.refused_puts = self.world.refused_puts, 0
-        answered = self.world.answers - answers
+        self.kill_points.update(kill_points)
+        self.refused, self.knowledge.refused_puts = self.knowledge.refused_puts, 0
+        answered = self.knowledge.answers - answers
         self._say(
-            f"{self._about(about, moments)}: {answered} answers, {self.refused} puts refused, {len(self.world.jobs)} jobs"
+            f"{self._about(about, kill_points)}: {answered} answers, "
+            f"{self.refused} puts refused, {len(self.knowledge.jobs)} jobs"
         )
 
-    def _about(self, options: str, moments: Sequence[str]) -> str:
-        return f"round {self.number}, {options or 'default options'}, killed at {' and '.join(moments)}"
+    def _about(self, options: str, kill_points: Sequence[str]) -> str:
+        options = options or "default options"
+        return f"round {self.number}, {options}, killed at {' and '.join(kill_points)}"
 
     def audit(self, load: Load | None = None) -> None:
-        """Of a server that was just started."""
+        """The server must have been started just now."""
         with Conversation(self.daemon.connect()) as server:
-            Audit(self.world, load.clients if load else (), server).run()
+            Audit(self.knowledge, load.clients if load else (), server).run()
 
     def start(self, options: Sequence[str]) -> None:
-        """Raises DidNotStart; Fault if it has anything to say but what a kill explains."""
+        """Raises DidNotStart, or Fault for a message that a kill does not explain."""
         self.daemon.options = tuple(options)
         self.daemon.start()
-        self.said.hear(self.daemon.errors())
+        self.messages.add(self.daemon.errors())
 
     def kill_at_start(self, name: str, skip: int) -> None:
-        """Nobody asks it for anything yet."""
-        self.moments[kill_at_start(self.daemon, name, self.chance, skip)] += 1
-        self.said.hear(self.daemon.errors())
+        """Kills a start without any client."""
+        self.kill_points[kill_at_start(self.daemon, name, self.rng, skip)] += 1
+        self.messages.add(self.daemon.errors())
 
     def kill_at_rest(self) -> None:
-        """Some time after the last client was there: then nothing is torn, either."""
-        time.sleep(CLAIM_S)
+        """Kills the server some time after the last command. No tail may be torn then."""
+        time.sleep(WATERMARK_S)
         self.daemon.kill()
-        self.moments["rest"] += 1
-        torn = len(self.said.torn)
+        self.kill_points["rest"] += 1
+        torn = len(self.messages.torn)
         self.start(self.daemon.options)
-        if self.said.torn[torn:]:
-            raise Fault(f"torn, though it was idle: {self.daemon.errors()}")
+        if self.messages.torn[torn:]:
+            raise Fault(f"torn although the server was idle: {self.daemon.errors()}")
         self.audit()
 
 
 class _Killer:
-    """Lets the End happen beside the load. Yields the moments at which it did."""
+    """Runs the kill point in a thread during the load. Yields the names of reached kill points."""
 
-    def __init__(self, end: End, daemon: Daemon) -> None:
+    def __init__(self, end: KillPoint, daemon: Daemon) -> None:
         self._end = end
         self._daemon = daemon
-        self._moments: list[str] = []
+        self._kill_points: list[str] = []
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._kill)
 
     def _kill(self) -> None:
         try:
-            self._moments.append(self._end(self._daemon))
+            self._kill_points.append(self._end(self._daemon))
         except BaseException as error:
             self._error = error
         finally:
-            self._daemon.kill()  # whatever happened: the load must end
+            self._daemon.kill()  # the load must end in any case
 
     def __enter__(self) -> list[str]:
         self._thread.start()
-        return self._moments
+        return self._kill_points
 
     def __exit__(
         self,

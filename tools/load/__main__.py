@@ -8,7 +8,7 @@ import random
 import sys
 import time
 
-from killtest.world import Fault
+from killtest.fault import Fault
 from testkit.daemon import INSTALLED
 
 from .scale import LONG, SHORT, Scale, within

@@ -10,7 +10,7 @@ import selectors
 import socket
 from random import Random
 
-from killtest.world import Fault
+from killtest.fault import Fault
 from testkit.client import reset
 from testkit.daemon import Daemon
 

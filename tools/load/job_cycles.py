@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from random import Random
 
 from killtest.conversation import Conversation
-from killtest.world import Fault
+from killtest.fault import Fault
 from testkit.daemon import Daemon
 
 from .process_metrics import GROWTH, MIB, check_memory, process_metrics

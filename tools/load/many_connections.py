@@ -6,8 +6,8 @@ import selectors
 import socket
 from random import Random
 
+from killtest.fault import Fault
 from killtest.replies import Replies, Reply
-from killtest.world import Fault
 from testkit.daemon import Daemon
 
 from .process_metrics import MIB, check_serves, idle_metrics, process_metrics, wait_until

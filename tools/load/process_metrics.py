@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from killtest.conversation import Conversation, put
-from killtest.world import Fault
+from killtest.fault import Fault
 from testkit import proc, waiting
 from testkit.daemon import Daemon
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from random import Random
 
 from killtest.conversation import Conversation, put
-from killtest.world import Fault
+from killtest.fault import Fault
 from testkit.daemon import INSTALLED, Daemon
 
 from .connection_churn import ACCEPT_PAUSED, connection_churn, few_descriptors

@@ -11,7 +11,7 @@ import time
 from random import Random
 
 from killtest.conversation import Conversation, put
-from killtest.world import Fault
+from killtest.fault import Fault
 from testkit.client import reset
 from testkit.daemon import Daemon
 

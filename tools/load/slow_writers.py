@@ -9,7 +9,7 @@ import time
 from random import Random
 
 from killtest.conversation import Conversation
-from killtest.world import Fault
+from killtest.fault import Fault
 from testkit.daemon import Daemon
 
 from .process_metrics import check_serves, process_metrics

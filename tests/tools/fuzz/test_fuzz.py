@@ -1,4 +1,7 @@
-"""A few seeds for each reader, and broken readers that must be detected. `make fuzz` is the long form."""
+"""A few seeds for each reader, and broken readers that must be detected.
+
+`make fuzz` is the long form.
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from judge.probes import Prober, Stale, transcript
 from judge.reply_comparison import differences as differing
 from judge.server_pair import ServerPair
 from judge.table import PAGE, NoPlace, placed, render
-from killtest.smalldisk import NotPermitted
+from killtest.small_disk import NotPermitted
 
 
 @pytest.fixture(scope="module")

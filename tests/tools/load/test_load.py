@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from killtest.conversation import Conversation, put
-from killtest.world import Fault
+from killtest.fault import Fault
 from load import process_metrics
 from load.job_cycles import check_growth
 from load.process_metrics import check_idle, check_memory, idle_metrics

@@ -1,8 +1,7 @@
-"""What must be true of a log when nobody asks for anything: the disk in proportion (law 9), no file
-that has no business there, every byte valid.
+"""Checks of the directory while the server is idle: its size (the disk stays in proportion), no
+unexpected files, and valid contents.
 
-May know: the directory, the binlog CLI, what clients know of the jobs. Promises: a Fault names what
-was expected and what is there.
+A Fault names the expected and the actual value.
 """
 
 from __future__ import annotations
@@ -17,15 +16,17 @@ from testkit.waiting import wait_until
 from beanstalkd_py.binlog.usage import FULL_OVERHEAD, PAUSE_OVERHEAD
 
 from .directory import sizes
-from .moments import FOLDER, SEGMENT, SPARE
-from .world import Fault, Job, World
+from .fault import Fault
+from .kill_points import FOLDER, SEGMENT, SPARE
+from .knowledge import Job, Knowledge
 
 _TORN_FILE = r"torn\.\d+\.\d+(\.\d+)?"
 _KNOWN = re.compile("|".join(("lock", SEGMENT, SPARE, _TORN_FILE, FOLDER)))
 
-# What a start may have to say.
+# Messages that a start may write.
 _TORN_LINE = re.compile(
-    r".*/(\d+)\.wal: torn at offset (\d+): expected LSN \d+, found .*; \d+ bytes( and \d+ later segments)? were never promised"
+    r".*/(\d+)\.wal: torn at offset (\d+): expected LSN \d+, found .*; "
+    r"\d+ bytes( and \d+ later segments)? were never promised"
 )
 _LINES = (
     _TORN_LINE,
@@ -33,46 +34,49 @@ _LINES = (
     re.compile(r"the take-over of beanstalkd's binlog goes on: its jobs are in the log already"),
     re.compile(r"beanstalkd's binlog files are kept in .*"),
     re.compile(r"\d+ jobs taken over from \d+ binlog files of beanstalkd"),
-    # The C server's words where the zeros at the end of its last file are less than a record; also
-    # where a job is cut, but the audit would miss that.
+    # From the C server, if its last file ends in fewer zeros than a record has bytes. It writes the
+    # same for a truncated job, which the audit would detect.
     re.compile(r".*/binlog\.\d+:\d+: unexpected EOF reading 80 bytes \(got \d+\): job struct"),
-    # The last record before these is a delete. That the job is not there any more, the audit sees.
+    # The last record before these zeros is a delete. The audit checks that the job is deleted.
     re.compile(
-        r".*/binlog\.\d+:\d+: job \d+ is taken for deleted: an update of it, cut off here, would look the same"
+        r".*/binlog\.\d+:\d+: job \d+ is taken for deleted: "
+        r"an update of it, cut off here, would look the same"
     ),
 )
 
 
-class Said:
-    """What the server wrote to stderr, over all starts on one directory."""
+class StartMessages:
+    """The messages on stderr of all starts on one directory."""
 
     def __init__(self) -> None:
-        self.torn: list[str] = []  # names of the files that it must have put aside
+        self.torn: list[str] = []  # names of the files with copies of torn tails
         self._later = False
 
-    def hear(self, errors: str) -> None:
-        """Raises Fault for a line that no kill explains."""
+    def add(self, errors: str) -> None:
+        """Raises Fault for a line that a kill does not explain."""
         for line in errors.splitlines():
             _, _, said = line.partition(": ")
             if not any(known.fullmatch(said) for known in _LINES):
-                raise Fault(f"the server says what it should have no reason to: {line}")
+                raise Fault(f"unexpected message of the server: {line}")
             if torn := _TORN_LINE.fullmatch(said):
                 self.torn.append(f"torn.{int(torn[1])}.{torn[2]}")
                 self._later = self._later or bool(torn[3])
 
     def explains(self, name: str) -> bool:
-        """Whether a torn.* of this name has been spoken of. (One may be copied twice.)"""
+        """Whether a message mentions this torn.* file. A file may be copied twice."""
         return any(name == torn or name.startswith(f"{torn}.") for torn in self.torn) or (
             self._later and name.endswith(".0")
         )
 
 
-def check_at_rest(daemon: Daemon, world: World, segment_bytes: int, said: Said) -> None:
-    """After an audit, while the server has nothing to do."""
-    largest = max((full_bytes(job) for job in world.jobs.values()), default=0)
-    # What is set aside for a full disk is more where jobs are large against segments.
+def check_idle(
+    daemon: Daemon, knowledge: Knowledge, segment_bytes: int, said: StartMessages
+) -> None:
+    """Checks an idle server after an audit."""
+    largest = max((full_bytes(job) for job in knowledge.jobs.values()), default=0)
+    # The reserve is larger where jobs are large compared with segments.
     most = (
-        2 * live_bytes(world)
+        2 * live_bytes(knowledge)
         + 2 * segment_bytes
         + (4 * largest if 16 * largest > segment_bytes else 0)
     )
@@ -88,13 +92,15 @@ def check_at_rest(daemon: Daemon, world: World, segment_bytes: int, said: Said) 
     strays = [name for name in found if not _KNOWN.fullmatch(name)]
     strays += [name for name in found if re.fullmatch(_TORN_FILE, name) and not said.explains(name)]
     if strays:
-        raise Fault(f"files that nobody has put there: {strays}, among {_shown(daemon)}")
+        raise Fault(f"unexpected files {strays} among {_shown(daemon)}")
 
 
-def live_bytes(world: World) -> int:
-    """What the latest record of each job and pause takes."""
-    return sum(map(full_bytes, world.jobs.values())) + sum(
-        PAUSE_OVERHEAD + len(den.tube) for den in world.dens.values() if den.pauses[-1].seconds
+def live_bytes(knowledge: Knowledge) -> int:
+    """The size of the latest record of each job and pause."""
+    return sum(map(full_bytes, knowledge.jobs.values())) + sum(
+        PAUSE_OVERHEAD + len(private.tube)
+        for private in knowledge.private_tubes.values()
+        if private.pauses[-1].seconds
     )
 
 
@@ -103,7 +109,7 @@ def full_bytes(job: Job) -> int:
 
 
 def verify(daemon: Daemon) -> None:
-    """The binlog CLI that is installed beside the server finds nothing wrong."""
+    """The installed `beanstalkd-binlog verify` finds no problem."""
     tool = Path(daemon.program[0]).with_name("beanstalkd-binlog")
     done = subprocess.run([tool, "verify", daemon.directory], capture_output=True, text=True)
     if done.returncode or done.stderr:
@@ -111,7 +117,7 @@ def verify(daemon: Daemon) -> None:
 
 
 def _log_bytes(directory: str) -> int:
-    """Without what was put aside for somebody to look at, and the C server's files."""
+    """Without copies of torn tails and without files of the C server."""
     return sum(
         nbytes
         for name, nbytes in sizes(directory).items()

@@ -1,9 +1,7 @@
-"""A real file system of a few megabytes, which can be filled: a tmpfs in a mount namespace of its
-own.
+"""A real file system of a few megabytes that can be filled: a tmpfs in its own mount namespace.
 
-May know: unshare, nsenter, /proc. Promises: nothing of it can be seen outside but through `path`;
-it is gone with the process that made it. Root or not: where mounting is not allowed, a user
-namespace makes it so.
+It is visible to other processes only through `path`, and ends with this process. Without root it
+needs a user namespace that may mount.
 """
 
 from __future__ import annotations
@@ -18,20 +16,20 @@ from types import TracebackType
 
 from testkit.daemon import INSTALLED, ROOT, Daemon
 
-_MOUNT = 'mount -t tmpfs -o "size=$1,mode=700" crash "$0" && echo mounted && exec cat'
+_MOUNT = 'mount -t tmpfs -o "size=$1,mode=700" killtest "$0" && echo mounted && exec cat'
 
 
 class NotPermitted(Exception):
-    """Neither root nor a user namespace may mount here."""
+    """Mounting is not permitted."""
 
 
 class SmallDisk:
-    """Mounted on `mount_point`, an empty directory, for those who enter by `prefix`."""
+    """Mounted on `mount_point`, an empty directory, for programs that run with `prefix`."""
 
     def __init__(self, mount_point: Path, nbytes: int) -> None:
         self._mount_point = mount_point
         self._user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
-        # Ends when this process does: then its input is at an end.
+        # Ends with this process, because its stdin is closed then.
         self._keeper = subprocess.Popen(
             ["unshare", *self._user, "--mount", "sh", "-c", _MOUNT, str(mount_point), str(nbytes)],
             stdin=subprocess.PIPE,
@@ -45,7 +43,7 @@ class SmallDisk:
 
     @property
     def path(self) -> Path:
-        """The way in from outside."""
+        """The file system as seen from outside."""
         return Path(f"/proc/{self._keeper.pid}/root{self._mount_point}")
 
     @property
@@ -55,7 +53,7 @@ class SmallDisk:
 
     @property
     def enter(self) -> tuple[str, ...]:
-        """What to run a program by that shall see the disk."""
+        """The command prefix for programs that use the file system."""
         user = ("--user", "--preserve-credentials") if self._user else ()
         return ("nsenter", f"--target={self._keeper.pid}", *user, "--mount", "env", "-C", str(ROOT))
 
@@ -68,7 +66,7 @@ class SmallDisk:
         )
 
     def fill(self) -> int:
-        """Somebody else takes all the space there is. Returns how many bytes that was."""
+        """Takes all free space. Returns the number of bytes."""
         before = self.free_bytes
         with open(self.path / "filler", "ab") as filler:
             taken = before
@@ -76,14 +74,14 @@ class SmallDisk:
                 try:
                     os.posix_fallocate(filler.fileno(), filler.tell(), taken)
                     break
-                except OSError as error:  # the server was quicker
+                except OSError as error:  # the server was faster
                     if error.errno != errno.ENOSPC:
                         raise
                     taken = min(taken // 2, self.free_bytes)
         return taken
 
     def free(self) -> None:
-        """Gives it back."""
+        """Frees the space again."""
         (self.path / "filler").unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -101,30 +99,30 @@ class SmallDisk:
         self.close()
 
 
-class Neighbour:
-    """Fills the disk and frees it again, at random moments, in a thread, from start to stop."""
+class DiskFiller:
+    """Fills and frees the disk at random times, in a thread."""
 
     def __init__(self, disk: SmallDisk, seed: int) -> None:
         self._disk = disk
-        self._chance = random.Random(seed)
+        self._rng = random.Random(seed)
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._live, daemon=True)
 
     def _live(self) -> None:
-        while not self._end.wait(0.15 * self._chance.random()):
+        while not self._end.wait(0.15 * self._rng.random()):
             try:
-                if self._chance.random() < 0.6:
+                if self._rng.random() < 0.6:
                     self._disk.fill()
                 else:
                     self._disk.free()
-            except FileNotFoundError:  # the disk is gone
+            except FileNotFoundError:  # the disk was removed
                 return
 
-    def start(self) -> Neighbour:
+    def start(self) -> DiskFiller:
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """The disk stays as it is then."""
+        """The disk keeps its current state."""
         self._end.set()
         self._thread.join()

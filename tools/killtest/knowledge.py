@@ -1,7 +1,7 @@
-"""All that the clients know: jobs by id, and what was done to each since the last restart.
+"""What the clients know: jobs by id, and what was done to each since the last restart.
 
-May know: the model. Promises: nothing that was answered is forgotten before it was checked; what no
-two jobs may share is noticed at once.
+No reply is forgotten before the audit has checked it. Two jobs with the same id are a Fault at
+once.
 """
 
 from __future__ import annotations
@@ -9,18 +9,15 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
+from .fault import Fault
 from .model import ABSENT_STATE, Act, State
 
-SERIAL_BYTES = 8  # at the beginning of a body that is long enough: so no two are alike
+SERIAL_BYTES = 8  # at the start of longer bodies, so that no two are equal
 U32 = 0xFFFFFFFF
 
 
-class Fault(AssertionError):
-    """The server broke a promise."""
-
-
 class Put(NamedTuple):
-    """What a client asked for."""
+    """A put command."""
 
     tube: bytes
     ttr: int
@@ -29,7 +26,10 @@ class Put(NamedTuple):
 
 
 class Job:
-    """tube is empty as long as the put's answer is not known, though the job was met already."""
+    """A job of the clients.
+
+    tube: empty while the put has no reply, if the job was already seen.
+    """
 
     __slots__ = ("acts", "body", "created_from", "created_to", "id", "start", "tube", "ttr")
 
@@ -40,7 +40,7 @@ class Job:
         self.ttr = 0
         self.created_from = self.created_to = 0.0
         self.start: State = ABSENT_STATE  # at the last restart
-        self.acts: list[Act] = []  # since then
+        self.acts: list[Act] = []  # since the last restart
 
     def was_put(self, put: Put) -> None:
         self.tube = put.tube
@@ -51,7 +51,7 @@ class Job:
 
 
 class Pool:
-    """Ids to choose from at random; taking one out costs no more than putting it in."""
+    """A set of ids with O(1) random choice and removal."""
 
     def __init__(self) -> None:
         self._ids: list[int] = []
@@ -73,15 +73,13 @@ class Pool:
                 self._ids[place] = last
                 self._places[last] = place
 
-    def choose(self, chance: random.Random) -> int:
-        """0 if there is none."""
-        return self._ids[int(chance.random() * len(self._ids))] if self._ids else 0
+    def choose(self, rng: random.Random) -> int:
+        """A random id, 0 if there is none."""
+        return self._ids[int(rng.random() * len(self._ids))] if self._ids else 0
 
 
-class Den:
-    """The tube of a lonely client: nobody else touches its jobs, so the order of everything in it
-    is known.
-    """
+class PrivateTube:
+    """The tube of a single client, so the order of its buried and delayed jobs is known."""
 
     def __init__(self, tube: bytes) -> None:
         self.tube = tube
@@ -89,19 +87,19 @@ class Den:
         self.buried: dict[int, None] = {}  # in the order of burying
         self.delayed: dict[
             int, int
-        ] = {}  # id -> delay; they lie so far apart that this is the order
+        ] = {}  # id -> delay; the delays are far apart, so this is their order
         self.delays = 0
         self.pauses: list[Pause] = [
             Pause(0, Act("pause-tube", 0, 0, 0.0))
-        ]  # the last one answered, then those under way
+        ]  # the last one with a reply, then those in flight
 
-    def moved(self, id: int) -> None:
-        """It is neither buried nor delayed, at least for the moment."""
+    def state_changed(self, id: int) -> None:
+        """The job is no longer buried or delayed."""
         self.buried.pop(id, None)
         self.delayed.pop(id, None)
 
     def first(self, bound: int) -> list[int]:
-        """Whom `kick bound` moves."""
+        """The jobs that `kick bound` kicks."""
         return (list(self.buried) or sorted(self.delayed, key=self.delayed.__getitem__))[:bound]
 
 
@@ -110,56 +108,57 @@ class Pause(NamedTuple):
     act: Act
 
 
-class World:
-    def __init__(self, chance: random.Random, largest_body: int = 65535) -> None:
-        self.chance = chance
+class Knowledge:
+    def __init__(self, rng: random.Random, largest_body: int = 65535) -> None:
+        self.rng = rng
         self.jobs: dict[int, Job] = {}
-        self.shared = Pool()  # jobs that any client may touch
-        self.dens: dict[bytes, Den] = {}
+        self.shared = Pool()  # jobs that any client may use
+        self.private_tubes: dict[bytes, PrivateTube] = {}
         self.highest_id = 0
-        self.id_at_restart = 0  # nothing at or below it is new
+        self.id_at_restart = 0  # larger ids are new since the restart
         self.refused_puts = 0  # since the last restart
         self.answers = 0
         self.clients = 0
         self.largest_body = largest_body
         self._serials = 0
-        self._stuff = chance.randbytes(largest_body + 4096) + b"\r\n"
+        self._filler = rng.randbytes(largest_body + 4096) + b"\r\n"
 
     def body(self, nbytes: int) -> bytes:
         self._serials += 1
-        at = int(self.chance.random() * 4096)
+        at = int(self.rng.random() * 4096)
         if nbytes < SERIAL_BYTES:
-            return self._stuff[at : at + nbytes]
+            return self._filler[at : at + nbytes]
         return (
             self._serials.to_bytes(SERIAL_BYTES, "little")
-            + self._stuff[at : at + nbytes - SERIAL_BYTES]
+            + self._filler[at : at + nbytes - SERIAL_BYTES]
         )
 
     def met(self, id: int, body: bytes) -> Job:
-        """A job was seen, by id and body. A known one must have the body it had."""
+        """A job was seen. A known job must have the same body."""
         job = self.jobs.get(id)
         if job is None:
             self.highest_id = max(self.highest_id, id)
             job = self.jobs[id] = Job(id, body)
         elif job.body != body:
             raise Fault(
-                f"job {id} has another body: {len(body)} bytes {body[:40]!r}, not {len(job.body)} bytes {job.body[:40]!r}"
+                f"job {id} has another body: {len(body)} bytes {body[:40]!r}, "
+                f"not {len(job.body)} bytes {job.body[:40]!r}"
             )
         return job
 
     def inserted(self, id: int, put: Put) -> Job:
         known = self.jobs.get(id)
         if known is not None and known.tube:
-            raise Fault(f"id {id} was given twice")
+            raise Fault(f"id {id} was assigned twice")
         job = self.met(id, put.body)
         job.was_put(put)
         self.pool(put.tube).add(id)
         return job
 
     def pool(self, tube: bytes) -> Pool:
-        den = self.dens.get(tube)
-        return self.shared if den is None else den.pool
+        private = self.private_tubes.get(tube)
+        return self.shared if private is None else private.pool
 
-    def gone(self, job: Job) -> None:
-        """As far as one knows: not chosen any more. The audit forgets it."""
+    def deleted(self, job: Job) -> None:
+        """The job is deleted as far as the clients know. The audit removes it."""
         self.pool(job.tube).discard(job.id)

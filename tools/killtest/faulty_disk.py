@@ -1,11 +1,10 @@
-"""python -m killtest.faulty FAULT... -- OPTIONS: the daemon on a disk with faults.
+"""python -m killtest.faulty_disk FAULT... -- OPTIONS: the server on a disk with faults.
 
-    slow:SECONDS            each sync takes so long
-    hold:CALL:FILE          the file system's CALL does not return while FILE exists
-    fail:CALL:ERRNO:FILE    the file system's CALL fails with ERRNO (a name, such as EIO) as soon as FILE exists
+    slow:SECONDS          each sync takes so long
+    hold:CALL:FILE        CALL of the file system does not return while FILE exists
+    fail:CALL:ERRNO:FILE  CALL of the file system fails with ERRNO (such as EIO) once FILE exists
 
-May know: the seam wal.FileSystem. Promises: without a fault, and before it, everything is as in the
-server proper.
+The faults are in the file-system seam of the log. Without a fault the server is unchanged.
 """
 
 from __future__ import annotations

@@ -1,0 +1,7 @@
+"""The error that all checks raise."""
+
+from __future__ import annotations
+
+
+class Fault(AssertionError):
+    """The server broke a promise."""
