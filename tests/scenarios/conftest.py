@@ -1,5 +1,5 @@
-"""Users' scenarios run against the durable daemon and, to be sure that they ask nothing special of
-it, against the C server.
+"""The scenarios run against our server with a log, and against the C server, which shows that they
+need nothing special.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.wire.reference import need_c_server
 
 @pytest.fixture
 def durable(tmp_path: Path) -> Iterator[Daemon]:
-    """Our daemon with its jobs on disk."""
+    """Our server with a log."""
     log = tmp_path / "log"
     log.mkdir()
     daemon = Daemon(directory=log)

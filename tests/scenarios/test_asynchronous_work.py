@@ -1,4 +1,4 @@
-"""Plain asynchronous work: producers put, several workers do it, each job once."""
+"""Asynchronous work: producers put jobs, and several workers do each job once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import queue
 
 from testkit.daemon import Daemon
 
-from .people import PATIENCE, Workers, client
+from .workers import TIMEOUT_S, Workers, client
 
 PRODUCERS = 3
 WORKERS = 4
@@ -24,7 +24,7 @@ def test_every_job_is_done_once(daemon: Daemon) -> None:
 
     def work() -> None:
         with client(daemon, watch="thumbnails") as worker:
-            while (job := worker.reserve(timeout=PATIENCE)).body != "stop":
+            while (job := worker.reserve(timeout=TIMEOUT_S)).body != "stop":
                 done.put((job.id, job.body))
                 worker.delete(job)
             worker.delete(job)
@@ -41,36 +41,36 @@ def test_every_job_is_done_once(daemon: Daemon) -> None:
         stats = boss.stats_tube("thumbnails")
         assert stats["current-jobs-ready"] == stats["current-jobs-reserved"] == 0
         assert stats["total-jobs"] == stats["cmd-delete"] == PRODUCERS * JOBS + WORKERS
-    did = [done.get() for _ in range(done.qsize())]
-    assert sorted(body for _, body in did) == sorted(
+    results = [done.get() for _ in range(done.qsize())]
+    assert sorted(body for _, body in results) == sorted(
         f"{name}/{number}" for name in range(PRODUCERS) for number in range(JOBS)
     )
-    assert sorted(id for id, _ in did) == sorted(put.get() for _ in range(put.qsize()))
+    assert sorted(id for id, _ in results) == sorted(put.get() for _ in range(put.qsize()))
 
 
-def test_urgent_work_goes_first(daemon: Daemon) -> None:
+def test_urgent_jobs_are_reserved_first(daemon: Daemon) -> None:
     with client(daemon, use="thumbnails", watch="thumbnails") as worker:
         for priority, body in ((500, "later"), (10, "soon"), (10, "soon after"), (0, "at once")):
             worker.put(body, priority=priority)
-        order = [worker.reserve(timeout=PATIENCE).body for _ in range(4)]
+        order = [worker.reserve(timeout=TIMEOUT_S).body for _ in range(4)]
         assert order == ["at once", "soon", "soon after", "later"]
 
 
-def test_one_worker_serves_several_tubes(daemon: Daemon) -> None:
+def test_worker_watches_several_tubes(daemon: Daemon) -> None:
     with client(daemon, use="mails") as mails, client(daemon, use="thumbnails") as thumbnails:
         mails.put("mail", priority=2)
         thumbnails.put("thumbnail", priority=1)
         with client(daemon, watch=["mails", "thumbnails"]) as worker:
-            assert [worker.reserve(timeout=PATIENCE).body for _ in range(2)] == [
+            assert [worker.reserve(timeout=TIMEOUT_S).body for _ in range(2)] == [
                 "thumbnail",
                 "mail",
             ]
 
 
-def test_bodies_come_back_as_they_were(daemon: Daemon) -> None:
+def test_bodies_are_unchanged(daemon: Daemon) -> None:
     with client(daemon) as worker:
         for body in ("", "line\r\nline\r\n", "grüße ☃", "\0", "x" * 60_000):
             worker.put(body)
-            job = worker.reserve(timeout=PATIENCE)
+            job = worker.reserve(timeout=TIMEOUT_S)
             assert job.body == body
             worker.delete(job)

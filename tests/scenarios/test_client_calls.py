@@ -1,4 +1,4 @@
-"""Every call of the real client works."""
+"""Every call of a real client library works."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ CALLS = {
 }
 
 
-class Noted:
-    """A client, and which of its calls were made."""
+class RecordingClient:
+    """A client that records which of its calls were made."""
 
     def __init__(self, real: Client[str]) -> None:
         self._real = real
@@ -35,7 +35,7 @@ class Noted:
 
 
 def test_every_call(daemon: Daemon) -> None:
-    client = Noted(Client(daemon.address))
+    client = RecordingClient(Client(daemon.address))
     client.use("mails")
     assert client.using() == "mails"
     assert client.watch("mails") == 2
@@ -80,7 +80,7 @@ def test_every_call(daemon: Daemon) -> None:
     assert client._called == CALLS
 
 
-def test_stats_have_the_keys_that_clients_know(daemon: Daemon) -> None:
+def test_stats_have_the_keys_that_clients_expect(daemon: Daemon) -> None:
     with Client(daemon.address) as client:
         id = client.put("x")
         assert set(client.stats()) == set(greenstalk.Stats.__annotations__)
@@ -88,7 +88,7 @@ def test_stats_have_the_keys_that_clients_know(daemon: Daemon) -> None:
         assert set(client.stats_tube("default")) == set(greenstalk.StatsTube.__annotations__)
 
 
-def test_errors_are_the_client_s_exceptions(daemon: Daemon) -> None:
+def test_errors_raise_the_exceptions_of_the_client(daemon: Daemon) -> None:
     with Client(daemon.address) as client:
         with pytest.raises(TimedOutError):
             client.reserve(timeout=0)

@@ -1,6 +1,4 @@
-"""One job per mailbox goes round and round: any worker takes it, does a step, and releases it for
-the next.
-"""
+"""One job per mailbox is used again and again: a worker reserves it, works and releases it."""
 
 from __future__ import annotations
 
@@ -9,25 +7,25 @@ from collections import Counter
 
 from testkit.daemon import Daemon
 
-from .people import PATIENCE, Workers, client
+from .workers import TIMEOUT_S, Workers, client
 
 MAILBOXES = [f"mailbox {number}" for number in range(4)]
 ROUNDS = 10
 WORKERS = 3
 
 
-def test_each_job_goes_round_among_the_workers(daemon: Daemon) -> None:
-    """The priority of a release is the round: who is behind comes first."""
+def test_cycling_jobs_are_shared_by_the_workers(daemon: Daemon) -> None:
+    """The priority of a release is the round, so jobs that are behind come first."""
     rounds: Counter[str] = Counter()
     at_work: Counter[str] = Counter()
     lock = threading.Lock()
 
     def work() -> None:
         with client(daemon, watch="mailboxes") as worker:
-            while (job := worker.reserve(timeout=PATIENCE)).body != "stop":
+            while (job := worker.reserve(timeout=TIMEOUT_S)).body != "stop":
                 with lock:
                     at_work[job.body] += 1
-                    assert at_work[job.body] == 1, "a job is with one worker only"
+                    assert at_work[job.body] == 1, "two workers have the same job"
                     rounds[job.body] += 1
                     done = rounds[job.body]
                     at_work[job.body] -= 1
@@ -50,8 +48,8 @@ def test_each_job_goes_round_among_the_workers(daemon: Daemon) -> None:
         assert owner.stats_tube("mailboxes")["current-jobs-ready"] == 0
 
 
-def test_the_work_is_spread(daemon: Daemon) -> None:
-    """Nobody gets a job again while another waits for one."""
+def test_work_is_shared_fairly(daemon: Daemon) -> None:
+    """A worker gets no second job while another worker waits."""
     with (
         client(daemon, use="mailboxes") as owner,
         client(daemon, watch="mailboxes") as a,
@@ -60,16 +58,16 @@ def test_the_work_is_spread(daemon: Daemon) -> None:
         for mailbox in MAILBOXES[:2]:
             owner.put(mailbox, priority=0)
         for number in range(ROUNDS):
-            jobs = [a.reserve(timeout=PATIENCE), b.reserve(timeout=PATIENCE)]
+            jobs = [a.reserve(timeout=TIMEOUT_S), b.reserve(timeout=TIMEOUT_S)]
             assert [job.body for job in jobs] == MAILBOXES[:2]
             for job, worker in zip(jobs, (a, b), strict=True):
                 worker.release(job, priority=number + 1)
 
 
-def test_a_job_that_comes_back_after_a_while(daemon: Daemon) -> None:
+def test_job_released_with_a_delay_becomes_ready(daemon: Daemon) -> None:
     with client(daemon, use="mailboxes", watch="mailboxes") as worker:
         worker.put("mailbox 0")
-        job = worker.reserve(timeout=PATIENCE)
+        job = worker.reserve(timeout=TIMEOUT_S)
         worker.release(job, delay=1)
         assert worker.stats_job(job)["state"] == "delayed"
-        assert worker.reserve(timeout=PATIENCE).id == job.id
+        assert worker.reserve(timeout=TIMEOUT_S).id == job.id

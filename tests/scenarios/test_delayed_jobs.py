@@ -1,4 +1,4 @@
-"""A shop closes an order unless it is paid in time: a delayed job per order."""
+"""A shop closes unpaid orders after some time: one delayed job per order."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import pytest
 from greenstalk import NotFoundError
 from testkit.daemon import Daemon
 
-from .people import PATIENCE, client
+from .workers import TIMEOUT_S, client
 
 UNPAID = 1  # seconds
 
 
-def test_an_unpaid_order_is_closed_and_a_paid_one_is_not(daemon: Daemon) -> None:
+def test_only_unpaid_orders_are_closed(daemon: Daemon) -> None:
     with client(daemon, use="orders") as shop, client(daemon, watch="orders") as closer:
         jobs = {order: shop.put(order, delay=UNPAID) for order in ("order 1", "order 2", "order 3")}
         assert shop.stats_job(jobs["order 1"])["state"] == "delayed"
-        shop.delete(jobs["order 2"])  # paid: nothing is to be done any more
+        shop.delete(jobs["order 2"])  # paid
         closed = []
         for _ in range(2):
-            job = closer.reserve(timeout=PATIENCE)
+            job = closer.reserve(timeout=TIMEOUT_S)
             closed.append(job.body)
             closer.delete(job)
         assert sorted(closed) == ["order 1", "order 3"]
@@ -28,21 +28,21 @@ def test_an_unpaid_order_is_closed_and_a_paid_one_is_not(daemon: Daemon) -> None
             shop.peek_delayed()
 
 
-def test_an_order_that_is_paid_too_late_is_not_reopened(daemon: Daemon) -> None:
+def test_late_payment_cannot_delete_a_reserved_job(daemon: Daemon) -> None:
     with client(daemon, use="orders") as shop, client(daemon, watch="orders") as closer:
         job = shop.put("order 1", delay=UNPAID)
-        held = closer.reserve(timeout=PATIENCE)
+        held = closer.reserve(timeout=TIMEOUT_S)
         with pytest.raises(NotFoundError):
-            shop.delete(job)  # the closer has it: the payment must be given back
+            shop.delete(job)  # the closer has reserved it
         closer.delete(held)
 
 
-def test_more_time_to_pay(daemon: Daemon) -> None:
-    """The shop takes the job by its id and puts it off."""
+def test_deadline_of_an_order_is_extended(daemon: Daemon) -> None:
+    """The shop reserves the job by its id and releases it with another delay."""
     with client(daemon, use="orders") as shop:
         first = shop.put("order 1", delay=UNPAID)
         shop.release(shop.reserve_job(first), delay=3600)
         second = shop.put("order 2", delay=UNPAID)
         with client(daemon, watch="orders") as closer:
-            assert closer.reserve(timeout=PATIENCE).id == second
+            assert closer.reserve(timeout=TIMEOUT_S).id == second
         assert shop.stats_job(first)["state"] == "delayed"

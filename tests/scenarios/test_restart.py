@@ -1,6 +1,4 @@
-"""The daemon ends in the middle of things, by SIGTERM or by SIGKILL, and starts again: nothing that
-was answered is lost.
-"""
+"""The server is ended by SIGTERM or SIGKILL and started again: nothing with a reply is lost."""
 
 from __future__ import annotations
 
@@ -14,21 +12,21 @@ import pytest
 from greenstalk import NotFoundError, TimedOutError
 from testkit.daemon import Daemon
 
-from .people import PATIENCE, Workers, client
+from .workers import TIMEOUT_S, Workers, client
 
-ENDS = [signal.SIGTERM, signal.SIGKILL]
-by_either_end = pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
+SIGNALS = [signal.SIGTERM, signal.SIGKILL]
+both_signals = pytest.mark.parametrize("end", SIGNALS, ids=lambda end: end.name)
 
 
 def restart(daemon: Daemon, end: signal.Signals) -> None:
     status = daemon.stop(end)
     assert status == (0 if end == signal.SIGTERM else -end), daemon.said()
     daemon.start()
-    assert daemon.said() == "", "a restart after an end like this is nothing to talk about"
+    assert daemon.said() == "", "the restart writes an unexpected message"
 
 
-@by_either_end
-def test_jobs_of_every_state_are_there_again(durable: Daemon, end: signal.Signals) -> None:
+@both_signals
+def test_jobs_of_every_state_survive_a_restart(durable: Daemon, end: signal.Signals) -> None:
     with client(durable, use="mails", watch="mails") as before:
         deleted = before.put("deleted")
         reserved = before.put("reserved", priority=3, ttr=3600)
@@ -48,36 +46,38 @@ def test_jobs_of_every_state_are_there_again(durable: Daemon, end: signal.Signal
         assert after.stats_job(delayed)["time-left"] in range(3500, 3601)
         assert after.peek_delayed().body == "delayed"
         assert (after.peek_buried().id, after.stats_job(buried[1])["pri"]) == (buried[1], 9)
-        assert [after.reserve(timeout=PATIENCE).id for _ in range(2)] == [ready, reserved]
+        assert [after.reserve(timeout=TIMEOUT_S).id for _ in range(2)] == [ready, reserved]
         assert after.kick(1) == 1
-        assert after.reserve(timeout=PATIENCE).id == buried[1]
+        assert after.reserve(timeout=TIMEOUT_S).id == buried[1]
         assert after.put("next") == delayed + 1
 
 
-@by_either_end
-def test_a_delayed_job_comes_at_its_time(durable: Daemon, end: signal.Signals) -> None:
+@both_signals
+def test_delayed_job_is_ready_in_time_after_a_restart(durable: Daemon, end: signal.Signals) -> None:
     with client(durable, use="orders") as shop:
         id = shop.put("order 1", delay=1)
         restart(durable, end)
     with client(durable, watch="orders") as closer:
-        assert closer.reserve(timeout=PATIENCE).id == id
+        assert closer.reserve(timeout=TIMEOUT_S).id == id
 
 
-@by_either_end
-def test_retries_go_on_counting(durable: Daemon, end: signal.Signals) -> None:
+@both_signals
+def test_counts_continue_after_a_restart(durable: Daemon, end: signal.Signals) -> None:
     with client(durable, use="mails", watch="mails") as worker:
         worker.put("to ann", priority=5)
-        worker.release(worker.reserve(timeout=PATIENCE), priority=6)
-        worker.release(worker.reserve(timeout=PATIENCE), priority=7, delay=0)
+        worker.release(worker.reserve(timeout=TIMEOUT_S), priority=6)
+        worker.release(worker.reserve(timeout=TIMEOUT_S), priority=7, delay=0)
         restart(durable, end)
     with client(durable, use="mails", watch="mails") as worker:
-        job = worker.reserve(timeout=PATIENCE)
+        job = worker.reserve(timeout=TIMEOUT_S)
         stats = worker.stats_job(job)
         assert (stats["releases"], stats["pri"], stats["reserves"]) == (2, 7, 3)
 
 
-@by_either_end
-def test_ids_are_not_used_again_when_all_was_deleted(durable: Daemon, end: signal.Signals) -> None:
+@both_signals
+def test_ids_are_not_reused_after_all_jobs_are_deleted(
+    durable: Daemon, end: signal.Signals
+) -> None:
     with client(durable) as before:
         last = [before.put("x") for _ in range(3)][-1]
         for id in range(1, last + 1):
@@ -88,27 +88,27 @@ def test_ids_are_not_used_again_when_all_was_deleted(durable: Daemon, end: signa
         assert after.put("y") == last + 1
 
 
-@by_either_end
-def test_a_cycling_job_goes_on(durable: Daemon, end: signal.Signals) -> None:
+@both_signals
+def test_cycling_job_survives_restarts(durable: Daemon, end: signal.Signals) -> None:
     with client(durable) as owner:
         owner.put("mailbox")
     for number in range(3):
         with client(durable) as worker:
             for step in range(5):
-                job = worker.reserve(timeout=PATIENCE)
+                job = worker.reserve(timeout=TIMEOUT_S)
                 assert worker.stats_job(job)["releases"] == number * 6 + step
                 worker.release(job, priority=step)
-            job = worker.reserve(timeout=PATIENCE)
+            job = worker.reserve(timeout=TIMEOUT_S)
             worker.release(job, priority=0)
             restart(durable, end)
     with client(durable) as worker:
-        assert worker.stats_job(worker.reserve(timeout=PATIENCE))["releases"] == 18
+        assert worker.stats_job(worker.reserve(timeout=TIMEOUT_S))["releases"] == 18
 
 
-@by_either_end
-def test_work_under_way_loses_nothing(durable: Daemon, end: signal.Signals) -> None:
-    """Producers and workers reconnect and go on. Every put that was answered is done, and nothing
-    is done after its delete was answered.
+@both_signals
+def test_restart_under_load_loses_nothing(durable: Daemon, end: signal.Signals) -> None:
+    """Producers and workers reconnect. Every acknowledged put is done, and no job is done after its
+    delete was acknowledged.
     """
     flow = Flow(durable)
     with Workers() as workers, Workers() as producers:
@@ -126,25 +126,25 @@ def test_work_under_way_loses_nothing(durable: Daemon, end: signal.Signals) -> N
                 producers.join()
             finally:
                 flow.working = False
-    assert flow.answered - flow.done == set(), "lost"
-    assert flow.done_again == [], "came back after their delete was answered"
+    assert flow.acknowledged - flow.done == set(), "lost"
+    assert flow.done_again == [], "reserved again after an acknowledged delete"
 
 
 class Flow:
-    """Puts and deletes that go on while the daemon comes and goes."""
+    """Producers and workers that continue while the server restarts."""
 
     def __init__(self, daemon: Daemon) -> None:
         self.daemon = daemon
-        self.answered: set[str] = set()  # bodies whose put was answered
+        self.acknowledged: set[str] = set()  # bodies whose put has a reply
         self.done: set[str] = set()
-        self.deleted: set[str] = set()  # bodies whose delete was answered
+        self.deleted: set[str] = set()  # bodies whose delete has a reply
         self.done_again: list[str] = []
         self.producing = self.working = True
         self._changed = threading.Condition()
 
     def wait_until_done(self, count: int) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.deleted) >= count, PATIENCE), (
+            assert self._changed.wait_for(lambda: len(self.deleted) >= count, TIMEOUT_S), (
                 f"only {len(self.deleted)} of {count}"
             )
 
@@ -153,16 +153,16 @@ class Flow:
         while self.producing:
             number += 1
             body = f"{name}/{number}"
-            if self.tried(partial(greenstalk.Client.put, body=body)):
+            if self.attempt(partial(greenstalk.Client.put, body=body)):
                 with self._changed:
-                    self.answered.add(body)
+                    self.acknowledged.add(body)
 
     def work(self) -> None:
-        """Until there is nothing left and nobody puts any more."""
+        """Works until there is no job left and no producer."""
         while True:
             last = not self.working
             try:
-                self.tried(self.do_one)
+                self.attempt(self.do_one)
             except TimedOutError:
                 if last:
                     return
@@ -178,13 +178,11 @@ class Flow:
             self.deleted.add(job.body)
             self._changed.notify_all()
 
-    def tried(self, call: Callable[[greenstalk.Client[str]], object]) -> bool:
-        """Once, on a connection of its own. False: the daemon was away, before it answered or
-        before it was asked.
-        """
+    def attempt(self, call: Callable[[greenstalk.Client[str]], object]) -> bool:
+        """Calls once, on a new connection. Returns False if the server ended before the reply."""
         try:
             with client(self.daemon) as own:
                 call(own)
             return True
-        except (OSError, AssertionError):  # the client asserts that lines and bodies are whole
+        except (OSError, AssertionError):  # the client asserts that replies are complete
             return False

@@ -1,4 +1,4 @@
-"""What operators do with signals."""
+"""Signals from operators."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ import pytest
 from greenstalk import DrainingError
 from testkit.daemon import Daemon
 
-from .people import PATIENCE, client
+from .workers import TIMEOUT_S, client
 
 
-def wait_until_it_drains(client: greenstalk.Client[str]) -> None:
-    give_up_at = time.monotonic() + PATIENCE
+def wait_for_drain_mode(client: greenstalk.Client[str]) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
     while client.stats()["draining"] != "true":
-        assert time.monotonic() < give_up_at, "SIGUSR1 did not bring the daemon to drain"
+        assert time.monotonic() < deadline, "SIGUSR1 did not start drain mode"
 
 
-def test_a_draining_daemon_lets_workers_finish(daemon: Daemon) -> None:
+def test_draining_server_lets_workers_finish(daemon: Daemon) -> None:
     with client(daemon) as producer, client(daemon) as worker:
         producer.put("last")
         daemon.send_signal(signal.SIGUSR1)
-        wait_until_it_drains(producer)
+        wait_for_drain_mode(producer)
         with pytest.raises(DrainingError):
             producer.put("too late")
-        worker.delete(worker.reserve(timeout=PATIENCE))
+        worker.delete(worker.reserve(timeout=TIMEOUT_S))
         assert daemon.is_up()
 
 
-def test_drain_is_heard_while_the_daemon_still_starts(durable: Daemon) -> None:
-    """It listens before it has read its log; a signal that comes then must not kill it."""
+def test_drain_signal_during_the_start_is_obeyed(durable: Daemon) -> None:
+    """The server listens before replay has ended; a signal then must not kill it."""
     for _ in range(5):
         durable.stop(signal.SIGTERM)
         durable.launch().wait_listening()
         durable.send_signal(signal.SIGUSR1)
         with client(durable) as producer:
-            wait_until_it_drains(producer)
+            wait_for_drain_mode(producer)
 
 
-def test_a_restart_ends_drain_mode(durable: Daemon) -> None:
+def test_restart_ends_drain_mode(durable: Daemon) -> None:
     durable.send_signal(signal.SIGUSR1)
     durable.stop(signal.SIGTERM)
     durable.start()

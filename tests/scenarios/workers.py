@@ -1,4 +1,4 @@
-"""What the scenarios are played with: clients, and threads that work side by side."""
+"""Clients and parallel threads for the scenarios."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 import greenstalk
 from testkit.daemon import Daemon
 
-#: How long anybody waits for what must come.
-PATIENCE = 20
+#: For everything that must happen.
+TIMEOUT_S = 20
 
 
 def client(
@@ -19,7 +19,7 @@ def client(
 
 
 class Workers:
-    """Threads that run at the same time; the first error of any of them is raised at the end."""
+    """Parallel threads. `join` raises the first error of any thread."""
 
     def __init__(self) -> None:
         self._threads: list[threading.Thread] = []
@@ -38,10 +38,10 @@ class Workers:
 
     def join(self) -> None:
         for thread in self._threads:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT_S)
             if self._errors:
                 raise self._errors[0]
-            assert not thread.is_alive(), "a worker did not come to its end"
+            assert not thread.is_alive(), "a worker did not end"
 
     def __enter__(self) -> Workers:
         return self
