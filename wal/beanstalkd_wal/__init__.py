@@ -1,5 +1,5 @@
-"""An append-only log of records in a directory. Bytes go in; the same bytes come out, in order, also
-after a crash.
+"""An append-only log of records in a directory. Bytes go in; the same bytes come out, in order,
+also after a crash.
 
     lock = wal.lock(directory)                 # one writer at a time
     replay = wal.Replay(directory)             # reads; changes nothing
@@ -25,12 +25,12 @@ Durability.SYNC (each batch is synced; batches that wait for a sync share the ne
 process under WINDOW (the owner calls `sync` when it likes) and NEVER. In every mode the log syncs
 what segments need: a new segment and its header before the segment has its name, a sealed segment
 before its successor has its name, the records that replace a retired segment's before that segment
-is deleted, and everything at `close`. So under NEVER a power failure takes at most what was appended
-since the active segment was created. A failed write or sync is final: `promised_lsn` stays, LogFailed
-is raised, nothing is repeated.
+is deleted, and everything at `close`. So under NEVER a power failure takes at most what was
+appended since the active segment was created. A failed write or sync is final: `promised_lsn`
+stays, LogFailed is raised, nothing is repeated.
 
-**Torn is not corrupt.** A crash can leave an unfinished tail in the last segment. It was not durable:
-replay reports it as `torn`, `Log.open` keeps a copy and cuts it off. Damage to durable bytes raises
+**Torn is not corrupt.** A crash can leave an unfinished tail in the last segment. It was not
+durable: replay reports it as `torn`, `Log.open` keeps a copy and cuts it off. Damage to durable bytes raises
 Corrupt, with file and offset, and nothing is changed. The durable watermark tells the two apart:
 each frame says up to which LSN the log was durable when the frame was written, so damage below the
 highest watermark is corruption. The records of a frame are covered by the watermark of the next

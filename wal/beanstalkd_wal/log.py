@@ -1,8 +1,8 @@
 """The log: append records, commit them, preallocate headroom, retire segments.
 
 Promises: the segment of a record, and whether there is headroom for it, are decided on the owner's
-thread by `append`, finally. Frames are written only to bytes that were preallocated. After a failure
-nothing more is promised, and append and commit raise LogFailed.
+thread by `append`, finally. Frames are written only to bytes that were preallocated. After a
+failure nothing more is promised, and append and commit raise LogFailed.
 
 All methods belong to one thread, the owner's. Only ensure_headroom, trim, drain, close, and commit
 with `inline` wait for the disk (with threaded=False, others do too).
