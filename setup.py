@@ -22,8 +22,8 @@ COMPILED = [
         "beanstalkd_py/binlog": ("compactor", "headroom", "journal", "records", "replay", "usage"),
         "beanstalkd_py/server": ("connection", "context", "memory", "outbox", "server", "transport"),
         "wal/beanstalkd_wal": (
-            "checksum", "errors", "format", "log", "names", "operations", "progress", "reader", "replay", "spares",
-            "state",
+            "checksum", "errors", "format", "log", "names", "operations", "progress", "reader",
+            "replay", "spares", "state",
         ),
     }.items()
     for module in modules

@@ -87,7 +87,10 @@ def test_it_is_the_file_and_the_kind_of_lock_of_the_c_server(tmp_path):
 
 
 def test_their_lock_keeps_us_out(tmp_path):
-    script = "import fcntl,sys; f=open(sys.argv[1],'w'); fcntl.lockf(f, fcntl.LOCK_EX); print('ok', flush=True); sys.stdin.read()"
+    script = (
+        "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); "
+        "print('ok', flush=True); sys.stdin.read()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", script, tmp_path / "lock"],
         stdin=subprocess.PIPE,

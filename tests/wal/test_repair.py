@@ -9,7 +9,7 @@ from pathlib import Path
 
 import beanstalkd_wal as wal
 import pytest
-from beanstalkd_wal import repair
+from beanstalkd_wal import repair, repair_plan
 from beanstalkd_wal.format import HEADER_BYTES, decode_frame, encode_frame, salt_of
 from beanstalkd_wal.reader import read_header, scan
 
@@ -234,14 +234,15 @@ def test_a_gap_that_no_log_can_have_is_not_filled(tmp_path: Path) -> None:
     path.write_bytes(data[: frame.end] + aged + data[frame.end + len(aged) :])
     with pytest.raises(
         repair.BeyondRepair,
-        match=rf"00000001.wal: at offset {frame.end} there would be LSN 11 to {(1 << 50) - 1} missing",
+        match=rf"00000001.wal: at offset {frame.end} there would be "
+        rf"LSN 11 to {(1 << 50) - 1} missing",
     ):
         repair.plan(tmp_path, lost=LOST)
 
 
 def test_a_million_lost_records_are_not_held_in_memory(tmp_path: Path) -> None:
     """They are made when they are written."""
-    gap = repair.Lost(1, 1_000_001, 0, 0)
+    gap = repair_plan.LostRecords(1, 1_000_001, 0, 0)
     frames = [decode_frame(data, 0, 7, 1) for data in gap.frames(LOST, 7)]
     assert [frame.first_lsn for frame in frames] == [1, *(frame.next_lsn for frame in frames[:-1])]
     assert {record for frame in frames for record in frame.records} == {LOST}
@@ -255,3 +256,13 @@ def test_a_header_is_not_made_of_an_lsn_that_no_header_may_have(tmp_path: Path) 
     first.write_bytes(b"\xaa" * HEADER_BYTES + b"".join(encode_frame(0, 0, 0, [b"x"], salt)))
     with pytest.raises(repair.BeyondRepair, match="no header, and frames that begin with LSN 0"):
         repair.plan(tmp_path, lost=LOST)
+
+
+def test_blank_last_segment_is_written_again(tmp_path: Path) -> None:
+    records = written(tmp_path)
+    last = segments(tmp_path)[-1]
+    before = records_in(tmp_path)
+    lost = sum(len(frame.records) for frame in wal.Replay(tmp_path) if frame.segment == 3)
+    last.write_bytes(bytes(len(last.read_bytes())))
+    repaired(tmp_path)
+    assert records_in(tmp_path) == before[:-lost] == records[:-lost]

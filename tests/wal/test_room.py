@@ -513,7 +513,7 @@ def test_a_drop_looks_at_the_room_there_is_now():
 
 
 def test_old_news_of_a_spare_takes_nothing_back():
-    """The preparer's report of a step may come after ensure_headroom has lengthened the same spare."""
+    """The preparer's report may come after ensure_headroom has lengthened the same spare."""
     disk = MemoryDisk()
     log = opened(disk)
     log.preallocate(log.headroom + 100)

@@ -241,7 +241,10 @@ def test_close_ends_the_threads(tmp_path):
 
 
 def test_a_process_that_does_not_close_its_log_can_end(tmp_path):
-    script = "import sys, beanstalkd_wal as wal; r = wal.Replay(sys.argv[1]); list(r); log = wal.Log.open(r); log.append(b'a'); log.commit(1)"
+    script = (
+        "import sys, beanstalkd_wal as wal; replay = wal.Replay(sys.argv[1]); list(replay); "
+        "log = wal.Log.open(replay); log.append(b'a'); log.commit(1)"
+    )
     subprocess.run([sys.executable, "-c", script, tmp_path], check=True, timeout=PATIENCE)
 
 

@@ -30,11 +30,12 @@ appended since the active segment was created. A failed write or sync is final: 
 stays, LogFailed is raised, nothing is repeated.
 
 **Torn is not corrupt.** A crash can leave an unfinished tail in the last segment. It was not
-durable: replay reports it as `torn`, `Log.open` keeps a copy and cuts it off. Damage to durable bytes raises
-Corrupt, with file and offset, and nothing is changed. The durable watermark tells the two apart:
-each frame says up to which LSN the log was durable when the frame was written, so damage below the
-highest watermark is corruption. The records of a frame are covered by the watermark of the next
-one; `write_watermark`, for an owner that is idle, and `close` write an empty frame for that.
+durable: replay reports it as `torn`, `Log.open` keeps a copy and cuts it off. Damage to durable
+bytes raises Corrupt, with file and offset, and nothing is changed. The durable watermark tells the
+two apart: each frame says up to which LSN the log was durable when the frame was written, so damage
+below the highest watermark is corruption. The records of a frame are covered by the watermark of
+the next one; `write_watermark`, for an owner that is idle, and `close` write an empty frame for
+that.
 
 **Headroom.** Frames are written only to preallocated bytes, so a full disk is met by preallocation,
 not by a commit. `headroom` is how much there is, in bytes; `preallocate` raises it in the

@@ -119,7 +119,7 @@ class Preparer:
     # --- preallocating
 
     def _preallocate(self) -> None:
-        """Works until the goal is reached or the disk is full; deletes dirty files that are left."""
+        """Works until the goal is reached or the disk is full; deletes leftover dirty files."""
         short = False
         while self.made < self.goal and not short:
             short = not self._advance()

@@ -10,7 +10,7 @@ from random import Random
 
 import beanstalkd_wal as wal
 import pytest
-from beanstalkd_wal import reader, repair
+from beanstalkd_wal import reader, repair_plan
 from fuzz import cfiles, commands, daemon, forge, logs, parser, segments
 from fuzz.bounds import TooMuch, bounded
 from fuzz.count import Count
@@ -83,8 +83,8 @@ def test_ignored_damage_is_detected(monkeypatch: Monkey) -> None:
 
 
 def test_repair_that_fills_any_gap_is_detected(monkeypatch: Monkey) -> None:
-    monkeypatch.setattr(repair, "LOST_MAX", 1 << 63)
-    monkeypatch.setattr(repair, "MISSING_MAX", 1 << 63)
+    monkeypatch.setattr(repair_plan, "LOST_MAX", 1 << 63)
+    monkeypatch.setattr(repair_plan, "MISSING_MAX", 1 << 63)
     # Without the bounds, the repair would fill a gap of 10^9 records.
     monkeypatch.setattr(segments, "MEASURED", 1)
     assert "TooMuch" in first_failure(segments.run, 60)
@@ -93,7 +93,7 @@ def test_repair_that_fills_any_gap_is_detected(monkeypatch: Monkey) -> None:
 def test_repair_that_misses_records_is_detected(monkeypatch: Monkey) -> None:
     whole = reader.scan
     monkeypatch.setattr(
-        repair,
+        repair_plan,
         "scan",
         lambda *arguments: [found for found in whole(*arguments) if isinstance(found, wal.Frame)],
     )

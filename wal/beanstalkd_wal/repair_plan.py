@@ -1,0 +1,335 @@
+"""What a repair would do: which segments it would write again, and what is lost.
+
+Promises: planning changes nothing. Every whole frame is kept, byte for byte, wherever it stands.
+Where LSNs are lost, records that the owner supplies (`lost`) take their places. So the sequence of
+LSNs has no gap, and the loss stays visible. What could only be guessed raises BeyondRepair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from beanstalkd_wal.errors import NewerVersion, WalError
+from beanstalkd_wal.format import (
+    COPY_BYTES,
+    HEADER_BYTES,
+    LAST,
+    VERSION,
+    Frame,
+    Header,
+    encode_frame,
+    salt_of,
+)
+from beanstalkd_wal.fs import FileSystem
+from beanstalkd_wal.names import segment_numbers, segment_path
+from beanstalkd_wal.reader import Damage, HeaderBlock, highest_watermark, read_header, scan
+
+FRAME_RECORDS = 16 * 1024  # lost records per frame
+# The most that a log can lose in one place. Beyond that, a file does not belong to the log.
+LOST_MAX = 1 << 28  # records
+MISSING_MAX = 1 << 16  # segments
+
+
+class BeyondRepair(WalError):
+    """A repair would have to guess. Nothing was changed."""
+
+
+class Loss:
+    """LSNs `first` to `last` are lost at a place of a segment, where `length` bytes are taken out.
+
+    last < first: the damaged bytes held no record.
+    """
+
+    __slots__ = ("first", "last", "length", "offset", "path", "reason")
+
+    def __init__(
+        self, path: str, offset: int, length: int, first: int, last: int, reason: str
+    ) -> None:
+        self.path = path
+        self.offset = offset
+        self.length = length
+        self.first = first
+        self.last = last
+        self.reason = reason
+
+
+class LostRecords:
+    """Places of the LSNs from `first` up to, without, `until`. Their frames are encoded only when
+    they are written.
+    """
+
+    __slots__ = ("at", "first", "until", "watermark")
+
+    def __init__(self, first: int, until: int, watermark: int, at: int) -> None:
+        self.first = first
+        self.until = until
+        self.watermark = watermark
+        self.at = at
+
+    def frames(self, record: bytes, salt: int) -> Iterator[bytes]:
+        for first in range(self.first, self.until, FRAME_RECORDS):
+            count = min(self.until - first, FRAME_RECORDS)
+            yield b"".join(encode_frame(first, self.watermark, self.at, [record] * count, salt))
+
+
+# A range of the old file (start, end), encoded frames, or frames to encode.
+Part = tuple[int, int] | bytes | LostRecords
+
+
+class SegmentPlan:
+    """What a segment is to consist of: its header, then the parts in order.
+
+    taken: (offset, length) of the ranges that are left out. changed: it must be written again.
+    """
+
+    __slots__ = ("changed", "header", "parts", "path", "taken")
+
+    def __init__(self, path: str, header: Header) -> None:
+        self.path = path
+        self.header = header
+        self.parts: list[Part] = []
+        self.taken: list[tuple[int, int]] = []
+        self.changed = False
+
+    def keep(self, frame: Frame) -> None:
+        last = self.parts[-1] if self.parts else b""
+        if isinstance(last, tuple) and last[1] == frame.offset:
+            self.parts[-1] = (last[0], frame.end)
+        else:
+            self.parts.append((frame.offset, frame.end))
+
+    def take(self, offset: int, length: int) -> None:
+        self.taken.append((offset, length))
+        self.changed = True
+
+    @property
+    def kept_end(self) -> int:
+        """Offset in the old file behind the last range that is kept."""
+        ends = (part[1] for part in self.parts if isinstance(part, tuple))
+        return max(ends, default=HEADER_BYTES)
+
+
+class Plan:
+    """The result: every segment in order, and what is lost. lost: the record for lost ones."""
+
+    def __init__(self, directory: str, lost: bytes) -> None:
+        self.directory = directory
+        self.lost = lost
+        self.losses: list[Loss] = []
+        self.segments: list[SegmentPlan] = []
+
+    @property
+    def changes(self) -> bool:
+        return any(segment.changed for segment in self.segments)
+
+
+class Planner:
+    """Goes through the segments once, oldest first, and fills its `plan`."""
+
+    def __init__(
+        self, directory: str, fs: FileSystem, accept: Callable[[bytes], bool], lost: bytes
+    ) -> None:
+        self.plan = Plan(directory, lost)
+        self._directory = directory
+        self._fs = fs
+        self._accept = accept
+        self._numbers = segment_numbers(fs.list(directory))
+        self._blocks = {number: self._read_header(number) for number in self._numbers}
+        headers = [block.header for block in self._blocks.values() if block.header is not None]
+        if self._numbers and not headers:
+            raise BeyondRepair(
+                f"{directory}: no segment has a header that can be read, "
+                "so no frame can be told from noise"
+            )
+        self._log_id = headers[0].log_id if headers else 0
+        self._salt = salt_of(self._log_id)
+        # As far as it has got. For segments whose header is lost.
+        self._expected = 0  # the next LSN; 0: not known yet
+        self._watermark = 0
+        self._at = 0
+        self._meta = headers[0].meta if headers else b""
+
+    def run(self) -> Plan:
+        for number in self._numbers:
+            self._plan_segment(number)
+        return self.plan
+
+    def _path(self, number: int) -> str:
+        return segment_path(self._directory, number)
+
+    def _read_header(self, number: int) -> HeaderBlock:
+        path = self._path(number)
+        block = read_header(self._fs.read(path, HEADER_BYTES), number)
+        if block.newer:
+            raise NewerVersion(path, block.newer, VERSION)
+        return block
+
+    # --- a segment
+
+    def _plan_segment(self, number: int) -> None:
+        path = self._path(number)
+        data = self._fs.read(path)
+        block = self._blocks[number]
+        header = self._own_header(block, path) or self._invented_header(number, data)
+        if self.plan.segments:
+            self._bridge(number, header)
+        segment = SegmentPlan(path, header)
+        if not block.whole:
+            self._take_header(segment, block)
+        self.plan.segments.append(segment)
+        self._expected = header.base_lsn
+        self._watermark = max(self._watermark, header.durable_lsn)
+        self._at = max(self._at, header.created_at)
+        self._meta = header.meta
+        self._plan_frames(segment, number, data)
+
+    def _own_header(self, block: HeaderBlock, path: str) -> Header | None:
+        header = block.header
+        if header is not None and header.log_id != self._log_id:
+            here = f"of log {header.log_id:016x} among those of log {self._log_id:016x}"
+            raise BeyondRepair(f"{path}: a segment {here}: move away what does not belong")
+        return header
+
+    def _invented_header(self, number: int, data: bytes) -> Header:
+        """For a segment whose header is lost: from its neighbours and its frames."""
+        scanned = scan(data, self._salt, number)
+        first = next((found for found in scanned if isinstance(found, Frame)), None)
+        base_lsn = self._expected or (first.first_lsn if first is not None else 1)
+        if not 0 < base_lsn <= LAST:
+            where = f"no header, and frames that begin with LSN {base_lsn}"
+            raise BeyondRepair(f"{self._path(number)}: {where}")
+        return self._new_header(number, base_lsn, self._id_in_successor(number) or self._new_id())
+
+    def _new_header(self, number: int, base_lsn: int, segment_id: int) -> Header:
+        return Header(
+            number,
+            base_lsn,
+            self._watermark,
+            self._log_id,
+            self._at,
+            segment_id,
+            self._last_segment_id(),
+            self._meta,
+        )
+
+    def _last_segment_id(self) -> int:
+        segments = self.plan.segments
+        return segments[-1].header.segment_id if segments else 0
+
+    def _id_in_successor(self, number: int) -> int:
+        """The segment id that the next segment's header names for this one; 0 if unknown."""
+        block = self._blocks.get(number + 1)
+        header = block.header if block is not None else None
+        return header.previous_segment_id if header is not None else 0
+
+    def _new_id(self) -> int:
+        return int.from_bytes(self._fs.urandom(8), "little") or 1
+
+    def _take_header(self, segment: SegmentPlan, block: HeaderBlock) -> None:
+        offset = 0 if block.header is None else block.damaged_at
+        length = HEADER_BYTES if block.header is None else COPY_BYTES
+        segment.take(offset, length)
+        expected = self._expected
+        reason = block.damage[offset > 0]
+        self.plan.losses.append(Loss(segment.path, offset, length, expected + 1, expected, reason))
+
+    # --- between two segments
+
+    def _bridge(self, number: int, header: Header) -> None:
+        """Makes this segment follow the one before: fills in missing segments and LSNs, and mends
+        the chain of segment ids.
+        """
+        self._check_bridge(number, header)
+        last = self.plan.segments[-1].header.number
+        for missing in range(last + 1, number):
+            segment_id = header.previous_segment_id if missing == number - 1 else self._new_id()
+            self._add_missing(missing, segment_id, header.base_lsn)
+        before = self.plan.segments[-1]
+        if header.base_lsn > self._expected:
+            reason = "the end of the segment is missing"
+            self._lose(before, before.kept_end, 0, header.base_lsn, reason)
+        if header.previous_segment_id != before.header.segment_id:
+            before.header.segment_id = header.previous_segment_id
+            before.changed = True
+
+    def _check_bridge(self, number: int, header: Header) -> None:
+        path = self._path(number)
+        if header.base_lsn < self._expected:
+            raise BeyondRepair(
+                f"{path}: begins with LSN {header.base_lsn}, but LSN {self._expected - 1} "
+                "stands before it: one of the two is stale"
+            )
+        missing = number - self.plan.segments[-1].header.number - 1
+        if missing >= MISSING_MAX:
+            raise BeyondRepair(
+                f"{path}: {missing} segments are missing before it: move away what does not belong"
+            )
+
+    def _add_missing(self, number: int, segment_id: int, until: int) -> None:
+        header = self._new_header(number, self._expected, segment_id)
+        segment = SegmentPlan(self._path(number), header)
+        segment.changed = True
+        self.plan.segments.append(segment)
+        self._lose(segment, HEADER_BYTES, 0, until, "the segment is missing")
+
+    # --- frames
+
+    def _plan_frames(self, segment: SegmentPlan, number: int, data: bytes) -> None:
+        damage: Damage | None = None  # the first since the last whole frame
+        for found in scan(data, self._salt, number, self._expected):
+            if isinstance(found, Damage):
+                damage = damage or found
+                if found.length:
+                    segment.take(found.offset, found.length)
+                continue
+            if damage is not None:
+                self._lose(segment, damage.offset, damage.length, found.first_lsn, damage.reason)
+                damage = None
+            self._plan_frame(segment, found)
+        if damage is not None:
+            # No whole frame follows. LSNs up to the highest watermark existed; how many more, the
+            # next segment tells.
+            highest = highest_watermark(data, damage.offset, self._salt, self._expected)
+            until = max(highest + 1, self._expected)
+            self._lose(segment, damage.offset, damage.length, until, damage.reason)
+
+    def _plan_frame(self, segment: SegmentPlan, frame: Frame) -> None:
+        self._expected = frame.next_lsn
+        self._watermark = max(self._watermark, frame.durable_lsn)
+        self._at = frame.at
+        if all(map(self._accept, frame.records)):
+            segment.keep(frame)
+        else:
+            self._replace_records(segment, frame)
+
+    def _replace_records(self, segment: SegmentPlan, frame: Frame) -> None:
+        """Takes out the records that the owner does not accept."""
+        records = []
+        for lsn, record in enumerate(frame.records, frame.first_lsn):
+            if self._accept(record):
+                records.append(record)
+                continue
+            records.append(self.plan.lost)
+            reason = "a record that says nothing"
+            loss = Loss(segment.path, frame.offset, len(record), lsn, lsn, reason)
+            self.plan.losses.append(loss)
+        pieces = encode_frame(frame.first_lsn, frame.durable_lsn, frame.at, records, self._salt)
+        segment.parts.append(b"".join(pieces))
+        segment.take(frame.offset, frame.end - frame.offset)
+
+    def _lose(
+        self, segment: SegmentPlan, offset: int, length: int, until: int, reason: str
+    ) -> None:
+        """The LSNs from the expected one up to, without, `until` are lost."""
+        first = self._expected
+        if until - first > LOST_MAX:
+            lost = f"LSN {first} to {until - 1} missing ({reason})"
+            raise BeyondRepair(
+                f"{segment.path}: at offset {offset} there would be {lost}: "
+                "no log loses so much in one place"
+            )
+        self.plan.losses.append(Loss(segment.path, offset, length, first, until - 1, reason))
+        segment.changed = True
+        if first < until:
+            segment.parts.append(LostRecords(first, until, self._watermark, self._at))
+            self._expected = until
