@@ -87,7 +87,7 @@ COMMANDS = (
         "beanstalkd_py/queue/state.py",
         "first_delayed(tube, self.jobs)) is not None and job.deadline_at <= now\n",
         "first_delayed(tube, self.jobs)) is not None and job.deadline_at - MARGIN <= now\n",
-        (SIMULATION, "model --seed 1 --seconds 20"),
+        (SIMULATION, "model --seed 2"),
     ),
     Mutant(
         Invariant.C_PROTOCOL_FIRST,
