@@ -15,7 +15,9 @@ from setuptools import setup
 COMPILED = [
     f"{folder}/{module}.py"
     for folder, modules in {
-        "beanstalkd_py/queue": ("journal", "model", "outcome", "queue", "snapshot", "state"),
+        "beanstalkd_py/queue": (
+            "journal", "lazyheap", "model", "outcome", "queue", "ready", "snapshot", "state", "timers",
+        ),
         "beanstalkd_py/protocol": (
             "commands", "dispatch", "lines", "parser", "replies", "session", "trace", "yaml",
         ),

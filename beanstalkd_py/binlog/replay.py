@@ -34,15 +34,14 @@ from beanstalkd_py.binlog.usage import (
     Usage,
     full_bytes,
 )
+from beanstalkd_py.queue.lazyheap import ID_BITS
 from beanstalkd_py.queue.model import (
     BURIED,
     DELAYED,
-    ID_BITS,
     READY,
     RESERVED,
     URGENT,
     Job,
-    line_up,
 )
 from beanstalkd_py.queue.state import State
 
@@ -132,7 +131,7 @@ class Replayer:
         jobs = state.jobs
         orphans = self._orphans
         tube = state.tubes.get(name) or state.tube(name)
-        ready = tube.ready
+        ready = tube.ready.keys
         ids = segment.ids
         offset = self.offset
         unpack = READY_STRUCT.unpack_from
@@ -331,7 +330,7 @@ class Replayer:
         if self.importing:
             self._void()
         for tube in state.tube_list:
-            line_up(tube, state.jobs)  # the heap was only appended to
+            tube.ready.rebuild(tube.ready_count)  # its keys were only appended to
         for tube in list(state.tube_list):
             if len(tube.buried) > 1:
                 in_order = sorted(tube.buried.values(), key=lambda job: (job.deadline_at, job.id))

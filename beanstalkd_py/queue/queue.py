@@ -19,8 +19,6 @@ from beanstalkd_py.queue.model import (
     Job,
     Kick,
     Tube,
-    first_delayed,
-    first_ready,
     swap_remove,
 )
 from beanstalkd_py.queue.outcome import (
@@ -111,9 +109,7 @@ class Queue(State):
         watched = client.watched
         if len(watched) == 1:  # as _best_ready does it
             tube = watched[0]
-            job = (
-                first_ready(tube, self.jobs) if tube.ready_count and not tube.paused_until else None
-            )
+            job = tube.ready.first() if tube.ready_count and not tube.paused_until else None
         else:
             job = self._best_ready(client)
         if job is not None:
@@ -215,7 +211,7 @@ class Queue(State):
         if job is None:
             return NOT_FOUND
         job.deadline_at = now + job.ttr
-        client.add_deadline(job)
+        client.deadlines.push(job.deadline_at, id, len(client.reserved))
         self._plan_client(client)
         return DONE
 
@@ -248,7 +244,7 @@ class Queue(State):
         return kick.kicked
 
     def _kickable(self, tube: Tube, buried: bool) -> Job | None:
-        return next(iter(tube.buried.values()), None) if buried else first_delayed(tube, self.jobs)
+        return next(iter(tube.buried.values()), None) if buried else tube.delayed.first()
 
     def kick_job(self, now: int, id: int) -> Outcome:
         """One job by its id, if it is buried or delayed."""
@@ -273,11 +269,11 @@ class Queue(State):
 
     def peek_ready(self, tube: Tube) -> Job | Outcome:
         """The job that a reserve would take."""
-        return first_ready(tube, self.jobs) or NOT_FOUND
+        return tube.ready.first() or NOT_FOUND
 
     def peek_delayed(self, tube: Tube) -> Job | Outcome:
         """The job with the least delay left."""
-        return first_delayed(tube, self.jobs) or NOT_FOUND
+        return tube.delayed.first() or NOT_FOUND
 
     def peek_buried(self, tube: Tube) -> Job | Outcome:
         """The job that was buried first."""

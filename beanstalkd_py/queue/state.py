@@ -10,30 +10,22 @@ refuses the change, and then nothing has changed. Reserve, touch and the return 
 ready are not journalled: on disk, a reserved job is a ready job.
 """
 
-from heapq import heappop, heappush
-
 from beanstalkd_py.queue.journal import Counters, Journal
 from beanstalkd_py.queue.model import (
     BURIED,
     DELAYED,
-    ID_BITS,
     MARGIN,
     NEVER,
     READY,
     RESERVED,
-    SLACK,
     URGENT,
     Client,
     Job,
     Tube,
-    enter_ready,
-    first_delayed,
-    first_ready,
     swap_remove,
-    tidy_delayed,
-    tidy_ready,
 )
 from beanstalkd_py.queue.outcome import DEADLINE_SOON, TIMED_OUT, Outcome
+from beanstalkd_py.queue.timers import Timers
 
 DEFAULT_TUBE = b"default"
 AT_ONCE = 500  # jobs that one tick, or one kick, moves in one piece: one to three milliseconds
@@ -52,7 +44,8 @@ class State:
         self.next_id = 1
         self.next_bury = 1  # order of burying, kept on disk as a buried job's deadline_at
         self.woken: list[tuple[Client, Job | Outcome]] = []
-        self.timers: list[tuple[int, int, Tube | Client]] = []
+        self._timers = Timers()
+        self.timers = self._timers.heap  # the next one first
         self.orders = 0  # of tubes and clients, to break ties among timers
         self.ready_count = self.urgent_count = self.reserved_count = self.delayed_count = (
             self.buried_count
@@ -111,19 +104,10 @@ class State:
         return self.timers[0][0] if self.timers else NEVER
 
     def tick(self, now: int) -> None:
-        """Does what is due at `now`: delayed jobs, ends of pauses, then clients' timers."""
-        timers = self.timers
-        tubes: list[Tube] = []
-        clients: list[Client] = []
-        while timers and timers[0][0] <= now:
-            at, _, owner = heappop(timers)
-            if owner.timer_at != at:
-                continue  # planned anew since
-            owner.timer_at = NEVER
-            if isinstance(owner, Tube):
-                tubes.append(owner)
-            else:
-                clients.append(owner)
+        """Does what is due at `now`: delayed jobs, then ends of pauses, then clients' timers."""
+        owners = self._timers.due(now)
+        tubes = [owner for owner in owners if isinstance(owner, Tube)]
+        clients = [owner for owner in owners if isinstance(owner, Client)]
         for tube in tubes:
             self._delayed_to_ready(tube, now)
         for tube in tubes:
@@ -132,18 +116,12 @@ class State:
             self._client_timer(client, now)
 
     def _plan(self, owner: Tube | Client, at: int) -> None:
-        """Makes sure a tick comes for `owner` at `at` or earlier."""
+        """Makes sure that a tick comes for `owner` at `at` or earlier."""
         if at < owner.timer_at:
-            owner.timer_at = at
-            heappush(self.timers, (at, owner.order, owner))
-            if len(self.timers) > 2 * (len(self.tubes) + self.connections) + 64:
-                self.timers = sorted(
-                    {entry for entry in self.timers if entry[2].timer_at == entry[0]},
-                    key=_timer_key,
-                )
+            self._timers.plan(owner, at, len(self.tubes) + self.connections)
 
     def _plan_tube(self, tube: Tube) -> None:
-        job = first_delayed(tube, self.jobs)
+        job = tube.delayed.first()
         if job is not None:
             self._plan(tube, job.deadline_at)
         if tube.paused_until:
@@ -158,9 +136,7 @@ class State:
 
     def _delayed_to_ready(self, tube: Tube, now: int) -> None:
         left = AT_ONCE
-        while (
-            left and (job := first_delayed(tube, self.jobs)) is not None and job.deadline_at <= now
-        ):
+        while left and (job := tube.delayed.first()) is not None and job.deadline_at <= now:
             self._to_ready(job, now)
             left -= 1
         if left:
@@ -183,7 +159,7 @@ class State:
             self._stop_waiting(client)
             self.woken.append((client, DEADLINE_SOON))
         left = AT_ONCE
-        while left and (job := client.soonest_job()) is not None and job.deadline_at <= now:
+        while left and (job := client.deadlines.first()) is not None and job.deadline_at <= now:
             self._time_out(job, now)
             left -= 1
         if client.waiting and client.wait_until <= now:
@@ -229,12 +205,13 @@ class State:
         self.jobs[id] = job
         tube.jobs += 1
         if state == READY:  # as _enter does it; a call less is 0.1 us
-            line = tube.lines.get(pri)
-            if line is not None and (not line or id > line[-1]):
-                line.append(id)
-                tube.in_lines += 1
+            ready = tube.ready
+            bucket = ready.buckets.get(pri)
+            if bucket is not None and (not bucket or id > bucket[-1]):
+                bucket.append(id)
+                ready.in_buckets += 1
             else:
-                enter_ready(tube, pri, id)
+                ready.add(pri, id, tube.ready_count)
             tube.ready_count += 1
             self.ready_count += 1
             if pri < URGENT:
@@ -290,27 +267,16 @@ class State:
             tube.reserved_count -= 1
             self.reserved_count -= 1
         elif state == READY:
-            tube.ready_count -= 1
+            tube.ready_count = count = tube.ready_count - 1
             self.ready_count -= 1
             if job.pri < URGENT:
                 tube.urgent_count -= 1
                 self.urgent_count -= 1
-            ready = tube.ready
-            line = tube.lines.get(job.pri)
-            if line and line[0] == job.id:
-                line.popleft()
-                tube.in_lines -= 1
-            elif ready and ready[0] == job.pri << ID_BITS | job.id:
-                heappop(ready)
-            if tube.in_lines + len(ready) > 2 * tube.ready_count + SLACK:
-                tidy_ready(tube, self.jobs)
+            tube.ready.leave(job.pri, job.id, count)
         elif state == DELAYED:
-            tube.delayed_count -= 1
+            tube.delayed_count = count = tube.delayed_count - 1
             self.delayed_count -= 1
-            if tube.delayed[0] == job.deadline_at << ID_BITS | job.id:
-                heappop(tube.delayed)
-            if len(tube.delayed) > 2 * tube.delayed_count + SLACK:
-                tidy_delayed(tube, self.jobs)
+            tube.delayed.leave(job.deadline_at, job.id, count)
         else:
             del tube.buried[job.id]
             self.buried_count -= 1
@@ -320,15 +286,15 @@ class State:
         tube = job.tube
         state = job.state
         if state == READY:
-            enter_ready(tube, job.pri, job.id)
+            tube.ready.add(job.pri, job.id, tube.ready_count)
             tube.ready_count += 1
             self.ready_count += 1
             if job.pri < URGENT:
                 tube.urgent_count += 1
                 self.urgent_count += 1
         elif state == DELAYED:
-            heappush(tube.delayed, job.deadline_at << ID_BITS | job.id)
             tube.delayed_count += 1
+            tube.delayed.push(job.deadline_at, job.id, tube.delayed_count)
             self.delayed_count += 1
             self._plan(tube, job.deadline_at)
         else:
@@ -349,7 +315,7 @@ class State:
         job.tube.reserved_count += 1
         self.reserved_count += 1
         client.reserved[job.id] = job
-        client.add_deadline(job)
+        client.deadlines.push(deadline_at, job.id, len(client.reserved))
         if deadline_at < client.timer_at:
             self._plan(client, deadline_at)
 
@@ -367,7 +333,7 @@ class State:
         """Gives ready jobs to whoever waits longest on the tube."""
         waiting = tube.waiting
         while waiting and tube.ready_count and not tube.paused_until:
-            job = first_ready(tube, self.jobs)
+            job = tube.ready.first()
             assert job is not None
             client = next(iter(waiting))
             self._stop_waiting(client)
@@ -385,7 +351,7 @@ class State:
         best: Job | None = None
         for tube in client.watched:
             if tube.ready_count and not tube.paused_until:
-                job = first_ready(tube, self.jobs)
+                job = tube.ready.first()
                 assert job is not None
                 if best is None or (job.pri, job.id) < (best.pri, best.id):
                     best = job
@@ -397,7 +363,7 @@ class State:
         tube = self.tubes.get(name)
         if tube is None:
             self.orders += 1
-            tube = Tube(name, len(self.tube_list), self.orders)
+            tube = Tube(name, len(self.tube_list), self.orders, self.jobs)
             self.tubes[name] = tube
             self.tube_list.append(tube)
         return tube
@@ -413,7 +379,3 @@ class State:
         moved = swap_remove(self.tube_list, tube.place)
         if moved is not None:
             moved.place = tube.place
-
-
-def _timer_key(entry: tuple[int, int, Tube | Client]) -> tuple[int, int]:
-    return entry[0], entry[1]

@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterable
 
-from beanstalkd_py.queue.model import Client, Job, forget_ready
+from beanstalkd_py.queue.model import Client, Job
 from beanstalkd_py.queue.state import State
 from beanstalkd_py.server.connection import Connection
 
@@ -86,7 +86,7 @@ def forget_stale(state: State, clients: Iterable[Client]) -> None:
     """Heaps in which nothing is true any more."""
     for tube in state.tube_list:
         if not tube.ready_count:
-            forget_ready(tube)
+            tube.ready.clear()
         if not tube.delayed_count:
             tube.delayed.clear()
     for client in clients:

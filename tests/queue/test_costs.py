@@ -16,7 +16,8 @@ import pytest
 
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED, SLACK
+from beanstalkd_py.queue.lazyheap import SLACK
+from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED
 from beanstalkd_py.queue.queue import Queue
 
 SECOND = 1_000_000_000
@@ -274,9 +275,9 @@ def kept(world: World, client: Session) -> int:
     ]
     for tube in queue.tubes.values():
         heaps += [
-            *tube.lines.values(),
-            tube.priorities,
-            tube.ready,
+            *tube.ready.buckets.values(),
+            tube.ready.priorities,
+            tube.ready.keys,
             tube.delayed,
             tube.buried,
             tube.waiting,

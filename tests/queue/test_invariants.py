@@ -15,11 +15,10 @@ import pytest
 
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.lazyheap import ID_BITS
 from beanstalkd_py.queue.model import (
     BURIED,
     DELAYED,
-    ID_BITS,
-    LINES,
     MARGIN,
     NEVER,
     READY,
@@ -27,10 +26,9 @@ from beanstalkd_py.queue.model import (
     URGENT,
     Client,
     Tube,
-    first_delayed,
-    first_ready,
 )
 from beanstalkd_py.queue.queue import Queue
+from beanstalkd_py.queue.ready import BUCKETS
 
 SECOND = 1_000_000_000
 SEEDS = range(int(os.environ.get("ENGINE_SEEDS", "15")))
@@ -166,7 +164,7 @@ class Play:
         held = [job for job in self.queue.jobs.values() if job.owner is client]
         assert sorted(client.reserved) == sorted(job.id for job in held)
         assert all(
-            job.state == RESERVED and job.deadline_at << ID_BITS | job.id in client.deadlines
+            job.state == RESERVED and job.deadline_at << ID_BITS | job.id in client.deadlines.keys
             for job in held
         )
         assert client.places == {tube: place for place, tube in enumerate(client.watched)}
@@ -197,17 +195,21 @@ class Play:
             tube.delayed_count,
         ]
         assert tube.urgent_count == sum(job.pri < URGENT for job in by_state[READY])
-        in_lines = {pri << ID_BITS | id for pri, line in tube.lines.items() for id in line}
+        ready = tube.ready
+        in_buckets = {pri << ID_BITS | id for pri, ids in ready.buckets.items() for id in ids}
         assert all(
-            job.pri << ID_BITS | job.id in {*in_lines, *tube.ready} for job in by_state[READY]
+            job.pri << ID_BITS | job.id in {*in_buckets, *ready.keys} for job in by_state[READY]
         )
-        assert len(in_lines) == tube.in_lines
-        assert sorted(tube.priorities) == sorted(tube.lines) and len(tube.lines) <= LINES
-        assert all(job.deadline_at << ID_BITS | job.id in tube.delayed for job in by_state[DELAYED])
-        assert first_ready(tube, self.queue.jobs) is min(
+        assert len(in_buckets) == ready.in_buckets
+        assert sorted(ready.priorities) == sorted(ready.buckets)
+        assert len(ready.buckets) <= BUCKETS
+        assert all(
+            job.deadline_at << ID_BITS | job.id in tube.delayed.keys for job in by_state[DELAYED]
+        )
+        assert ready.first() is min(
             by_state[READY], key=lambda job: (job.pri, job.id), default=None
         )
-        assert first_delayed(tube, self.queue.jobs) is min(
+        assert tube.delayed.first() is min(
             by_state[DELAYED], key=lambda job: (job.deadline_at, job.id), default=None
         )
         assert list(tube.buried.values()) == sorted(

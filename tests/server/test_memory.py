@@ -141,7 +141,7 @@ def test_heaps_keep_nothing_when_nothing_in_them_is_true_any_more() -> None:
         forget_stale(queue, [session.client])
         tube = queue.default
         return (
-            bool(tube.in_lines or tube.lines or tube.ready),
+            bool(tube.ready or tube.ready.buckets),
             bool(tube.delayed),
             bool(session.client.deadlines),
         )

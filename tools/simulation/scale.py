@@ -9,21 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from beanstalkd_py.queue import model as jobs
-from beanstalkd_py.queue import state
+from beanstalkd_py.queue import lazyheap, ready
 
-SLACK, AT_ONCE, READY_FOR_LINE = 3, 8, 2
+SLACK, AT_ONCE, JOBS_PER_BUCKET = 3, 8, 2
 
 
 @contextmanager
 def scaled(seed: int) -> Iterator[None]:
-    before = jobs.SLACK, jobs.AT_ONCE, jobs.READY_FOR_LINE
+    before = lazyheap.SLACK, lazyheap.AT_ONCE, ready.JOBS_PER_BUCKET
     if seed % 2:
-        jobs.SLACK = state.SLACK = SLACK  # type: ignore[attr-defined]
-        jobs.AT_ONCE = AT_ONCE
-        jobs.READY_FOR_LINE = READY_FOR_LINE
+        lazyheap.SLACK = SLACK
+        lazyheap.AT_ONCE = AT_ONCE
+        ready.JOBS_PER_BUCKET = JOBS_PER_BUCKET
     try:
         yield
     finally:
-        jobs.SLACK, jobs.AT_ONCE, jobs.READY_FOR_LINE = before
-        state.SLACK = jobs.SLACK  # type: ignore[attr-defined]
+        lazyheap.SLACK, lazyheap.AT_ONCE, ready.JOBS_PER_BUCKET = before

@@ -106,7 +106,7 @@ def newest_client_is_served_first(patch: pytest.MonkeyPatch) -> None:
         while tube.waiting and tube.ready_count and not tube.paused_until:
             client = next(reversed(tube.waiting))
             self._stop_waiting(client)
-            job = beanstalkd_py.queue.state.first_ready(tube, self.jobs)
+            job = tube.ready.first()
             self._reserve(client, job, now)
             self.woken.append((client, job))
 
@@ -115,11 +115,7 @@ def newest_client_is_served_first(patch: pytest.MonkeyPatch) -> None:
 
 def pauses_are_ignored(patch: pytest.MonkeyPatch) -> None:
     def best_ready(self: Queue, client: object) -> object:
-        jobs = [
-            beanstalkd_py.queue.state.first_ready(tube, self.jobs)
-            for tube in client.watched
-            if tube.ready_count
-        ]
+        jobs = [tube.ready.first() for tube in client.watched if tube.ready_count]
         return min(jobs, key=lambda job: (job.pri, job.id), default=None)
 
     patch.setattr(Queue, "_best_ready", best_ready)

@@ -1,0 +1,154 @@
+"""A heap of jobs with lazy deletion.
+
+An entry is an integer, `order << 64 | id`, where `order` is a priority or an instant: smaller and
+faster to compare than a tuple, and the smaller id wins a tie.
+
+A job that leaves takes its entry along only if the entry is on top. Any other entry stays and is
+stale: it no longer matches its job. Stale entries are dropped when they come to the top. A heap
+with more stale entries than live ones is tidied: a small heap is rebuilt; a large one is swept
+incrementally, a few entries for each new stale one, so that no command waits for all of it. The
+memory of a heap is thus at most a constant times that of its live entries.
+"""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Generic, TypeVar
+
+READY, RESERVED, BURIED, DELAYED = 1, 2, 3, 4  # states; the C server's numbers
+ID_BITS = 64
+ID_MASK = (1 << ID_BITS) - 1
+SLACK = 64  # stale entries that are not worth a rebuild
+AT_ONCE = 4096  # entries; so many are rebuilt in a millisecond
+# Entries of a large heap to look at for each new stale one. In a heap that is half stale, four of
+# these leave.
+STEPS = 8
+
+
+class Queued:
+    """What decides the place of a job. Instants are monotonic ns."""
+
+    __slots__ = ("deadline_at", "id", "pri", "state")
+
+    id: int
+    state: int
+    pri: int
+    deadline_at: int
+
+
+J = TypeVar("J", bound=Queued)
+
+
+class LazyHeap(Generic[J]):
+    """Entries of the jobs that are in `state`, by priority if that is READY, else by deadline.
+
+    jobs: where to find a job by its id; the heap does not change it.
+    """
+
+    __slots__ = ("_jobs", "_state", "_swept", "keys")
+
+    def __init__(self, jobs: dict[int, J], state: int) -> None:
+        self.keys: list[int] = []
+        self._jobs = jobs
+        self._state = state
+        self._swept = 0  # where the incremental sweep goes on
+
+    def __len__(self) -> int:
+        """Entries, stale ones too."""
+        return len(self.keys)
+
+    def push(self, order: int, id: int, count: int) -> None:
+        """A job enters. count: jobs in the heap, with this one."""
+        keys = self.keys
+        heappush(keys, order << ID_BITS | id)
+        if len(keys) > 2 * count + SLACK:
+            self.tidy(count)
+
+    def leave(self, order: int, id: int, count: int) -> None:
+        """A job has left; its state has not changed yet. count: jobs that remain."""
+        keys = self.keys
+        if keys[0] == order << ID_BITS | id:
+            heappop(keys)
+        if len(keys) > 2 * count + SLACK:
+            self.tidy(count)
+
+    def first(self) -> J | None:
+        """The job with the smallest (order, id)."""
+        keys = self.keys
+        jobs = self._jobs
+        state = self._state
+        while keys:
+            key = keys[0]
+            job = jobs.get(key & ID_MASK)
+            if (
+                job is not None
+                and job.state == state
+                and (job.pri if state == READY else job.deadline_at) == key >> ID_BITS
+            ):
+                return job
+            heappop(keys)
+        return None
+
+    def is_live(self, key: int) -> bool:
+        """Whether the entry matches its job."""
+        job = self._jobs.get(key & ID_MASK)
+        if job is None or job.state != self._state:
+            return False
+        return (job.pri if self._state == READY else job.deadline_at) == key >> ID_BITS
+
+    def tidy(self, count: int) -> None:
+        """Removes stale entries; all of them from a small heap."""
+        if is_large(len(self.keys), count):
+            self.sweep()
+        else:
+            self.keys[:] = sorted({key for key in self.keys if self.is_live(key)})
+
+    def sweep(self) -> None:
+        """The next few entries."""
+        self._swept = sweep(self.keys, self._swept, self.is_live)
+
+    def clear(self) -> None:
+        """Forgets all entries; none may be live."""
+        self.keys.clear()
+
+
+def is_large(entries: int, count: int) -> bool:
+    """Whether to sweep incrementally. A job may have several live entries; a sweep does not remove
+    those, so a heap full of them is rebuilt.
+    """
+    return AT_ONCE < entries <= 4 * count
+
+
+def remove_at(heap: list[int], at: int) -> None:
+    """Removes the entry at this index of a heap."""
+    last = heap.pop()
+    count = len(heap)
+    if at == count:
+        return
+    while (child := 2 * at + 1) < count:
+        if child + 1 < count and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= last:
+            break
+        heap[at] = heap[child]
+        at = child
+    while at and heap[parent := (at - 1) >> 1] > last:
+        heap[at] = heap[parent]
+        at = parent
+    heap[at] = last
+
+
+def sweep(heap: list[int], at: int, is_live: Callable[[int], bool]) -> int:
+    """Looks at STEPS entries from this index on and removes stale ones. Returns the next index.
+
+    A removal may lift another entry to before the index; the next pass finds it.
+    """
+    for _ in range(STEPS):
+        if at >= len(heap):
+            if not heap:
+                return 0
+            at = 0
+        if is_live(heap[at]):
+            at += 1
+        else:
+            remove_at(heap, at)
+    return at
