@@ -16,6 +16,8 @@ import pytest
 from testkit.daemon import Daemon
 from testkit.start import Start
 
+from beanstalkd_py import __version__
+
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 USAGE = "\nUse: beanstalkd-py "
 
@@ -208,3 +210,32 @@ def test_nobody_needs_to_listen_to_its_complaints(launch: Start, tmp_path: Path)
     assert launch("-x", before=closed_pipe(2)).wait_end() == 5
     assert launch("-v", before=closed_pipe(1)).wait_end() == 0
     assert launch("-v", before=lambda: os.close(1)).wait_end() == 0
+
+
+def ready_line(daemon: Daemon) -> str:
+    return daemon.ready_line().removeprefix("beanstalkd-py: ready: ")
+
+
+def test_ready_line_names_version_address_and_memory_only(start: Start, tmp_path: Path) -> None:
+    assert ready_line(start()) == f"{__version__} on {tmp_path}/socket, memory only\n"
+    daemon = start(at="127.0.0.1")
+    assert ready_line(daemon) == f"{__version__} on 127.0.0.1:{daemon.port}, memory only\n"
+    assert daemon.said() == ""  # the kit leaves out this line only
+
+
+def test_ready_line_counts_jobs_and_segments(start: Start, log: str, tmp_path: Path) -> None:
+    where = f"{__version__} on {tmp_path}/socket, log {log}"
+    daemon = start("-b", log, "-s", "65536")
+    assert ready_line(daemon) == f"{where}: 0 jobs in 1 segment\n"
+    client = daemon.client()
+    for _ in range(3):
+        client.put(b"x" * 50_000)
+    daemon.stop()
+    line = ready_line(start("-b", log, "-s", "65536"))
+    segments = len(list(Path(log).glob("*.wal")))
+    assert segments >= 3 and line == f"{where}: 3 jobs in {segments} segments\n"
+
+
+def test_server_that_does_not_start_says_no_ready_line(launch: Start, tmp_path: Path) -> None:
+    daemon = launch("-b", f"{tmp_path}/missing")
+    assert daemon.wait_end() == 10 and daemon.ready_line() == ""

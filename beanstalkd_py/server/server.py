@@ -32,6 +32,7 @@ from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.protocol.trace import TracingSession
 from beanstalkd_py.queue.model import NEVER
 from beanstalkd_py.server.acceptor import Acceptor, Handlers
+from beanstalkd_py.server.collector import Collector
 from beanstalkd_py.server.connection import Connection
 from beanstalkd_py.server.context import Context, Owner
 from beanstalkd_py.server.listen import Listeners
@@ -107,7 +108,10 @@ class Server:
         self._timer: Any = None
         self._timer_at = NEVER
         self._signals: list[Any] = []
-        self._memory = Memory(self.queue, dispatcher.counts, self.connections.values())
+        self._collector = Collector()
+        self._memory = Memory(
+            self.queue, dispatcher.counts, self.connections.values(), self._collector.collect
+        )
         self._memory_timer: Any = self.loop.timer(LOOK_S, LOOK_S)
         self._stop = gevent.event.Event()
         self._awake = False
@@ -135,6 +139,7 @@ class Server:
         signal.signal(signal.SIGUSR1, lambda number, frame: self._drain())
         if binlog is not None:
             self.wake_up()  # the log may have reported progress before the loop ran
+        self._collector.begin()
         self._events.start(self._on_events)
         self._iteration.start(self._on_iteration)
         self._memory_timer.start(self._memory.look)
@@ -248,6 +253,7 @@ class Server:
 
     def _on_iteration(self) -> None:
         """Before the loop blocks: what was put off, then the end of a batch."""
+        self._collector.look()
         self.context.run_later()
         self._end_of_batch()
 

@@ -38,13 +38,22 @@ class World:
         ]
         self.resident = 100 * MIB
         self.trims = 0
+        self.collections = 0
         self.memory = Memory(
-            self.state, self.counts, self.connections, lambda: self.resident, self._trim
+            self.state,
+            self.counts,
+            self.connections,
+            self._collect,
+            lambda: self.resident,
+            self._trim,
         )
         self.jobs(jobs)
 
     def _trim(self) -> None:
         self.trims += 1
+
+    def _collect(self) -> None:
+        self.collections += 1
 
     def jobs(self, count: int) -> None:
         for id in range(len(self.state.jobs), count):
@@ -166,3 +175,14 @@ def test_what_is_free_goes_back_to_the_system() -> None:
     trim_of_c()()
     assert resident_bytes() < full - 80 * MIB
     assert len(last) == 2000
+
+
+def test_garbage_is_collected_at_each_quiet_moment() -> None:
+    world = World(jobs=10)
+    world.look()
+    assert world.collections == 1
+    world.look(commands=QUIET + 1)
+    assert world.collections == 1
+    world.jobs(0)
+    world.look()
+    assert world.collections == 3  # memory is given back, too

@@ -7,6 +7,7 @@ process outlives `close`; what the server said is in the error.
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import socket
@@ -28,6 +29,11 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = (sys.executable, "-m", "beanstalkd_py")
 INSTALLED = (str(Path(sys.executable).with_name("beanstalkd-py")),)  # the script that pip installs
 POLL_S = 0.002
+READY_LINE = re.compile(
+    r"^[^\n]*: ready: \d+\.\d+\.\d+ on [^\n]+, "
+    r"(memory only|log [^\n]+: \d+ jobs? in \d+ segments?)\n",
+    re.MULTILINE,
+)
 _MODULES = os.pathsep.join(str(ROOT / folder) for folder in ("", "wal", "tools"))
 
 Address = tuple[str, int] | str
@@ -267,9 +273,14 @@ class Daemon:
         """stdout since the last start."""
         return _read(self._output)
 
+    def ready_line(self) -> str:
+        """The line that says that our server is ready; "" before."""
+        found = READY_LINE.search(_read(self._errors))
+        return found[0] if found else ""
+
     def errors(self) -> str:
-        """stderr since the last start."""
-        return _read(self._errors)
+        """stderr since the last start, without the ready line."""
+        return READY_LINE.sub("", _read(self._errors), count=1)
 
     def said(self) -> str:
         """stdout, then stderr."""

@@ -1,0 +1,115 @@
+"""The collector frees cycles while the queue is full, and never walks the jobs.
+
+What a collection visits does not depend on the number of jobs; so a few thousand stand for three
+million here, and tools/bench/collector.py measures those.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from beanstalkd_py.queue.model import READY, Job
+from beanstalkd_py.queue.state import State
+from beanstalkd_py.server import collector as module
+from beanstalkd_py.server.collector import KEPT_MAX, LARGE_BYTES, LIMIT, Collector
+
+JOBS = 30_000
+
+
+class Node:
+    """What a library may leave behind."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    made = Collector()
+    made.begin()
+    yield made
+    gc.unfreeze()
+    gc.enable()
+
+
+def jobs(count: int) -> list[Job]:
+    tube = State().default
+    return [Job(id, tube, READY, 0, 0, 0, b"", 0, 0) for id in range(count)]
+
+
+def dropped() -> weakref.ref[Node]:
+    """A cycle that nothing refers to."""
+    return weakref.ref(Node())
+
+
+def test_cycle_is_freed_while_many_jobs_are_held(collector: Collector) -> None:
+    held = jobs(JOBS)
+    gone = dropped()
+    collector.collect()
+    assert gone() is None and len(held) == JOBS
+
+
+@pytest.mark.parametrize("count", [0, JOBS])
+def test_collection_visits_no_job(collector: Collector, count: int) -> None:
+    held = jobs(count)
+    visited = collector.collect()
+    assert visited < 100
+    assert not any(isinstance(each, Job) for each in gc.get_objects()) and len(held) == count
+
+
+def test_second_collection_visits_what_the_first_one_kept(collector: Collector) -> None:
+    kept = [Node() for _ in range(10)]
+    first = collector.collect()
+    held = jobs(JOBS)
+    assert collector.collect() <= first + 10 and len(held) + len(kept) == JOBS + 10
+
+
+def test_cycle_is_freed_that_lived_through_many_collections(collector: Collector) -> None:
+    """A connection, for example."""
+    node = Node()
+    gone = weakref.ref(node)
+    for _ in range(20):
+        held = jobs(100)
+        collector.collect()
+    del node
+    collector.collect()
+    assert gone() is None and len(held) == 100
+
+
+def test_large_container_is_not_visited(collector: Collector) -> None:
+    """A tube's ready jobs: everything in it would be looked at."""
+    large = list(range(LARGE_BYTES))
+    collector.collect()
+    assert not any(each is large for each in gc.get_objects())
+
+
+def test_oldest_objects_are_visited_no_more_if_there_are_many(collector: Collector) -> None:
+    old = Node()
+    collector.collect()
+    young = [Node() for _ in range(2 * KEPT_MAX)]
+    assert collector.collect() <= KEPT_MAX
+    tracked = {id(each) for each in gc.get_objects()}
+    assert id(old) not in tracked and id(young[-1]) in tracked and id(young[0]) not in tracked
+
+
+def test_look_collects_when_many_objects_are_new(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIMIT", 1000)
+    collector.collect()
+    gone = dropped()
+    collector.look()
+    assert gone() is not None
+    held = jobs(1001)
+    collector.look()
+    assert gone() is None and len(held) == 1001 < LIMIT
+
+
+def test_nothing_is_collected_unasked(collector: Collector) -> None:
+    gone = dropped()
+    held = jobs(2 * LIMIT)
+    assert gone() is not None and len(held) == 2 * LIMIT
