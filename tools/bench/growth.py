@@ -1,8 +1,7 @@
 """Measures the CPU cost of each operation with ten thousand jobs and with three million jobs.
 
-The cost must not grow with the number of jobs.
-
-Two servers run in memory, a small one and a large one. They are measured in turn.
+The cost must not grow with the number of jobs. Two servers run in memory, a small one and a large
+one. They are measured in turn.
 """
 
 from __future__ import annotations
@@ -59,12 +58,10 @@ GROWTH_ROWS = tuple(
 class LoadedServer:
     """A server that holds many jobs: 80 % are ready at random priorities, 20 % are delayed."""
 
-    def __init__(
-        self, server: Running, pipeline: Pipeline, jobs: int, chance: random.Random
-    ) -> None:
+    def __init__(self, server: Running, pipeline: Pipeline, jobs: int, rng: random.Random) -> None:
         self._server = server
         self._pipeline = pipeline
-        self._chance = chance
+        self._rng = rng
         self._pipeline.ask(
             (self._put(YEAR_S if number % 5 == 0 else 0) for number in range(jobs)), b"INSERTED"
         )
@@ -108,7 +105,7 @@ class LoadedServer:
 
     def _put(self, delay: int = 0, pri: int = -1, ttr: int = 120) -> bytes:
         """A put command. Without pri: a random priority, except the most urgent one."""
-        pri = self._chance.randrange(1, PRIORITIES) if pri < 0 else pri
+        pri = self._rng.randrange(1, PRIORITIES) if pri < 0 else pri
         return b"put %d %d %d %d\r\n%b\r\n" % (pri, delay, ttr, len(BODY), BODY)
 
     def _measure(self, act: Callable[..., object], *arguments: object) -> float:
@@ -127,11 +124,11 @@ def measure(
     subject: Subject, directory: Path, rounds: int, large: int = LARGE
 ) -> Iterator[tuple[Cost, Cost]]:
     """Yields the costs with few jobs and with many jobs, once for each round."""
-    chance = random.Random(1)
+    rng = random.Random(1)
     with ExitStack() as stack:
         servers = [stack.enter_context(running(subject, [], directory)) for _ in range(2)]
         few, many = (
-            LoadedServer(server, stack.enter_context(Pipeline(server)), jobs, chance)
+            LoadedServer(server, stack.enter_context(Pipeline(server)), jobs, rng)
             for server, jobs in zip(servers, (SMALL, large), strict=True)
         )
         for _ in range(rounds):

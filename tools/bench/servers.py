@@ -21,9 +21,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from testkit import proc
+
 ROOT = Path(__file__).resolve().parents[2]
 PATH = os.pathsep.join(filter(None, [os.environ.get("PATH"), "/usr/sbin", "/usr/bin"]))
-TICKS = os.sysconf("SC_CLK_TCK")
 TIMEOUT_S = 120.0
 POLL_S = 0.001
 C = "C"
@@ -120,19 +121,15 @@ class Running:
         return connection
 
     def cpu(self) -> Cpu:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return Cpu(int(fields[11]) / TICKS, int(fields[12]) / TICKS)
+        user, system = proc.cpu_ticks(self.process.pid)
+        return Cpu(user / proc.TICKS_PER_S, system / proc.TICKS_PER_S)
 
     def cpu_ns(self) -> int:
         """User and system time together, in ns; `cpu` has a resolution of only 10 ms."""
-        return sum(
-            int(path.read_text().split()[0])
-            for path in Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
-        )
+        return proc.cpu_ns(self.process.pid)
 
     def resident_bytes(self) -> int:
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        return proc.resident_bytes(self.process.pid)
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)

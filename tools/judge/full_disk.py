@@ -44,7 +44,7 @@ def _full(pair: ServerPair, server: str) -> Iterator[Client]:
 
 
 def refuses_bury(pair: ServerPair, server: str) -> bool:
-    """The C server refuses a bury with INTERNAL_ERROR and then nobody holds the job.
+    """The C server refuses a bury with INTERNAL_ERROR and then no client holds the job.
 
     This server buries all jobs.
     """

@@ -33,11 +33,11 @@ class Found:
 
     __slots__ = ("age", "body", "id", "job_stats", "tube", "ttr")
 
-    def __init__(self, said: dict[str, str], body: bytes, looked: JobStats) -> None:
-        self.id = int(said["id"])
-        self.tube = said["tube"].encode()
-        self.ttr = int(said["ttr"])
-        self.age = int(said["age"])
+    def __init__(self, values: dict[str, str], body: bytes, looked: JobStats) -> None:
+        self.id = int(values["id"])
+        self.tube = values["tube"].encode()
+        self.ttr = int(values["ttr"])
+        self.age = int(values["age"])
         self.body = body
         self.job_stats = looked
 
@@ -124,7 +124,7 @@ class Audit:
 
     def _check_next_id(self) -> None:
         knowledge = self._knowledge
-        self._server.say(b"use nobody")
+        self._server.say(b"use unused")
         (inserted,) = self._server.say(put(b""))
         if inserted == "OUT_OF_MEMORY":
             return
@@ -205,17 +205,17 @@ class Audit:
         asked_at = time.monotonic()
         (reply,) = self._server.ask(b"stats-tube " + private.tube)
         answered_at = time.monotonic()
-        said = fields(reply.data) if reply.data else {"pause": "0", "pause-time-left": "0"}
+        values = fields(reply.data) if reply.data else {"pause": "0", "pause-time-left": "0"}
         for pause in private.pauses:
             left_from = pause.act.sent_at + pause.seconds - answered_at - 1 - CLOCK_S
             left_to = pause.act.answered_at + pause.seconds - asked_at + CLOCK_S
-            in_time = not pause.seconds or left_from <= int(said["pause-time-left"]) <= left_to
-            if int(said["pause"]) == pause.seconds and in_time:
+            in_time = not pause.seconds or left_from <= int(values["pause-time-left"]) <= left_to
+            if int(values["pause"]) == pause.seconds and in_time:
                 pause.act.answered_at = min(pause.act.answered_at, answered_at)
                 private.pauses = [pause]
                 return
         raise Fault(
-            f"tube {private.tube!r}: {said} is none of "
+            f"tube {private.tube!r}: {values} is none of "
             f"{[(pause.seconds, pause.act) for pause in private.pauses]}"
         )
 
@@ -283,5 +283,5 @@ def _found(
         return None
     if words != {b"FOUND", b"OK"} or peeked.id != id:
         raise Fault(f"job {id}: {peeked} to peek, {looked} to stats-job")
-    said = fields(looked.data)
-    return Found(said, peeked.data, job_stats(said, asked_at, answered_at))
+    values = fields(looked.data)
+    return Found(values, peeked.data, job_stats(values, asked_at, answered_at))

@@ -299,11 +299,13 @@ class Client:
             self.private.pauses.pop(0)
 
 
-def job_stats(said: dict[str, str], asked_at: float, answered_at: float) -> JobStats:
+def job_stats(values: dict[str, str], asked_at: float, answered_at: float) -> JobStats:
     keys = ("pri", "delay", "releases", "buries", "kicks", "timeouts", "reserves", "time-left")
-    pri, delay, releases, buries, kicks, timeouts, reserves, left = (int(said[key]) for key in keys)
+    pri, delay, releases, buries, kicks, timeouts, reserves, left = (
+        int(values[key]) for key in keys
+    )
     return JobStats(
-        said["state"],
+        values["state"],
         pri,
         delay,
         releases,

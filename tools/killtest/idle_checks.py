@@ -55,10 +55,10 @@ class StartMessages:
     def add(self, errors: str) -> None:
         """Raises Fault for a line that a kill does not explain."""
         for line in errors.splitlines():
-            _, _, said = line.partition(": ")
-            if not any(known.fullmatch(said) for known in _LINES):
+            _, _, message = line.partition(": ")
+            if not any(known.fullmatch(message) for known in _LINES):
                 raise Fault(f"unexpected message of the server: {line}")
-            if torn := _TORN_LINE.fullmatch(said):
+            if torn := _TORN_LINE.fullmatch(message):
                 self.torn.append(f"torn.{int(torn[1])}.{torn[2]}")
                 self._later = self._later or bool(torn[3])
 
@@ -70,7 +70,7 @@ class StartMessages:
 
 
 def check_idle(
-    daemon: Daemon, knowledge: Knowledge, segment_bytes: int, said: StartMessages
+    daemon: Daemon, knowledge: Knowledge, segment_bytes: int, messages: StartMessages
 ) -> None:
     """Checks an idle server after an audit."""
     largest = max((full_bytes(job) for job in knowledge.jobs.values()), default=0)
@@ -90,7 +90,9 @@ def check_idle(
     )
     found = sizes(daemon.directory)
     strays = [name for name in found if not _KNOWN.fullmatch(name)]
-    strays += [name for name in found if re.fullmatch(_TORN_FILE, name) and not said.explains(name)]
+    strays += [
+        name for name in found if re.fullmatch(_TORN_FILE, name) and not messages.explains(name)
+    ]
     if strays:
         raise Fault(f"unexpected files {strays} among {_shown(daemon)}")
 

@@ -138,7 +138,7 @@ class Life:
         with Conversation(self._daemon.connect()) as server:
             server.ask(*[b"pause-tube %b 0" % tube for tube in knowledge.private_tubes])
             for batch in batches(b"delete %d" % id for id in knowledge.jobs):
-                if (said := set(server.say(*batch))) != {"DELETED"}:
-                    raise Fault(f"{said} to delete")
+                if (replies := set(server.say(*batch))) != {"DELETED"}:
+                    raise Fault(f"{replies} to delete")
         knowledge.jobs.clear()
         knowledge.private_tubes.clear()

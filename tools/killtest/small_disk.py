@@ -38,8 +38,8 @@ class SmallDisk:
         )
         assert self._keeper.stdout is not None
         if self._keeper.stdout.readline() != b"mounted\n":
-            _, said = self._keeper.communicate()
-            raise NotPermitted(said.decode(errors="replace").strip())
+            _, text = self._keeper.communicate()
+            raise NotPermitted(text.decode(errors="replace").strip())
 
     @property
     def path(self) -> Path:

@@ -1,5 +1,5 @@
 """Memory, descriptors and CPU time of a server process, read from /proc; and checks that an idle
-server uses no more of them than before.
+server does not use more of them than before.
 
 A Fault names the expected and the actual value.
 """
