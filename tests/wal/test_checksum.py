@@ -12,19 +12,19 @@ IMPLEMENTATIONS = [
 ]
 
 
-def test_the_hardware_is_used_when_it_is_there():
+def test_crc_uses_the_hardware_if_available():
     assert checksum.name == ("google-crc32c" if checksum.google_crc() else "crcmod")
 
 
 @pytest.mark.parametrize("crc", IMPLEMENTATIONS)
-def test_known_sums(crc):
+def test_crc_of_known_values(crc):
     # RFC 3720, appendix B.4
     assert crc(b"123456789", 0) == 0xE3069283
     assert crc(bytes(32), 0) == 0x8A9136AA
     assert crc(b"\xff" * 32, 0) == 0x62A8AB43
 
 
-def test_all_give_the_same_sums_from_any_seed():
+def test_crc_implementations_agree_from_any_seed():
     rng = Random(1)
     for _ in range(200):
         data, seed = rng.randbytes(rng.randrange(300)), rng.getrandbits(32)
@@ -32,5 +32,5 @@ def test_all_give_the_same_sums_from_any_seed():
 
 
 @pytest.mark.parametrize("crc", IMPLEMENTATIONS)
-def test_a_sum_can_be_continued(crc):
+def test_crc_can_be_continued(crc):
     assert crc(b"6789", crc(b"12345", 77)) == crc(b"123456789", 77)

@@ -45,7 +45,7 @@ def number_of_calls(durability: wal.Durability) -> int:
 
 
 @pytest.mark.parametrize("durability", [SYNC, WINDOW, NEVER])
-def test_a_failure_at_any_call_is_told_and_loses_nothing_that_was_promised(durability):
+def test_failure_at_any_call_is_reported_and_promises_hold(durability):
     for nth in range(1, number_of_calls(durability) + 1):
         disk = MemoryDisk()
         log = opened(disk, durability)
@@ -109,7 +109,7 @@ def check_kept(disk: MemoryDisk, log: wal.Log, given: list[bytes], call: str) ->
 
 
 @pytest.mark.parametrize("durability", [SYNC, WINDOW])
-def test_what_was_durable_before_the_failure_outlasts_a_crash_behind_it(durability):
+def test_durable_records_survive_a_crash_after_a_failure(durability):
     for nth in range(1, number_of_calls(durability) + 1):
         disk = MemoryDisk()
         log = opened(disk, durability)
@@ -127,7 +127,7 @@ def test_what_was_durable_before_the_failure_outlasts_a_crash_behind_it(durabili
         assert all(record == given[lsn - 1] for lsn, record in found.items())
 
 
-def test_a_failed_sync_is_not_tried_again():
+def test_failed_sync_is_not_repeated():
     disk = MemoryDisk()
     log = opened(disk)
     write(log, [b"a"])
@@ -145,7 +145,7 @@ def test_a_failed_sync_is_not_tried_again():
     assert [call for call in calls if call.startswith(("write", "sync", "truncate"))] == calls[:2]
 
 
-def test_a_failed_sync_takes_nothing_back_in_window_mode():
+def test_failed_sync_in_window_mode_keeps_promised_lsn():
     disk = MemoryDisk()
     log = opened(disk, WINDOW)
     write(log, [b"a"])
@@ -156,7 +156,7 @@ def test_a_failed_sync_takes_nothing_back_in_window_mode():
     assert (log.promised_lsn, log.durable_lsn) == (1, 0)
 
 
-def test_a_full_disk_behind_a_write_is_a_failure_there():
+def test_full_disk_during_a_write_is_final():
     """It should not happen where everything was prepared; on some file systems it can."""
     disk = MemoryDisk()
     log = opened(disk)
@@ -168,7 +168,7 @@ def test_a_full_disk_behind_a_write_is_a_failure_there():
     assert "No space left" in str(caught.value)
 
 
-def test_a_mistake_in_the_program_is_a_failure_and_not_a_silent_thread():
+def test_program_error_in_a_thread_is_reported_as_failure():
     disk = MemoryDisk()
     log = opened(disk)
 
@@ -183,7 +183,7 @@ def test_a_mistake_in_the_program_is_a_failure_and_not_a_silent_thread():
     assert "RuntimeError('a bug')" in str(caught.value)
 
 
-def test_the_first_failure_is_the_one_that_is_told():
+def test_first_failure_is_the_one_reported():
     disk = MemoryDisk()
     log = opened(disk)
     fail_at(disk, 1, errno.EROFS)
@@ -194,7 +194,7 @@ def test_the_first_failure_is_the_one_that_is_told():
         assert caught.value.errno == errno.EROFS
 
 
-def test_an_append_after_a_failure_is_refused_even_into_an_open_frame():
+def test_append_after_a_failure_raises_also_in_an_open_frame():
     disk = MemoryDisk()
     log = opened(disk)
     log.append(b"a")

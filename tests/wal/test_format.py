@@ -74,7 +74,7 @@ def test_golden_frame():
     assert frame_bytes(b"hello", b"", b"log") == GOLDEN_FRAME
 
 
-def test_golden_bytes_are_read():
+def test_golden_bytes_are_decoded():
     frame = decode_frame(GOLDEN_FRAME, 0, SALT, 7)
     assert isinstance(frame, Frame)
     assert frame.records == [b"hello", b"", b"log"]
@@ -88,7 +88,7 @@ def test_golden_bytes_are_read():
     assert (frame.durable_lsn, frame.at) == (41, 10**10)
 
 
-def test_a_golden_segment_is_replayed():
+def test_golden_segment_is_replayed():
     disk = MemoryDisk()
     copy = (GOLDEN_HEADER + bytes(COPY_BYTES - 4 - len(GOLDEN_HEADER))) + bytes.fromhex(
         GOLDEN_HEADER_CRC
@@ -141,7 +141,7 @@ def test_header_round_trip():
         )
 
 
-def test_metadata_is_bounded():
+def test_header_metadata_is_bounded():
     with pytest.raises(ValueError, match="257"):
         encode_header(Header(1, 1, 0, 1, 0, 1, 0, b"x" * 257))
 
@@ -167,18 +167,18 @@ def test_frame_round_trip(records):
     assert decode_watermark(data, 5, SALT) == (42, 41)
 
 
-def test_every_changed_bit_of_a_header_is_seen():
+def test_header_with_any_bit_changed_is_invalid():
     copy = encode_header(header())[:COPY_BYTES]
     for bit in range(len(copy) * 8):
         assert isinstance(decode_header(flipped(copy, bit)), str), bit
 
 
-def test_every_changed_bit_of_a_frame_is_seen():
+def test_frame_with_any_bit_changed_is_invalid():
     for bit in range(len(GOLDEN_FRAME) * 8):
         assert isinstance(decode_frame(flipped(GOLDEN_FRAME, bit), 0, SALT, 1), str), bit
 
 
-def test_every_missing_byte_of_a_frame_is_seen():
+def test_frame_with_any_byte_missing_is_invalid():
     for length in range(len(GOLDEN_FRAME)):
         assert isinstance(decode_frame(GOLDEN_FRAME[:length], 0, SALT, 1), str)
         assert isinstance(
@@ -199,12 +199,12 @@ def test_zeros_are_never_valid():
         assert isinstance(decode_frame(zeros, 0, salt, 1), str)
 
 
-def test_a_frame_of_another_log_is_not_valid():
+def test_frame_of_another_log_is_invalid():
     assert decode_frame(GOLDEN_FRAME, 0, SALT + 1, 1) == "a frame header with a wrong checksum"
     assert decode_watermark(GOLDEN_FRAME, 0, SALT + 1) is None
 
 
-def test_lengths_are_not_believed():
+def test_frame_lengths_are_checked_before_use():
     """A frame with right checksums and wrong lengths: not even a broken writer makes the reader
     read beyond the frame.
     """
@@ -228,7 +228,7 @@ def with_payload(count: int, payload: bytes) -> bytes:
     return format.FRAME_MAGIC + format._U32.pack(format.crc(body, SALT)) + body + payload
 
 
-def test_the_version_can_be_read_of_any_version():
+def test_version_is_read_from_any_format_version():
     copy = bytearray(COPY_BYTES)
     copy[:8] = format.SEGMENT_MAGIC
     copy[8:12] = (77).to_bytes(4, "little")
@@ -238,13 +238,13 @@ def test_the_version_can_be_read_of_any_version():
     assert format.version_of(b"") == 0
 
 
-def test_a_frame_costs_48_bytes_and_4_per_record():
+def test_frame_costs_48_bytes_and_4_per_record():
     head, payload = encode_frame(1, 0, 0, [b"abc", b"de"], SALT)
     assert len(head) == FRAME_BYTES == 48
     assert len(payload) == 4 + 4 + 5
 
 
-def test_lsns_that_leave_no_room_to_count_on_are_refused():
+def test_header_with_an_lsn_near_the_limit_is_invalid():
     """Otherwise the next segment's header could not be written."""
     for number, base_lsn in ((1, 0), (1, (1 << 64) - 1), (1 << 63, 1)):
         assert (

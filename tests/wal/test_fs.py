@@ -15,7 +15,7 @@ def place(request, tmp_path):
     return (FileSystem(), str(tmp_path)) if request.param == "real" else (MemoryDisk(), "/log")
 
 
-def test_files(place):
+def test_file_calls_do_what_they_say(place):
     fs, directory = place
     path = f"{directory}/a"
     handle = fs.create(path)
@@ -41,7 +41,7 @@ def test_files(place):
     fs.close(handle)
 
 
-def test_syncs_reach_the_kernel():
+def test_sync_calls_reach_the_kernel():
     """Who asks it to sync a pipe is told that this cannot be done."""
     reader, writer = os.pipe()
     for sync in (FileSystem().sync, FileSystem().sync_directory):
@@ -51,7 +51,7 @@ def test_syncs_reach_the_kernel():
     os.close(writer)
 
 
-def test_names(place):
+def test_directory_calls_do_what_they_say(place):
     fs, directory = place
     for name in ("a", "b"):
         handle = fs.create(f"{directory}/{name}")
@@ -71,13 +71,13 @@ def test_names(place):
             missing(f"{directory}/b")
 
 
-def test_random_bytes(place):
+def test_urandom_returns_random_bytes(place):
     fs, _ = place
     assert len(fs.urandom(8)) == 8
     assert fs.urandom(8) != fs.urandom(8)
 
 
-def test_fill(place):
+def test_fill_writes_zeros(place):
     fs, directory = place
     handle = fs.create(f"{directory}/a")
     fs.write(handle, b"x" * 700_000, 0)
@@ -86,7 +86,7 @@ def test_fill(place):
     fs.close(handle)
 
 
-def test_a_short_write_is_completed(tmp_path, monkeypatch):
+def test_short_write_is_completed(tmp_path, monkeypatch):
     fs = FileSystem()
     handle = fs.create(str(tmp_path / "a"))
     pwrite = os.pwrite
@@ -96,7 +96,7 @@ def test_a_short_write_is_completed(tmp_path, monkeypatch):
     assert (tmp_path / "a").read_bytes() == bytes(5) + b"0123456789"
 
 
-def test_an_allocation_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+def test_failed_allocation_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     fs = FileSystem()
     handle = fs.create(str(tmp_path / "a"))
     fs.write(handle, b"abc", 0)
@@ -126,14 +126,14 @@ def test_allocation_without_fallocate_writes_zeros(tmp_path, monkeypatch):
     assert (tmp_path / "a").stat().st_blocks * 512 >= 100_000
 
 
-def test_files_are_for_the_owner_only(tmp_path):
+def test_files_are_readable_by_their_owner_only(tmp_path):
     log = wal.Log.open(exhausted(tmp_path), 1 << 16, threaded=False)
     log.preallocate(1 << 17)
     log.close(at=1)
     assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
 
 
-def test_nothing_is_left_open(tmp_path):
+def test_file_system_leaves_no_descriptor_open(tmp_path):
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         log = wal.Log.open(exhausted(tmp_path), 1 << 16)

@@ -35,14 +35,14 @@ def other(directory) -> subprocess.Popen:
     )
 
 
-def test_another_process_is_kept_out(tmp_path):
+def test_lock_excludes_another_process(tmp_path):
     held = wal.lock(tmp_path)
     assert other(tmp_path).communicate()[0] == "locked True\n"
     held.close()
     assert other(tmp_path).communicate()[0] == "free\n"
 
 
-def test_another_process_keeps_us_out_until_it_ends(tmp_path):
+def test_lock_of_another_process_holds_until_it_ends(tmp_path):
     process = other(tmp_path)
     assert process.stdout.readline() == "free\n"
     assert locked(tmp_path)
@@ -55,7 +55,7 @@ def test_another_process_keeps_us_out_until_it_ends(tmp_path):
     wal.lock(tmp_path).close()
 
 
-def test_the_same_process_is_kept_out_too_and_does_not_lose_the_lock_by_trying(tmp_path):
+def test_lock_excludes_its_own_process_and_survives_the_attempt(tmp_path):
     held = wal.lock(tmp_path)
     with pytest.raises(wal.Locked):
         wal.lock(os.path.join(tmp_path, ".", ""))
@@ -67,12 +67,12 @@ def test_the_same_process_is_kept_out_too_and_does_not_lose_the_lock_by_trying(t
     wal.lock(tmp_path).close()
 
 
-def test_nobody_has_a_lock_that_never_was(tmp_path):
+def test_locked_is_false_without_a_lock_file(tmp_path):
     assert not locked(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_is_the_file_and_the_kind_of_lock_of_the_c_server(tmp_path):
+def test_lock_is_the_c_servers_file_and_kind(tmp_path):
     held = wal.lock(tmp_path)
     assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) & 0o077 == 0
     probe = (
@@ -86,7 +86,7 @@ def test_it_is_the_file_and_the_kind_of_lock_of_the_c_server(tmp_path):
     assert (tmp_path / "lock").exists()
 
 
-def test_their_lock_keeps_us_out(tmp_path):
+def test_lock_of_the_c_server_excludes_us(tmp_path):
     script = (
         "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); "
         "print('ok', flush=True); sys.stdin.read()"
@@ -103,10 +103,10 @@ def test_their_lock_keeps_us_out(tmp_path):
     process.communicate()
 
 
-def test_a_directory_that_is_not_there(tmp_path):
+def test_lock_of_a_missing_directory_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         wal.lock(tmp_path / "nowhere")
 
 
-def test_fcntl_is_what_we_think():
+def test_fcntl_lock_ends_when_any_descriptor_is_closed():
     assert fcntl.LOCK_EX | fcntl.LOCK_NB == 6

@@ -23,7 +23,7 @@ def frames(disk):
     return list(wal.Replay(DIRECTORY, fs=disk))
 
 
-def test_records_come_back_unaltered_and_in_order():
+def test_records_come_back_unchanged_and_in_order():
     disk = MemoryDisk()
     log = opened(disk)
     given = [b"", b"\0", b"a" * 1000, bytes(range(256))]
@@ -42,7 +42,7 @@ def test_lsn_counts_records():
     assert log.lsn == 2
 
 
-def test_a_log_goes_on_where_it_ended():
+def test_log_continues_after_a_restart():
     disk = MemoryDisk()
     given = []
     for n in range(5):
@@ -54,7 +54,7 @@ def test_a_log_goes_on_where_it_ended():
         assert records(disk) == given
 
 
-def test_nothing_is_written_before_commit():
+def test_append_writes_nothing_before_commit():
     disk = MemoryDisk()
     log = opened(disk)
     log.append(b"a")
@@ -65,14 +65,14 @@ def test_nothing_is_written_before_commit():
     assert (log.written_lsn, log.promised_lsn, records(disk)) == (1, 1, [b"a"])
 
 
-def test_one_commit_is_one_frame():
+def test_commit_writes_one_frame():
     disk = MemoryDisk()
     log = opened(disk)
     write(log, [b"a", b"b", b"c"], [b"d"])
     assert [frame.records for frame in frames(disk)] == [[b"a", b"b", b"c"], [b"d"]]
 
 
-def test_a_commit_of_nothing_does_nothing():
+def test_empty_commit_does_nothing():
     disk = MemoryDisk()
     log = opened(disk)
     before = disk.syncs, log.headroom
@@ -80,7 +80,7 @@ def test_a_commit_of_nothing_does_nothing():
     assert (disk.syncs, log.headroom, frames(disk)) == (*before, [])
 
 
-def test_a_frame_is_cut_at_256_kib():
+def test_frame_is_closed_at_256_kib():
     disk = MemoryDisk()
     log = opened(disk, segment_bytes=1 << 20)
     write(log, [b"x" * 100_000] * 5)
@@ -88,7 +88,7 @@ def test_a_frame_is_cut_at_256_kib():
     assert log.headroom == (1 << 20) - OVERHEAD - 3 * FRAME_BYTES - 5 * 100_004
 
 
-def test_a_record_longer_than_a_frame_has_one_of_its_own():
+def test_record_longer_than_256_kib_has_its_own_frame():
     disk = MemoryDisk()
     log = opened(disk, segment_bytes=1 << 20)
     write(log, [b"a", b"x" * 600_000, b"b"])
@@ -111,7 +111,7 @@ def test_sync_mode_promises_after_each_batch():
     assert disk.syncs == before + 1
 
 
-def test_window_mode_promises_what_is_written_and_syncs_when_asked():
+def test_window_mode_promises_written_records_and_syncs_on_request():
     disk = MemoryDisk()
     log = opened(disk, WINDOW)
     before = disk.syncs
@@ -125,7 +125,7 @@ def test_window_mode_promises_what_is_written_and_syncs_when_asked():
     assert disk.syncs == before + 1
 
 
-def test_each_frame_claims_what_was_durable_when_it_was_written():
+def test_frame_has_the_watermark_of_the_time_of_its_write():
     disk = MemoryDisk()
     log = opened(disk, WINDOW)
     write(log, [b"a"], [b"b"])
@@ -134,7 +134,7 @@ def test_each_frame_claims_what_was_durable_when_it_was_written():
     assert [frame.durable_lsn for frame in frames(disk)] == [0, 0, 2]
 
 
-def test_notify_is_called_when_something_moved():
+def test_notify_is_called_after_progress():
     calls = []
     log = opened(MemoryDisk(), notify=lambda: calls.append(1))
     write(log, [b"a"])
@@ -146,7 +146,7 @@ def test_notify_is_called_when_something_moved():
 # --- claims
 
 
-def test_a_claim_is_written_once_and_only_if_there_is_something_to_claim():
+def test_watermark_is_written_once_and_only_if_it_has_risen():
     disk = MemoryDisk()
     log = opened(disk)
     log.write_watermark(at=1)
@@ -163,7 +163,7 @@ def test_a_claim_is_written_once_and_only_if_there_is_something_to_claim():
     assert records(disk) == [b"a", b"b"]
 
 
-def test_a_claim_is_durable():
+def test_watermark_is_synced():
     disk = MemoryDisk()
     log = opened(disk)
     write(log, [b"a"])
@@ -172,7 +172,7 @@ def test_a_claim_is_durable():
     assert file.synced == file.data
 
 
-def test_a_claim_counts_as_room():
+def test_watermark_takes_headroom():
     log = opened(MemoryDisk())
     write(log, [b"a"])
     room = log.headroom
@@ -180,7 +180,7 @@ def test_a_claim_counts_as_room():
     assert log.headroom == room - FRAME_BYTES
 
 
-def test_a_claim_waits_while_something_is_pending():
+def test_watermark_is_not_written_while_records_are_pending():
     disk = MemoryDisk()
     log = opened(disk, segment_bytes=1 << 20)
     write(log, [b"a"])
@@ -190,7 +190,7 @@ def test_a_claim_waits_while_something_is_pending():
     assert [len(frame.records) for frame in frames(disk)] == [1, 1]
 
 
-def test_a_claim_that_does_not_fit_begins_a_segment_or_waits():
+def test_watermark_that_does_not_fit_rotates_or_waits():
     disk = MemoryDisk()
     log = opened(disk)
     write(log, [b"x" * (log.headroom - FRAME_BYTES - LENGTH_BYTES - 10)])
@@ -202,7 +202,7 @@ def test_a_claim_that_does_not_fit_begins_a_segment_or_waits():
     assert (log.segment, replayed(disk).watermark) == (2, 1)
 
 
-def test_the_first_claim_of_the_window_mode_says_what_was_synced():
+def test_window_mode_watermark_covers_synced_records():
     disk = MemoryDisk()
     log = opened(disk, WINDOW)
     write(log, [b"a"])
@@ -216,7 +216,7 @@ def test_the_first_claim_of_the_window_mode_says_what_was_synced():
 # --- rotation
 
 
-def test_a_record_that_does_not_fit_goes_to_the_next_segment():
+def test_record_that_does_not_fit_goes_to_the_next_segment():
     disk = MemoryDisk()
     log = opened(disk)
     log.preallocate(5 * SEGMENT)
@@ -230,7 +230,7 @@ def test_a_record_that_does_not_fit_goes_to_the_next_segment():
     assert log.segment == 4
 
 
-def test_one_commit_may_span_segments():
+def test_commit_may_span_segments():
     disk = MemoryDisk()
     log = opened(disk)
     assert log.ensure_headroom(3 * SEGMENT - 5000)
@@ -240,7 +240,7 @@ def test_one_commit_may_span_segments():
     assert records(disk) == [bytes([n]) * 700 for n in range(40)]
 
 
-def test_what_was_appended_is_counted_to_the_byte_over_segments():
+def test_appended_bytes_are_exact_over_segments():
     disk = MemoryDisk()
     log = opened(disk)
     batches = [[bytes([n]) * (37 * n % 700)] * (n % 5) for n in range(60)]
@@ -255,7 +255,7 @@ def test_what_was_appended_is_counted_to_the_byte_over_segments():
     )
 
 
-def test_a_sealed_segment_is_exactly_what_was_used_and_durable():
+def test_sealed_segment_is_truncated_and_durable():
     disk = MemoryDisk()
     log = opened(disk)
     for n in range(30):
@@ -297,7 +297,7 @@ def test_metadata_that_is_too_long_changes_nothing():
 # --- opening and closing
 
 
-def test_every_start_opens_a_new_segment():
+def test_start_opens_a_new_segment():
     disk = MemoryDisk()
     for n in range(1, 5):
         log = opened(disk)
@@ -307,7 +307,7 @@ def test_every_start_opens_a_new_segment():
         log.close(at=n)
 
 
-def test_starts_without_records_leave_no_trail():
+def test_starts_without_records_leave_no_segments():
     disk = MemoryDisk()
     write(opened(disk), [b"a"])
     for _ in range(5):
@@ -321,7 +321,7 @@ def test_starts_without_records_leave_no_trail():
     assert records(disk) == [b"a"]
 
 
-def test_a_clean_stop_claims_everything():
+def test_clean_stop_writes_the_watermark():
     disk = MemoryDisk()
     log = opened(disk)
     write(log, [b"a"])
@@ -332,7 +332,7 @@ def test_a_clean_stop_claims_everything():
     assert not disk.handles
 
 
-def test_a_clean_stop_claims_even_from_a_full_segment():
+def test_clean_stop_writes_the_watermark_into_a_full_segment():
     disk = MemoryDisk()
     log = opened(disk)
     write(log, [b"x" * (log.headroom - FRAME_BYTES - LENGTH_BYTES)])
@@ -341,7 +341,7 @@ def test_a_clean_stop_claims_even_from_a_full_segment():
     assert replayed(disk).watermark == 1
 
 
-def test_a_clean_stop_seals_and_syncs():
+def test_clean_stop_seals_and_syncs():
     for durability in (SYNC, WINDOW):
         disk = MemoryDisk()
         log = opened(disk, durability)
@@ -352,7 +352,7 @@ def test_a_clean_stop_seals_and_syncs():
         assert len(file.data) == HEADER_BYTES + 2 * FRAME_BYTES + LENGTH_BYTES + 1
 
 
-def test_close_can_be_repeated_and_nothing_works_afterwards():
+def test_closed_log_can_be_closed_again_but_not_used():
     log = opened(MemoryDisk())
     log.close(at=1)
     log.close(at=2)
@@ -368,7 +368,7 @@ def test_close_can_be_repeated_and_nothing_works_afterwards():
         harmless()
 
 
-def test_a_replay_must_have_been_read_to_its_end():
+def test_open_needs_an_exhausted_replay():
     disk = MemoryDisk()
     write(opened(disk), [b"a"])
     replay = wal.Replay(DIRECTORY, fs=disk)
@@ -379,12 +379,12 @@ def test_a_replay_must_have_been_read_to_its_end():
         wal.Log.open(replay, threaded=False)
 
 
-def test_segments_have_a_least_size():
+def test_open_needs_a_minimum_segment_size():
     with pytest.raises(ValueError, match="small"):
         opened(MemoryDisk(), segment_bytes=4095)
 
 
-def test_the_log_id_is_random_and_stays():
+def test_log_id_is_random_and_permanent():
     disk = MemoryDisk(seed=1)
     write(opened(disk), [b"a"])
     first = replayed(disk).log_id

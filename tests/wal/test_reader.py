@@ -48,14 +48,14 @@ def found(data: bytes, expected: int = 10) -> list[object]:
     ]
 
 
-def test_a_whole_segment():
+def test_scan_yields_all_frames_of_a_whole_segment():
     data, ends = sample()
     frames = list(scan(data, SALT, 3, 10))
     assert all(isinstance(frame, Frame) for frame in frames)
     assert [(frame.offset, frame.end) for frame in frames] == list(pairwise(ends))
 
 
-def test_it_goes_on_behind_damage():
+def test_scan_continues_after_damage():
     data, ends = sample()
     changed = bytearray(data)
     changed[ends[1] + FRAME_BYTES] ^= 1
@@ -71,7 +71,7 @@ def test_it_goes_on_behind_damage():
     ]
 
 
-def test_missing_lsns_are_a_place_without_length():
+def test_scan_reports_missing_lsns_with_length_zero():
     data, ends = sample()
     assert found(data[: ends[1]] + data[ends[2] :]) == [10, (ends[1], 0), 12, 13, 14]
     assert found(data, expected=8)[:2] == [(ends[0], 0), 10]
@@ -84,18 +84,18 @@ def test_missing_lsns_are_a_place_without_length():
     assert reasons == ["LSN 11 to 11 missing"]
 
 
-def test_stale_frames_are_damage():
+def test_scan_reports_stale_frames_as_damage():
     data, ends = sample()
     stale = data[ends[0] : ends[1]]
     assert found(data[: ends[5]] + stale) == [10, 11, 12, 13, 14, (ends[5], len(stale))]
 
 
-def test_a_tail_that_is_cut_off():
+def test_scan_reports_a_truncated_tail():
     data, ends = sample()
     assert found(data[: ends[5] - 1]) == [10, 11, 12, 13, (ends[4], ends[5] - 1 - ends[4])]
 
 
-def test_every_damaged_byte_leaves_the_other_frames():
+def test_scan_finds_the_other_frames_after_any_damage():
     data, ends = sample()
     for offset in range(ends[0], ends[5]):
         changed = bytearray(data)
@@ -105,7 +105,7 @@ def test_every_damaged_byte_leaves_the_other_frames():
         assert whole == [10 + n for n in range(5) if n != hit]
 
 
-def test_junk_that_is_full_of_magic_numbers_is_searched_through():
+def test_scan_searches_through_many_magic_numbers():
     data, ends = sample()
     junk = data[ends[0] : ends[0] + 4] * 500
     assert found(data[: ends[1]] + junk + data[ends[1] :]) == [
@@ -118,13 +118,13 @@ def test_junk_that_is_full_of_magic_numbers_is_searched_through():
     ]
 
 
-def test_next_frame():
+def test_next_frame_finds_the_next_whole_frame():
     data, ends = sample()
     assert next_frame(data, ends[1] + 1, SALT, 3) == ends[2]
     assert next_frame(data, ends[4] + 1, SALT, 3) == -1
 
 
-def test_highest_watermark():
+def test_highest_watermark_reads_frame_headers():
     data, ends = sample()
     assert highest_watermark(data, ends[0], SALT, 10) == 13
     assert highest_watermark(data, ends[5], SALT, 10) == 0
@@ -133,7 +133,7 @@ def test_highest_watermark():
     assert highest_watermark(data, ends[0], SALT + 1, 10) == 0
 
 
-def test_content_end():
+def test_content_end_is_where_the_zeros_begin():
     rng = Random(3)
     assert content_end(b"") == 0
     assert content_end(bytes(200_000)) == 0
@@ -148,14 +148,14 @@ def test_content_end():
 # --- headers
 
 
-def test_a_whole_header():
+def test_header_block_that_is_whole():
     data, _ = sample()
     block = read_header(data, 3)
     assert block.whole and block.header and block.header.base_lsn == 10
     assert (block.damage, block.newer) == (("", ""), 0)
 
 
-def test_one_damaged_copy():
+def test_header_block_with_one_damaged_copy():
     data, _ = sample()
     for offset in (0, COPY_BYTES):
         changed = bytearray(data)
@@ -166,20 +166,20 @@ def test_one_damaged_copy():
         assert block.damage[offset > 0] == "wrong checksum of the header"
 
 
-def test_copies_that_differ():
+def test_header_block_with_copies_that_differ():
     first, second = (encode_header(Header(3, base_lsn, 9, SALT, 0, 1, 0)) for base_lsn in (10, 11))
     block = read_header(first[:COPY_BYTES] + second[COPY_BYTES:], 3)
     assert not block.whole and block.damaged_at == COPY_BYTES
 
 
-def test_the_header_of_another_segment():
+def test_header_block_of_another_segment():
     data, _ = sample()
     block = read_header(data, 4)
     assert block.header is None
     assert block.damage[0] == "the header of segment 3"
 
 
-def test_repair_can_go_on_with_what_is_left():
+def test_scan_lets_a_repair_keep_the_rest():
     """From one good copy: the log's id, and with it all frames; and the whole block anew."""
     disk = MemoryDisk()
     log = opened(disk)

@@ -36,7 +36,7 @@ def torn_log() -> tuple[MemoryDisk, int, bytes]:
     return disk.copy(), last.offset, bytes(data[last.offset : last.end])
 
 
-def test_what_is_torn_is_kept_aside_and_cut():
+def test_torn_tail_is_kept_aside_and_cut_off():
     disk, offset, tail = torn_log()
     log = opened(disk)
     assert torn_files(disk) == {f"torn.1.{offset}": tail}
@@ -47,7 +47,7 @@ def test_what_is_torn_is_kept_aside_and_cut():
     assert replayed(disk).torn is None
 
 
-def test_cut_and_copy_are_durable_before_there_is_a_new_segment():
+def test_torn_tail_copy_is_durable_before_a_new_segment():
     disk, offset, _ = torn_log()
     calls = fail_at(disk, 0)
     opened(disk)
@@ -61,7 +61,7 @@ def test_cut_and_copy_are_durable_before_there_is_a_new_segment():
     assert sorted(steps, key=calls.index) == steps
 
 
-def test_recovery_stopped_anywhere_can_be_begun_again():
+def test_recovery_stopped_anywhere_can_be_repeated():
     """By a kill, and by a crash of the machine."""
     disk, _, tail = torn_log()
     calls = fail_at(disk, 0)
@@ -79,7 +79,7 @@ def test_recovery_stopped_anywhere_can_be_begun_again():
             assert tail in torn_files(disk).values(), calls[nth - 1]
 
 
-def test_torn_bytes_are_never_overwritten_by_others():
+def test_torn_copy_never_replaces_an_older_one():
     disk, offset, tail = torn_log()
     disk.names[f"{DIRECTORY}/torn.1.{offset}"] = File(b"older, and of another accident")
     opened(disk)
@@ -89,7 +89,7 @@ def test_torn_bytes_are_never_overwritten_by_others():
     }
 
 
-def test_a_copy_that_was_not_finished_is_made_again():
+def test_torn_copy_that_was_interrupted_is_made_again():
     disk, offset, tail = torn_log()
     disk.names[f"{DIRECTORY}/torn.1.{offset}"] = File(tail[:7])
     opened(disk)
@@ -98,7 +98,7 @@ def test_a_copy_that_was_not_finished_is_made_again():
 
 @pytest.mark.parametrize("between", [(), (NEVER,), (NEVER, WINDOW)])
 @pytest.mark.parametrize("seed", range(8))
-def test_what_was_synced_in_vain_is_written_again(seed, between):
+def test_recovery_rewrites_data_after_a_failed_sync(seed, between):
     """After a failed sync the kernel takes what is not on disk for what is: who reads it, and syncs
     again, must not believe it.
     """
@@ -117,14 +117,14 @@ def test_what_was_synced_in_vain_is_written_again(seed, between):
     assert records(disk.after_crash(Random(seed))) == found
 
 
-def test_the_last_segment_loses_its_zeros():
+def test_recovery_cuts_off_the_zeros_of_the_last_segment():
     disk = MemoryDisk()
     write(opened(disk), [b"a"])
     opened(disk)
     assert len(disk.names[segment(1)].data) == replayed(disk).segments[0].used_bytes
 
 
-def test_what_a_killed_process_wrote_is_made_durable():
+def test_recovery_syncs_what_a_killed_process_wrote():
     """It was read, so it will be built upon: in the modes that sync, a crash must not take it any
     more.
     """
@@ -138,7 +138,7 @@ def test_what_a_killed_process_wrote_is_made_durable():
         assert disk.names[segment(1)].synced == disk.names[segment(1)].data
 
 
-def test_after_never_all_segments_are_made_durable():
+def test_recovery_after_never_makes_all_segments_durable():
     disk = MemoryDisk()
     log = opened(disk, NEVER)
     for n in range(30):
@@ -150,7 +150,7 @@ def test_after_never_all_segments_are_made_durable():
     assert replayed(disk).watermark == 30
 
 
-def test_after_never_a_segment_without_a_record_is_made_durable():
+def test_recovery_after_never_syncs_a_segment_without_records():
     """A long record left nothing in it but the header; all LSNs before it are claimed, which says
     nothing of that.
     """
@@ -167,7 +167,7 @@ def test_after_never_a_segment_without_a_record_is_made_durable():
     assert len(disk.names[segment(2)].data) == HEADER_BYTES
 
 
-def test_what_a_start_without_syncs_cut_off_is_cut_for_good():
+def test_recovery_under_never_cuts_the_torn_tail_for_good():
     """That start has left no segment that tells: it was empty, and another one took its place."""
     disk = MemoryDisk()
     log = opened(disk)
@@ -185,7 +185,7 @@ def test_what_a_start_without_syncs_cut_off_is_cut_for_good():
         assert records(disk.after_crash(Random(seed))) == [b"a", b"c"]
 
 
-def test_a_corrupt_log_is_left_as_it_is():
+def test_corrupt_log_is_left_as_it_is():
     disk = MemoryDisk()
     write(opened(disk), [b"a"], [b"b"])
     disk.names[segment(1)].data[HEADER_BYTES] ^= 1
@@ -195,7 +195,7 @@ def test_a_corrupt_log_is_left_as_it_is():
     assert {path: bytes(file.data) for path, file in disk.names.items()} == before
 
 
-def test_a_newer_log_is_left_as_it_is():
+def test_newer_log_is_left_as_it_is():
     disk = MemoryDisk()
     write(opened(disk), [b"a"])
     for offset in (8, COPY_BYTES + 8):
@@ -209,7 +209,7 @@ def test_a_newer_log_is_left_as_it_is():
 # --- left-over spares
 
 
-def test_left_over_spares_are_zeroed_before_they_count():
+def test_old_spares_are_zeroed_before_they_count():
     disk = MemoryDisk()
     write(opened(disk), [b"a"])
     disk.names[f"{DIRECTORY}/spare.7"] = File(b"\xff" * SEGMENT)
@@ -222,7 +222,7 @@ def test_left_over_spares_are_zeroed_before_they_count():
     assert log.total_bytes == sum(len(file.data) for file in disk.names.values())
 
 
-def test_left_over_spares_that_are_not_needed_are_given_back():
+def test_old_spares_that_are_not_needed_are_deleted():
     disk = MemoryDisk()
     for n in (3, 5, 7):
         disk.names[f"{DIRECTORY}/spare.{n}"] = File(b"\xff" * SEGMENT)
@@ -232,7 +232,7 @@ def test_left_over_spares_that_are_not_needed_are_given_back():
     assert log.total_bytes == sum(len(file.data) for file in disk.names.values())
 
 
-def test_new_spares_get_numbers_of_their_own():
+def test_new_spares_get_unused_numbers():
     disk = MemoryDisk()
     disk.names[f"{DIRECTORY}/spare.7"] = File(bytes(SEGMENT))
     log = opened(disk)
@@ -246,7 +246,7 @@ def test_new_spares_get_numbers_of_their_own():
 # --- a full disk
 
 
-def test_a_start_on_a_full_disk_makes_do_with_a_smaller_segment():
+def test_start_on_a_full_disk_makes_a_smaller_segment():
     disk = MemoryDisk()
     log = opened(disk)
     write(log, [b"a"])
@@ -260,7 +260,7 @@ def test_a_start_on_a_full_disk_makes_do_with_a_smaller_segment():
     assert records(disk) == [b"a", b"b" * 1000]
 
 
-def test_a_start_on_a_full_disk_uses_a_left_over_spare():
+def test_start_on_a_full_disk_uses_an_old_spare():
     disk = MemoryDisk()
     log = opened(disk)
     log.preallocate(2 * SEGMENT)
@@ -276,7 +276,7 @@ def test_a_start_on_a_full_disk_uses_a_left_over_spare():
     assert len(records(disk)) == 2
 
 
-def test_what_is_torn_is_kept_aside_on_a_full_disk_too():
+def test_torn_tail_is_kept_aside_on_a_full_disk():
     """At the cost of spares: that is what they are for."""
     disk, _, tail = torn_log()
     for n in (1, 2, 3):
@@ -289,7 +289,7 @@ def test_what_is_torn_is_kept_aside_on_a_full_disk_too():
     assert records(disk) == [b"a", b"b", b"new"]
 
 
-def test_without_space_for_what_is_torn_nothing_is_cut():
+def test_torn_tail_is_not_cut_without_space_for_a_copy():
     disk, offset, tail = torn_log()
     disk.capacity = disk.used()
     with pytest.raises(wal.LogFailed):
@@ -300,7 +300,7 @@ def test_without_space_for_what_is_torn_nothing_is_cut():
     assert list(torn_files(disk).values()) == [tail]
 
 
-def test_metadata_that_is_too_long_stops_the_start():
+def test_start_with_metadata_that_is_too_long_fails():
     disk = MemoryDisk()
     with pytest.raises(ValueError, match="257"):
         opened(disk, meta=lambda: b"x" * 257)
@@ -308,7 +308,7 @@ def test_metadata_that_is_too_long_stops_the_start():
     assert [path for path in disk.names if path.endswith(".wal")] == []
 
 
-def test_a_start_on_a_disk_without_any_space_fails_and_says_so():
+def test_start_without_any_space_fails_with_log_failed():
     disk = MemoryDisk()
     disk.capacity = 500
     with pytest.raises(wal.LogFailed):
@@ -319,7 +319,7 @@ def test_a_start_on_a_disk_without_any_space_fails_and_says_so():
     assert records(disk) == [b"a"]
 
 
-def test_an_open_that_fails_lets_go_of_its_files():
+def test_failed_open_closes_its_files():
     disk, _, _ = torn_log()
     calls = fail_at(disk, 0)
     opened(disk)
@@ -332,7 +332,7 @@ def test_an_open_that_fails_lets_go_of_its_files():
 
 
 @pytest.mark.parametrize("nbytes", [0, 1, 1000, 1100])
-def test_a_left_over_spare_that_is_too_small_is_given_back(nbytes):
+def test_old_spare_that_is_too_small_is_deleted(nbytes):
     disk = MemoryDisk()
     disk.names[f"{DIRECTORY}/spare.7"] = File(b"\xff" * nbytes)
     log = wal.Log.open(replayed(disk), 10 * SEGMENT, threaded=False)

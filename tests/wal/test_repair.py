@@ -73,7 +73,7 @@ def check(directory: Path, expected: list[bytes], what: repair.Plan) -> None:
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_flipped_bits_cost_their_frames_only(tmp_path: Path, seed: int) -> None:
+def test_repair_of_flipped_bits_loses_only_their_frames(tmp_path: Path, seed: int) -> None:
     random_ = random.Random(seed)
     expected = written(tmp_path)
     *sealed, _ = segments(tmp_path)
@@ -86,7 +86,7 @@ def test_flipped_bits_cost_their_frames_only(tmp_path: Path, seed: int) -> None:
     assert all(Path(copy).stat().st_size > 0 for copy in copies)
 
 
-def test_what_is_taken_out_is_kept_byte_for_byte(tmp_path: Path) -> None:
+def test_repair_keeps_a_copy_of_what_it_takes_out(tmp_path: Path) -> None:
     written(tmp_path)
     path = segments(tmp_path)[0]
     flip(path, 5000)
@@ -98,7 +98,7 @@ def test_what_is_taken_out_is_kept_byte_for_byte(tmp_path: Path) -> None:
     assert loss.offset <= 5000 < loss.offset + loss.length
 
 
-def test_missing_segment_is_stood_in_for(tmp_path: Path) -> None:
+def test_repair_replaces_a_missing_segment(tmp_path: Path) -> None:
     expected = written(tmp_path)
     segments(tmp_path)[1].unlink()
     what, _ = repaired(tmp_path)
@@ -106,7 +106,7 @@ def test_missing_segment_is_stood_in_for(tmp_path: Path) -> None:
     check(tmp_path, expected, what)
 
 
-def test_truncated_segment_in_the_middle(tmp_path: Path) -> None:
+def test_repair_of_a_truncated_segment_in_the_middle(tmp_path: Path) -> None:
     expected = written(tmp_path)
     path = segments(tmp_path)[0]
     path.write_bytes(path.read_bytes()[:30_000])
@@ -116,7 +116,9 @@ def test_truncated_segment_in_the_middle(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("start", "end"), [(0, 512), (512, 1024), (0, 1024)])
 @pytest.mark.parametrize("index", [0, 1])
-def test_header_is_made_anew(tmp_path: Path, start: int, end: int, index: int) -> None:
+def test_repair_writes_a_lost_header_again(
+    tmp_path: Path, start: int, end: int, index: int
+) -> None:
     """From its copy, or from what the neighbours and the frames say. No record is lost."""
     expected = written(tmp_path)
     path = segments(tmp_path)[index]
@@ -129,7 +131,7 @@ def test_header_is_made_anew(tmp_path: Path, start: int, end: int, index: int) -
     assert [segment.header.meta for segment in what.segments] == [b"meta"] * len(what.segments)
 
 
-def test_log_goes_on_after_a_repair(tmp_path: Path) -> None:
+def test_log_continues_after_a_repair(tmp_path: Path) -> None:
     expected = written(tmp_path)
     flip(segments(tmp_path)[0], 9000)
     what, _ = repaired(tmp_path)
@@ -145,7 +147,7 @@ def test_log_goes_on_after_a_repair(tmp_path: Path) -> None:
     ] + [b"after"]
 
 
-def test_record_that_says_nothing_is_taken_out(tmp_path: Path) -> None:
+def test_repair_takes_out_records_that_are_not_accepted(tmp_path: Path) -> None:
     expected = written(tmp_path)
     what = repair.plan(tmp_path, lost=LOST, accept=lambda record: not record.startswith(b"000300"))
     assert [(loss.first, loss.last) for loss in what.losses] == [(301, 301)]
@@ -153,7 +155,7 @@ def test_record_that_says_nothing_is_taken_out(tmp_path: Path) -> None:
     check(tmp_path, expected, what)
 
 
-def test_without_any_header_nothing_is_guessed(tmp_path: Path) -> None:
+def test_repair_without_any_header_is_refused(tmp_path: Path) -> None:
     written(tmp_path)
     for path in segments(tmp_path):
         path.write_bytes(b"\xaa" * HEADER_BYTES + path.read_bytes()[HEADER_BYTES:])
@@ -189,7 +191,7 @@ class Dying(wal.FileSystem):
         super().rename(old, new)
 
 
-def test_repair_that_was_killed_can_be_begun_again(tmp_path: Path) -> None:
+def test_repair_that_was_killed_can_be_repeated(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     expected = written(source)
@@ -211,7 +213,7 @@ def test_repair_that_was_killed_can_be_begun_again(tmp_path: Path) -> None:
     assert at > 5
 
 
-def test_a_segment_that_does_not_belong_is_no_reason_to_make_all_those_before_it(
+def test_repair_does_not_fill_a_gap_of_too_many_segments(
     tmp_path: Path,
 ) -> None:
     """A copy that somebody named by the date."""
@@ -223,7 +225,7 @@ def test_a_segment_that_does_not_belong_is_no_reason_to_make_all_those_before_it
         repair.plan(tmp_path, lost=LOST)
 
 
-def test_a_gap_that_no_log_can_have_is_not_filled(tmp_path: Path) -> None:
+def test_repair_does_not_fill_a_gap_of_too_many_lsns(tmp_path: Path) -> None:
     """A frame that says it is of another age, with a right checksum."""
     written(tmp_path)
     path = segments(tmp_path)[0]
@@ -240,7 +242,7 @@ def test_a_gap_that_no_log_can_have_is_not_filled(tmp_path: Path) -> None:
         repair.plan(tmp_path, lost=LOST)
 
 
-def test_a_million_lost_records_are_not_held_in_memory(tmp_path: Path) -> None:
+def test_repair_holds_no_million_lost_records_in_memory(tmp_path: Path) -> None:
     """They are made when they are written."""
     gap = repair_plan.LostRecords(1, 1_000_001, 0, 0)
     frames = [decode_frame(data, 0, 7, 1) for data in gap.frames(LOST, 7)]
@@ -249,7 +251,7 @@ def test_a_million_lost_records_are_not_held_in_memory(tmp_path: Path) -> None:
     assert sum(len(frame.records) for frame in frames) == 1_000_000
 
 
-def test_a_header_is_not_made_of_an_lsn_that_no_header_may_have(tmp_path: Path) -> None:
+def test_repair_invents_no_header_with_an_invalid_lsn(tmp_path: Path) -> None:
     written(tmp_path)
     first, second, *_ = segments(tmp_path)
     salt = salt_of(read_header(second.read_bytes()[:HEADER_BYTES], 2).header.log_id)
@@ -258,7 +260,7 @@ def test_a_header_is_not_made_of_an_lsn_that_no_header_may_have(tmp_path: Path) 
         repair.plan(tmp_path, lost=LOST)
 
 
-def test_blank_last_segment_is_written_again(tmp_path: Path) -> None:
+def test_repair_writes_a_blank_last_segment_again(tmp_path: Path) -> None:
     records = written(tmp_path)
     last = segments(tmp_path)[-1]
     before = records_in(tmp_path)

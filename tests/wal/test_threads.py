@@ -37,7 +37,7 @@ class Owner:
             self.log.collect()
 
 
-def test_everything_promised_is_there(tmp_path):
+def test_promised_records_are_there_under_load(tmp_path):
     owner = Owner(tmp_path)
     log = owner.log
     log.preallocate(4 * SEGMENT)
@@ -130,7 +130,7 @@ def test_commit_does_not_wait_for_the_disk():
     assert log.promised_lsn == 1
 
 
-def test_a_short_commit_may_be_done_here_and_a_long_one_is_handed_over(tmp_path):
+def test_inline_commit_is_for_short_frames_only(tmp_path):
     owner = Owner(tmp_path, segment_bytes=3 * FRAME_MAX)
     log = owner.log
     for nbytes, here in ((1, True), (FRAME_MAX, True), (FRAME_MAX + 1, False)):
@@ -149,7 +149,7 @@ def test_a_short_commit_may_be_done_here_and_a_long_one_is_handed_over(tmp_path)
     ]
 
 
-def test_a_spare_that_is_being_lengthened_can_be_taken():
+def test_spare_can_be_taken_while_it_is_lengthened():
     fs = SlowDisk()
     owner = Owner(DIRECTORY, fs=fs)
     log = owner.log
@@ -176,7 +176,7 @@ def test_a_spare_that_is_being_lengthened_can_be_taken():
     assert [len(record) for record in records(fs)][1:2] == [3000]
 
 
-def test_drain_waits_for_drops(tmp_path):
+def test_drain_waits_for_retirements(tmp_path):
     for durability in wal.Durability:
         directory = tmp_path / durability.name
         directory.mkdir()
@@ -192,7 +192,7 @@ def test_drain_waits_for_drops(tmp_path):
         log.close(at=2)
 
 
-def test_a_failure_in_a_thread_is_told():
+def test_failure_in_a_thread_is_reported():
     threads = threading.active_count()
     fs = MemoryDisk()
     owner = Owner(DIRECTORY, fs=fs)
@@ -215,7 +215,7 @@ def test_a_failure_in_a_thread_is_told():
     assert threading.active_count() == threads
 
 
-def test_a_notify_that_raises_does_not_hang_the_log():
+def test_notify_that_raises_does_not_hang_the_log():
     threads = threading.active_count()
     replay = replayed(MemoryDisk())
 
@@ -240,7 +240,7 @@ def test_close_ends_the_threads(tmp_path):
     assert threading.active_count() == before
 
 
-def test_a_process_that_does_not_close_its_log_can_end(tmp_path):
+def test_process_can_end_without_closing_its_log(tmp_path):
     script = (
         "import sys, beanstalkd_wal as wal; replay = wal.Replay(sys.argv[1]); list(replay); "
         "log = wal.Log.open(replay); log.append(b'a'); log.commit(1)"
@@ -274,7 +274,7 @@ while True:
 
 
 @pytest.mark.parametrize("durability", ["SYNC", "WINDOW", "NEVER"])
-def test_what_was_promised_survives_a_kill(tmp_path, durability):
+def test_promised_records_survive_a_kill(tmp_path, durability):
     for _ in range(3):
         process = subprocess.Popen(
             [sys.executable, "-c", KILLED, tmp_path, durability], stdout=subprocess.PIPE, text=True

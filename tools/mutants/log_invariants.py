@@ -15,7 +15,7 @@ LOG = (
         "wal/beanstalkd_wal/fs.py",
         "        os.fdatasync(handle)\n",
         "        pass\n",
-        ("tests/wal/test_fs.py::test_syncs_reach_the_kernel",),
+        ("tests/wal/test_fs.py::test_sync_calls_reach_the_kernel",),
     ),
     Mutant(
         Invariant.DURABLE_BY_DEFAULT,
@@ -24,7 +24,7 @@ LOG = (
         "wal/beanstalkd_wal/fs.py",
         "        os.fsync(handle)\n",
         "        pass\n",
-        ("tests/wal/test_fs.py::test_syncs_reach_the_kernel",),
+        ("tests/wal/test_fs.py::test_sync_calls_reach_the_kernel",),
     ),
     Mutant(
         Invariant.DURABLE_BY_DEFAULT,
@@ -145,7 +145,7 @@ LOG = (
         "                raise\n"
         "            return False\n",
         "            raise\n",
-        ("tests/wal/test_room.py", SIMULATION),
+        ("tests/wal/test_preparer.py", SIMULATION),
     ),
     Mutant(
         Invariant.FAILED_WRITE_IS_FINAL,
@@ -155,7 +155,7 @@ LOG = (
         "        if not durable:\n",
         "        if False:\n",
         (
-            "tests/wal/test_recover.py::test_what_was_synced_in_vain_is_written_again",
+            "tests/wal/test_recover.py::test_recovery_rewrites_data_after_a_failed_sync",
             "tests/tools/simulation/test_iofaults.py",
         ),
     ),
@@ -175,7 +175,7 @@ LOG = (
         "wal/beanstalkd_wal/format.py",
         "    if crc(data[start:end], salt) != payload_crc:\n",
         "    if False:\n",
-        ("tests/wal/test_format.py::test_every_changed_bit_of_a_frame_is_seen",),
+        ("tests/wal/test_format.py::test_frame_with_any_bit_changed_is_invalid",),
     ),
     Mutant(
         Invariant.TORN_IS_NOT_CORRUPT,
@@ -185,7 +185,7 @@ LOG = (
         "    if crc(body, salt) != _U32.unpack_from(data, offset + 4)[0]:\n"
         '        return "a frame header',
         '    if False:\n        return "a frame header',
-        ("tests/wal/test_format.py::test_every_changed_bit_of_a_frame_is_seen",),
+        ("tests/wal/test_format.py::test_frame_with_any_bit_changed_is_invalid",),
     ),
     Mutant(
         Invariant.TORN_IS_NOT_CORRUPT,
@@ -194,7 +194,7 @@ LOG = (
         "wal/beanstalkd_wal/format.py",
         "    if crc(copy[: COPY_BYTES - 4], 0) != _U32",
         "    if False and _U32",
-        ("tests/wal/test_format.py::test_every_changed_bit_of_a_header_is_seen",),
+        ("tests/wal/test_format.py::test_header_with_any_bit_changed_is_invalid",),
     ),
     Mutant(
         Invariant.TORN_IS_NOT_CORRUPT,
@@ -239,7 +239,9 @@ LOG = (
         "wal/beanstalkd_wal/replay.py",
         "        if later.number != file.number + 1:\n",
         "        if False:\n",
-        ("tests/wal/test_replay.py::test_a_missing_number_is_corrupt_even_if_no_lsn_is_missing",),
+        (
+            "tests/wal/test_replay_segments.py::test_missing_segment_number_is_corrupt_without_missing_lsns",
+        ),
     ),
     Mutant(
         Invariant.TORN_IS_NOT_CORRUPT,
@@ -248,7 +250,7 @@ LOG = (
         "wal/beanstalkd_wal/replay.py",
         "            if found.first_lsn != info.next_lsn:\n",
         "            if False:\n",
-        ("tests/wal/test_replay.py::test_a_stale_frame_behind_the_end_is_torn_and_never_valid",),
+        ("tests/wal/test_replay.py::test_stale_frame_after_the_end_is_torn_and_never_valid",),
     ),
     Mutant(
         Invariant.TORN_IS_NOT_CORRUPT,
@@ -257,7 +259,9 @@ LOG = (
         "wal/beanstalkd_wal/replay.py",
         "        if header.previous_segment_id != file.header.segment_id:\n",
         "        if False:\n",
-        ("tests/wal/test_replay.py::test_a_segment_of_another_branch_of_the_log_is_corrupt",),
+        (
+            "tests/wal/test_replay_segments.py::test_segment_of_another_branch_of_the_log_is_corrupt",
+        ),
     ),
     Mutant(
         Invariant.TORN_IS_NOT_CORRUPT,
@@ -266,7 +270,7 @@ LOG = (
         "wal/beanstalkd_wal/recover.py",
         "    if replay.torn:\n        _keep_torn(replay.torn, found.directory, spares)\n",
         "",
-        ("tests/wal/test_recover.py::test_what_is_torn_is_kept_aside_and_cut",),
+        ("tests/wal/test_recover.py::test_torn_tail_is_kept_aside_and_cut_off",),
     ),
     Mutant(
         Invariant.TORN_IS_NOT_CORRUPT,
@@ -276,7 +280,7 @@ LOG = (
         "        watermark = self._progress.durable_lsn\n",
         "        watermark = first_lsn - 1\n",
         (
-            "tests/wal/test_log.py::test_each_frame_claims_what_was_durable_when_it_was_written",
+            "tests/wal/test_log.py::test_frame_has_the_watermark_of_the_time_of_its_write",
             SIMULATION,
         ),
     ),
@@ -287,7 +291,7 @@ LOG = (
         "wal/beanstalkd_wal/committer.py",
         "        watermark = self._progress.durable_lsn\n",
         "        watermark = 0\n",
-        ("tests/wal/test_log.py::test_each_frame_claims_what_was_durable_when_it_was_written",),
+        ("tests/wal/test_log.py::test_frame_has_the_watermark_of_the_time_of_its_write",),
     ),
     Mutant(
         Invariant.TORN_IS_NOT_CORRUPT,
@@ -325,7 +329,7 @@ LOG = (
         "wal/beanstalkd_wal/format.py",
         '    if first > end:\n        return "record lengths that do not add up"\n',
         "",
-        ("tests/wal/test_format.py::test_lengths_are_not_believed",),
+        ("tests/wal/test_format.py::test_frame_lengths_are_checked_before_use",),
     ),
     Mutant(
         Invariant.ZEROS_ARE_NEVER_VALID,
@@ -334,7 +338,7 @@ LOG = (
         "wal/beanstalkd_wal/format.py",
         "    if sum(lengths) != end - first:\n",
         "    if False:\n",
-        ("tests/wal/test_format.py::test_lengths_are_not_believed",),
+        ("tests/wal/test_format.py::test_frame_lengths_are_checked_before_use",),
     ),
     Mutant(
         Invariant.ZEROS_ARE_NEVER_VALID,
@@ -343,7 +347,7 @@ LOG = (
         "wal/beanstalkd_wal/format.py",
         "    if version != VERSION:\n",
         "    if not version:\n",
-        ("tests/wal/test_format.py::test_the_version_can_be_read_of_any_version",),
+        ("tests/wal/test_format.py::test_version_is_read_from_any_format_version",),
     ),
     Mutant(
         Invariant.ZEROS_ARE_NEVER_VALID,

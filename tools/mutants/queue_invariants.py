@@ -114,7 +114,7 @@ QUEUE = (
         "        self.promised_lsn = self.durable_lsn if self.promise_durable else "
         "self.written_lsn\n",
         "        self.promised_lsn = self.written_lsn\n",
-        ("tests/wal/test_failures.py::test_a_failed_sync_is_not_tried_again",),
+        ("tests/wal/test_failures.py::test_failed_sync_is_not_repeated",),
     ),
     Mutant(
         Invariant.REPLY_IS_A_PROMISE,
@@ -267,7 +267,7 @@ QUEUE = (
         "        while self._retirements and self._retirements[0].lsn <= durable:\n",
         "        while self._retirements:\n",
         (
-            "tests/wal/test_room.py::test_a_drop_waits_until_what_was_appended_before_it_is_durable",
+            "tests/wal/test_retire.py::test_retire_waits_until_earlier_records_are_durable",
             SIMULATION,
         ),
     ),
@@ -279,7 +279,7 @@ QUEUE = (
         "            self.directory.sync_names()\n            self.progress",
         "            self.progress",
         (
-            "tests/wal/test_room.py::test_segments_vanish_one_after_the_other_each_for_good",
+            "tests/wal/test_retire.py::test_retired_segments_are_deleted_one_by_one_durably",
             SIMULATION,
         ),
     ),
@@ -290,7 +290,7 @@ QUEUE = (
         "wal/beanstalkd_wal/preparer.py",
         "            fill(fs, handle, 0, spare.size)\n            fs.sync(handle)\n",
         "            fs.sync(handle)\n",
-        ("tests/wal/test_room.py::test_what_is_dropped_becomes_a_spare_when_room_is_short",),
+        ("tests/wal/test_retire.py::test_retired_segment_becomes_a_spare_if_headroom_is_short",),
     ),
     Mutant(
         Invariant.DISK_IN_PROPORTION,
@@ -337,6 +337,6 @@ QUEUE = (
         "wal/beanstalkd_wal/names.py",
         '    return os.path.join(directory, f"spare.{number}")\n',
         '    return os.path.join(directory, f"binlog.{number}")\n',
-        ("tests/wal/test_room.py",),
+        ("tests/wal/test_preparer.py",),
     ),
 )
