@@ -81,7 +81,7 @@ def test_scan_reports_missing_lsns_with_length_zero():
         for each in scan(data[: ends[1]] + data[ends[2] :], SALT, 3, 10)
         if isinstance(each, Damage)
     ]
-    assert reasons == ["LSN 11 to 11 missing"]
+    assert reasons == ["LSN 11 missing"]
 
 
 def test_scan_reports_stale_frames_as_damage():

@@ -8,6 +8,7 @@ words, which are the server's. After a repair, `verify` finds nothing.
 from __future__ import annotations
 
 import beanstalkd_wal as wal
+from beanstalkd_wal.reader import lsn_range
 from beanstalkd_wal.repair import BeyondRepair, Loss, Plan, mend, plan
 
 from beanstalkd_binlog.light import LightReplayer
@@ -175,8 +176,7 @@ def _loss_line(loss: Loss) -> str:
 def _lost_lsns(loss: Loss) -> str:
     if loss.last < loss.first:
         return "no record is lost"
-    last = f" to {loss.last}" if loss.last > loss.first else ""
-    return f"LSN {loss.first}{last} lost"
+    return f"{lsn_range(loss.first, loss.last)} lost"
 
 
 def _print_affected(affected: list[int], orphans: list[int], output: Output) -> None:

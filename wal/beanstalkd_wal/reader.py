@@ -122,10 +122,16 @@ def scan(
             )
         else:
             if expected and found.first_lsn > expected:
-                yield Damage(segment, offset, 0, f"LSN {expected} to {found.first_lsn - 1} missing")
+                missing = lsn_range(expected, found.first_lsn - 1)
+                yield Damage(segment, offset, 0, f"{missing} missing")
             yield found
             expected = found.next_lsn
         offset = found.end
+
+
+def lsn_range(first: int, last: int) -> str:
+    """`LSN 4`, `LSN 4 to 9`: for messages."""
+    return f"LSN {first} to {last}" if last > first else f"LSN {first}"
 
 
 def next_frame(data: bytes, offset: int, salt: int, segment: int) -> int:

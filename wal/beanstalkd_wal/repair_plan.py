@@ -22,7 +22,14 @@ from beanstalkd_wal.format import (
 )
 from beanstalkd_wal.fs import FileSystem
 from beanstalkd_wal.names import segment_numbers, segment_path
-from beanstalkd_wal.reader import Damage, HeaderBlock, highest_watermark, read_header, scan
+from beanstalkd_wal.reader import (
+    Damage,
+    HeaderBlock,
+    highest_watermark,
+    lsn_range,
+    read_header,
+    scan,
+)
 
 FRAME_RECORDS = 16 * 1024  # lost records per frame
 # The most that a log can lose in one place. Beyond that, a file does not belong to the log.
@@ -323,7 +330,7 @@ class Planner:
         """The LSNs from the expected one up to, without, `until` are lost."""
         first = self._expected
         if until - first > LOST_MAX:
-            lost = f"LSN {first} to {until - 1} missing ({reason})"
+            lost = f"{lsn_range(first, until - 1)} missing ({reason})"
             raise BeyondRepair(
                 f"{segment.path}: at offset {offset} there would be {lost}: "
                 "no log loses so much in one place"

@@ -78,7 +78,7 @@ def test_verify_json_has_the_documented_fields(lines, golden):
         "reason": reason,
         "server_says": None,
     }
-    assert (missing["offset"], missing["reason"]) == (1156, "LSN 1 to 1 missing")
+    assert (missing["offset"], missing["reason"]) == (1156, "LSN 1 missing")
     assert summary == {
         "state": "corrupt",
         "status": 2,
