@@ -26,9 +26,11 @@ from .pair import SECOND, Pair
 CLIENTS = st.integers(0, 3)
 DURATIONS = st.sampled_from([1, SECOND // 3, SECOND - 1, SECOND, 2 * SECOND, 61 * SECOND])
 PIECES = [
-    b"put ", b"0 0 1 2", b"1", b" ", b"\r\n", b"\r", b"\n", b"\0", b"\t", b"reserve", b"reserve-with-timeout", b"-job", b"stats", b"-tube ", b"peek",
-    b"-ready", b"kick", b" -1", b"+2", b"4294967295", b"4294967296", b"18446744073709551616", b"2147483648", b"pause-tube", b"default", b"-a",
-    b"list-tubes", b"use ", b"-watched", b"quit", b"x" * 199, b"bury 1 ", b"delete ", b"601", b"600 ", b"a,b", b"put 0 0 1 3\r\nabc",
+    b"put ", b"0 0 1 2", b"1", b" ", b"\r\n", b"\r", b"\n", b"\0", b"\t", b"reserve",
+    b"reserve-with-timeout", b"-job", b"stats", b"-tube ", b"peek", b"-ready", b"kick", b" -1",
+    b"+2", b"4294967295", b"4294967296", b"18446744073709551616", b"2147483648", b"pause-tube",
+    b"default", b"-a", b"list-tubes", b"use ", b"-watched", b"quit", b"x" * 199, b"bury 1 ",
+    b"delete ", b"601", b"600 ", b"a,b", b"put 0 0 1 3\r\nabc",
 ]  # fmt: skip
 MALFORMED = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map(b"".join)
 

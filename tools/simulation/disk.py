@@ -11,7 +11,7 @@ kept or lost independently (docs/durability.md, assumptions 1 to 3).
 
     disk = MemoryDisk(seed)
     log = open_binlog("/log", ..., threaded=False, fs=disk)
-    disk = disk.after_crash(Random(seed))     # or after_kill: the machine lives on
+    disk = disk.after_crash(Random(seed))     # or after_kill: the machine goes on
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""The server without gevent and without sockets: the server's own outbox, and in place of
-`connection.py` and of the loop methods that the simulation calls one by one.
+"""The server without gevent and without sockets. It uses the server's own outbox. Methods that the
+simulation calls one by one replace the connections and the loop.
 
-One batch: some connections are read; then `end_of_batch` commits what was appended and delivers
-replies, as the outbox decides. Each reply that leaves is checked against the log: the invariant "a
-reply is a promise".
+In one poll batch some connections are read. Then `end_of_batch` commits what was appended and
+delivers replies, as the outbox decides. Each reply is checked against the log when it leaves: the
+invariant "a reply is a promise".
 
-May know: lockstep, outbox, binlog, the clock. Promises: deterministic; `answered` and `durable` are the
-positions in the history that the delivered replies stand for: after a kill, and after a power
-failure.
+May know: lockstep, outbox, binlog, the clock. Promises: deterministic. The delivered replies
+promise the changes up to the position `answered` in the history after a kill, and up to `durable`
+after a power failure.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from .violation import Violation
 
 QUEUE_LIMIT = 2000  # bytes of replies for one client, beyond which nothing is read from it
 KERNEL = 300  # bytes of replies that the kernel takes without the client reading them
-BATCHES = 2_000  # more than any compaction takes, or any last reply
+BATCHES = 2_000  # more than any compaction or any last reply needs
 
 
 class Connection:
-    """What lies between a client and its session."""
+    """The buffers between a client and its session."""
 
     def __init__(self, name: Hashable) -> None:
         self.name = name
-        self.arrived = b""  # not read by the server
-        self.ended = False  # and nothing follows
+        self.arrived = b""  # not read by the server yet
+        self.ended = False  # the client sends nothing more
         self.end_seen = False
         self.pending = 0  # bytes that wait for the log
         self.added = self.delivered = 0  # replies
@@ -59,7 +59,7 @@ class Connection:
 
 
 class Reply:
-    """One reply: what it stands for, and to whom it goes. A recipient of the outbox."""
+    """One reply with its connection and the changes that it promises. A recipient of the outbox."""
 
     def __init__(self, server: Server, connection: Connection) -> None:
         self.server = server
@@ -78,12 +78,12 @@ class Reply:
 
 
 class Server:
-    """One run, from the first batch on. sync_ms: of -f MS, else 0. news: [whether the log has
-    reported progress], which the log sets.
+    """One run, from the first batch on. sync_ms: of -f MS, else 0. log_event: a list with one flag,
+    which the log sets when it has made progress.
     """
 
     def __init__(
-        self, lockstep: Lockstep, binlog: Binlog, clock: Clock, sync_ms: int, news: list[bool]
+        self, lockstep: Lockstep, binlog: Binlog, clock: Clock, sync_ms: int, log_event: list[bool]
     ) -> None:
         self.lockstep = lockstep
         self.binlog = binlog
@@ -92,14 +92,14 @@ class Server:
         self.connections: dict[Hashable, Connection] = {}
         self.answered = 0
         self.durable = 0  # set by oldest_not_durable
-        # when, LSN, position: of replies that left and are not durable yet
+        # (time, LSN, position) of each delivered reply that is not durable yet
         self.left: deque[tuple[int, int, int]] = deque()
         self.wants_batch = True
-        self.later: list[Hashable] = []  # whose commands were held back until replies were taken
-        self._news = news
-        news[0] = True  # the log may have reported progress before
+        self.later: list[Hashable] = []  # clients whose commands waited until replies were taken
+        self._log_event = log_event
+        log_event[0] = True  # the log may have reported progress before
         self._events = 0  # in this batch
-        self.ending = False  # no connection's end changes anything any more
+        self.ending = False  # closed connections are kept: their end changes nothing any more
         self.outbox = Outbox(binlog, sync_ms, self._now, lambda: clock.wall)
 
     def _now(self) -> int:
@@ -136,7 +136,7 @@ class Server:
         self._look_after(connection)
 
     def lose(self, connection: Connection) -> None:
-        """The connection broke, or is to be closed."""
+        """The connection broke, or the server closes it."""
         del self.connections[connection.name]
         self._say(self.lockstep.lost(connection.name, self.clock.now))
 
@@ -159,7 +159,7 @@ class Server:
                 self._look_after(self.connections[name])
 
     def check(self, reply: Reply) -> None:
-        """Whether the reply may leave now."""
+        """Raises Violation if the reply must not leave now."""
         if reply.lsn > self.log.promised_lsn:
             raise Violation(
                 f"a reply made at LSN {reply.lsn} leaves when {self.log.promised_lsn} is promised"
@@ -178,7 +178,7 @@ class Server:
         self._look_after(reply.connection)
 
     def _look_after(self, connection: Connection) -> None:
-        """It may be time to close it, or to go on with what was held back."""
+        """Closes the connection, or lets it go on with waiting commands, if it is time for that."""
         session = self.lockstep.sessions.get(connection.name)
         if session is None:
             return
@@ -190,7 +190,7 @@ class Server:
     # --- the batch
 
     def end_of_batch(self) -> None:
-        """What `Server._on_turn` does between two looks of the loop at its watchers."""
+        """The work of the real server at the end of a poll batch."""
         later, self.later = self.later, []
         for name in later:
             self._go_on(name)
@@ -206,26 +206,26 @@ class Server:
             self._say(self.lockstep.go_on(name, self.clock.now))
 
     @property
-    def news(self) -> bool:
-        return self._news[0]
+    def has_log_event(self) -> bool:
+        return self._log_event[0]
 
     def on_log(self) -> None:
-        """The log has reported progress. Replies leave at the end of the batch."""
-        self._news[0] = False
+        """The log has made progress. Replies leave at the end of the batch."""
+        self._log_event[0] = False
         self.outbox.log_event()
         self.wants_batch = True
 
     def oldest_not_durable(self) -> int | None:
-        """When the oldest reply left of those that a power cut may still undo; None: there is none."""
+        """When the oldest reply was delivered whose changes a power cut may still undo."""
         while self.left and self.left[0][1] <= self.log.durable_lsn:
             self.durable = max(self.durable, self.left.popleft()[2])
         return self.left[0][0] if self.left else None
 
     def rest(self) -> None:
-        """Batches until nothing more is to be done for now."""
+        """Runs batches until nothing is left to do at this instant."""
         for _ in range(BATCHES):
             self.end_of_batch()
-            if self.news:
+            if self.has_log_event:
                 self.on_log()
             elif not self.wants_batch and not self.binlog.busy:
                 return
@@ -238,17 +238,15 @@ class Server:
         return min(self.lockstep.queue.next_at, self.outbox.next_at)
 
     def on_timers(self) -> None:
-        """All that are due."""
+        """Runs all timers that are due."""
         self.tick_if_due()
         if self.outbox.next_at <= self.clock.now:
             self.outbox.on_timers()
 
     # --- the end
 
-    def stop(self, get_on: Callable[[], object]) -> None:
-        """No more commands are taken; pending replies leave; the log is closed. get_on: lets the
-        log's threads work.
-        """
+    def stop(self, run_log_threads: Callable[[], object]) -> None:
+        """No more commands are taken, pending replies leave, and the log is closed."""
         self.ending = True
         for session in self.lockstep.sessions.values():
             session.take_no_more()
@@ -256,8 +254,8 @@ class Server:
             if self.outbox.empty:
                 break
             self.end_of_batch()
-            get_on()
-            if self.news:
+            run_log_threads()
+            if self.has_log_event:
                 self.on_log()
         else:
             raise Violation("some replies never leave")

@@ -53,14 +53,14 @@ class Opened(NamedTuple):
     dispatcher: Dispatcher
     binlog: Binlog
     contents: Contents
-    news: list[bool]
+    log_event: list[bool]
 
 
 def open_server(disk: MemoryDisk, clock: Clock, options: Options) -> Opened:
     """Raises what open_binlog raises, and what the machine raises to end a run."""
     now, wall_now = clock.now, clock.wall
     queue = Queue()
-    news = [False]
+    log_event = [False]
     binlog = open_binlog(
         DIRECTORY,
         queue,
@@ -68,7 +68,7 @@ def open_server(disk: MemoryDisk, clock: Clock, options: Options) -> Opened:
         durability=options.durability,
         now=now,
         wall_now=wall_now,
-        notify=lambda: news.__setitem__(0, True),
+        notify=lambda: log_event.__setitem__(0, True),
         threaded=options.threaded,
         fs=disk,
     )
@@ -80,7 +80,7 @@ def open_server(disk: MemoryDisk, clock: Clock, options: Options) -> Opened:
         process=lambda: process,
         log=binlog.snapshot,
     )
-    return Opened(dispatcher, binlog, Contents(queue, wall_now - now), news)
+    return Opened(dispatcher, binlog, Contents(queue, wall_now - now), log_event)
 
 
 class ServerRun:
@@ -108,7 +108,9 @@ class ServerRun:
         self.model.load(opened.contents, history.offsets[0])
         self.model.may_refuse = machine.is_limited
         self.lockstep = Lockstep(opened.dispatcher, self.model)
-        self.server = Server(self.lockstep, opened.binlog, self.clock, options.sync_ms, opened.news)
+        self.server = Server(
+            self.lockstep, opened.binlog, self.clock, options.sync_ms, opened.log_event
+        )
         self.unsent: dict[Hashable, bytes] = {}  # per client: generated, not sent yet
         self.clients_made = 0
         self.batch_sizes = self.rng.choice(((1,), (1, 1, 2, 5), (1, 5, 20)))  # commands
@@ -203,7 +205,7 @@ class ServerRun:
         return "end of an iteration"
 
     def handle_log_event(self) -> str:
-        if not self.server.news:
+        if not self.server.has_log_event:
             return ""
         self.server.on_log()
         return f"log is at {self.server.log.promised_lsn}"
@@ -227,7 +229,7 @@ class ServerRun:
     def settle(self) -> None:
         """Runs the loop and the threads until nothing is left to do at this instant."""
         self.server.rest()
-        while self.machine.scheduler.runnable() or self.server.news:
+        while self.machine.scheduler.runnable() or self.server.has_log_event:
             self.finish_log_threads()
             self.server.rest()
 

@@ -6,7 +6,7 @@ The simulated disk calls `Scheduler.pause` in every call. So anything the main g
 fall between any two file-system calls of the committer and the preparer.
 
 May know: greenlets; which names the log's modules import. Promises: everything runs in one OS
-thread; a simulated thread runs only when `step` is called or when somebody waits for it.
+thread; a simulated thread runs only when `step` is called or while main waits for a condition.
 """
 
 from __future__ import annotations

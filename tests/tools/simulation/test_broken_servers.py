@@ -1,5 +1,5 @@
-"""The simulation can fail. Each broken server below violates one invariant and must be caught within
-a few scenarios, by the check that is meant for it.
+"""The simulation can fail. Each broken server below violates one invariant. It must be caught
+within a few scenarios, by the check that is meant for it.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def test_queue_workload_rotates_compacts_and_retires():
     workload.work(300)
     assert workload.process.log.oldest > 1
     assert workload.process.binlog.compactor.migrated > 10
-    assert {reply.split()[0] for _, reply in workload.process.told} >= {
+    assert {reply.split()[0] for _, reply in workload.process.delivered} >= {
         *(
             b"INSERTED",
             b"DELETED",

@@ -1,5 +1,5 @@
-"""The reference model: a simple beanstalkd to compare the real server with. Bytes go in, reply bytes
-come out, time is an argument.
+"""The reference model: a simple beanstalkd to compare the real server with. Bytes go in, and reply
+bytes come out; time is an argument.
 
 It is written for clarity, not speed: plain lists and dicts, linear searches, and no stored number
 that can be counted instead. Each rule is as the protocol states it (doc/protocol.txt of beanstalkd

@@ -162,8 +162,8 @@ class State:
         return dues
 
     def tick(self, now: int) -> None:
-        """Runs the timers that are due: delayed jobs, then ends of pauses, then clients. Older tubes
-        and clients come first.
+        """Runs the timers that are due: delayed jobs, then ends of pauses, then clients. Older
+        tubes and clients come first.
         """
         for tube in self.oldest_first():
             self.each(self.delayed(tube), lambda job: self.move(job, "ready"), now)

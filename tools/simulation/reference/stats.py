@@ -38,7 +38,7 @@ def _bool(value: bool) -> str:
 
 
 def seconds_left(until: int, now: int) -> int:
-    """Whole seconds left. 1 ns is taken off, so a wait of n s that has just begun has n - 1 left."""
+    """Whole seconds left. 1 ns is taken off, so a new wait of n s has n - 1 s left."""
     return max(until - now - 1, 0) // SECOND
 
 

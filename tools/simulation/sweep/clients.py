@@ -34,10 +34,10 @@ class Clients:
             self.process.connect()
         self.rng.choice(self._steps)()
         if self.rng.random() < 0.6:
-            self.process.turn()
+            self.process.end_batch()
 
     def _send(self, session: Session, line: bytes) -> None:
-        self.process.say(session, line)
+        self.process.send(session, line)
 
     def _idle_session(self) -> Session | None:
         """A client that is not waiting for a job."""

@@ -1,8 +1,8 @@
-"""One life of a server without sockets: sessions, queue, binlog, the server's own outbox, and an
-inline log on a disk in memory; its clock stands until it is moved.
+"""One run of a server without sockets: sessions, queue, binlog, the server's own outbox, and a log
+without threads on a disk in memory. Its clock changes only when `elapse` is called.
 
-May know: the public faces of session, queue, binlog, outbox and log. Promises: deterministic;
-`history` is told of every change before the disk may know of it; `told` are the replies that the
+May know: the public interfaces of session, queue, binlog, outbox and log. Promises: deterministic.
+`history` gets every change before the disk can have it. `delivered` holds the replies that the
 outbox has delivered.
 """
 
@@ -30,7 +30,7 @@ DIRECTORY = "/log"
 SEGMENT = 8192
 MS = 1_000_000  # ns
 RETRY = RETRY_NS
-BATCHES = 500  # more than two passes over the largest log here take
+BATCHES = 500  # more than two passes over the largest log here need
 
 
 class Mode(NamedTuple):
@@ -49,18 +49,18 @@ MODES = (
 
 
 class Client:
-    """A session's recipient: notes the replies that reach the client."""
+    """The recipient of a session's replies; keeps them."""
 
-    def __init__(self, session: Session, told: list[tuple[Session, bytes]]) -> None:
+    def __init__(self, session: Session, delivered: list[tuple[Session, bytes]]) -> None:
         self.session = session
-        self.told = told
+        self.delivered = delivered
 
     def deliver(self, data: bytes) -> None:
-        self.told.append((self.session, data))
+        self.delivered.append((self.session, data))
 
 
 class Process:
-    """Raises what `open_binlog` raises, and wal.LogFailed from anything that moves it."""
+    """`start` raises what `open_binlog` raises; any other method may raise wal.LogFailed."""
 
     def __init__(
         self, disk: MemoryDisk, mode: Mode, wall: int, history: VersionHistory | None = None
@@ -74,7 +74,7 @@ class Process:
         self.dispatcher = Dispatcher(self.queue)
         self.binlog: Binlog | None = None
         self.sessions: list[Session] = []
-        self.told: list[tuple[Session, bytes]] = []  # replies that have left
+        self.delivered: list[tuple[Session, bytes]] = []  # all replies
         self.refused: Counter[bytes] = Counter()  # commands that were answered with OUT_OF_MEMORY
         self._events = 0  # in this batch
         self.outbox = self._outbox()
@@ -108,7 +108,7 @@ class Process:
         return self.binlog.log
 
     def found(self) -> dict[Key, Found]:
-        """The queue as it is."""
+        """The queue as it is now."""
         jobs = self.queue.jobs
         views = view_all(self.queue, self.offset)
         return {
@@ -116,8 +116,8 @@ class Process:
             for key, view in views.items()
         }
 
-    def look(self) -> None:
-        """Notes what has changed."""
+    def note_changes(self) -> None:
+        """Adds what has changed to the history."""
         if self.binlog is not None:
             self.history.note(self.queue, self.offset, self.log.lsn, self.wall, self.binlog.is_full)
 
@@ -133,7 +133,7 @@ class Process:
         session.lost(self.now)
         self._settle()
 
-    def say(self, session: Session, line: bytes) -> None:
+    def send(self, session: Session, line: bytes) -> None:
         self._events += 1
         self.outbox.begin_batch(self._events)
         session.receive(line + b"\r\n", self.now)
@@ -147,16 +147,16 @@ class Process:
         Session.settle(self.dispatcher, self.now)
         for session in self.sessions:
             self._add(session, session.take_output())
-        self.look()
+        self.note_changes()
 
     def _add(self, session: Session, reply: bytes) -> None:
         if reply:
-            self.outbox.add(Client(session, self.told), reply)
+            self.outbox.add(Client(session, self.delivered), reply)
 
     # --- the loop
 
-    def turn(self) -> None:
-        """The end of a batch; then the log's reports, and the batch that they ask for."""
+    def end_batch(self) -> None:
+        """Ends a poll batch, then handles the log event and runs the batch that it causes."""
         self._events = 0
         self._batches()
         self.outbox.log_event()
@@ -164,20 +164,20 @@ class Process:
         self.now += 1000
 
     def _batches(self) -> None:
-        """As many as the outbox asks for while no client sends anything."""
+        """Runs as many batches as the outbox asks for; no client sends anything meanwhile."""
         batches = 0
         while self.outbox.end_of_batch():
-            self.look()
+            self.note_changes()
             batches += 1
             if batches > BATCHES:
                 raise Violation(
                     "expected compaction to come to an end, "
-                    f"got {batches} batches of it while nobody asked for anything"
+                    f"got {batches} batches of it without a command"
                 )
 
     def elapse(self, ns: int) -> None:
-        """Time goes by, and everything that is due in it happens."""
-        self.turn()
+        """Time passes; each timer on the way runs on time."""
+        self.end_batch()
         end = self.now + ns
         while (at := min(self.queue.next_at, self.outbox.next_at)) <= end:
             self.now = max(self.now, at)
@@ -186,12 +186,12 @@ class Process:
                 self._settle()
             if self.outbox.next_at <= self.now:
                 self.outbox.on_timers()
-            self.turn()
+            self.end_batch()
         self.now = end
 
     def stop(self) -> None:
         """SIGTERM."""
-        self.turn()
+        self.end_batch()
         if not self.outbox.empty:
             raise Violation("expected all replies to leave before the log is closed")
         self.log.close(self.wall)

@@ -84,10 +84,12 @@ class QueueWorkload:
         if not headroom_hidden and any(word != b"put" for word in process.refused):
             raise Violation(f"expected only puts to be refused, got {dict(process.refused)}")
         process.elapse(2 * RETRY)
-        process.say(process.connect(), b"put 0 0 1 5\r\nagain")
-        process.turn()
-        if not process.told or not process.told[-1][1].startswith(b"INSERTED"):
-            raise Violation(f"expected INSERTED as the reply to a put, got {process.told[-1:]}")
+        process.send(process.connect(), b"put 0 0 1 5\r\nagain")
+        process.end_batch()
+        if not process.delivered or not process.delivered[-1][1].startswith(b"INSERTED"):
+            raise Violation(
+                f"expected INSERTED as the reply to a put, got {process.delivered[-1:]}"
+            )
 
     def end(self, killed: bool) -> None:
         """The run ends; the next one gets the disk that a kill or a power failure leaves."""
@@ -114,7 +116,7 @@ class QueueWorkload:
         return max(log.durable_lsn, by_time)
 
     def read(self, left: MemoryDisk, killed: bool) -> int:
-        self.process.look()
+        self.process.note_changes()
         replay = wal.Replay(DIRECTORY, fs=left)
         for _ in replay:
             pass
