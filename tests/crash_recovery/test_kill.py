@@ -14,10 +14,9 @@ from killtest.mix import Mix
 from killtest.rounds import Rounds
 from testkit.c_server import find_c_server
 from testkit.daemon import Daemon
-from testkit.waiting import wait_until
+from testkit.waiting import HANG_S, wait_until
 
 
-@pytest.mark.timeout(180)
 def test_life_with_every_kill_point(daemon, seed):
     """Each kill point once, fifty connections: the short form of `make killtest`."""
     lines = []
@@ -32,7 +31,7 @@ def test_kill_point_under_load_is_reached(daemon, seed, name):
     rounds = Rounds(daemon, seed, Mix(jobs=1000))
     rounds.round(
         ("-s", "65536"),
-        compacting(rounds.rng) if name == "compaction" else at(name, rounds.rng),
+        compacting(rounds.rng, HANG_S) if name == "compaction" else at(name, rounds.rng, HANG_S),
     )
     assert rounds.kill_points == {name: 1}
 

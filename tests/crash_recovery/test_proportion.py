@@ -62,7 +62,6 @@ def bury(client: Conversation, bodies: Sequence[bytes]) -> list[int]:
     return ids
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("segment_bytes", [MIB, 10 * MIB], ids=["1 MiB", "10 MiB"])
 def test_compaction_with_old_live_jobs_below_a_million(daemon, segment_bytes):
     """The live jobs are older than all others, and only their latest records are needed."""

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import greenstalk
 from testkit.daemon import Daemon
+from testkit.waiting import HANG_S
 
-#: For everything that must happen.
-TIMEOUT_S = 20
+TIMEOUT_S = int(HANG_S)  # for everything that must happen
 
 
 def client(

@@ -11,11 +11,12 @@ import pytest
 from beanstalkd_wal.fs import FileSystem
 from beanstalkd_wal.log import FRAME_MAX
 from simulation.disk import MemoryDisk
+from testkit.waiting import HANG_S
 
 from tests.wal.logs import DIRECTORY, records, replayed
 
 SEGMENT = 1 << 16
-PATIENCE = 20  # seconds; only a test that fails waits that long
+PATIENCE = HANG_S
 
 
 class Owner:

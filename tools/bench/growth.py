@@ -13,6 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from testkit.waiting import HANG_S
+
 from .pipeline import YEAR_S, Pipeline
 from .rows import Goal
 from .servers import Running, Subject, running
@@ -22,7 +24,6 @@ OPERATIONS = 10_000  # in one measurement
 PRIORITIES = 1_000
 BODY = b"b" * 100
 POLL_S = 0.05
-TIMEOUT_S = 30.0
 GOAL = Goal(1.5, at_most=True)
 
 
@@ -114,7 +115,7 @@ class LoadedServer:
         return (self._server.cpu_ns() - before) / OPERATIONS / 1000
 
     def _wait_until(self, happened: Callable[[dict[str, int]], bool]) -> None:
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + HANG_S
         while not happened(self._pipeline.stats()):
             assert time.monotonic() < deadline, "the jobs are not ready in time"
             time.sleep(POLL_S)

@@ -9,12 +9,13 @@ import time
 
 from testkit.daemon import Daemon
 from testkit.replies import split_replies, take_reply
+from testkit.waiting import HANG_S
 
 from .cuts import Cut
 from .runner import Mismatch
 from .transcript import World
 
-REPLY_SECONDS = 5.0
+REPLY_SECONDS = HANG_S
 SYNC_ITERATIONS = 3
 _UNKNOWN = b"UNKNOWN_COMMAND\r\n"
 

@@ -23,14 +23,14 @@ from .cuts import WHOLE
 from .difference import Difference
 from .differences import shows
 from .full_disk import PROBES
-from .live_peer import LiveConn, LivePeer
+from .live_peer import REPLY_SECONDS, LiveConn, LivePeer
 from .runner import Mismatch, play
 from .server_pair import ServerPair
 from .transcript import Transcript, World, parse
 
 _ONLY = re.compile(r"(ours|c) +(.*)")
 _ITERATIONS = 3
-SHORT_TIMEOUT_S = 0.5  # half of the transcripts must not match
+SHORT_TIMEOUT_S = 0.5  # for a reply in a transcript that must not match
 
 
 class Stale(AssertionError):
@@ -40,8 +40,8 @@ class Stale(AssertionError):
 class ProbePeer(LivePeer):
     """A server that reads the clock of the judge."""
 
-    def __init__(self, daemon: Daemon, world: World, clock: Clock) -> None:
-        super().__init__(daemon, world, WHOLE, SHORT_TIMEOUT_S)
+    def __init__(self, daemon: Daemon, world: World, clock: Clock, timeout_s: float) -> None:
+        super().__init__(daemon, world, WHOLE, timeout_s)
         self._clock = clock
 
     def sync(self, idle: LiveConn | None) -> None:
@@ -102,16 +102,16 @@ class Prober:
         self._expect(row, "ours", "ours")
         if shows(row, self._bench.c_version):
             self._expect(row, "c", "c")
-            if not self._mismatch(row, "c", "ours"):
+            if not self._mismatch(row, "c", "ours", SHORT_TIMEOUT_S):
                 raise Stale(f"{row.name}: the C server does not differ")
         else:
             self._expect(row, "c", "ours")
 
     def _expect(self, row: Difference, server: str, text: str) -> None:
-        if mismatch := self._mismatch(row, server, text):
+        if mismatch := self._mismatch(row, server, text, REPLY_SECONDS):
             raise Stale(f"{row.name}: the transcript of {text}, played to {server}: {mismatch}")
 
-    def _mismatch(self, row: Difference, server: str, text: str) -> str:
+    def _mismatch(self, row: Difference, server: str, text: str, timeout_s: float) -> str:
         """Plays the transcript of `text` to `server`. Returns what does not match."""
         with ExitStack() as stack:
             if row.logged or row.options or row.breaks_c_server:
@@ -121,10 +121,8 @@ class Prober:
                 base = clear(daemon)
                 self._shared[server] = daemon
             try:
-                play(
-                    transcript(row, text),
-                    ProbePeer(daemon, World(base, server == "c", row.logged), self._clock),
-                )
+                world = World(base, server == "c", row.logged)
+                play(transcript(row, text), ProbePeer(daemon, world, self._clock, timeout_s))
             except Mismatch as mismatch:
                 return str(mismatch)
         return ""

@@ -15,8 +15,6 @@ from .actions import Action
 from .cuts import WHOLE
 from .live_peer import LiveConn
 
-TIMEOUT_S = 5.0
-
 
 class ServerGone(Exception):
     """The server does not reply to the observer, or has ended."""

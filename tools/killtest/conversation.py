@@ -10,11 +10,12 @@ import socket
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
+from testkit.waiting import HANG_S
+
 from .replies import Replies, Reply, fields
 
 _RECEIVE_BYTES = 1 << 18
 _SEND_BYTES = 1 << 18
-_SILENCE_S = 20.0
 
 
 class Closed(Exception):
@@ -101,9 +102,9 @@ class Conversation:
         while True:
             interest = selectors.EVENT_READ | (selectors.EVENT_WRITE if rest else 0)
             self._selector.modify(self._socket, interest)
-            events = self._selector.select(_SILENCE_S)
+            events = self._selector.select(HANG_S)
             if not events:
-                raise TimeoutError(f"no reply for {_SILENCE_S:.0f} s")
+                raise TimeoutError(f"no reply for {HANG_S:.0f} s")
             if events[0][1] & selectors.EVENT_READ:
                 data = self._socket.recv(_RECEIVE_BYTES)
                 if not data:

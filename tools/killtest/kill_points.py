@@ -24,7 +24,7 @@ FOLDER = r"beanstalkd-binlog-.*"
 
 LOAD = "load"
 TIMEOUT_S = 8.0
-SILENCE_TIMEOUT_S = 2.0  # for a server that starts
+SILENCE_TIMEOUT_S = 4.0  # for a server that starts
 LOOK_AGAIN_S = 0.002
 
 KillPoint = Callable[[Daemon], str]

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 
 from testkit.daemon import Daemon
+from testkit.waiting import HANG_S
 
 from .client import Client
 from .fault import Fault
 from .knowledge import Knowledge, PrivateTube
 from .mix import SHARED, Mix
 
-SILENCE_TIMEOUT_S = 20.0
 READ_PAUSE_S = 0.3  # maximum
 OUTPUT_MAX = 1 << 20  # unsent bytes; with more, a client sends no new command
 EVENT_READ, EVENT_WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -74,8 +74,8 @@ class Load:
             now = time.monotonic()
             if events:
                 heard_at = now
-            elif now - heard_at > SILENCE_TIMEOUT_S:
-                raise Fault(f"no reply for {SILENCE_TIMEOUT_S:.0f} s: {self._waiting()}")
+            elif now - heard_at > HANG_S:
+                raise Fault(f"no reply for {HANG_S:.0f} s: {self._waiting()}")
             for key, mask in events:
                 self._serve(key.data, mask)
 

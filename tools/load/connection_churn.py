@@ -13,13 +13,13 @@ from random import Random
 from killtest.fault import Fault
 from testkit.client import reset
 from testkit.daemon import Daemon
+from testkit.waiting import HANG_S
 
 from .many_connections import REPLY, REQUEST
 from .process_metrics import IDLE_TICKS, check_serves, process_metrics, ticks_per_second
 from .scale import Scale
 
 BATCH = 200
-TIMEOUT_S = 20.0
 ACCEPT_PAUSED = r"\S+: \d+ connections: no descriptors for more, so others wait\n"
 
 
@@ -35,7 +35,7 @@ def connection_churn(daemon: Daemon, scale: Scale, rng: Random) -> str:
 def _connect(daemon: Daemon, rng: Random) -> socket.socket:
     """Connects from a random address, because closed ports of one address are not free at once."""
     source = f"127.0.{rng.randrange(1, 200)}.{rng.randrange(1, 250)}"
-    return socket.create_connection(("127.0.0.1", daemon.port), TIMEOUT_S, (source, 0))
+    return socket.create_connection(("127.0.0.1", daemon.port), HANG_S, (source, 0))
 
 
 def _use_and_close(connection: socket.socket, how: int) -> None:
@@ -90,7 +90,7 @@ def _served(waiting: list[socket.socket], least: int) -> list[socket.socket]:
     with selectors.DefaultSelector() as selector:
         for connection in waiting:
             selector.register(connection, selectors.EVENT_READ, connection)
-        while events := selector.select(TIMEOUT_S if len(served) < least else 0.3):
+        while events := selector.select(HANG_S if len(served) < least else 0.3):
             for key, _ in events:
                 if (received := key.data.recv(100)) != REPLY:
                     raise Fault(f"{received!r} to a client that waited for a descriptor")

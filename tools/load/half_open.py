@@ -64,7 +64,7 @@ def _shut_down(daemon: Daemon, count: int) -> None:
         with Conversation(daemon.connect()) as client:
             _expect(
                 [f"RESERVED {id.decode()} 1", "DELETED"],
-                client.say(b"reserve-with-timeout 5", b"delete " + id),
+                client.say(b"reserve-with-timeout 300", b"delete " + id),
             )
 
 
@@ -118,7 +118,7 @@ def _vanished_waiting(daemon: Daemon, count: int) -> None:
 
 def _take_all(client: Conversation, count: int) -> None:
     for number in range(count):
-        (reserved,) = client.ask(b"reserve-with-timeout 10")
+        (reserved,) = client.ask(b"reserve-with-timeout 300")
         if reserved.words[0] != b"RESERVED":
             raise Fault(f"job {number} of {count} of a client that is gone: {reserved}")
         client.ask(b"delete %d" % reserved.id)

@@ -9,11 +9,11 @@ from random import Random
 from killtest.fault import Fault
 from killtest.replies import Replies, Reply
 from testkit.daemon import Daemon
+from testkit.waiting import HANG_S
 
 from .process_metrics import MIB, check_serves, idle_metrics, process_metrics, wait_until
 from .scale import Scale
 
-TIMEOUT_S = 20.0
 BYTES_EACH = 16 << 10  # maximum memory of the server per connection
 REQUEST, REPLY = b"list-tube-used\r\n", b"USING default\r\n"
 
@@ -116,10 +116,10 @@ class _Busy:
     def run(self) -> None:
         """Runs until every connection has finished its rounds."""
         while self._selector.get_map():
-            events = self._selector.select(TIMEOUT_S)
+            events = self._selector.select(HANG_S)
             if not events:
                 waiting = len(self._selector.get_map())
-                raise Fault(f"no reply for {TIMEOUT_S:.0f} s; {waiting} busy connections wait")
+                raise Fault(f"no reply for {HANG_S:.0f} s; {waiting} busy connections wait")
             for key, _ in events:
                 key.data.receive()
                 if key.data.done:

@@ -60,7 +60,7 @@ def check_serves(daemon: Daemon, times: int = 1) -> None:
             body = b"fresh %d" % number
             (inserted,) = client.ask(put(body))
             id = inserted.id
-            received = client.say(b"reserve-with-timeout 5", b"delete %d" % id, b"peek %d" % id)
+            received = client.say(b"reserve-with-timeout 300", b"delete %d" % id, b"peek %d" % id)
             if received != [f"RESERVED {id} {len(body)}", "DELETED", "NOT_FOUND"]:
                 raise Fault(f"a new client receives {received} for job {id}")
 
