@@ -1,4 +1,4 @@
-"""The way in from beanstalkd: every job, whatever happens on the way, and never a file deleted."""
+"""Take-over: every job of the C server is kept, whatever happens, and no file is ever deleted."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def some_jobs(count: int = 200) -> list[CJob]:
         state = (READY, DELAYED, BURIED)[id % 3]
         jobs.append(
             CJob(
-                id, b"tube-%d" % (id % 4), state, id * 7, 5 * S, 60 * S, WALL - id * S, WALL + 1000 * S + id if state == DELAYED else 0,
+                id, b"tube-%d" % (id % 4), state, id * 7, 5 * S, 60 * S, WALL - id * S,
+                WALL + 1000 * S + id if state == DELAYED else 0,
                 id % 5, id % 3, id % 2, 1 + id % 4, id % 6, b"body %d\0\r\n" % id,
             )
         )  # fmt: skip
@@ -156,7 +157,7 @@ class Killer:
         return guarded
 
 
-def test_killed_anywhere_it_finishes_at_the_next_start(tmp_path: Path) -> None:
+def test_takeover_killed_anywhere_finishes_at_the_next_start(tmp_path: Path) -> None:
     source = tmp_path / "c"
     expected = written(source, some_jobs(60))
     files = c_files(source)
@@ -200,7 +201,7 @@ def test_damage_stops_the_start_and_changes_nothing(tmp_path: Path) -> None:
     assert len(opened(tmp_path).jobs) >= 15
 
 
-def test_files_beside_a_log_that_has_jobs_are_not_mixed_in(tmp_path: Path) -> None:
+def test_takeover_into_a_log_with_jobs_is_refused(tmp_path: Path) -> None:
     written(tmp_path, some_jobs(5))
     take_over(tmp_path)
     again = tmp_path / "again"
@@ -239,7 +240,7 @@ class _NoEnd:
         return self._records.Import(phase, text)
 
 
-def test_numbers_and_names_that_no_server_makes_are_served_all_the_same(tmp_path: Path) -> None:
+def test_implausible_numbers_and_names_are_served(tmp_path: Path) -> None:
     """What damage may leave in the C server's files, and an operator accept."""
     most = (1 << 63) - 1
     jobs = [
@@ -269,7 +270,8 @@ def test_numbers_and_names_that_no_server_makes_are_served_all_the_same(tmp_path
     )
     session = Session(Dispatcher(queue, log=binlog.snapshot))
     session.receive(
-        b"stats-job 1\r\nreserve-job 1\r\nrelease 1 0 4294967295\r\nkick-job 1\r\nput 0 0 1 0\r\n\r\nuse a\r\npeek-ready\r\n",
+        b"stats-job 1\r\nreserve-job 1\r\nrelease 1 0 4294967295\r\nkick-job 1\r\n"
+        b"put 0 0 1 0\r\n\r\nuse a\r\npeek-ready\r\n",
         WALL,
     )
     said = session.take_output()
@@ -293,7 +295,7 @@ def replayed_log(directory: Path) -> wal.Replay:
     "text",
     [b"\xff", b"[1]", b'{"folder": 1}', b'{"folder": "../up"}', b'{"files": 1}', b"[" * 100_000],
 )
-def test_an_import_record_that_makes_no_sense_is_refused(tmp_path: Path, text: bytes) -> None:
+def test_invalid_import_record_is_refused(tmp_path: Path, text: bytes) -> None:
     log = wal.Log.open(
         replayed_log(tmp_path),
         segment_bytes=1 << 20,

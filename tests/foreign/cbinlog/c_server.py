@@ -1,4 +1,4 @@
-"""The real beanstalkd on a unix socket, asked in pipelines."""
+"""A client of the real beanstalkd on a Unix socket. It pipelines its commands."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def need_c_server() -> str:
 
 
 class CServer:
-    """Replies are (first line, body): body is None but for those that carry one that ends in CRLF."""
+    """Replies are (first line, body). The body is None if the reply has none."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], connection: socket.socket, said: int

@@ -1,5 +1,5 @@
-"""Binlogs made by hand, with a layout written down a second time, so that a mistake in `format`
-cannot hide.
+"""Binlogs made by hand. The layout is written down here a second time, so that a mistake in
+`format` is found.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Where the directories written by beanstalkd itself are, and what their `expected.json` says that
-a good reader finds.
+"""Directories that beanstalkd itself wrote, and the expected result of reading them, which is in
+their `expected.json`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "samples" / "c-binlog"
 NAMES = [
-    "01_basic_states", "02_segments_migration", "03_sigkill", "05_counters", "07_max_size_bug", "08_record_larger_than_segment",
-    "10_torn_body_zero_filled", "11_v5_from_1.4.6", "13_short_zero_tail",
+    "01_basic_states", "02_segments_migration", "03_sigkill", "05_counters", "07_max_size_bug",
+    "08_record_larger_than_segment", "10_torn_body_zero_filled", "11_v5_from_1.4.6",
+    "13_short_zero_tail",
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The layout, bit for bit, against one that is written down a second time."""
+"""The layout, byte for byte, against a second description of it."""
 
 import pytest
 from hypothesis import given
@@ -40,12 +40,12 @@ JOBS = st.builds(
 )
 
 
-def test_a_short_record_has_the_c_servers_bytes():
+def test_short_record_has_the_c_servers_bytes():
     assert encode_short(JOB) == REC.short()
     assert len(encode_short(JOB)) == V7.short_size == 84
 
 
-def test_a_full_record_has_the_c_servers_bytes():
+def test_full_record_has_the_c_servers_bytes():
     assert encode_full(b"default", JOB, b"hello") == REC.full()
 
 
@@ -60,12 +60,12 @@ def test_version_5_is_read_with_its_microseconds():
 
 
 @given(JOBS)
-def test_what_is_encoded_is_decoded(job):
+def test_encoded_records_are_decoded(job):
     assert V7.decode(encode_short(job), 4) == job
 
 
 @pytest.mark.parametrize("offset", [12, 13, 14, 15, 36, 37, 38, 39, 77, 78, 79])
-def test_padding_is_what_is_no_field(offset):
+def test_padding_is_all_bytes_between_fields(offset):
     data = bytearray(REC.struct())
     assert not any(V7.padding(bytes(data), 0))
     data[offset] = 1
@@ -73,7 +73,7 @@ def test_padding_is_what_is_no_field(offset):
     assert V7.decode(bytes(data), 0) == JOB
 
 
-def test_version_5_left_in_its_padding_what_was_in_memory():
+def test_version_5_padding_may_hold_any_bytes():
     data = bytearray(REC.struct_v5())
     data[12] = data[36] = 1
     assert not any(V5.padding(bytes(data), 0))

@@ -1,5 +1,4 @@
-"""A few of the directories that beanstalkd wrote, as bytes: the format stays readable, whatever
-happens to the samples.
+"""A few directories that beanstalkd wrote, as bytes in this file: the format stays readable.
 
 Compressed, their zeros at the end left out. Fields: id, tube, state, pri, delay and ttr in seconds,
 creation, deadline, the five counters, body.
@@ -99,7 +98,7 @@ GOLDEN = {
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_what_beanstalkd_wrote_stays_readable(tmp_path, name):
+def test_golden_files_stay_readable(tmp_path, name):
     packed, jobs, next_id, reports = GOLDEN[name]
     binlog = read(tmp_path, zlib.decompress(b64decode(packed)) + bytes(1000))
     found = [

@@ -1,4 +1,4 @@
-"""Each rule by which a record is believed, broken alone."""
+"""Each rule for a plausible record, broken alone."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ U32_SECONDS = 0xFFFFFFFF * SECOND
         {"state": DELETED},
     ],
 )
-def test_what_the_c_server_could_have_written_is_plausible(change):
+def test_records_that_the_c_server_writes_are_plausible(change):
     assert plausible(JOB._replace(**change))
 
 
@@ -59,7 +59,7 @@ def test_what_the_c_server_could_have_written_is_plausible(change):
         {"state": 5},
     ],
 )
-def test_what_it_cannot_have_written_is_not(change):
+def test_records_that_it_cannot_write_are_not_plausible(change):
     assert not plausible(JOB._replace(**change))
     assert not plausible_behind_damage(b"", JOB._replace(**change), b"")
 
@@ -75,17 +75,17 @@ def test_what_it_cannot_have_written_is_not(change):
         (b"tube", {"state": DELETED}, b""),
     ],
 )
-def test_behind_damage_more_is_asked_for(tube, change, padding):
+def test_plausible_behind_damage_is_stricter(tube, change, padding):
     assert plausible(JOB._replace(**change))
     assert not plausible_behind_damage(tube, JOB._replace(**change), padding)
 
 
-def test_behind_damage_a_sound_record_is_believed():
+def test_intact_record_is_plausible_behind_damage():
     assert plausible_behind_damage(b"", JOB._replace(state=DELETED), b"\0\0")
     assert plausible_behind_damage(b"tube", JOB, b"\0\0")
 
 
-def test_a_job_is_known_by_what_never_changes():
+def test_same_job_compares_fields_that_never_change():
     others = {"pri": 1, "delay_ns": 0, "deadline_at_ns": 0, "reserves": 9, "state": READY}
     assert same_job(JOB, JOB._replace(**others))
     for change in ({"created_at_ns": BORN + 1}, {"ttr_ns": SECOND}, {"body_size": 8}):
@@ -93,7 +93,7 @@ def test_a_job_is_known_by_what_never_changes():
 
 
 @pytest.mark.parametrize("counter", ["reserves", "timeouts", "releases", "buries", "kicks"])
-def test_counters_that_fall_are_no_delete(counter):
+def test_falling_counters_are_no_delete(counter):
     assert is_no_delete(JOB, JOB._replace(**{counter: 0}))
     assert reads_as_torn(JOB, JOB._replace(**{counter: 0}))
 
@@ -119,24 +119,24 @@ def test_counters_that_fall_are_no_delete(counter):
         (READY, {"reserves": 2, "deadline_at_ns": BORN + SECOND}, False, False),
     ],
 )
-def test_a_delete_agrees_with_what_the_log_says(state, change, no_delete, torn):
+def test_delete_agrees_with_the_log(state, change, no_delete, torn):
     known = JOB._replace(state=state)
     assert is_no_delete(known, known._replace(**change)) == no_delete
     assert reads_as_torn(known, known._replace(**change)) == torn
 
 
-def test_a_small_deadline_that_was_there_before_is_no_tear():
+def test_small_deadline_of_before_is_not_torn():
     known = JOB._replace(state=READY, deadline_at_ns=37_000)
     assert not reads_as_torn(known, known)
     assert reads_as_torn(known, known._replace(deadline_at_ns=38_000))
 
 
-def test_a_clock_that_began_in_1970_is_no_tear():
+def test_clock_that_began_in_1970_is_not_torn():
     known = JOB._replace(created_at_ns=50, deadline_at_ns=70)
     assert not reads_as_torn(known, known._replace(deadline_at_ns=90))
 
 
-def test_a_record_may_be_cut_where_a_sector_ends_in_its_zeros():
+def test_record_may_be_cut_where_a_sector_ends():
     assert may_be_cut(state_at=1024, data_end=1024)
     assert may_be_cut(state_at=1050, data_end=1000)
     assert not may_be_cut(state_at=1050, data_end=1025)

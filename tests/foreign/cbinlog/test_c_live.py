@@ -1,6 +1,4 @@
-"""With the real beanstalkd: what it wrote is read as it reads it itself, and what we write it
-reads.
-"""
+"""With the real beanstalkd: its logs are read as it reads them itself, and it reads our logs."""
 
 from __future__ import annotations
 
@@ -177,7 +175,7 @@ class Workload:
 
 
 @pytest.mark.parametrize("size", ["8192", "100000", "10485760"])
-def test_what_a_killed_server_left_is_read_as_it_reads_it_itself(tmp_path, seed, size):
+def test_log_of_a_killed_server_is_read_as_the_server_does(tmp_path, seed, size):
     directory = tmp_path / "killed"
     directory.mkdir()
     with running(directory, "-s", size, "-f0") as server:
@@ -200,7 +198,7 @@ def test_what_a_killed_server_left_is_read_as_it_reads_it_itself(tmp_path, seed,
         assert inserted(server.ask(put(0, 0, 1, b""))) == [binlog.next_id]
 
 
-def test_a_directory_of_several_starts_is_read_as_it_is(tmp_path, seed):
+def test_directory_of_several_starts_is_read(tmp_path, seed):
     directory = tmp_path / "log"
     directory.mkdir()
     rng = random.Random(seed)
@@ -263,7 +261,7 @@ def random_job(rng: random.Random, id: int) -> CJob:
     )
 
 
-def test_ten_thousand_jobs_that_we_wrote_are_the_servers(tmp_path, seed):
+def test_server_reads_ten_thousand_written_jobs(tmp_path, seed):
     rng = random.Random(seed)
     jobs = random_jobs(rng, 10_000)
     written = write_directory(str(tmp_path / "new"), jobs, 40_000, segment_bytes=100_000)
@@ -287,7 +285,7 @@ def take_buried(server: CServer) -> list[int]:
     return ids
 
 
-def test_a_server_goes_on_in_a_directory_that_we_wrote(tmp_path, seed):
+def test_server_goes_on_in_a_written_directory(tmp_path, seed):
     rng = random.Random(seed)
     jobs = [
         replace(job, reserves=9, timeouts=9, releases=9, buries=9, kicks=9)
@@ -309,7 +307,7 @@ def test_a_server_goes_on_in_a_directory_that_we_wrote(tmp_path, seed):
 @pytest.mark.parametrize(
     "jobs", [[], [CJob(7, b"default", READY, 1, 0, SECOND, 10**18, 0, 0, 0, 0, 0, 0, b"x")]]
 )
-def test_the_next_id_survives_the_way_back_and_leaves_no_job(tmp_path, jobs):
+def test_next_id_is_written_and_leaves_no_job(tmp_path, jobs):
     write_directory(str(tmp_path / "new"), jobs, 1_000_000)
     with running(tmp_path / "new") as server:
         assert server.said() == ""
@@ -317,7 +315,7 @@ def test_the_next_id_survives_the_way_back_and_leaves_no_job(tmp_path, jobs):
         assert inserted(server.ask(put(0, 0, 1, b""))) == [1_000_000]
 
 
-def test_needs_z_is_what_is_needed(tmp_path):
+def test_needs_z_is_exact(tmp_path):
     job = CJob(1, b"default", READY, 1, 0, SECOND, 10**18, 0, 0, 0, 0, 0, 0, b"x" * 100)
     written = write_directory(str(tmp_path / "new"), [job], 2)
     with running(
@@ -330,7 +328,7 @@ def test_needs_z_is_what_is_needed(tmp_path):
         assert server.one(b"peek 1") == b"NOT_FOUND"
 
 
-def test_from_the_server_to_us_and_back_nothing_is_lost(tmp_path, seed):
+def test_import_and_export_lose_nothing(tmp_path, seed):
     directory = tmp_path / "log"
     directory.mkdir()
     with running(directory, "-s", "50000") as server:
@@ -350,7 +348,7 @@ def damage_of(binlog: CBinlog) -> list[str]:
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_we_never_have_fewer_jobs_than_the_server_on_a_log_that_is_cut_anywhere(tmp_path, part):
+def test_reader_has_no_fewer_jobs_than_the_server_on_a_cut_log(tmp_path, part):
     """The last records at each length: whatever the C server would show, less what it shows broken,
     is here too, and the next id is not lower.
     """
@@ -380,14 +378,15 @@ def test_we_never_have_fewer_jobs_than_the_server_on_a_log_that_is_cut_anywhere(
         assert ours.next_id >= next_id
 
 
-def test_the_helper_sees_a_difference(tmp_path):
+def test_comparison_finds_a_difference(tmp_path):
     job = CJob(1, b"default", READY, 1, 0, SECOND, now_ns(), 0, 0, 0, 0, 0, 0, b"x")
     write_directory(str(tmp_path / "new"), [job], 2)
     with running(tmp_path / "new") as server:
         assert_server_has(server, [job], 0)
         for wrong in (
-            [], [replace(job, body=b"y")], [replace(job, pri=2)], [replace(job, tube=b"t")], [replace(job, kicks=1)], [replace(job, id=2)],
-            [replace(job, created_at_ns=job.created_at_ns - 9 * SECOND)], [replace(job, state=BURIED)],
+            [], [replace(job, body=b"y")], [replace(job, pri=2)], [replace(job, tube=b"t")],
+            [replace(job, kicks=1)], [replace(job, id=2)], [replace(job, state=BURIED)],
+            [replace(job, created_at_ns=job.created_at_ns - 9 * SECOND)],
         ):  # fmt: skip
             with pytest.raises(AssertionError):
                 assert_server_has(server, wrong, 0)

@@ -1,4 +1,4 @@
-"""What each record does to a job, on undamaged logs."""
+"""The effect of each record on a job, in undamaged logs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .logs import (
 PUT = Rec()
 
 
-def test_a_put_is_a_job_with_all_its_fields(tmp_path):
+def test_put_is_a_job_with_all_fields(tmp_path):
     rec = Rec(
         9,
         b"tube",
@@ -65,12 +65,12 @@ def test_a_put_is_a_job_with_all_its_fields(tmp_path):
     assert (binlog.next_id, binlog.damages, binlog.maybe_deleted) == (10, [], [])
 
 
-def test_an_empty_directory_has_no_jobs(tmp_path):
+def test_empty_directory_has_no_jobs(tmp_path):
     binlog = read_directory(str(tmp_path))
     assert (binlog.jobs, binlog.next_id, binlog.damages) == ([], 1, [])
 
 
-def test_a_missing_directory_is_the_callers_problem(tmp_path):
+def test_missing_directory_raises(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_directory(str(tmp_path / "none"))
 
@@ -84,7 +84,7 @@ def test_a_missing_directory_is_the_callers_problem(tmp_path):
         (PUT.reserved(), READY, 0),
     ],
 )
-def test_the_last_record_counts(tmp_path, rec, state, deadline_at):
+def test_last_record_counts(tmp_path, rec, state, deadline_at):
     (job,) = read(tmp_path, log(PUT.full(), rec.short())).jobs
     counters = (rec.reserves, rec.timeouts, rec.releases, rec.buries, rec.kicks)
     assert (job.state, job.pri, job.delay_ns, job.deadline_at_ns) == (
@@ -101,13 +101,13 @@ def test_the_last_record_counts(tmp_path, rec, state, deadline_at):
     "rec", [PUT.deleted(), PUT.reserved().deleted(), PUT.released(0).deleted()]
 )
 @pytest.mark.parametrize("zeros", [0, 4, 200])
-def test_a_delete_deletes_at_the_end_too(tmp_path, rec, zeros):
+def test_delete_at_the_end_deletes(tmp_path, rec, zeros):
     binlog = read(tmp_path, log(PUT.full(), rec.short(), zeros=zeros))
     assert binlog.jobs == []
     assert binlog.next_id == 2
 
 
-def test_a_buried_job_is_deleted_after_restarts_that_each_added_to_its_buries(tmp_path):
+def test_delete_of_a_buried_job_after_restarts_is_applied(tmp_path):
     buried = PUT.buried()
     assert (
         ids(
@@ -122,7 +122,7 @@ def test_a_buried_job_is_deleted_after_restarts_that_each_added_to_its_buries(tm
 
 
 @pytest.mark.parametrize("next_record", [Rec(2).full(), Rec(9).deleted().short()])
-def test_a_bury_that_a_full_disk_refused_does_not_hide_the_delete(tmp_path, next_record):
+def test_delete_after_a_refused_bury_is_applied(tmp_path, next_record):
     # The new priority stays in the C server's memory, and no counter tells of it.
     binlog = read(
         tmp_path, log(PUT.full(), PUT.reserved().but(pri=99).deleted().short(), next_record)
@@ -130,7 +130,7 @@ def test_a_bury_that_a_full_disk_refused_does_not_hide_the_delete(tmp_path, next
     assert (1 in ids(binlog), binlog.damages) == (False, [])
 
 
-def test_a_delayed_job_is_deleted_after_a_restart_that_computed_its_deadline_anew(tmp_path):
+def test_delete_of_a_delayed_job_after_a_restart_is_applied(tmp_path):
     delayed = PUT.but(state=DELAYED, delay=3 * SECOND, deadline_at=BORN + 3 * SECOND)
     moved = delayed.but(deadline_at=BORN + 3 * SECOND + 7000)
     assert ids(read(tmp_path, log(delayed.full()), log(moved.deleted().short(), zeros=100))) == []
@@ -141,7 +141,7 @@ def test_next_id_counts_deleted_jobs_and_short_records(tmp_path):
     assert read(tmp_path, log(Rec(80).deleted().short(), PUT.full())).next_id == 81
 
 
-def test_the_last_id_of_all_does_not_make_the_next_id_start_anew(tmp_path):
+def test_largest_id_does_not_reset_the_next_id(tmp_path):
     binlog = read(tmp_path, log(PUT.full(), Rec(2**64 - 1, created_at=BORN).full()))
     assert ids(binlog) == [1, 2**64 - 1]
     assert binlog.next_id == 2
@@ -165,13 +165,13 @@ def test_other_names_are_not_read(tmp_path):
 # Order
 
 
-def test_buried_jobs_stand_in_the_order_of_burying(tmp_path):
+def test_buried_jobs_are_in_the_order_of_burying(tmp_path):
     jobs = [Rec(id) for id in (1, 2, 3, 4)]
     records = [*(job.full() for job in jobs), *(jobs[at].buried().short() for at in (2, 0, 1))]
     assert ids(read(tmp_path, log(*records))) == [4, 3, 1, 2]
 
 
-def test_burying_again_moves_a_job_to_the_end(tmp_path):
+def test_second_bury_moves_a_job_to_the_end(tmp_path):
     one, two = Rec(1), Rec(2)
     kicked = one.buried().kicked()
     records = [
@@ -185,7 +185,7 @@ def test_burying_again_moves_a_job_to_the_end(tmp_path):
     assert ids(read(tmp_path, log(*records))) == [2, 1]
 
 
-def test_burying_a_buried_job_that_was_reserved_moves_it_too(tmp_path):
+def test_bury_of_a_reserved_buried_job_moves_it_to_the_end(tmp_path):
     one, two = Rec(1), Rec(2)
     records = [
         one.full(),
@@ -197,7 +197,7 @@ def test_burying_a_buried_job_that_was_reserved_moves_it_too(tmp_path):
     assert ids(read(tmp_path, log(*records))) == [2, 1]
 
 
-def test_the_copy_of_a_buried_job_keeps_its_place(tmp_path):
+def test_copy_of_a_buried_job_keeps_its_place(tmp_path):
     one, two = Rec(1), Rec(2)
     binlog = read(
         tmp_path,
@@ -209,12 +209,12 @@ def test_the_copy_of_a_buried_job_keeps_its_place(tmp_path):
     assert binlog.damages == []
 
 
-def test_a_copy_is_what_buried_a_job_if_nothing_else_did(tmp_path):
+def test_copy_buries_a_job_if_no_other_record_did(tmp_path):
     records = [Rec(1).full(), Rec(2).full(), Rec(2).buried().short(), Rec(1).buried().full()]
     assert ids(read(tmp_path, log(*records))) == [2, 1]
 
 
-def test_buried_jobs_whose_burying_was_in_a_file_that_is_gone_come_first(tmp_path):
+def test_jobs_buried_in_a_missing_file_come_first(tmp_path):
     three = [Rec(3).full(), Rec(3).buried().short()]
     assert ids(read(tmp_path, log(Rec(2).buried().full(), *three, Rec(1).buried().full()))) == [
         2,
@@ -223,7 +223,7 @@ def test_buried_jobs_whose_burying_was_in_a_file_that_is_gone_come_first(tmp_pat
     ]
 
 
-def test_a_burying_counts_where_the_put_was_in_a_file_that_is_gone(tmp_path):
+def test_bury_counts_if_the_put_is_in_a_missing_file(tmp_path):
     records = [
         Rec(2).buried().short(),
         Rec(3).full(),
@@ -246,7 +246,7 @@ def test_a_burying_counts_where_the_put_was_in_a_file_that_is_gone(tmp_path):
 # Compaction
 
 
-def test_a_copy_takes_effect_and_stays_one_job(tmp_path):
+def test_copy_replaces_the_fields_of_its_job(tmp_path):
     copy = PUT.reserved().but(timeouts=3)
     binlog = read(tmp_path, log(PUT.full()), log(copy.full()))
     assert [(job.state, job.reserves, job.timeouts, job.body) for job in binlog.jobs] == [
@@ -255,7 +255,7 @@ def test_a_copy_takes_effect_and_stays_one_job(tmp_path):
     assert binlog.damages == []
 
 
-def test_updates_of_a_job_whose_copy_comes_later_are_ignored(tmp_path):
+def test_updates_before_the_copy_of_a_job_are_ignored(tmp_path):
     binlog = read(tmp_path, log(PUT.buried().short(), PUT.buried().kicked().full()))
     assert [(job.id, job.state, job.kicks) for job in binlog.jobs] == [(1, READY, 1)]
     assert binlog.damages == []
@@ -266,7 +266,7 @@ def test_updates_of_a_job_that_was_deleted_later_are_ignored(tmp_path):
     assert (binlog.jobs, binlog.damages, binlog.next_id) == ([], [], 2)
 
 
-def test_updates_of_a_job_that_is_nowhere_are_reported(tmp_path):
+def test_updates_without_a_job_are_reported(tmp_path):
     binlog = read(tmp_path, log(Rec(5).full(), PUT.buried().short(), Rec(2).buried().short()))
     assert [(damage.kind, damage.job_ids) for damage in binlog.damages] == [(Kind.ORPHAN, (1, 2))]
     assert messages(binlog) == [
@@ -275,7 +275,7 @@ def test_updates_of_a_job_that_is_nowhere_are_reported(tmp_path):
     assert not binlog.damaged
 
 
-def test_a_job_reserved_in_the_log_is_ready(tmp_path):
+def test_job_reserved_in_the_log_is_ready(tmp_path):
     assert [job.state for job in read(tmp_path, log(PUT.but(state=RESERVED).full())).jobs] == [
         READY
     ]
@@ -295,7 +295,7 @@ def test_buries_are_as_logged(tmp_path):
     assert (job.state, job.buries) == (CBURIED, 1)
 
 
-def test_an_id_that_was_given_again_after_a_lossy_start_belongs_to_the_later_job(tmp_path):
+def test_id_reused_after_a_lossy_start_is_the_later_jobs(tmp_path):
     again = Rec(1, b"other", b"new", created_at=BORN + 3600 * SECOND)
     binlog = read(
         tmp_path, log(PUT.full(), Rec(2).full()), log(again.full(), again.buried().short())
@@ -306,11 +306,12 @@ def test_an_id_that_was_given_again_after_a_lossy_start_belongs_to_the_later_job
     ]
     assert kinds(binlog) == ["damage"]
     assert messages(binlog) == [
-        "binlog.2:4: the id of job 1 is given again: what had it before, a job of 5 bytes in tube 'default', is lost"
+        "binlog.2:4: the id of job 1 is given again: "
+        "what had it before, a job of 5 bytes in tube 'default', is lost"
     ]
 
 
-def test_an_id_given_again_after_a_delete_is_nothing_odd(tmp_path):
+def test_id_reused_after_a_delete_is_not_reported(tmp_path):
     again = Rec(1, b"other", b"new", created_at=BORN + 3600 * SECOND)
     binlog = read(tmp_path, log(PUT.full(), PUT.deleted().short()), log(again.full()))
     assert [job.body for job in binlog.jobs] == [b"new"]
@@ -320,7 +321,7 @@ def test_an_id_given_again_after_a_delete_is_nothing_odd(tmp_path):
 # Version 5
 
 
-def test_version_5_files_lead_into_version_7_files(tmp_path):
+def test_version_5_files_may_precede_version_7_files(tmp_path):
     v5 = (
         b"\x05\0\0\0"
         + PUT.full_v5()
@@ -338,7 +339,7 @@ def test_version_5_files_lead_into_version_7_files(tmp_path):
     assert messages(binlog)[0].endswith("unexpected EOF reading 77 bytes (got 42): v5 job struct")
 
 
-def test_what_1_4_made_of_a_ttr_of_0_is_a_second(tmp_path):
+def test_ttr_of_0_written_by_1_4_is_a_second(tmp_path):
     put = PUT.but(ttr=1000)
     v5 = b"\x05\0\0\0" + put.full_v5() + put.buried().short_v5() + Rec(2, ttr=1000).full_v5()
     binlog = read(
@@ -349,7 +350,7 @@ def test_what_1_4_made_of_a_ttr_of_0_is_a_second(tmp_path):
 
 
 @pytest.mark.parametrize("deadline_at", [37_000, -37_000])
-def test_what_1_4_left_in_the_deadline_of_a_ready_job_means_nothing(tmp_path, deadline_at):
+def test_deadline_of_a_ready_job_written_by_1_4_is_ignored(tmp_path, deadline_at):
     put, other = PUT.but(deadline_at=deadline_at), Rec(2, deadline_at=deadline_at)
     v5 = b"\x05\0\0\0" + put.full_v5() + other.full_v5() + put.deleted().short_v5()
     binlog = read(tmp_path, v5)
@@ -360,7 +361,7 @@ def test_what_1_4_left_in_the_deadline_of_a_ready_job_means_nothing(tmp_path, de
 # Progress
 
 
-def test_progress_comes_every_megabyte_and_at_the_end_of_each_file(tmp_path):
+def test_progress_is_called_per_mebibyte_and_file(tmp_path):
     files = [
         log(*(Rec(id + 1, body=bytes(100_000)).full() for id in range(35))),
         log(Rec(99).full()),

@@ -1,5 +1,5 @@
-"""Directories that beanstalkd wrote give the jobs that beanstalkd shows, but for what it does wrong
-(the README of the samples).
+"""Directories that beanstalkd wrote give the jobs that beanstalkd shows, except for its faults (see
+the README of the samples).
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ as_expected_fields = (
 )  # fmt: skip
 
 
-def test_the_next_id_is_not_lower(name):
+def test_next_id_is_not_lower(name):
     assert (
         sample(name).next_id == expected(name, EXPECTED_FILE.get(name, "expected.json"))["next_id"]
     )
 
 
-def test_buried_jobs_stand_in_the_order_of_burying_behind_the_others(name):
+def test_buried_jobs_come_last_in_the_order_of_burying(name):
     jobs = sample(name).jobs
     buried = [job.id for job in jobs if job.state == BURIED]
     assert buried == BURIED_ORDER.get(name, [])
@@ -79,7 +79,7 @@ def test_buried_jobs_stand_in_the_order_of_burying_behind_the_others(name):
     assert [job.id for job in jobs] == sorted(others) + buried
 
 
-def test_only_what_is_odd_is_reported_in_the_c_servers_words(name):
+def test_reports_have_the_c_servers_words(name):
     binlog = sample(name)
     assert [
         (damage.kind, str(damage).rpartition("/")[2]) for damage in binlog.damages
@@ -91,7 +91,7 @@ def test_only_what_is_odd_is_reported_in_the_c_servers_words(name):
             assert line.removeprefix("DIR/") in [message for _, message in REPORTS[name]]
 
 
-def test_nothing_in_the_directory_is_touched(name):
+def test_reading_changes_nothing_in_the_directory(name):
     folder = FOLDER / name / "data"
 
     def look() -> list[object]:

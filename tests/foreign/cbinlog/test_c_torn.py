@@ -1,5 +1,5 @@
-"""The last record of a file cut off at each byte, by the end of the file or by zeros: no delete, no
-broken body, no more than torn.
+"""The last record of a file is cut at each byte, by the end of the file or by zeros. It is torn,
+and never a delete, a broken body or damage.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def whole(record: bytes, cut: int) -> bool:
 
 @pytest.mark.parametrize("update", UPDATES)
 @pytest.mark.parametrize("zeros", [0, 300])
-def test_an_update_that_is_cut_off_leaves_the_job_as_it_was(tmp_path, update, zeros):
+def test_torn_update_leaves_the_job_as_it_was(tmp_path, update, zeros):
     before, record = UPDATES[update]
     intact = read(tmp_path, log(ONE.full(), before.full())).jobs
     for cut in cuts(record):
@@ -88,7 +88,7 @@ def test_an_update_that_is_cut_off_leaves_the_job_as_it_was(tmp_path, update, ze
         assert binlog.maybe_deleted == []
 
 
-def test_a_kick_cut_off_before_its_state_is_no_delete(tmp_path):
+def test_kick_torn_before_its_state_is_no_delete(tmp_path):
     before, record = UPDATES["kick buried"]
     binlog = read(tmp_path, log(ONE.full(), before.full(), record[:80], zeros=300))
     assert len(binlog.jobs) == 2
@@ -98,9 +98,7 @@ def test_a_kick_cut_off_before_its_state_is_no_delete(tmp_path):
 
 
 @pytest.mark.parametrize("shift", range(0, 80, 4))
-def test_where_a_sector_ends_a_delete_that_may_be_the_beginning_of_a_bury_is_said_to_be_one(
-    tmp_path, shift
-):
+def test_delete_that_may_be_a_torn_bury_is_reported(tmp_path, shift):
     # The state stands 80 bytes into the record. A sector that ends in what is zero there may have
     # been the last that was written.
     filler = Rec(2, body=b"x" * (512 - 4 - len(Rec(2).full()) - 80 + 5 - len(JOB.full()) + shift))
@@ -121,7 +119,7 @@ def test_where_a_sector_ends_a_delete_that_may_be_the_beginning_of_a_bury_is_sai
 
 @pytest.mark.parametrize("put", PUTS)
 @pytest.mark.parametrize("zeros", [0, 300])
-def test_a_put_that_is_cut_off_is_not_served_and_hurts_nobody(tmp_path, put, zeros):
+def test_torn_put_is_not_served(tmp_path, put, zeros):
     record = PUTS[put]
     for cut in cuts(record):
         binlog = read(
@@ -132,7 +130,7 @@ def test_a_put_that_is_cut_off_is_not_served_and_hurts_nobody(tmp_path, put, zer
         assert binlog.maybe_deleted == []
 
 
-def test_a_torn_id_is_not_that_of_another_job(tmp_path):
+def test_torn_id_is_not_that_of_another_job(tmp_path):
     # Of id 0x0201 only the low byte was written: the job 1 that is known has nothing to do with it.
     record = Rec(0x0201, b"tube").full()
     binlog = read(tmp_path, log(ONE.full(), record[: 4 + 4 + 1], zeros=300))
@@ -140,12 +138,12 @@ def test_a_torn_id_is_not_that_of_another_job(tmp_path):
     assert kinds(binlog) == ["torn"]
 
 
-def test_the_id_of_a_job_whose_body_is_torn_is_not_given_again(tmp_path):
+def test_id_of_a_job_with_a_torn_body_is_not_reused(tmp_path):
     assert read(tmp_path, log(ONE.full(), Rec(7).full()[:-2], zeros=300)).next_id == 8
     assert read(tmp_path, log(ONE.full(), Rec(7).full()[:-3])).next_id == 8
 
 
-def test_after_a_crash_the_next_file_goes_on(tmp_path):
+def test_next_file_goes_on_after_a_torn_one(tmp_path):
     binlog = read(
         tmp_path,
         log(ONE.full(), JOB.full()[:50], zeros=300),
@@ -159,7 +157,7 @@ def test_after_a_crash_the_next_file_goes_on(tmp_path):
 
 
 @pytest.mark.parametrize("zeros", range(100))
-def test_zeros_at_the_end_are_harmless_and_reported_where_the_c_server_does(tmp_path, zeros):
+def test_zeros_at_the_end_are_harmless(tmp_path, zeros):
     binlog = read(tmp_path, log(ONE.full(), zeros=zeros))
     assert binlog.jobs == [
         CJob(1, b"tube", 1, 10, 0, 60 * SECOND, BORN + 1000, 0, 0, 0, 0, 0, 0, b"first")
@@ -185,7 +183,7 @@ def born(data: bytes, tmp_path) -> CBinlog:  # type: ignore[no-untyped-def]
         (bytes(5000), "unknown version: 0"),
     ],
 )
-def test_a_file_that_was_being_born_is_torn(tmp_path, data, message):
+def test_uninitialised_file_is_torn(tmp_path, data, message):
     binlog = born(data, tmp_path)
     assert ids(binlog) == [1, 2]
     assert kinds(binlog) == ["torn"]
@@ -193,5 +191,5 @@ def test_a_file_that_was_being_born_is_torn(tmp_path, data, message):
 
 
 @pytest.mark.parametrize("data", [HEADER, HEADER + b"\0" * 3, HEADER + bytes(5000)])
-def test_a_file_without_records_is_nothing_odd(tmp_path, data):
+def test_file_without_records_is_not_reported(tmp_path, data):
     assert born(data, tmp_path).damages == []

@@ -1,4 +1,4 @@
-"""A directory that is written has what the C server asks for, and is read back as it was."""
+"""A written directory has what the C server needs, and is read back unchanged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .logs import BORN, DELETED, HEADER, SECOND, Rec, log
 JOB = CJob(1, b"default", READY, 10, 0, 60 * SECOND, BORN + 1000, 0, 0, 0, 0, 0, 0, b"hello")
 
 
-def test_one_job_gives_one_file_without_a_tail(tmp_path):
+def test_one_job_makes_one_file_without_zeros_at_its_end(tmp_path):
     written = write_directory(str(tmp_path / "new"), [JOB], 2)
     assert os.listdir(tmp_path / "new") == ["binlog.1"]
     data = (tmp_path / "new" / "binlog.1").read_bytes()
@@ -39,7 +39,7 @@ def test_one_job_gives_one_file_without_a_tail(tmp_path):
     )
 
 
-def test_nothing_to_write_gives_no_file(tmp_path):
+def test_no_jobs_make_no_file(tmp_path):
     written = write_directory(str(tmp_path), [], 1)
     assert (written.files, written.jobs, written.bytes) == ([], 0, 0)
     assert os.listdir(tmp_path) == []
@@ -58,7 +58,7 @@ def test_only_a_buried_job_is_written_with_one_bury_less(tmp_path, state):
     assert [job.buries for job in read_directory(str(tmp_path)).jobs] == [5 - (state == BURIED), 0]
 
 
-def test_a_reserved_job_is_written_as_ready(tmp_path):
+def test_reserved_job_is_written_as_ready(tmp_path):
     write_directory(str(tmp_path), [replace(JOB, state=RESERVED, deadline_at_ns=BORN)], 2)
     assert (tmp_path / "binlog.1").read_bytes() == log(Rec().full())
 
@@ -83,7 +83,7 @@ def test_no_record_spans_files_and_numbers_have_no_gaps(tmp_path):
     assert len(os.listdir(tmp_path)) == 3
 
 
-def test_a_record_larger_than_a_segment_has_a_file_of_its_own(tmp_path):
+def test_record_larger_than_a_segment_has_its_own_file(tmp_path):
     jobs = [JOB, replace(JOB, id=2, body=bytes(5000)), replace(JOB, id=3)]
     written = write_directory(str(tmp_path), jobs, 4, segment_bytes=4096)
     assert [os.stat(path).st_size > 4096 for path in written.files] == [False, True, False]
@@ -91,13 +91,13 @@ def test_a_record_larger_than_a_segment_has_a_file_of_its_own(tmp_path):
     assert written.needs_z == 5002
 
 
-def test_bodies_of_many_megabytes_are_written_as_they_are(tmp_path):
+def test_large_bodies_are_written_unchanged(tmp_path):
     jobs = [replace(JOB, id=id, body=os.urandom(3_000_000)) for id in (1, 2, 3, 4)]
     write_directory(str(tmp_path), jobs, 5)
     assert read_directory(str(tmp_path)).jobs == jobs
 
 
-def test_a_higher_next_id_stands_in_the_birth_and_death_of_a_job(tmp_path):
+def test_higher_next_id_is_written_as_a_put_and_a_delete(tmp_path):
     write_directory(str(tmp_path), [JOB], 50)
     last = Rec(49, body=b"", pri=0, ttr=SECOND, created_at=JOB.created_at_ns)
     assert (tmp_path / "binlog.1").read_bytes() == log(
@@ -107,7 +107,7 @@ def test_a_higher_next_id_stands_in_the_birth_and_death_of_a_job(tmp_path):
     assert (binlog.jobs, binlog.next_id, binlog.damages) == ([JOB], 50, [])
 
 
-def test_a_next_id_is_kept_without_any_job(tmp_path):
+def test_next_id_is_written_without_jobs(tmp_path):
     write_directory(str(tmp_path), [], 50)
     binlog = read_directory(str(tmp_path))
     assert (binlog.jobs, binlog.next_id, binlog.damages) == ([], 50, [])
@@ -129,7 +129,7 @@ def test_a_next_id_is_kept_without_any_job(tmp_path):
         ({"ttr_ns": 2**63}, "too large"),
     ],
 )
-def test_what_the_c_server_could_not_read_is_refused_and_nothing_is_left(tmp_path, change, message):
+def test_job_that_the_c_server_cannot_read_is_refused(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         write_directory(str(tmp_path), [replace(JOB, id=2), replace(JOB, **change)], 9)
     assert os.listdir(tmp_path) == []
@@ -142,7 +142,7 @@ class Large(bytes):
         return (1 << 30) - 1
 
 
-def test_a_body_above_the_largest_z_is_refused(tmp_path):
+def test_body_above_the_largest_z_is_refused(tmp_path):
     with pytest.raises(ValueError, match="whatever its -z"):
         write_directory(str(tmp_path), [replace(JOB, body=Large())], 2)
 
@@ -154,14 +154,14 @@ def test_counters_stop_at_their_limit(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["binlog.1", "binlog.77", "binlog.007"])
-def test_a_directory_with_a_binlog_is_left_alone(tmp_path, name):
+def test_directory_with_a_binlog_is_not_changed(tmp_path, name):
     (tmp_path / name).write_bytes(b"x")
     with pytest.raises(FileExistsError):
         write_directory(str(tmp_path), [JOB], 2)
     assert os.listdir(tmp_path) == [name]
 
 
-def test_jobs_that_end_in_an_error_leave_nothing(tmp_path):
+def test_error_while_taking_jobs_leaves_no_files(tmp_path):
     def jobs():
         yield replace(JOB, body=bytes(9000))
         yield replace(JOB, id=2)
@@ -176,7 +176,7 @@ CALLS = ["open", "write", "fsync", "close", "rename"]
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_each_call_that_fails_leaves_nothing(tmp_path, monkeypatch, call):
+def test_failing_call_leaves_no_files(tmp_path, monkeypatch, call):
     jobs = [replace(JOB, id=id, body=bytes(4000)) for id in (1, 2, 3)]
     real = getattr(os, call)
     fail_at, calls = 0, 0
@@ -203,7 +203,7 @@ def test_each_call_that_fails_leaves_nothing(tmp_path, monkeypatch, call):
     assert len(os.listdir(tmp_path / "new")) == 3
 
 
-def test_what_is_there_before_the_end_is_not_read(tmp_path):
+def test_unfinished_files_are_not_read(tmp_path):
     def jobs():
         for id in range(1, 9):
             assert read_directory(str(tmp_path)).files == []
@@ -213,16 +213,14 @@ def test_what_is_there_before_the_end_is_not_read(tmp_path):
     assert len(read_directory(str(tmp_path)).jobs) == 8
 
 
-def test_the_rest_of_a_try_that_was_killed_is_overwritten(tmp_path):
+def test_files_of_a_killed_write_are_overwritten(tmp_path):
     (tmp_path / "binlog.1.unready").write_bytes(b"half")
     (tmp_path / "binlog.1.unready").chmod(0o400)
     write_directory(str(tmp_path), [JOB], 2)
     assert os.listdir(tmp_path) == ["binlog.1"]
 
 
-def test_files_and_directories_are_synced_before_and_after_they_get_their_names(
-    tmp_path, monkeypatch
-):
+def test_files_are_synced_before_they_are_renamed(tmp_path, monkeypatch):
     events: list[str] = []
     fsync, rename = os.fsync, os.rename
 
@@ -238,7 +236,8 @@ def test_files_and_directories_are_synced_before_and_after_they_get_their_names(
     monkeypatch.setattr(os, "rename", spy_rename)
     write_directory(str(tmp_path / "new"), [JOB, replace(JOB, id=2)], 3, segment_bytes=100)
     assert events == [
-        "sync new/binlog.1.unready", "sync new/binlog.2.unready", "name new/binlog.1", "name new/binlog.2", "sync new", "sync .",
+        "sync new/binlog.1.unready", "sync new/binlog.2.unready",
+        "name new/binlog.1", "name new/binlog.2", "sync new", "sync .",
     ]  # fmt: skip
 
 
@@ -277,7 +276,7 @@ def jobs(draw: st.DrawFn) -> list[CJob]:
 
 
 @given(jobs(), st.integers(0, 1000), st.integers(0, 6000))
-def test_what_is_written_is_read(made, more, segment_bytes):
+def test_written_jobs_are_read(made, more, segment_bytes):
     next_id = max((job.id for job in made), default=0) + 1 + more
     with TemporaryDirectory() as directory:
         write_directory(directory, made, next_id, segment_bytes)
