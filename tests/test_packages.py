@@ -86,9 +86,14 @@ def imports(module: str, source: str, types_too: bool = True) -> set[str]:
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             found.update(f"{origin(node, package)}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and "import" in ast.unparse(node.func):
+        elif isinstance(node, ast.Call) and _imports(node):
             found.update(ast.literal_eval(argument) for argument in node.args[:1])
     return found
+
+
+def _imports(call: ast.Call) -> bool:
+    """The function imports a module by name."""
+    return ast.unparse(call.func).rpartition(".")[2] in ("__import__", "import_module")
 
 
 def walk(node: ast.AST, types_too: bool) -> Iterator[ast.AST]:
