@@ -1,7 +1,6 @@
-"""The vocabulary: what the server says, as bytes.
+"""All replies of the server, as bytes. Templates are filled in with `%`.
 
-Parser, engine and session share these words; none of them imports another for them. Templates are
-filled with ``%``. Source: beanstalkd 1.13, doc/protocol.txt.
+Source: beanstalkd 1.13, doc/protocol.txt.
 """
 
 INSERTED: bytes = b"INSERTED %d\r\n"

@@ -1,10 +1,12 @@
-"""One client's dialogue: bytes in, commands to the queue, replies out, in order. No I/O, no clock.
+"""One client's session: bytes in, commands to the dispatcher, replies out, in order. No I/O, no
+clock.
 
-The owner feeds what the socket gave (`receive`, `end_of_input`, `lost`), takes what is owed
-(`take_output`) and calls `settle` after anything that may have woken other clients. A session stops
-taking commands while its client waits in reserve, and while more than OUTPUT_LIMIT bytes of replies
-are owed: `run` goes on when they were taken. So a client that never reads costs bounded memory. A
-kick of many jobs is held back likewise.
+The owner passes on what the socket gave (`receive`, `end_of_input`, `lost`), takes the pending
+replies (`take_output`) and calls `settle` after anything that may have woken other clients.
+
+A session takes no commands while its client waits in reserve, while more than OUTPUT_LIMIT bytes of
+replies are pending, or while a kick is unfinished; `run` goes on. So a client that never reads its
+replies costs bounded memory.
 """
 
 from beanstalkd_py.protocol.commands import QUIT
@@ -12,17 +14,17 @@ from beanstalkd_py.protocol.dispatch import Dispatcher, reserved
 from beanstalkd_py.protocol.parser import Parser
 from beanstalkd_py.queue.model import Client
 
-OUTPUT_LIMIT = 256 * 1024  # bytes of replies owed; one reply may exceed it
+OUTPUT_LIMIT = 256 * 1024  # bytes of pending replies; one reply may exceed it
 
 
 class Session:
-    """The dialogue of one connection."""
+    """The session of one connection."""
 
     __slots__ = (
         "_ended",
         "_next_command",
         "_output",
-        "_owed",
+        "_pending",
         "client",
         "closed",
         "dispatcher",
@@ -33,17 +35,15 @@ class Session:
 
     def __init__(self, dispatcher: Dispatcher, owner: object = None) -> None:
         self.dispatcher = dispatcher
-        self.owner = owner  # whoever sends the output; means nothing here
+        self.owner = owner  # of the output; not used here
         self.parser = Parser(dispatcher.max_job_size)
         self._next_command = self.parser.next_command
         self.client: Client = dispatcher.queue.connect()
         self.client.session = self
-        self.closed = False  # nothing more will be answered: close when the output is sent
-        self.held = (
-            False  # commands are held back until replies were taken: `run` goes on with them
-        )
+        self.closed = False  # no more replies will follow: close when the output is sent
+        self.held = False  # it has commands to take when the output was taken, by `run`
         self._output: list[bytes] = []
-        self._owed = 0  # bytes in _output
+        self._pending = 0  # bytes in _output
         self._ended = False  # the client sent its last byte
 
     def receive(self, data: bytes, now: int) -> bool:
@@ -52,12 +52,12 @@ class Session:
         return self.run(now)
 
     def hang_up(self, now: int) -> None:
-        """The client will send no more, though all of it may not be here yet: it waits for nothing
-        any longer.
+        """The client will send no more: a waiting reserve ends. Bytes that it sent may still be on
+        their way.
         """
         outcome = self.dispatcher.queue.half_close(self.client, now)
         if outcome is not None:
-            self._say(reserved(outcome))
+            self._add(reserved(outcome))
         self.run(now)
 
     def end_of_input(self, now: int) -> None:
@@ -66,25 +66,25 @@ class Session:
         self.hang_up(now)
 
     def take_no_more(self) -> None:
-        """The server ends: nothing more is answered."""
+        """The server stops: no more commands are taken."""
         self.closed = True
         self.held = False
 
     def lost(self, now: int) -> None:
-        """The connection is gone; the jobs it held are ready again."""
+        """The connection is gone. Its reserved jobs are ready again."""
         self.closed = True
         self._output = []
-        self._owed = 0
+        self._pending = 0
         self.dispatcher.queue.disconnect(self.client, now)
 
     def answer(self, reply: bytes, now: int) -> None:
-        """A reply that the client waited for; what it sent behind its reserve goes on."""
-        self._say(reply)
+        """The reply to a waiting reserve; then the commands that the client sent after it."""
+        self._add(reply)
         self.run(now)
 
     def run(self, now: int) -> bool:
-        """Takes commands until there is none, the client waits, or too much is owed. True if there
-        was none, and more may come.
+        """Takes commands until there is none, the client waits, or too many replies are pending.
+        Returns True if there was none and more may come.
         """
         if self.closed or self.client.waiting:
             return False
@@ -93,7 +93,7 @@ class Session:
         counts = self.dispatcher.counts
         client = self.client
         output = self._output
-        owed = self._owed
+        pending = self._pending
         if self.held:
             self.held = False
             if client.kick is not None:
@@ -102,15 +102,15 @@ class Session:
                     self.held = True
                     return False
                 output.append(reply)
-                owed += len(reply)
+                pending += len(reply)
         while True:
-            if owed > OUTPUT_LIMIT:
+            if pending > OUTPUT_LIMIT:
                 self.held = True
                 break
             command = next_command()
             if command is None:
                 self.closed = self._ended
-                self._owed = owed
+                self._pending = pending
                 return not self._ended
             operation = command[0]
             counts[operation] += 1
@@ -121,30 +121,28 @@ class Session:
                 break
             if reply:
                 output.append(reply)
-                owed += len(reply)
-        self._owed = owed
+                pending += len(reply)
+        self._pending = pending
         return False
 
-    def _say(self, reply: bytes) -> None:
+    def _add(self, reply: bytes) -> None:
         self._output.append(reply)
-        self._owed += len(reply)
+        self._pending += len(reply)
 
     def take_output(self) -> bytes:
-        """The replies owed, joined; b"" if there are none. A session that held commands back can
-        run again.
-        """
+        """The pending replies, joined; b"" if there are none. A held session can run again."""
         output = self._output
         if not output:
             return b""
         data = output[0] if len(output) == 1 else b"".join(output)
         output.clear()
-        self._owed = 0
+        self._pending = 0
         return data
 
     @staticmethod
     def settle(dispatcher: Dispatcher, now: int) -> "list[Session]":
-        """Hands the replies of woken clients to their sessions, until nobody is woken any more.
-        Returns who was.
+        """Passes the outcomes of woken clients to their sessions, until no more clients are woken.
+        Returns these sessions.
         """
         touched = []
         queue = dispatcher.queue

@@ -1,6 +1,4 @@
-"""What -V and -VV print: pid, sockets, and each command and reply. The format is the C server's,
-and as unstable as it says.
-"""
+"""What -VV prints: each command and each reply, in the format of the C server, which may change."""
 
 from collections.abc import Callable
 
@@ -13,8 +11,8 @@ _WITH_BYTES = (b"RESERVED ", b"FOUND ", b"OK ")  # replies whose first line is f
 
 
 class TracingSession(Session):
-    """A session that says what it is told and what it answers. Slower, and apart, so that the plain
-    one pays nothing.
+    """A session that prints its commands and replies. A class of its own, so that the plain session
+    costs nothing.
     """
 
     __slots__ = ("_fd", "_trace")

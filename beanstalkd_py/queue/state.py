@@ -28,8 +28,8 @@ from beanstalkd_py.queue.outcome import DEADLINE_SOON, TIMED_OUT, Outcome
 from beanstalkd_py.queue.timers import Timers
 
 DEFAULT_TUBE = b"default"
-AT_ONCE = 500  # jobs that one tick, or one kick, moves in one piece: one to three milliseconds
-YIELD_NS = 1_000_000  # ns until it goes on: others are served meanwhile
+AT_ONCE = 500  # jobs in one slice of a tick or a kick: one to three milliseconds
+YIELD_NS = 1_000_000  # ns until the next slice of a tick; other clients are served in between
 
 
 class State:
@@ -67,7 +67,7 @@ class State:
         return Client(self.default, self.orders)
 
     def disconnect(self, client: Client, now: int) -> None:
-        """The connection is gone: what it held is ready again, and offered."""
+        """The connection is gone. Its reserved jobs are ready again and go to waiting clients."""
         if client.waiting:
             self._stop_waiting(client)
         client.timer_at = NEVER
@@ -76,8 +76,8 @@ class State:
         self.workers -= client.worker
         for job in list(client.reserved.values()):
             self._to_ready(job, now)
-        # The C server's order, which list-tubes shows: it takes the first tube off its watch list
-        # until none is left, the last one moving up.
+        # In the C server's order, which list-tubes shows: the first tube is removed from the watch
+        # list and the last one takes its place, until the list is empty.
         for tube in client.watched[:1] + client.watched[:0:-1]:
             tube.watching -= 1
             self.remove_if_unused(tube)
@@ -100,7 +100,7 @@ class State:
 
     @property
     def next_at(self) -> int:
-        """When `tick` is wanted (monotonic ns); NEVER if nothing is planned."""
+        """When the next `tick` is due (monotonic ns); NEVER without a timer."""
         return self.timers[0][0] if self.timers else NEVER
 
     def tick(self, now: int) -> None:
@@ -171,8 +171,8 @@ class State:
             self._plan(client, now + YIELD_NS)
 
     def _time_out(self, job: Job, now: int) -> None:
-        """The TTR is over: ready again. Nobody asked, so nobody can be refused: without room it is
-        just not journalled.
+        """The TTR has ended: the job is ready again. No client asked for it, so none can get a
+        refusal: without headroom the timeout is not journalled.
         """
         self.timeouts += 1
         _, timeouts, releases, buries, kicks = job.history
@@ -182,7 +182,7 @@ class State:
         self.apply_change(job, READY, job.pri, job.delay, 0, counters)
         self._offer(job.tube, now)
 
-    # --- changes: the same for a command and for replay -------------------------------------------
+    # --- changes, by commands and by replay -------------------------------------------------------
 
     def apply_put(
         self,
@@ -196,7 +196,7 @@ class State:
         created_at: int,
         deadline_at: int,
     ) -> Job:
-        """A job comes to be, in any state but reserved."""
+        """A new job, in any state except reserved. Durations in ns, instants monotonic ns."""
         if ttr == tube.ttr:
             ttr = tube.ttr
         else:
@@ -204,7 +204,7 @@ class State:
         job = Job(id, tube, state, pri, delay, ttr, body, created_at, deadline_at)
         self.jobs[id] = job
         tube.jobs += 1
-        if state == READY:  # as _enter does it; a call less is 0.1 us
+        if state == READY:  # as _enter does it: a call less is 0.1 us
             ready = tube.ready
             bucket = ready.buckets.get(pri)
             if bucket is not None and (not bucket or id > bucket[-1]):
@@ -224,8 +224,8 @@ class State:
     def apply_change(
         self, job: Job, state: int, pri: int, delay: int, deadline_at: int, counters: Counters
     ) -> None:
-        """Everything about a job that can change. `deadline_at`: ready time if delayed, TTR's end
-        if reserved, order if buried.
+        """A job's new state and counters. `deadline_at`: ready time if delayed, order if buried,
+        else 0.
         """
         self._leave(job)
         job.state = state
@@ -237,8 +237,9 @@ class State:
         self._enter(job)
 
     def apply_delete(self, job: Job) -> None:
+        """The job is gone, whatever its state."""
         owner = job.owner
-        if owner is not None:  # as _leave does it; a call less is 0.06 us
+        if owner is not None:  # as _leave does it: a call less is 0.06 us
             del owner.reserved[job.id]
             job.owner = None
             job.tube.reserved_count -= 1
@@ -249,14 +250,14 @@ class State:
         job.tube.jobs -= 1
 
     def apply_pause(self, tube: Tube, pause: int, until: int) -> None:
-        """`pause` and `until` 0: no pause."""
+        """A pause of `pause` ns, until that instant; both 0: the pause ends."""
         tube.pause = pause
         tube.paused_until = until
         if until:
             self._plan(tube, until)
 
     def _leave(self, job: Job) -> None:
-        """Out of where it stands; a heap keeps a stale entry, unless it is the top one."""
+        """Removes the job from the collection of its state. A heap may keep a stale entry."""
         tube = job.tube
         state = job.state
         if state == RESERVED:
@@ -282,7 +283,7 @@ class State:
             self.buried_count -= 1
 
     def _enter(self, job: Job) -> None:
-        """Into where its state says; a reserved job's owner is set by then."""
+        """Adds the job to the collection of its state, which is not reserved."""
         tube = job.tube
         state = job.state
         if state == READY:
@@ -306,7 +307,7 @@ class State:
     # --- waiting ----------------------------------------------------------------------------------
 
     def _reserve(self, client: Client, job: Job, now: int) -> None:
-        """Ready or taken out of its place by id: now it is the client's. Not journalled."""
+        """Gives the job, in any state except reserved, to the client. Not journalled."""
         self._leave(job)
         job.state = RESERVED
         job.owner = client
@@ -320,8 +321,8 @@ class State:
             self._plan(client, deadline_at)
 
     def _to_ready(self, job: Job, now: int) -> None:
-        """A delayed job's time has come, or a reserved one's owner is gone. On disk it is that
-        already.
+        """The delay has ended, or the client that held the job is gone. Not journalled: replay
+        comes to the same.
         """
         self._leave(job)
         job.state = READY
@@ -330,7 +331,7 @@ class State:
         self._offer(job.tube, now)
 
     def _offer(self, tube: Tube, now: int) -> None:
-        """Gives ready jobs to whoever waits longest on the tube."""
+        """Gives ready jobs to waiting clients of the tube, the longest waiting first."""
         waiting = tube.waiting
         while waiting and tube.ready_count and not tube.paused_until:
             job = tube.ready.first()
@@ -347,7 +348,7 @@ class State:
             del tube.waiting[client]
 
     def _best_ready(self, client: Client) -> Job | None:
-        """The job with the smallest (priority, id) over the tubes it watches, paused ones aside."""
+        """The job with the smallest (priority, id) in watched tubes that are not paused."""
         best: Job | None = None
         for tube in client.watched:
             if tube.ready_count and not tube.paused_until:
@@ -360,6 +361,7 @@ class State:
     # --- tubes ------------------------------------------------------------------------------------
 
     def tube(self, name: bytes) -> Tube:
+        """The tube of this name; it is made if there is none."""
         tube = self.tubes.get(name)
         if tube is None:
             self.orders += 1
@@ -369,7 +371,7 @@ class State:
         return tube
 
     def remove_if_unused(self, tube: Tube) -> None:
-        """A tube without jobs, users and watchers is gone, with its counters and its pause."""
+        """Removes a tube without jobs, users and watchers, with its counters and its pause."""
         if tube.jobs or tube.using or tube.watching or tube.kept:
             return
         if tube.paused_until and self.journal is not None:

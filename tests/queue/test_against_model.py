@@ -1,4 +1,4 @@
-"""The queue, with and without a binlog, against a naive server: `make model` is the long form.
+"""The queue, with and without a binlog, against the reference model: `make model` is the long form.
 
 What hypothesis has found stays here, shrunk, under a name.
 """
@@ -15,13 +15,13 @@ from beanstalkd_py.queue.queue import Queue
 
 
 @pytest.mark.parametrize("seed", range(1, 6))
-def test_the_engine_does_what_the_naive_server_does(seed: int) -> None:
+def test_queue_does_what_the_reference_model_does(seed: int) -> None:
     plays, steps = run(seed, plays=50)
     assert plays >= 50 and steps > 500
 
 
 @pytest.mark.parametrize("kind", ["memory", "limited", "binlog"])
-def test_everything_at_once(kind: str) -> None:
+def test_all_commands_match_the_reference_model(kind: str) -> None:
     """Most of what there is, to see at a glance what fails."""
     pair = Pair(kind)
     for name in ("a", "b", "c"):
@@ -29,11 +29,13 @@ def test_everything_at_once(kind: str) -> None:
     pair.send("a", b"watch x\r\nreserve\r\nlist-tubes-watched\r\n")
     pair.send(
         "b",
-        b"use x\r\nput 5 0 2 3\r\none\r\nput 1 3 2 3\r\ntwo\r\nput 0 0 0 5\r\nthree\r\nstats-tube x\r\n",
+        b"use x\r\nput 5 0 2 3\r\none\r\nput 1 3 2 3\r\ntwo\r\n"
+        b"put 0 0 0 5\r\nthree\r\nstats-tube x\r\n",
     )
     pair.send(
         "a",
-        b"release 1 7 0\r\nreserve-job 3\r\ntouch 3\r\nignore default\r\nreserve-job 2\r\nbury 2 1\r\nreserve-with-timeout 9\r\n",
+        b"release 1 7 0\r\nreserve-job 3\r\ntouch 3\r\nignore default\r\n"
+        b"reserve-job 2\r\nbury 2 1\r\nreserve-with-timeout 9\r\n",
     )
     pair.send("c", b"watch x\r\nreserve\r\n")
     pair.advance(5 * SECOND)
@@ -50,12 +52,15 @@ def test_everything_at_once(kind: str) -> None:
     pair.finish()
 
 
-def test_a_full_disk_refuses_and_changes_nothing() -> None:
+def test_full_disk_refuses_and_changes_nothing() -> None:
     pair = Pair("limited")
     pair.connect("a")
     pair.send("a", b"put 0 9 1 1\r\nx\r\nput 0 9 1 1\r\ny\r\nput 0 0 9 1\r\nz\r\nreserve\r\n")
     pair.limit_changes(0)
-    refused = b"put 0 0 1 1\r\nx\r\ndelete 1\r\nrelease 3 0 0\r\nbury 3 0\r\nkick 9\r\nkick-job 1\r\nreserve-job 1\r\npause-tube default 9\r\n"
+    refused = (
+        b"put 0 0 1 1\r\nx\r\ndelete 1\r\nrelease 3 0 0\r\nbury 3 0\r\n"
+        b"kick 9\r\nkick-job 1\r\nreserve-job 1\r\npause-tube default 9\r\n"
+    )
     assert pair.send("a", refused) == b"OUT_OF_MEMORY\r\n" * 8
     assert pair.send("a", b"pause-tube default 0\r\ntouch 3\r\n") == b"PAUSED\r\nTOUCHED\r\n"
     pair.limit_changes(1)
@@ -76,16 +81,16 @@ def test_a_full_disk_refuses_and_changes_nothing() -> None:
         "remove_if_unused",
     ],
 )
-def test_a_broken_rule_is_found(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+def test_broken_rule_is_found(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     monkeypatch.setattr(Queue, method, lambda *_: NOT_FOUND)
     with pytest.raises((Difference, AssertionError)):
-        test_everything_at_once("memory")
+        test_all_commands_match_the_reference_model("memory")
 
 
 # --- found by hypothesis
 
 
-def test_a_tube_that_came_back_with_its_pause_goes_when_a_pause_of_0_ends_it() -> None:
+def test_replayed_tube_goes_when_a_pause_of_0_ends_its_pause() -> None:
     """It stayed for ever."""
     pair = Pair("binlog")
     pair.connect("a")
@@ -99,7 +104,7 @@ def test_a_tube_that_came_back_with_its_pause_goes_when_a_pause_of_0_ends_it() -
     pair.finish()
 
 
-def test_a_client_that_closes_lets_go_of_its_tubes_in_the_order_of_the_c_server() -> None:
+def test_disconnect_releases_tubes_in_the_order_of_c() -> None:
     """The one it uses last."""
     pair = Pair()
     pair.connect("a")

@@ -1,8 +1,7 @@
-"""What commands cost, in steps and in memory: it depends on nothing that others have put, made or
-left behind.
+"""Commands cost the same in a small queue and in one that is a hundred times as large, and repeated
+changes do not grow memory.
 
-Steps are the bytecode instructions that a command takes, counted in a small world and in one a
-hundred times as large.
+Steps are the bytecode instructions that a command takes.
 """
 
 from __future__ import annotations
@@ -26,9 +25,7 @@ MORE = 250  # instructions: a heap is some levels deeper, a number has some digi
 
 
 class World:
-    """A queue with clients; time goes on by a microsecond with each block that is sent, and is
-    never late.
-    """
+    """A queue with clients. Each block that is sent takes a microsecond; ticks are never late."""
 
     def __init__(self) -> None:
         self.queue = Queue()
@@ -113,7 +110,7 @@ def steps(action: Callable[..., object], *arguments: object) -> int:
 
 
 def ids(world: World) -> dict[str, int]:
-    """One job of each state, out of the middle."""
+    """One job of each state, from the middle of the queue."""
     jobs = sorted(world.queue.jobs.values(), key=lambda job: job.id)
     mine = [job for job in jobs if job.tube is world.queue.default]
     states = {"ready": READY, "held": RESERVED, "buried": BURIED, "delayed": DELAYED}
@@ -162,12 +159,12 @@ COMMANDS = [
 
 @pytest.fixture(scope="module")
 def worlds() -> list[tuple[World, Session]]:
-    """All tests share them: what one does there, the next has to live with."""
+    """Shared by all tests; each test finds what the ones before it left."""
     return [populated(SMALL), populated(LARGE)]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.partition("\r")[0])
-def test_a_command_costs_the_same_in_a_large_world(
+def test_command_costs_the_same_in_a_large_queue(
     worlds: list[tuple[World, Session]], command: str
 ) -> None:
     taken = []
@@ -179,7 +176,7 @@ def test_a_command_costs_the_same_in_a_large_world(
 
 
 @pytest.mark.parametrize("what", ["connects", "waits", "is served", "gives up", "goes"])
-def test_a_client_costs_the_same_in_a_large_world(
+def test_client_costs_the_same_in_a_large_queue(
     worlds: list[tuple[World, Session]], what: str
 ) -> None:
     taken = []
@@ -211,7 +208,7 @@ def test_a_client_costs_the_same_in_a_large_world(
     assert taken[1] <= taken[0] + MORE, taken
 
 
-# --- memory, after endless changes of a few jobs
+# --- memory after many changes of a few jobs
 
 CHANGES = {
     "touch": "touch 1\r\n",
@@ -232,7 +229,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_endless_changes_of_a_few_jobs_leave_nothing_behind(change: str) -> None:
+def test_repeated_changes_do_not_grow_memory(change: str) -> None:
     world = World()
     client = world.client()
     world.say(client, put() + "reserve\r\n")
@@ -244,7 +241,7 @@ def test_endless_changes_of_a_few_jobs_leave_nothing_behind(change: str) -> None
     assert kept(world, client) < 4 * SLACK, kept(world, client)
 
 
-def test_endless_clients_leave_nothing_behind() -> None:
+def test_repeated_connections_do_not_grow_memory() -> None:
     world = World()
     client = world.client()
     for n in range(3000):
@@ -262,7 +259,7 @@ def test_endless_clients_leave_nothing_behind() -> None:
 
 
 def kept(world: World, client: Session) -> int:
-    """Entries in all heaps and books."""
+    """Entries in all heaps, lists and dicts."""
     queue = world.queue
     heaps = [
         queue.timers,
@@ -285,10 +282,8 @@ def kept(world: World, client: Session) -> int:
     return sum(len(each) for each in heaps)
 
 
-def test_deletes_out_of_the_middle_are_made_up_for_in_good_time() -> None:
-    """The heap is made anew when most of it is stale; over all, that is a few steps for each
-    delete.
-    """
+def test_deletes_from_the_middle_cost_few_steps_each() -> None:
+    """A heap is rebuilt when most of it is stale; that is a few steps for each delete."""
     world = World()
     client = world.client()
     count = 4000

@@ -1,7 +1,7 @@
-"""Random commands of several clients, and time: after each of them every book of the queue agrees
-with every other.
+"""Random commands of several clients, and time: after each step all counts, heaps and lists of the
+queue agree with its jobs.
 
-The seed is part of the test's name. `ENGINE_SEEDS=1000 pytest tests/queue/test_invariants.py` tries
+The seed is part of the test's name. `QUEUE_SEEDS=1000 pytest tests/queue/test_invariants.py` tries
 more.
 """
 
@@ -31,7 +31,7 @@ from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.queue.ready import BUCKETS
 
 SECOND = 1_000_000_000
-SEEDS = range(int(os.environ.get("ENGINE_SEEDS", "15")))
+SEEDS = range(int(os.environ.get("QUEUE_SEEDS", "15")))
 STEPS = 500
 TUBES = ("default", "a", "b", "c")
 
@@ -64,22 +64,22 @@ def command(rng: Random, queue: Queue, client: Client) -> str:
 
 
 class Refusing:
-    """A journal that has no room now and then."""
+    """A journal that has no headroom at times."""
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
         self.refused = 0
 
-    def has_room(self) -> bool:
+    def has_headroom(self) -> bool:
         refuses = self.rng.random() < 0.3
         self.refused += refuses
         return not refuses
 
     def put(self, *arguments: object) -> object:
-        return object() if self.has_room() else None
+        return object() if self.has_headroom() else None
 
     def change(self, *arguments: object) -> bool:
-        return self.has_room()
+        return self.has_headroom()
 
     delete = pause = change
 
@@ -122,7 +122,7 @@ class Play:
         return done
 
     def state(self) -> object:
-        """All that a command without room may not change."""
+        """Everything that a refused command must not change."""
         jobs = {
             job.id: (
                 job.state,
@@ -228,7 +228,7 @@ class Play:
         )
 
     def check_timer(self, owner: Tube | Client, ends: list[int]) -> None:
-        """A tick comes in time."""
+        """The next tick is not too late."""
         if ends:
             assert owner.timer_at <= min(ends)
             assert min(ends) > self.now or owner.timer_at == self.now
@@ -247,13 +247,13 @@ def run(play: Play) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_all_books_agree(seed: int) -> None:
+def test_counts_agree_after_each_step(seed: int) -> None:
     run(Play(Random(f"books {seed}")))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_all_books_agree_where_the_disk_is_full_now_and_then(seed: int) -> None:
-    """What is refused changes nothing."""
+def test_counts_agree_when_the_journal_refuses_at_times(seed: int) -> None:
+    """A refused command changes nothing."""
     play = Play(Random(f"full {seed}"))
     play.queue.journal = journal = Refusing(play.rng)
     run(play)
