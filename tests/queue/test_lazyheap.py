@@ -90,10 +90,12 @@ def test_top_entry_leaves_with_its_job_and_others_stay() -> None:
 def test_small_heap_is_rebuilt_when_mostly_stale() -> None:
     jobs = [job(id, DELAYED, deadline_at=id) for id in range(1, SLACK + 10)]
     heap = heap_of(*jobs, state=DELAYED)
+    keys = heap.keys
     for count, each in enumerate(reversed(jobs[1:])):
         each.state = READY
         heap.leave(each.deadline_at, each.id, len(jobs) - 1 - count)
     assert len(heap) <= 2 + SLACK and heap.first() is jobs[0]
+    assert heap.keys is keys
 
 
 @pytest.mark.parametrize("seed", range(20))
