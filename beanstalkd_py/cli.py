@@ -1,7 +1,7 @@
 """The daemon's start: the C server's command line, its order of steps, its exit statuses.
 
-Order: options, listening sockets, user, binlog (lock and replay), serve. A server that is ready says
-so in one line on stderr. Each error is one line on stderr, with an exit status: 5 usage, 111
+Order: options, listening sockets, user, binlog (lock and replay), serve. A server that is ready
+says so in one line on stderr. Each error is one line on stderr, with an exit status: 5 usage, 111
 sockets, 32 to 34 user, 10 directory or lock, 1 no space to begin, 65 a binlog that is damaged or
 too new, 74 files of the log cannot be read or written, 70 a bug.
 """
@@ -43,17 +43,17 @@ LOG_DESCRIPTORS = 64  # the same, where there is a log and descriptors are not t
 
 
 class NoDirectory(Exception):
-    """DIR of -b is none, or none to write to."""
+    """DIR of -b is no directory, or cannot be written to."""
 
 
 class Stopped(BaseException):
-    """A signal asked for the end before there was anything to end. Not an Exception: nobody on the
-    way may take it for a failure.
+    """SIGTERM or SIGINT before the loop runs. Not an Exception, so that no handler on the way
+    catches it as a failure.
     """
 
 
 class NotReadable(Exception):
-    """A file of the log is there, but cannot be had."""
+    """A file of the log exists but cannot be read."""
 
 
 class NoRoom(Exception):
@@ -66,8 +66,8 @@ def run() -> NoReturn:
 
 
 def main(argv: list[str]) -> int:
-    """Runs the daemon until it is told to stop. argv[0] is the name it goes by in its messages.
-    Returns the exit status.
+    """Runs the daemon until it is told to stop. Returns the exit status. argv[0] is the name that
+    its messages begin with.
     """
     prog = argv[0]
     _fill_standard_descriptors()
@@ -121,8 +121,8 @@ def main(argv: list[str]) -> int:
 
 
 def _fill_standard_descriptors() -> None:
-    """Where 0, 1 or 2 is closed, a socket or the log would get that number next, and with it
-    whatever somebody has to say.
+    """Opens /dev/null where descriptor 0, 1 or 2 is closed. Otherwise a socket or the log would
+    get that number, and with it whatever is printed.
     """
     with suppress(OSError):
         while (fd := os.open(os.devnull, os.O_RDWR)) <= STDERR:
@@ -131,7 +131,7 @@ def _fill_standard_descriptors() -> None:
 
 
 def _write(fd: int, text: str) -> None:
-    """As much as can be written: that nobody listens is no reason to end. (Python's own streams
+    """Writes as much as possible: a closed pipe does not end the server. (Python's own streams
     would try again at the exit, and fail then.)
     """
     data = os.fsencode(text)  # a path need not be UTF-8
@@ -228,16 +228,14 @@ def _stopped() -> int:
 
 
 def ignore_signals() -> None:
-    """The end has begun: another signal must not interrupt it, nor kill a process that is all but
-    gone.
-    """
+    """The end has begun: another signal must neither interrupt it nor kill the process."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def install_signal_handlers(queue: Queue) -> None:
-    """Until the loop runs and has its own: a stop ends the start, which may be ended anywhere like
-    by a kill; a drain is not lost.
+    """Handlers until the loop runs and installs its own. A stop ends the start at once: replay may
+    be killed anywhere. A drain is remembered.
     """
 
     def stop(number: int, frame: object) -> NoReturn:
@@ -321,10 +319,10 @@ def _process() -> Callable[[], ProcessSnapshot]:
 
 
 def _max_connections(logged: bool) -> int:
-    """As many as there are descriptors, less what the process itself needs: so accept() never runs
-    out of them, nor does the log.
+    """As many as there are descriptors, less those that the process itself needs: accept() never
+    runs out of them, nor does the log.
 
-    The log holds each prepared segment open, 2 or 3 at the default size, dozens where segments are
+    The log keeps each preallocated segment open: 2 or 3 at the default size, dozens if segments are
     small and jobs are large.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

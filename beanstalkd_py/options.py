@@ -1,8 +1,8 @@
 """The C server's command line, read into `Options`.
 
-Pure: nothing is printed and nothing ends the process. What must be said on the way stands in
-`Options.warnings`, each without the program's name; what must end the program is raised as `Exit`,
-whose texts are complete.
+Pure: it prints nothing and does not end the process. Warnings stand in `Options.warnings`, each
+without the program's name. A command line that ends the program raises `Exit`, whose texts are
+complete.
 
 The messages and the order in which flags act are the C server's, byte for byte. Two things differ
 on purpose: without -f and -F each reply waits for the disk, and `-b ""` is refused instead of
@@ -104,7 +104,7 @@ def parse(argv: Sequence[str], prog: str) -> Options:
 
 
 class _Reading:
-    """Flags act as they are met, so each of them finds here what came before it."""
+    """The options so far. Flags act in the order in which they stand."""
 
     def __init__(self, prog: str) -> None:
         self.prog = prog
@@ -163,7 +163,7 @@ class _Reading:
         return self.exit(USAGE_ERROR, self.said(text) + _USAGE.format(prog=self.prog))
 
     def exit(self, status: int, stderr: str = "", stdout: str = "") -> Exit:
-        """What was to be said before is said first: nobody else will."""
+        """Warnings so far come first: the caller does not print them after an Exit."""
         return Exit(status, stdout, "".join(map(self.said, self.options.warnings)) + stderr)
 
     def said(self, text: str) -> str:
@@ -183,8 +183,8 @@ def _set_max_job_size(options: Options, value: str) -> Options:
 
 
 def _size(text: str) -> int:
-    """A size_t as scanf's %zu reads it: white space and a sign may lead, `-1` wraps, too much is
-    the largest.
+    """A size_t as scanf's %zu reads it: white space and a sign may lead, `-1` wraps, a number that
+    is too large becomes the largest.
     """
     match = re.fullmatch(r"[ \t\n\v\f\r]*([+-]?)([0-9]+)", text)
     if match is None:

@@ -45,7 +45,7 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
         yield manager
 
 
-def test_it_is_ready_when_its_log_is_read_and_says_when_it_stops(
+def test_service_manager_hears_of_ready_and_stop(
     start: Start, launch: Start, log: str, manager: socket.socket, tmp_path: Path
 ) -> None:
     first = start("-b", log)
@@ -78,7 +78,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX])
-def test_an_inherited_socket_outlives_it_and_clients_wait_for_the_next(
+def test_inherited_socket_keeps_clients_across_a_restart(
     launch: Start, log: str, tmp_path: Path, family: int
 ) -> None:
     with closing(listener(family, tmp_path)) as inherited:
@@ -137,14 +137,14 @@ def need_ipv6() -> None:
         pytest.skip(f"no IPv6 here: {error}")
 
 
-def test_ipv6(start: Start) -> None:
+def test_ipv6_address_is_served(start: Start) -> None:
     need_ipv6()
     daemon = start("-V", at="::1")
     assert daemon.client().put() == 1
     assert f"[::1]:{daemon.port}\n" in daemon.said()
 
 
-def test_the_socket_file_of_a_dead_server_is_replaced(start: Start) -> None:
+def test_socket_file_of_a_dead_server_is_replaced(start: Start) -> None:
     daemon = start()
     daemon.kill()
     assert Path(daemon.at.removeprefix("unix:")).exists()
@@ -162,7 +162,11 @@ become = os.setuid
 
 def setuid(uid):
     become(uid)
-    sys.addaudithook(lambda event, arguments: late.append(arguments[0]) if event == "import" else None)
+    def audit(event, arguments):
+        if event == "import":
+            late.append(arguments[0])
+
+    sys.addaudithook(audit)
 
 os.setuid = setuid
 status = cli.main(["user", *sys.argv[1:]])
@@ -172,7 +176,7 @@ sys.exit(status)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_as_another_user_it_serves_and_needs_nothing_more(start: Start, nobodys: str) -> None:
+def test_server_runs_as_another_user_without_privileges(start: Start, nobodys: str) -> None:
     """What it would load later, that user may not be allowed to read."""
     daemon = start(
         "-u",

@@ -42,7 +42,7 @@ def reading(start: Start, launch: Start, log: str, tmp_path: Path) -> Daemon:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_end_while_the_log_is_read_is_an_end_in_order(
+def test_stop_during_replay_ends_in_order(
     reading: Daemon, tmp_path: Path, start: Start, log: str, number: signal.Signals
 ) -> None:
     client = reading.client()
@@ -53,7 +53,7 @@ def test_an_end_while_the_log_is_read_is_an_end_in_order(
     assert start("-b", log).client().stat(b"current-jobs-ready") == b"1"
 
 
-def test_a_drain_while_the_log_is_read_is_one(reading: Daemon, tmp_path: Path) -> None:
+def test_drain_during_replay_is_kept(reading: Daemon, tmp_path: Path) -> None:
     reading.send_signal(signal.SIGUSR1)
     (tmp_path / "go").touch()
     client = reading.client()
@@ -62,9 +62,7 @@ def test_a_drain_while_the_log_is_read_is_one(reading: Daemon, tmp_path: Path) -
     assert client.ask(b"reserve\r\n") == b"RESERVED 1 1\r\nx\r\n"
 
 
-def test_what_is_sent_while_the_log_is_read_is_answered_afterwards(
-    reading: Daemon, tmp_path: Path
-) -> None:
+def test_commands_sent_during_replay_are_answered_later(reading: Daemon, tmp_path: Path) -> None:
     client = reading.client()
     client.say(b"reserve\r\n")
     (tmp_path / "go").touch()
@@ -76,7 +74,7 @@ def test_what_is_sent_while_the_log_is_read_is_answered_afterwards(
     reason="only root may make a process number 1",
 )
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_as_process_1_it_ends_with_143(start: Start, number: signal.Signals, log: str) -> None:
+def test_process_1_ends_with_status_143(start: Start, number: signal.Signals, log: str) -> None:
     daemon = start("-b", log, program=("unshare", "--pid", "--fork", "--kill-child", *OURS))
     client = daemon.client()
     assert client.stat(b"pid") == b"1"

@@ -42,7 +42,7 @@ def failed(daemon: Daemon, status: int, line: str) -> None:
         (["-s", ""], "invalid size: "),
     ],
 )
-def test_a_wrong_command_line_is_status_5(launch: Start, options: list[str], line: str) -> None:
+def test_wrong_command_line_is_status_5(launch: Start, options: list[str], line: str) -> None:
     failed(launch(*options), 5, line)
 
 
@@ -50,7 +50,7 @@ def test_a_wrong_command_line_is_status_5(launch: Start, options: list[str], lin
     "what",
     ["missing", "a file", "no directory named", "a directory called lock", "another server's"],
 )
-def test_a_directory_that_cannot_be_had_is_status_10(
+def test_unusable_directory_is_status_10(
     start: Start, launch: Start, log: str, tmp_path: Path, what: str
 ) -> None:
     directory = {
@@ -131,21 +131,19 @@ sys.exit(cli.main(["beanstalkd-py", *sys.argv[1:]]))
 """
 
 
-def test_a_user_that_one_may_not_become_is_status_34(launch: Start) -> None:
+def test_forbidden_user_is_status_34(launch: Start) -> None:
     daemon = launch("-u", "root", at="127.0.0.1", program=(sys.executable, "-c", NO_RIGHT))
     failed(daemon, 34, r'initgroups\("root", 0\): Operation not permitted')
 
 
 @pytest.mark.parametrize("name", ["00000001.wal", "00000007.wal"])
-def test_a_file_of_the_log_that_cannot_be_read_is_status_74(
-    launch: Start, log: str, name: str
-) -> None:
+def test_unreadable_file_of_the_log_is_status_74(launch: Start, log: str, name: str) -> None:
     Path(log, name).mkdir()
     failed(launch("-b", log), 74, f"{log}/{name}: Is a directory")
 
 
 @ROOT_ONLY
-def test_a_file_of_the_log_that_is_another_users_is_status_74(
+def test_file_of_another_user_in_the_log_is_status_74(
     start: Start, launch: Start, nobodys: str
 ) -> None:
     """Somebody started it as root once."""
@@ -173,9 +171,7 @@ def test_damage_is_status_65(start: Start, launch: Start, log: str) -> None:
 
 
 @pytest.mark.parametrize("fd", [0, 1, 2])
-def test_the_log_does_not_get_the_number_of_a_standard_stream(
-    start: Start, log: str, fd: int
-) -> None:
+def test_log_never_gets_the_number_of_a_standard_stream(start: Start, log: str, fd: int) -> None:
     """Whoever writes to stderr would write into a segment."""
     daemon = start("-b", log, "-VV", before=lambda: os.close(fd))
     daemon.client().put()
@@ -197,7 +193,7 @@ def closed_pipe(fd: int) -> Callable[[], None]:
     return before
 
 
-def test_nobody_needs_to_listen_to_what_it_prints(start: Start) -> None:
+def test_closed_stdout_does_not_stop_the_server(start: Start) -> None:
     daemon = start("-VV", before=closed_pipe(1))
     client = daemon.client()
     assert client.put() == 1
@@ -205,7 +201,7 @@ def test_nobody_needs_to_listen_to_what_it_prints(start: Start) -> None:
     assert daemon.said() == ""
 
 
-def test_nobody_needs_to_listen_to_its_complaints(launch: Start, tmp_path: Path) -> None:
+def test_closed_streams_do_not_change_the_exit_status(launch: Start, tmp_path: Path) -> None:
     assert launch("-b", f"{tmp_path}/missing", before=closed_pipe(2)).wait_end() == 10
     assert launch("-x", before=closed_pipe(2)).wait_end() == 5
     assert launch("-v", before=closed_pipe(1)).wait_end() == 0

@@ -42,7 +42,7 @@ def end(*words: str) -> Exit:
     return caught.value
 
 
-def test_no_words_mean_the_defaults_and_every_reply_durable():
+def test_no_words_give_the_defaults_and_durable_replies():
     assert read() == Options(
         wal_dir=None,
         sync_ms=0,
@@ -57,7 +57,7 @@ def test_no_words_mean_the_defaults_and_every_reply_durable():
     )
 
 
-def test_values_stand_in_the_next_word():
+def test_value_may_be_the_next_word():
     options = read(
         "-b",
         "jobs",
@@ -77,25 +77,25 @@ def test_values_stand_in_the_next_word():
     assert options == Options("jobs", 50, False, "::1", "http", "nobody", 10, 8192)
 
 
-def test_values_stand_in_the_rest_of_the_word():
+def test_value_may_be_the_rest_of_the_word():
     assert read("-bjobs", "-f50", "-l::1", "-p1234", "-unobody", "-z10", "-s8192") == Options(
         "jobs", 50, False, "::1", "1234", "nobody", 10, 8192
     )
 
 
-def test_flags_are_combined_in_one_word():
+def test_flags_may_be_combined_in_one_word():
     assert read("-VVf0") == Options(verbosity=2)
     assert read("-FVf100") == Options(verbosity=1, sync_ms=100)
     assert read("-VFVu", "nobody") == Options(verbosity=2, never_sync=True, user="nobody")
 
 
-def test_the_next_word_is_the_value_whatever_it_looks_like():
+def test_next_word_is_the_value_even_if_it_looks_like_a_flag():
     assert read("-p", "-V", "-l", "", "-b", "-").port == "-V"
     assert read("-p", "-V", "-l", "").address == ""
     assert read("-p", "") == Options(port="")
 
 
-def test_a_value_given_again_replaces_the_first():
+def test_later_value_replaces_the_earlier_one():
     assert read("-p1", "-p", "2", "-b", "", "-bjobs") == Options(port="2", wal_dir="jobs")
 
 
@@ -119,7 +119,7 @@ def test_the_last_of_f_and_F_wins(words, never_sync, sync_ms):
 
 @pytest.mark.parametrize("word", ["foo", "-", ""])
 @pytest.mark.parametrize("before", [[], ["-V"]])
-def test_a_word_that_is_no_flag_is_a_usage_error(before, word):
+def test_word_that_is_no_flag_is_a_usage_error(before, word):
     exit_ = end(*before, word, "-v")
     assert (exit_.status, exit_.stdout, exit_.stderr) == (
         5,
@@ -140,7 +140,7 @@ def test_a_word_that_is_no_flag_is_a_usage_error(before, word):
         ("-\N{LATIN SMALL LETTER E WITH ACUTE}", "-\N{LATIN SMALL LETTER E WITH ACUTE}"),
     ],
 )
-def test_an_unknown_letter_is_shown_with_the_one_before_it(word, shown):
+def test_unknown_letter_is_shown_with_the_one_before_it(word, shown):
     exit_ = end(word)
     assert (exit_.status, exit_.stdout, exit_.stderr) == (
         5,
@@ -150,7 +150,7 @@ def test_an_unknown_letter_is_shown_with_the_one_before_it(word, shown):
 
 
 @pytest.mark.parametrize("letter", "bflpsuz")
-def test_a_missing_value_is_a_usage_error(letter):
+def test_missing_value_is_a_usage_error(letter):
     for words in ([f"-{letter}"], ["-VV" + letter], ["-p1", f"-V{letter}"]):
         exit_ = end(*words)
         assert (exit_.status, exit_.stdout, exit_.stderr) == (
@@ -166,7 +166,7 @@ def test_version_is_shown_on_stdout(word):
     assert (exit_.status, exit_.stdout) == (0, "beanstalkd 1.13+py0.1.0\n")
 
 
-def test_the_version_shown_names_the_protocol_first():
+def test_version_names_the_protocol_first():
     assert f"1.13+py{__version__}" == SERVER_VERSION
 
 
@@ -176,7 +176,7 @@ def test_help_goes_to_stderr_and_is_no_failure(words):
     assert (exit_.status, exit_.stdout, exit_.stderr) == (0, "", USAGE)
 
 
-def test_removed_flags_are_said_and_ignored():
+def test_removed_flags_are_reported_and_ignored():
     options = read("-c", "-nV")
     assert options.verbosity == 1
     assert options.warnings == (
@@ -185,7 +185,7 @@ def test_removed_flags_are_said_and_ignored():
     )
 
 
-def test_what_was_to_be_said_before_the_end_is_said_first():
+def test_warnings_are_printed_before_the_final_message():
     warned = f"{PROG}: -c flag was removed. binlog is always compacted.\n"
     assert end("-c", "-v").stderr == warned
     assert end("-c", "x").stderr == f"{warned}{PROG}: unknown argument: x\n{USAGE}"
@@ -237,7 +237,7 @@ def test_sizes_are_read_as_scanf_reads_them(text, size):
     ],
 )
 @pytest.mark.parametrize("flag", ["-z", "-s", "-f"])
-def test_what_is_no_size_is_a_usage_error(flag, text):
+def test_invalid_size_is_a_usage_error(flag, text):
     exit_ = end(flag, text)
     assert (exit_.status, exit_.stdout, exit_.stderr) == (
         5,
@@ -247,14 +247,14 @@ def test_what_is_no_size_is_a_usage_error(flag, text):
 
 
 @pytest.mark.parametrize("text", ["1073741825", "-1", "99999999999999999999"])
-def test_a_job_size_beyond_the_limit_is_capped_and_said(text):
+def test_job_size_beyond_the_limit_is_capped_and_reported(text):
     options = read("-z", text)
     assert options.max_job_size == 1073741824
     assert options.warnings == ("maximum job size was set to 1073741824",)
 
 
 @pytest.mark.parametrize("size", [0, 1073741824])
-def test_a_job_size_up_to_the_limit_is_taken(size):
+def test_job_size_up_to_the_limit_is_accepted(size):
     assert read("-z", str(size)) == Options(max_job_size=size)
 
 
@@ -269,12 +269,12 @@ def test_a_job_size_up_to_the_limit_is_taken(size):
         ("10485760", 10485760),
     ],
 )
-def test_segments_are_whole_blocks_and_stats_show_what_was_given(given, used):
+def test_segments_are_whole_blocks_and_stats_show_the_option(given, used):
     options = read("-s", given)
     assert (options.segment_bytes, options.log_segment_bytes) == (int(given), used)
 
 
-def test_an_empty_log_directory_is_refused_rather_than_the_root_directory_used():
+def test_empty_log_directory_is_refused():
     exit_ = end("-b", "", "-V")
     assert (exit_.status, exit_.stdout) == (10, "")
     assert exit_.stderr == f'{PROG}: failed to lock wal dir "": no directory is named\n'

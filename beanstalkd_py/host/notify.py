@@ -1,7 +1,6 @@
-"""sd_notify: tells the service manager how the daemon fares, if one asked for it in NOTIFY_SOCKET.
+"""sd_notify: tells the service manager the daemon's state, if NOTIFY_SOCKET is set.
 
-Nobody's work may depend on it: a NOTIFY_SOCKET that cannot be reached is reported once and then
-left alone.
+A NOTIFY_SOCKET that cannot be reached is reported once and then ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ class Notify:
     it does nothing.
     """
 
-    patience_s = 1.0  # for a manager that does not read
+    timeout_s = 1.0  # for a manager that does not read
 
     def __init__(self, environ: Mapping[str, str], report: Callable[[str], None]) -> None:
         self.path = environ.get("NOTIFY_SOCKET", "")
@@ -30,7 +29,7 @@ class Notify:
         address = "\0" + self.path[1:] if self.path.startswith("@") else self.path
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-                sender.settimeout(self.patience_s)
+                sender.settimeout(self.timeout_s)
                 sender.sendto(os.fsencode(text), address)
         except OSError as error:
             self._report(f"NOTIFY_SOCKET={self.path}: {error.strerror or error}")

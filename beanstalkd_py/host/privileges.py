@@ -16,7 +16,7 @@ CHANGE_FAILED = 34
 
 
 class PrivilegesFailed(Exception):
-    """The user cannot be had: one line, without the program's name, and the status to exit with."""
+    """The process cannot become the user. line: without the program's name. status: for exit."""
 
     def __init__(self, status: int, line: str) -> None:
         super().__init__(status, line)

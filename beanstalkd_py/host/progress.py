@@ -1,4 +1,4 @@
-"""How far a long replay is: a bar when stderr is a terminal, otherwise a line every few seconds."""
+"""Shows the progress of a long replay: a bar on a terminal, otherwise a line every few seconds."""
 
 import sys
 import time

@@ -1,14 +1,12 @@
 """Sockets to listen on: TCP, unix, inherited. Plain sockets, non-blocking, listening; no gevent.
 
-Nothing is printed: what must be said goes to `report` (without the program's name), what went wrong
-is `ListenFailed`.
+It prints nothing: warnings go to `report`, without the program's name; errors raise `ListenFailed`.
 
-A unix socket's file is never taken from a server that lives. The C server removes any socket file
-it finds; here the old file goes only after nobody answered on it. Three steps belong together (ask,
-remove, bind and listen), so they are done under a lock (flock) on the directory: of two servers
-that start at once, the second finds the first answering. A lock on the directory needs no file of
-its own, so none can be left behind or removed at the wrong moment, and the kernel gives it up with
-the process. It is held for those steps only, not while the server runs.
+A unix socket's file is never taken from a running server. The C server removes any socket file it
+finds; here the old file is removed only if no server answers on it. The steps (connect, remove,
+bind and listen) are done under a lock (flock) on the directory: of two servers that start at once,
+the second finds that the first one answers. A lock on the directory needs no file of its own, and
+the kernel releases it with the process. It is held for those steps only, not while the server runs.
 """
 
 from __future__ import annotations
@@ -56,8 +54,8 @@ class Listeners:
         self._file_id = file_id
 
     def close(self) -> None:
-        """Remove the socket file, if it is still ours, and close. While we listen, nobody else
-        replaces the file.
+        """Removes the socket file, if it is still ours, and closes. While we listen, no other
+        server replaces the file.
         """
         self._remove()
         for each in self.sockets:
@@ -86,7 +84,7 @@ def listen(options: Options, report: Report, environ: Mapping[str, str]) -> List
 
 
 def address_of(listener: socket.socket) -> str:
-    """How people write a socket's address: 127.0.0.1:11300, [::1]:11300, or a path."""
+    """A socket's address in the usual notation: 127.0.0.1:11300, [::1]:11300, or a path."""
     name = listener.getsockname()
     if listener.family == socket.AF_INET6:
         return f"[{name[0]}]:{name[1]}"
@@ -99,7 +97,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 def _listen_tcp(host: str | None, port: str) -> socket.socket:
-    """Of the addresses a name stands for, the first that works."""
+    """Listens on the first address of a name that works."""
     where = f"{'*' if host is None else host}:{port}"
     lines = []
     for family, address in _addresses(where, host, port):
@@ -111,7 +109,7 @@ def _listen_tcp(host: str | None, port: str) -> socket.socket:
 
 
 def _addresses(where: str, host: str | None, port: str) -> Iterator[tuple[int, Any]]:
-    """As bytes: a name that Python's codec for internet names refuses is the resolver's to judge."""
+    """As bytes: Python's codec for internet names refuses names that the resolver may know."""
     raw_host = None if host is None else os.fsencode(host)
     try:
         found = socket.getaddrinfo(
@@ -174,12 +172,13 @@ def _check_length(path: str) -> None:
         raise ListenFailed("unix: no socket path is named")
     if size > MAX_UNIX_PATH:
         raise ListenFailed(
-            f"socket path {path} is too long ({size} characters), where maximum allowed is {MAX_UNIX_PATH}"
+            f"socket path {path} is too long ({size} characters), "
+            f"where maximum allowed is {MAX_UNIX_PATH}"
         )
 
 
 def _make_way(path: str, report: Report) -> None:
-    """Remove the file a dead server left. Anything else is not ours to remove."""
+    """Removes the socket file of a dead server, and nothing else."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise ListenFailed(f"unix:{path}: another file already exists in the given path")
@@ -190,8 +189,8 @@ def _make_way(path: str, report: Report) -> None:
 
 
 def _check_dead(path: str) -> None:
-    """Only a refused connection says that nobody holds the socket. A full backlog, say, is an
-    answer too.
+    """Only a refused connection shows that no process holds the socket. A full backlog, for
+    example, is an answer too.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.setblocking(False)
@@ -221,7 +220,7 @@ def _locked(directory: str) -> Iterator[None]:
 
 
 def _lock(fd: int, give_up_at: float) -> None:
-    """By asking again and again, because a wait for flock has no end."""
+    """Tries again and again, because flock has no time limit."""
     while True:
         try:
             return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

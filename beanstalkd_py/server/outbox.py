@@ -4,8 +4,8 @@ Invariant "a reply is a promise": a reply leaves only when everything that was a
 moment of the reply is as durable as the mode promises. All replies leave in the order in which they
 were added, so no reply overtakes another one of the same client.
 
-The outbox is deterministic: it has no clock, no socket and no thread. Its owner passes two functions
-that tell the time. The server, the simulation and the crash sweeps run this class.
+The outbox is deterministic: it has no clock, no socket and no thread. Its owner passes two
+functions that tell the time. The server, the simulation and the crash sweeps run this class.
 
 One poll batch of an owner with a log:
 

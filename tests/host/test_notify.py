@@ -20,7 +20,7 @@ def manager(request, tmp_path, monkeypatch):
             yield receiver, "@" + os.fsdecode(receiver.getsockname()[1:])
 
 
-def test_state_is_sent_one_assignment_a_line(manager):
+def test_state_is_sent_with_one_assignment_a_line(manager):
     receiver, path = manager
     said = []
     notify = Notify({"NOTIFY_SOCKET": path}, said.append)
@@ -36,7 +36,7 @@ def test_state_is_sent_one_assignment_a_line(manager):
 
 
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}])
-def test_nothing_is_sent_or_said_when_nobody_asked(environ):
+def test_nothing_is_sent_without_notify_socket(environ):
     said = []
     Notify(environ, said.append)(READY=1)
     assert said == []
@@ -46,7 +46,7 @@ def test_nothing_is_sent_or_said_when_nobody_asked(environ):
     ("path", "reason"),
     [("missing", "No such file"), ("vsock:2:1234", "No such file"), ("x" * 200, "too long")],
 )
-def test_a_broken_socket_is_one_warning_and_no_failure(tmp_path, monkeypatch, path, reason):
+def test_broken_notify_socket_is_one_warning(tmp_path, monkeypatch, path, reason):
     monkeypatch.chdir(tmp_path)
     said = []
     notify = Notify({"NOTIFY_SOCKET": path}, said.append)
@@ -56,14 +56,14 @@ def test_a_broken_socket_is_one_warning_and_no_failure(tmp_path, monkeypatch, pa
     assert said[0].startswith(f"NOTIFY_SOCKET={path}: ") and reason in said[0]
 
 
-def test_a_manager_that_does_not_read_costs_one_warning(tmp_path):
+def test_manager_that_does_not_read_is_one_warning(tmp_path):
     """A full receive queue must not hold the server up for good."""
     path = str(tmp_path / "notify")
     said = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(path)
         notify = Notify({"NOTIFY_SOCKET": path}, said.append)
-        notify.patience_s = 0.01
+        notify.timeout_s = 0.01
         for _ in range(10_000):
             notify(STATUS="x")
             if said:

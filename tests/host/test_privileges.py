@@ -39,17 +39,17 @@ def in_a_child(*users):
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=env).stdout)
 
 
-def test_becoming_a_user_takes_on_its_groups_too():
+def test_become_sets_the_users_groups():
     groups = sorted(os.getgrouplist("nobody", NOBODY.pw_gid))
     became = [3 * [NOBODY.pw_uid], 3 * [NOBODY.pw_gid], groups]
     assert in_a_child("nobody" if ROOT else "root") == (became if ROOT else NO_WAY_TO_ROOT)
 
 
-def test_there_is_no_way_back():
+def test_become_cannot_be_undone():
     assert in_a_child(*(["nobody"] if ROOT else []), "root") == NO_WAY_TO_ROOT
 
 
-def test_becoming_oneself_needs_no_right():
+def test_become_oneself_needs_no_privilege():
     users = ["nobody", "nobody"] if ROOT else [pwd.getpwuid(os.geteuid()).pw_name]
     uids, gids, _ = in_a_child(*users)
     assert uids == 3 * [pwd.getpwnam(users[-1]).pw_uid] and gids == 3 * [
@@ -58,13 +58,13 @@ def test_becoming_oneself_needs_no_right():
 
 
 @pytest.mark.parametrize("user", ["", "no such user"])
-def test_an_unknown_user_is_a_failure(user):
+def test_unknown_user_fails(user):
     with pytest.raises(PrivilegesFailed) as caught:
         become(user)
     assert (caught.value.status, caught.value.line) == (33, f'getpwnam("{user}"): no such user')
 
 
-def test_a_failed_lookup_is_a_failure_of_its_own(monkeypatch):
+def test_failed_lookup_has_its_own_status(monkeypatch):
     def getpwnam(user):
         raise OSError(5, "Input/output error")
 
@@ -98,19 +98,19 @@ def calls(monkeypatch):
     return made, failing
 
 
-def test_the_user_id_goes_last(calls):
+def test_user_id_is_set_last(calls):
     become("nobody")
     uid, gid = NOBODY.pw_uid, NOBODY.pw_gid
     assert calls[0] == [("initgroups", "nobody", gid), ("setgid", gid), ("setuid", uid)]
 
 
-def test_root_gets_its_own_groups_too(calls):
+def test_root_gets_its_own_groups(calls):
     become("root")
     assert calls[0] == [("initgroups", "root", 0), ("setgid", 0), ("setuid", 0)]
 
 
 @pytest.mark.parametrize(("name", "shown"), [("setgid", NOBODY.pw_gid), ("setuid", NOBODY.pw_uid)])
-def test_a_refused_change_is_a_failure_and_the_last_step(calls, name, shown):
+def test_refused_change_fails_and_is_the_last_step(calls, name, shown):
     made, failing = calls
     failing[name] = 1
     with pytest.raises(PrivilegesFailed) as caught:

@@ -41,7 +41,7 @@ def ahead(daemon: Daemon, asks: int) -> tuple[Client, bytes]:
     return client, left
 
 
-def test_memory_stays_bounded_and_all_is_answered_in_order(daemon: Daemon) -> None:
+def test_input_ahead_of_a_reserve_costs_bounded_memory(daemon: Daemon) -> None:
     before = daemon.rss_kb()
     other = daemon.client()
     clients = [ahead(daemon, 500_000) for _ in range(8)]  # 8 MB each
@@ -58,7 +58,7 @@ def test_memory_stays_bounded_and_all_is_answered_in_order(daemon: Daemon) -> No
 
 
 @pytest.mark.parametrize("end", ["half_close", "close", "reset"])
-def test_its_end_is_noticed(daemon: Daemon, end: str) -> None:
+def test_hang_up_of_a_client_far_ahead_is_noticed(daemon: Daemon, end: str) -> None:
     client, other = daemon.client(), daemon.client()
     client.say(b"put 0 0 60 1\r\nx\r\nreserve\r\n")
     client.hear(2)
@@ -72,7 +72,7 @@ def test_its_end_is_noticed(daemon: Daemon, end: str) -> None:
     assert daemon.said() == ""
 
 
-def test_clients_ahead_cost_no_descriptors(start: Start) -> None:
+def test_clients_far_ahead_cost_no_descriptors(start: Start) -> None:
     """There may be none left."""
     daemon = start("-z", "10", at="127.0.0.1", descriptors=64)
     clients = [daemon.client() for _ in range(60)]

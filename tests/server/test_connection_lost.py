@@ -27,11 +27,11 @@ def lost(number: int) -> list[str]:
 @pytest.mark.parametrize(
     "name", ["ECONNRESET", "EPIPE", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH"]
 )
-def test_a_peer_that_is_gone_is_nothing_to_report(name: str) -> None:
+def test_lost_peer_is_not_reported(name: str) -> None:
     """A host with a thousand workers goes down: that is not a thousand lines."""
     assert lost(getattr(errno, name)) == []
 
 
 @pytest.mark.sources
-def test_what_else_breaks_it_is() -> None:
+def test_other_errors_of_a_connection_are_reported() -> None:
     assert lost(errno.EIO) == ["connection: Input/output error"]

@@ -47,7 +47,7 @@ def answers(family, address):
         ("::1", socket.AF_INET6, "::1"),
     ],
 )
-def test_listens_on_a_name_or_an_address(address, family, host):
+def test_listener_takes_a_name_or_an_address(address, family, host):
     with open_listeners(address) as listeners:
         (listener,) = listeners.sockets
         assert family in (None, listener.family) and host in (None, listener.getsockname()[0])
@@ -55,7 +55,7 @@ def test_listens_on_a_name_or_an_address(address, family, host):
         assert answers(listener.family, listener.getsockname())
 
 
-def test_accepted_connections_are_kept_alive_and_send_at_once():
+def test_accepted_connections_have_keepalive_and_nodelay():
     with open_listeners("127.0.0.1") as listeners, socket.socket() as client:
         listener = listeners.sockets[0]
         assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
@@ -65,7 +65,7 @@ def test_accepted_connections_are_kept_alive_and_send_at_once():
             assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
-def test_a_port_can_be_taken_again_at_once_after_a_stop():
+def test_port_can_be_used_again_right_after_a_stop():
     """The server's side closes first, so that its end of the connection stays in TIME_WAIT."""
     with open_listeners("127.0.0.1") as listeners, socket.socket() as client:
         port = listeners.sockets[0].getsockname()[1]
@@ -76,7 +76,7 @@ def test_a_port_can_be_taken_again_at_once_after_a_stop():
         pass
 
 
-def test_many_connections_may_wait_to_be_accepted():
+def test_backlog_holds_many_connections():
     """As many as the kernel allows, up to 1024; Python's own default is 128."""
     assert listen_module.BACKLOG == 1024
     with open_listeners("127.0.0.1") as listeners:
@@ -106,7 +106,7 @@ def test_ports_wrap(free_port):
 
 
 @pytest.mark.parametrize("port", ["", "0", "65536"])
-def test_no_port_is_a_port_of_the_kernels_choice(port):
+def test_port_0_is_chosen_by_the_kernel(port):
     with open_listeners("127.0.0.1", port) as listeners:
         assert listeners.sockets[0].getsockname()[1] > 0
 
@@ -130,29 +130,29 @@ def test_service_names_are_ports(monkeypatch):
 
 
 @pytest.mark.parametrize("port", ["abc", "-1", "24010x"])
-def test_a_port_that_is_none_is_a_failure(port):
+def test_invalid_port_fails(port):
     assert failure("127.0.0.1", port) == (
         f"127.0.0.1:{port}: getaddrinfo(): Servname not supported for ai_socktype",
     )
 
 
 @pytest.mark.parametrize("name", ["", "a..b", "x" * 64])
-def test_a_name_that_does_not_resolve_is_a_failure(name):
+def test_unresolvable_name_fails(name):
     (line,) = failure(name)
     assert line.startswith(f"{name}:0: getaddrinfo(): ")
 
 
-def test_an_address_in_use_is_a_failure():
+def test_address_in_use_fails():
     with open_listeners("127.0.0.1") as listeners:
         port = str(listeners.sockets[0].getsockname()[1])
         assert failure("127.0.0.1", port) == (f"127.0.0.1:{port}: bind(): Address already in use",)
 
 
-def test_an_address_elsewhere_is_a_failure():
+def test_address_of_another_machine_fails():
     assert failure("192.0.2.1") == ("192.0.2.1:0: bind(): Cannot assign requested address",)
 
 
-def test_the_first_address_of_a_name_that_works_is_used(monkeypatch):
+def test_first_working_address_of_a_name_is_used(monkeypatch):
     elsewhere = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0))
     here = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [elsewhere, here, here])
@@ -162,7 +162,7 @@ def test_the_first_address_of_a_name_that_works_is_used(monkeypatch):
     assert len(failure("queue.example")) == 2
 
 
-def test_addresses_are_shown_as_people_write_them(tmp_path):
+def test_addresses_are_shown_in_usual_notation(tmp_path):
     with open_listeners("127.0.0.1") as listeners:
         port = listeners.sockets[0].getsockname()[1]
         assert address_of(listeners.sockets[0]) == f"127.0.0.1:{port}"
@@ -189,14 +189,14 @@ def leave_stale(path):
         dead.listen()
 
 
-def test_a_unix_socket_is_served_and_its_file_removed_at_the_end(path):
+def test_unix_socket_file_is_removed_at_the_end(path):
     with open_listeners(f"unix:{path}", port="no matter") as listeners:
         assert not listeners.sockets[0].getblocking()
         assert answers(socket.AF_UNIX, path)
     assert not os.path.lexists(path)
 
 
-def test_a_unix_sockets_mode_comes_from_the_umask(path):
+def test_unix_socket_mode_comes_from_the_umask(path):
     before = os.umask(0o027)
     try:
         with open_listeners(f"unix:{path}"):
@@ -205,13 +205,13 @@ def test_a_unix_sockets_mode_comes_from_the_umask(path):
         os.umask(before)
 
 
-def test_the_file_is_found_again_after_a_change_of_directory(path, tmp_path, monkeypatch):
+def test_socket_file_is_removed_after_a_change_of_directory(path, tmp_path, monkeypatch):
     with open_listeners(f"unix:{path}"):
         monkeypatch.chdir("/")
     assert not (tmp_path / path).exists()
 
 
-def test_a_dead_servers_socket_is_replaced(path):
+def test_socket_of_a_dead_server_is_replaced(path):
     leave_stale(path)
     said = []
     with open_listeners(f"unix:{path}", said=said):
@@ -219,7 +219,7 @@ def test_a_dead_servers_socket_is_replaced(path):
         assert answers(socket.AF_UNIX, path)
 
 
-def test_a_live_servers_socket_is_not_stolen(path):
+def test_socket_of_a_live_server_is_not_taken(path):
     with socket.socket(socket.AF_UNIX) as alive:
         alive.bind(path)
         alive.listen()
@@ -228,7 +228,7 @@ def test_a_live_servers_socket_is_not_stolen(path):
         assert os.path.samestat(os.lstat(path), before)
 
 
-def test_a_server_too_busy_to_answer_is_alive(path):
+def test_server_with_a_full_backlog_counts_as_alive(path):
     with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as client:
         busy.bind(path)
         busy.listen(0)
@@ -241,7 +241,7 @@ def test_a_server_too_busy_to_answer_is_alive(path):
         assert os.path.lexists(path)
 
 
-def test_a_socket_of_another_kind_is_not_stolen(path):
+def test_socket_of_another_kind_is_not_taken(path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         other.bind(path)
         (line,) = failure(f"unix:{path}")
@@ -249,7 +249,7 @@ def test_a_socket_of_another_kind_is_not_stolen(path):
         assert os.path.lexists(path)
 
 
-def test_a_file_that_goes_while_we_ask_is_no_failure(path, monkeypatch):
+def test_file_that_vanishes_meanwhile_is_no_failure(path, monkeypatch):
     """Its server may end, and remove it, at any moment."""
     leave_stale(path)
     really_check = listen_module._check_dead
@@ -272,7 +272,7 @@ def test_a_file_that_goes_while_we_ask_is_no_failure(path, monkeypatch):
         os.mkfifo,
     ],
 )
-def test_another_file_is_left_alone(path, make):
+def test_other_files_are_left_alone(path, make):
     make(path)
     before = os.lstat(path)
     assert failure(f"unix:{path}") == (
@@ -281,7 +281,7 @@ def test_another_file_is_left_alone(path, make):
     assert os.path.samestat(os.lstat(path), before)
 
 
-def test_a_path_that_is_too_long_is_a_failure(path):
+def test_too_long_path_fails(path):
     fits = "x" * 107
     with open_listeners(f"unix:{fits}"):
         assert answers(socket.AF_UNIX, fits)
@@ -292,11 +292,11 @@ def test_a_path_that_is_too_long_is_a_failure(path):
     )
 
 
-def test_an_empty_path_is_a_failure(path):
+def test_empty_path_fails(path):
     assert failure("unix:") == ("unix: no socket path is named",)
 
 
-def test_a_missing_directory_is_a_failure(path):
+def test_missing_directory_fails(path):
     assert failure("unix:missing/s") == (
         "unix:missing/s: open(missing): No such file or directory",
     )
@@ -311,12 +311,12 @@ def test_only_our_own_file_is_removed(path):
         assert answers(socket.AF_UNIX, path)
 
 
-def test_a_file_that_is_gone_already_is_no_failure(path):
+def test_close_without_its_file_is_no_failure(path):
     with open_listeners(f"unix:{path}"):
         os.unlink(path)
 
 
-def test_closing_twice_removes_nothing_of_the_next_server(path):
+def test_second_close_leaves_the_next_servers_file(path):
     first = listen(Options(address=f"unix:{path}"), pytest.fail, {})
     first.close()
     with open_listeners(f"unix:{path}"):
@@ -324,7 +324,7 @@ def test_closing_twice_removes_nothing_of_the_next_server(path):
         assert answers(socket.AF_UNIX, path)
 
 
-def test_nobody_comes_between_asking_and_binding(path, monkeypatch):
+def test_lock_covers_asking_removing_and_binding(path, monkeypatch):
     """A second server that starts while the first one replaces a stale file waits, and then finds
     it answering.
     """
@@ -344,7 +344,7 @@ def test_nobody_comes_between_asking_and_binding(path, monkeypatch):
         assert answers(socket.AF_UNIX, path)
 
 
-def test_the_lock_is_not_held_while_the_server_runs(path):
+def test_lock_is_free_while_the_server_runs(path):
     with open_listeners(f"unix:{path}"), open_listeners("unix:another.sock"):
         fd = os.open(".", os.O_RDONLY)
         try:
@@ -369,7 +369,7 @@ except ListenFailed as failed:
 """
 
 
-def test_of_servers_that_start_at_once_one_gets_the_stale_socket(path):
+def test_one_of_several_starting_servers_gets_a_stale_socket(path):
     leave_stale(path)
     starters = [
         subprocess.Popen(
@@ -414,7 +414,8 @@ environ = {name: value.replace("PID", str(os.getpid())) for name, value in envir
 said = []
 try:
     (listener,) = listen(Options(**options), said.append, environ).sockets
-    print(json.dumps([listener.fileno(), address_of(listener), listener.getblocking(), listener.get_inheritable(), said]))
+    shown = [listener.fileno(), address_of(listener), listener.getblocking()]
+    print(json.dumps([*shown, listener.get_inheritable(), said]))
 except ListenFailed as failed:
     print(json.dumps([list(failed.lines), said]))
 """
@@ -448,11 +449,11 @@ def sockets(path):
 OURS = {"LISTEN_PID": "PID", "LISTEN_FDS": "1"}
 
 
-def test_an_inherited_socket_is_used(sockets):
+def test_inherited_socket_is_used(sockets):
     assert inherit(sockets[:1], OURS) == [3, address_of(sockets[0]), False, False, []]
 
 
-def test_an_inherited_unix_socket_is_used_and_its_file_left(path):
+def test_file_of_an_inherited_unix_socket_is_kept(path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
@@ -479,14 +480,14 @@ def test_only_the_first_inherited_socket_is_used(sockets):
 
 
 @pytest.mark.parametrize("which", [2, 3])
-def test_an_inherited_socket_that_does_not_listen_is_a_failure(sockets, which):
+def test_inherited_socket_that_does_not_listen_fails(sockets, which):
     assert inherit([sockets[which]], OURS) == [
         ["inherited fd is not a TCP or UNIX listening socket"],
         [],
     ]
 
 
-def test_an_inherited_listener_for_packets_is_a_failure(path):
+def test_inherited_packet_listener_fails(path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(path)
         listener.listen()
@@ -496,7 +497,7 @@ def test_an_inherited_listener_for_packets_is_a_failure(path):
         ]
 
 
-def test_an_inherited_file_is_a_failure(path):
+def test_inherited_file_fails(path):
     with open(path, "w") as file:
         assert inherit([file.fileno()], OURS) == [
             ["inherited fd is not a TCP or UNIX listening socket"],
@@ -504,7 +505,7 @@ def test_an_inherited_file_is_a_failure(path):
         ]
 
 
-def test_an_inherited_socket_that_is_not_there_is_a_failure(sockets):
+def test_missing_inherited_socket_fails(sockets):
     result = inherit(sockets[:1], {**OURS, "LISTEN_FDS": "30"})
     assert result[0][0].startswith("sd_listen_fds: fd ") and result[0][0].endswith(
         ": Bad file descriptor"
@@ -519,7 +520,7 @@ def test_an_inherited_socket_that_is_not_there_is_a_failure(sockets):
         ("LISTEN_PID", ""),
     ],
 )
-def test_a_broken_number_is_a_failure(name, value):
+def test_malformed_listen_variables_fail(name, value):
     environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", name: value}
     assert failure("127.0.0.1", environ=environ) == (
         f"sd_listen_fds: {name}={value} is no positive number",
@@ -534,6 +535,6 @@ def test_a_broken_number_is_a_failure(name, value):
         {"LISTEN_PID": str(os.getpid())},
     ],
 )
-def test_sockets_meant_for_another_process_are_not_ours(environ):
+def test_sockets_for_another_process_are_ignored(environ):
     with open_listeners("127.0.0.1", environ=environ) as listeners:
         assert listeners.sockets[0].getsockname()[0] == "127.0.0.1"

@@ -69,7 +69,7 @@ class World:
         return self.trims - before
 
 
-def test_a_quarter_of_the_jobs_is_gone() -> None:
+def test_memory_is_given_back_when_a_quarter_of_the_jobs_is_gone() -> None:
     world = World(jobs=1000)
     assert world.look() == 0
     world.jobs(750)
@@ -83,7 +83,7 @@ def test_a_quarter_of_the_jobs_is_gone() -> None:
     assert world.look() == 1
 
 
-def test_jobs_that_came_in_between_do_not_hide_it() -> None:
+def test_peak_of_jobs_between_two_looks_counts() -> None:
     world = World(jobs=1000)
     world.look()
     world.jobs(2000)
@@ -93,14 +93,14 @@ def test_jobs_that_came_in_between_do_not_hide_it() -> None:
 
 
 @pytest.mark.sources
-def test_connections_that_are_gone_count() -> None:
+def test_closed_connections_count_like_jobs() -> None:
     world = World(connections=1000)
     world.look()
     del world.connections[500:]
     assert world.look() == 1
 
 
-def test_growth_is_looked_into() -> None:
+def test_memory_is_given_back_after_growth() -> None:
     """Of what is not counted: buffers, say."""
     world = World()
     world.resident += 25 * MIB + GROWTH_BYTES
@@ -110,7 +110,7 @@ def test_growth_is_looked_into() -> None:
     assert world.look() == 0
 
 
-def test_not_while_clients_ask_for_much() -> None:
+def test_nothing_is_given_back_under_load() -> None:
     world = World(jobs=1000)
     world.look()
     world.jobs(0)
@@ -119,7 +119,7 @@ def test_not_while_clients_ask_for_much() -> None:
 
 
 @pytest.mark.parametrize("left", [0, 10, 1000])
-def test_the_table_of_many_jobs_does_not_outlast_them(left: int) -> None:
+def test_table_of_jobs_shrinks_when_they_are_gone(left: int) -> None:
     world = World(jobs=100_000)
     jobs = world.state.jobs
     large = sys.getsizeof(jobs)
@@ -132,7 +132,7 @@ def test_the_table_of_many_jobs_does_not_outlast_them(left: int) -> None:
     assert sys.getsizeof(jobs) < 100_000
 
 
-def test_a_table_that_is_in_use_is_left_alone() -> None:
+def test_table_in_use_is_not_made_anew() -> None:
     world = World(jobs=100_000)
     world.look()
     world.jobs(60_000)
@@ -141,7 +141,7 @@ def test_a_table_that_is_in_use_is_left_alone() -> None:
     assert sys.getsizeof(world.state.jobs) == before
 
 
-def test_heaps_keep_nothing_when_nothing_in_them_is_true_any_more() -> None:
+def test_heaps_of_stale_entries_are_cleared() -> None:
     queue = Queue()
     session = Session(Dispatcher(queue))
 
@@ -166,7 +166,7 @@ def test_heaps_keep_nothing_when_nothing_in_them_is_true_any_more() -> None:
     assert kept(b"release 2 0 9\r\n") == (False, True, False)
 
 
-def test_what_is_free_goes_back_to_the_system() -> None:
+def test_free_memory_goes_back_to_the_system() -> None:
     """The real thing: the last body keeps all those before it."""
     bodies = [bytes(2000) for _ in range(50_000)]
     last = bytes(2000)

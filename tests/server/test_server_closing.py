@@ -13,7 +13,7 @@ from testkit.waiting import HANG_S, wait_until
 
 
 @pytest.mark.parametrize("at", ["unix", "127.0.0.1"])
-def test_a_job_finds_its_worker_behind_hundreds_that_are_gone(start: Start, at: str) -> None:
+def test_job_passes_hundreds_of_dead_waiting_clients(start: Start, at: str) -> None:
     """The server learns of each dead one only when it hands it the job."""
     daemon = start(**({} if at == "unix" else {"at": at}))
     producer = daemon.client()
@@ -33,7 +33,7 @@ def test_a_job_finds_its_worker_behind_hundreds_that_are_gone(start: Start, at: 
     assert daemon.said() == ""
 
 
-def test_nobody_makes_it_spin(start: Start) -> None:
+def test_server_never_spins_whatever_clients_do(start: Start) -> None:
     daemon = start(at="127.0.0.1")
     asker = daemon.client()
     asker.put(b"x" * 60_000)
@@ -69,7 +69,7 @@ def test_nobody_makes_it_spin(start: Start) -> None:
 
 
 @pytest.mark.parametrize("options", [[], ["-b"], ["-b", "-f50"]])
-def test_what_a_half_closed_client_is_owed_is_all_sent(
+def test_half_closed_client_gets_all_its_replies(
     start: Start, log: str, options: list[str]
 ) -> None:
     daemon = start(
@@ -104,7 +104,7 @@ sys.exit(cli.main(["slow", *sys.argv[1:]]))
 
 
 @pytest.mark.parametrize("end", ["close", "reset", "half_close"])
-def test_who_vanishes_before_the_log_is_durable_has_reserved_nothing(
+def test_client_lost_before_the_sync_has_reserved_nothing(
     start: Start, log: str, tmp_path: Path, end: str
 ) -> None:
     stop = tmp_path / "stop"
@@ -140,7 +140,7 @@ def test_who_vanishes_before_the_log_is_durable_has_reserved_nothing(
     assert daemon.said() == ""
 
 
-def test_a_body_that_breaks_off_is_no_job(start: Start, log: str) -> None:
+def test_incomplete_body_makes_no_job(start: Start, log: str) -> None:
     daemon = start("-b", log, at="127.0.0.1")
     watcher = daemon.client()
     for end in ("close", "half_close", "reset"):
@@ -154,12 +154,13 @@ def test_a_body_that_breaks_off_is_no_job(start: Start, log: str) -> None:
     assert watcher.put() == 4  # each of them took its id
 
 
-def test_a_worker_that_is_killed_gives_back_what_it_held_and_waits_no_more(
-    start: Start, tmp_path: Path
-) -> None:
+def test_killed_worker_gives_back_its_jobs_and_stops_waiting(start: Start, tmp_path: Path) -> None:
     daemon = start()
     watcher = daemon.client()
-    script = "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.send(b'reserve\\r\\n' * 2); time.sleep(60)"
+    script = (
+        "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+        "s.send(b'reserve\\r\\n' * 2); time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", script, f"{tmp_path}/socket"]) as worker:
         watcher.put()
         wait_until(
@@ -202,7 +203,7 @@ sys.exit(cli.main(["closes", *sys.argv[1:]]))
 
 
 @pytest.mark.sources
-def test_who_comes_inherits_no_news_of_who_had_his_descriptor(start: Start) -> None:
+def test_reused_descriptor_gets_no_event_of_its_predecessor(start: Start) -> None:
     """Within one round somebody's command makes the server close a connection, another one takes
     its place, and the news of the first is read.
     """

@@ -14,9 +14,7 @@ LIMIT = 64
 SAID = r"connections: no descriptors for more, so others wait"
 
 
-def test_clients_beyond_the_limit_wait_and_are_served_when_others_go(
-    start: Start, log: str
-) -> None:
+def test_clients_beyond_the_limit_wait_until_others_close(start: Start, log: str) -> None:
     limit = 256  # a log of such small segments holds some dozens of them
     daemon = start("-b", log, "-s", "65536", at="127.0.0.1", descriptors=limit)
     clients = [daemon.client() for _ in range(limit + 40)]
@@ -41,7 +39,7 @@ def test_clients_beyond_the_limit_wait_and_are_served_when_others_go(
     assert daemon.said().count("\n") == 1 and SAID in daemon.said()
 
 
-def test_they_are_served_at_once_when_all_others_go(start: Start) -> None:
+def test_waiting_clients_are_served_at_once_when_all_close(start: Start) -> None:
     daemon = start(at="127.0.0.1", descriptors=LIMIT)
     clients = [daemon.client() for _ in range(3 * LIMIT)]
     for client in clients:
@@ -55,7 +53,7 @@ def test_they_are_served_at_once_when_all_others_go(start: Start) -> None:
     assert daemon.said().count("\n") == 1
 
 
-def test_an_accept_that_fails_is_said_once(start: Start) -> None:
+def test_failed_accept_is_reported_once(start: Start) -> None:
     """The process itself took the descriptors."""
     daemon = start(at="127.0.0.1", descriptors=LIMIT)
     client = daemon.client()

@@ -43,7 +43,7 @@ def jobs_in(daemon: Daemon) -> int:
         (signal.SIGTERM, None, ["-F"]),
     ],
 )
-def test_of_a_flood_of_puts_those_are_kept_that_were_answered(
+def test_stop_keeps_exactly_the_puts_that_were_answered(
     start: Start, log: str, number: signal.Signals, at: str | None, options: list[str]
 ) -> None:
     daemon = start("-b", log, *options, **({"at": at} if at else {}))
@@ -62,7 +62,7 @@ def test_of_a_flood_of_puts_those_are_kept_that_were_answered(
 
 
 @pytest.mark.parametrize("at", ["unix", "127.0.0.1"])
-def test_who_reads_late_gets_it_all(start: Start, log: str, at: str) -> None:
+def test_client_that_reads_late_gets_all_replies(start: Start, log: str, at: str) -> None:
     """Replies in the server, in its kernel and in the client's, and commands that nobody has read:
     all that when it ends.
     """
@@ -87,7 +87,7 @@ def test_who_reads_late_gets_it_all(start: Start, log: str, at: str) -> None:
     assert jobs_in(start("-b", log, **where)) == count
 
 
-def test_who_never_reads_does_not_hold_it_up_for_ever(start: Start, log: str) -> None:
+def test_client_that_never_reads_delays_the_stop_only_briefly(start: Start, log: str) -> None:
     daemon = start("-b", log, at="127.0.0.1")
     client = daemon.client()
     id = client.put(b"x" * 60_000)
@@ -97,7 +97,7 @@ def test_who_never_reads_does_not_hold_it_up_for_ever(start: Start, log: str) ->
     assert jobs_in(start("-b", log)) == 1
 
 
-def test_nothing_changes_at_the_end(start: Start, log: str) -> None:
+def test_stop_changes_no_job_and_no_pause(start: Start, log: str) -> None:
     """Not the job that somebody holds, nor the pause of a tube that only a client keeps, be it the
     last to go.
     """
@@ -121,7 +121,7 @@ def test_nothing_changes_at_the_end(start: Start, log: str) -> None:
     assert client.ask(b"reserve\r\n").startswith(b"RESERVED 1 ")
 
 
-def test_no_command_is_taken_any_more(start: Start, log: str) -> None:
+def test_stop_takes_no_further_command(start: Start, log: str) -> None:
     """Not even one that was read already, behind others whose replies nobody takes."""
     daemon = start("-b", log, at="127.0.0.1")
     client, other = daemon.client(), daemon.client()
@@ -136,7 +136,7 @@ def test_no_command_is_taken_any_more(start: Start, log: str) -> None:
     assert jobs_in(start("-b", log)) == 1
 
 
-def test_signals_in_a_row_are_one(start: Start, log: str) -> None:
+def test_signals_in_a_row_count_as_one(start: Start, log: str) -> None:
     daemon = start("-b", log)
     daemon.client().put()
     while daemon.is_up():
@@ -145,7 +145,7 @@ def test_signals_in_a_row_are_one(start: Start, log: str) -> None:
     assert (daemon.wait_end(), daemon.said()) == (0, "")
 
 
-def test_the_socket_file_goes_and_the_log_ends_with_a_claim(
+def test_stop_removes_the_socket_file_and_writes_the_watermark(
     start: Start, log: str, tmp_path: Path
 ) -> None:
     daemon = start("-b", log)

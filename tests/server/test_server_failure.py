@@ -19,7 +19,7 @@ sys.exit(cli.main(["broken", *sys.argv[1:]]))
 """
 
 
-def test_an_error_of_ours_ends_the_server_with_all_that_is_known(start: Start, log: str) -> None:
+def test_broken_invariant_ends_the_server_with_a_traceback(start: Start, log: str) -> None:
     daemon = start("-b", log, program=(sys.executable, "-c", BROKEN_TOUCH))
     before, culprit, behind = (daemon.client() for _ in range(3))
     for client in (before, culprit, behind):
@@ -28,8 +28,8 @@ def test_an_error_of_ours_ends_the_server_with_all_that_is_known(start: Start, l
         before.say(b"put 0 0 60 1\r\nx\r\n")
         culprit.say(b"touch 1\r\n")
         behind.say(b"put 0 0 60 1\r\nx\r\n")
-    # The put before it was made in the same turn, and promised to nobody yet: it goes with the
-    # rest.
+    # The put before it belongs to the same poll batch, and no reply promises it yet: it is lost
+    # with the rest.
     assert [client.rest() for client in (before, culprit, behind)] == [b"", b"", b""]
     assert daemon.wait_end() == 70
     assert daemon.said().startswith("Traceback") and daemon.said().endswith(

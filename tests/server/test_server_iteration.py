@@ -1,4 +1,4 @@
-"""The turn of the loop."""
+"""Iterations of the loop, and what happens in them without traffic."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ import os, signal, sys
 from beanstalkd_py import cli
 from beanstalkd_py.binlog import journal as binlog
 
-turns = 0
+iterations = 0
 
-def turn(self, now, wall, inline):
-    global turns
-    turns += 1
-    if turns == 2000:
+def end_iteration(self, now, wall, inline):
+    global iterations
+    iterations += 1
+    if iterations == 2000:
         os.kill(os.getpid(), signal.SIGTERM)
-    return turns < 2000
+    return iterations < 2000
 
 binlog.Binlog.busy = property(lambda self: True)
-binlog.Binlog.end_iteration = turn
+binlog.Binlog.end_iteration = end_iteration
 sys.exit(cli.main(["busy", *sys.argv[1:]]))
 """
 
 
 @pytest.mark.sources
-def test_the_loop_does_not_sleep_while_compaction_has_more_to_do(launch: Start, log: str) -> None:
+def test_loop_does_not_block_while_compaction_has_work(launch: Start, log: str) -> None:
     daemon = launch("-b", log, program=(sys.executable, "-c", ALWAYS_MORE))
     assert daemon.wait_end() == 0
 
 
-def test_who_asks_for_much_does_not_keep_others_waiting(start: Start) -> None:
-    """However fast it takes its replies: each turn it gets so many, then the next one is served."""
+def test_greedy_client_does_not_keep_others_waiting(start: Start) -> None:
+    """A client gets so many replies in one iteration, however fast it reads; others come next."""
     size = 1000
     daemon = start(at="127.0.0.1")
     greedy, other = daemon.client(), daemon.client()
@@ -94,8 +94,8 @@ sys.exit(cli.main(["late", *sys.argv[1:]]))
 """
 
 
-def test_what_the_log_prepared_before_the_loop_ran_is_known(launch: Start, log: str) -> None:
-    """Otherwise the first put prepares it once more, on the loop."""
+def test_log_progress_before_the_loop_ran_is_collected(launch: Start, log: str) -> None:
+    """Otherwise the first put would preallocate again, on the loop thread."""
     daemon = launch("-b", log, program=(sys.executable, "-c", NEWS_BEFORE_SERVING))
     assert daemon.wait_end() == 0
     assert daemon.said() == "True\n"
@@ -116,34 +116,30 @@ def many_dead(directory: str, segment_bytes: int) -> None:
     log.close(0)
 
 
-def test_what_a_start_has_compacted_is_synced_though_nobody_says_anything(
-    start: Start, log: str
-) -> None:
-    """Law 3: within the window, also without traffic. What shows it is that the segment goes which
-    is not needed any more.
+def test_compaction_of_the_start_is_synced_without_traffic(start: Start, log: str) -> None:
+    """Durable by default: within the window, also without traffic. The sync shows in that the
+    retired segment is deleted.
     """
     many_dead(log, 1 << 16)
     start("-b", log, "-s", "65536", "-f", "50")
     wait_until(lambda: "00000001.wal" not in os.listdir(log), "the oldest segment is gone")
 
 
-def claimed(directory: str) -> int:
-    """Up to which LSN the log says that it is durable."""
+def watermark(directory: str) -> int:
+    """The durable watermark that the log holds."""
     replay = wal.Replay(directory)
     assert len(list(replay)) > 0
     return replay.watermark
 
 
-def test_an_idle_log_says_that_it_is_durable_however_long_the_window(
-    start: Start, log: str
-) -> None:
-    """Law 5. Half a second after the last command nothing is synced yet: one must look again."""
+def test_idle_log_writes_its_watermark_after_a_long_window(start: Start, log: str) -> None:
+    """Half a second after the last command nothing is synced yet: the server tries again."""
     start("-b", log, "-f", "1600").client().put()
-    wait_until(lambda: claimed(log) == 1, "the put is claimed")
+    wait_until(lambda: watermark(log) == 1, "the watermark is written")
 
 
-def test_a_delay_ends_for_who_waits_though_nobody_says_anything(start: Start) -> None:
-    """Law 8: timers and commands go by one clock, the monotonic one."""
+def test_delay_ends_for_a_waiting_client_without_traffic(start: Start) -> None:
+    """Timers and commands use one clock, the monotonic one."""
     daemon = start()
     daemon.client().say(b"put 0 1 60 1\r\nx\r\n")
     assert daemon.client().ask(b"reserve\r\n") == b"RESERVED 1 1\r\nx\r\n"

@@ -24,9 +24,7 @@ def many_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def test_thousands_of_clients_cost_some_kilobytes_each(
-    many_descriptors: None, start: Start
-) -> None:
+def test_clients_cost_some_kilobytes_each(many_descriptors: None, start: Start) -> None:
     """Also those that had much to say once."""
     daemon = start(at="127.0.0.1")
     before = daemon.rss_kb()
@@ -44,8 +42,8 @@ def test_thousands_of_clients_cost_some_kilobytes_each(
     assert daemon.rss_kb() - before < CLIENTS * 5 + 500 * 12
 
 
-def test_a_client_that_does_not_read_its_replies_costs_little(start: Start) -> None:
-    """One turn's replies and those that wait for it to read, however much it asked for."""
+def test_client_that_does_not_read_costs_little_memory(start: Start) -> None:
+    """It costs the replies of one iteration and those that it has not read, whatever it asked."""
     daemon = start(at="127.0.0.1")
     asking = daemon.client()
     asking.put(b"x" * 60_000)
@@ -67,7 +65,7 @@ gc.set_debug(gc.DEBUG_SAVEALL)
 status = cli.main(["kept", *sys.argv[1:]])
 gc.unfreeze()
 gc.collect()
-ours = ("Connection", "PlainTransport", "Session", "TracingSession", "Client", "Parser", "Job", "socket")
+ours = "Connection PlainTransport Session TracingSession Client Parser Job socket".split()
 left = collections.Counter(type(each).__name__ for each in gc.garbage)
 print({name: left[name] for name in ours if left[name]})
 sys.exit(status)
@@ -97,7 +95,7 @@ def come_and_go(client: Client, how: int) -> None:
     client.close()
 
 
-def test_no_cycle_keeps_what_is_gone(start: Start) -> None:
+def test_closed_connection_leaves_no_cycle(start: Start) -> None:
     """Memory of a connection is free at once, and not when the collector has found it."""
     daemon = start(at="127.0.0.1", program=(sys.executable, "-c", GARBAGE))
     for number in range(120):
@@ -110,7 +108,7 @@ def test_no_cycle_keeps_what_is_gone(start: Start) -> None:
     assert daemon.said() == "{}\n"
 
 
-def test_thousands_that_come_and_go_leave_nothing(start: Start, log: str) -> None:
+def test_clients_that_come_and_go_leave_nothing(start: Start, log: str) -> None:
     daemon = start("-b", log, "-F", at="127.0.0.1")
     watcher = daemon.client()
 
@@ -128,7 +126,7 @@ def test_thousands_that_come_and_go_leave_nothing(start: Start, log: str) -> Non
     assert abs(descriptors_later - descriptors) <= 3  # those of the log
 
 
-def test_a_large_body_is_held_twice_at_most_while_it_arrives(start: Start) -> None:
+def test_large_body_is_held_at_most_twice_while_it_arrives(start: Start) -> None:
     size = 60 << 20
     daemon = start("-z", str(size), at="127.0.0.1")
     client = daemon.client()
@@ -141,7 +139,7 @@ def test_a_large_body_is_held_twice_at_most_while_it_arrives(start: Start) -> No
     assert client.hear_bytes(size + 100) == b"RESERVED 1 %d\r\n%b\r\n" % (size, body)
 
 
-def test_bodies_in_small_pieces_are_not_held_again_and_again(start: Start) -> None:
+def test_body_in_small_pieces_is_not_copied_again_and_again(start: Start) -> None:
     size = 3_000_000
     daemon = start("-z", str(size), at="127.0.0.1")
     clients = [daemon.client() for _ in range(4)]
@@ -157,8 +155,8 @@ def test_bodies_in_small_pieces_are_not_held_again_and_again(start: Start) -> No
         assert client.hear()[0].startswith(b"INSERTED ")
 
 
-def test_memory_of_large_bodies_is_used_again(start: Start) -> None:
-    """Not given back with each body that goes, and taken again for the next one: that is 15 pages."""
+def test_memory_of_large_bodies_is_reused(start: Start) -> None:
+    """The heap is not given back with each body and taken again for the next: 15 page faults."""
     daemon = start(at="127.0.0.1")
     clients = [daemon.client() for _ in range(10)]
 

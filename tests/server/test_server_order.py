@@ -8,7 +8,7 @@ import pytest
 from testkit.start import Start
 
 
-def test_what_a_client_held_is_free_for_who_asks_after_its_close(start: Start) -> None:
+def test_jobs_are_free_for_commands_sent_after_the_close(start: Start) -> None:
     daemon = start()
     holder, asker = daemon.client(), daemon.client()
     holder.say(b"put 0 0 60 1\r\nx\r\nreserve\r\n")
@@ -19,7 +19,7 @@ def test_what_a_client_held_is_free_for_who_asks_after_its_close(start: Start) -
     assert asker.hear() == [b"RESERVED 1 1\r\nx\r\n"]
 
 
-def test_who_has_connected_or_gone_is_counted_for_who_asks_then(start: Start) -> None:
+def test_stats_count_connections_as_of_the_command(start: Start) -> None:
     daemon = start()
     asker = daemon.client()
     assert asker.stat(b"current-connections") == b"1"
@@ -52,7 +52,7 @@ def test_who_has_connected_or_gone_is_counted_for_who_asks_then(start: Start) ->
     ids=["", "whatever the environment says"],
 )
 @pytest.mark.parametrize("at", ["unix", "127.0.0.1"])
-def test_jobs_are_numbered_in_the_order_in_which_they_were_put(
+def test_jobs_are_numbered_in_the_order_of_the_puts(
     start: Start, at: str, environ: dict[str, str]
 ) -> None:
     daemon = start(environ=environ, **({} if at == "unix" else {"at": at}))

@@ -63,7 +63,7 @@ def trace(daemon: Daemon) -> list[str]:
 
 
 @pytest.mark.parametrize("level", ["-V", "-VV"])
-def test_a_dialogue_reads_as_the_c_servers(start: Start, tmp_path: Path, level: str) -> None:
+def test_trace_reads_as_the_c_servers(start: Start, tmp_path: Path, level: str) -> None:
     theirs = trace(
         start(level, "-z", "20", program=(need_c_server(),), at=f"unix:{tmp_path}/theirs")
     )
@@ -71,14 +71,14 @@ def test_a_dialogue_reads_as_the_c_servers(start: Start, tmp_path: Path, level: 
     assert len(theirs) == 2 if level == "-V" else len(theirs) > len(DIALOGUE) * 2
 
 
-def test_it_begins_with_its_pid_and_where_it_listens(start: Start) -> None:
+def test_trace_begins_with_pid_and_address(start: Start) -> None:
     daemon = start("-V", at="127.0.0.1", program=OURS)
     assert re.match(
         rf"pid {daemon.pid}\nbind \d+ 127\.0\.0\.1:{daemon.port}\naccept ", daemon.said()
     )
 
 
-def test_pipelined_commands_and_late_answers_are_shown_too(start: Start) -> None:
+def test_trace_shows_pipelined_commands_and_late_replies(start: Start) -> None:
     daemon = start("-VV")
     waiting, other = daemon.client(), daemon.client()
     waiting.ask(b"use x\r\n")

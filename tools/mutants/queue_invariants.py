@@ -193,7 +193,7 @@ QUEUE = (
         "from time import monotonic_ns\n",
         "from time import time_ns as monotonic_ns\n",
         (
-            "tests/server/test_server_iteration.py::test_a_delay_ends_for_who_waits_though_nobody_says_anything",
+            "tests/server/test_server_iteration.py::test_delay_ends_for_a_waiting_client_without_traffic",
         ),
     ),
     Mutant(
