@@ -15,7 +15,8 @@ from .sweep.fault import ERRORS, Fault
 from .sweep.log_workload import LogWorkload
 from .sweep.process import MODES, Mode
 from .sweep.queue_workload import QueueWorkload
-from .sweep.trial import Plan, Workload, run_with_fault
+from .sweep.trial import Plan, run_with_fault
+from .sweep.workload import Workload
 from .violation import Violation
 
 SPANS = (1, 1, 40)  # calls that find no space or no descriptor

@@ -9,33 +9,25 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from random import Random
 
 import beanstalkd_wal as wal
 
 from ..disk import ROOMY, MemoryDisk
 from ..violation import Violation
-from .crash_points import Sweep
 from .process import DIRECTORY, Mode
 from .queue_workload import check_whole
+from .workload import Workload
 
 SEGMENT = 6000
 
 
-class LogWorkload:
-    """A `Subject` and a `Workload`."""
-
+class LogWorkload(Workload):
     def __init__(
         self, seed: int, modes: tuple[Mode, ...], counts: Counter[str], tries: int
     ) -> None:
-        self.rng = Random(seed)
-        self.modes = modes
-        self.disk = MemoryDisk(seed)
-        self.sweep = Sweep(self, Random(~seed), tries, counts)
+        super().__init__(seed, modes, counts, tries)
         self.appended: dict[int, bytes] = {}  # LSN -> record
         self.bases: dict[int, int] = {}  # segment -> its first LSN
-        self.kept = 0  # records up to this LSN survive a kill
-        self.durable = 0  # records up to this LSN survive a power cut
         self.may_be_gone = 1  # the log was told to retire all LSNs below this
         self.are_gone = 1  # the log has retired all LSNs below this
         self.mode = modes[0]
@@ -194,8 +186,7 @@ class LogWorkload:
             raise Violation(f"expected the log to go on after LSN {lsn}, got {log.lsn}")
 
     def end(self, killed: bool) -> None:
-        """The run ends; the next one gets the disk that a kill or a power failure leaves."""
-        left = self.disk.fork() if killed else self.disk.after_crash(self.rng)
+        left = self.disk_left(killed)
         last = self.read(left, killed)
         found = _records(wal.Replay(DIRECTORY, fs=left))
         first = min(found, default=last + 1)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from random import Random
 
 import beanstalkd_wal as wal
 
@@ -19,28 +18,21 @@ from beanstalkd_py.binlog.journal import Binlog
 from ..disk import ROOMY, MemoryDisk
 from ..violation import Violation
 from .clients import Clients
-from .crash_points import Sweep
 from .process import DIRECTORY, MS, RETRY, SEGMENT, Mode, Process
 from .versions import Found, VersionHistory
 from .views import Key
+from .workload import Workload
 
 WALL = 1_700_000_000_000 * MS
 
 
-class QueueWorkload:
-    """A `Subject` and a `Workload`."""
-
+class QueueWorkload(Workload):
     def __init__(
         self, seed: int, modes: tuple[Mode, ...], counts: Counter[str], tries: int
     ) -> None:
-        self.rng = Random(seed)
-        self.modes = modes
-        self.disk = MemoryDisk(seed)
-        self.sweep = Sweep(self, Random(~seed), tries, counts)
+        super().__init__(seed, modes, counts, tries)
         self.history = VersionHistory()
         self.wall = WALL
-        self.durable = 0  # records up to this LSN survive a power cut, in any mode
-        self.kept = 0  # records up to this LSN survive a kill
         self.process = Process(self.disk, modes[0], self.wall, self.history)
 
     def run(self, runs: int, steps: int) -> None:
@@ -92,8 +84,7 @@ class QueueWorkload:
             )
 
     def end(self, killed: bool) -> None:
-        """The run ends; the next one gets the disk that a kill or a power failure leaves."""
-        left = self.disk.fork() if killed else self.disk.after_crash(self.rng)
+        left = self.disk_left(killed)
         lsn = self.read(left, killed)
         self.recover(left.fork(), killed, lsn)
         self.wall = self.process.wall + MS

@@ -10,16 +10,16 @@ headroom is prepared, nothing ends and nothing is refused except puts.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import beanstalkd_wal as wal
 from beanstalkd_wal.fs import NO_SPACE
 
 from ..disk import MemoryDisk
 from ..violation import Violation
-from .crash_points import Sweep
 from .fault import Fault
 from .process import Mode
+from .workload import Workload
 
 STEPS_AFTER = 15  # of each run after the one with the fault
 
@@ -40,30 +40,6 @@ class Plan(NamedTuple):
             before = f"{self.before.flags} {end}, then "
         after = ", then ".join(mode.flags for mode in self.after)
         return f"{before}{self.mode.flags}, then {after}"
-
-
-class Workload(Protocol):
-    """What runs: the bare log, or the queue on a log."""
-
-    disk: MemoryDisk
-    sweep: Sweep
-
-    @property
-    def opened_log(self) -> wal.Log | None:
-        """None until the start has opened it."""
-
-    def begin(self, mode: Mode) -> None: ...
-    def start(self) -> None: ...
-    def work(self, steps: int) -> None: ...
-    def stop(self) -> None: ...
-    def end(self, killed: bool) -> None: ...
-
-    def check_serves_again(self, headroom_hidden: bool) -> None:
-        """Called when the error has gone. Raises Violation if something was refused that must not
-        be refused, or if something is still refused a while later.
-
-        headroom_hidden: see `Fault.hides_headroom`.
-        """
 
 
 def run_with_fault(workload: Workload, plan: Plan, fault: Fault) -> bool:

@@ -1,0 +1,40 @@
+"""The commands in docs/testing.md that show old bugs: each one selects at least one test."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = sorted(set(re.findall(r"`pytest ([^`]+)`", (ROOT / "docs/testing.md").read_text())))
+
+
+@pytest.fixture(scope="module")
+def tests() -> list[str]:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run([*command, "tests"], cwd=ROOT, capture_output=True, text=True)
+    return [line for line in done.stdout.splitlines() if "::" in line]
+
+
+def selected(command: str, tests: list[str]) -> list[str]:
+    """The tests that the command runs: words after -k are joined by `or` only."""
+    path, *option = shlex.split(command)
+    words = option[1].split(" or ") if option else [""]
+    return [test for test in tests if test.startswith(path) and any(w in test for w in words)]
+
+
+@pytest.mark.sources
+def test_page_names_existing_tests(tests: list[str]) -> None:
+    assert len(COMMANDS) > 30
+    assert [command for command in COMMANDS if not selected(command, tests)] == []
+
+
+def test_renamed_test_is_noticed() -> None:
+    tests = ["tests/wal/test_log.py::test_append"]
+    assert selected("tests/wal/test_log.py -k append", tests) == tests
+    assert selected("tests/wal/test_log.py -k commit", tests) == []
