@@ -42,8 +42,8 @@ class Queue(State):
     # --- put --------------------------------------------------------------------------------------
 
     def begin_put(self, client: Client, now: int) -> None:
-        """A put whose body is still under way. It takes its id now, as in the C server; nobody sees
-        the job before `put`.
+        """A put whose body is still under way. It takes its id now, as in the C server; the job is
+        not visible before `put`.
         """
         self._is_producer(client)
         client.upload_id = self.next_id

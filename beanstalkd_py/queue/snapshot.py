@@ -1,4 +1,4 @@
-"""Figures of queue, tubes, jobs and connections at one instant, for whoever shows them.
+"""Figures of queue, tubes, jobs and connections at one instant, for display.
 
 Plain numbers and names; the unit stands last in a field's name. Renderers (YAML for `stats`) read
 these classes and nothing else. Source of the figures: beanstalkd 1.13, doc/protocol.txt.

@@ -220,7 +220,9 @@ class Play:
         assert set(tube.waiting) == {
             client for client in clients if client.waiting and tube in client.watched
         }
-        assert tube is self.queue.default or jobs or tube.using or tube.watching, "nobody needs it"
+        assert tube is self.queue.default or jobs or tube.using or tube.watching, (
+            "the tube is unused"
+        )
         self.check_timer(
             tube,
             [job.deadline_at for job in by_state[DELAYED]]
