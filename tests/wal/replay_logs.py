@@ -7,14 +7,14 @@ from simulation.disk import MemoryDisk
 from tests.wal.logs import DIRECTORY, SYNC, opened, segment, write
 
 
-def small_log(claimed: bool = False, durability=SYNC) -> MemoryDisk:
-    """One segment of three frames: LSN 1 and 2, 3, 4. The last one claims 3; with claimed, an empty
-    one behind claims 4.
+def small_log(covered: bool = False, durability=SYNC) -> MemoryDisk:
+    """One segment of three frames: LSN 1 and 2, 3, 4. The last one has the watermark 3. covered: an
+    empty frame with the watermark 4 follows.
     """
     disk = MemoryDisk()
     log = opened(disk, durability, segment_bytes=4096)
     write(log, [b"one", b"two"], [b"three"], [b"four" * 20])
-    if claimed:
+    if covered:
         log.write_watermark(at=9)
     return disk.copy()
 

@@ -20,7 +20,7 @@ from tests.wal.logs import records, replayed, segment
 
 LOG_ID = 0x1122334455667788
 SALT = 0x55667788
-BIRTH_ID, PARENT_ID = 0x123456789ABCDEF0, 0x0102030405060708
+SEGMENT_ID, PREVIOUS_ID = 0x123456789ABCDEF0, 0x0102030405060708
 
 # Version 1. These never change: a new layout is a new version, with golden bytes of its own, and
 # these stay readable.
@@ -51,8 +51,8 @@ def header() -> Header:
         durable_lsn=41,
         log_id=LOG_ID,
         created_at=10**10,
-        segment_id=BIRTH_ID,
-        previous_segment_id=PARENT_ID,
+        segment_id=SEGMENT_ID,
+        previous_segment_id=PREVIOUS_ID,
         meta=b"abc",
     )
 

@@ -143,7 +143,7 @@ def test_notify_is_called_after_progress():
     assert len(calls) > 1
 
 
-# --- claims
+# --- durable watermarks
 
 
 def test_watermark_is_written_once_and_only_if_it_has_risen():
@@ -154,8 +154,8 @@ def test_watermark_is_written_once_and_only_if_it_has_risen():
     write(log, [b"a"])
     for _ in range(3):
         log.write_watermark(at=7)
-    claims = [frame for frame in frames(disk) if not frame.records]
-    assert [(claim.first_lsn, claim.durable_lsn, claim.at) for claim in claims] == [(2, 1, 7)]
+    empty = [frame for frame in frames(disk) if not frame.records]
+    assert [(frame.first_lsn, frame.durable_lsn, frame.at) for frame in empty] == [(2, 1, 7)]
     assert replayed(disk).watermark == 1
     write(log, [b"b"])
     log.write_watermark(at=8)
@@ -175,9 +175,9 @@ def test_watermark_is_synced():
 def test_watermark_takes_headroom():
     log = opened(MemoryDisk())
     write(log, [b"a"])
-    room = log.headroom
+    before = log.headroom
     log.write_watermark(at=7)
-    assert log.headroom == room - FRAME_BYTES
+    assert log.headroom == before - FRAME_BYTES
 
 
 def test_watermark_is_not_written_while_records_are_pending():

@@ -51,7 +51,7 @@ def test_log_full_changes_nothing_in_the_open_frame():
 
 
 def test_fits_and_append_agree_in_random_use():
-    """The claim of LogFull accounting: fits says yes exactly when append does, and room is what it
+    """`fits` is true exactly when `append` does not raise, and headroom is what it
     was less what the record took.
     """
     rng = Random(5)
@@ -59,20 +59,20 @@ def test_fits_and_append_agree_in_random_use():
     log = opened(disk)
     for _ in range(3000):
         nbytes = rng.choice((0, 1, 10, 300, 2000, 5000, 33000))
-        floor = rng.choice((0, 0, 3000, 40000))
-        expected = log.fits(nbytes, floor)
-        room = log.headroom
+        minimum = rng.choice((0, 0, 3000, 40000))
+        expected = log.fits(nbytes, minimum)
+        before = log.headroom
         try:
             log.append(bytes(nbytes))
         except wal.LogFull:
             assert not log.fits(nbytes)
-            assert log.headroom == room
+            assert log.headroom == before
             log.preallocate(
                 rng.randrange(4 * SEGMENT)
             ) if rng.random() < 0.7 else log.ensure_headroom(nbytes)
         else:
-            assert expected == (log.headroom >= floor)
-            assert log.headroom <= room - nbytes - LENGTH_BYTES
+            assert expected == (log.headroom >= minimum)
+            assert log.headroom <= before - nbytes - LENGTH_BYTES
         if rng.random() < 0.3:
             log.commit(at=1)
         if rng.random() < 0.05:

@@ -16,9 +16,9 @@ from tests.wal.logs import DIRECTORY, segment, spares
 def test_preallocate_grows_spares_to_the_target():
     disk = MemoryDisk()
     log = opened(disk)
-    wish = 2 * SEGMENT + 100
-    log.preallocate(wish)
-    assert wish <= log.headroom <= wish + SEGMENT
+    target = 2 * SEGMENT + 100
+    log.preallocate(target)
+    assert target <= log.headroom <= target + SEGMENT
     assert not log.disk_full
     for path in spares(disk):
         file = disk.names[path]
@@ -27,7 +27,7 @@ def test_preallocate_grows_spares_to_the_target():
     assert log.spare_bytes == sum(len(disk.names[path].data) for path in spares(disk))
     assert log.total_bytes == physical(disk)
     before = log.headroom
-    log.preallocate(wish)
+    log.preallocate(target)
     assert log.headroom == before
 
 

@@ -1,5 +1,5 @@
 """Opening: what is torn is kept aside and cut, for good, before anything follows it; stopped
-anywhere, it can be begun again.
+anywhere, it can be repeated.
 """
 
 from random import Random
@@ -151,12 +151,12 @@ def test_recovery_after_never_makes_all_segments_durable():
 
 
 def test_recovery_after_never_syncs_a_segment_without_records():
-    """A long record left nothing in it but the header; all LSNs before it are claimed, which says
-    nothing of that.
+    """A long record left nothing in it but the header. A watermark covers all LSNs before it, but
+    not the header.
     """
     disk = MemoryDisk()
     log = opened(disk)
-    write(log, [b"claimed"])
+    write(log, [b"covered"])
     log.close(at=1)
     log = opened(disk, NEVER)
     log.ensure_headroom(3 * SEGMENT)
@@ -336,8 +336,8 @@ def test_old_spare_that_is_too_small_is_deleted(nbytes):
     disk = MemoryDisk()
     disk.names[f"{DIRECTORY}/spare.7"] = File(b"\xff" * nbytes)
     log = wal.Log.open(replayed(disk), 10 * SEGMENT, threaded=False)
-    room = log.headroom
-    log.preallocate(room + 5000)
-    assert log.headroom >= room + 5000
+    before = log.headroom
+    log.preallocate(before + 5000)
+    assert log.headroom >= before + 5000
     assert f"{DIRECTORY}/spare.7" not in disk.names
     assert log.total_bytes == disk.used()

@@ -101,12 +101,12 @@ def test_replay_ignores_other_files():
 # --- every bit and every byte
 
 
-@pytest.mark.parametrize("claimed", [False, True])
-def test_changed_bit_anywhere_is_torn_or_corrupt(claimed):
-    """At or below a claim that stands behind it: corrupt, with file and offset. Above: torn, and
+@pytest.mark.parametrize("covered", [False, True])
+def test_changed_bit_anywhere_is_torn_or_corrupt(covered):
+    """At or below a watermark behind it: corrupt, with file and offset. Above: torn, and
     all before it comes back.
     """
-    disk = small_log(claimed)
+    disk = small_log(covered)
     whole = frames(disk)
     end = whole[-1].end
     data = content(disk, 1)
@@ -175,13 +175,13 @@ def judged(disk, offset):
         return "corrupt"
 
 
-@pytest.mark.parametrize("claimed", [False, True])
+@pytest.mark.parametrize("covered", [False, True])
 @pytest.mark.parametrize("zeros", [False, True])
-def test_truncation_at_every_byte_is_torn_or_corrupt(claimed, zeros):
-    """The last segment cut anywhere, or zeros from there on: nothing is left behind to claim
+def test_truncation_at_every_byte_is_torn_or_corrupt(covered, zeros):
+    """The last segment cut anywhere, or zeros from there on: no watermark is left behind
     anything, so it is torn, or just shorter.
     """
-    disk = small_log(claimed)
+    disk = small_log(covered)
     whole = frames(disk)
     full = bytes(content(disk, 1))
     for length in range(HEADER_BYTES, whole[-1].end):
@@ -203,8 +203,8 @@ def test_hole_of_zeros_below_a_watermark_is_corrupt():
 
 
 def test_torn_frame_before_a_whole_one_stays_torn():
-    """Two frames of one batch: both claim what was durable before. The disk may have written the
-    second and not the first.
+    """Two frames of one batch: both have the watermark of the time before. The disk may have
+    written the second and not the first.
     """
     disk = MemoryDisk()
     log = opened(disk, WINDOW)
@@ -218,7 +218,7 @@ def test_torn_frame_before_a_whole_one_stays_torn():
     assert replay.torn.nbytes == found[2].end - found[1].offset
     write(log, [b"d"])
     log.sync(at=2)
-    write(log, [b"e"])  # claims 4
+    write(log, [b"e"])  # its watermark is 4
     assert_corrupt(disk, 1, found[1].offset)
 
 

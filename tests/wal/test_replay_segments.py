@@ -219,16 +219,16 @@ def test_header_of_a_later_segment_has_a_watermark_too():
     log.close(at=1)
     opened(
         disk, NEVER
-    )  # its header repeats the claim, which is lost with the end of the first segment
-    first, claim = frames(disk)
+    )  # its header repeats the watermark, which is lost with the end of the first segment
+    first, last = frames(disk)
     del content(disk, 1)[first.offset + 20 :]
-    assert not first.durable_lsn and claim.durable_lsn == 1
+    assert not first.durable_lsn and last.durable_lsn == 1
     assert_corrupt(disk, 1, first.offset)
 
 
 def test_watermark_stays_after_a_run_in_never_mode():
     disk = small_log()
-    log = opened(disk, NEVER)  # claims nothing new, forgets nothing old
+    log = opened(disk, NEVER)  # keeps the watermark
     write(log, [b"x"], [b"y"])
     first, *_ = frames(disk)
     content(disk, 1)[first.offset + 50] ^= 1

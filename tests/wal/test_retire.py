@@ -58,7 +58,7 @@ def test_retire_that_waits_is_done_by_close():
 
 
 def test_retired_segments_are_deleted_one_by_one_durably():
-    """No crash may leave a gap: the directory is synced between two drops."""
+    """No crash may leave a gap: the directory is synced between two deletions."""
     disk = MemoryDisk()
     log = filled(disk)
     calls = fail_at(disk, 0)
