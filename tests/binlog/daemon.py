@@ -8,72 +8,30 @@ from pathlib import Path
 from typing import Any
 
 import beanstalkd_wal as wal
+from testkit import queue_server
+from testkit.queue_server import QueueServer
 
 from beanstalkd_py.binlog import records
-from beanstalkd_py.binlog.journal import Binlog
-from beanstalkd_py.binlog.opening import open_binlog
-from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.model import DELAYED, READY, RESERVED
 from beanstalkd_py.queue.queue import Queue
 
-S = 1_000_000_000
-WALL = 1_700_000_000 * S  # wall clock minus monotonic clock
-SEGMENT = 64 * 1024
+S = queue_server.SECOND
+WALL = queue_server.WALL
+SEGMENT = queue_server.SEGMENT_BYTES
 
 
-class Daemon:
+class Daemon(QueueServer):
     """A queue with its binlog and some sessions on a fake clock, without threads or sockets."""
 
-    def __init__(
-        self,
-        directory: Path,
-        now: int = 1000 * S,
-        wall: int = WALL,
-        segment_bytes: int = SEGMENT,
-        fs: wal.FileSystem | None = None,
-    ) -> None:
-        self.now = now
-        self.wall = wall
-        self.lines: list[str] = []
-        self.queue = Queue()
-        self.dispatcher = Dispatcher(self.queue)
-        self.binlog: Binlog = open_binlog(
-            str(directory),
-            self.queue,
-            segment_bytes=segment_bytes,
-            durability=wal.Durability.NEVER,
-            now=now,
-            wall_now=now + wall,
-            notify=lambda: None,
-            report=self.lines.append,
-            threaded=False,
-            fs=fs,
-        )
-        self.sessions: list[Session] = []
-
-    def session(self) -> Session:
-        session = Session(self.dispatcher)
-        self.sessions.append(session)
-        return session
-
-    def say(self, session: Session, line: bytes, body: bytes | None = None) -> bytes:
-        self.now += 1000
-        session.receive(line + b"\r\n" + (b"" if body is None else body + b"\r\n"), self.now)
-        return self.turn(session)
-
     def turn(self, session: Session | None = None) -> bytes:
-        if self.queue.next_at <= self.now:
-            self.queue.tick(self.now)
-        Session.settle(self.dispatcher, self.now)
-        output = {each: each.take_output() for each in self.sessions}
-        self.binlog.end_iteration(self.now, self.now + self.wall)
+        output = self.iterate()
         return output[session] if session is not None else b""
 
     def rest(self) -> None:
         """Iterations until compaction has caught up."""
         for _ in range(10_000):
-            if not self.binlog.end_iteration(self.now, self.now + self.wall):
+            if not self.commit():
                 return
         raise AssertionError("compaction never comes to rest")
 

@@ -12,12 +12,8 @@ from pathlib import Path
 import beanstalkd_wal as wal
 import pytest
 from simulation.disk import MemoryDisk
+from testkit.queue_server import QueueServer
 
-from beanstalkd_py.binlog.journal import Binlog
-from beanstalkd_py.binlog.opening import open_binlog
-from beanstalkd_py.protocol.dispatch import Dispatcher
-from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.queue import Queue
 from tests.binlog.daemon import SEGMENT, Daemon, S
 
 KIB = 1024
@@ -59,29 +55,24 @@ def used(directory: Path) -> int:
     return sum(entry.stat().st_size for entry in os.scandir(directory))
 
 
-class FullQueue:
+class FullQueue(QueueServer):
     """A queue on its binlog, one client, a fake clock, no threads."""
 
     def __init__(
         self, fs: FullFileSystem, segment_bytes: int, max_job_size: int = 65535, now: int = 1000 * S
     ) -> None:
-        self.now = now
+        super().__init__(
+            fs.directory,
+            now=now,
+            wall=0,
+            segment_bytes=segment_bytes,
+            max_job_size=max_job_size,
+            fs=fs,
+            report=pytest.fail,
+        )
         self.fs = fs
         self.segment_bytes = segment_bytes
-        self.queue = Queue()
-        self.dispatcher = Dispatcher(self.queue, max_job_size=max_job_size)
-        self.binlog: Binlog = open_binlog(
-            str(fs.directory),
-            self.queue,
-            segment_bytes=segment_bytes,
-            durability=wal.Durability.NEVER,
-            now=now,
-            wall_now=now,
-            notify=lambda: None,
-            threaded=False,
-            fs=fs,
-        )
-        self.session = Session(self.dispatcher)
+        self.client = self.session()
 
     def killed(self) -> FullQueue:
         """A start after SIGKILL."""
@@ -92,16 +83,16 @@ class FullQueue:
         words = []
         for line in lines:
             self.now += 1000
-            self.session.receive(line + b"\r\n", self.now)
-            words.append(self.session.take_output().split(None, 1)[0])
-        self.binlog.end_iteration(self.now, self.now)
+            self.client.receive(line + b"\r\n", self.now)
+            words.append(self.client.take_output().split(None, 1)[0])
+        self.commit()
         return words
 
     def rest(self) -> None:
         """Retries and compaction, until there is nothing to do."""
         for _ in range(10):
             self.binlog.retry()
-            while self.binlog.end_iteration(self.now, self.now):
+            while self.commit():
                 self.now += 1000
 
     def fill(self, random_: random.Random, largest: int) -> list[int]:
@@ -244,7 +235,7 @@ def test_start_on_a_full_disk_gives_back_no_headroom(tmp_path):
     queue = FullQueue(FullFileSystem(tmp_path, 2 << 20), 64 * KIB)
     ids = queue.fill(random_, 1000)
     for id in ids[::2] + ids[1::4]:
-        queue.session.receive(b"delete %d\r\n" % id, queue.now)
+        queue.client.receive(b"delete %d\r\n" % id, queue.now)
     queue.binlog.log.commit(queue.now)
     queue.binlog.headroom.keep()
     assert queue.binlog.compactor.behind()

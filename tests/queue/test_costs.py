@@ -12,25 +12,19 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from testkit.queue_server import QueueServer
 
-from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.lazyheap import SLACK
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED
-from beanstalkd_py.queue.queue import Queue
 
 SECOND = 1_000_000_000
 SMALL, LARGE = 30, 3000
 MORE = 250  # instructions: a heap is some levels deeper, a number has some digits more
 
 
-class World:
+class World(QueueServer):
     """A queue with clients. Each block that is sent takes a microsecond; ticks are never late."""
-
-    def __init__(self) -> None:
-        self.queue = Queue()
-        self.dispatcher = Dispatcher(self.queue)
-        self.now = 1000 * SECOND
 
     def client(self) -> Session:
         return Session(self.dispatcher)

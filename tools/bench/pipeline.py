@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from types import TracebackType
+
+from testkit.closing import Closing
 
 from .servers import Running
 
@@ -18,22 +19,14 @@ RECEIVE_BYTES = 1 << 18
 YEAR_S = 31_536_000
 
 
-class Pipeline:
+class Pipeline(Closing):
     """A connection to a running server."""
 
     def __init__(self, server: Running) -> None:
         self._connection = server.connect()
         self._lines = self._incoming()
 
-    def __enter__(self) -> Pipeline:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._connection.close()
 
     def ask(self, commands: Iterable[bytes], *replies: bytes) -> list[bytes]:

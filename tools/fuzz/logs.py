@@ -9,9 +9,9 @@ from random import Random
 
 import beanstalkd_wal as wal
 from simulation.disk import File, MemoryDisk
+from testkit.queue_server import QueueServer
 
 from beanstalkd_py.binlog.journal import Binlog
-from beanstalkd_py.binlog.opening import open_binlog
 from beanstalkd_py.binlog.records import IMPORT_BEGIN, IMPORT_END, Import, encode
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
@@ -46,19 +46,10 @@ def files_of(disk: MemoryDisk) -> Files:
 def opened(
     disk: MemoryDisk, now: int = START, durability: wal.Durability = wal.Durability.SYNC
 ) -> tuple[Queue, Binlog]:
-    queue = Queue()
-    binlog = open_binlog(
-        DIRECTORY,
-        queue,
-        segment_bytes=SEGMENT_BYTES,
-        durability=durability,
-        now=now,
-        wall_now=now + WALL,
-        notify=lambda: None,
-        threaded=False,
-        fs=disk,
+    server = QueueServer(
+        DIRECTORY, now=now, segment_bytes=SEGMENT_BYTES, durability=durability, fs=disk
     )
-    return queue, binlog
+    return server.queue, server.binlog
 
 
 def make_log(rng: Random) -> Files:

@@ -14,7 +14,8 @@ import struct
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
+
+from testkit.closing import Closing
 
 SECOND = 1_000_000_000
 _SOURCE = Path(__file__).with_name("clock.c")
@@ -32,7 +33,7 @@ def find_compiler() -> str | None:
     return shutil.which("cc")
 
 
-class Clock:
+class Clock(Closing):
     """now: the current time, monotonic ns.
 
     drift_ns: by how much repeated reading may advance the time of a server beyond `now`.
@@ -78,14 +79,3 @@ class Clock:
     def close(self) -> None:
         self._page.close()
         self._folder.cleanup()
-
-    def __enter__(self) -> Clock:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
-from types import TracebackType
 
+from testkit.closing import Closing
 from testkit.daemon import Daemon
 
 from .cleanup import clear
@@ -81,7 +81,7 @@ def transcript(row: Difference, server: str) -> Transcript:
     return parsed
 
 
-class Prober:
+class Prober(Closing):
     """Checks rows.
 
     Rows that need no log share two servers, whose clock is never reset.
@@ -144,14 +144,3 @@ class Prober:
         for daemon in self._shared.values():
             daemon.close()
         self._clock.close()
-
-    def __enter__(self) -> Prober:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

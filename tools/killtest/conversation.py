@@ -8,8 +8,8 @@ from __future__ import annotations
 import selectors
 import socket
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 
+from testkit.closing import Closing
 from testkit.waiting import HANG_S
 
 from .replies import Replies, Reply, fields
@@ -22,24 +22,13 @@ class Closed(Exception):
     """The server closed the connection before it had sent all replies."""
 
 
-class Conversation:
+class Conversation(Closing):
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._socket.setblocking(False)
         self._replies = Replies()
         self._selector = selectors.DefaultSelector()
         self._selector.register(connection, selectors.EVENT_READ)
-
-    def __enter__(self) -> Conversation:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._selector.close()

@@ -12,8 +12,8 @@ import random
 import subprocess
 import threading
 from pathlib import Path
-from types import TracebackType
 
+from testkit.closing import Closing
 from testkit.daemon import INSTALLED, ROOT, Daemon
 
 _MOUNT = 'mount -t tmpfs -o "size=$1,mode=700" killtest "$0" && echo mounted && exec cat'
@@ -23,7 +23,7 @@ class NotPermitted(Exception):
     """Mounting is not permitted."""
 
 
-class SmallDisk:
+class SmallDisk(Closing):
     """Mounted on `mount_point`, an empty directory, for programs that run with `prefix`."""
 
     def __init__(self, mount_point: Path, nbytes: int) -> None:
@@ -86,17 +86,6 @@ class SmallDisk:
 
     def close(self) -> None:
         self._keeper.communicate()
-
-    def __enter__(self) -> SmallDisk:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class DiskFiller:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from types import TracebackType
 
+from .closing import Closing
 from .replies import take_reply
 from .waiting import HANG_S
 
@@ -19,7 +19,7 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
-class Client:
+class Client(Closing):
     """A connection. `say` sends, `hear` takes whole replies, `ask` does both."""
 
     def __init__(self, connection: socket.socket) -> None:
@@ -101,14 +101,3 @@ class Client:
 
     def reset(self) -> None:
         reset(self.socket)
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

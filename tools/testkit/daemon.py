@@ -18,11 +18,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 from . import proc
 from .client import Client
+from .closing import Closing
 from .waiting import HANG_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +48,7 @@ class DidNotStart(Exception):
         self.said = said
 
 
-class Daemon:
+class Daemon(Closing):
     """One server, through any number of starts. Over TCP each start gets another port.
 
     options: of every start that does not name its own.
@@ -89,17 +89,6 @@ class Daemon:
         self._output = tempfile.TemporaryFile()
         self._errors = tempfile.TemporaryFile()
         self._clients: list[Client] = []
-
-    def __enter__(self) -> Daemon:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # --- its life
 
@@ -157,7 +146,7 @@ class Daemon:
             self._before()
 
     def wait_listening(self) -> Daemon:
-        """A server listens before it has read its log, and answers afterwards. Raises DidNotStart."""
+        """A server listens before it has read its log. Raises DidNotStart."""
         with suppress(TimeoutError):
             wait_until(self.listens, "the server listens", poll_s=POLL_S, error=TimeoutError)
             return self
@@ -230,7 +219,7 @@ class Daemon:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """The idle server does not run inside the block; it sees later, in order, what clients do."""
+        """The idle server does not run inside the block. It later sees all that clients did."""
         wait_until(lambda: proc.state(self.pid) == proc.SLEEPING, "the server is idle")
         with proc.stopped(self.pid):
             yield

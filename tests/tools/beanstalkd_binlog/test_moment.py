@@ -9,11 +9,9 @@ import beanstalkd_wal as wal
 import pytest
 from beanstalkd_binlog.moment import Moment, Past
 from beanstalkd_binlog.walk import Walk
+from testkit.queue_server import QueueServer
 
-from beanstalkd_py.binlog.opening import open_binlog
 from beanstalkd_py.binlog.records import IMPORT_BEGIN, IMPORT_END, Delete, Import
-from beanstalkd_py.protocol.dispatch import Dispatcher
-from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY
 from beanstalkd_py.queue.queue import Queue
 from tests.tools.beanstalkd_binlog.logs import (
@@ -44,38 +42,30 @@ def stood(state: Queue | object, at: int) -> Truth:
     }
 
 
-class Served:
+class Served(QueueServer):
     """A queue and its log on a fake clock, without threads. Monotonic and wall clock are the
     same. `truth` has the jobs at each LSN.
     """
 
     def __init__(self, directory: Path, seed: int) -> None:
-        self.chance = random.Random(seed)
-        self.now = AT
-        self.queue = Queue()
-        self.dispatcher = Dispatcher(self.queue)
-        self.binlog = open_binlog(
-            str(directory),
-            self.queue,
+        super().__init__(
+            directory,
+            now=AT,
+            wall=0,
             segment_bytes=16384,
             durability=wal.Durability.SYNC,
-            now=AT,
-            wall_now=AT,
-            notify=lambda: None,
-            threaded=False,
             fs=Unsynced(),
         )
-        self.session = Session(self.dispatcher)
+        self.chance = random.Random(seed)
+        self.client = self.session()
         self.truth: dict[int, tuple[int, Truth]] = {}
         self.say(b"watch a", b"watch b")
 
     def say(self, *commands: bytes) -> bytes:
         self.now += S
         self.queue.tick(self.now)
-        self.session.receive(b"".join(command + b"\r\n" for command in commands), self.now)
-        Session.settle(self.dispatcher, self.now)
-        said = self.session.take_output()
-        self.binlog.end_iteration(self.now, self.now)
+        self.client.receive(b"".join(command + b"\r\n" for command in commands), self.now)
+        said = self.iterate()[self.client]
         self.truth.setdefault(self.binlog.log.lsn, (self.now, stood(self.queue, self.now)))
         return said
 
