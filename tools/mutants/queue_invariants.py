@@ -252,6 +252,15 @@ QUEUE = (
     ),
     Mutant(
         Invariant.DISK_IN_PROPORTION,
+        "headers-count-as-dead",
+        "compaction expects to give back the headers of segments",
+        "beanstalkd_py/binlog/usage.py",
+        "        return self.sealed_bytes - len(self.sealed) * SEGMENT_OVERHEAD - self.kept\n",
+        "        return self.sealed_bytes - self.kept\n",
+        ("tests/binlog/test_compactor.py",),
+    ),
+    Mutant(
+        Invariant.DISK_IN_PROPORTION,
         "old-updates-live",
         "all updates of a job count as live, not only the latest",
         "beanstalkd_py/binlog/usage.py",
