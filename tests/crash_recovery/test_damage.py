@@ -19,7 +19,7 @@ import pytest
 from killtest.conversation import Conversation, put
 from killtest.directory import contents, sizes
 from testkit.daemon import INSTALLED, Daemon, DidNotStart
-from testkit.waiting import wait_until
+from testkit.waiting import HANG_S, wait_until
 
 OPTIONS = ("-s", "65536")
 DAMAGED, LOCKED = 65, 10
@@ -213,7 +213,7 @@ def test_we_lock_the_c_server_out(daemon, directory, tmp_path, c_server):
         client.ask(put(b"ours"))
         before = names(directory)
         with running(c_server, directory, tmp_path / "socket") as process:
-            assert process.wait(10) == LOCKED
+            assert process.wait(HANG_S) == LOCKED
             assert process.stderr is not None and "lock" in process.stderr.read()
         assert names(directory) == before
         assert client.say(b"peek 1") == ["FOUND 1 4"]

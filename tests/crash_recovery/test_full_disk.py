@@ -147,7 +147,6 @@ def test_deleted_jobs_make_room_for_as_many_puts(small_disk):
                         ids.extend(fill(client, 1000)) or len(ids) > wanted
                     ),
                     lambda: "too few puts",
-                    10,
                 )
 
 

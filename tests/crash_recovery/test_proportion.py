@@ -16,8 +16,8 @@ from beanstalkd_py.binlog.records import FULL_STRUCT
 
 MIB = 1 << 20
 LENGTH_FIELD = 4
-RELEASES = 100_000
-PAIRS = 1_000_000
+RELEASES = 50_000
+PAIRS = 500_000
 BATCH = 50_000
 
 
@@ -33,7 +33,6 @@ def wait_for_proportion(
     wait_until(
         lambda: total(directory) <= most,
         lambda: f"{total(directory)} bytes instead of {most}: {sizes(directory)}",
-        10,
     )
 
 
@@ -63,7 +62,7 @@ def bury(client: Conversation, bodies: Sequence[bytes]) -> list[int]:
 
 
 @pytest.mark.parametrize("segment_bytes", [MIB, 10 * MIB], ids=["1 MiB", "10 MiB"])
-def test_compaction_with_old_live_jobs_below_a_million(daemon, segment_bytes):
+def test_compaction_with_old_live_jobs(daemon, segment_bytes):
     """The live jobs are older than all others, and only their latest records are needed."""
     body = b"the job that is released"
     old = [b"%d" % number * 50 for number in range(400)]
@@ -90,7 +89,7 @@ def test_compaction_with_old_live_jobs_below_a_million(daemon, segment_bytes):
                 "DELETED"
             }
             wait_for_proportion(daemon.directory, segment_bytes)
-    # During the test: what the client writes until segments are deleted. It would be 100 MB without
+    # During the test: what the client writes until segments are deleted. It would be 50 MB without
     # compaction.
     assert high_water.nbytes <= 2 * live_bytes([body, *old]) + 2 * segment_bytes + 32 * MIB, (
         high_water.sizes

@@ -2,6 +2,7 @@ import os
 import socket
 
 import pytest
+from testkit.waiting import HANG_S
 
 from beanstalkd_py.host.notify import Notify
 
@@ -11,7 +12,7 @@ def manager(request, tmp_path, monkeypatch):
     """The service manager's end, bound to what NOTIFY_SOCKET names."""
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
-        receiver.settimeout(10)
+        receiver.settimeout(HANG_S)
         if request.param == "path":
             receiver.bind(str(tmp_path / "notify"))
             yield receiver, str(tmp_path / "notify")

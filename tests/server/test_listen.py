@@ -9,6 +9,7 @@ import sys
 from contextlib import closing
 
 import pytest
+from testkit.waiting import HANG_S
 
 from beanstalkd_py.options import Options
 from beanstalkd_py.server import listen as listen_module
@@ -31,7 +32,7 @@ def failure(address=None, port="0", environ=None):
 
 def answers(family, address):
     with socket.socket(family, socket.SOCK_STREAM) as client:
-        client.settimeout(10)
+        client.settimeout(HANG_S)
         return client.connect_ex(address) == 0
 
 

@@ -69,7 +69,7 @@ opened = opening.open_binlog
 serve = server.Server.serve
 
 def wait_for(happens):
-    give_up_at = time.monotonic() + 10
+    give_up_at = time.monotonic() + HANG_S
     while not happens() and time.monotonic() < give_up_at:
         time.sleep(0.002)
 

@@ -13,8 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
 import pytest
-
-START_SECONDS = 20.0
+from testkit.waiting import HANG_S
 
 
 def need_c_server() -> str:
@@ -102,7 +101,7 @@ def running(directory: Path, *flags: str) -> Iterator[CServer]:
 
 
 def _connect(process: subprocess.Popen[bytes], path: str, said: int) -> socket.socket:
-    give_up_at = time.monotonic() + START_SECONDS
+    give_up_at = time.monotonic() + HANG_S
     while True:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:

@@ -18,6 +18,7 @@ from beanstalkd_binlog.entry import Entry
 from beanstalkd_binlog.follow import Follower
 from beanstalkd_binlog.walk import Walk
 from testkit.daemon import ROOT, Daemon
+from testkit.waiting import HANG_S
 
 from beanstalkd_py.binlog.records import encode
 from tests.tools.beanstalkd_binlog.logs import AT, append, last_segment, open_log, put, write
@@ -129,7 +130,7 @@ class Follow:
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=HANG_S)
         return self.process.returncode, out, err
 
 
@@ -256,5 +257,5 @@ def test_follow_ends_with_status_0_when_the_pipe_is_closed(follow, daemon: Daemo
     following.process.stdout.close()
     with daemon.connect() as client:
         say(client, b"put 1 0 60 1\r\nx\r\n")
-        assert following.process.wait(20) == 0
+        assert following.process.wait(HANG_S) == 0
     assert following.process.stderr.read() == ""

@@ -14,6 +14,7 @@ from beanstalkd_binlog.status import NO_LOG
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_wal.format import HEADER_BYTES
 from testkit.daemon import ROOT
+from testkit.waiting import HANG_S
 
 from tests.tools.beanstalkd_binlog import logs
 from tests.tools.beanstalkd_binlog.logs import (
@@ -191,7 +192,7 @@ def test_server_refuses_with_the_words_of_verify(run, tmp_path):
         "-b",
         str(log),
     ]
-    server = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)
+    server = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG_S)
     assert ": " + run("verify", log).stdout.splitlines()[0] in server.stderr
     assert server.returncode == run("dump", log).exit_code == 65
 
