@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 
-import pytest
-from testkit.waiting import HANG_S
+from testkit.daemon import Daemon
 
-
-def need_c_server() -> str:
-    for candidate in (shutil.which("beanstalkd"), "/usr/bin/beanstalkd"):
-        if (
-            candidate
-            and os.path.exists(candidate)
-            and Path(candidate).read_bytes()[:4] == b"\x7fELF"
-        ):
-            return candidate
-    if os.environ.get("CI") == "true":
-        pytest.fail("beanstalkd is not installed")
-    pytest.skip("beanstalkd is not installed")
+from tests.wire.reference import need_c_server
 
 
 class CServer:
     """Replies are (first line, body). The body is None if the reply has none."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], connection: socket.socket, said: int
-    ) -> None:
-        self.process = process
-        self._connection = connection
-        self._stream = connection.makefile("rb")
-        self._said = said
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._connection = daemon.connect()
+        self._stream = self._connection.makefile("rb")
 
     def ask(self, *commands: bytes) -> list[tuple[bytes, bytes | None]]:
         """In parts that fit the sockets' buffers, as nobody reads while we write."""
@@ -67,11 +47,10 @@ class CServer:
         self._connection.close()
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        self._daemon.kill()
 
     def said(self) -> str:
-        return os.pread(self._said, 1 << 20, 0).decode()
+        return self._daemon.said()
 
     def _take(self) -> tuple[bytes, bytes | None]:
         line = self._stream.readline()
@@ -85,33 +64,12 @@ class CServer:
 
 @contextmanager
 def running(directory: Path, *flags: str) -> Iterator[CServer]:
-    """A server on this directory; killed at the end, if it still lives."""
-    with TemporaryDirectory(prefix="c.") as folder, TemporaryFile() as said:
-        path = os.path.join(folder, "socket")
-        command = [need_c_server(), "-l", f"unix:{path}", "-b", str(directory), *flags]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-        try:
-            with closing(
-                CServer(process, _connect(process, path, said.fileno()), said.fileno())
-            ) as server:
+    """A server on this directory; it is killed at the end if it still runs."""
+    with TemporaryDirectory(prefix="c.") as folder:
+        at, program = f"unix:{folder}/socket", (need_c_server(),)
+        with Daemon(flags, at, directory=directory, program=program) as daemon:
+            with closing(CServer(daemon.start())) as server:
                 yield server
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _connect(process: subprocess.Popen[bytes], path: str, said: int) -> socket.socket:
-    give_up_at = time.monotonic() + HANG_S
-    while True:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            connection.connect(path)
-            return connection
-        except OSError:
-            connection.close()
-            assert process.poll() is None, os.pread(said, 1 << 20, 0)
-            assert time.monotonic() < give_up_at, "the server does not listen"
-            time.sleep(0.005)
 
 
 def copy_of(directory: Path, to: Path) -> Path:
