@@ -16,20 +16,51 @@ COMPILED = [
     f"{folder}/{module}.py"
     for folder, modules in {
         "beanstalkd_py/queue": (
-            "journal", "lazyheap", "model", "outcome", "queue", "ready", "snapshot", "state", "timers",
+            "journal",
+            "lazyheap",
+            "model",
+            "outcome",
+            "queue",
+            "ready",
+            "snapshot",
+            "state",
+            "timers",
         ),
         "beanstalkd_py/protocol": (
-            "commands", "dispatch", "lines", "parser", "replies", "session", "trace", "yaml",
+            "commands",
+            "dispatch",
+            "lines",
+            "parser",
+            "replies",
+            "session",
+            "trace",
+            "yaml",
         ),
         "beanstalkd_py/binlog": ("compactor", "headroom", "journal", "records", "replay", "usage"),
-        "beanstalkd_py/server": ("connection", "context", "memory", "outbox", "server", "transport"),
+        "beanstalkd_py/server": (
+            "connection",
+            "context",
+            "memory",
+            "outbox",
+            "server",
+            "transport",
+        ),
         "wal/beanstalkd_wal": (
-            "checksum", "errors", "format", "log", "names", "operations", "progress", "reader",
-            "replay", "spares", "state",
+            "checksum",
+            "errors",
+            "format",
+            "log",
+            "names",
+            "operations",
+            "progress",
+            "reader",
+            "replay",
+            "spares",
+            "state",
         ),
     }.items()
     for module in modules
-]  # fmt: skip
+]
 
 
 def compiled() -> dict[str, Any]:
