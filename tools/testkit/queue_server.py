@@ -1,4 +1,4 @@
-"""A server without sockets, threads or a clock: queue, dispatcher, sessions and, if wanted, a binlog.
+"""A server without sockets or threads: queue, dispatcher, sessions and, if wanted, a binlog.
 
 The owner moves `now`. Nothing happens between two calls, so that a test is deterministic.
 """
