@@ -40,7 +40,8 @@ COMMANDS = (
         "touch-does-nothing",
         "touch replies but does not extend the deadline",
         "beanstalkd_py/queue/queue.py",
-        "        job.deadline_at = now + job.ttr\n        client.deadlines.push(job.deadline_at, id, len(client.reserved))\n",
+        "        job.deadline_at = now + job.ttr\n"
+        "        client.deadlines.push(job.deadline_at, id, len(client.reserved))\n",
         "",
         (SIMULATION, "tests/wire/test_engine.py -k ttr"),
     ),
