@@ -57,7 +57,7 @@ def test_cycle_is_freed_while_many_jobs_are_held(collector: Collector) -> None:
 def test_collection_visits_no_job(collector: Collector, count: int) -> None:
     held = jobs(count)
     visited = collector.collect()
-    assert visited < 100
+    assert visited < JOBS // 10  # a test runner's own threads make objects, too
     assert not any(isinstance(each, Job) for each in gc.get_objects()) and len(held) == count
 
 

@@ -61,6 +61,7 @@ def test_greedy_client_does_not_keep_others_waiting(start: Start) -> None:
 
 NEWS_BEFORE_SERVING = """
 import os, signal, sys, threading, time
+from testkit.waiting import HANG_S
 from beanstalkd_py import cli
 from beanstalkd_py.binlog import opening
 from beanstalkd_py.server import server
