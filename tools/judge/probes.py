@@ -88,6 +88,7 @@ class Prober(Closing):
     """
 
     def __init__(self, pair: ServerPair) -> None:
+        self.timeout_s = REPLY_SECONDS  # for a reply in a transcript that must match
         self._clock = Clock()
         self._bench = replace(pair, clock=self._clock)
         self._shared: dict[str, Daemon] = {}
@@ -108,7 +109,7 @@ class Prober(Closing):
             self._expect(row, "c", "ours")
 
     def _expect(self, row: Difference, server: str, text: str) -> None:
-        if mismatch := self._mismatch(row, server, text, REPLY_SECONDS):
+        if mismatch := self._mismatch(row, server, text, self.timeout_s):
             raise Stale(f"{row.name}: the transcript of {text}, played to {server}: {mismatch}")
 
     def _mismatch(self, row: Difference, server: str, text: str, timeout_s: float) -> str:

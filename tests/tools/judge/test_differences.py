@@ -48,7 +48,10 @@ def test_row_that_does_not_hold_is_stale(prober: Prober, probe: str, why: str) -
         prober.check(replace(TABLE["lone-cr"], probe=probe))
 
 
-def test_row_of_old_versions_must_not_hold_for_new_ones(prober: Prober) -> None:
+def test_row_of_old_versions_must_not_hold_for_new_ones(
+    prober: Prober, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prober, "timeout_s", 3.0)  # for the reply that does not come
     with pytest.raises(Stale, match="of ours, played to c"):
         prober.check(replace(TABLE["lone-cr"], until="1.0"))
 
