@@ -1,17 +1,17 @@
-"""Compaction: the oldest segment's live jobs are written again, and then the segment is retired.
+"""Compaction: rewrites the live jobs of the oldest segment, then retires the segment.
 
 Invariant "the disk stays in proportion": the log's files hold at most 2 L + 2 S bytes once
 compaction has caught up. (L, S, slack and the marks are explained in `headroom`.)
 
 - A sealed segment without live bytes is retired at once.
-- Otherwise compaction runs while the slack is more than L + 2 S, or, on a full disk, while headroom
-  is near `Headroom.low`.
-- In both cases compaction runs only if it has enough to gain: the dead bytes of sealed segments
-  (`Usage.dead`) must be more than (S + L)/8 or, on a full disk, (S + L)/16. Dead bytes come from
-  clients only. Compaction itself brings them down to zero in one pass over all segments. So it
-  always comes to rest, and it never writes more than 16 bytes to gain one.
-- It works in small steps at the end of iterations, so that clients do not wait. If a command on a
-  full disk finds too little headroom, this command waits for as many steps as it needs.
+- Otherwise compaction runs while the slack is more than L + 2 S, less S/8. On a full disk it runs
+  while headroom is less than `Headroom.low` + S/2.
+- In both cases compaction runs only if it can gain enough: the dead bytes of sealed segments
+  (`Usage.dead`) must be more than (S + L)/8 or, on a full disk, (S + L)/16.
+- Only clients make bytes dead. One pass of compaction over all segments brings the dead bytes down
+  to zero. So compaction always stops, and it writes at most 16 bytes to gain one.
+- Compaction works in small steps at the end of iterations, so that clients do not wait. If a
+  command on a full disk finds too little headroom, the command waits for as many steps as it needs.
 """
 
 from collections.abc import Callable
@@ -24,19 +24,19 @@ from beanstalkd_py.queue.model import Job
 from beanstalkd_py.queue.state import State
 
 STEP_BYTES = 64 * 1024  # rewritten per iteration: about 1 ms for jobs of 100 bytes
-# Bytes rewritten for each byte that clients append. When the files are as large as the invariant
-# allows, a quarter of the oldest segment is dead.
+# Bytes rewritten for each byte that clients append. Four are enough: when the files are as large as
+# the invariant allows, a quarter of the oldest segment is dead.
 GROWTH_SHARE = 4
-# An iteration rewrites an eighth of what is due for clients' appends. Without that, four jobs of
-# 60 000 bytes would be followed by 10 ms of compaction in one piece.
+# An iteration rewrites STEP_BYTES and an eighth of the bytes that are due. If it rewrote all of
+# them, 10 ms of compaction would follow four jobs of 60 000 bytes.
 SPREAD = 8
 DEAD_SHARE = 50  # compact_all leaves a fiftieth of the bytes dead
-WHOLE = 1 << 62  # a step without a limit
-LOOK_BYTES = 16  # cost of looking at an id, in bytes rewritten
+NO_LIMIT = 1 << 62  # for a step
+LOOKUP_BYTES = 16  # a lookup of an id takes as long as rewriting so many bytes
 
 
 class Compactor:
-    """Knows what is to be compacted, and does it."""
+    """Decides whether to compact, and does it in steps."""
 
     def __init__(self, state: State, log: Log, usage: Usage, headroom: Headroom) -> None:
         self.state = state
@@ -44,17 +44,17 @@ class Compactor:
         self.usage = usage
         self.headroom = headroom
         self.migrated = 0  # records that compaction wrote
-        self.more = False  # there is work for the next iteration
+        self.more = False  # whether the next iteration has work
         self.offset = 0  # wall clock minus monotonic clock, ns
-        self._cursor = 0  # how far the oldest segment's ids are done
-        self._due = 0  # bytes to rewrite for what clients have appended
-        # On a full disk: compaction did not make the headroom that a command needed; `retry` clears
-        # it.
+        self._cursor = 0  # index of the next id in the oldest segment's `ids`
+        self._due = 0  # bytes still to rewrite because of what clients have appended
+        # On a full disk, `make_headroom` failed. It is not called in vain again; `retry` resets
+        # this.
         self._spent = False
 
     # --- whether there is work
 
-    def behind(self) -> bool:
+    def has_work(self) -> bool:
         """Whether compaction has work now."""
         oldest = self.usage.oldest
         if oldest is None:
@@ -64,8 +64,8 @@ class Compactor:
         return self._is_short_of_headroom(oldest) if self.headroom.is_full else self._is_too_much()
 
     def _is_too_much(self) -> bool:
-        """Whether the files hold more than the invariant allows. S/8 less, because headroom is
-        preallocated in steps.
+        """Whether the files are larger than the invariant allows, less S/8: headroom is
+        preallocated in steps, so the files may be that much too large.
         """
         size = self.headroom.segment_bytes
         kept = self.usage.kept
@@ -81,8 +81,8 @@ class Compactor:
         )
 
     def _can_rewrite(self, oldest: SegmentUsage) -> bool:
-        """Whether there is headroom for what is live in the oldest segment. A step that cannot
-        finish would use up headroom for nothing.
+        """On a full disk: whether there is headroom for all live bytes of the oldest segment. A
+        segment that is only partly rewritten cannot be retired, so its headroom would be wasted.
         """
         return not self.headroom.is_full or self.log.headroom >= oldest.live
 
@@ -98,7 +98,7 @@ class Compactor:
         if oldest.live > 0 and not self._rewrite_pauses(oldest):
             return False
         assert oldest.live == 0, (
-            f"segment {oldest.number}: {oldest.live} live bytes that no job knows of"
+            f"segment {oldest.number}: {oldest.live} live bytes that belong to no job"
         )
         self._retire(oldest)
         return True
@@ -111,7 +111,7 @@ class Compactor:
             if limit <= 0:
                 return False
             job = jobs.get(ids[self._cursor])
-            limit -= LOOK_BYTES
+            limit -= LOOKUP_BYTES
             if job is not None and job.full_segment is oldest:
                 nbytes = full_bytes(job)
                 if not self._rewrite(job, nbytes):
@@ -130,7 +130,7 @@ class Compactor:
         return True
 
     def _rewrite_pauses(self, oldest: SegmentUsage) -> bool:
-        """Writes the pauses again that are not over; the others are forgotten."""
+        """Rewrites the pauses that are not over. False if there is no headroom."""
         usage = self.usage
         for name in [name for name, (at, _) in usage.pauses.items() if at is oldest]:
             tube = self.state.tubes.get(name)
@@ -146,8 +146,8 @@ class Compactor:
         return True
 
     def _retire(self, oldest: SegmentUsage) -> None:
-        """Nothing in the segment is live. The log deletes it when what was appended up to now is
-        durable. Until then replay takes the later record of each job.
+        """Nothing in the segment is live. The log deletes the segment when all records appended so
+        far are durable. After a crash before that, replay uses the later record of each job.
         """
         self.log.retire(oldest.number + 1)
         self.usage.retire(oldest)
@@ -157,72 +157,74 @@ class Compactor:
     # --- at the end of iterations
 
     def advance(self, appended: int) -> None:
-        """A step at the end of an iteration, if there is work. appended: bytes that were appended
-        since the last one.
+        """Takes a step at the end of an iteration, if there is work. appended: bytes that were
+        appended since the last call.
 
-        Compaction writes as fast as clients make the log grow, some iterations later. So it keeps
-        up under any load.
+        For each byte that clients append, compaction rewrites GROWTH_SHARE bytes within a few
+        iterations. So it keeps up under any load.
         """
-        self.more = self.behind() and self._step_for(appended)
+        self.more = self.has_work() and self._step_for(appended)
         if not self.more:
             self._due = 0
 
     def _step_for(self, appended: int) -> bool:
-        """True if more can be done."""
+        """Takes the step. True if it achieved something and there is work left."""
         before = (self.migrated, self._cursor, len(self.usage.sealed))
         due = self._due + GROWTH_SHARE * appended
         step = STEP_BYTES + due // SPREAD
         self._due = max(due - step, 0)
         self.step(step)
-        return before != (self.migrated, self._cursor, len(self.usage.sealed)) and self.behind()
+        return before != (self.migrated, self._cursor, len(self.usage.sealed)) and self.has_work()
 
     # --- for a command on a full disk
 
-    def make_headroom(self, floor: int, nbytes: int) -> bool:
-        """Compacts until a record of nbytes leaves `floor` bytes of headroom: two passes over the
-        log at most. Waits for the disk.
+    def make_headroom(self, minimum: int, nbytes: int) -> bool:
+        """Compacts until a record of nbytes leaves `minimum` bytes of headroom, in at most two
+        passes over the log. Waits for the disk.
         """
         if self._spent:
             return False
         headroom = self.headroom
-        self.log.drain(headroom.wall)  # what is being preallocated may be enough
+        self.log.drain(headroom.wall)  # the preallocation under way may be enough
         for _ in range(2 * len(self.usage.sealed) + 2):
             headroom.update_marks()
-            if headroom.above(floor, nbytes):
+            if headroom.above(minimum, nbytes):
                 return True
-            if not self.step(WHOLE):
+            if not self.step(NO_LIMIT):
                 break
             self.log.drain(headroom.wall)
-        self._spent = not headroom.above(floor, nbytes)
+        self._spent = not headroom.above(minimum, nbytes)
         return not self._spent
 
     def retry(self) -> None:
         """The disk was full, and may have space again."""
         self._spent = False
-        self.more = self.behind()
+        self.more = self.has_work()
 
     # --- while nobody is served
 
     def catch_up(self) -> None:
         """At the start: compacts until there is no work. Raises LogFailed."""
         headroom = self.headroom
-        if self.behind():
-            # A deleted segment is kept as headroom only up to the latest target. Without one, what
-            # the last run had preallocated for a full disk would be given back.
+        if self.has_work():
+            # The log keeps deleted segments as spares only up to the latest target. So a target is
+            # set first: otherwise the log would delete the spares that the last run left for a full
+            # disk.
             target = headroom.put_reserve + headroom.segment_bytes // 2
             self.log.preallocate(min(self.log.unsealed_bytes, target))
-        # One pass is enough: the slack that is left then is headroom, and iterations give it back.
+        # One pass is enough. All slack is headroom then, and `Headroom.keep` frees what is too
+        # much.
         last = self.usage.current.number
-        while self._oldest_below(last) and self.behind() and self.step(headroom.segment_bytes):
+        while self._oldest_below(last) and self.has_work() and self.step(headroom.segment_bytes):
             self.log.commit(headroom.wall)
             headroom.update_marks()
-        # What the last run had preallocated is not known to be zeros yet, so it does not count.
+        # Spares of the last run do not count: they must be filled with zeros first.
         slack = self.log.headroom + self.usage.sealed_bytes - self.usage.kept
         self.log.preallocate(headroom.target(slack))
 
     def compact_all(self, progress: Callable[[int, int], None]) -> bool:
-        """Compacts until hardly anything is dead, even where the invariant allows more. For
-        operators, while nobody is served. False on a full disk. Raises LogFailed.
+        """Compacts until at most 1/DEAD_SHARE of the sealed bytes are dead, although the invariant
+        allows more. For operators, while nobody is served. False on a full disk. Raises LogFailed.
 
         progress: called with the bytes that are done, and all bytes.
         """

@@ -1,31 +1,33 @@
 """How much headroom each kind of command must leave, and how much is preallocated.
 
-A full disk must refuse puts and nothing else. So puts stop early, while there is still enough
-headroom for compaction to write jobs again, and with that to delete old segments.
+On a full disk the server must refuse puts and nothing else. So puts are refused early, while there
+is still enough headroom for compaction. Compaction needs headroom to rewrite jobs before it can
+delete old segments.
 
-Let S be the segment size (or the size of the largest segment) and L the bytes of all FULL records
-of jobs that exist (`Usage.kept`). Let the **slack** be all other bytes of the log's files: dead
-bytes, UPDATE records, which compaction merges, and headroom.
+Let S be the segment size (or the size of the largest segment). Let L be the bytes of all live FULL
+and PAUSE records (`Usage.kept`). The **slack** is all other bytes of the log's files: dead bytes,
+headroom, and live UPDATE records, which compaction merges into the FULL records.
 
 - A put takes its bytes from the slack, because L grows by them.
-- A change or a delete does not take from the slack: its record takes headroom and is dead, or will
-  be, so the bytes move from one part of the slack to another.
-- Compaction of all sealed segments turns the slack into headroom, except for what the active
-  segment holds.
+- An UPDATE or DELETE record does not reduce the slack: its bytes move from headroom to live UPDATE
+  records or dead bytes, and all three are slack.
+- Compaction of all sealed segments turns the slack into headroom, except the slack in the active
+  segment.
 
-Four marks follow, all in bytes:
+From this follow four marks, all in bytes:
 
-- `minimum` = min(L, S) + S/16 + L/32 + two of the largest records. Compaction can rewrite any one
-  segment in so much headroom. S/16 and L/32 are for headers and for the unused ends of the segments
-  that it writes. On a full disk only compaction may leave less. So there is always headroom to
-  rewrite the oldest segment and to delete it after that.
-- `low` = minimum + S/16. Below that, compaction runs on a full disk.
+- `minimum` = min(L, S) + S/16 + L/32 + two of the largest records. With so much headroom,
+  compaction can rewrite any one segment. S/16 and L/32 are for headers and for the unused ends of
+  the segments that compaction writes. On a full disk only compaction and deletes may leave less
+  headroom. So there is always headroom to rewrite the oldest segment, and then to delete it.
+- `low` = minimum + S/16. A put must leave this much headroom. On a full disk, compaction runs when
+  headroom comes near it (see `compactor`).
 - `put_reserve` = minimum + S + (S + L)/8. A put must leave this much slack. So compaction of all
-  segments always gives back (S + L)/8, even if the active segment holds S dead bytes. It writes L
-  bytes for that. Thus an update on a full disk costs at most eight times its length of rewriting,
-  however large the log is.
+  segments always gives back (S + L)/8, even if the active segment holds S dead bytes. One pass
+  rewrites L bytes. Thus for each byte of an UPDATE on a full disk, at most eight bytes are
+  rewritten, however large the log is.
 - `target` = put_reserve + S/2, less the slack that is not headroom. Headroom is preallocated up to
-  the target, and given back beyond it.
+  the target. Headroom above the target is freed.
 """
 
 import beanstalkd_wal as wal
@@ -33,7 +35,7 @@ import beanstalkd_wal as wal
 from beanstalkd_py.binlog.log import Log
 from beanstalkd_py.binlog.usage import SegmentUsage, Usage
 
-FRAME_BYTES = 48  # what a record may cost beyond its own bytes: the header of a frame of its own
+FRAME_BYTES = 48  # a record may need a frame of its own: this is the frame's header
 
 
 class Headroom:
@@ -45,41 +47,43 @@ class Headroom:
         self.usage = usage
         self.segment_bytes = segment_bytes
         self.wall = wall  # wall clock at the end of the latest iteration, ns
-        self.full = False  # the latest allocation met a full disk; `retry` clears it
-        self.recheck = False  # the next end of an iteration must look at everything
-        self.changes = log.changes  # of the log, when `keep` was called last
+        self.full = False  # the latest allocation met a full disk; `retry` resets this
+        self.recheck = False  # the end of this iteration must check headroom and compaction
+        self.changes = log.changes  # `log.changes` when `keep` was called last
         # Set by update_marks:
         self.minimum = self.low = self.put_reserve = 0
         self.slack = 0
-        self.put_mark = 0  # puts that leave so much of log.headroom need no further check
+        self.put_mark = 0  # a put that leaves this much of log.headroom needs no further check
         self.update_marks()
 
     # --- the marks
 
     def update_marks(self, more: int = 0) -> None:
-        """Computes the marks for the live bytes of now. more: bytes of a FULL record to come.
+        """Computes the marks for the present live bytes. more: bytes of a FULL record that a put is
+        about to append.
 
-        Called at the end of an iteration, when a segment begins, and by puts beyond `put_mark`.
+        Called at the end of an iteration, when a segment begins, and by puts that would leave less
+        headroom than `put_mark`.
         """
         usage = self.usage
         headroom = self.log.headroom
         kept = usage.kept + more
         size = self.segment_bytes
-        largest = min(usage.largest, kept)  # the largest record of all times may be dead
+        largest = min(usage.largest, kept)  # the largest record ever seen may be dead
         span = max(size, usage.largest_segment, largest)
         self.minimum = min(kept, span) + size // 16 + 2 * largest + kept // 32
         self.low = self.minimum + size // 16
         self.put_reserve = self.minimum + span + (size + kept) // 8
         self.slack = self.count_slack() - more
-        # Each byte of a put takes one byte of headroom and one of slack. It raises `low` and
-        # `put_reserve` by less than 5 bytes. So until a sixth of the distance is used up, headroom
-        # is above `low` and slack above `put_reserve`.
+        # Each byte of a put takes one byte of headroom and one byte of slack, and raises `low` and
+        # `put_reserve` by less than 5 bytes each. So the distance shrinks by less than 6 bytes.
+        # Until a sixth of it is used up, headroom is above `low`, and slack is above `put_reserve`.
         distance = min(headroom - self.low, self.slack - self.put_reserve)
         self.put_mark = headroom - distance // 6
 
     def count_slack(self) -> int:
-        """Bytes of the log's files beyond L. Retired segments do not count until they are deleted:
-        only what becomes headroom of them does, then.
+        """Bytes of the log's files beyond L. A retired segment does not count. After it is deleted,
+        the part that becomes headroom counts.
         """
         usage = self.usage
         return self.log.unsealed_bytes + usage.sealed_bytes - usage.kept
@@ -92,19 +96,19 @@ class Headroom:
     # --- preallocation
 
     def target(self, slack: int) -> int:
-        """Bytes of headroom to preallocate, if the slack is (or will be) so large, in bytes."""
+        """The target of preallocation, in bytes of headroom. slack: now or later, in bytes."""
         size = self.segment_bytes
         target = self.log.headroom + self.put_reserve + size // 2 - slack
         return max(target, self.low + size // 8)
 
     def _target_now(self) -> int:
-        """Here retired segments count: they become headroom when it is short of the target."""
+        """Here retired segments count: below the target the log turns them into headroom."""
         return self.target(self.log.total_bytes - self.usage.kept)
 
     def keep(self) -> None:
-        """Preallocates up to the target, in the background, and gives back what is beyond it.
+        """Preallocates up to the target, in the background, or frees headroom above the target.
 
-        On a full disk it does not ask for more: `retry` does.
+        On a full disk only `retry` asks for more.
         """
         log = self.log
         self.changes = log.changes
@@ -122,69 +126,73 @@ class Headroom:
 
     # --- whether a record may be appended
 
-    def above(self, floor: int, nbytes: int) -> bool:
-        """Whether a record of nbytes leaves `floor` bytes of headroom, after an allocation if
+    def above(self, minimum: int, nbytes: int) -> bool:
+        """Whether a record of nbytes leaves `minimum` bytes of headroom, after an allocation if
         necessary.
         """
-        return self.log.headroom - nbytes - FRAME_BYTES >= floor or self._allocate(nbytes, floor)
+        left = self.log.headroom - nbytes - FRAME_BYTES
+        return left >= minimum or self._allocate(nbytes, minimum)
 
-    def _allocate(self, nbytes: int, floor: int) -> bool:
-        """Preallocation is late, or the disk is full. An allocation shows which of the two; it is
-        not tried again for each record.
+    def _allocate(self, nbytes: int, minimum: int) -> bool:
+        """Either preallocation is late, or the disk is full. Tries to allocate, to find out. If the
+        disk is full, no later record tries again until `retry`.
         """
         if self.is_full:
             return False
-        self.full = not self.log.ensure_headroom(nbytes, floor)
-        # Compaction may give what is lacking, although nothing was appended.
+        self.full = not self.log.ensure_headroom(nbytes, minimum)
+        # Compaction may make the headroom that is missing, although nothing was appended.
         self.recheck = self.recheck or self.full
         return not self.full
 
     def slack_for_put(self, nbytes: int) -> bool:
-        """Whether a put with a FULL record of nbytes leaves the put reserve."""
+        """Whether a put with a FULL record of nbytes leaves `put_reserve` bytes of slack."""
         self.usage.largest = max(self.usage.largest, nbytes)
         self.update_marks(nbytes)
         lack = self.put_reserve - self.slack
         return lack <= 0 or self._allocate(nbytes, self.log.headroom - nbytes + lack)
 
     def put_refused(self, largest: int) -> None:
-        """A refused put must not raise the put reserve by the length of its record: the marks go
-        back to what they were with the largest record before it.
+        """A refused put must not raise the put reserve. Computes the marks again without its
+        record. largest: `usage.largest` before the put.
         """
         self.usage.largest = largest
         self.update_marks()
 
     # --- appending
 
-    def append(self, record: bytes, floor: int = 0) -> SegmentUsage | None:
-        """Appends a record and returns the usage of its segment; None if there is no headroom for
-        it in one piece that leaves `floor` bytes. Raises LogFailed.
+    def append(self, record: bytes, minimum: int = 0) -> SegmentUsage | None:
+        """Appends a record and returns the usage of its segment. Raises LogFailed.
+
+        None if no segment has headroom for the record, or if less than `minimum` would be left.
         """
         try:
             number = self.log.append(record)
         except wal.LogFull:
-            if not self._in_one_piece(len(record), floor):
+            if not self._in_one_piece(len(record), minimum):
                 return None
             number = self.log.append(record)
         segment = self.usage.current
         return segment if number == segment.number else self.rotated(number)
 
     def rotated(self, number: int) -> SegmentUsage:
-        """The latest record began a new segment. Returns the usage of that."""
+        """The latest record began a new segment. Returns the usage of the new segment."""
         usage = self.usage
         usage.rotate(self.log.segment_sizes, number, self.log.active_bytes)
-        self.recheck = True  # what is sealed counts for compaction
+        self.recheck = True  # compaction may have work: it looks at sealed segments
         self.update_marks()
         return usage.current
 
-    def _in_one_piece(self, nbytes: int, floor: int) -> bool:
-        """No preallocated segment can hold a record of nbytes. On a full disk there may be enough
-        headroom, but in pieces. Then gives back all pieces and allocates as much in one piece.
+    def _in_one_piece(self, nbytes: int, minimum: int) -> bool:
+        """Makes headroom for a record of nbytes that no preallocated segment can hold.
+
+        On a full disk there may be enough headroom, but in several segments. Then all of it is
+        freed, and allocated again as one segment.
         """
         log = self.log
-        if self._allocate(nbytes, floor):
+        if self._allocate(nbytes, minimum):
             return True
         log.drain(self.wall)
-        if log.headroom - nbytes < floor:
+        if log.headroom - nbytes < minimum:
             return False
         log.trim(0)
         made = log.ensure_headroom(nbytes)

@@ -42,8 +42,8 @@ from beanstalkd_py.queue.model import DELAYED, Job, Tube
 from beanstalkd_py.queue.snapshot import LogSnapshot
 from beanstalkd_py.queue.state import State
 
-# Until a 64th of a segment was appended or has died, the end of an iteration does not look at
-# headroom and compaction. That saves 3 us of each.
+# The end of an iteration looks at headroom and compaction only after a 64th of a segment was
+# appended or became dead. That saves 3 us per iteration.
 LITTLE_SHARE = 64
 DELETE_BYTES = DELETE_STRUCT.size + LENGTH_FIELD
 DELETE_COST = DELETE_BYTES + FRAME_BYTES
@@ -54,12 +54,12 @@ def _no_progress(done: int, total: int) -> None:
 
 
 class Binlog:
-    """A `Journal` of the queue on a `Log`."""
+    """The queue's `Journal`, which writes to a `Log`."""
 
     def __init__(
         self, state: State, log: Log, replayer: Replayer, segment_bytes: int, wall: int
     ) -> None:
-        """replayer: it has applied the whole log to `state`. segment_bytes: bytes of a segment.
+        """replayer: has applied the whole log to `state`. segment_bytes: bytes of a segment.
         wall: wall clock, ns.
         """
         self.log = log
@@ -70,7 +70,7 @@ class Binlog:
         self.offset = self.compactor.offset = replayer.offset  # wall minus monotonic clock, ns
         self._first_lsn = log.lsn
         self._little = segment_bytes // LITTLE_SHARE
-        # At the latest end of an iteration that looked at headroom and compaction:
+        # log.appended_bytes and usage.kept when headroom and compaction were looked at last:
         self._appended = log.appended_bytes
         self._kept = 0
 
@@ -88,10 +88,10 @@ class Binlog:
         created_at: int,
         deadline_at: int,
     ) -> SegmentUsage | None:
-        """Appends a FULL record. Returns where it is; None when there is no headroom. Raises
-        LogFailed. Instants are monotonic ns, durations ns.
+        """Appends a FULL record. Returns the usage of its segment; None when there is no headroom.
+        Raises LogFailed. Instants are monotonic ns, durations ns.
 
-        Hot, therefore flat: 0.8 us.
+        Hot path, so calls are written out here: 0.8 us.
         """
         offset = self.offset
         record = (
@@ -114,7 +114,7 @@ class Binlog:
         segment = usage.current
         try:
             number = log.append(record)
-        except wal.LogFull:  # it is larger than any preallocated segment
+        except wal.LogFull:  # the record is larger than any preallocated segment
             appended = self.headroom.append(record, self.headroom.low)
             if appended is None:
                 self.headroom.put_refused(largest)
@@ -131,8 +131,8 @@ class Binlog:
     def change(
         self, job: Job, state: int, pri: int, delay: int, deadline_at: int, counters: Counters
     ) -> bool:
-        """Appends an UPDATE record: the job as it will be. False when there is no headroom. Raises
-        LogFailed. deadline_at: monotonic ns.
+        """Appends an UPDATE record: the job as it is after the change. False when there is no
+        headroom. Raises LogFailed. deadline_at: monotonic ns.
         """
         if not self._headroom_for_change(UPDATE_BYTES):
             return False
@@ -150,14 +150,14 @@ class Binlog:
     def delete(self, job: Job) -> bool:
         """Appends a DELETE record. False when there is no headroom. Raises LogFailed.
 
-        Hot, therefore flat: `Headroom.append` and `Usage.forget` are written out here. 0.5 us.
+        Hot path, so `Headroom.append` and `Usage.forget` are written out here: 0.5 us.
         """
         log = self.log
         headroom = self.headroom
         usage = self.usage
         if log.headroom - DELETE_COST < headroom.low:
-            # Whatever this returns: a delete may take the last of the headroom, because it gives
-            # back more than it takes.
+            # The result is ignored: a delete may use the last headroom, because it makes more bytes
+            # dead than its record takes.
             self._headroom_for_change(DELETE_BYTES)
         record = DELETE_STRUCT.pack(DELETE, job.id)
         try:
@@ -198,8 +198,9 @@ class Binlog:
         )
 
     def _headroom_for_change(self, nbytes: int) -> bool:
-        """For an UPDATE, PAUSE or DELETE record of nbytes. On a full disk compaction makes the
-        headroom, at once if necessary.
+        """For an UPDATE, PAUSE or DELETE record of nbytes: allocates to stay above `low`. If the
+        disk is full, the record may use headroom down to `minimum`. Below that, compaction runs at
+        once.
         """
         headroom = self.headroom
         return (
@@ -217,7 +218,7 @@ class Binlog:
 
     @property
     def is_full(self) -> bool:
-        """Whether the disk is full, as far as is known: `retry` asks again."""
+        """Whether the disk is full, as far as is known. `retry` tries again."""
         return self.headroom.is_full
 
     def snapshot(self) -> LogSnapshot:
@@ -243,8 +244,8 @@ class Binlog:
         compactor = self.compactor
         self.offset = compactor.offset = wall - now
         headroom.wall = wall
-        # What clients wait for is committed before compaction; what compaction writes goes with the
-        # next commit.
+        # Clients wait for this commit, so it comes before compaction. Records that compaction
+        # appends are committed with the next commit.
         if log.commit(wall, inline):
             self.collect()
         if compactor.more or headroom.recheck or self._enough_happened():
@@ -259,9 +260,7 @@ class Binlog:
         return compactor.more
 
     def _enough_happened(self) -> bool:
-        """Whether headroom and compaction must be looked at, because of what happened since the
-        latest look.
-        """
+        """Whether enough has changed to look at headroom and compaction again."""
         usage = self.usage
         return (
             self.log.appended_bytes - self._appended > self._little
@@ -272,11 +271,11 @@ class Binlog:
         )
 
     def collect(self) -> None:
-        """Takes over what the log's threads have to report. Raises LogFailed."""
+        """Takes over the reports of the log's threads. Raises LogFailed."""
         self.log.collect()
         if self.log.changes != self.headroom.changes:
             self.headroom.keep()
-            self.compactor.more = self.compactor.more or self.compactor.behind()
+            self.compactor.more = self.compactor.more or self.compactor.has_work()
 
     def retry(self) -> None:
         """The disk was full, and may have space again: asks for headroom."""
@@ -290,5 +289,5 @@ class Binlog:
         self.compactor.catch_up()
 
     def compact_all(self, progress: Callable[[int, int], None] = _no_progress) -> bool:
-        """Compacts until hardly anything is dead, for operators. See `Compactor.compact_all`."""
+        """Compacts even what the invariant allows, for operators. See `Compactor.compact_all`."""
         return self.compactor.compact_all(progress)

@@ -1,21 +1,20 @@
-"""What the binlog, and whoever sends replies, need of a log.
+"""What the binlog, and the code that sends replies, need from a log.
 
 `beanstalkd_wal.Log` is one implementation: files in a directory. This module says what any other
 implementation must promise, for example a log on a replicated stream.
 
 **Records and segments.** The log is a sequence of records (bytes). Records have LSNs: 1, 2, 3, ...
 The log is divided into segments, numbered in ascending order. Records are appended to the active
-segment, which has the highest number; the segments before it are sealed. A segment is the unit in
-which the log is shortened: the binlog retires segments from the oldest on. What a segment is (a
-file, a range of messages) and when a new one begins is the log's decision.
+segment, which has the highest number; the segments before it are sealed. The binlog shortens the
+log by whole segments: it retires the oldest ones. The implementation decides what a segment is (a
+file, a range of messages) and when a new one begins.
 
-**Headroom.** Headroom is free space that the log has for itself already: nobody else can take it.
-`append` must not fail later because the disk is full. So a log on a disk preallocates; a log with a
-fixed capacity computes its headroom from that.
+**Headroom.** Headroom is free space that the log has reserved: no other program can take it. A
+commit must not fail because the disk is full. So a log on a disk preallocates; a log with a fixed
+capacity computes its headroom from the capacity.
 
-**Threads.** All methods belong to one thread, the owner's. Work in the background must not change
-any of these attributes: its results are taken over by `collect`, `commit`, `drain` and
-`ensure_headroom`.
+**Threads.** Only one thread, the owner's, may call the methods. Background threads must not change
+these attributes: `collect`, `commit`, `drain` and `ensure_headroom` take over their results.
 
 **Failures.** A failed write is final: from then on the methods raise `beanstalkd_wal.LogFailed`,
 and `promised_lsn` stays where it is. A full disk is not a failure.
@@ -26,7 +25,7 @@ from typing import Protocol
 
 
 class Promises(Protocol):
-    """How far the log has come: what decides when a reply may be sent."""
+    """How far the log is promised and durable. This decides when a reply may be sent."""
 
     @property
     def lsn(self) -> int:
@@ -34,11 +33,11 @@ class Promises(Protocol):
 
     @property
     def promised_lsn(self) -> int:
-        """Up to here, records are as durable as the mode of the log promises. Never falls."""
+        """All records up to this LSN are as durable as the log's mode promises. Never falls."""
 
     @property
     def durable_lsn(self) -> int:
-        """Up to here, records survive a power failure. Never falls."""
+        """All records up to this LSN survive a power failure. Never falls."""
 
     @property
     def promise_durable(self) -> bool:
@@ -50,46 +49,46 @@ class Promises(Protocol):
 
     @property
     def watermark_behind(self) -> bool:
-        """Whether something is durable, or will be, and the log has no durable watermark for it."""
+        """Whether records are durable, or will be, that no durable watermark in the log covers."""
 
     def collect(self) -> None:
         """Takes over the results of the background work. Raises LogFailed."""
 
     def sync(self, at: int) -> None:
-        """Asks for a sync of all that was committed, for modes that do not sync by themselves.
+        """Asks for a sync of everything committed. For modes that do not sync every commit.
 
         at: wall clock, ns.
         """
 
     def write_watermark(self, at: int) -> None:
-        """Writes a durable watermark, if the log has none yet for what is durable. For an idle
+        """Writes a durable watermark if records are durable that none covers yet. For an idle
         owner. at: wall clock, ns.
         """
 
     def close(self, at: int) -> None:
-        """Commits, makes everything as durable as it gets, and ends. Raises LogFailed.
+        """Commits, makes everything durable, and closes the log. Raises LogFailed.
 
         at: wall clock, ns.
         """
 
 
 class Log(Promises, Protocol):
-    """What the binlog needs beside that: append, commit, headroom and segments."""
+    """What the binlog needs in addition: append, commit, headroom and segments."""
 
     # --- records
 
     def append(self, record: bytes) -> int:
         """Adds a record and returns the number of the segment it goes to. Nothing is written yet.
 
-        Raises beanstalkd_wal.LogFull if there is no headroom for it in one piece (nothing has
-        changed then), and LogFailed.
+        Raises LogFailed. Raises beanstalkd_wal.LogFull, and changes nothing, if no single segment
+        has headroom for the record.
         """
 
     def commit(self, at: int, inline: bool = False) -> bool:
-        """Hands everything that was appended to the background work. Raises LogFailed.
+        """Hands everything appended to the background threads. Raises LogFailed.
 
-        at: wall clock, ns. inline: the log may do the work at once in this call, if that is quicker
-        for an owner who has nothing else to do. Returns True if it did: then `collect` has results.
+        at: wall clock, ns. inline: the log may write and sync in this call, if that has a lower
+        latency. Returns True if it did so: then `collect` has results.
         """
 
     def drain(self, at: int) -> None:
@@ -101,11 +100,11 @@ class Log(Promises, Protocol):
 
     @property
     def appended_bytes(self) -> int:
-        """Bytes that were appended since the log was opened, with all that their frames add."""
+        """Bytes appended since the log was opened: records, and what their frames add."""
 
     @property
     def changes(self) -> int:
-        """Grows whenever background work has changed anything here except LSNs."""
+        """A counter. Grows when results of background work changed an attribute other than LSNs."""
 
     # --- headroom
 
@@ -123,11 +122,11 @@ class Log(Promises, Protocol):
         """
 
     def trim(self, target: int) -> None:
-        """Gives back headroom that is not needed for `target` bytes. May wait for the disk."""
+        """Frees headroom above `target` bytes. May wait for the disk."""
 
-    def ensure_headroom(self, nbytes: int, floor: int = 0) -> bool:
-        """Allocates at once, until a record of nbytes can be appended and leave `floor` bytes of
-        headroom. Returns False if the disk is full. May wait for the disk. Raises LogFailed.
+    def ensure_headroom(self, nbytes: int, minimum: int = 0) -> bool:
+        """Allocates in this call, until a record of nbytes can be appended and leaves `minimum`
+        bytes of headroom. False if the disk is full. May wait for the disk. Raises LogFailed.
         """
 
     # --- segments
@@ -156,11 +155,11 @@ class Log(Promises, Protocol):
 
     @property
     def unsealed_bytes(self) -> int:
-        """Bytes that the log takes beside its sealed segments: the active segment, preallocated
-        segments, and what is left of deleted segments and not given back yet.
+        """Bytes of all files of the log except sealed segments: the active segment, preallocated
+        segments, and files of deleted segments that are not removed or reused yet.
         """
 
     def retire(self, before: int) -> None:
         """Deletes the sealed segments with numbers below `before`, in the background, as soon as
-        everything appended until now is as durable as it gets.
+        everything appended before this call is durable.
         """

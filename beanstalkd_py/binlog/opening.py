@@ -1,8 +1,8 @@
-"""Opening a binlog: the log is replayed into a state, checked, opened for writing, and compacted
-before anybody is served.
+"""Opening a binlog: replays the log into a state, checks it, opens it for writing, and compacts it
+before any client is served.
 
-Promises: damage to what had been promised raises an exception that names file and offset, and then
-nothing is changed on disk. The operators' tools take their messages from here, so that they say the
+Promises: damage to durable records raises an exception that names file and offset, and nothing is
+changed on disk then. The operators' tools use the messages of this module, so that they say the
 same as the server.
 """
 
@@ -29,8 +29,8 @@ from beanstalkd_py.queue.state import State
 
 
 class Unreadable(Exception):
-    """The log is intact, but its records are not valid: they are newer than this version, or a job
-    is updated that was never put. Nothing was changed.
+    """The log is intact, but its records cannot be used: they have a newer version or invalid
+    content, or an UPDATE record has no FULL record. Nothing was changed.
     """
 
 
@@ -67,7 +67,7 @@ def open_binlog(
     next_id = apply_all(replay, replayer, report, progress)
     state.next_id = max(state.next_id, next_id)
     if replay.torn is not None:
-        report(f"{replay.torn}")  # before the cut: a kill between both must not hide it
+        report(f"{replay.torn}")  # before the tail is cut off: a kill in between must not hide it
     log = wal.Log.open(
         replay,
         segment_bytes=segment_bytes,
@@ -95,11 +95,12 @@ def begin(
     Raises wal.LogFailed.
     """
     if replayer.importing:
-        report("an import was not finished, and is forgotten")
+        report("an unfinished import is discarded")
         for phase in (IMPORT_BEGIN, IMPORT_END):
             log.append(encode(Import(phase, b"{}")))
-    # Once a durable watermark covers it, an UPDATE record without a job is damage. So the same
-    # commit says that the job is deleted.
+    # If a durable watermark covers an UPDATE record without a job, the next start takes it for
+    # damage. The frame of the next commit has such a watermark. So a DELETE of the job goes into
+    # the same frame, and both become durable together.
     for id in replayer.orphans:
         log.ensure_headroom(DELETE_STRUCT.size)
         log.append(DELETE_STRUCT.pack(DELETE, id))
@@ -133,7 +134,7 @@ def apply_all(
         if orphan is not None and orphan.lsn <= replay.watermark:
             raise orphan
         if orphan is not None:
-            report(forgotten(orphan))
+            report(discarded(orphan))
     except BadRecord as error:
         path = next(segment.path for segment in replay.segments if segment.number == error.segment)
         raise unreadable(path, error) from error
@@ -146,13 +147,13 @@ def apply_all(
 
 
 def unreadable(path: str, bad: BadRecord) -> Unreadable:
-    """The exception for a record that is not valid. path: of its segment."""
+    """The exception for an invalid record. path: the segment's."""
     return Unreadable(f"{path}: corrupt at offset {bad.offset}: {bad}")
 
 
-def forgotten(orphan: BadRecord) -> str:
-    """The line about an UPDATE record without a job that was never promised."""
-    return f"{orphan}; it was never promised, and is forgotten"
+def discarded(orphan: BadRecord) -> str:
+    """The line about an UPDATE record without a job that no durable watermark covers."""
+    return f"{orphan}; it is not known to be durable, so it is discarded"
 
 
 def read_meta(path: str, meta: bytes) -> int:

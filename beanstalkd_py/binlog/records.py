@@ -1,7 +1,7 @@
-"""Binlog records: what one record of the log says about the queue. Pure: bytes to fields and back.
+"""Binlog records: each describes one change of the queue. Pure: bytes to fields and back.
 
-Integers are little-endian. Instants are wall-clock ns since the epoch, durations are ns. The log
-keeps the length of each record.
+Integers are little-endian. Instants are wall-clock ns since the Unix epoch, durations are ns. A
+record does not contain its own length: the log's frame does.
 
     FULL     kind=1 u8 | state u8 | tube name length u16 | pri u32 | id u64 | delay i64 | ttr i64
              | created_at i64 | deadline_at i64 | reserves u32 | timeouts u32 | releases u32
@@ -14,9 +14,9 @@ keeps the length of each record.
     LOST     kind=6 u8
 
 `state` is the C server's number: 1 ready, 2 reserved, 3 buried, 4 delayed. `deadline_at` of a
-delayed job is the time at which it becomes ready. Of a reserved job it is the end of its TTR. Of a
-buried job it is a number in the order of burying, and no instant. Otherwise it is 0. After a
-restart, a reserved job is ready.
+delayed job is the time at which it becomes ready. Of a reserved job it is the end of its TTR. For a
+buried job it is not an instant but a number that keeps the order of burying. Otherwise it is 0.
+After a restart, a reserved job is ready.
 
 A PAUSE record with pause 0 ends the pause of the tube.
 
@@ -52,8 +52,8 @@ IMPORT_BEGIN, IMPORT_END = 1, 2
 
 FULL_STRUCT = Struct("<BBHIQqqqq5I")
 UPDATE_STRUCT = Struct("<BBHIQqq5I")
-# The layout of FULL again, with fewer fields, because that is quicker to unpack: the first is kind,
-# state and name length; the last three are the five counters.
+# The layout of FULL again, with fewer and larger fields, which is quicker to unpack. The first
+# field holds kind, state and name length; the last three hold the five counters.
 READY_STRUCT = Struct("<IIQqqqqQQI")
 DELETE_STRUCT = Struct("<BQ")
 PAUSE_STRUCT = Struct("<BBHqq")
@@ -61,8 +61,8 @@ IMPORT_STRUCT = Struct("<BBH")
 META_STRUCT = Struct("<HHIQ")
 
 MAX_NAME = 200
-# Larger ids can only come from corruption, possibly that of an imported C binlog. Jobs keep such
-# ids, but the next id does not follow them.
+# Larger ids can only come from corruption, for example in an imported binlog of the C server. A job
+# keeps such an id, but the next id is not computed from it.
 MAX_PLAUSIBLE_ID = 1 << 63
 
 
@@ -86,7 +86,7 @@ class Full(NamedTuple):
 
 
 class Update(NamedTuple):
-    """All of a job that can change. Instants are wall-clock ns, durations ns."""
+    """All fields of a job that can change. Instants are wall-clock ns, durations ns."""
 
     state: int
     pri: int
@@ -123,10 +123,11 @@ Record = Full | Update | Delete | Pause | Import | Lost
 
 
 def encode(record: Record) -> bytes:
-    """A record's bytes. The hot path in `journal` packs by itself; a test checks that both agree.
+    """A record's bytes. The hot path in `journal` packs records itself; a test checks that both
+    agree.
 
-    A number that is too large for its field becomes the largest one that fits. Counts get there
-    after a day of releases, other numbers by an import of damaged files.
+    A number that is too large for its field becomes the largest one that fits. A counter may be too
+    large after a day of releases, another number after an import of damaged files.
     """
     try:
         return _pack(record)
@@ -197,13 +198,13 @@ def encode_pause(tube: bytes, pause: int, until: int, offset: int) -> bytes:
 
 def deadline_on_disk(state: int, deadline_at: int, offset: int) -> int:
     """A job's deadline_at as its records hold it: an instant becomes wall-clock time. For a buried
-    job it is a number in the order of burying, and no instant.
+    job it is not an instant, so it stays as it is.
     """
     return deadline_at + offset if state in (DELAYED, RESERVED) else deadline_at
 
 
 def decode(data: bytes) -> Record:
-    """The record with these bytes. Raises ValueError, with the reason, if they are no record."""
+    """The record with these bytes. Raises ValueError, with the reason, if they are not a record."""
     if not data:
         raise ValueError("empty record")
     kind = data[0]

@@ -1,6 +1,7 @@
 """Replay: applies the records of a log to a state, and counts the usage of each segment.
 
-All changes go through the state's own `apply_*` methods, as they did before the restart.
+All changes go through the `apply_*` methods of the state, which commands use too. (`_new_jobs` does
+the same without them, because it is the hot path.)
 
 After replay a reserved job is ready. A delayed job whose time has passed becomes ready with the
 first tick. Buried jobs are in the order in which they were buried. A paused tube stays until its
@@ -52,9 +53,9 @@ _COUNTS_AT = FULL_STRUCT.size - _COUNTS.size
 
 
 class BadRecord(Exception):
-    """A record whose checksum is right and whose content is not valid.
+    """A record with a correct checksum and invalid content.
 
-    segment, offset: where its frame is. lsn: its LSN. reason: what is wrong.
+    segment, offset: of its frame. lsn: of the record. reason: what is wrong.
     """
 
     def __init__(self, segment: int, offset: int, lsn: int, reason: str) -> None:
@@ -85,9 +86,9 @@ class Replayer:
         self.offset = offset
         self.records = 0
         self.highest_id = 0
-        self.importing = False  # inside an import that has not ended
+        self.importing = False  # IMPORT phase 1 was read, and phase 2 was not
         self.imported = b""  # JSON of the latest IMPORT record
-        self._orphans: dict[int, BadRecord] = {}  # by id: updates of jobs without a FULL record
+        self._orphans: dict[int, BadRecord] = {}  # by job id: UPDATE records without a FULL record
 
     def apply(self, frame: Frame) -> None:
         """Applies every record of one frame. Raises BadRecord."""
@@ -116,8 +117,9 @@ class Replayer:
         """Applies the FULL records from `at` on, as long as they are of new, ready jobs in one
         tube. Returns their number.
 
-        It does what `_full` does, but flat, because most records of a long log are such records:
-        they decide how long a start takes. Jobs share the integers that are equal for all of them.
+        Does the same as `_full`, but without calls. Most records of a long log are of this kind, so
+        they decide how long a start takes. Successive jobs with an equal TTR or creation time share
+        the integer, to save memory.
         """
         length = lengths[done]
         if length < FULL_STRUCT.size or data[at] != FULL or data[at + 1] not in (READY, RESERVED):
@@ -207,7 +209,7 @@ class Replayer:
                 self._begin_or_end(decoded)
 
     def _full(self, record: bytes, segment: SegmentUsage) -> None:
-        # Flat, without a Full object: one million records take 3 s, with records.decode 4 s.
+        # Without a Full object: one million records take 3 s, and 4 s with records.decode.
         _, state, name_length, pri, id, delay, ttr, created_at, deadline_at, *counts = (
             FULL_STRUCT.unpack_from(record)
         )
@@ -250,9 +252,8 @@ class Replayer:
                 deadline_at,
                 (counts[0], counts[1], counts[2], counts[3], counts[4]),
             )
-            job.created_at = (
-                created_at - self.offset
-            )  # not what it was, if the wall's clock has been set since
+            # Differs from the earlier record's if the wall clock was set between the two records.
+            job.created_at = created_at - self.offset
             self.usage.full_written(job, segment, full_bytes(job))
 
     def _update(self, record: bytes, segment: SegmentUsage, frame: Frame, lsn: int) -> None:
@@ -263,7 +264,7 @@ class Replayer:
         job = self.state.jobs.get(id)
         if job is None:
             self._orphans[id] = BadRecord(
-                frame.segment, frame.offset, lsn, f"job {id} is updated, but was never put"
+                frame.segment, frame.offset, lsn, f"job {id} has an UPDATE but no FULL record"
             )
             return
         self.state.apply_change(
@@ -288,7 +289,8 @@ class Replayer:
     def _pause(self, pause: Pause, segment: SegmentUsage) -> None:
         tube = self.state.tube(pause.tube)
         tube.kept = bool(pause.pause) or tube is self.state.default
-        until = pause.until - self.offset or -1  # 0 means none; that one is over as well
+        # In memory 0 means no pause. So a pause that ends at 0 ends at -1: both are in the past.
+        until = pause.until - self.offset or -1
         self.state.apply_pause(tube, pause.pause, until if pause.pause else 0)
         self.usage.pause_written(pause.tube, segment, pause.pause)
 
@@ -323,14 +325,14 @@ class Replayer:
         return sorted(self._orphans)
 
     def finish(self) -> BadRecord | None:
-        """After the last frame: restores the order of burying and removes unused tubes. Returns the
-        first UPDATE record without a job, if there is one.
+        """After the last frame: discards an unfinished import, restores the order of burying, and
+        removes unused tubes. Returns the first UPDATE record without a job, if there is one.
         """
         state = self.state
         if self.importing:
             self._void()
         for tube in state.tube_list:
-            tube.ready.rebuild(tube.ready_count)  # its keys were only appended to
+            tube.ready.rebuild(tube.ready_count)  # replay only appended keys to it
         for tube in list(state.tube_list):
             if len(tube.buried) > 1:
                 in_order = sorted(tube.buried.values(), key=lambda job: (job.deadline_at, job.id))

@@ -7,8 +7,8 @@ the frame. All other records in the log are dead.
 Compaction merges the UPDATE record into the FULL record that it writes. So only FULL and PAUSE
 records (`kept`) remain after compaction.
 
-Compaction finds the jobs of a segment by `SegmentUsage.ids` and does not read the disk. They cost 8
-bytes for each FULL record in the segment.
+Compaction finds the jobs of a segment by `SegmentUsage.ids`, and does not read the disk. The ids
+take 8 bytes of memory for each FULL record in the segment.
 """
 
 from array import array
@@ -21,8 +21,8 @@ LENGTH_FIELD = 4  # bytes per record in a frame
 FULL_OVERHEAD = FULL_STRUCT.size + LENGTH_FIELD
 UPDATE_BYTES = UPDATE_STRUCT.size + LENGTH_FIELD
 PAUSE_OVERHEAD = PAUSE_STRUCT.size + LENGTH_FIELD
-# Bytes that every sealed segment has beside its records, however often compaction writes it again:
-# its header (1024 bytes), and two frame headers (48 bytes each).
+# Bytes that every sealed segment has in addition to its records: its header (1024 bytes) and two
+# frame headers (48 bytes each). Compaction cannot save them, because it writes segments too.
 SEGMENT_OVERHEAD = 1024 + 2 * 48
 
 
@@ -34,7 +34,7 @@ class SegmentUsage:
     def __init__(self, number: int) -> None:
         self.number = number
         self.live = 0  # bytes
-        self.nbytes = 0  # of its file, once it is sealed
+        self.nbytes = 0  # of its file; 0 until it is sealed
         self.ids = array("Q")  # of the jobs whose FULL records were written to it
 
 
@@ -51,9 +51,9 @@ class Usage:
 
     def __init__(self) -> None:
         self.by_number: dict[int, SegmentUsage] = {}
-        self.current = SegmentUsage(0)  # of the segment that is written or replayed
-        self.live = 0  # bytes, over all segments
-        self.updates = 0  # bytes of them in UPDATE records
+        self.current = SegmentUsage(0)  # of the segment that is now written or replayed
+        self.live = 0  # bytes, in all segments
+        self.updates = 0  # live bytes in UPDATE records
         self.largest = 0  # bytes of the largest FULL record seen so far
         # tube name -> (segment of its latest PAUSE record, bytes of that record)
         self.pauses: dict[bytes, tuple[SegmentUsage, int]] = {}
@@ -65,17 +65,17 @@ class Usage:
 
     @property
     def kept(self) -> int:
-        """Bytes of FULL and PAUSE records: they remain when compaction has given back the rest."""
+        """Bytes of live FULL and PAUSE records: all that remains after compaction."""
         return self.live - self.updates
 
     @property
     def dead(self) -> int:
-        """Bytes that compaction of all sealed segments gives back, at least.
+        """A lower bound of the bytes that compaction of all sealed segments gives back.
 
         Headers are not counted, because the segments that compaction writes have headers as well.
-        The live records of the active segment are counted as if they were in the sealed ones. So
-        this is too small, by less than one segment, and never too large: when no client changes
-        anything, compaction brings it down to zero.
+        Live records of the active segment are subtracted although they are not in a sealed segment.
+        So the figure is too small by less than one segment, and never too large. When no client
+        changes anything, compaction brings it down to zero.
         """
         return self.sealed_bytes - len(self.sealed) * SEGMENT_OVERHEAD - self.kept
 
@@ -133,19 +133,19 @@ class Usage:
     # --- records
 
     def add(self, segment: SegmentUsage, nbytes: int) -> None:
-        """So many bytes more are live in the segment; less, if nbytes is negative."""
+        """Adds nbytes to the live bytes of the segment; nbytes may be negative."""
         segment.live += nbytes
         self.live += nbytes
 
     def full_written(self, job: Job, segment: SegmentUsage, full_bytes: int) -> None:
-        """A FULL record of a job that has one already: the old one and its update are dead."""
+        """A FULL record was written for a job that has one. The old FULL and UPDATE are dead."""
         self.forget(job, full_bytes)
         job.full_segment = segment
         segment.ids.append(job.id)
         self.add(segment, full_bytes)
 
     def update_written(self, job: Job, segment: SegmentUsage) -> None:
-        """An UPDATE record: the job's update before it is dead."""
+        """An UPDATE record was written. The job's earlier UPDATE record is dead."""
         if isinstance(job.update_segment, SegmentUsage):
             self.add(job.update_segment, -UPDATE_BYTES)
         else:
@@ -154,8 +154,8 @@ class Usage:
         self.add(segment, UPDATE_BYTES)
 
     def pause_written(self, tube: bytes, segment: SegmentUsage, pause: int) -> None:
-        """A PAUSE record: the tube's record before it is dead. A record of a pause that is over
-        (pause 0) is never live.
+        """A PAUSE record was written. The tube's earlier PAUSE record is dead. A record that ends a
+        pause (pause 0) is never live.
         """
         old = self.pauses.pop(tube, None)
         if old is not None:

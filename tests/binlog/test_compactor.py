@@ -88,7 +88,7 @@ def test_compaction_without_headroom_rests(tmp_path: Path, monkeypatch: pytest.M
     session = daemon.session()
     for _ in range(300):
         daemon.say(session, b"put 0 0 60 1000", b"x" * 1000)
-    monkeypatch.setattr(daemon.binlog.compactor, "behind", lambda: True)
+    monkeypatch.setattr(daemon.binlog.compactor, "has_work", lambda: True)
     monkeypatch.setattr(daemon.binlog.headroom, "append", lambda record: None)
     assert daemon.binlog.end_iteration(daemon.now, daemon.now + daemon.wall) is False
     assert not daemon.binlog.busy

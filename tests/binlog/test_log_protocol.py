@@ -91,8 +91,8 @@ class StreamLog:
     def trim(self, target: int) -> None:
         pass
 
-    def ensure_headroom(self, nbytes: int, floor: int = 0) -> bool:
-        return self.headroom - nbytes - LENGTH - HEADER >= floor
+    def ensure_headroom(self, nbytes: int, minimum: int = 0) -> bool:
+        return self.headroom - nbytes - LENGTH - HEADER >= minimum
 
     # --- segments
 

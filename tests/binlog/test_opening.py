@@ -86,9 +86,9 @@ def _synced(directory: Path) -> Binlog:
 
 
 @pytest.mark.parametrize("turns", [0, 1])
-def test_update_that_was_forgotten_stays_forgotten(tmp_path: Path, turns: int) -> None:
-    """With -F, a power failure may leave an update without its job. It was never promised, and
-    later watermarks must not turn it into damage.
+def test_discarded_update_stays_discarded(tmp_path: Path, turns: int) -> None:
+    """With -F, a power failure may leave an UPDATE record without its FULL record. The start
+    discards it. A later watermark must not turn it into damage.
     """
     replay = wal.Replay(tmp_path)
     assert list(replay) == []

@@ -10,7 +10,7 @@ import beanstalkd_wal as wal
 import pytest
 from simulation.disk import MemoryDisk
 
-from beanstalkd_py.binlog.compactor import WHOLE
+from beanstalkd_py.binlog.compactor import NO_LIMIT
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.usage import SEGMENT_OVERHEAD, UPDATE_BYTES, Usage, full_bytes
 from beanstalkd_py.queue.queue import Queue
@@ -75,7 +75,7 @@ def test_compaction_gives_back_all_dead_bytes(segment: int, size: int) -> None:
     before, dead, last = used(daemon.binlog), usage.dead, usage.current.number
     assert dead > 0
     while usage.oldest is not None and usage.oldest.number <= last:
-        assert compactor.step(WHOLE)
+        assert compactor.step(NO_LIMIT)
         daemon.binlog.log.commit(daemon.now)
     assert before - used(daemon.binlog) >= dead
     assert usage.dead <= 0

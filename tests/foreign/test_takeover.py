@@ -213,7 +213,7 @@ def test_takeover_into_a_log_with_jobs_is_refused(tmp_path: Path) -> None:
     assert c_files(tmp_path)
 
 
-def test_unfinished_import_without_its_files_is_forgotten(tmp_path: Path) -> None:
+def test_unfinished_import_without_its_files_is_discarded(tmp_path: Path) -> None:
     written(tmp_path, some_jobs(60))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importing, "records", _NoEnd(importing.records))

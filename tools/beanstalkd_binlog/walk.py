@@ -18,7 +18,7 @@ from beanstalkd_binlog.reading import Reading
 from beanstalkd_binlog.segment import CORRUPT, TORN, Gap
 from beanstalkd_binlog.status import BAD_LOG, CLEAN, BadLog, warn
 from beanstalkd_binlog.text import count
-from beanstalkd_py.binlog.opening import NewerRecords, Unreadable, forgotten, read_meta, unreadable
+from beanstalkd_py.binlog.opening import NewerRecords, Unreadable, discarded, read_meta, unreadable
 
 
 class Finding:
@@ -117,7 +117,7 @@ class Walk:
             message = str(unreadable(path, orphan))
             self._add(CORRUPT, path, orphan.offset, 0, orphan.reason, message)
         else:
-            self._add(TORN, path, orphan.offset, 0, orphan.reason, forgotten(orphan))
+            self._add(TORN, path, orphan.offset, 0, orphan.reason, discarded(orphan))
 
     @property
     def corrupt(self) -> bool:

@@ -30,7 +30,7 @@ _TORN_LINE = re.compile(
 )
 _LINES = (
     _TORN_LINE,
-    re.compile(r"an import was not finished, and is forgotten"),
+    re.compile(r"an unfinished import is discarded"),
     re.compile(r"the take-over of beanstalkd's binlog goes on: its jobs are in the log already"),
     re.compile(r"beanstalkd's binlog files are kept in .*"),
     re.compile(r"\d+ jobs taken over from \d+ binlog files of beanstalkd"),

@@ -235,7 +235,7 @@ QUEUE = (
         "compaction-never",
         "compaction never runs while the server is running",
         "beanstalkd_py/binlog/compactor.py",
-        "        self.more = self.behind() and self._step_for(appended)\n",
+        "        self.more = self.has_work() and self._step_for(appended)\n",
         "        self.more = False\n",
         ("tests/binlog/test_headroom.py::test_headroom_falls_with_the_live_bytes", SIMULATION),
     ),

@@ -253,7 +253,7 @@ def test_verify_lists_all_damage(lines, tmp_path):
         (2, 1024, 0),
     ]
     assert [line["reason"] for line in found[2:3] + found[-1:]] == [
-        "LSN 2 to 3 missing", "LSN 8: job 2 is updated, but was never put; 1 more job like it",
+        "LSN 2 to 3 missing", "LSN 8: job 2 has an UPDATE but no FULL record; 1 more job like it",
     ]  # fmt: skip
     assert [bool(line["server_says"]) for line in found] == [True] + [False] * 6
     assert summary["state"] == "corrupt"
@@ -299,8 +299,8 @@ def test_orphan_above_the_watermark_is_torn(run, tmp_path):
     found = run("verify", log)
     assert found.exit_code == 1
     assert (
-        found.stdout.splitlines()[0]
-        == "LSN 2: job 7 is updated, but was never put; it was never promised, and is forgotten"
+        found.stdout.splitlines()[0] == "LSN 2: job 7 has an UPDATE but no FULL record; "
+        "it is not known to be durable, so it is discarded"
     )
 
 

@@ -93,7 +93,7 @@ def compaction_loses_jobs(patch: pytest.MonkeyPatch) -> None:
 
 def compaction_never_runs(patch: pytest.MonkeyPatch) -> None:
     """Violates "the disk stays in proportion"."""
-    patch.setattr(Compactor, "behind", lambda self: False)
+    patch.setattr(Compactor, "has_work", lambda self: False)
 
 
 def next_id_is_not_kept(patch: pytest.MonkeyPatch) -> None:
