@@ -155,14 +155,14 @@ def updates_stay_counted_as_live(patch: pytest.MonkeyPatch) -> None:
         (syncs_do_nothing, "came back|does not start"),
         (deletes_are_not_written, "came back"),
         (releases_without_delay_are_not_written, "came back"),
-        (compaction_loses_jobs, "no job knows of"),
+        (compaction_loses_jobs, "belong to no job"),
         (compaction_never_runs, "bytes on disk"),
         (next_id_is_not_kept, "next id"),
         (newest_client_is_served_first, "was told"),
         (pauses_are_ignored, "was told"),
         (touch_does_nothing, "was told|is due"),
         (timers_of_clients_are_not_set, "is due"),
-        (updates_stay_counted_as_live, "live bytes that no job knows of"),
+        (updates_stay_counted_as_live, "live bytes that belong to no job"),
     ],
 )
 def test_broken_server_is_caught(
