@@ -1,8 +1,8 @@
-"""Accepts connections from the listening sockets: so many at most, and none while there are no
-descriptors.
+"""Accepts connections from the listening sockets, up to a limit. When no descriptor is left, it
+pauses.
 
-The listeners stand in the same epoll object as the clients, so connections begin and end in the
-order in which the clients made and closed them.
+The listeners are in the same epoll object as the clients. So the server sees new and closed
+connections in the order in which the clients opened and closed them.
 """
 
 import select
@@ -13,15 +13,16 @@ from time import monotonic_ns
 from typing import Any
 
 ACCEPTS = 64  # connections accepted per readiness event of a listener
-PAUSE_S = 1.0  # without descriptors: until a connection closes, or for so long
-REPORT_NS = 60_000_000_000  # between two lines that say why no connection is accepted
+PAUSE_S = 1.0  # of a pause, if no connection closes before
+REPORT_NS = 60_000_000_000  # at least, between two reports of a pause
 
 Handlers = dict[int, Callable[[int], None]]  # by descriptor; called with flags of epoll
 
 
 class Acceptor:
-    """admit: takes each new connection, non-blocking. connections: those that are open; limit: how
-    many there may be. handlers: where listeners have theirs. loop: gevent's.
+    """admit: called with each accepted socket, which is non-blocking. connections: the open
+    connections. limit: how many of them there may be. handlers: the listeners' handlers are added
+    to it. loop: gevent's.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class Acceptor:
             self._handlers[listener.fileno()] = partial(self._on_readable, listener)
 
     def stop(self) -> None:
-        """For good. The listeners stay open."""
+        """Accepts no more connections, ever. The listeners stay open."""
         self._stopped = True
         if self._pause is None:
             self._unregister()
@@ -92,8 +93,8 @@ class Acceptor:
             self._admit(sock)
 
     def _begin_pause(self, why: str) -> None:
-        """Descriptors have run out, most likely: clients wait in the backlog, the loop does not
-        spin, and the operator is told now and then.
+        """Stops accepting for PAUSE_S. Most likely no descriptor is left. New clients wait in the
+        backlog, and the loop does not spin. The operator gets a report at most every REPORT_NS.
         """
         now = monotonic_ns()
         if now >= self._report_at:

@@ -4,19 +4,20 @@ Our own objects leave no cycles; libraries do (ssl, HTTP). Python's collector wo
 it walks every object that it tracks: with a million jobs one full collection takes a second. So it
 does not run by itself, and `Collector` makes each collection a small one:
 
-1. It lists the tracked objects that are new since the last collection, or were kept by it.
-2. `gc.freeze` takes them all out of the collector's sight, in constant time.
-3. All but the jobs are tracked again: PyObject_GC_UnTrack and PyObject_GC_Track, two calls of
-   Python's public C API, put an object among the young ones.
+1. It lists the tracked objects that are new since the last collection, or that survived it.
+2. `gc.freeze` hides all objects from the collector, in constant time.
+3. All listed objects except jobs are tracked again: PyObject_GC_UnTrack and PyObject_GC_Track, two
+   functions of Python's public C API, move an object to the youngest generation.
 4. The collector runs. It visits only those objects.
 
-A job is thus listed once and never walked. What existed when the server began to serve is frozen
-before, jobs from the log included. Of more than KEPT_MAX objects the oldest ones stay frozen: a
-cycle of objects that old is not found. So a transport breaks its own cycles in `close`.
+So a job is listed once and never walked. Objects that existed before the server began to serve stay
+frozen, including jobs from the log. If more than KEPT_MAX objects survive, the oldest ones stay
+frozen, and a cycle among them is never found. So `Connection.abandon` breaks its own cycles.
 
 Measured (Python 3.11; tools/bench/collector.py): 60 ns for each job that is listed, 1.1 us for each
-object that is kept. With LIMIT and KEPT_MAX as below a collection takes 4 ms at most, whatever the
-number of jobs; on average 0.08 us a put if 50 clients only put, and nothing if jobs come and go.
+object that is kept. With LIMIT and KEPT_MAX as below, a collection takes at most 4 ms, whatever the
+number of jobs. If 50 clients only put, collections cost 0.08 us per put on average. If jobs are
+deleted as fast as they are put, collections cost nothing.
 """
 
 import ctypes
@@ -26,10 +27,10 @@ from sys import getsizeof
 
 from beanstalkd_py.queue.model import Job
 
-LIMIT = 20_000  # new objects, net of those that are gone, before the next collection
+LIMIT = 20_000  # new objects, less freed ones, that cause the next collection
 KEPT_MAX = 2_500  # objects that a collection visits; a connection has 8
-# A container of this size stays frozen: of job ids, most likely. The collector looks at each thing
-# that a container holds.
+# A container of this size stays frozen, because the collector visits every item of a container.
+# Most likely its items are job ids.
 LARGE_BYTES = 64 * 1024
 
 
@@ -40,12 +41,12 @@ class Collector:
         self._renew = _renewer()
 
     def begin(self) -> None:
-        """To be called once, when the log is read: nothing that exists now is ever walked."""
+        """To be called once, when replay has ended: no object that exists now is ever walked."""
         gc.disable()
         gc.freeze()
 
-    def look(self) -> None:
-        """To be called often: collects if many objects are new."""
+    def collect_if_due(self) -> None:
+        """Collects if more than LIMIT objects are new. To be called often."""
         if gc.get_count()[0] > LIMIT:
             self.collect()
 
@@ -60,7 +61,7 @@ class Collector:
         for each in kept:
             self._renew(each)
         each = None
-        del new, kept  # else what they hold would not be garbage
+        del new, kept  # these lists would keep their items alive
         gc.collect()
         return visited
 
@@ -70,7 +71,7 @@ def _not_jobs(objects: list[object]) -> list[object]:
 
 
 def _renewer() -> Callable[[object], None]:
-    """Makes an object that the collector tracks a young one; of a frozen one, too."""
+    """Returns a function that moves a tracked object, frozen or not, to the youngest generation."""
     untrack = ctypes.pythonapi.PyObject_GC_UnTrack
     track = ctypes.pythonapi.PyObject_GC_Track
     for function in (untrack, track):

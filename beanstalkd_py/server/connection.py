@@ -1,11 +1,12 @@
-"""One client's connection: readiness events in, replies out, and its life in between.
+"""One client's connection: readiness events in, replies out, and a state machine (`Life`).
 
-A readable transport costs one receive, one call of the session and one reply added to the outbox. A
-client that does not read its replies is not read from either: at most QUEUE_LIMIT bytes of replies
-(and one reply more) are kept for it, plus what one receive brought.
+For a readable transport, the connection receives once, calls the session once and adds the replies
+to the outbox as one piece. From a client that does not read its replies the connection receives
+nothing (backpressure). It keeps at most QUEUE_LIMIT bytes of replies and one more reply for this
+client, and the bytes of one receive.
 
-Events are reported once (see `transport`). So a connection that is read from again, or that may
-have left bytes unread, receives in the next iteration without an event.
+epoll reports each event once (see `transport`). So a connection that becomes READING again, or that
+may have left bytes in its transport, receives in the next iteration without an event.
 """
 
 import errno
@@ -23,7 +24,7 @@ from beanstalkd_py.server.transport import (
 )
 
 QUEUE_LIMIT = 256 * 1024  # bytes of replies that the transport has not taken yet
-INPUT_LIMIT = 64 * 1024  # bytes that a client may send behind a reserve that waits
+INPUT_LIMIT = 64 * 1024  # bytes that a client may send after a reserve that waits
 UNREACHABLE = (
     errno.ETIMEDOUT,
     errno.EHOSTUNREACH,
@@ -37,10 +38,10 @@ class Life(Enum):
     """What a connection does with input. Only READING receives."""
 
     READING = "receives at each readiness event"
-    PAUSED = "replies wait to be taken, or commands are held back for that"
-    AHEAD = "waits in reserve and sent more than INPUT_LIMIT behind it; a hang-up ends the wait"
-    DRAINING = "the end of input was received; what came before is still answered"
-    CLOSING = "nothing more is answered; closes when all replies are sent"
+    PAUSED = "the client must read replies, or a kick must end, before more commands are taken"
+    AHEAD = "waits in reserve and sent more than INPUT_LIMIT after it; a hang-up ends the wait"
+    DRAINING = "the end of input was received; commands before it are still executed"
+    CLOSING = "no more commands are executed; closes when all replies are sent"
     GONE = "closed"
 
 
@@ -57,8 +58,8 @@ MAY_BECOME: dict[Life, tuple[Life, ...]] = {
 
 
 class Connection:
-    """queued: bytes of replies that wait, for the end of the batch, for the log or for the
-    transport.
+    """queued: bytes of replies that the transport has not taken. They wait for the end of the
+    batch, for the log, or for the transport.
     """
 
     __slots__ = (
@@ -73,7 +74,7 @@ class Connection:
         self.life: Life = READING
         self._hung_up = False  # the peer closed or shut down its side; input may be left
         self._unsent = bytearray()
-        self._resumes = False  # commands that were held back go on in the next iteration
+        self._resumes = False  # `_resume` is in `Context.later`
         self.use(transport)
         self.session: Session = context.make_session(self, self.fd)
 
@@ -91,8 +92,8 @@ class Connection:
     # --- input ------------------------------------------------------------------------------------
 
     def on_event(self, event: int) -> None:
-        """A readiness event: flags of epoll. Hot, hence flat: `flush` and `Context.tick_if_due` are
-        in it again.
+        """Handles a readiness event (flags of epoll). Hot, therefore flat: it repeats the code of
+        `flush` and `Context.tick_if_due`.
         """
         if (event != READABLE and not self._on_unusual(event)) or self.life is not READING:
             return
@@ -132,7 +133,7 @@ class Connection:
                 self._update()
 
     def _on_unusual(self, event: int) -> bool:
-        """Any event but a lone READABLE. Returns whether there may be input."""
+        """Handles any event except READABLE alone. Returns whether there may be input."""
         event = self.transport.translate(event)
         self._receive_again_from = self.transport.receive_again_from
         if event & WRITABLE and self._unsent:
@@ -154,8 +155,9 @@ class Connection:
         self.session.end_of_input(now)
 
     def _end_wait(self) -> None:
-        """The client hung up while it waits in reserve: the wait is over. What it had sent before
-        is still in the kernel, and is received and answered first.
+        """The client hung up while it waits in reserve, so the wait ends. The input that the client
+        sent before is still in the kernel. It is received, and its commands are executed, before
+        the connection closes.
         """
         now = monotonic_ns()
         self.session.hang_up(now)
@@ -165,8 +167,8 @@ class Connection:
     # --- life -------------------------------------------------------------------------------------
 
     def flush(self, now: int) -> None:
-        """Hands the session's replies to the outbox. Commands that it held back for them go on in
-        the next iteration, behind those of other clients. now: monotonic, in ns.
+        """Passes the session's replies to the outbox. If the session is held (see `Session`), it
+        runs again in the next iteration, after the commands of other clients. now: monotonic ns.
         """
         if self.life is GONE:
             return
@@ -178,7 +180,7 @@ class Connection:
         if session.held and self.queued <= QUEUE_LIMIT and not self._resumes:
             self._resumes = True
             self.context.later.append(self._resume)
-        if (  # whether `_update` may have anything to change: seldom
+        if (  # `_update` may have something to change: seldom true
             self.life is not READING
             or session.closed
             or session.held
@@ -198,9 +200,9 @@ class Connection:
         self.flush(now)
 
     def _update(self) -> None:
-        """Brings `life` in line with session and replies."""
+        """Sets `life` by the state of the session and the replies."""
         if self.session.closed and not self.queued:
-            if not self.context.ending:  # then the server closes each connection
+            if not self.context.ending:  # else the server closes it, in `Server._linger`
                 self.close()
             return
         life = self._due_life()
@@ -220,7 +222,7 @@ class Connection:
     def _become(self, life: Life) -> None:
         assert life in MAY_BECOME[self.life], f"{self.life.name} to {life.name}"
         self.life = life
-        if life is READING:  # what arrived meanwhile was reported and not received
+        if life is READING:  # input may have arrived: its event came while not READING
             self.context.later.append(self._receive_more)
         elif life is AHEAD and self._hung_up:
             self._end_wait()
@@ -228,7 +230,9 @@ class Connection:
     # --- output -----------------------------------------------------------------------------------
 
     def deliver(self, data: bytes) -> None:
-        """Sends a reply whose promise holds. What the transport does not take is kept, in order."""
+        """Sends a reply whose promise holds. Bytes that the transport does not take are kept in
+        `_unsent`.
+        """
         if self.life is GONE:
             return
         if self._unsent:
@@ -272,7 +276,7 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Leaves the loop; the jobs that the client had reserved are ready again."""
+        """Closes the transport; the jobs that the client had reserved are ready again."""
         if self.life is GONE:
             return
         self.abandon()
@@ -284,14 +288,14 @@ class Connection:
         self.context.settle(now)
 
     def take_no_more(self) -> None:
-        """The server ends: no more commands, but pending replies still leave."""
+        """The server stops: no more commands are executed; pending replies are still sent."""
         self.session.take_no_more()
         if self.life is not CLOSING:
             self._become(CLOSING)
 
     def all_sent(self) -> bool:
-        """Whether the client's kernel has all replies. Until then closing may destroy some: with
-        input unread, a close is a reset.
+        """Whether the client's kernel has all replies. Before that, a close may destroy some of
+        them, because a close with unread input resets the connection.
         """
         return not self.queued and not self.transport.undelivered()
 
@@ -304,6 +308,6 @@ class Connection:
         """Closes the transport and changes no job."""
         self.life = GONE
         self.transport.close()
-        # Without the cycles of connection, session and client, all memory is freed at once.
+        # Breaks the reference cycles of connection, session and client, which frees their memory.
         self.session.owner = None
         self.session.client.session = None

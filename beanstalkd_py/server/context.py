@@ -1,6 +1,6 @@
-"""What all connections share: the queue, the outbox, and work for the next iteration of the loop.
+"""What all connections share: the queue, the outbox, and calls for the next iteration of the loop.
 
-The server makes one, the connections use it; so they need not know the server.
+The server makes one `Context`. Connections use it, so they need not import the server.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.server.outbox import Outbox
 
 
-class Owner(Protocol):
+class SessionOwner(Protocol):
     """What owns a session."""
 
     def flush(self, now: int) -> None:
@@ -20,15 +20,15 @@ class Owner(Protocol):
 
 
 class Context:
-    """report: takes a line for the operator. make_session: from its owner and the descriptor.
-    forget: called with the descriptor of a connection that has closed.
+    """report: called with a line for the operator. make_session: makes a session, from its owner
+    and its descriptor. forget: called with the descriptor of a closed connection.
     """
 
     def __init__(
         self,
         dispatcher: Dispatcher,
         report: Callable[[str], None],
-        make_session: Callable[[Owner, int], Session],
+        make_session: Callable[[SessionOwner, int], Session],
         forget: Callable[[int], None],
     ) -> None:
         self.dispatcher = dispatcher
@@ -37,19 +37,21 @@ class Context:
         self.make_session = make_session
         self.forget = forget
         self.outbox = Outbox(None, 0, monotonic_ns, time_ns)  # until the log is open
-        self.later: list[Callable[[], None]] = []  # what goes on in the next iteration
-        self.ending = False  # no connection's end changes any job any more
+        self.later: list[Callable[[], None]] = []  # calls for the next iteration
+        self.ending = False  # the server stops: a closed connection no longer changes jobs
         self._settling = False
 
     def run_later(self) -> None:
-        """What those calls put off in turn is for the iteration after."""
+        """Makes the calls in `later`. A call that they add is made in the following iteration."""
         if self.later:
             later, self.later = self.later, []
             for go_on in later:
                 go_on()
 
     def tick_if_due(self, now: int) -> None:
-        """To be called before any command: what has expired by then has. now: monotonic, in ns."""
+        """Ends delays, TTRs, pauses and waits that are due. To be called before each command. now:
+        monotonic ns.
+        """
         if self.queue.next_at <= now:
             self.tick(now)
 
@@ -60,8 +62,9 @@ class Context:
     def settle(self, now: int) -> None:
         """Moves replies of woken clients to their connections.
 
-        A flush may find its connection broken, and closing it wakes the next client, and so on. The
-        loop here settles them one after another; nested calls return at once.
+        A flush may find that its connection is broken. Closing that connection frees its jobs,
+        which may wake other clients, and so on. The loop below handles them one after another, and
+        a nested call returns at once.
         """
         if self._settling:
             return
@@ -69,5 +72,5 @@ class Context:
         while self.queue.woken:
             for session in Session.settle(self.dispatcher, now):
                 if session.owner is not None:
-                    cast(Owner, session.owner).flush(now)
+                    cast(SessionOwner, session.owner).flush(now)
         self._settling = False

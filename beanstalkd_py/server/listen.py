@@ -1,12 +1,14 @@
 """Sockets to listen on: TCP, unix, inherited. Plain sockets, non-blocking, listening; no gevent.
 
-It prints nothing: warnings go to `report`, without the program's name; errors raise `ListenFailed`.
+This module prints nothing. Warnings go to `report`, without the program's name. Errors raise
+`ListenFailed`.
 
 A unix socket's file is never taken from a running server. The C server removes any socket file it
 finds; here the old file is removed only if no server answers on it. The steps (connect, remove,
-bind and listen) are done under a lock (flock) on the directory: of two servers that start at once,
-the second finds that the first one answers. A lock on the directory needs no file of its own, and
-the kernel releases it with the process. It is held for those steps only, not while the server runs.
+bind and listen) are done under a lock (flock) on the directory. So if two servers start at the same
+time, the second one finds that the first one answers. A lock on the directory needs no file of its
+own, and the kernel releases it with the process. The lock is held only for these steps, not while
+the server runs.
 """
 
 from __future__ import annotations
@@ -27,10 +29,10 @@ DEFAULT_PORT = "11300"
 BACKLOG = 1024
 MAX_UNIX_PATH = 107  # bytes: sun_path without its closing zero
 FIRST_INHERITED_FD = 3
-LOCK_PATIENCE_S = 5.0  # how long another server may take for its three steps
+LOCK_TIMEOUT_S = 5.0  # for another server's steps
 
 Report = Callable[[str], None]
-FileId = tuple[int, int]  # device and inode: the same name may be another file
+FileId = tuple[int, int]  # device and inode, because a name can get another file
 
 
 class ListenFailed(Exception):
@@ -44,7 +46,7 @@ class ListenFailed(Exception):
 
 
 class Listeners:
-    """The listening sockets, and the socket file that goes when they do."""
+    """The listening sockets, and the socket file that is removed with them."""
 
     def __init__(
         self, sockets: list[socket.socket], path: str = "", file_id: FileId | None = None
@@ -64,8 +66,8 @@ class Listeners:
     def _remove(self) -> None:
         if self._file_id is None:
             return
-        # A user without rights in the directory (-u) leaves the file; the next start finds nobody
-        # answering on it.
+        # After -u the user may lack the right to remove the file. Then the next start finds that
+        # no server answers on it.
         with suppress(OSError):
             if _file_id(self._path) == self._file_id:
                 os.unlink(self._path)
@@ -73,7 +75,7 @@ class Listeners:
 
 
 def listen(options: Options, report: Report, environ: Mapping[str, str]) -> Listeners:
-    """An inherited socket if the service manager left one, else a socket made as -l and -p say."""
+    """The socket that the service manager passed, if any; else a new socket by -l and -p."""
     count = _inherited_count(environ)
     if count:
         return Listeners([_inherit(count, options, report)])
@@ -159,7 +161,7 @@ def _listen_unix(path: str, report: Report) -> Listeners:
     _check_length(path)
     try:
         with _locked(os.path.dirname(path) or "."):
-            _make_way(path, report)
+            _remove_dead_socket(path, report)
             listener = _bound(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), path)
             return Listeners([listener], os.path.abspath(path), _file_id(path))
     except OSError as error:
@@ -177,20 +179,20 @@ def _check_length(path: str) -> None:
         )
 
 
-def _make_way(path: str, report: Report) -> None:
+def _remove_dead_socket(path: str, report: Report) -> None:
     """Removes the socket file of a dead server, and nothing else."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise ListenFailed(f"unix:{path}: another file already exists in the given path")
-        _check_dead(path)
+        _check_no_server_answers(path)
         report("removing existing local socket to replace it")
         with _called("unlink()"):
             os.unlink(path)
 
 
-def _check_dead(path: str) -> None:
-    """Only a refused connection shows that no process holds the socket. A full backlog, for
-    example, is an answer too.
+def _check_no_server_answers(path: str) -> None:
+    """Only a refused connection shows that no process has the socket. Any other result, such as a
+    full backlog, counts as a running server.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.setblocking(False)
@@ -213,7 +215,7 @@ def _locked(directory: str) -> Iterator[None]:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with _called(f"flock({directory})"):
-            _lock(fd, time.monotonic() + LOCK_PATIENCE_S)
+            _lock(fd, time.monotonic() + LOCK_TIMEOUT_S)
         yield
     finally:
         os.close(fd)
@@ -239,7 +241,7 @@ def _file_id(path: str) -> FileId:
 
 
 def _inherited_count(environ: Mapping[str, str]) -> int:
-    """How many sockets the service manager left for this process; 0 if none were meant for it."""
+    """How many sockets the service manager passed; 0 if they are for another process."""
     if (
         "LISTEN_PID" not in environ
         or _number(environ, "LISTEN_PID") != os.getpid()

@@ -1,11 +1,15 @@
 """Gives memory back to the system when many jobs are gone.
 
-Neither the C library nor Python does so alone. The C library gives back only what lies above the
-last block in use, and a dict keeps the table of its largest size: a million jobs of 1000 bytes that
-had come and gone left a gigabyte. Giving back stops the loop for 0.1 ms per MB, or for up to ten
-times that if the jobs went in random order. So it is done when there is much to give (a quarter of
-the jobs and connections is gone, or the process has grown) and clients send few commands: under
-load, free memory is used again anyway.
+Neither the C library nor Python does this by itself. The C library gives back only the memory above
+the last block in use. A dict keeps the table of its largest size. So after a million jobs of 1000
+bytes had been put and deleted, the process still had a gigabyte.
+
+Giving back stops the loop for 0.1 ms per MB, or up to ten times as long if the jobs were deleted in
+random order. So it is done only when both are true:
+
+- There is much to give back: a quarter of the jobs and connections is gone, or the process has
+  grown.
+- Clients send few commands. Under load, free memory is used again anyway.
 """
 
 import ctypes
@@ -17,24 +21,25 @@ from beanstalkd_py.queue.model import Client, Job
 from beanstalkd_py.queue.state import State
 from beanstalkd_py.server.connection import Connection
 
-LOOK_S = 2.0  # between two calls of `look`
-QUIET = 500  # commands between two calls: the server is quiet
+INTERVAL_S = 2.0  # between two calls of `trim_if_due`
+QUIET = 500  # commands between two calls, up to which the server counts as quiet
 GROWTH_BYTES = 32 << 20  # the process may grow by so much, and a quarter, before it gives back
-# For each job in a dict; a table that has more is mostly empty (a full one has 24 to 100).
+# Of a dict's table, for each job in it. A table with more is mostly empty; a full one has 24 to
+# 100.
 TABLE_BYTES = 400
 SMALL_TABLE_BYTES = 1 << 20
 KEPT_BYTES = 16 << 20  # that the C library keeps free at the end of its heap
-# From this size on a block has pages of its own: a body that grows is not copied, and all of it is
-# given back.
+# From this size on, the C library maps a block separately: a growing body is not copied, and the
+# whole block is given back.
 MAPPED_BYTES = 1 << 20
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Memory:
-    """state, connections: what memory is used for. counts: commands so far, by command. collect:
-    frees cycles of garbage. resident: returns how much memory the process has, in bytes. trim:
-    gives back what is free.
+    """state, connections: their sizes tell how much memory is needed. counts: executed commands, by
+    operation. collect: collects garbage. resident: returns the resident memory in bytes. trim:
+    gives free memory back to the system.
     """
 
     def __init__(
@@ -51,13 +56,15 @@ class Memory:
         self._connections = connections
         self._collect = collect
         self._resident = resident or resident_bytes
-        self._trim = trim or trim_of_c()
-        self._commands = 0  # up to the last look
+        self._trim = trim or find_malloc_trim()
+        self._commands = 0  # until the latest call of `trim_if_due`
         self._most = 0  # jobs and connections since memory was last given back
-        self._left = self._resident()  # bytes after that
+        self._left = self._resident()  # resident bytes after memory was last given back
 
-    def look(self) -> None:
-        """To be called every LOOK_S."""
+    def trim_if_due(self) -> None:
+        """Gives memory back if there is much of it and few commands come. To be called every
+        INTERVAL_S.
+        """
         jobs = self._state.jobs
         here = len(jobs) + len(self._connections)
         self._most = max(self._most, here)
@@ -75,12 +82,12 @@ class Memory:
             self._left = self._resident()
 
     def _forget(self) -> None:
-        """Drops stale entries and empty tables: Python gives back only whole MiBs, and each such
-        object may keep one.
+        """Drops stale entries and empty tables. Python gives back only whole MiBs, and one small
+        object can keep a whole MiB.
         """
         shrink(self._state.jobs)
         forget_stale(self._state, (connection.session.client for connection in self._connections))
-        self._collect()  # also empties Python's lists of objects that it keeps for reuse
+        self._collect()  # a full collection also clears Python's free lists
 
 
 def forget_stale(state: State, clients: Iterable[Client]) -> None:
@@ -96,7 +103,7 @@ def forget_stale(state: State, clients: Iterable[Client]) -> None:
 
 
 def shrink(jobs: dict[int, Job]) -> None:
-    """Makes a smaller table if the dict has held many more. The dict object stays the same."""
+    """Gives the dict a smaller table if it once had many more jobs. Keeps the dict object."""
     if sys.getsizeof(jobs) > SMALL_TABLE_BYTES + TABLE_BYTES * len(jobs):
         items = list(jobs.items())
         jobs.clear()
@@ -112,8 +119,8 @@ def resident_bytes() -> int:
         return 0
 
 
-def trim_of_c() -> Callable[[], None]:
-    """glibc's malloc_trim; nothing where there is none."""
+def find_malloc_trim() -> Callable[[], None]:
+    """Returns glibc's malloc_trim(0); a function that does nothing if the C library has none."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is None:
         return lambda: None
@@ -122,11 +129,11 @@ def trim_of_c() -> Callable[[], None]:
 
 
 def keep_free_heap() -> None:
-    """Lets glibc's heap keep KEPT_BYTES free. Its default is 128 kB: each large body that is gone
-    was given back, and its pages taken again for the next one.
+    """Lets glibc's heap keep KEPT_BYTES free. With its default of 128 kB, the pages of each deleted
+    large body were given back, and the next body had to get new pages.
 
-    With bodies of 60 000 bytes that was a sixth of all CPU time. Source: mallopt(3); setting one
-    threshold also fixes the other one.
+    With bodies of 60 000 bytes that was a sixth of all CPU time. Source: mallopt(3). Setting one of
+    the thresholds stops glibc from adjusting the other.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -1,19 +1,20 @@
-"""Replies that wait for the log, and the instants at which the log needs a call.
+"""Pending replies, which wait for the log, and the timers of the log.
 
-Invariant "a reply is a promise": a reply leaves only when everything that was appended up to the
-moment of the reply is as durable as the mode promises. All replies leave in the order in which they
-were added, so no reply overtakes another one of the same client.
+Invariant "a reply is a promise": a reply is sent only when every record that was appended before it
+is as durable as the mode promises. All replies are sent in the order in which they were added, so
+no reply overtakes another one of the same client.
 
 The outbox is deterministic: it has no clock, no socket and no thread. Its owner passes two
-functions that tell the time. The server, the simulation and the crash sweeps run this class.
+functions that return the time. The server, the simulation and the crash sweeps run this class.
 
 One poll batch of an owner with a log:
 
 1. `begin_batch` with the number of readiness events;
 2. commands are executed: records are appended, replies added;
-3. `end_of_batch` commits what was appended, compacts a little, and delivers what may leave;
-4. when the log has reported progress: `log_event`, and then the end of a batch again;
-5. at `next_at`: `on_timers`, and then the end of a batch.
+3. `end_of_batch` commits what was appended, does a step of compaction, and delivers the replies
+   whose promise holds;
+4. when the log has reported progress: `log_event`, and then `end_of_batch` again;
+5. at `next_at`: `on_timers`, and then `end_of_batch`.
 """
 
 from collections import deque
@@ -24,25 +25,26 @@ from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.queue.model import NEVER
 
 MS = 1_000_000  # in ns
-# A single client gets its reply sooner when the loop thread itself commits. After an inline commit
-# that took longer than the limit, commits go to the log's thread for a while: the disk is slow.
+# An inline commit runs on the loop thread: a single client gets its reply sooner. If an inline
+# commit takes longer than the limit, the disk is slow, and commits go to the log's thread for the
+# time of the back-off.
 INLINE_COMMIT_LIMIT_NS = 20 * MS
 INLINE_COMMIT_BACKOFF_NS = 10_000 * MS
-# A log that was idle for so long writes its durable watermark. Recovery can then tell a torn tail
-# from damage (docs/durability.md); the promise is one second.
+# When nothing was appended for this time, the log writes its durable watermark. Then recovery can
+# distinguish a torn tail from damage; docs/durability.md promises at most one second.
 WATERMARK_NS = 500 * MS
 RETRY_NS = 500 * MS  # between attempts to allocate space on a full disk
 
 
 class Recipient(Protocol):
-    """A client's end of a connection."""
+    """What sends replies to one client: a connection."""
 
     def deliver(self, data: bytes) -> None:
-        """Sends a reply. May add replies to the outbox; may not call anything else of it."""
+        """Sends a reply. It may call `add` of the outbox, and no other method of it."""
 
 
 class Outbox:
-    """binlog: None if there is no log; then each reply leaves at the end of its poll batch.
+    """binlog: None if there is no log; then each reply is sent at the end of its poll batch.
 
     sync_ms: the window of -f, in milliseconds; 0 if each reply waits for a sync, or none does.
     now: monotonic time, in ns. wall: wall-clock time, in ns. next_at: when `on_timers` is due.
@@ -57,19 +59,21 @@ class Outbox:
     ) -> None:
         self._binlog = binlog
         self._log = None if binlog is None else binlog.log
-        # a commit is a write and no sync: cheap enough for the loop thread
+        # A commit then writes and does not sync: fast enough for the loop thread.
         self._only_writes = self._log is not None and not self._log.promise_durable
         self._sync_ns = sync_ms * MS
         self._now = now
         self._wall = wall
-        self._pending: deque[tuple[int, Recipient, bytes]] = deque()  # with the LSN each waits for
+        # Each with the LSN that it waits for.
+        self._pending: deque[tuple[int, Recipient, bytes]] = deque()
         self._single = False
         self._inline_from = 0
         self._sync_at = self._watermark_at = self._retry_at = NEVER
-        self._watermark_lsn = 0  # of the last record, when the watermark's timer was set
+        self._watermark_lsn = 0  # the log's LSN when the watermark's timer was set
         self.next_at = NEVER
         if binlog is not None:
-            # The start may have compacted: that is to be synced though no client sends anything.
+            # The start may have compacted: its records must be synced even if no client sends
+            # anything.
             self._set_timers(now())
 
     # --- replies ----------------------------------------------------------------------------------
@@ -80,16 +84,16 @@ class Outbox:
         return not self._pending
 
     def add(self, recipient: Recipient, data: bytes) -> None:
-        """Takes a reply; it leaves when the log has reached its present LSN."""
+        """Adds a reply. It is sent when the log's promised LSN has reached the LSN of now."""
         log = self._log
         self._pending.append((0 if log is None else log.lsn, recipient, data))
 
     def discard(self) -> None:
-        """Drops all replies: the log failed, so what they promise cannot be kept."""
+        """Discards all replies: the log failed, so their promises cannot be kept."""
         self._pending.clear()
 
     def _deliver(self) -> None:
-        """Replies that recipients add meanwhile leave behind those that wait."""
+        """Delivers replies whose promise holds. Replies that recipients add meanwhile come last."""
         pending = self._pending
         promised = NEVER if self._log is None else self._log.promised_lsn
         while pending and pending[0][0] <= promised:
@@ -101,16 +105,17 @@ class Outbox:
     def begin_batch(self, events: int) -> None:
         """events: how many sockets are ready to be read in this batch.
 
-        With a single one, and no reply that waits from before, no other client gains from a commit
-        on the log's thread.
+        If there is one event and no pending reply, no other client gains from a commit on the log's
+        thread. So the commit may be inline.
         """
         self._single = events == 1 and not self._pending
 
     def end_of_batch(self) -> bool:
-        """Commits, compacts a little, and delivers what may leave. True if the owner is to run
-        another batch soon, whether or not there are events.
+        """Commits, does a step of compaction, and delivers the replies whose promise holds. True if
+        the owner must end another batch soon, even without events.
 
-        Raises LogFailed. The reply of a batch without a log, or without changes, leaves here too.
+        Raises LogFailed. Replies of a server without a log, or of a batch without changes, are
+        delivered here too.
         """
         binlog = self._binlog
         if binlog is None:
@@ -121,7 +126,7 @@ class Outbox:
         self._single = False
         if self._pending:
             self._deliver()
-            # A recipient that was lost gives back its jobs: that may have appended.
+            # A delivery may find a broken connection. Closing it may have appended records.
             more = more or binlog.busy
         return more
 
@@ -148,7 +153,7 @@ class Outbox:
     # --- timers -----------------------------------------------------------------------------------
 
     def _set_timers(self, now: int) -> None:
-        """Sets those that are needed and not set yet."""
+        """Sets each timer that is needed and not set."""
         binlog, log = self._binlog, self._log
         assert binlog is not None and log is not None
         if self._sync_at == NEVER and self._sync_ns and log.durable_lsn < log.lsn:
@@ -167,7 +172,7 @@ class Outbox:
         self.next_at = min(self.next_at, self._watermark_at)
 
     def on_timers(self) -> None:
-        """Does what is due by now. The end of a batch must follow."""
+        """Does what is due. `end_of_batch` must be called afterwards."""
         binlog, log = self._binlog, self._log
         if binlog is None or log is None:
             return
@@ -185,8 +190,8 @@ class Outbox:
     def _on_watermark_timer(self, now: int) -> None:
         """Writes the watermark if nothing was appended since the timer was set.
 
-        The timer is set again while the watermark is behind: a sync may still be under way, or the
-        window not over, or the active segment full.
+        While the watermark is behind, the timer is set again. There are three reasons: a sync has
+        not ended, the window of -f has not ended, or the active segment is full.
         """
         log = self._log
         assert log is not None

@@ -1,16 +1,21 @@
 """The server: poll batches, timers, signals and the end, on gevent's loop.
 
-All sockets stand in one epoll object of the server's own, which the loop watches. One poll batch:
-epoll reports readiness events; clients are read, and answered into memory, in the order of the
-events; then what was appended is committed to the log (group commit), and replies that may leave
-are sent. When the log reports progress, the replies that waited for it leave, oldest first (see
-`outbox`). An unexpected error in a callback ends the process: a broken invariant must not go on
-serving.
+The server has one epoll object for all sockets, and the loop watches that object. One poll batch
+has these steps:
 
-Why there is no watcher of the loop for each socket: libev calls the last one first. To clients time
-would run backwards: A closes, then B asks and is told that A still holds its job. A watcher also
-costs more (docs/performance.md), and so does sending each reply at once: each send may wake a
-client on another core, while all replies of a batch find it awake.
+1. epoll reports readiness events.
+2. In the order of the events, the input of each client is received and its commands are executed.
+   The replies go to the outbox.
+3. What was appended is committed to the log (group commit).
+4. Replies whose promise holds are sent.
+
+When the log reports progress, pending replies are sent, oldest first (see `outbox`). An unexpected
+error in a callback ends the process, because the server must not serve with a broken invariant.
+
+There is no libev watcher for each socket, because libev calls the watcher that became ready last
+first. If client A closed its connection and then client B asked for the job, B would be told that A
+still holds it. A watcher also costs more time (docs/performance.md). All replies of a batch are
+sent together, because each send may wake a client on another core.
 """
 
 import os
@@ -34,35 +39,36 @@ from beanstalkd_py.queue.model import NEVER
 from beanstalkd_py.server.acceptor import Acceptor, Handlers
 from beanstalkd_py.server.collector import Collector
 from beanstalkd_py.server.connection import Connection
-from beanstalkd_py.server.context import Context, Owner
+from beanstalkd_py.server.context import Context, SessionOwner
 from beanstalkd_py.server.listen import Listeners
-from beanstalkd_py.server.memory import LOOK_S, Memory, keep_free_heap
+from beanstalkd_py.server.memory import INTERVAL_S, Memory, keep_free_heap
 from beanstalkd_py.server.outbox import Outbox
 from beanstalkd_py.server.transport import PlainTransport
 
 READ = 1  # what the loop's watchers wait for
 EVENTS_MAX = 256  # in one poll batch
-BATCHES = 8  # before the loop looks at its other watchers
-# The server busy-polls for about 40 us before it blocks: to block and to wake up costs as much CPU
-# and 30 us of time.
+BATCHES = 8  # at most, before the server returns to the loop, which has other watchers
+# Polls in a busy-poll: about 40 us. To block and to wake up costs as much CPU time, and 30 us more
+# latency.
 BUSY_POLLS = 60
-VAIN_BUSY_POLLS = 4  # in a row, until the server blocks at once
-BLOCKING_POLLS = 64  # how often it blocks at once, before it busy-polls again
-# How long the next batch is waited for before the loop looks at its watchers: one look less for
-# each command of a single client.
-STAY_NS = 1_000_000
-# After so long the log's thread gets Python's lock from an iteration that compacts; Python's
-# default is 5 ms.
+FAILED_BUSY_POLLS = 4  # in a row, before the server blocks without a busy-poll
+BLOCKING_POLLS = 64  # without a busy-poll, before the server tries one again
+# How long the server waits for the next batch before it returns to the loop. So with a single
+# client the loop does not look at its watchers for each command.
+BATCH_WAIT_NS = 1_000_000
+# For sys.setswitchinterval (Python's default is 5 ms). When the log's thread waits for Python's
+# lock, an iteration that compacts gives the lock up after this time.
 SWITCH_S = 0.0005
 LINGER_S = 3.0  # at the end, for clients that are slow to read their replies
-POLL_S = 0.005  # at the end, between two looks at what is pending
+POLL_S = 0.005  # at the end, between two checks for pending replies
 TRACE_COMMANDS = 2  # from this verbosity on
 
 
 class Server:
     """Serves a queue on `listeners` until it is told to stop.
 
-    report: takes a line for the operator; say: one that -V asks for. sync_ms: of -f, else 0.
+    report: called with a line for the operator. say: called with a line of -V. sync_ms: the window
+    of -f in milliseconds, else 0.
     """
 
     def __init__(
@@ -82,7 +88,8 @@ class Server:
         self.say = say
         self.sync_ms = sync_ms
         self.failure: BaseException | None = None
-        # Whatever the environment says: the others need cffi, or look through all descriptors.
+        # Set here, so that the environment cannot choose another: libuv needs cffi, and other
+        # backends look through all descriptors.
         gevent.config.loop = ["libev-cext", "libev-cffi"]
         gevent.config.libev_backend = "epoll"
         self.hub: Any = gevent.get_hub()
@@ -112,10 +119,11 @@ class Server:
         self._memory = Memory(
             self.queue, dispatcher.counts, self.connections.values(), self._collector.collect
         )
-        self._memory_timer: Any = self.loop.timer(LOOK_S, LOOK_S)
+        self._memory_timer: Any = self.loop.timer(INTERVAL_S, INTERVAL_S)
         self._stop = gevent.event.Event()
         self._awake = False
-        self._busy_polls = VAIN_BUSY_POLLS  # tries left; below 0: blocks at once, so many times
+        # > 0: busy-polls that may still fail. < 0: how many polls must still block at once.
+        self._busy_polls = FAILED_BUSY_POLLS
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -126,23 +134,24 @@ class Server:
     def serve(
         self, binlog: Binlog | None, ready: Callable[[], None], stopping: Callable[[], None]
     ) -> None:
-        """Serves until SIGTERM, SIGINT or a failure; then ends in order. Raises the failure."""
+        """Serves until SIGTERM, SIGINT or a failure, and then ends orderly. Raises the failure."""
         self.context.outbox = Outbox(binlog, self.sync_ms, monotonic_ns, time_ns)
         sys.setswitchinterval(SWITCH_S)
         keep_free_heap()
         self.hub.handle_error = self._on_error
-        # They are never stopped: without them a second SIGTERM would kill the process at its end.
+        # These watchers are never stopped: without them, a second SIGTERM during the end would kill
+        # the process.
         self._on_signal(signal.SIGTERM, self._stop.set)
         self._on_signal(signal.SIGINT, self._stop.set)
-        # Python's own handler: it runs before commands that are sent after the signal are read, and
-        # also during a blocking poll.
+        # A handler of Python, not a watcher: it runs also during a blocking poll. A command that is
+        # sent after the signal then finds the server in drain mode.
         signal.signal(signal.SIGUSR1, lambda number, frame: self._drain())
         if binlog is not None:
             self.wake_up()  # the log may have reported progress before the loop ran
         self._collector.begin()
         self._events.start(self._on_events)
         self._iteration.start(self._on_iteration)
-        self._memory_timer.start(self._memory.look)
+        self._memory_timer.start(self._memory.trim_if_due)
         self._acceptor.start()
         self.queue.tick(monotonic_ns())
         ready()
@@ -161,12 +170,14 @@ class Server:
         self.queue.draining = True
 
     def fail(self, failure: BaseException) -> None:
-        """Stops everything at once. Pending replies are dropped: their promises cannot be kept."""
+        """Stops the server at once. Pending replies are discarded, because their promises cannot be
+        kept.
+        """
         if self.failure is None:
             self.failure = failure
         self.context.outbox.discard()
         self._events.stop()
-        self._iteration.stop()  # input stays unread, and what was appended uncommitted
+        self._iteration.stop()  # no more input is received, and no more records are committed
         self._stop.set()
 
     def _on_error(self, context: object, kind: Any, value: Any, trace: Any) -> None:
@@ -174,8 +185,8 @@ class Server:
         self.fail(value if isinstance(value, BaseException) else RuntimeError(str(value)))
 
     def _end(self, binlog: Binlog | None) -> None:
-        """No new connections, no more commands; pending replies are sent; the log is closed and the
-        socket file removed.
+        """Accepts no more connections and commands, sends the pending replies, closes the log and
+        removes the socket file.
         """
         self._acceptor.stop()
         self.listeners.close()
@@ -192,7 +203,7 @@ class Server:
     def _send_pending(self) -> None:
         for connection in self.connections.values():
             connection.take_no_more()
-        # They leave when the log has reached them, however late that is.
+        # Replies that wait for the log are sent without a limit on time.
         while not self.context.outbox.empty and self.failure is None:
             gevent.sleep(POLL_S)
         with gevent.Timeout(LINGER_S, False):
@@ -200,7 +211,9 @@ class Server:
                 gevent.sleep(POLL_S)
 
     def _linger(self) -> bool:
-        """Closes connections whose clients have all their replies. True while there are others."""
+        """Closes each connection whose client has all its replies. True if other connections are
+        left.
+        """
         if self.failure is not None:
             return False
         for connection in [each for each in self.connections.values() if each.all_sent()]:
@@ -211,8 +224,8 @@ class Server:
     # --- poll batches -----------------------------------------------------------------------------
 
     def _on_events(self) -> None:
-        """Some sockets have events. Under load, further batches follow as soon as these are
-        handled; the loop is asked again before a timer is due.
+        """Handles poll batches while sockets have events: up to BATCHES of them, and none when a
+        timer of the loop is nearly due.
         """
         handlers = self._handlers
         outbox = self.context.outbox
@@ -226,39 +239,40 @@ class Server:
                     if self.failure is not None:
                         return
             if self._admitted:
-                self._attend_to_admitted()
+                self._register_admitted()
             self._end_of_batch()
             batches += 1
             if self._awake or batches == BATCHES or self.failure is not None:
                 return
-            if monotonic_ns() + STAY_NS >= self._timer_at:
+            if monotonic_ns() + BATCH_WAIT_NS >= self._timer_at:
                 return
             events = self._await_events()
 
     def _await_events(self) -> list[tuple[int, int]]:
-        """Waits for a millisecond. Busy-polls first, if that succeeded lately; not while replies
-        are pending, because the log's thread needs the processor.
+        """Waits up to BATCH_WAIT_NS for events. Busy-polls first, if a recent busy-poll succeeded.
+        While replies are pending there is no busy-poll, because the log's thread needs the
+        processor.
         """
         poll = self.epoll.poll
         if self._busy_polls > 0 and self.context.outbox.empty:
             for _ in range(BUSY_POLLS):
                 events = poll(0, EVENTS_MAX)
                 if events:
-                    self._busy_polls = VAIN_BUSY_POLLS
+                    self._busy_polls = FAILED_BUSY_POLLS
                     return events
             self._busy_polls = self._busy_polls - 1 or -BLOCKING_POLLS
         elif self._busy_polls < 0:
             self._busy_polls = self._busy_polls + 1 or 1
-        return poll(STAY_NS / 1e9, EVENTS_MAX)
+        return poll(BATCH_WAIT_NS / 1e9, EVENTS_MAX)
 
     def _on_iteration(self) -> None:
-        """Before the loop blocks: what was put off, then the end of a batch."""
-        self._collector.look()
+        """Runs before the loop blocks: makes the calls in `Context.later`, then ends a batch."""
+        self._collector.collect_if_due()
         self.context.run_later()
         self._end_of_batch()
 
     def _end_of_batch(self) -> None:
-        """Commits, sends what may leave, and sets the loop's timer."""
+        """Commits, sends replies whose promise holds, and sets the loop's timer."""
         context = self.context
         outbox = context.outbox
         try:
@@ -277,8 +291,8 @@ class Server:
             self._set_timer(at)
 
     def _stay_awake(self, more: bool) -> None:
-        """While there is more to do the loop looks at the sockets but does not block. (gevent's own
-        callbacks, added here, would run too late.)
+        """While there is more work the loop polls the sockets but does not block. An idle watcher
+        does that; a callback of gevent that is added here would run too late.
         """
         self._awake = more
         if more:
@@ -297,14 +311,14 @@ class Server:
             self._timer.start(self._on_timer, update=True)
 
     def _on_timer(self) -> None:
-        self._timer_at = -1  # the timer has ended: the end of the batch sets it again
+        self._timer_at = -1  # the timer has fired: `_end_of_batch` sets it again
         now = monotonic_ns()
         self.context.tick(now)
         if self.context.outbox.next_at <= now:
             self.context.outbox.on_timers()
 
     def _on_log_event(self, event: int) -> None:
-        """The log has reported progress or a failure. Replies leave at the end of the batch."""
+        """The log has reported progress or a failure. Replies are sent at the end of the batch."""
         try:
             self.context.outbox.log_event()
         except wal.LogFailed as error:
@@ -319,16 +333,16 @@ class Server:
         self.connections[connection.fd] = connection
         self._admitted.append(connection)
 
-    def _attend_to_admitted(self) -> None:
-        """At the end of the batch: until then it may hold events of a connection that was closed
-        and had the same descriptor.
+    def _register_admitted(self) -> None:
+        """Registers the connections that this batch accepted. That is done at the end of the batch:
+        the batch may have events of a closed connection with the same descriptor.
         """
         for connection in self._admitted:
             if not connection.gone:
                 self._handlers[connection.fd] = connection.on_event
         self._admitted.clear()
 
-    def _make_session(self, owner: Owner, fd: int) -> Session:
+    def _make_session(self, owner: SessionOwner, fd: int) -> Session:
         if self.verbosity >= TRACE_COMMANDS:
             return TracingSession(self.dispatcher, owner, fd, self.say)
         return Session(self.dispatcher, owner)

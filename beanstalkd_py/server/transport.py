@@ -1,20 +1,23 @@
-"""How a connection reads and writes: the seam, and its form for a plain socket.
+"""The seam between a connection and its socket, and its implementation for a plain socket.
 
-`Connection` knows a transport and no socket. A TLS transport or one that receives for a whole poll
-batch in one call stands behind the same seam:
+`Connection` uses a transport and no socket. Later transports must fit behind the same seam: TLS, or
+one that receives for a whole poll batch in one call. So:
 
-- `receive` and `send` may be answered from buffers of the transport. Only `receive_again_from` says
-  whether bytes may be left that no further readiness event announces.
-- A handshake (STARTTLS, or TLS from the first byte) ends before its transport is given to a
-  connection. A connection that changes to TLS takes the new transport with `Connection.use`.
-- `translate` lets a transport answer for events that mean something else to it, for example a
-  socket that must become writable before more can be read.
+- `receive` and `send` may use buffers of the transport. Bytes may be left in such a buffer without
+  a further readiness event; `receive_again_from` says when.
+- A TLS handshake must end before the connection gets the transport. A connection that changes to
+  TLS gets the new transport by `Connection.use`.
+- `translate` maps an event to the event that the connection must handle. For example, TLS may have
+  to write before it can read, so WRITABLE of the socket means READABLE.
 
-Facts about epoll that this file relies on. A socket is registered edge-triggered: each change is
-reported once, and events of several sockets come in the order in which they happened. After a recv
-on a TCP socket that returned less than was asked for, everything that had arrived is read; what
-arrives later is a new event. Not so for unix sockets, whose recv stops behind passed descriptors,
-nor for a TCP socket with urgent data or after the end of input.
+Facts about epoll that this file relies on:
+
+1. A socket is registered edge-triggered: each change is reported once.
+2. The events of several sockets come in the order in which they happened.
+3. If recv on a TCP socket returns fewer bytes than requested, everything that had arrived is read.
+   What arrives later is a new event.
+4. Fact 3 does not hold for unix sockets: recv stops at passed descriptors. It does not hold for a
+   TCP socket with urgent data or after the end of input.
 """
 
 import select
@@ -31,8 +34,8 @@ WRITABLE = select.EPOLLOUT
 # the peer closed or shut down its side, or the connection broke
 HUNG_UP = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 EVENTS = READABLE | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
-RECEIVE_BYTES = 64 * 1024  # for one call of receive
-DISCARDS = 64  # calls of recv for unread input, before a socket is closed
+RECEIVE_BYTES = 64 * 1024  # at most, by one call of `receive`
+DISCARDS = 64  # at most, calls of recv that discard unread input before a close
 _INT = Struct("i")
 
 
@@ -45,35 +48,40 @@ class Transport(Protocol):
 
     @property
     def receive(self) -> Callable[[int], bytes]:
-        """Returns what has arrived, at most so many bytes; b"" at the end of input.
+        """Called with a number of bytes: returns at most so many of the bytes that have arrived;
+        b"" at the end of input.
 
         Raises BlockingIOError if nothing has arrived, OSError if the connection is broken.
         """
 
     @property
     def send(self) -> Callable[[bytes | bytearray | memoryview], int]:
-        """Returns how many bytes were taken. Raises BlockingIOError if none, or OSError."""
+        """Returns how many bytes were taken. Raises BlockingIOError if the transport is full,
+        OSError if the connection is broken.
+        """
 
     @property
     def receive_again_from(self) -> int:
-        """After a receive of at least so many bytes more may be left to receive, and no event will
-        tell of it. May change when an event is translated.
+        """If `receive` returned at least so many bytes, more bytes may be left without a further
+        event. May change when an event is translated.
         """
 
     def translate(self, event: int) -> int:
-        """The flags that the connection is to act on, for each event but a lone READABLE."""
+        """Returns the flags that the connection must handle. Not called for READABLE alone."""
 
     def await_writable(self, wanted: bool) -> None:
-        """Whether a WRITABLE event is to be reported when `send` takes bytes again."""
+        """Sets whether epoll reports WRITABLE when `send` takes bytes again."""
 
     def undelivered(self) -> int:
         """Bytes that were taken by `send` and that the peer's kernel does not have yet."""
 
     def shutdown(self) -> None:
-        """Everything was sent: closing may not destroy what the peer has not read yet."""
+        """Everything was sent. Prepares a close that does not destroy bytes which the peer has not
+        read.
+        """
 
     def close(self) -> None:
-        """Leaves epoll and closes. May be called more than once."""
+        """Closes the socket, which also removes it from epoll. May be called more than once."""
 
 
 class PlainTransport:
@@ -86,7 +94,7 @@ class PlainTransport:
         self._epoll = epoll
         self._is_unix = sock.family == socket.AF_UNIX
         self.fd = sock.fileno()
-        # The socket's own methods: a call of Python less for each command.
+        # The socket's own methods: this saves a call in Python for each command.
         self.receive: Callable[[int], bytes] = sock.recv
         self.send: Callable[[bytes | bytearray | memoryview], int] = sock.send
         self.receive_again_from = 1 if self._is_unix else RECEIVE_BYTES
@@ -101,7 +109,7 @@ class PlainTransport:
         self._epoll.modify(self.fd, EVENTS | WRITABLE if wanted else EVENTS)
 
     def undelivered(self) -> int:
-        """What was sent to a unix socket is in its reader's buffer."""
+        """For a unix socket 0: sent bytes are in the buffer of the reader at once."""
         if self._is_unix:
             return 0
         try:
@@ -111,8 +119,8 @@ class PlainTransport:
         return unacknowledged
 
     def shutdown(self) -> None:
-        """Reads and discards input. With unread input a close is a reset, upon which some systems
-        destroy what their client has not read yet.
+        """Reads and discards input. A close with unread input resets the connection. On a reset,
+        some systems destroy bytes that the client has not read.
         """
         with suppress(OSError):
             for _ in range(DISCARDS):

@@ -81,7 +81,7 @@ def test_cycle_is_freed_that_lived_through_many_collections(collector: Collector
 
 
 def test_large_container_is_not_visited(collector: Collector) -> None:
-    """A tube's ready jobs: everything in it would be looked at."""
+    """A tube's ready jobs: the collector would visit each of its items."""
     large = list(range(LARGE_BYTES))
     collector.collect()
     assert not any(each is large for each in gc.get_objects())
@@ -96,16 +96,16 @@ def test_oldest_objects_are_visited_no_more_if_there_are_many(collector: Collect
     assert id(old) not in tracked and id(young[-1]) in tracked and id(young[0]) not in tracked
 
 
-def test_look_collects_when_many_objects_are_new(
+def test_collection_is_due_when_many_objects_are_new(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LIMIT", 1000)
     collector.collect()
     gone = dropped()
-    collector.look()
+    collector.collect_if_due()
     assert gone() is not None
     held = jobs(1001)
-    collector.look()
+    collector.collect_if_due()
     assert gone() is None and len(held) == 1001 < LIMIT
 
 

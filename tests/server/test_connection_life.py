@@ -13,7 +13,7 @@ from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import OUTPUT_LIMIT, Session
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.server.connection import INPUT_LIMIT, MAY_BECOME, Connection, Life
-from beanstalkd_py.server.context import Context, Owner
+from beanstalkd_py.server.context import Context, SessionOwner
 from beanstalkd_py.server.transport import HUNG_UP, READABLE, WRITABLE
 
 EVERYTHING = 1 << 40
@@ -85,7 +85,7 @@ class World:
         self.transport = FakeTransport(piece)
         self.connection = Connection(self.context, self.transport)
 
-    def _make_session(self, owner: Owner, fd: int) -> Session:
+    def _make_session(self, owner: SessionOwner, fd: int) -> Session:
         return Session(self.dispatcher, owner)
 
     def iterate(self) -> None:

@@ -253,13 +253,13 @@ def test_socket_of_another_kind_is_not_taken(path):
 def test_file_that_vanishes_meanwhile_is_no_failure(path, monkeypatch):
     """Its server may end, and remove it, at any moment."""
     leave_stale(path)
-    really_check = listen_module._check_dead
+    really_check = listen_module._check_no_server_answers
 
     def check_what_goes(path):
         os.unlink(path)
         really_check(path)
 
-    monkeypatch.setattr(listen_module, "_check_dead", check_what_goes)
+    monkeypatch.setattr(listen_module, "_check_no_server_answers", check_what_goes)
     with open_listeners(f"unix:{path}"):
         assert answers(socket.AF_UNIX, path)
 
@@ -330,16 +330,16 @@ def test_lock_covers_asking_removing_and_binding(path, monkeypatch):
     it answering.
     """
     leave_stale(path)
-    monkeypatch.setattr(listen_module, "LOCK_PATIENCE_S", 0.0)
-    really_check = listen_module._check_dead
+    monkeypatch.setattr(listen_module, "LOCK_TIMEOUT_S", 0.0)
+    really_check = listen_module._check_no_server_answers
     lines = []
 
     def check_and_let_another_start(path):
         really_check(path)
-        monkeypatch.setattr(listen_module, "_check_dead", really_check)
+        monkeypatch.setattr(listen_module, "_check_no_server_answers", really_check)
         lines.extend(failure(f"unix:{path}"))
 
-    monkeypatch.setattr(listen_module, "_check_dead", check_and_let_another_start)
+    monkeypatch.setattr(listen_module, "_check_no_server_answers", check_and_let_another_start)
     with open_listeners(f"unix:{path}", said=[]):
         assert lines == [f"unix:{path}: flock(.): {os.strerror(errno.EAGAIN)}"]
         assert answers(socket.AF_UNIX, path)

@@ -16,9 +16,9 @@ from beanstalkd_py.server.memory import (
     GROWTH_BYTES,
     QUIET,
     Memory,
+    find_malloc_trim,
     forget_stale,
     resident_bytes,
-    trim_of_c,
 )
 
 MIB = 1 << 20
@@ -61,61 +61,61 @@ class World:
         for id in range(count, len(self.state.jobs)):
             del self.state.jobs[id]
 
-    def look(self, commands: int = 0) -> int:
+    def step(self, commands: int = 0) -> int:
         """How often memory was given back then."""
         self.counts[0] += commands
         before = self.trims
-        self.memory.look()
+        self.memory.trim_if_due()
         return self.trims - before
 
 
 def test_memory_is_given_back_when_a_quarter_of_the_jobs_is_gone() -> None:
     world = World(jobs=1000)
-    assert world.look() == 0
+    assert world.step() == 0
     world.jobs(750)
-    assert world.look() == 0
+    assert world.step() == 0
     world.jobs(749)
-    assert world.look() == 1
-    assert world.look() == 0
+    assert world.step() == 1
+    assert world.step() == 0
     world.jobs(600)
-    assert world.look() == 0
+    assert world.step() == 0
     world.jobs(500)
-    assert world.look() == 1
+    assert world.step() == 1
 
 
-def test_peak_of_jobs_between_two_looks_counts() -> None:
+def test_peak_of_jobs_between_two_checks_counts() -> None:
     world = World(jobs=1000)
-    world.look()
+    world.step()
     world.jobs(2000)
-    world.look()
+    world.step()
     world.jobs(1400)
-    assert world.look() == 1
+    assert world.step() == 1
 
 
 @pytest.mark.sources
 def test_closed_connections_count_like_jobs() -> None:
     world = World(connections=1000)
-    world.look()
+    world.step()
     del world.connections[500:]
-    assert world.look() == 1
+    assert world.step() == 1
 
 
 def test_memory_is_given_back_after_growth() -> None:
     """Of what is not counted: buffers, say."""
     world = World()
     world.resident += 25 * MIB + GROWTH_BYTES
-    assert world.look() == 0
+    assert world.step() == 0
     world.resident += 1
-    assert world.look() == 1
-    assert world.look() == 0
+    assert world.step() == 1
+    assert world.step() == 0
 
 
 def test_nothing_is_given_back_under_load() -> None:
     world = World(jobs=1000)
-    world.look()
+    world.step()
     world.jobs(0)
-    assert world.look(QUIET + 1) == 0
-    assert world.look(QUIET) == 1
+    assert world.step(QUIET + 1) == 0
+    assert world.step(QUIET) == 1
 
 
 @pytest.mark.parametrize("left", [0, 10, 1000])
@@ -124,20 +124,20 @@ def test_table_of_jobs_shrinks_when_they_are_gone(left: int) -> None:
     jobs = world.state.jobs
     large = sys.getsizeof(jobs)
     kept = list(jobs)[:left]
-    world.look()
+    world.step()
     world.jobs(left)
     assert sys.getsizeof(jobs) == large
-    world.look()
+    world.step()
     assert world.state.jobs is jobs and list(jobs) == kept
     assert sys.getsizeof(jobs) < 100_000
 
 
 def test_table_in_use_is_not_made_anew() -> None:
     world = World(jobs=100_000)
-    world.look()
+    world.step()
     world.jobs(60_000)
     before = sys.getsizeof(world.state.jobs)
-    assert world.look() == 1
+    assert world.step() == 1
     assert sys.getsizeof(world.state.jobs) == before
 
 
@@ -172,17 +172,17 @@ def test_free_memory_goes_back_to_the_system() -> None:
     last = bytes(2000)
     full = resident_bytes()
     del bodies
-    trim_of_c()()
+    find_malloc_trim()()
     assert resident_bytes() < full - 80 * MIB
     assert len(last) == 2000
 
 
 def test_garbage_is_collected_at_each_quiet_moment() -> None:
     world = World(jobs=10)
-    world.look()
+    world.step()
     assert world.collections == 1
-    world.look(commands=QUIET + 1)
+    world.step(commands=QUIET + 1)
     assert world.collections == 1
     world.jobs(0)
-    world.look()
+    world.step()
     assert world.collections == 3  # memory is given back, too

@@ -9,7 +9,7 @@ import sys
 import beanstalkd_wal as wal
 import pytest
 from testkit.start import Start
-from testkit.waiting import wait_until
+from testkit.waiting import HANG_S, wait_until
 
 from beanstalkd_py.binlog.records import Delete, Full, encode, encode_meta
 from beanstalkd_py.protocol.session import OUTPUT_LIMIT
@@ -59,7 +59,8 @@ def test_greedy_client_does_not_keep_others_waiting(start: Start) -> None:
     assert other.stat(b"cmd-peek") == b"5000"
 
 
-NEWS_BEFORE_SERVING = """
+PROGRESS_BEFORE_SERVING = f"""
+HANG_S = {HANG_S}
 import os, signal, sys, threading, time
 from testkit.waiting import HANG_S
 from beanstalkd_py import cli
@@ -97,7 +98,7 @@ sys.exit(cli.main(["late", *sys.argv[1:]]))
 
 def test_log_progress_before_the_loop_ran_is_collected(launch: Start, log: str) -> None:
     """Otherwise the first put would preallocate again, on the loop thread."""
-    daemon = launch("-b", log, program=(sys.executable, "-c", NEWS_BEFORE_SERVING))
+    daemon = launch("-b", log, program=(sys.executable, "-c", PROGRESS_BEFORE_SERVING))
     assert daemon.wait_end() == 0
     assert daemon.said() == "True\n"
 
