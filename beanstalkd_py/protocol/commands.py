@@ -1,6 +1,6 @@
 """The command table: one row per command. Parser, dispatcher, trace and stats are derived from it.
 
-A new command is one row here, one method of `Dispatcher` named like it, and one transcript in
+A new command needs one row here, one method of `Dispatcher` (`Row.handler`), and one transcript in
 tests/wire/transcripts.
 
 Source: beanstalkd 1.13, doc/protocol.txt, and the C server's table of words. The order of the rows
@@ -20,7 +20,9 @@ Command = tuple[Any, ...]  # (operation, *arguments): a hot path, so a plain tup
 
 
 class Argument(NamedTuple):
-    """A number of 0 to `most`; one in seconds is handed on in ns. most = 0: a tube name."""
+    """A number from 0 to `most`, or a tube name if `most` is 0. A number of seconds becomes ns in
+    the command.
+    """
 
     name: str
     most: int
@@ -40,19 +42,18 @@ TUBE = Argument("tube", 0)
 class Form(Enum):
     """How the arguments stand in the line."""
 
-    PLAIN = auto()  # separated by spaces, nothing behind them
+    PLAIN = auto()  # separated by spaces, nothing after them
     PUT = auto()  # a body follows
-    LOOSE = auto()  # anything may stand behind them
+    LOOSE = auto()  # anything may follow them
     STRTOUL = auto()  # a number as C's strtoul reads it
-    GLUED = auto()  # no space is needed in front of the tube name
+    GLUED = auto()  # no space is needed before the tube name
 
 
 class Row(NamedTuple):
     """One command.
 
-    word: as a line begins with it, matched by prefix. With a space at its end, the space is part of
-    the word. It is also what -VV logs.
-    not_counted: why `stats` has no counter for the command; "" if it has one.
+    word: the prefix of the command's lines. A space at its end is part of the word. -VV logs the
+    word too. not_counted: why `stats` has no counter for the command; "" if it has one.
     """
 
     word: bytes
@@ -71,7 +72,7 @@ class Row(NamedTuple):
 
     @property
     def pattern(self) -> "re.Pattern[bytes]":
-        """All arguments of a PLAIN row, if they are numbers."""
+        """Matches the arguments of a PLAIN row of numbers."""
         return re.compile(b" +".join([rb"([0-9]+)"] * len(self.arguments)).join((b" *", rb"\Z")))
 
 
@@ -120,14 +121,14 @@ STATS_JOB = OPERATIONS["stats-job"]
 PAUSE_TUBE = OPERATIONS["pause-tube"]
 QUIT = OPERATIONS["quit"]
 
-# What the parser reports besides commands, numbered after them: (operation, *arguments).
+# What the parser returns besides commands. Their numbers follow those of the commands.
 _EVENTS = (
-    "put_begin",  # a put whose body is still under way: (PUT_BEGIN,)
+    "put_begin",  # a put whose body is incomplete: (PUT_BEGIN,)
     "put_end",  # its body: (PUT_END, pri, delay, ttr, body)
     "put_abort",  # its body did not end in CRLF: (PUT_ABORT, reply)
     "reply",  # a malformed line: (REPLY, reply)
     "counted_reply",  # the same, counted as that command: (COUNTED_REPLY, reply, operation)
-    "count",  # nothing to say yet, counted as that command: (COUNT, operation)
+    "count",  # no reply yet, counted as that command: (COUNT, operation)
 )
 PUT_BEGIN, PUT_END, PUT_ABORT, REPLY, COUNTED_REPLY, COUNT = range(
     len(COMMANDS), len(COMMANDS) + len(_EVENTS)
@@ -139,7 +140,7 @@ HANDLERS: tuple[str, ...] = (*(row.handler for row in COMMANDS), *_EVENTS)
 COUNTERS: tuple[tuple[str, int], ...] = tuple(
     (f"cmd-{row.name}", number) for number, row in enumerate(COMMANDS) if not row.not_counted
 )
-# Longer words first, so that none hides behind a shorter one; the C server's table does the same.
+# Longer words first, so that a shorter word does not match their lines, as in the C server.
 PREFIXES: tuple[tuple[bytes, int], ...] = tuple(
     sorted(((row.word, number) for number, row in enumerate(COMMANDS)), key=lambda p: -len(p[0]))
 )

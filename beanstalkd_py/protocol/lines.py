@@ -1,7 +1,7 @@
-"""A line, without its CRLF and without put's body, to a command.
+"""Turns a line, without its CRLF and without put's body, into a command.
 
-Nothing raises: a malformed line becomes `(REPLY, reply)`. Source: beanstalkd 1.13, prot.c: words
-matched by prefix, numbers as its read_u32, read_u64 and strtoul read them.
+No function raises: a malformed line becomes `(REPLY, reply)`. Source: beanstalkd 1.13, prot.c.
+Words are matched by prefix. Numbers are read as its read_u32, read_u64 and strtoul read them.
 """
 
 import re
@@ -107,7 +107,7 @@ def _strtoul(operation: int, rest: bytes) -> Command:
 
 def _glued(operation: int, rest: bytes) -> Command:
     match = _GLUED.match(rest)
-    # The name is as long as it can be: a number glued to its end leaves no number for the delay.
+    # The name takes all it can, also digits. So the delay needs a space before it.
     if match is None or rest[match.end(1) : match.start(2)] == b"" or int(match[2]) > U32:
         return BAD_FORMAT
     if not _NAME.match(match[1]):
@@ -137,10 +137,11 @@ _LIMITS = [
 
 
 def parse_put(line: bytes) -> Command:
-    """A line of put in its unusual forms: (PUT, pri, delay, ttr, size), delay and ttr in ns.
+    """Parses any line of put: (PUT, pri, delay, ttr, size), with delay and ttr in ns.
 
-    A size too large for the server comes back all the same; a tail behind the size makes BAD_PUT,
-    with the size as its last item: the C server looks at the size first.
+    A size that is too large for the server is returned like any other. If bytes follow the size,
+    the result is BAD_PUT with the size as its last item. The C server checks the size before it
+    checks for such bytes.
     """
     if b"\0" in line:
         return BAD_FORMAT

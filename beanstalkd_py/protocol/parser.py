@@ -6,7 +6,7 @@ integer of `commands`), then its arguments. An error of the client is a command 
 the bytes to send), so nothing here raises.
 
 Source: beanstalkd 1.13, doc/protocol.txt and prot.c: lines of at most 224 bytes. One difference: a
-line ends at the first CRLF, also behind a lone CR.
+line ends at the first CRLF, also after a lone CR.
 """
 
 from beanstalkd_py.protocol import replies
@@ -40,17 +40,17 @@ _D = ord("d")
 # What the next byte belongs to.
 _LINE, _LONG_LINE, _SKIPPED_BODY, _BODY, _BAD_BODY = range(5)
 
-# Lines whose command is known without a look at them: those of commands without arguments, and
-# lines of put that were parsed before, as (PUT, pri, delay, ttr, size). Most producers repeat one
-# line, and then each put costs 0.7 us less.
+# Lines whose command is looked up without parsing: the lines of commands without arguments, and a
+# cache of lines of put, as (PUT, pri, delay, ttr, size). Most producers repeat one line, which
+# saves 0.7 us per put.
 _EXACT: dict[bytes, Command] = {
     row.word: (operation,)
     for operation, row in enumerate(COMMANDS)
     if not row.arguments and row.form is Form.PLAIN
 }
 _KNOWN: dict[bytes, Command] = dict(_EXACT)
-KNOWN_MAX = 256  # lines
-# Words in front of their first space.
+KNOWN_MAX = 256  # lines in `_KNOWN`, which is then cleared
+# By the word without the space at its end.
 _BY_ID: dict[bytes, int] = {
     row.word[:-1]: operation for operation, row in enumerate(COMMANDS) if row.arguments == (ID,)
 }
@@ -64,8 +64,8 @@ _WITH_ARGUMENTS: dict[bytes, int] = {
 class Parser:
     """Splits one client's bytes into commands.
 
-    `max_job_size` (bytes): the body of a larger put is skipped and not kept. What is buffered is
-    bounded: a line of 224 bytes and one body, plus what one `feed` brought.
+    `max_job_size` (bytes): the body of a larger put is skipped. The buffer is bounded: a line of
+    224 bytes, one body, and the data of one `feed`.
     """
 
     __slots__ = ("_buffer", "_collected", "_left", "_max_job_size", "_position", "_put", "_within")
@@ -75,7 +75,7 @@ class Parser:
         self._position = 0
         self._max_job_size = max_job_size
         self._within = _LINE
-        self._left = 0  # bytes of the body (CRLF included) still to come
+        self._left = 0  # missing bytes of the body, CRLF included
         self._collected = bytearray()  # of a body that comes in pieces
         self._put: tuple[int, int, int] = (0, 0, 0)  # its pri, delay, ttr
 
@@ -105,12 +105,12 @@ class Parser:
         self._position = 0
 
     def next_command(self) -> Command | None:
-        """The next whole command, or None when more bytes must come first."""
+        """Returns the next whole command, or None if more bytes are needed."""
         if self._within:
-            return self._go_on() or self._none()
+            return self._continue() or self._need_more()
         buffer = self._buffer
         start = self._position
-        if start == len(buffer):  # as _none does it: every batch ends so
+        if start == len(buffer):  # as in _need_more, without the call: frequent
             self._buffer = b""
             self._position = 0
             return None
@@ -119,8 +119,8 @@ class Parser:
             if len(buffer) - start >= MAX_LINE:
                 self._within = _LONG_LINE
                 self._position = start + MAX_LINE - 1  # its last byte may be the CR
-                return self._go_on() or self._none()
-            return self._none()
+                return self._continue() or self._need_more()
+            return self._need_more()
         self._position = end + 2
         line = buffer[start:end]
         if buffer[start] == _D and line.startswith(b"delete "):
@@ -143,7 +143,7 @@ class Parser:
         words = line.split(b" ", 5)
         word = words[0]
         if word == b"put":
-            return self._plain_put(line, words) or self._odd_put(line)
+            return self._plain_put(line, words) or self._unusual_put(line)
         operation = _BY_ID.get(word)
         if operation is not None and len(words) == 2 and words[1].isdigit():
             number = int(words[1])
@@ -153,9 +153,9 @@ class Parser:
             return parse_arguments(operation, line[len(word) + 1 :])
         return parse_line(line)
 
-    def _none(self) -> Command | None:
-        """Nothing to take yet. Bytes that were taken must not stay in memory while the client is
-        silent: they may be 64 kB.
+    def _need_more(self) -> Command | None:
+        """More bytes are needed. Drops the bytes that were parsed: while the client is silent, up
+        to 64 kB would stay in memory.
         """
         if self._position:
             self._buffer = self._buffer[self._position :]
@@ -165,8 +165,8 @@ class Parser:
     # --- put --------------------------------------------------------------------------------------
 
     def _plain_put(self, line: bytes, words: list[bytes]) -> Command | None:
-        """Four numbers with one space in front of each: 0.6 us, the exact way 1.9 us. None if the
-        line is not of this form.
+        """The usual form of a put line: four numbers, with one space before each. None if the line
+        has another form. This takes 0.6 us; `parse_put` takes 1.9 us.
         """
         if not (
             len(words) == 5
@@ -190,7 +190,7 @@ class Parser:
         _KNOWN[line] = (PUT, pri, delay, ttr, size)
         return self._body(pri, delay, ttr, size)
 
-    def _odd_put(self, line: bytes) -> Command:
+    def _unusual_put(self, line: bytes) -> Command:
         command = parse_put(line)
         if command[0] == REPLY:
             return command
@@ -205,7 +205,7 @@ class Parser:
         return self._body(pri, delay, ttr, size)
 
     def _body(self, pri: int, delay: int, ttr: int, size: int) -> Command:
-        """In most cases the whole body is here; otherwise it is collected."""
+        """Takes the body if it is complete, as in most cases; else begins to collect it."""
         buffer = self._buffer
         start = self._position
         end = start + size
@@ -222,7 +222,7 @@ class Parser:
 
     # --- bodies in pieces, and lines that are too long --------------------------------------------
 
-    def _go_on(self) -> Command | None:
+    def _continue(self) -> Command | None:
         within = self._within
         if within == _BODY:
             return self._collect()

@@ -4,7 +4,6 @@ Source: beanstalkd 1.13, doc/protocol.txt.
 """
 
 INSERTED: bytes = b"INSERTED %d\r\n"
-BURIED_ID: bytes = b"BURIED %d\r\n"
 EXPECTED_CRLF: bytes = b"EXPECTED_CRLF\r\n"
 JOB_TOO_BIG: bytes = b"JOB_TOO_BIG\r\n"
 DRAINING: bytes = b"DRAINING\r\n"
@@ -32,4 +31,3 @@ OK: bytes = b"OK %d\r\n%b\r\n"
 BAD_FORMAT: bytes = b"BAD_FORMAT\r\n"
 UNKNOWN_COMMAND: bytes = b"UNKNOWN_COMMAND\r\n"
 OUT_OF_MEMORY: bytes = b"OUT_OF_MEMORY\r\n"
-INTERNAL_ERROR: bytes = b"INTERNAL_ERROR\r\n"

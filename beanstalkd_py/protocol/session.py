@@ -1,12 +1,12 @@
 """One client's session: bytes in, commands to the dispatcher, replies out, in order. No I/O, no
 clock.
 
-The owner passes on what the socket gave (`receive`, `end_of_input`, `lost`), takes the pending
-replies (`take_output`) and calls `settle` after anything that may have woken other clients.
+The owner passes input and its end to the session (`receive`, `end_of_input`, `lost`), and takes the
+replies (`take_output`). It calls `settle` after each call that may have woken other clients.
 
-A session takes no commands while its client waits in reserve, while more than OUTPUT_LIMIT bytes of
-replies are pending, or while a kick is unfinished; `run` goes on. So a client that never reads its
-replies costs bounded memory.
+A session executes no commands while its client waits in reserve, while its output exceeds
+OUTPUT_LIMIT bytes, or while a kick is unfinished. `run` continues afterwards. So a client that
+never reads its replies uses bounded memory.
 """
 
 from beanstalkd_py.protocol.commands import QUIT
@@ -14,7 +14,7 @@ from beanstalkd_py.protocol.dispatch import Dispatcher, reserved
 from beanstalkd_py.protocol.parser import Parser
 from beanstalkd_py.queue.model import Client
 
-OUTPUT_LIMIT = 256 * 1024  # bytes of pending replies; one reply may exceed it
+OUTPUT_LIMIT = 256 * 1024  # bytes of replies in `_output`; the last reply may exceed it
 
 
 class Session:
@@ -35,13 +35,13 @@ class Session:
 
     def __init__(self, dispatcher: Dispatcher, owner: object = None) -> None:
         self.dispatcher = dispatcher
-        self.owner = owner  # of the output; not used here
+        self.owner = owner  # takes the output; a `SessionOwner` in the server
         self.parser = Parser(dispatcher.max_job_size)
         self._next_command = self.parser.next_command
         self.client: Client = dispatcher.queue.connect()
         self.client.session = self
-        self.closed = False  # no more replies will follow: close when the output is sent
-        self.held = False  # it has commands to take when the output was taken, by `run`
+        self.closed = False  # no more commands are executed: close when the output is sent
+        self.held = False  # `run` must be called after `take_output`: commands or a kick are left
         self._output: list[bytes] = []
         self._pending = 0  # bytes in _output
         self._ended = False  # the client sent its last byte
@@ -52,8 +52,8 @@ class Session:
         return self.run(now)
 
     def hang_up(self, now: int) -> None:
-        """The client will send no more: a waiting reserve ends. Bytes that it sent may still be on
-        their way.
+        """The client will send no more, so a wait in reserve ends. Input that it sent before may
+        still arrive.
         """
         outcome = self.dispatcher.queue.half_close(self.client, now)
         if outcome is not None:
@@ -61,7 +61,9 @@ class Session:
         self.run(now)
 
     def end_of_input(self, now: int) -> None:
-        """The client shut down its writing side; what it sent before is still answered."""
+        """The client shut down its writing side. The commands that it sent before are still
+        executed.
+        """
         self._ended = True
         self.hang_up(now)
 
@@ -71,7 +73,7 @@ class Session:
         self.held = False
 
     def lost(self, now: int) -> None:
-        """The connection is gone. Its reserved jobs are ready again."""
+        """The connection is lost. Its reserved jobs become ready."""
         self.closed = True
         self._output = []
         self._pending = 0
@@ -83,8 +85,8 @@ class Session:
         self.run(now)
 
     def run(self, now: int) -> bool:
-        """Takes commands until there is none, the client waits, or too many replies are pending.
-        Returns True if there was none and more may come.
+        """Executes commands until no whole command is left, the client waits, or the output exceeds
+        OUTPUT_LIMIT. Returns True if no whole command is left and more input may come.
         """
         if self.closed or self.client.waiting:
             return False
@@ -97,7 +99,7 @@ class Session:
         if self.held:
             self.held = False
             if client.kick is not None:
-                reply = self.dispatcher.kick_on(client, now)
+                reply = self.dispatcher.continue_kick(client, now)
                 if reply is None:
                     self.held = True
                     return False
@@ -130,7 +132,7 @@ class Session:
         self._pending += len(reply)
 
     def take_output(self) -> bytes:
-        """The pending replies, joined; b"" if there are none. A held session can run again."""
+        """Returns the replies, joined, and forgets them; b"" if there are none."""
         output = self._output
         if not output:
             return b""

@@ -7,12 +7,12 @@ from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.lines import word_of
 from beanstalkd_py.protocol.session import Session
 
-_WITH_BYTES = (b"RESERVED ", b"FOUND ", b"OK ")  # replies whose first line is followed by bytes
+_WITH_BYTES = (b"RESERVED ", b"FOUND ", b"OK ")  # replies whose first line is followed by a body
 
 
 class TracingSession(Session):
-    """A session that prints its commands and replies. A class of its own, so that the plain session
-    costs nothing.
+    """A session that prints its commands and replies. It is a separate class, so that tracing costs
+    a plain session no time.
     """
 
     __slots__ = ("_fd", "_trace")

@@ -1,5 +1,5 @@
-"""YAML: snapshots as the replies of stats, stats-tube and stats-job, and lists of tubes, byte for
-byte as the C server 1.13 writes them.
+"""Renders snapshots as the YAML replies of stats, stats-tube and stats-job, and lists of tubes. The
+bytes are those of the C server 1.13.
 
 Source: doc/protocol.txt and the C server's fmt_stats, fmt_stats_tube, fmt_job_stats.
 """
@@ -16,22 +16,25 @@ from beanstalkd_py.queue.snapshot import (
     TubeSnapshot,
 )
 
-# Clients cannot make such names, but a damaged binlog of the C server may hold any bytes.
-ODD_NAMES = "surrogateescape"
+# Tube names are ASCII, because clients cannot make others. But a damaged binlog of the C server may
+# have a name of any bytes.
+NAME_ERRORS = "surrogateescape"
 
 
 def _yaml(lines: Iterable[tuple[str, object]]) -> bytes:
     text = "---\n" + "".join(f"{key}: {value}\n" for key, value in lines)
-    data = text.encode(errors=ODD_NAMES)
+    data = text.encode(errors=NAME_ERRORS)
     return replies.OK % (len(data), data)
 
 
 def _quoted(name: bytes) -> str:
-    return f'"{name.decode(errors=ODD_NAMES)}"'
+    return f'"{name.decode(errors=NAME_ERRORS)}"'
 
 
 def _seconds_left(left_ns: int) -> int:
-    """Whole seconds. The C server reads its clock again, so that a full 60 s shows as 59."""
+    """Whole seconds. The C server reads its clock a second time, so a TTR of 60 s that has just
+    begun shows as 59.
+    """
     return max(left_ns - 1, 0) // SECOND
 
 

@@ -1,5 +1,5 @@
-"""The journal as the queue sees it: called before memory changes, so that a change is on the log
-before anybody can see it (invariant "log before state").
+"""The seam between the queue and the log. The queue calls its journal before it changes memory
+(invariant "log before state").
 """
 
 from typing import Protocol
@@ -10,8 +10,8 @@ Counters = tuple[int, int, int, int, int]  # reserves, timeouts, releases, burie
 
 
 class Journal(Protocol):
-    """Records changes. Each method returns False (`put`: None) when there is no headroom for the
-    record; then the change must not happen.
+    """Records changes. If there is no headroom for the record, a method returns False (`put`:
+    None), and the queue must not make the change.
 
     Instants are monotonic ns, durations ns.
     """
@@ -36,7 +36,7 @@ class Journal(Protocol):
         """A job's new state. `deadline_at` as in `Job`."""
 
     def delete(self, job: Job) -> bool:
-        """The job is gone."""
+        """The job is deleted."""
 
     def pause(self, tube: Tube, pause: int, until: int) -> bool:
-        """A pause of that length, until that instant; both 0: the pause ends."""
+        """A pause of `pause` ns, until the instant `until`. If both are 0, the pause ends."""

@@ -3,11 +3,12 @@
 An entry is an integer, `order << 64 | id`, where `order` is a priority or an instant: smaller and
 faster to compare than a tuple, and the smaller id wins a tie.
 
-A job that leaves takes its entry along only if the entry is on top. Any other entry stays and is
-stale: it no longer matches its job. Stale entries are dropped when they come to the top. A heap
-with more stale entries than live ones is tidied: a small heap is rebuilt; a large one is swept
-incrementally, a few entries for each new stale one, so that no command waits for all of it. The
-memory of a heap is thus at most a constant times that of its live entries.
+When a job leaves, its entry is removed only if the entry is on top. Any other entry stays and is
+stale: it no longer matches its job. A stale entry is dropped when it comes to the top.
+
+A heap with more stale entries than live ones is tidied. A small heap is rebuilt. A large heap is
+swept incrementally: each new stale entry causes a look at a few entries, so no command waits for a
+whole sweep. So the memory of a heap is at most a constant times the memory of its live entries.
 """
 
 from collections.abc import Callable
@@ -17,15 +18,15 @@ from typing import Generic, TypeVar
 READY, RESERVED, BURIED, DELAYED = 1, 2, 3, 4  # states; the C server's numbers
 ID_BITS = 64
 ID_MASK = (1 << ID_BITS) - 1
-SLACK = 64  # stale entries that are not worth a rebuild
-AT_ONCE = 4096  # entries; so many are rebuilt in a millisecond
-# Entries of a large heap to look at for each new stale one. In a heap that is half stale, four of
-# these leave.
+STALE_ALLOWED = 64  # so many stale entries cause no rebuild
+LARGE_ENTRIES = 4096  # a heap of more entries is large; a rebuild of so many takes 1 ms
+# Entries of a large heap that a sweep looks at for each new stale entry. If half of the heap is
+# stale, such a step removes four entries.
 STEPS = 8
 
 
 class Queued:
-    """What decides the place of a job. Instants are monotonic ns."""
+    """The fields of a job that decide its place in heaps and buckets. Instants are monotonic ns."""
 
     __slots__ = ("deadline_at", "id", "pri", "state")
 
@@ -39,7 +40,7 @@ J = TypeVar("J", bound=Queued)
 
 
 class LazyHeap(Generic[J]):
-    """Entries of the jobs that are in `state`, by priority if that is READY, else by deadline.
+    """Entries of the jobs in one state. For READY the order is by priority, else by deadline.
 
     jobs: where to find a job by its id; the heap does not change it.
     """
@@ -53,22 +54,22 @@ class LazyHeap(Generic[J]):
         self._swept = 0  # where the incremental sweep goes on
 
     def __len__(self) -> int:
-        """Entries, stale ones too."""
+        """The number of entries, including stale ones."""
         return len(self.keys)
 
     def push(self, order: int, id: int, count: int) -> None:
-        """A job enters. count: jobs in the heap, with this one."""
+        """Adds the entry of a job. count: jobs in the heap, including this one."""
         keys = self.keys
         heappush(keys, order << ID_BITS | id)
-        if len(keys) > 2 * count + SLACK:
+        if len(keys) > 2 * count + STALE_ALLOWED:
             self.tidy(count)
 
     def leave(self, order: int, id: int, count: int) -> None:
-        """A job has left; its state has not changed yet. count: jobs that remain."""
+        """To be called when a job leaves, before its state changes. count: jobs that remain."""
         keys = self.keys
         if keys[0] == order << ID_BITS | id:
             heappop(keys)
-        if len(keys) > 2 * count + SLACK:
+        if len(keys) > 2 * count + STALE_ALLOWED:
             self.tidy(count)
 
     def first(self) -> J | None:
@@ -96,14 +97,14 @@ class LazyHeap(Generic[J]):
         return (job.pri if self._state == READY else job.deadline_at) == key >> ID_BITS
 
     def tidy(self, count: int) -> None:
-        """Removes stale entries; all of them from a small heap."""
+        """Removes stale entries: all of them from a small heap, a few from a large one."""
         if is_large(len(self.keys), count):
             self.sweep()
         else:
             self.keys[:] = sorted({key for key in self.keys if self.is_live(key)})
 
     def sweep(self) -> None:
-        """The next few entries."""
+        """Looks at the next few entries and removes stale ones."""
         self._swept = sweep(self.keys, self._swept, self.is_live)
 
     def clear(self) -> None:
@@ -112,10 +113,10 @@ class LazyHeap(Generic[J]):
 
 
 def is_large(entries: int, count: int) -> bool:
-    """Whether to sweep incrementally. A job may have several live entries; a sweep does not remove
-    those, so a heap full of them is rebuilt.
+    """Whether to sweep the heap instead of rebuilding it. A job may have several live entries, and
+    a sweep removes none of them. So a heap that is full of such duplicates is rebuilt.
     """
-    return AT_ONCE < entries <= 4 * count
+    return LARGE_ENTRIES < entries <= 4 * count
 
 
 def remove_at(heap: list[int], at: int) -> None:
@@ -140,7 +141,8 @@ def remove_at(heap: list[int], at: int) -> None:
 def sweep(heap: list[int], at: int, is_live: Callable[[int], bool]) -> int:
     """Looks at STEPS entries from this index on and removes stale ones. Returns the next index.
 
-    A removal may lift another entry to before the index; the next pass finds it.
+    A removal may move another entry to a position before the index. The next pass of the sweep
+    finds that entry.
     """
     for _ in range(STEPS):
         if at >= len(heap):

@@ -5,23 +5,24 @@ from typing import Any
 
 from beanstalkd_py.queue.lazyheap import BURIED, DELAYED, READY, RESERVED, LazyHeap, Queued
 from beanstalkd_py.queue.ready import ReadyJobs
-from beanstalkd_py.queue.timers import NEVER, Owner
+from beanstalkd_py.queue.timers import NEVER, TimerOwner
 
 STATE_NAMES = {READY: "ready", RESERVED: "reserved", DELAYED: "delayed", BURIED: "buried"}
 URGENT = 1024  # priorities below count as urgent
-MARGIN = 1_000_000_000  # ns before its deadline at which a job is DEADLINE_SOON
+MARGIN = 1_000_000_000  # ns; a reserve gets DEADLINE_SOON this long before a deadline
 
-# Shared by all jobs to which nothing has happened except reserves. (mypyc shares it by this type
-# only.)
+# One object for all jobs that had no change except reserves. (With another type, mypyc would copy
+# it.)
 NO_HISTORY: tuple[int, ...] = (0, 0, 0, 0, 0)
 
 
 class Job(Queued):
     """One job. Instants are monotonic ns, durations ns.
 
-    There may be millions: one attribute more is 8 bytes for each of them. `history` is reserves,
-    timeouts, releases, buries, kicks at the job's last change; of these, only reserves are counted
-    in between, in `reserves`. `full_segment` and `update_segment` belong to the journal.
+    There may be millions of jobs, and each attribute takes 8 bytes in each job. `history` has five
+    counters as of the latest journalled change: reserves, timeouts, releases, buries, kicks.
+    `reserves` has the current number of reserves. Only the journal uses `full_segment` and
+    `update_segment`.
     """
 
     __slots__ = (
@@ -47,16 +48,17 @@ class Job(Queued):
         self.pri = pri
         self.delay = delay
         self.ttr = ttr
-        # Bytes. A tool that only reads a log may keep the place of the body instead.
+        # Bytes. A tool that only reads a log may store the body's position in the log instead.
         self.body: Any = body
         self.created_at = created_at
-        # Ready time of a delayed job, end of the TTR of a reserved one, order of a buried one.
+        # Delayed: when it becomes ready. Reserved: when its TTR ends. Buried: its sequence number
+        # among all buries. Ready: 0.
         self.deadline_at = deadline_at
         self.reserves = 0
         self.history: tuple[int, ...] = NO_HISTORY
-        self.owner: Client | None = None  # of a reserved job
-        self.full_segment: object = None  # where its latest whole record is
-        self.update_segment: object = None  # where its latest update after that is
+        self.owner: Client | None = None  # the client that has reserved it
+        self.full_segment: object = None  # the segment of its latest FULL record
+        self.update_segment: object = None  # the segment of the latest UPDATE record after that
 
     @property
     def timeouts(self) -> int:
@@ -75,7 +77,7 @@ class Job(Queued):
         return self.history[4]
 
 
-class Tube(Owner):
+class Tube(TimerOwner):
     """A named set of jobs, with its counters and waiting clients."""
 
     __slots__ = (
@@ -97,17 +99,18 @@ class Tube(Owner):
         self.total_jobs = self.delete_count = self.pause_count = 0
         self.pause = 0  # ns, as it was asked for; 0: not paused
         self.paused_until = 0
-        # It stays without jobs or clients: the default tube, or a tube whose pause was replayed.
+        # The tube stays even without jobs and clients: the default tube, and a tube whose pause was
+        # replayed.
         self.kept = False
-        self.place = place  # in the list of tubes
+        self.place = place  # index in `State.tube_list`
         self.order = order
         self.timer_at = NEVER
         self.pause_segment: object = None  # belongs to the journal
-        self.ttr = 0  # of the job that was put last: jobs of one TTR share the integer
+        self.ttr = 0  # of the latest put: jobs with the same TTR share one integer object
 
 
 class Kick:
-    """A kick that is done in slices. Its client gets the reply at the end."""
+    """A kick of many jobs, which is done in slices. The client gets one reply, after the last."""
 
     __slots__ = ("buried", "kicked", "left")
 
@@ -117,7 +120,7 @@ class Kick:
         self.kicked = 0
 
 
-class Client(Owner):
+class Client(TimerOwner):
     """One connection as the queue knows it. `session` belongs to the protocol."""
 
     __slots__ = (
@@ -128,18 +131,18 @@ class Client(Owner):
     def __init__(self, used: Tube, order: int) -> None:
         self.used = used
         self.watched: list[Tube] = [used]
-        self.places: dict[Tube, int] = {used: 0}  # in `watched`
+        self.places: dict[Tube, int] = {used: 0}  # indexes in `watched`
         self.reserved: dict[int, Job] = {}
         self.deadlines: LazyHeap[Job] = LazyHeap(self.reserved, RESERVED)
         self.producer = self.worker = False
         self.waiting = False
         self.wait_until = NEVER
-        self.half_closed = False  # it will send no more
-        self.upload_id = 0  # of the put whose body is under way; 0: there is none
+        self.half_closed = False  # it has shut down its writing side
+        self.upload_id = 0  # id of the put whose body is incomplete; 0 if there is none
         self.upload_at = 0
         self.order = order
         self.timer_at = NEVER
-        self.kick: Kick | None = None  # under way
+        self.kick: Kick | None = None  # unfinished
         self.session: object = None
 
     def soonest_deadline(self) -> int:
@@ -149,8 +152,8 @@ class Client(Owner):
 
 
 def swap_remove(tubes: list[Tube], place: int) -> Tube | None:
-    """Removes the tube at `place`. The last one moves there and is returned, as in the C server's
-    sets; None if it was the last.
+    """Removes the tube at index `place`. The last tube moves there and is returned; the C server's
+    sets do the same. Returns None if the removed tube was the last.
     """
     last = tubes.pop()
     if place == len(tubes):

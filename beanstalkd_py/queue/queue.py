@@ -1,10 +1,10 @@
-"""The queue: what clients can ask for, and the rules of it. Deterministic: time is an argument.
+"""The queue: the requests of clients, and the rules for them. Deterministic: time is an argument.
 
-A method takes the client and `now` (monotonic ns) and returns what came of it: a job, a tube, a
-number, or an `Outcome`. The queue knows no protocol. Every change of a job goes through `State`.
+A method takes the client and `now` (monotonic ns) and returns the result: a job, a tube, a number,
+or an `Outcome`. The queue knows no protocol. Every change of a job goes through `State`.
 
-Source: beanstalkd 1.13, prot.c. Where the C server has a fault (a job lost for ever, an upload that
-others can see, unfair order of waiting clients), the repaired rule.
+Source: beanstalkd 1.13, prot.c. Where the C server has a bug, the queue follows a corrected rule.
+Such bugs are: a lost job, an upload that others can see, an unfair order of waiting clients.
 """
 
 from beanstalkd_py.queue.journal import Counters
@@ -33,7 +33,7 @@ from beanstalkd_py.queue.outcome import (
     WAITING,
     Outcome,
 )
-from beanstalkd_py.queue.state import AT_ONCE, State
+from beanstalkd_py.queue.state import SLICE_JOBS, State
 
 
 class Queue(State):
@@ -45,13 +45,13 @@ class Queue(State):
         """A put whose body is still under way. It takes its id now, as in the C server; the job is
         not visible before `put`.
         """
-        self._is_producer(client)
+        self._mark_producer(client)
         client.upload_id = self.next_id
         client.upload_at = now
         self.next_id += 1
 
     def abort_put(self, client: Client) -> None:
-        """The body turned out to be bad. Its id is not used again."""
+        """The body did not end in CRLF, so there is no job. Its id is not used again."""
         client.upload_id = 0
 
     def put(
@@ -67,7 +67,7 @@ class Queue(State):
             created_at = client.upload_at
         else:
             if not client.producer:
-                self._is_producer(client)
+                self._mark_producer(client)
             id = self.next_id
             self.next_id = id + 1
             created_at = now
@@ -91,7 +91,7 @@ class Queue(State):
             self._offer(tube, now)
         return id
 
-    def _is_producer(self, client: Client) -> None:
+    def _mark_producer(self, client: Client) -> None:
         if not client.producer:
             client.producer = True
             self.producers += 1
@@ -101,13 +101,13 @@ class Queue(State):
     def reserve(self, client: Client, now: int, wait_until: int) -> Job | Outcome:
         """The ready job with the smallest (priority, id) in the tubes that the client watches.
 
-        Without one: DEADLINE_SOON, TIMED_OUT if `wait_until` (monotonic ns, NEVER) has come, else
-        WAITING; `woken` brings the outcome then.
+        If there is none, it returns DEADLINE_SOON, TIMED_OUT or WAITING. TIMED_OUT: `wait_until`
+        (monotonic ns, or NEVER) has come. WAITING: the outcome will be appended to `woken`.
         """
         if not client.worker:
-            self._is_worker(client)
+            self._mark_worker(client)
         watched = client.watched
-        if len(watched) == 1:  # as _best_ready does it
+        if len(watched) == 1:  # as in _best_ready, without the call
             tube = watched[0]
             job = tube.ready.first() if tube.ready_count and not tube.paused_until else None
         else:
@@ -129,8 +129,8 @@ class Queue(State):
         return WAITING
 
     def reserve_job(self, client: Client, now: int, id: int) -> Job | Outcome:
-        """A job by its id, from any state except reserved. The journal learns that it is no longer
-        delayed or buried.
+        """Reserves a job by its id, from any state except reserved. An UPDATE record tells that the
+        job is no longer delayed or buried.
         """
         job = self.jobs.get(id)
         if job is None or job.state == RESERVED:
@@ -140,11 +140,11 @@ class Queue(State):
             counters = (job.reserves + 1, timeouts, releases, buries, kicks)
             if not self.journal.change(job, RESERVED, job.pri, job.delay, now + job.ttr, counters):
                 return NO_HEADROOM
-        self._is_worker(client)
+        self._mark_worker(client)
         self._reserve(client, job, now)
         return job
 
-    def _is_worker(self, client: Client) -> None:
+    def _mark_worker(self, client: Client) -> None:
         if not client.worker:
             client.worker = True
             self.workers += 1
@@ -152,8 +152,8 @@ class Queue(State):
     # --- changes of a job -------------------------------------------------------------------------
 
     def delete(self, client: Client, id: int) -> Outcome:
-        """A job in any state; a reserved one only by the client that holds it. DONE, NOT_FOUND or
-        NO_HEADROOM.
+        """Deletes a job in any state; a reserved one only for the client that holds it. Returns
+        DONE, NOT_FOUND or NO_HEADROOM.
         """
         job = self.jobs.get(id)
         if job is None or (job.state == RESERVED and job.owner is not client):
@@ -179,7 +179,7 @@ class Queue(State):
         return True
 
     def release(self, client: Client, now: int, id: int, pri: int, delay: int) -> Outcome:
-        """A job that the client holds is ready again, or delayed by so many ns."""
+        """Makes a job that the client holds ready again, or delays it by `delay` ns."""
         job = client.reserved.get(id)
         if job is None:
             return NOT_FOUND
@@ -193,7 +193,7 @@ class Queue(State):
         return DONE
 
     def bury(self, client: Client, id: int, pri: int) -> Outcome:
-        """A job that the client holds is buried."""
+        """Buries a job that the client holds."""
         job = client.reserved.get(id)
         if job is None:
             return NOT_FOUND
@@ -204,8 +204,8 @@ class Queue(State):
         return DONE
 
     def touch(self, client: Client, now: int, id: int) -> Outcome:
-        """The TTR of a job that the client holds begins again. It is not journalled: a restart
-        makes all reserved jobs ready.
+        """Begins the TTR of a job that the client holds again. A touch is not journalled, because a
+        restart makes all reserved jobs ready.
         """
         job = client.reserved.get(id)
         if job is None:
@@ -221,17 +221,17 @@ class Queue(State):
         """Makes up to `bound` buried jobs ready; if there are none, up to `bound` delayed ones.
 
         Returns how many were kicked; NO_HEADROOM if the journal refused the first one. Many jobs
-        are kicked in slices, others are served between them: UNFINISHED, until `kick_on` returns
-        something else.
+        are kicked in slices, so that other clients are served between two slices. UNFINISHED means
+        that `continue_kick` must be called, until it returns something else.
         """
         tube = client.used
         buried = bool(tube.buried)
         client.kick = Kick(buried, min(bound, len(tube.buried) if buried else tube.delayed_count))
-        return self.kick_on(client, client.kick, now)
+        return self.continue_kick(client, client.kick, now)
 
-    def kick_on(self, client: Client, kick: Kick, now: int) -> int | Outcome:
-        """The next slice."""
-        for _ in range(min(kick.left, AT_ONCE)):
+    def continue_kick(self, client: Client, kick: Kick, now: int) -> int | Outcome:
+        """Kicks the next slice. Returns what `kick` does."""
+        for _ in range(min(kick.left, SLICE_JOBS)):
             job = self._kickable(client.used, kick.buried)
             if job is None or not self._kick(job, now):
                 client.kick = None
@@ -247,7 +247,7 @@ class Queue(State):
         return next(iter(tube.buried.values()), None) if buried else tube.delayed.first()
 
     def kick_job(self, now: int, id: int) -> Outcome:
-        """One job by its id, if it is buried or delayed."""
+        """Kicks one job by its id, if it is buried or delayed."""
         job = self.jobs.get(id)
         if job is None or job.state not in (BURIED, DELAYED):
             return NOT_FOUND
@@ -282,7 +282,7 @@ class Queue(State):
     # --- tubes ------------------------------------------------------------------------------------
 
     def use(self, client: Client, name: bytes) -> Tube:
-        """The tube for the client's puts; it is made if there is none."""
+        """Sets the tube for the client's puts. Creates the tube if it does not exist."""
         tube = self.tube(name)
         tube.using += 1
         old = client.used
@@ -315,7 +315,9 @@ class Queue(State):
         return len(client.watched)
 
     def pause_tube(self, now: int, name: bytes, pause: int) -> Outcome:
-        """No job of the tube is reserved for `pause` ns. 0 ends a pause; it counts as one."""
+        """Pauses the tube: none of its jobs can be reserved for `pause` ns. 0 ends a pause, and is
+        counted as a pause in `stats-tube`.
+        """
         tube = self.tubes.get(name)
         if tube is None:
             return NOT_FOUND

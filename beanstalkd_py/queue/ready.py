@@ -1,9 +1,9 @@
 """The ready jobs of a tube: FIFO buckets by priority, beside a lazy heap.
 
-Ready jobs of one priority mostly arrive in the order of their ids. These stand in a FIFO bucket:
-joining it and leaving its head cost the same however many jobs it holds. A job stands in the lazy
-heap if it arrives out of order (a released job), or if there are too many buckets for so few jobs.
-Buckets have stale entries too, as described in `lazyheap`.
+Ready jobs of one priority mostly arrive in the order of their ids. Such jobs are in the FIFO bucket
+of their priority: to append a job and to remove the first one takes constant time. A job is in the
+lazy heap if it arrives out of order (for example a released job), or if its tube has too few jobs
+for one more bucket. Like the heap, buckets may have stale entries.
 """
 
 from collections import deque
@@ -15,17 +15,17 @@ from typing import Generic
 from beanstalkd_py.queue import lazyheap
 from beanstalkd_py.queue.lazyheap import ID_BITS, ID_MASK, READY, J, LazyHeap
 
-BUCKETS = 1024  # at most, in one tube; jobs of further priorities stand in the heap
-JOBS_PER_BUCKET = 8  # ready jobs of the tube, at least: an empty bucket takes 760 bytes
+BUCKETS = 1024  # at most, in one tube; jobs of further priorities are in the heap
+JOBS_PER_BUCKET = 8  # at least, on average: an empty bucket takes 760 bytes
 
 
 def key_of(pri: int, id: int) -> int:
-    """An entry. Priority 0 shares the integer of the id: 32 bytes less."""
+    """Returns an entry. At priority 0 it is the integer of the id itself, which saves 32 bytes."""
     return pri << ID_BITS | id if pri else id
 
 
 class ReadyJobs(Generic[J]):
-    """Entries of all ready jobs of a tube. The tube counts the jobs."""
+    """Entries of all ready jobs of a tube. The number of jobs is in `Tube.ready_count`."""
 
     __slots__ = ("_jobs", "buckets", "heap", "in_buckets", "keys", "priorities")
 
@@ -35,15 +35,15 @@ class ReadyJobs(Generic[J]):
         self.priorities: list[int] = []  # heap of those that have a bucket
         self.in_buckets = 0  # entries in all buckets
         self.heap: LazyHeap[J] = LazyHeap(jobs, READY)
-        # Those of the heap. Replay appends to them in any order and calls `rebuild` at its end.
+        # The entries of `heap`. Replay appends entries in any order and calls `rebuild` at its end.
         self.keys = self.heap.keys
 
     def __len__(self) -> int:
-        """Entries, stale ones too."""
+        """The number of entries, including stale ones."""
         return self.in_buckets + len(self.keys)
 
     def add(self, pri: int, id: int, count: int) -> None:
-        """A job enters. count: ready jobs without it."""
+        """Adds the entry of a job. count: ready jobs, without this one."""
         bucket = self.buckets.get(pri)
         if bucket is None:
             if len(self.buckets) < count // JOBS_PER_BUCKET and len(self.buckets) < BUCKETS:
@@ -58,7 +58,7 @@ class ReadyJobs(Generic[J]):
         heappush(self.keys, key_of(pri, id))
 
     def leave(self, pri: int, id: int, count: int) -> None:
-        """A job has left; its state has not changed yet. count: ready jobs that remain."""
+        """To be called when a job leaves, before its state changes. count: ready jobs left."""
         keys = self.keys
         bucket = self.buckets.get(pri)
         if bucket and bucket[0] == id:
@@ -66,7 +66,7 @@ class ReadyJobs(Generic[J]):
             self.in_buckets -= 1
         elif keys and keys[0] == pri << ID_BITS | id:
             heappop(keys)
-        if self.in_buckets + len(keys) > 2 * count + lazyheap.SLACK:
+        if self.in_buckets + len(keys) > 2 * count + lazyheap.STALE_ALLOWED:
             self.tidy(count)
 
     def first(self) -> J | None:
@@ -96,7 +96,7 @@ class ReadyJobs(Generic[J]):
         del self.buckets[heappop(self.priorities)]
 
     def tidy(self, count: int) -> None:
-        """Removes stale entries; all of them if there are few."""
+        """Removes stale entries: all of them, or a few if there are many entries."""
         if not lazyheap.is_large(len(self), count):
             self.rebuild(count)
             return
@@ -106,7 +106,9 @@ class ReadyJobs(Generic[J]):
             self.heap.sweep()
 
     def _shorten_first_bucket(self) -> None:
-        """Live entries at the head of the first bucket move to the heap, stale ones are dropped."""
+        """Takes STEPS entries from the head of the first bucket. Live ones move to the heap, stale
+        ones are dropped.
+        """
         for _ in range(lazyheap.STEPS):
             while self.priorities and not self.buckets[self.priorities[0]]:
                 self._drop_first_bucket()
@@ -119,8 +121,8 @@ class ReadyJobs(Generic[J]):
                 heappush(self.keys, key)
 
     def rebuild(self, count: int) -> None:
-        """Sorts all entries into buckets, whatever their order, without the stale ones. count:
-        ready jobs.
+        """Sorts all live entries into buckets and the heap, and drops stale ones. count: ready
+        jobs.
         """
         keys = self._all_keys()
         if len(keys) != count:
@@ -130,7 +132,7 @@ class ReadyJobs(Generic[J]):
         most = min(BUCKETS, len(keys) // JOBS_PER_BUCKET)
         for pri, group in self._by_priority(keys):
             if len(self.buckets) >= most:
-                self.keys.extend(group)  # in order, hence a heap
+                self.keys.extend(group)  # sorted, and a sorted list is a heap
             else:
                 self._new_bucket(pri, group)
 
@@ -141,12 +143,12 @@ class ReadyJobs(Generic[J]):
         ]
 
     def _by_priority(self, keys: list[int]) -> Iterable[tuple[int, Iterable[int]]]:
-        if keys and keys[-1] <= ID_MASK:  # priority 0 alone: half a million jobs take 10 ms
+        if keys and keys[-1] <= ID_MASK:  # only priority 0: then half a million jobs take 10 ms
             return [(0, keys)]
         return groupby(keys, _priority)
 
     def _new_bucket(self, pri: int, keys: Iterable[int]) -> None:
-        """Ids of the jobs themselves, so that no integer is kept twice."""
+        """Uses the integer objects of the jobs' ids, so that no id is in memory twice."""
         jobs = self._jobs
         ids = deque(jobs[key & ID_MASK].id for key in keys) if pri else deque(keys)
         self.buckets[pri] = ids

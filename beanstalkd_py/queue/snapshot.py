@@ -1,6 +1,6 @@
 """Figures of queue, tubes, jobs and connections at one instant, for display.
 
-Plain numbers and names; the unit stands last in a field's name. Renderers (YAML for `stats`) read
+Plain numbers and names. A field's name ends in its unit. Renderers (YAML for `stats`) read
 these classes and nothing else. Source of the figures: beanstalkd 1.13, doc/protocol.txt.
 """
 
@@ -59,7 +59,7 @@ class JobSnapshot:
     delay_ns: int
     ttr_ns: int
     left_ns: int  # until a delayed job is ready or a reserved one times out; else 0
-    segment: int  # number of the segment with its latest whole record; 0: none
+    segment: int  # number of the segment with its latest FULL record; 0: none
     reserves: int
     timeouts: int
     releases: int
@@ -79,11 +79,11 @@ class ConnectionSnapshot:
 
 @dataclass(frozen=True)
 class LogSnapshot:
-    """What the binlog says of itself. Segments are numbered from 1 on."""
+    """Figures of the binlog. Segments are numbered from 1 on."""
 
     oldest_segment: int = 0
     current_segment: int = 0
-    records_migrated: int = 0  # written again by compaction
+    records_migrated: int = 0  # rewritten by compaction
     records_written: int = 0
 
 
@@ -103,7 +103,7 @@ class ProcessSnapshot:
 
 
 class _Numbered(Protocol):
-    """What a journal makes of `Job.full_segment`."""
+    """The type of `Job.full_segment`, as far as this module needs it."""
 
     number: int
 

@@ -1,17 +1,18 @@
-"""When tubes and clients want a tick: a heap of instants with lazy deletion.
+"""The timers of tubes and clients: a heap of instants with lazy deletion.
 
-An owner has one valid timer, at its `timer_at`. An earlier one makes the old entry stale; stale
-entries are dropped when they are due, or when they are more than half of the heap.
+An owner has one valid timer, at its `timer_at`. If the timer is set to an earlier instant, the old
+entry becomes stale. Stale entries are dropped when they are due, or when they are more than half of
+the heap.
 """
 
 from heapq import heappop, heappush
 
-NEVER = 1 << 126  # an instant (ns) that does not come
-SLACK = 64  # stale entries that are not worth a rebuild
+NEVER = 1 << 126  # an instant (ns) that is never reached
+STALE_ALLOWED = 64  # so many stale entries cause no rebuild
 
 
-class Owner:
-    """Who can have a timer. order: breaks ties; no two owners have the same."""
+class TimerOwner:
+    """What can have a timer: a tube or a client. order: breaks ties; it is unique."""
 
     __slots__ = ("order", "timer_at")
 
@@ -19,7 +20,7 @@ class Owner:
     timer_at: int
 
 
-Timer = tuple[int, int, Owner]
+Timer = tuple[int, int, TimerOwner]
 
 
 class Timers:
@@ -30,17 +31,17 @@ class Timers:
     def __init__(self) -> None:
         self.heap: list[Timer] = []
 
-    def plan(self, owner: Owner, at: int, owners: int) -> None:
-        """The owner's timer is at `at` now, which is earlier than it was. owners: how many there
-        are.
+    def plan(self, owner: TimerOwner, at: int, owners: int) -> None:
+        """Sets the owner's timer to `at`, which is earlier than before. owners: the number of
+        owners.
         """
         owner.timer_at = at
         heap = self.heap
         heappush(heap, (at, owner.order, owner))
-        if len(heap) > 2 * owners + SLACK:
+        if len(heap) > 2 * owners + STALE_ALLOWED:
             heap[:] = sorted({timer for timer in heap if timer[2].timer_at == timer[0]}, key=_key)
 
-    def due(self, now: int) -> list[Owner]:
+    def due(self, now: int) -> list[TimerOwner]:
         """Removes the timers that are due and returns their owners, in order."""
         heap = self.heap
         owners = []

@@ -15,7 +15,7 @@ import pytest
 from testkit.queue_server import QueueServer
 
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.lazyheap import SLACK
+from beanstalkd_py.queue.lazyheap import STALE_ALLOWED
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED
 
 SECOND = 1_000_000_000
@@ -232,7 +232,7 @@ def test_repeated_changes_do_not_grow_memory(change: str) -> None:
         if client.client.waiting:
             world.wait(1000)
             world.say(client, "reserve\r\n")
-    assert kept(world, client) < 4 * SLACK, kept(world, client)
+    assert kept(world, client) < 4 * STALE_ALLOWED, kept(world, client)
 
 
 def test_repeated_connections_do_not_grow_memory() -> None:
@@ -249,7 +249,7 @@ def test_repeated_connections_do_not_grow_memory() -> None:
         new.lost(world.now)
         Session.settle(world.dispatcher, world.now)
         world.say(client, f"delete {world.queue.next_id - 1}\r\n")
-    assert kept(world, client) < 4 * SLACK
+    assert kept(world, client) < 4 * STALE_ALLOWED
 
 
 def kept(world: World, client: Session) -> int:
@@ -283,7 +283,7 @@ def test_deletes_from_the_middle_cost_few_steps_each() -> None:
     count = 4000
     world.say(client, put() * count)
     taken = steps(lambda: [world.say(client, f"delete {id}\r\n") for id in range(count, 1, -1)])
-    assert kept(world, client) < 4 * SLACK
+    assert kept(world, client) < 4 * STALE_ALLOWED
     alone = World()
     one = alone.client()
     alone.say(one, put() * 2)

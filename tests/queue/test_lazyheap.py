@@ -12,7 +12,7 @@ from beanstalkd_py.queue.lazyheap import (
     ID_BITS,
     READY,
     RESERVED,
-    SLACK,
+    STALE_ALLOWED,
     LazyHeap,
     Queued,
     remove_at,
@@ -33,7 +33,7 @@ def job(id: int, state: int, pri: int = 0, deadline_at: int = 0) -> Queued:
 
 @pytest.fixture(autouse=True)
 def small_heaps_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lazyheap, "AT_ONCE", 100)
+    monkeypatch.setattr(lazyheap, "LARGE_ENTRIES", 100)
 
 
 def heap_of(*jobs: Queued, state: int) -> LazyHeap[Queued]:
@@ -88,13 +88,13 @@ def test_top_entry_leaves_with_its_job_and_others_stay() -> None:
 
 
 def test_small_heap_is_rebuilt_when_mostly_stale() -> None:
-    jobs = [job(id, DELAYED, deadline_at=id) for id in range(1, SLACK + 10)]
+    jobs = [job(id, DELAYED, deadline_at=id) for id in range(1, STALE_ALLOWED + 10)]
     heap = heap_of(*jobs, state=DELAYED)
     keys = heap.keys
     for count, each in enumerate(reversed(jobs[1:])):
         each.state = READY
         heap.leave(each.deadline_at, each.id, len(jobs) - 1 - count)
-    assert len(heap) <= 2 + SLACK and heap.first() is jobs[0]
+    assert len(heap) <= 2 + STALE_ALLOWED and heap.first() is jobs[0]
     assert heap.keys is keys
 
 
@@ -134,7 +134,7 @@ def test_deadline_heap_stays_small_under_touches() -> None:
     for _ in range(5000):
         world.say(client, f"touch {rng.randrange(1, 501)}\r\n")
         assert is_heap(client.client.deadlines.keys)
-        assert len(client.client.deadlines.keys) <= 3 * 500 + SLACK
+        assert len(client.client.deadlines.keys) <= 3 * 500 + STALE_ALLOWED
     assert all(
         job.deadline_at << ID_BITS | job.id in client.client.deadlines.keys
         for job in client.client.reserved.values()

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from beanstalkd_py.queue import lazyheap
-from beanstalkd_py.queue.lazyheap import READY, SLACK, Queued
+from beanstalkd_py.queue.lazyheap import READY, STALE_ALLOWED, Queued
 from beanstalkd_py.queue.ready import BUCKETS, JOBS_PER_BUCKET, ReadyJobs, key_of
 from tests.queue.test_costs import World, put
 from tests.queue.test_lazyheap import is_heap, job
@@ -15,7 +15,7 @@ from tests.queue.test_lazyheap import is_heap, job
 
 @pytest.fixture(autouse=True)
 def small_heaps_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lazyheap, "AT_ONCE", 100)
+    monkeypatch.setattr(lazyheap, "LARGE_ENTRIES", 100)
 
 
 def taken(ready: ReadyJobs[Queued], jobs: dict[int, Queued]) -> list[tuple[int, int]]:
@@ -108,7 +108,7 @@ def test_large_heap_is_never_mostly_stale(seed: int, delay: int) -> None:
         assert is_heap(heap), seed
         assert all(ids == sorted(ids) for ids in buckets), seed
         assert delay or tube.ready.in_buckets == sum(map(len, buckets)), seed
-        assert len(heap) + sum(map(len, buckets)) <= max(100, 3 * count) + SLACK, (
+        assert len(heap) + sum(map(len, buckets)) <= max(100, 3 * count) + STALE_ALLOWED, (
             seed,
             len(heap),
             count,
@@ -122,7 +122,7 @@ def test_live_duplicates_do_not_fill_a_large_heap() -> None:
     client = world.client()
     world.say(client, put() * 200)
     world.say(client, "reserve-job 150\r\nrelease 150 5 0\r\n" * 3000)
-    assert len(client.client.used.ready) <= 4 * 200 + SLACK
+    assert len(client.client.used.ready) <= 4 * 200 + STALE_ALLOWED
 
 
 def test_heap_beside_busy_buckets_is_never_mostly_stale() -> None:
@@ -138,7 +138,7 @@ def test_heap_beside_busy_buckets_is_never_mostly_stale() -> None:
         place = rng.randrange(len(ids))
         world.say(client, put(pri=5) + f"delete {ids[place]}\r\n")
         ids[place] = world.queue.next_id - 1
-        assert len(tube.ready) <= 3 * count + SLACK
+        assert len(tube.ready) <= 3 * count + STALE_ALLOWED
 
 
 def test_bucket_count_follows_the_job_count() -> None:
@@ -164,5 +164,5 @@ def test_last_job_beside_stale_entries_can_be_deleted(count: int) -> None:
     tube = client.client.used
     for first in range(1, count, 2):
         assert world.say(client, f"delete {first + 1}\r\ndelete {first}\r\n") == b"DELETED\r\n" * 2
-        assert len(tube.ready) <= 3 * tube.ready_count + SLACK
+        assert len(tube.ready) <= 3 * tube.ready_count + STALE_ALLOWED
     assert tube.ready_count == 0

@@ -10,7 +10,7 @@ from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue import state
 from tests.queue.test_costs import SECOND, World, put
 
-MANY = 2 * state.AT_ONCE + state.AT_ONCE // 2
+MANY = 2 * state.SLICE_JOBS + state.SLICE_JOBS // 2
 
 
 def buried(count: int, **how: int) -> tuple[World, Session]:
@@ -34,7 +34,7 @@ def test_kick_of_many_jobs_is_done_in_slices(how: dict[str, int]) -> None:
             int(re.findall(rb"current-jobs-ready: (\d+)", world.say(other, "stats\r\n"))[0])
         )
         client.run(world.now)
-    assert seen == [state.AT_ONCE, 2 * state.AT_ONCE]
+    assert seen == [state.SLICE_JOBS, 2 * state.SLICE_JOBS]
     assert client.take_output() == b"KICKED %d\r\nNOT_FOUND\r\n" % MANY
 
 
@@ -42,9 +42,9 @@ def test_kick_counts_only_jobs_that_others_left() -> None:
     world, client = buried(MANY)
     other = world.client()
     world.say(client, f"kick {MANY}\r\n")
-    world.say(other, "".join(f"delete {id}\r\n" for id in range(state.AT_ONCE + 1, MANY - 9)))
+    world.say(other, "".join(f"delete {id}\r\n" for id in range(state.SLICE_JOBS + 1, MANY - 9)))
     client.run(world.now)
-    assert client.take_output() == b"KICKED %d\r\n" % (state.AT_ONCE + 10)
+    assert client.take_output() == b"KICKED %d\r\n" % (state.SLICE_JOBS + 10)
     assert not client.held
 
 
@@ -52,7 +52,7 @@ def test_disconnect_ends_a_kick() -> None:
     world, client = buried(MANY)
     world.say(client, f"kick {MANY}\r\n")
     client.lost(world.now)
-    assert world.queue.ready_count == state.AT_ONCE
+    assert world.queue.ready_count == state.SLICE_JOBS
 
 
 @pytest.mark.parametrize("what", ["delay", "ttr"])
@@ -68,4 +68,4 @@ def test_tick_of_many_jobs_is_done_in_slices(what: str) -> None:
         assert world.queue.next_at == world.now + state.YIELD_NS
         world.wait(state.YIELD_NS / SECOND)
         ready.append(world.queue.ready_count)
-    assert ready == [state.AT_ONCE, 2 * state.AT_ONCE, MANY]
+    assert ready == [state.SLICE_JOBS, 2 * state.SLICE_JOBS, MANY]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from beanstalkd_py.queue.timers import NEVER, SLACK, Owner, Timers
+from beanstalkd_py.queue.timers import NEVER, STALE_ALLOWED, TimerOwner, Timers
 
 
-def owner(order: int) -> Owner:
-    made = Owner()
+def owner(order: int) -> TimerOwner:
+    made = TimerOwner()
     made.order, made.timer_at = order, NEVER
     return made
 
@@ -43,5 +43,5 @@ def test_stale_timers_do_not_fill_the_heap() -> None:
     moved = owner(1)
     for at in range(10_000, 0, -1):
         timers.plan(moved, at, 1)
-        assert len(heap) <= 2 + SLACK
+        assert len(heap) <= 2 + STALE_ALLOWED
     assert timers.due(1) == [moved] and timers.heap is heap

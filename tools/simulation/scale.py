@@ -11,17 +11,17 @@ from contextlib import contextmanager
 
 from beanstalkd_py.queue import lazyheap, ready
 
-SLACK, AT_ONCE, JOBS_PER_BUCKET = 3, 8, 2
+STALE_ALLOWED, LARGE_ENTRIES, JOBS_PER_BUCKET = 3, 8, 2
 
 
 @contextmanager
 def scaled(seed: int) -> Iterator[None]:
-    before = lazyheap.SLACK, lazyheap.AT_ONCE, ready.JOBS_PER_BUCKET
+    before = lazyheap.STALE_ALLOWED, lazyheap.LARGE_ENTRIES, ready.JOBS_PER_BUCKET
     if seed % 2:
-        lazyheap.SLACK = SLACK
-        lazyheap.AT_ONCE = AT_ONCE
+        lazyheap.STALE_ALLOWED = STALE_ALLOWED
+        lazyheap.LARGE_ENTRIES = LARGE_ENTRIES
         ready.JOBS_PER_BUCKET = JOBS_PER_BUCKET
     try:
         yield
     finally:
-        lazyheap.SLACK, lazyheap.AT_ONCE, ready.JOBS_PER_BUCKET = before
+        lazyheap.STALE_ALLOWED, lazyheap.LARGE_ENTRIES, ready.JOBS_PER_BUCKET = before
