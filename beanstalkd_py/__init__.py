@@ -2,6 +2,6 @@
 
 __version__ = "0.1.0"
 
-# What -v and the stats command show. Clients read the leading number to learn which commands they
-# may use, so the version of the protocol comes first and ours behind it.
+# What -v and the stats command show. Some clients read the first number to find out which commands
+# they may use. So the version of the protocol comes first, and our own version after it.
 SERVER_VERSION = "1.13+py" + __version__

@@ -1,4 +1,4 @@
-"""`python -m beanstalkd_py` is the daemon, under the name it has when it is installed."""
+"""`python -m beanstalkd_py` runs the daemon; its messages have the name of the installed one."""
 
 import sys
 

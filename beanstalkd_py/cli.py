@@ -1,9 +1,10 @@
-"""The daemon's start: the C server's command line, its order of steps, its exit statuses.
+"""The start of the daemon. The command line and the order of steps are those of the C server.
 
 Order: options, listening sockets, user, binlog (lock and replay), serve. A server that is ready
-says so in one line on stderr. Each error is one line on stderr, with an exit status: 5 usage, 111
-sockets, 32 to 34 user, 10 directory or lock, 1 no space to begin, 65 a binlog that is damaged or
-too new, 74 files of the log cannot be read or written, 70 a bug.
+writes one line to stderr. An error writes at least one line to stderr and ends the process with a
+status: 5 command line, 111 sockets, 32 to 34 user, 10 directory or lock, 1 no space to start, 65
+damaged or newer log, 74 a file of the log cannot be read or written, 70 a bug (with a traceback). A
+stop is 0, or 143 as process 1.
 """
 
 import errno
@@ -36,19 +37,19 @@ from beanstalkd_py.server.listen import Listeners, ListenFailed, address_of, lis
 from beanstalkd_py.server.server import Server
 
 STDOUT, STDERR = 1, 2
-NO_ROOM, LOCKED, BAD_LOG, BUG, LOG_FAILED = 1, 10, 65, 70, 74
+NO_SPACE, LOCKED, BAD_LOG, BUG, LOG_FAILED = 1, 10, 65, 70, 74
 PID_1_TERMINATED = 143
-SPARE_DESCRIPTORS = 16  # kept from clients
-LOG_DESCRIPTORS = 64  # the same, where there is a log and descriptors are not that few
+SPARE_DESCRIPTORS = 16  # that no connection may use
+LOG_DESCRIPTORS = 64  # the same with a log, but at most a quarter of all descriptors
 
 
 class NoDirectory(Exception):
-    """DIR of -b is no directory, or cannot be written to."""
+    """DIR of -b does not exist, is no directory, or is not writable."""
 
 
 class Stopped(BaseException):
-    """SIGTERM or SIGINT before the loop runs. Not an Exception, so that no handler on the way
-    catches it as a failure.
+    """SIGTERM or SIGINT before the loop runs. A BaseException, so that no `except Exception` treats
+    it as an error.
     """
 
 
@@ -56,8 +57,8 @@ class NotReadable(Exception):
     """A file of the log exists but cannot be read."""
 
 
-class NoRoom(Exception):
-    """The disk is too full to begin."""
+class NoSpace(Exception):
+    """The disk is too full to start."""
 
 
 def run() -> NoReturn:
@@ -66,9 +67,7 @@ def run() -> NoReturn:
 
 
 def main(argv: list[str]) -> int:
-    """Runs the daemon until it is told to stop. Returns the exit status. argv[0] is the name that
-    its messages begin with.
-    """
+    """Runs the daemon until it must stop. Returns the exit status. Messages begin with argv[0]."""
     prog = argv[0]
     _fill_standard_descriptors()
 
@@ -107,22 +106,22 @@ def main(argv: list[str]) -> int:
         for line in error.lines:
             report(line)
         return BAD_LOG
-    except NoRoom as error:
+    except NoSpace as error:
         report(str(error))
-        return NO_ROOM
+        return NO_SPACE
     except (wal.LogFailed, NotReadable) as error:
         report(str(error))
         return LOG_FAILED
     except Stopped:
         return _stopped()
-    except Exception:  # a broken invariant: say all we know, and stop
+    except Exception:  # a broken invariant: print the traceback, and stop
         _write(STDERR, traceback.format_exc())
         return BUG
 
 
 def _fill_standard_descriptors() -> None:
-    """Opens /dev/null where descriptor 0, 1 or 2 is closed. Otherwise a socket or the log would
-    get that number, and with it whatever is printed.
+    """Opens /dev/null as descriptor 0, 1 or 2 if it is closed. Otherwise a socket or a file of the
+    log would get this number, and printed text would be written to it.
     """
     with suppress(OSError):
         while (fd := os.open(os.devnull, os.O_RDWR)) <= STDERR:
@@ -131,8 +130,8 @@ def _fill_standard_descriptors() -> None:
 
 
 def _write(fd: int, text: str) -> None:
-    """Writes as much as possible: a closed pipe does not end the server. (Python's own streams
-    would try again at the exit, and fail then.)
+    """Writes as much as possible, because a closed pipe must not end the server. (Python's streams
+    would write the rest at the exit, and fail then.)
     """
     data = os.fsencode(text)  # a path need not be UTF-8
     with suppress(OSError):
@@ -144,7 +143,8 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
     def say(line: str) -> None:
         _write(STDOUT, line + "\n")
 
-    # Replay takes a third less time without the collector. Later server.collector calls it.
+    # Replay takes a third less time without the garbage collector. Later, server.collector
+    # calls the garbage collector.
     gc.disable()
     if chosen.verbosity:
         say(f"pid {os.getpid()}")
@@ -162,7 +162,8 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
         if chosen.verbosity:
             for listener in listeners.sockets:
                 say(f"bind {listener.fileno()} {address_of(listener)}")
-        # Made before the user changes: they load what that user may not be allowed to read.
+        # Created before the change of the user: both load modules that the user may not be able to
+        # read.
         server = Server(
             dispatcher,
             listeners,
@@ -183,10 +184,10 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
                 log = _open(chosen, queue, server, report, progress)
                 dispatcher.log = log.snapshot
             except wal.LogFull as error:
-                raise NoRoom(f"{chosen.wal_dir}: {error}") from error
+                raise NoSpace(f"{chosen.wal_dir}: {error}") from error
             except wal.LogFailed as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise NoRoom(str(error)) from error
+                    raise NoSpace(str(error)) from error
                 raise
             except OSError as error:
                 raise NotReadable(
@@ -228,14 +229,14 @@ def _stopped() -> int:
 
 
 def ignore_signals() -> None:
-    """The end has begun: another signal must neither interrupt it nor kill the process."""
+    """The process is stopping: a further signal must not interrupt that, or kill the process."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def install_signal_handlers(queue: Queue) -> None:
-    """Handlers until the loop runs and installs its own. A stop ends the start at once: replay may
-    be killed anywhere. A drain is remembered.
+    """Installs the handlers for the start; the server installs its own later. SIGTERM and SIGINT
+    end the start at once, because replay can be stopped at any point. SIGUSR1 sets drain mode.
     """
 
     def stop(number: int, frame: object) -> NoReturn:
@@ -319,8 +320,8 @@ def _process() -> Callable[[], ProcessSnapshot]:
 
 
 def _max_connections(logged: bool) -> int:
-    """As many as there are descriptors, less those that the process itself needs: accept() never
-    runs out of them, nor does the log.
+    """The number of all descriptors, less those that the process itself needs. So neither accept()
+    nor the log runs out of descriptors.
 
     The log keeps each preallocated segment open: 2 or 3 at the default size, dozens if segments are
     small and jobs are large.
@@ -330,10 +331,10 @@ def _max_connections(logged: bool) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
     except (ValueError, OSError):
-        pass  # some systems refuse what they offer; the soft limit stands
+        pass  # some systems refuse their own hard limit: the soft limit stays
     try:
         in_use = len(os.listdir("/proc/self/fd"))
     except OSError:
-        in_use = 8  # without /proc, somewhat more than there are
+        in_use = 8  # without /proc: an estimate that is a little too high
     spare = max(SPARE_DESCRIPTORS, min(LOG_DESCRIPTORS, soft // 4)) if logged else SPARE_DESCRIPTORS
     return max(1, soft - in_use - spare)

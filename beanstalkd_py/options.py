@@ -1,12 +1,12 @@
 """The C server's command line, read into `Options`.
 
-Pure: it prints nothing and does not end the process. Warnings stand in `Options.warnings`, each
-without the program's name. A command line that ends the program raises `Exit`, whose texts are
-complete.
+Pure: this module prints nothing and does not end the process. Warnings are in `Options.warnings`,
+without the program's name. If the command line must end the program, `parse` raises `Exit`, with
+texts that include the program's name.
 
-The messages and the order in which flags act are the C server's, byte for byte. Two things differ
-on purpose: without -f and -F each reply waits for the disk, and `-b ""` is refused instead of
-meaning the root directory.
+The messages and the order in which flags act are the C server's, byte for byte. Three differences
+are intended. Without -f and -F, each reply waits for its sync. `-b ""` is refused; for the C server
+it means the root directory. And there is `--accept-damaged-import`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ Options:
 class Options:
     wal_dir: str | None = None
     sync_ms: int = 0  # 0: each reply waits for its sync
-    never_sync: bool = False  # if so, sync_ms means nothing
+    never_sync: bool = False  # if true, sync_ms has no effect
     address: str | None = None
     port: str | None = None  # as given: getaddrinfo reads it
     user: str | None = None
@@ -66,8 +66,8 @@ class Options:
 
     @property
     def log_segment_bytes(self) -> int:
-        """The size the log is to use: whole blocks, enough of them for a header and some frames,
-        and no more than a start can prepare.
+        """The segment size of the log: -s rounded up to blocks of 4096 bytes. The least is enough
+        for a header and some frames; the most can be preallocated at a start.
         """
         return min(
             max(SMALLEST_SEGMENT_BYTES, -(-self.segment_bytes // 4096) * 4096),
@@ -76,7 +76,7 @@ class Options:
 
 
 class Exit(Exception):
-    """The command line asks for the program's end. The texts are to be written as they are."""
+    """The program must write these texts unchanged, and end with this status."""
 
     def __init__(self, status: int, stdout: str = "", stderr: str = "") -> None:
         super().__init__(status, stdout, stderr)
@@ -90,7 +90,7 @@ class _InvalidSize(ValueError):
 
 
 def parse(argv: Sequence[str], prog: str) -> Options:
-    """Read the words behind the program's name; `prog` is how the messages call it."""
+    """Reads the words after the program's name. `prog` is the program's name in messages."""
     reading = _Reading(prog)
     words = iter(argv)
     for word in words:
@@ -104,15 +104,15 @@ def parse(argv: Sequence[str], prog: str) -> Options:
 
 
 class _Reading:
-    """The options so far. Flags act in the order in which they stand."""
+    """The options that were read so far. Flags take effect in the order of the command line."""
 
     def __init__(self, prog: str) -> None:
         self.prog = prog
         self.options = Options()
 
     def read_word(self, word: str, following: Iterator[str]) -> None:
-        """One word may hold many flags; the first that takes a value takes the rest, or the next
-        word.
+        """Reads one word, which may have many flags. A flag with a value takes the rest of the word
+        as its value; if there is no rest, the next word.
         """
         for at, letter in enumerate(word[1:], 1):
             if letter in _SWITCHES:
@@ -134,7 +134,7 @@ class _Reading:
     def finish(self) -> Options:
         if self.options.wal_dir == "":
             raise self.exit(
-                LOCK_ERROR, self.said('failed to lock wal dir "": no directory is named')
+                LOCK_ERROR, self.line_of('failed to lock wal dir "": no directory is named')
             )
         return self.options
 
@@ -160,13 +160,15 @@ class _Reading:
         raise self.exit(0, _USAGE.format(prog=self.prog))
 
     def usage_error(self, text: str) -> Exit:
-        return self.exit(USAGE_ERROR, self.said(text) + _USAGE.format(prog=self.prog))
+        return self.exit(USAGE_ERROR, self.line_of(text) + _USAGE.format(prog=self.prog))
 
     def exit(self, status: int, stderr: str = "", stdout: str = "") -> Exit:
-        """Warnings so far come first: the caller does not print them after an Exit."""
-        return Exit(status, stdout, "".join(map(self.said, self.options.warnings)) + stderr)
+        """Puts the warnings so far in front of the text: after an Exit the caller does not print
+        them.
+        """
+        return Exit(status, stdout, "".join(map(self.line_of, self.options.warnings)) + stderr)
 
-    def said(self, text: str) -> str:
+    def line_of(self, text: str) -> str:
         return f"{self.prog}: {text}\n"
 
 
@@ -183,8 +185,8 @@ def _set_max_job_size(options: Options, value: str) -> Options:
 
 
 def _size(text: str) -> int:
-    """A size_t as scanf's %zu reads it: white space and a sign may lead, `-1` wraps, a number that
-    is too large becomes the largest.
+    """Reads a size_t as scanf's %zu does. White space and a sign may come first. A negative number
+    wraps. A number that is too large becomes the largest size_t.
     """
     match = re.fullmatch(r"[ \t\n\v\f\r]*([+-]?)([0-9]+)", text)
     if match is None:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 
 class Notify:
-    """`notify(READY=1, STATUS="serving")` sends what sd_notify(3) describes; without NOTIFY_SOCKET
-    it does nothing.
+    """`notify(READY=1, STATUS="serving")` sends these assignments as in sd_notify(3). Without
+    NOTIFY_SOCKET it does nothing.
     """
 
     timeout_s = 1.0  # for a manager that does not read

@@ -1,7 +1,7 @@
-"""-u USER: become a user for good, with that user's groups.
+"""-u USER: changes to the user and the user's groups, irreversibly.
 
-The C server leaves root's supplementary groups in place; here they are replaced (initgroups) before
-the rights to do so are given away.
+The C server keeps root's supplementary groups. This module replaces them (initgroups) before it
+gives up root's rights.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class PrivilegesFailed(Exception):
 
 
 def become(user: str) -> None:
-    """Take on the user's groups, group and user id. After a failure the process must end: it may be
-    half changed.
+    """Changes the supplementary groups, the group and the user. After a failure the process must
+    end, because some of them may have changed.
     """
     entry = _look_up(user)
     uid, gid = entry.pw_uid, entry.pw_gid

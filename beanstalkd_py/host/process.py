@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Facts(NamedTuple):
-    """What does not change while the process runs."""
+    """Facts that stay the same while the process runs."""
 
     pid: int
     hostname: str

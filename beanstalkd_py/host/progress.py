@@ -8,24 +8,23 @@ from typing import Any
 
 from beanstalkd_py.host.notify import Notify
 
-QUIET_S = 2.0  # a replay shorter than this says nothing
+QUIET_S = 2.0  # a shorter replay shows nothing
 EVERY_S = 5.0  # between lines
-EXTEND_S = 60  # what the service manager is asked for, again and again
+EXTEND_S = 60  # by which each report extends the service manager's start timeout
 
 
 class Progress:
-    """Call it with bytes done and bytes in all; `close` it in the end."""
+    """To be called with the bytes done and the bytes in total; `close` ends the display."""
 
     def __init__(self, label: str, report: Callable[[str], None], notify: Notify) -> None:
         self._label = label
         self._report = report
         self._notify = notify
         self._next = time.monotonic() + QUIET_S
-        self._terminal = (
-            sys.stderr is not None and sys.stderr.isatty()
-        )  # None: it was closed before we began
-        # Made at once: loading click may be too late when the user has changed. Only for a
-        # terminal: it takes a tenth of a start.
+        # sys.stderr is None if descriptor 2 was closed at the start.
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+        # Created now, because after -u the user may not be able to read click. Only for a
+        # terminal, because to import click takes a tenth of the time of a start.
         self._bar: Any = _bar(label) if self._terminal else None
         self._shown = False
 
