@@ -45,7 +45,7 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
         yield manager
 
 
-def test_service_manager_hears_of_ready_and_stop(
+def test_service_manager_is_notified_of_ready_and_stop(
     start: Start, launch: Start, log: str, manager: socket.socket, tmp_path: Path
 ) -> None:
     first = start("-b", log)

@@ -232,6 +232,6 @@ def test_ready_line_counts_jobs_and_segments(start: Start, log: str, tmp_path: P
     assert segments >= 3 and line == f"{where}: 3 jobs in {segments} segments\n"
 
 
-def test_server_that_does_not_start_says_no_ready_line(launch: Start, tmp_path: Path) -> None:
+def test_failed_start_prints_no_ready_line(launch: Start, tmp_path: Path) -> None:
     daemon = launch("-b", f"{tmp_path}/missing")
     assert daemon.wait_end() == 10 and daemon.ready_line() == ""

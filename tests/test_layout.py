@@ -76,7 +76,7 @@ def test_configuration_has_at_most_100_columns(name: str) -> None:
     assert too_long((ROOT / name).read_text()) == []
 
 
-def test_no_configuration_of_one_tool_in_two_files() -> None:
+def test_tool_is_configured_in_one_file() -> None:
     text = (ROOT / "setup.cfg").read_text()
     assert not any(section in text for section in ("[tool:", "[mypy", "[flake8"))
 

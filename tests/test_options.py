@@ -42,7 +42,7 @@ def end(*words: str) -> Exit:
     return caught.value
 
 
-def test_no_words_give_the_defaults_and_durable_replies():
+def test_empty_command_line_means_defaults_and_durable_replies():
     assert read() == Options(
         wal_dir=None,
         sync_ms=0,
@@ -109,7 +109,7 @@ def test_later_value_replaces_the_earlier_one():
         (["-F"], True, 0),
     ],
 )
-def test_the_last_of_f_and_F_wins(words, never_sync, sync_ms):
+def test_last_of_f_and_F_counts(words, never_sync, sync_ms):
     options = read(*words)
     assert (options.never_sync, options.never_sync or options.sync_ms) == (
         never_sync,
@@ -171,7 +171,7 @@ def test_version_names_the_protocol_first():
 
 
 @pytest.mark.parametrize("words", [["-h"], ["-hx"], ["-Vh", "bad word"], ["-h", "-v"]])
-def test_help_goes_to_stderr_and_is_no_failure(words):
+def test_help_goes_to_stderr_with_status_0(words):
     exit_ = end(*words)
     assert (exit_.status, exit_.stdout, exit_.stderr) == (0, "", USAGE)
 

@@ -49,7 +49,7 @@ def test_become_cannot_be_undone():
     assert in_a_child(*(["nobody"] if ROOT else []), "root") == NO_WAY_TO_ROOT
 
 
-def test_become_oneself_needs_no_privilege():
+def test_change_to_the_same_user_needs_no_privilege():
     users = ["nobody", "nobody"] if ROOT else [pwd.getpwuid(os.geteuid()).pw_name]
     uids, gids, _ = in_a_child(*users)
     assert uids == 3 * [pwd.getpwnam(users[-1]).pw_uid] and gids == 3 * [

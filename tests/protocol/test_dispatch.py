@@ -61,13 +61,13 @@ def test_reserve_outcome_becomes_reply(outcome: Outcome, reply: bytes) -> None:
         b"reserve-job 1", b"pause-tube default 1",
     ],
 )  # fmt: skip
-def test_full_journal_is_out_of_memory(session: Session, line: bytes) -> None:
+def test_change_without_headroom_is_out_of_memory(session: Session, line: bytes) -> None:
     say(session, b"put 0 0 9 1\r\na\r\nreserve\r\nbury 1 0\r\nput 0 0 9 1\r\nb\r\nreserve\r\n")
     session.dispatcher.queue.journal = Full()  # type: ignore[assignment]
     assert say(session, line + b"\r\n") == b"OUT_OF_MEMORY\r\n"
 
 
-def test_drained_queue_refuses_puts(session: Session) -> None:
+def test_draining_queue_refuses_puts(session: Session) -> None:
     session.dispatcher.queue.draining = True
     assert say(session, b"put 0 0 1 1\r\nx\r\n") == b"DRAINING\r\n"
 

@@ -132,14 +132,14 @@ def test_next_line_is_none_within_a_body() -> None:
 
 
 @pytest.mark.sources
-def test_known_lines_are_bounded() -> None:
+def test_cache_of_put_lines_is_bounded() -> None:
     stream = b"".join(b"put %d 0 1 0\r\n\r\n" % pri for pri in range(3 * module.KNOWN_MAX))
     assert len(commands(stream + b"reserve\r\n")) == 3 * module.KNOWN_MAX + 1
     assert len(module._KNOWN) <= module.KNOWN_MAX
     assert module._EXACT.items() <= module._KNOWN.items()
 
 
-def test_known_put_line_obeys_a_smaller_limit() -> None:
+def test_cached_put_line_obeys_a_smaller_limit() -> None:
     line = b"put 5 5 5 11\r\n"
     larger = Parser(11)
     larger.feed(line)

@@ -58,7 +58,7 @@ def test_tube_is_rendered_as_in_c() -> None:
     ("left_ns", "seconds"),
     [(0, "0"), (1, "0"), (SECOND, "0"), (SECOND + 1, "1"), (60 * SECOND, "59")],
 )
-def test_time_left_is_cut_as_by_a_later_clock(left_ns: int, seconds: str) -> None:
+def test_time_left_of_a_full_minute_shows_59_as_in_c(left_ns: int, seconds: str) -> None:
     assert keys(yaml.job(replace(JOB, left_ns=left_ns)))["time-left"] == seconds
     assert keys(yaml.tube(replace(TUBE, pause_left_ns=left_ns)))["pause-time-left"] == seconds
 

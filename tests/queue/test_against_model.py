@@ -90,7 +90,7 @@ def test_broken_rule_is_found(monkeypatch: pytest.MonkeyPatch, method: str) -> N
 # --- found by hypothesis
 
 
-def test_replayed_tube_goes_when_a_pause_of_0_ends_its_pause() -> None:
+def test_replayed_tube_is_removed_when_pause_0_ends_its_pause() -> None:
     """It stayed for ever."""
     pair = Pair("binlog")
     pair.connect("a")

@@ -99,7 +99,7 @@ def test_small_heap_is_rebuilt_when_mostly_stale() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_removal_from_the_middle_leaves_a_heap(seed: int) -> None:
+def test_list_is_still_a_heap_after_a_removal_from_the_middle(seed: int) -> None:
     rng = random.Random(seed)
     heap = sorted(rng.randrange(50) for _ in range(rng.randrange(1, 60)))
     while heap:

@@ -68,7 +68,7 @@ def test_second_collection_visits_what_the_first_one_kept(collector: Collector) 
     assert collector.collect() <= first + 10 and len(held) + len(kept) == JOBS + 10
 
 
-def test_cycle_is_freed_that_lived_through_many_collections(collector: Collector) -> None:
+def test_cycle_that_survived_many_collections_is_freed(collector: Collector) -> None:
     """A connection, for example."""
     node = Node()
     gone = weakref.ref(node)
@@ -87,7 +87,7 @@ def test_large_container_is_not_visited(collector: Collector) -> None:
     assert not any(each is large for each in gc.get_objects())
 
 
-def test_oldest_objects_are_visited_no_more_if_there_are_many(collector: Collector) -> None:
+def test_only_the_youngest_of_many_objects_are_visited(collector: Collector) -> None:
     old = Node()
     collector.collect()
     young = [Node() for _ in range(2 * KEPT_MAX)]
@@ -109,7 +109,7 @@ def test_collection_is_due_when_many_objects_are_new(
     assert gone() is None and len(held) == 1001 < LIMIT
 
 
-def test_nothing_is_collected_unasked(collector: Collector) -> None:
+def test_pythons_own_collector_does_not_run(collector: Collector) -> None:
     gone = dropped()
     held = jobs(2 * LIMIT)
     assert gone() is not None and len(held) == 2 * LIMIT

@@ -127,7 +127,7 @@ def test_input_left_in_the_transport_is_received_without_an_event() -> None:
     assert world.transport.sent == ANSWER * 3
 
 
-def test_replies_not_taken_pause_input_until_they_are() -> None:
+def test_input_pauses_until_the_client_takes_its_replies() -> None:
     world = World()
     world.transport.takes = 0
     world.say(ASK * (2 * OUTPUT_LIMIT // len(ANSWER)))
@@ -157,7 +157,7 @@ def test_hang_up_ends_a_wait_whose_input_is_far_ahead() -> None:
     assert (world.life, world.transport.closed) == (Life.GONE, True)
 
 
-def test_hang_up_before_the_input_is_far_ahead_ends_the_wait_then() -> None:
+def test_earlier_hang_up_ends_the_wait_once_input_is_far_ahead() -> None:
     world = World(piece=INPUT_LIMIT + 100)
     count = 3 * INPUT_LIMIT // len(ASK)
     world.transport.arrived = b"reserve\r\n" + ASK * count
@@ -212,7 +212,7 @@ def test_change_of_transport_keeps_the_session() -> None:
 
 
 @pytest.mark.parametrize("life", Life)
-def test_gone_follows_every_life_and_nothing_follows_gone(life: Life) -> None:
+def test_every_life_can_become_gone_and_gone_is_final(life: Life) -> None:
     assert (Life.GONE in MAY_BECOME[life]) is (life is not Life.GONE)
     assert life not in MAY_BECOME[life]
 

@@ -96,12 +96,12 @@ def free_port():
 
 
 @pytest.mark.parametrize("shape", ["{}", "+{}", " {}", "0{}"])
-def test_ports_are_read_as_getaddrinfo_reads_them(free_port, shape):
+def test_port_has_any_form_that_getaddrinfo_reads(free_port, shape):
     with open_listeners("127.0.0.1", shape.format(free_port)) as listeners:
         assert listeners.sockets[0].getsockname()[1] == free_port
 
 
-def test_ports_wrap(free_port):
+def test_port_above_65535_wraps(free_port):
     with open_listeners("127.0.0.1", str(free_port + 65536)) as listeners:
         assert listeners.sockets[0].getsockname()[1] == free_port
 
@@ -250,7 +250,7 @@ def test_socket_of_another_kind_is_not_taken(path):
         assert os.path.lexists(path)
 
 
-def test_file_that_vanishes_meanwhile_is_no_failure(path, monkeypatch):
+def test_vanished_socket_file_is_no_error(path, monkeypatch):
     """Its server may end, and remove it, at any moment."""
     leave_stale(path)
     really_check = listen_module._check_no_server_answers
@@ -312,7 +312,7 @@ def test_only_our_own_file_is_removed(path):
         assert answers(socket.AF_UNIX, path)
 
 
-def test_close_without_its_file_is_no_failure(path):
+def test_close_without_the_socket_file_is_no_error(path):
     with open_listeners(f"unix:{path}"):
         os.unlink(path)
 
@@ -325,7 +325,7 @@ def test_second_close_leaves_the_next_servers_file(path):
         assert answers(socket.AF_UNIX, path)
 
 
-def test_lock_covers_asking_removing_and_binding(path, monkeypatch):
+def test_lock_covers_connect_unlink_and_bind(path, monkeypatch):
     """A second server that starts while the first one replaces a stale file waits, and then finds
     it answering.
     """

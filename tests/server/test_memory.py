@@ -132,7 +132,7 @@ def test_table_of_jobs_shrinks_when_they_are_gone(left: int) -> None:
     assert sys.getsizeof(jobs) < 100_000
 
 
-def test_table_in_use_is_not_made_anew() -> None:
+def test_table_in_use_is_not_replaced() -> None:
     world = World(jobs=100_000)
     world.step()
     world.jobs(60_000)

@@ -312,7 +312,7 @@ def test_window_begins_with_the_first_commit_and_ends_with_a_sync() -> None:
     assert world.log.syncs == [12]
 
 
-def test_window_of_the_next_commit_begins_anew_after_the_sync() -> None:
+def test_next_window_begins_with_the_commit_after_a_sync() -> None:
     world = windowed()
     world.batch()
     world.until(START + 60 * MS)
@@ -329,7 +329,7 @@ def test_window_covers_what_the_start_compacted() -> None:
     assert world.log.syncs == [20]
 
 
-def test_no_window_without_anything_to_sync() -> None:
+def test_window_needs_something_to_sync() -> None:
     world = windowed()
     world.outbox.add(world.a, b"USING")
     world.outbox.end_of_batch()
@@ -337,7 +337,7 @@ def test_no_window_without_anything_to_sync() -> None:
     assert world.log.syncs == []
 
 
-def test_no_window_when_each_reply_waits_for_a_sync() -> None:
+def test_window_is_not_used_if_replies_wait_for_syncs() -> None:
     world = World()
     world.batch()
     world.until(START + 400 * MS)

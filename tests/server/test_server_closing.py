@@ -203,7 +203,7 @@ sys.exit(cli.main(["closes", *sys.argv[1:]]))
 
 
 @pytest.mark.sources
-def test_reused_descriptor_gets_no_event_of_its_predecessor(start: Start) -> None:
+def test_reused_descriptor_gets_no_event_of_the_closed_one(start: Start) -> None:
     """Within one round somebody's command makes the server close a connection, another one takes
     its place, and the news of the first is read.
     """

@@ -63,7 +63,7 @@ def trace(daemon: Daemon) -> list[str]:
 
 
 @pytest.mark.parametrize("level", ["-V", "-VV"])
-def test_trace_reads_as_the_c_servers(start: Start, tmp_path: Path, level: str) -> None:
+def test_trace_equals_the_c_servers(start: Start, tmp_path: Path, level: str) -> None:
     theirs = trace(
         start(level, "-z", "20", program=(need_c_server(),), at=f"unix:{tmp_path}/theirs")
     )
@@ -78,7 +78,7 @@ def test_trace_begins_with_pid_and_address(start: Start) -> None:
     )
 
 
-def test_trace_shows_pipelined_commands_and_late_replies(start: Start) -> None:
+def test_trace_shows_pipelined_commands_and_later_replies(start: Start) -> None:
     daemon = start("-VV")
     waiting, other = daemon.client(), daemon.client()
     waiting.ask(b"use x\r\n")
