@@ -2,10 +2,11 @@
 
 Runs on a thread of its own or, while that is idle, on the owner's (`Threads.commit_inline`).
 
-Promises: operations are executed in the order of the commits; batches that are waiting share one
-write per segment and one sync. An LSN is reported as durable only after a sync that began after its
-write has returned. A segment gets its name only when its header and everything before it are
-durable, in every mode. The first failure is final: nothing is written or synced after it.
+Promises: operations are executed in the order of the commits. Waiting batches share the writes and
+one sync. An LSN is reported as durable only after its write has returned, and after that a sync was
+started and has returned. In every mode a segment gets its name only when its header is durable, and
+everything in the segments before it. The first failure is final: nothing is written or synced after
+it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from beanstalkd_wal.operations import Batch, Close, Fence, Operation, Retire, Ro
 from beanstalkd_wal.progress import Progress
 from beanstalkd_wal.recover import Recovered
 
-# Bytes joined for one write: bounds the memory used after a slow sync.
+# Frames of at most about so many bytes are joined for one write. After a slow sync many batches
+# wait; this bounds the memory.
 _WRITE_BYTES_MAX = 8 << 20
 
 
@@ -40,9 +42,9 @@ class Committer:
         self._salt = salt_of(found.log_id)
         self._durability = durability
         self._delete = delete
-        self._retirements: list[Retire] = []  # that wait for their LSN to be durable
-        self._fences: list[Fence] = []  # that the current batches have reached
-        self._unused: list[Spare] = []  # of rotations that a failure prevented
+        self._retirements: list[Retire] = []  # wait until their LSN is durable
+        self._fences: list[Fence] = []  # reached by the current batches; `notify` sets them
+        self._unused: list[Spare] = []  # spares of rotations that a failure prevented
         # The active segment, and the end of what was written to it.
         self._active = found.active
         self._path = segment_path(found.directory.path, found.number)
@@ -84,7 +86,7 @@ class Committer:
 
     @property
     def may_sync_for_retirement(self) -> bool:
-        """Whether the next batch may be synced although no client waits for a sync."""
+        """Whether the next batch may need a sync only because of a retirement (see `Threads`)."""
         return self._durability is Durability.NEVER and bool(self._retirements)
 
     def _execute(self, batches: list[Batch]) -> None:
@@ -116,7 +118,7 @@ class Committer:
             self._close(operation.truncate)
 
     def _skip(self, batches: list[Batch]) -> None:
-        """After a failure: fences are passed and files closed, nothing else is done."""
+        """After a failure: sets fences and closes files, and does nothing else."""
         for batch in batches:
             for operation in batch.operations:
                 if isinstance(operation, Fence) and operation not in self._fences:
@@ -160,8 +162,8 @@ class Committer:
     def _write_watermark(self, next_lsn: int, at: int) -> None:
         """Writes an empty frame with the durable watermark, and syncs it.
 
-        Without the sync a power failure could take this frame and damage one before it; the damage
-        would then pass for a torn tail.
+        Without the sync, a power failure could damage an earlier frame and lose this one. Then the
+        damage would be taken for a torn tail.
         """
         self._encode(next_lsn, at, [])
         self._write()
@@ -201,7 +203,9 @@ class Committer:
         self._sync_active()
 
     def _sync_active(self) -> None:
-        """Syncs the active segment even if all its records are durable: its size may not be."""
+        """Syncs the active segment even if all its records are durable: its size may not be
+        durable.
+        """
         self._fs.sync(self._active.handle)
         self._progress.durable_lsn = self._progress.written_lsn
 
@@ -229,7 +233,7 @@ class Committer:
     # --- retirement
 
     def _retirement_needs_sync(self) -> bool:
-        """Under NEVER no sync may come for a long time, and the segments would stay until then."""
+        """Under NEVER the next sync may be far away, and retired segments would stay until then."""
         retirements = self._retirements
         return self.may_sync_for_retirement and retirements[0].lsn <= self._progress.written_lsn
 

@@ -30,7 +30,7 @@ class Durability(enum.Enum):
 
     SYNC = 0  # when it is durable; each batch is synced
     WINDOW = 1  # when it is written; the owner calls Log.sync
-    NEVER = 2  # when it is written; syncs are for segments only (see the package)
+    NEVER = 2  # when it is written; Log.sync does nothing (see the package for what is synced)
 
     @property
     def header_flags(self) -> int:
@@ -39,7 +39,8 @@ class Durability(enum.Enum):
 
 
 class Spare:
-    """A preallocated file that is not a segment yet: zeros from the start to `size`.
+    """A preallocated segment: zeros from the start to `size`. After a rotation, the log and the
+    committer keep this object for the file of the active segment.
 
     handle is open, so rotation needs no new file descriptor; -1: closed. Sizes are in bytes.
     """
@@ -51,7 +52,9 @@ class Spare:
         self.handle = handle
         self.size = size  # on disk; changed only under `lock`
         self.known = 0  # how much of `size` was reported to the owner; only the owner uses it
-        self.taken = False  # set for good by the owner; checked under `lock` before lengthening
+        # Set by the owner, and never reset. The preparer checks it under `lock`, and then does not
+        # lengthen the file.
+        self.taken = False
         self.lock = threading.Lock()
 
 
@@ -86,10 +89,10 @@ class Directory:
 
 
 def begin_segment(directory: Directory, spare: Spare, header: Header) -> None:
-    """Turns a spare into the segment that the header describes; all of it is durable afterwards.
+    """Turns a spare into the segment that the header describes. Header and name are durable then.
 
-    The header and the zeros are synced before the rename, so a segment with a name is never
-    uninitialised.
+    The header and the zeros are synced before the rename. So a file with a segment's name always
+    has a durable header.
     """
     with spare.lock:  # waits for the preparer, if it is lengthening this spare
         spare.taken = True

@@ -46,7 +46,7 @@ class NewerVersion(WalError):
 
 
 class LogFailed(WalError):
-    """A write or a sync failed. Final: what was not promised by then never will be by this log.
+    """A write or a sync failed. Final: `promised_lsn` does not grow any more.
 
     errno is 0 for an error of the program itself, not of the system; `reason` then holds it.
     offset: in bytes, in the file `path`.

@@ -1,8 +1,8 @@
 """The bytes of a segment: layout, encode, decode.
 
-Promises: pure; decode gives back what encode was given; one changed bit anywhere is detected; zeros
-are never valid; a length is checked against the bytes that are there before it is used. The layout
-does not change without a new VERSION.
+Promises: no I/O; decode returns what encode was given; one changed bit anywhere is detected; zeros
+are never valid; a length is compared with the bytes that exist before it is used. Each change of
+the layout needs a new VERSION.
 
 A segment is a header block of 1024 bytes (two copies of the header, at 0 and 512), then frames,
 then zeros. Numbers are little-endian, times are wall-clock ns.
@@ -24,12 +24,13 @@ then zeros. Numbers are little-endian, times are wall-clock ns.
     508   4  CRC-32C of bytes 0..508, from 0
 
 The salt is the lower half of the log id. So a frame of another log, or one that a client put into a
-record, is not valid here. The segment ids form a chain: a segment that was cut off and reappeared
-after a crash (its removal was not durable) cannot pass for the later one with the same number.
-Magic and version keep their place in every future version: they are checked before the checksum.
+record, is not valid here. The segment ids form a chain: each header has the id of the segment
+before it. There may be two segments with one number: the first was removed, and a crash undid the
+removal because it was not durable. The chain shows which of them is valid. Magic and version keep
+their place in every later version, because they are checked before the checksum.
 
-Flag bit 0 tells tools that written records count as promised. Replay ignores it. (Until 0.1, a log
-under NEVER did not sync its segments at all.)
+Flag bit 0 tells tools that written records count as promised. Replay ignores it. (In version 0.1, a
+log under NEVER did not sync its segments at all.)
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ HEADER_BYTES = 1024  # both copies: frames begin here
 COPY_BYTES = 512
 META_BYTES = 256
 FRAME_BYTES = 48  # the header of a frame
-LENGTH_BYTES = 4  # of each record, in front of the payload's records
+LENGTH_BYTES = 4  # of a record's length; all lengths come before the records of a payload
 RECORD_BYTES_MAX = (1 << 32) - 64
-# The highest LSN and segment number that a header may begin with: counting up from there still fits
-# in 64 bits.
+# The highest base LSN and segment number that a header may have. Numbers that count up from there
+# still fit into 64 bits.
 LAST = (1 << 62) - 1
 
 SEGMENT_MAGIC = b"\x89WAL\r\n\x1a\n"  # like PNG's: a transfer in text mode changes it
@@ -105,11 +106,12 @@ class Header:
 
 
 class Frame:
-    """One frame, decoded: what one commit wrote. A frame without records holds a watermark only.
+    """One frame, decoded. A frame without records holds only a watermark.
 
-    segment: its number; offset, end: of the frame in the segment; at: wall time, ns; durable_lsn:
-    its durable watermark; data: the whole segment. The records lie in data from `start` on, one
-    after the other, `lengths` long (bytes). `records` copies them out when first asked for.
+    segment: number of its segment; offset, end: of the frame in the segment; at: wall time, ns;
+    durable_lsn: its durable watermark; data: bytes of the whole segment. The records are in data
+    from `start` on, without gaps; `lengths` are their lengths in bytes. `records` copies them at
+    the first access.
     """
 
     __slots__ = (
@@ -288,7 +290,7 @@ def decode_frame(data: bytes, offset: int, salt: int, segment: int) -> Frame | s
 def decode_watermark(data: bytes, offset: int, salt: int) -> tuple[int, int] | None:
     """(first LSN, durable watermark) of a frame; None if its header is damaged.
 
-    The payload is not looked at: a frame's header has a checksum of its own.
+    The payload is not checked: the header has its own checksum.
     """
     body = data[offset + 8 : offset + FRAME_BYTES]
     if len(body) < _BODY.size or crc(body, salt) != _U32.unpack_from(data, offset + 4)[0]:

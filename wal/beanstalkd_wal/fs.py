@@ -1,7 +1,7 @@
 """The file-system seam: all calls that the log makes. Tests replace it with a disk in memory.
 
-Promises: a call has done all that it says, or it raises OSError; no call repeats a sync. A path is
-a str, a handle an int (a file descriptor), sizes and offsets are in bytes.
+Promises: a call does all that its docstring says, or raises OSError. No call repeats a sync. A path
+is a str, a handle is an int (a file descriptor), sizes and offsets are in bytes.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import struct
 
 ZEROS = bytes(1 << 18)
 
-# A full disk, a used-up quota, no free file descriptor: preallocation then waits and tries again.
-# The log does not fail.
+# A full disk, a full quota, or no free file descriptor. After these errors preallocation is tried
+# again later, and the log does not fail.
 NO_SPACE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE))
 
 # struct flock: type, whence, start, length, pid.
 _FLOCK = struct.Struct("@hhqqi0q")
 
-# From a file system without fallocate.
+# Errors of a file system that does not support fallocate.
 _NO_FALLOCATE = frozenset((errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS))
 
 
 class FileSystem:
-    """The operating system's. It has no state, so all threads may share it."""
+    """The operating system's file system. Has no state, so all threads may share it."""
 
     # --- names
 
@@ -82,7 +82,7 @@ class FileSystem:
         os.ftruncate(handle, nbytes)
 
     def allocate(self, handle: int, old: int, new: int) -> None:
-        """Lengthens a file from old to new bytes; after an error it is as it was.
+        """Lengthens a file from old to new bytes. After an error the file has its old size.
 
         The new bytes read as zeros, and writing to them needs no more space on the disk.
         """
@@ -123,8 +123,8 @@ class FileSystem:
     def locked(self, path: str) -> bool:
         """Whether another process holds that lock. Takes no lock.
 
-        Not for a file that this process has locked: the check does not see that lock, and closing
-        the file would end it.
+        Must not be called for a file that this process has locked. The check does not see this
+        process's own lock, and when it closes the file, the lock ends.
         """
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:

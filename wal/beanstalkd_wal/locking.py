@@ -17,7 +17,7 @@ _held: set[str] = set()
 
 
 class Lock:
-    """A lock that is held. `close` gives it up; a second `close` does nothing."""
+    """A lock that is held. `close` releases it; a second `close` does nothing."""
 
     def __init__(self, fs: FileSystem, path: str, handle: int) -> None:
         self.path = path

@@ -1,8 +1,9 @@
 """The log: append records, commit them, preallocate headroom, retire segments.
 
-Promises: the segment of a record, and whether there is headroom for it, are decided on the owner's
-thread by `append`, finally. Frames are written only to bytes that were preallocated. After a
-failure nothing more is promised, and append and commit raise LogFailed.
+Promises: `append` decides, on the owner's thread, to which segment a record goes and whether it has
+headroom. This is not changed later. Frames are written only to bytes that were preallocated. After
+a failure `promised_lsn` does not grow. When `collect` has taken over the failure, append and commit
+raise LogFailed.
 
 All methods belong to one thread, the owner's. Only ensure_headroom, trim, drain, close, and commit
 with `inline` wait for the disk (with threaded=False, others do too).
@@ -49,12 +50,15 @@ class Log(LogState):
         fs: FileSystem | None = None,
         raise_watermark: bool = True,
     ) -> Log:
-        """Goes on behind an exhausted replay; waits until what it read is durable.
+        """Continues after an exhausted replay. Waits until everything that the replay read is
+        durable.
 
-        meta: returns at most META_BYTES bytes for the header of each new segment. notify: called,
-        by any thread, when `collect` has something to take over. at: wall time, ns. fs: by default
-        the replay's. raise_watermark: the new segment's header says that everything read is
-        durable; otherwise the first commit does. Raises LogFailed; ValueError for bad arguments.
+        meta: returns at most META_BYTES bytes for the header of each new segment. notify: called by
+        any of the threads when `collect` has something to take over. at: wall time, ns. fs: by
+        default the replay's. raise_watermark: the header of the new segment has a watermark that
+        covers everything read. If False, the first frame has that watermark; so records of the
+        first commit become durable together with it. Raises LogFailed; ValueError for bad
+        arguments.
         """
         if not replay.exhausted:
             raise ValueError("the replay is not exhausted")
@@ -101,7 +105,7 @@ class Log(LogState):
         return enough and self._spares.first_fitting(need) is not None
 
     def _open_frame(self, need: int) -> None:
-        """For a record that takes `need` bytes: in the active segment, else in the next one."""
+        """Opens a frame for `need` bytes: in the active segment, else in the next one."""
         self._check()
         need += FRAME_BYTES
         if need <= self._left + self._space:
@@ -173,16 +177,16 @@ class Log(LogState):
         return False
 
     def sync(self, at: int) -> None:
-        """Asks for a sync of everything committed (pending records are not). Under
-        Durability.NEVER it does nothing.
+        """Asks for a sync of everything committed; pending records are not committed. Under
+        Durability.NEVER this does nothing.
         """
         if not self._never and self._is_usable():
             self._threads.commit([Sync(False, 0)], at)
 
     def write_watermark(self, at: int) -> None:
-        """Writes the durable watermark if it has risen: for an owner that is idle.
+        """Writes the durable watermark if it is higher than the one in the log. For an idle owner.
 
-        Does nothing while something is pending. at: wall time, ns.
+        Does nothing while records are pending. at: wall time, ns.
         """
         if self.durable_lsn <= self._watermark or self.pending or not self._is_usable():
             return
@@ -199,7 +203,7 @@ class Log(LogState):
             self.commit(at)
 
     def drain(self, at: int) -> None:
-        """Commits, waits until everything asked for is done, deletions included, and collects.
+        """Commits, waits until both threads have done all their work, deletions too, and collects.
 
         For an owner that needs the headroom of retired segments to go on. Raises LogFailed.
         """
@@ -219,7 +223,7 @@ class Log(LogState):
             self._spares.preallocate(target, self.headroom)
 
     def ensure_headroom(self, nbytes: int, minimum: int = 0) -> bool:
-        """Allocates, on this thread, until fits(nbytes, minimum).
+        """Allocates, on this thread, until fits(nbytes, minimum) is true.
 
         False if the disk is full. Raises OSError or LogFailed after any other error.
         """
@@ -238,8 +242,8 @@ class Log(LogState):
             self._update_headroom()
             if self.fits(nbytes, minimum):
                 return True
-        # No space for one more whole segment. Then only for what is missing: at the end of the
-        # youngest spare, or as one more.
+        # The disk has no space for a whole segment. So only the missing bytes are allocated: at the
+        # end of the latest spare, or as a small spare.
         left = self.left
         missing = minimum + need + (left if need > left else 0) - self.headroom
         if not self._spares.lengthen_last(need, missing) and not self._spares.allocate(
@@ -260,7 +264,8 @@ class Log(LogState):
         self._update_headroom()
 
     def retire(self, before: int) -> None:
-        """Deletes all sealed segments below number `before`, once everything appended is durable.
+        """Deletes all sealed segments with numbers below `before`, as soon as everything appended
+        before this call is durable.
 
         While headroom is below the last target, their files become spares.
         """
@@ -275,11 +280,11 @@ class Log(LogState):
     # --- the end
 
     def close(self, at: int) -> None:
-        """Commits, syncs, writes the durable watermark, seals, and ends the threads.
+        """Commits, syncs, writes the durable watermark, seals the active segment, ends the threads.
 
-        After a failure it closes all files, then raises LogFailed. On a full disk the active
-        segment keeps its zeros: they are headroom for the next start, which no other program should
-        take. at: wall time, ns.
+        After a failure this closes all files, then raises LogFailed. On a full disk the zeros at
+        the end of the active segment are not cut off: they keep that space for the next start, so
+        that no other program takes it. at: wall time, ns.
         """
         if self._closed:
             return

@@ -1,6 +1,6 @@
-"""What the log asks its committer to do, in the order in which the log decided it.
+"""The operations that the log sends to its committer, in the order of their execution.
 
-Promises: plain data; every decision was made by the log, none is left to the committer.
+Promises: plain data. The log has made every decision before; the committer makes none.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Preallocates segments, and deletes retired ones.
 
-Runs on a thread of its own (or inline): all of it is slow, none of it is urgent.
+Runs on a thread of its own (or inline), because this work is slow and not urgent.
 
-Promises: a spare's bytes are filled with zeros and synced before they are reported. A full disk, or
-a lack of file descriptors, ends the work until the next order; it is no failure. Segments are
-deleted from the oldest on, and each deletion is durable before the next one, so a crash leaves no
-gap. A deleted segment is overwritten with zeros before its file is used again, so its frames cannot
-pass for new ones.
+Promises: a spare's bytes are filled with zeros and synced before they are reported. After an error
+in NO_SPACE (a full disk, no file descriptors) the work stops until the next order; the log does not
+fail. Segments are deleted from the oldest on, and each deletion is durable before the next one. So
+a crash leaves no gap between segments. The file of a deleted segment is filled with zeros before it
+is used again. So its old frames are not taken for new ones.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from beanstalkd_wal.progress import (
 # OVERHEAD.
 MIN_STEP = 4096
 
-# The numbers of segments to delete, which may be none; an event to set when it is reached; None
-# ends the thread.
+# What the queue holds: the numbers of segments to delete (possibly none), then preallocate; or an
+# event to set when the orders before it are done; or None, which ends the thread.
 Order = tuple[int, ...] | threading.Event | None
 
 
@@ -53,11 +53,11 @@ class Preparer:
         smaller = (step for step in (self.step // 4, MIN_STEP) if MIN_STEP <= step < self.step)
         self._steps = [self.step, *smaller]
         self.queue: SimpleQueue[Order] = SimpleQueue()
-        # Bytes of headroom, summed up since the log was opened: how much the owner wants to have
-        # been preallocated (written by the owner), and how much was.
+        # Bytes of headroom, counted since the log was opened. `made`: preallocated so far. `goal`:
+        # preallocate until `made` reaches this; the owner writes it.
         self.goal = 0
         self.made = 0
-        # Paths and sizes of files that hold old data: deleted segments, spares of earlier runs.
+        # Dirty files hold old data: deleted segments, spares of earlier runs. Paths and sizes.
         self._dirty = dirty
         self._reuse = reuse
         self._growing: Spare | None = None
@@ -100,10 +100,10 @@ class Preparer:
             self.progress.events.append(SegmentDeleted(number, kept))
 
     def _unlink_or_keep(self, path: str) -> int:
-        """Removes the segment's name. Returns the size of the dirty file it is kept as, or 0.
+        """Removes the segment's name. Returns the size of the dirty file that is left of it, or 0.
 
-        A file is kept only if headroom is short. A small one is not: it would make a small segment,
-        and every segment costs a rotation.
+        The file is kept only if headroom is below the goal. A small file is not kept, because it
+        would become a small segment, and every segment costs a rotation.
         """
         fs = self.directory.fs
         self._working_at(path, 0)
@@ -119,7 +119,9 @@ class Preparer:
     # --- preallocating
 
     def _preallocate(self) -> None:
-        """Works until the goal is reached or the disk is full; deletes leftover dirty files."""
+        """Works until the goal is reached or the disk is full. If the goal is reached, deletes the
+        dirty files that are left.
+        """
         short = False
         while self.made < self.goal and not short:
             short = not self._advance()
@@ -131,8 +133,8 @@ class Preparer:
     def _advance(self) -> bool:
         """One bounded step. False if the disk is full.
 
-        Dirty files come first, because they take no new space. On an almost full disk the steps get
-        smaller: small amounts, such as a small segment frees, must not be left to other programs.
+        Dirty files come first, because they need no new space. On an almost full disk the steps get
+        smaller, to take the small space that a small segment frees before other programs take it.
         """
         if self._dirty:
             return self._had_space(self._clean)
@@ -176,7 +178,7 @@ class Preparer:
             self._create(step)
             return
         with spare.lock:
-            # Since the check above the owner may have taken it for a rotation.
+            # After the check above, the owner may have taken the spare for a rotation.
             if not spare.taken:
                 old = spare.size
                 self._lengthen(spare, min(old + step, self.segment_bytes))

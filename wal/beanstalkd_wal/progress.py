@@ -1,7 +1,7 @@
 """What the two threads report to the log's owner.
 
-Promises: each field has one writer at a time, so nothing here needs a lock. (The committer's fields
-are the owner's while it commits inline.) LSNs only grow, and `written_lsn` is raised before
+Promises: each field has one writer at a time, so nothing here needs a lock. (During an inline
+commit the owner writes the committer's fields.) LSNs only grow. `written_lsn` is raised before
 `durable_lsn`. `notify` wakes the owner, which then reads the fields (`Log.collect`).
 """
 
@@ -26,7 +26,7 @@ class SpareGrown:
 
 
 class SegmentDeleted:
-    """A segment is gone for good. kept_bytes: size of the dirty file that is left of it, or 0."""
+    """A segment's deletion is durable. kept_bytes: size of the dirty file that is left, or 0."""
 
     __slots__ = ("kept_bytes", "number")
 
@@ -45,7 +45,7 @@ class DirtyFileDone:
 
 
 class PreparerIdle:
-    """The preparer has no more to do. short: the disk was too full to reach the target."""
+    """The preparer has no more work. short: the disk was too full to reach the goal."""
 
     __slots__ = ("short",)
 
@@ -62,7 +62,7 @@ class Progress:
     ) -> None:
         self.written_lsn = written_lsn
         self.durable_lsn = durable_lsn
-        self.watermark = watermark  # the highest durable LSN that was written to the log
+        self.watermark = watermark  # the highest durable watermark that was written to the log
         self.batches_done = 0  # by the committer's thread
         self.failure: LogFailed | None = None
         self.events: deque[Event] = deque()

@@ -1,8 +1,8 @@
 """One segment: its header, its frames, and its damage.
 
-Promises: every whole frame is found, also after damage; no byte is read as part of two frames; the
-memory used is the segment's bytes and one frame. Whether damage is a torn tail or corruption is not
-decided here: that takes all segments (`replay`).
+Promises: every whole frame is found, also after damage. No byte is read as part of two frames.
+Memory is used for the segment's bytes and one frame. This module does not decide whether damage is
+a torn tail or corruption, because that depends on the other segments (`replay`).
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ def content_end(data: bytes, start: int = 0) -> int:
 
 
 class Damage:
-    """A range of a segment without a whole frame; with length 0, a place where LSNs are missing."""
+    """A range of a segment without a whole frame of the expected LSN. With length 0: a place where
+    LSNs are missing.
+    """
 
     __slots__ = ("length", "offset", "reason", "segment")
 
@@ -101,7 +103,7 @@ def scan(
 ) -> Iterator[Frame | Damage]:
     """Yields whole frames and damage in order, up to the zeros at the end.
 
-    For tools; replay stops at the first damage. expected: the LSN due first, 0 if it is unknown.
+    For tools; replay stops at the first damage. expected: the first LSN, 0 if it is unknown.
     """
     end = content_end(data, offset)
     while offset < end:
@@ -145,8 +147,8 @@ def next_frame(data: bytes, offset: int, salt: int, segment: int) -> int:
 def highest_watermark(data: bytes, offset: int, salt: int, expected: int) -> int:
     """The highest durable watermark in frames at or after offset; 0 if there is none.
 
-    A whole frame header is enough. Frames with an LSN below `expected` are skipped: they are left
-    over from an earlier use of the file.
+    Only the frame's header must be valid. Frames with an LSN below `expected` are skipped: they are
+    left from an earlier use of the file.
     """
     highest = 0
     offset = data.find(FRAME_MAGIC, offset)

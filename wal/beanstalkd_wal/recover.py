@@ -2,7 +2,7 @@
 
 Promises: recovery may be interrupted anywhere and started again, with the same result. A torn tail
 is cut off only after a copy of it is durable. Before the new segment gets its name, everything that
-replay yielded is durable, and the torn tail is gone for good.
+replay yielded is durable, and it is durable that the torn tail is cut off.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def recover(
     at: int,
     raise_watermark: bool,
 ) -> Recovered:
-    """Raises LogFailed, or ValueError if meta is too long; all files are closed then."""
+    """Makes the directory ready for appending. Raises LogFailed, or ValueError if meta is too long;
+    all files are closed then.
+    """
     fs = replay.fs
     spares = spare_numbers(fs.list(replay.directory))
     numbers = itertools.count(spares[-1] + 1 if spares else 1)
@@ -112,20 +114,21 @@ def _settle(replay: Replay, found: Recovered, spares: list[int]) -> None:
     segments = replay.segments
     found.number = replay.last_segment + 1
     if segments and segments[-1].next_lsn == segments[-1].base_lsn:
-        # A last segment without records: the new one takes its number, and replaces it by the
-        # rename. Otherwise each restart would leave an empty segment.
+        # The last segment has no records. The new segment gets the same number, and its rename
+        # replaces the old file. Otherwise each restart would leave an empty segment.
         found.number -= 1
         segments = segments[:-1]
     if segments:
         found.previous_segment_id = segments[-1].segment_id
     for info in segments:
-        # Without a record, no watermark says that the header is durable.
+        # For a segment without records, only a watermark at or above its base LSN shows that its
+        # header is durable.
         durable = max(info.base_lsn, info.next_lsn - 1) <= replay.watermark
         found.sealed[info.number] = _seal(found.directory, info, info is segments[-1], durable)
 
 
 def _seal(directory: Directory, info: SegmentInfo, last: bool, durable: bool) -> int:
-    """Cuts off what is unused of the last segment; makes durable what no watermark covers.
+    """Cuts the unused end off the last segment. Makes a segment durable that no watermark covers.
 
     Returns the size in bytes. The last segment is always synced: its size may not be durable.
     """
@@ -138,8 +141,9 @@ def _seal(directory: Directory, info: SegmentInfo, last: bool, durable: bool) ->
         if nbytes < info.file_bytes:
             fs.truncate(handle, nbytes)
         if not durable:
-            # A sync of this file may have failed in an earlier process. The kernel then holds the
-            # data to be written already, so another sync would do nothing and succeed.
+            # A sync of this file may have failed in an earlier process. Then the kernel may treat
+            # the data as written although it is not on disk, and a second sync would succeed
+            # without writing it. So the data is written again first.
             fs.write(handle, fs.read(info.path, nbytes), 0)
         fs.sync(handle)
     finally:
@@ -165,7 +169,7 @@ def _keep_torn(torn: Torn, directory: Directory, spares: list[int]) -> None:
 
 
 def _may_hold(directory: Directory, name: str, data: bytes) -> bool:
-    """Whether no file has that name, or only a copy that an interrupted recovery began."""
+    """Whether the name is free, or its file is an unfinished copy by an interrupted recovery."""
     try:
         kept = directory.fs.read(name)
     except FileNotFoundError:
@@ -174,7 +178,7 @@ def _may_hold(directory: Directory, name: str, data: bytes) -> bool:
 
 
 def _copied(directory: Directory, name: str, data: bytes, last_try: bool) -> bool:
-    """False if the disk is full; on the last try that raises OSError."""
+    """Writes the copy. False if the disk is full; on the last try a full disk raises OSError."""
     handle = directory.fs.create(name)
     try:
         directory.fs.write(handle, data, 0)
@@ -194,9 +198,9 @@ def _copied(directory: Directory, name: str, data: bytes, last_try: bool) -> boo
 def _first_spare(found: Recovered, segment_bytes: int) -> Spare:
     """The file for the new active segment.
 
-    A new file, because old spares are the headroom that was set aside for a full disk. On a full
-    disk a smaller file will do (sealing has just freed the rest of the last segment), or else the
-    largest old spare.
+    It is a new file, because old spares are the headroom for a full disk. On a full disk, a smaller
+    new file is used (sealing has just freed the rest of the last segment). If that is not possible,
+    the largest old spare is used.
     """
     directory = found.directory
     spare = directory.new_spare()
@@ -229,8 +233,9 @@ def _reused_spare(found: Recovered, segment_bytes: int) -> Spare:
     directory = found.directory
     path, nbytes = max(found.dirty, key=lambda spare: spare[1])
     found.dirty.remove((path, nbytes))
-    # It may have been a segment just before the kill. Until its new name is durable, a power
-    # failure could turn the zeros into that segment.
+    # The file may have been a segment just before a kill, and its rename may not be durable. After
+    # a power failure it could have the segment's name again, with zeros as content. So the rename
+    # is made durable before the zeros are written.
     directory.sync_names()
     handle = directory.fs.open(path)
     spare = Spare(path, handle, min(nbytes, segment_bytes))

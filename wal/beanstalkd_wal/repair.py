@@ -1,8 +1,8 @@
 """Repair: an operator's explicit act that makes a corrupt log readable again.
 
-Promises: `plan` changes nothing. `mend` makes a durable copy of all bytes that it takes out, before
-it takes them out, and replaces a segment by one rename; so a repair that was interrupted can be
-started again. What is kept, and what is lost, is decided in `repair_plan`.
+Promises: `plan` changes nothing. `mend` makes a durable copy of all bytes that it will take out,
+and then replaces each segment by one rename. So an interrupted repair can be started again.
+`repair_plan` decides what is kept and what is lost.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def plan(
 ) -> Plan:
     """What a repair would do. Reads every byte, one segment at a time, and changes nothing.
 
-    lost: the record that takes the place of a lost one. accept: whether the owner can read a
-    record; one that it cannot is taken out. Raises NewerVersion, BeyondRepair, OSError.
+    lost: the record that takes the place of each lost record. accept: whether the owner can read a
+    record; others are taken out. Raises NewerVersion, BeyondRepair, OSError.
     """
     return Planner(os.fspath(directory), fs or FileSystem(), accept, lost).run()
 
@@ -70,7 +70,8 @@ def _write_again(directory: Directory, segment: SegmentPlan, lost: bytes) -> lis
         for offset, length in segment.taken
     ]
     directory.sync_names()
-    # It is named as a spare until it is whole. A start that finds it after a kill reuses the file.
+    # The new file has a spare's name until it is complete. After a kill, the next start treats it
+    # as a spare.
     spare = directory.new_spare()
     _append(fs, spare, encode_header(segment.header))
     for part in segment.parts:

@@ -2,7 +2,8 @@
 
 Promises: planning changes nothing. Every whole frame is kept, byte for byte, wherever it stands.
 Where LSNs are lost, records that the owner supplies (`lost`) take their places. So the sequence of
-LSNs has no gap, and the loss stays visible. What could only be guessed raises BeyondRepair.
+LSNs has no gap, and the loss stays visible. Where a repair would have to guess, BeyondRepair is
+raised.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from beanstalkd_wal.reader import (
 )
 
 FRAME_RECORDS = 16 * 1024  # lost records per frame
-# The most that a log can lose in one place. Beyond that, a file does not belong to the log.
+# The most that a log can lose in one place. A file that implies a larger loss is taken for a file
+# of another log.
 LOST_MAX = 1 << 28  # records
 MISSING_MAX = 1 << 16  # segments
 
@@ -61,8 +63,8 @@ class Loss:
 
 
 class LostRecords:
-    """Places of the LSNs from `first` up to, without, `until`. Their frames are encoded only when
-    they are written.
+    """Stands for the LSNs from `first` to `until` - 1. Their frames are encoded only when they are
+    written.
     """
 
     __slots__ = ("at", "first", "until", "watermark")
@@ -150,7 +152,7 @@ class Planner:
             )
         self._log_id = headers[0].log_id if headers else 0
         self._salt = salt_of(self._log_id)
-        # As far as it has got. For segments whose header is lost.
+        # The state after the segments read so far. Used for segments whose header is lost.
         self._expected = 0  # the next LSN; 0: not known yet
         self._watermark = 0
         self._at = 0
@@ -294,8 +296,8 @@ class Planner:
                 damage = None
             self._plan_frame(segment, found)
         if damage is not None:
-            # No whole frame follows. LSNs up to the highest watermark existed; how many more, the
-            # next segment tells.
+            # No whole frame follows. LSNs up to the highest watermark existed. Whether there were
+            # more follows from the base LSN of the next segment.
             highest = highest_watermark(data, damage.offset, self._salt, self._expected)
             until = max(highest + 1, self._expected)
             self._lose(segment, damage.offset, damage.length, until, damage.reason)
@@ -317,7 +319,7 @@ class Planner:
                 records.append(record)
                 continue
             records.append(self.plan.lost)
-            reason = "a record that says nothing"
+            reason = "a record that cannot be read"
             loss = Loss(segment.path, frame.offset, len(record), lsn, lsn, reason)
             self.plan.losses.append(loss)
         pieces = encode_frame(frame.first_lsn, frame.durable_lsn, frame.at, records, self._salt)
@@ -327,7 +329,7 @@ class Planner:
     def _lose(
         self, segment: SegmentPlan, offset: int, length: int, until: int, reason: str
     ) -> None:
-        """The LSNs from the expected one up to, without, `until` are lost."""
+        """The LSNs from the expected one to `until` - 1 are lost."""
         first = self._expected
         if until - first > LOST_MAX:
             lost = f"{lsn_range(first, until - 1)} missing ({reason})"

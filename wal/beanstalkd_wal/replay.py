@@ -1,14 +1,17 @@
-"""Reads a log from its oldest record to its newest, and judges what is wrong with it.
+"""Reads a log from its oldest record to its newest, and decides whether damage is torn or corrupt.
 
 Promises: takes no lock and changes nothing; holds one segment in memory; yields no damaged frame
 and none out of order. Damage to durable bytes raises Corrupt; an unfinished tail is reported in
 `torn` ("torn is not corrupt").
 
-How the two are told apart: a segment's header is durable before the segment has its name, and so is
-everything before that segment. So a torn tail exists only in the frames of the last segment. There,
-every frame says up to which LSN the log was durable when the frame was written (its durable
-watermark). Where LSN n is due and something else is found, the frame headers after that place are
-read: a watermark of n or more means that LSN n was durable (corrupt); none means torn.
+How corrupt and torn are told apart:
+
+- Before a segment gets its name, its header is durable, and so are all earlier segments. So only
+  the frames of the last segment can be torn. Any other damage is corrupt.
+- Each frame has a durable watermark: the highest LSN that was durable when the frame was written.
+- In the last segment, reading stops where LSN n is expected and no whole frame with it is found.
+  All valid frame headers after that place are read. If one of them has a watermark of n or more,
+  LSN n was durable: corrupt. Otherwise: torn.
 """
 
 from __future__ import annotations
@@ -26,8 +29,8 @@ from beanstalkd_wal.reader import HeaderBlock, content_end, highest_watermark, r
 class SegmentInfo:
     """A segment that was read.
 
-    next_lsn: behind its last record. created_at: wall time, ns. file_bytes: size of the file;
-    used_bytes: up to the end of its last whole frame.
+    next_lsn: the LSN after its last record. created_at: wall time, ns. file_bytes: size of the
+    file; used_bytes: up to the end of its last whole frame.
     """
 
     __slots__ = (
@@ -55,10 +58,10 @@ class SegmentInfo:
 
 
 class Torn:
-    """A torn tail: from `offset` of the last segment on, nothing had been promised as durable.
+    """A torn tail: no durable watermark covers the bytes of the last segment from `offset` on.
 
-    nbytes: its length without the zeros at the end. expected: the LSN that was due there. reason:
-    what was found instead.
+    nbytes: its length without the zeros at the end. expected: the LSN that was expected there.
+    reason: what was found instead.
     """
 
     __slots__ = ("expected", "nbytes", "offset", "path", "reason", "segment")
@@ -99,11 +102,12 @@ class _File:
 
 
 class Replay:
-    """Iterate over it for the frames; then it is `exhausted`, and Log.open takes it.
+    """Iterate over it to get the frames. After the last frame it is `exhausted`, as Log.open needs
+    it.
 
-    The attributes are to be read only: `segments` and `torn`; `next_lsn`, `watermark`, `log_id`;
-    `meta` of the newest segment; `bytes_done` of `bytes_total`, for a progress report. Iterating
-    raises Corrupt, NewerVersion or OSError.
+    Read-only attributes: `segments` and `torn`; `next_lsn`, `watermark`, `log_id`; `meta` of the
+    newest segment; `bytes_done` of `bytes_total`, for a progress report. Iterating raises Corrupt,
+    NewerVersion or OSError.
     """
 
     def __init__(self, directory: str | os.PathLike[str], fs: FileSystem | None = None) -> None:
@@ -204,8 +208,8 @@ class Replay:
     # --- judgement
 
     def _judge_end(self, index: int, offset: int, data: bytes, reason: str) -> None:
-        """The whole frames of a segment end at offset. Raises Corrupt or sets `torn`, if the
-        segment does not end there, or the next one does not follow.
+        """The whole frames of a segment end at `offset`. If other bytes than zeros follow there, or
+        the next segment does not fit: raises Corrupt or sets `torn`.
         """
         clean = content_end(data, offset) == offset
         if index + 1 < len(self._files):
@@ -221,7 +225,7 @@ class Replay:
         if later.number != file.number + 1:
             return f"segment {later.number} as the next"
         header = later.block.header
-        if header is None:  # the next segment says so itself, if this one is clean
+        if header is None:  # if this segment is clean, _check_header of the next one raises Corrupt
             return "" if clean else reason
         if header.base_lsn != self.next_lsn:
             found = f"the next segment to begin with LSN {header.base_lsn}"

@@ -1,7 +1,7 @@
-"""The owner's side of the spares: which are known, and what is asked of the preparer.
+"""The owner's view of the spares: which are known, and the goal of the preparer.
 
-Promises: bytes counted here are on the disk and used by nothing else. A full disk is a result
-(False), not an error.
+Promises: bytes counted here are preallocated on the disk, and only the log can use them. On a full
+disk a method returns False and raises nothing.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Spares:
         self, directory: Directory, preparer: Preparer, wake: Callable[[], None], dirty_bytes: int
     ) -> None:
         self.nbytes = 0  # of the files
-        self.headroom = 0  # of these, for frames
+        self.headroom = 0  # the part of nbytes that frames can use
         self.dirty_bytes = dirty_bytes  # of files that must be filled with zeros before use
         self.disk_full = False
         self.target = 0
-        self.preparing = False  # the preparer was woken, and is not idle yet
+        self.preparing = False  # the preparer was woken, and has not reported PreparerIdle yet
         self._directory = directory
         self._preparer = preparer
         self._wake = wake
@@ -41,7 +41,9 @@ class Spares:
         return None
 
     def remove(self, spare: Spare) -> None:
-        """For a rotation, or to delete it. The preparer starts no further step on it."""
+        """The spare will be used by a rotation, or deleted. The preparer does not lengthen it
+        again.
+        """
         spare.taken = True
         self._spares.remove(spare)
         self.nbytes -= spare.known
@@ -57,7 +59,7 @@ class Spares:
         before, self._preparer.goal = self._preparer.goal, self._made + missing
         if not missing:
             self.disk_full = self.disk_full and self.preparing
-        # Files that a crash has left are to be deleted even if nothing is missing.
+        # The preparer must delete dirty files of an earlier run even if nothing is missing.
         idle = not self.preparing and (missing or self._preparer.has_dirty)
         if idle or (missing and self._preparer.goal > before):
             self.preparing = True
@@ -73,8 +75,8 @@ class Spares:
         self.disk_full = short
 
     def _set_known(self, spare: Spare, nbytes: int) -> None:
-        """Less than is known already is ignored: both threads may have lengthened the spare, and
-        the preparer's report comes later.
+        """Ignores a size that is not larger than the known one. The owner may have lengthened the
+        spare after the preparer did, and the preparer's report comes later.
         """
         if nbytes <= spare.known:
             return
@@ -105,7 +107,7 @@ class Spares:
         return False
 
     def lengthen_last(self, frame_bytes: int, missing: int) -> bool:
-        """Lengthens the youngest spare by `missing`, and until a frame of frame_bytes fits.
+        """Lengthens the latest spare by `missing` bytes, or more if frame_bytes need it.
 
         False if there is none, or if the disk is full; raises OSError.
         """
@@ -126,8 +128,8 @@ class Spares:
         return True
 
     def trim(self, excess: int) -> None:
-        """Frees at most `excess` bytes of headroom: whole spares from the youngest on, and the end
-        of one more. Raises OSError.
+        """Frees at most `excess` bytes of headroom: whole spares, the latest first, then the end of
+        one more. Raises OSError.
         """
         for spare in self._spares[::-1]:
             headroom = spare.known - OVERHEAD
@@ -153,8 +155,8 @@ class Spares:
         spare.known = nbytes
 
     def close(self) -> None:
-        """Closes the files. They stay for the next start, which fills them with zeros again; so an
-        error here loses nothing.
+        """Closes the files. They stay on disk for the next start, which fills them with zeros
+        again. So an error here can be ignored.
         """
         for spare in self._spares:
             with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 """What the log's owner knows: LSNs, the open frame, segments, headroom, failure.
 
-Promises: the two threads change nothing here themselves; `collect` takes over what they have
-reported, on the owner's thread. All sizes are in bytes.
+Promises: the two threads do not change this state. `collect` takes over their reports, on the
+owner's thread. All sizes are in bytes.
 """
 
 from __future__ import annotations
@@ -36,22 +36,24 @@ class LogState:
         self.promise_durable = durability is Durability.SYNC  # else written records are promised
         self._meta = meta
         self._closed = False
-        self.changes = 0  # is raised when collect has taken over anything other than LSNs
+        self.changes = 0  # a counter; grows when collect takes over anything other than LSNs
         self._failure: LogFailed | None = None
 
         self.lsn = lsn  # of the last record appended
         self.written_lsn = self.lsn
         self.durable_lsn = found.durable_lsn
         self.promised_lsn = self.lsn  # the mode's promise holds for all records up to it
-        self._watermark = found.watermark  # the highest durable LSN that is written to the log
+        # The highest durable watermark that was written to the log, or will be by a commit that was
+        # sent.
+        self._watermark = found.watermark
 
-        # The open frame. _space: how many bytes append may still add to it; 0 if there is none.
+        # The open frame. _space: bytes that append may still add to it; 0 if no frame is open.
         self._records: list[bytes] = []
         self._space = 0
         self._framed = 0  # bytes of all frames; the open one counts as if _space were used
         self._operations: list[Operation] = []
 
-        # The active segment. _left: its bytes behind the open frame's _space.
+        # The active segment. _left: its free bytes that are not part of the open frame's _space.
         self.segment = found.number
         self._active = found.active
         self._active_bytes = found.active.size
@@ -82,12 +84,12 @@ class LogState:
 
     @property
     def left(self) -> int:
-        """Bytes left in the active segment behind the open frame."""
+        """Free bytes in the active segment, those of the open frame included."""
         return self._left + self._space
 
     @property
     def spare_bytes(self) -> int:
-        """Size of the preallocated segments that are known."""
+        """Size of the preallocated segments that the owner knows of."""
         return self._spares.nbytes
 
     @property
@@ -107,7 +109,7 @@ class LogState:
 
     @property
     def disk_full(self) -> bool:
-        """Whether the last preallocation met a full disk."""
+        """Whether the latest preallocation met a full disk."""
         return self._spares.disk_full
 
     def _update_headroom(self) -> None:
@@ -135,7 +137,7 @@ class LogState:
             self._update_headroom()
         if progress.failure is not None:
             self._failure = progress.failure
-            # So that the next append opens a frame, and raises.
+            # With _space 0 the next append must open a frame, and raises LogFailed there.
             self._left += self._space
             self._space = 0
 

@@ -1,7 +1,7 @@
-"""The log's two threads, the committer's and the preparer's; or, inline, none.
+"""The log's two threads, the committer's and the preparer's. Without `start`, all work is inline.
 
-Promises: batches are executed in order. Inline, a call has done all its work when it returns. Close
-ends both threads, and as daemon threads they never keep the process alive.
+Promises: batches are executed in order. Inline, a call has done all its work when it returns.
+`close` ends both threads. They are daemon threads, so they never keep the process alive.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Threads:
         notify: Callable[[], None],
     ) -> None:
         self.progress = Progress(lsn, found.durable_lsn, found.watermark, self._notify)
-        # Reuse costs a sync of the whole file, which NEVER is to avoid.
+        # To reuse a deleted segment, its whole file must be filled and synced. NEVER avoids that.
         reuse = durability is not Durability.NEVER
         self.preparer = Preparer(
             found.directory, self.progress, segment_bytes, found.dirty, reuse=reuse
@@ -48,8 +48,8 @@ class Threads:
             thread.start()
 
     def run_inline(self, collect: Callable[[], None]) -> None:
-        """In place of start. collect is called before the owner is notified: the owner is in the
-        middle of a call, which goes on with the new figures.
+        """Called instead of start. collect is called before the owner is notified: the owner is in
+        the middle of a call of the log, which needs the new figures.
         """
         self._collect = collect
 
@@ -70,8 +70,8 @@ class Threads:
             self.committer.notify()
 
     def commit_inline(self, operations: list[Operation], at: int) -> bool:
-        """Executes them on this thread, and notifies nobody. False if nothing was done: the
-        committer is busy, or might sync although no client waits for that.
+        """Executes them on this thread, without a notification. False if nothing was done, because
+        the committer is busy, or because the commit might sync for a retirement only.
         """
         if self._threads and self._batches_sent != self.progress.batches_done:
             return False
@@ -88,7 +88,7 @@ class Threads:
             self.preparer.execute(retired)
 
     def drain(self, at: int) -> None:
-        """Syncs, because retirements may wait for that; then waits until both threads are idle."""
+        """Syncs, because retirements may wait for that, and waits until both threads are idle."""
         if not self._threads:
             self.commit([Sync(False, 0)], at)
             return
