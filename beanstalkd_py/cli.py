@@ -297,7 +297,7 @@ def _open(
 
 
 def _process() -> Callable[[], ProcessSnapshot]:
-    """What `stats` says about this process."""
+    """Returns a function for the figures of this process in `stats`."""
     it = facts()
     started_at = time.monotonic_ns()
     id = os.urandom(8).hex()

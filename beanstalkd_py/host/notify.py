@@ -25,7 +25,7 @@ class Notify:
         if not self.path:
             return
         text = "\n".join(f"{name}={value}" for name, value in state.items())
-        # A leading @ stands for the zero byte of an abstract socket.
+        # A leading @ means the zero byte of an abstract socket.
         address = "\0" + self.path[1:] if self.path.startswith("@") else self.path
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:

@@ -40,7 +40,7 @@ TUBE = Argument("tube", 0)
 
 
 class Form(Enum):
-    """How the arguments stand in the line."""
+    """The syntax of the arguments in a line."""
 
     PLAIN = auto()  # separated by spaces, nothing after them
     PUT = auto()  # a body follows

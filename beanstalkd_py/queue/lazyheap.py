@@ -51,7 +51,7 @@ class LazyHeap(Generic[J]):
         self.keys: list[int] = []
         self._jobs = jobs
         self._state = state
-        self._swept = 0  # where the incremental sweep goes on
+        self._swept = 0  # index at which the incremental sweep continues
 
     def __len__(self) -> int:
         """The number of entries, including stale ones."""

@@ -97,7 +97,7 @@ class Tube(TimerOwner):
         self.jobs = 0  # in any state
         self.using = self.watching = 0  # clients
         self.total_jobs = self.delete_count = self.pause_count = 0
-        self.pause = 0  # ns, as it was asked for; 0: not paused
+        self.pause = 0  # length in ns, as in the command; 0: not paused
         self.paused_until = 0
         # The tube stays even without jobs and clients: the default tube, and a tube whose pause was
         # replayed.

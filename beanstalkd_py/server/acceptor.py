@@ -83,7 +83,7 @@ class Acceptor:
             except BlockingIOError:
                 return
             except ConnectionError:
-                continue  # the client is gone already
+                continue  # the client has disconnected already
             except OSError as error:
                 self._begin_pause(f"accept(): {error.strerror}")
                 return

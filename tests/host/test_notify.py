@@ -58,7 +58,7 @@ def test_broken_notify_socket_is_one_warning(tmp_path, monkeypatch, path, reason
 
 
 def test_manager_that_does_not_read_is_one_warning(tmp_path):
-    """A full receive queue must not hold the server up for good."""
+    """A full receive queue must not block the server for ever."""
     path = str(tmp_path / "notify")
     said = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:

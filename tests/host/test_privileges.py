@@ -1,5 +1,5 @@
-"""What changes a process for good is done in a process of its own. Root becomes somebody; others
-are told why not.
+"""A change that cannot be undone is made in a child process. Root becomes another user; another
+user gets the refusal of root's groups.
 """
 
 import json

@@ -24,7 +24,7 @@ MORE = 250  # instructions: a heap is some levels deeper, a number has some digi
 
 
 class World(QueueServer):
-    """A queue with clients. Each block that is sent takes a microsecond; ticks are never late."""
+    """A queue with clients. Each call of `say` takes a microsecond. Ticks are never late."""
 
     def client(self) -> Session:
         return Session(self.dispatcher)
@@ -153,7 +153,7 @@ COMMANDS = [
 
 @pytest.fixture(scope="module")
 def worlds() -> list[tuple[World, Session]]:
-    """Shared by all tests; each test finds what the ones before it left."""
+    """Shared by all tests: each test continues with the queue of the tests before it."""
     return [populated(SMALL), populated(LARGE)]
 
 
@@ -277,7 +277,7 @@ def kept(world: World, client: Session) -> int:
 
 
 def test_deletes_from_the_middle_cost_few_steps_each() -> None:
-    """A heap is rebuilt when most of it is stale; that is a few steps for each delete."""
+    """A heap is rebuilt when most of it is stale. On average that is a few steps per delete."""
     world = World()
     client = world.client()
     count = 4000

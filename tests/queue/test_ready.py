@@ -117,7 +117,7 @@ def test_large_heap_is_never_mostly_stale(seed: int, delay: int) -> None:
 
 
 def test_live_duplicates_do_not_fill_a_large_heap() -> None:
-    """Its entries are all live: a sweep would not remove them."""
+    """All entries of the heap are live, so a sweep would not remove them."""
     world = World()
     client = world.client()
     world.say(client, put() * 200)
@@ -126,7 +126,7 @@ def test_live_duplicates_do_not_fill_a_large_heap() -> None:
 
 
 def test_heap_beside_busy_buckets_is_never_mostly_stale() -> None:
-    """Each put makes a bucket; the heap must be swept all the same."""
+    """Each put makes a bucket. The heap must still be swept."""
     rng = random.Random(1)
     world = World()
     client = world.client()
@@ -157,7 +157,7 @@ def test_bucket_count_follows_the_job_count() -> None:
 
 @pytest.mark.parametrize("count", [10, 100, 6000])
 def test_last_job_beside_stale_entries_can_be_deleted(count: int) -> None:
-    """Of each two jobs the second is deleted first: never is one on top."""
+    """Every second job is deleted first, so no deleted job is on top of the heap."""
     world = World()
     client = world.client()
     world.say(client, put() * count)

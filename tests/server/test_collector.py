@@ -1,6 +1,6 @@
 """The collector frees cycles while the queue is full, and never walks the jobs.
 
-What a collection visits does not depend on the number of jobs; so a few thousand stand for three
+What a collection visits does not depend on the number of jobs, so a few thousand represent three
 million here, and tools/bench/collector.py measures those.
 """
 
@@ -21,7 +21,7 @@ JOBS = 30_000
 
 
 class Node:
-    """What a library may leave behind."""
+    """A reference cycle, as a library may leave it."""
 
     def __init__(self) -> None:
         self.itself = self

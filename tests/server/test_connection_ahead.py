@@ -1,5 +1,5 @@
-"""Clients that wait in reserve and send on: nothing is read from them beyond a limit, and still
-their end is noticed.
+"""Clients that wait in reserve and send more input: the server reads it up to a limit, and still
+notices a hang-up.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from beanstalkd_py.server.transport import RECEIVE_BYTES
 
 ASK = b"list-tube-used\r\n"
 ANSWER = b"USING default\r\n"
-BEYOND = (INPUT_LIMIT + RECEIVE_BYTES) // len(ASK) + 1  # so many are never all read
+BEYOND = (INPUT_LIMIT + RECEIVE_BYTES) // len(ASK) + 1  # more questions than the server reads
 
 
 @pytest.fixture(params=["unix", "127.0.0.1"])
@@ -26,8 +26,8 @@ def daemon(request: pytest.FixtureRequest, start: Start) -> Daemon:
 
 
 def ahead(daemon: Daemon, asks: int) -> tuple[Client, bytes]:
-    """A client that waits in reserve and has sent all that the kernel takes of so many questions;
-    and the rest of them.
+    """Returns a client that waits in reserve, and the bytes that it could not send. It has sent as
+    many of the `asks` questions as the kernel takes.
     """
     client = daemon.client()
     left = b"reserve\r\n" + ASK * asks
@@ -66,14 +66,14 @@ def test_hang_up_of_a_client_far_ahead_is_noticed(daemon: Daemon, end: str) -> N
     other.say(b"reserve\r\n")
     getattr(client, end)()
     assert other.hear() == [b"RESERVED 1 1\r\nx\r\n"]
-    if end == "half_close":  # what it sent before is answered, and only then its job given back
+    if end == "half_close":  # its commands are executed, and only then its job is released
         assert client.rest() == b"TIMED_OUT\r\n" + ANSWER * BEYOND
     wait_until(lambda: other.stat(b"current-connections") == b"1", "it is gone")
     assert daemon.said() == ""
 
 
 def test_clients_far_ahead_cost_no_descriptors(start: Start) -> None:
-    """There may be none left."""
+    """A hang-up is noticed without a free descriptor."""
     daemon = start("-z", "10", at="127.0.0.1", descriptors=64)
     clients = [daemon.client() for _ in range(60)]
     for client in clients[:30]:

@@ -1,4 +1,4 @@
-"""A connection on a transport that is no socket: its life, and the seam.
+"""A connection on a fake transport: its state machine (`Life`), and the seam.
 
 The transport holds what the client has sent and takes as many bytes as the test allows.
 """
@@ -89,7 +89,7 @@ class World:
         return Session(self.dispatcher, owner)
 
     def iterate(self) -> None:
-        """Iterations of the loop until nothing is put off."""
+        """Runs iterations of the loop until no call is left for a later one."""
         self.context.outbox.end_of_batch()
         while self.context.later:
             self.context.run_later()
@@ -105,7 +105,7 @@ class World:
         self.say(b"", READABLE | HUNG_UP)
 
     def take(self, nbytes: int = EVERYTHING) -> None:
-        """The transport takes so many bytes more."""
+        """Lets the transport take `nbytes` more bytes."""
         self.transport.takes = nbytes
         self.connection.on_event(WRITABLE)
         self.iterate()
@@ -202,7 +202,7 @@ def test_server_end_takes_no_command_and_sends_what_is_pending() -> None:
 
 
 def test_change_of_transport_keeps_the_session() -> None:
-    """STARTTLS: what follows comes through the new one."""
+    """As for STARTTLS: later input comes through the new transport."""
     world = World()
     world.say(b"use a\r\n")
     plain, world.transport = world.transport, FakeTransport()

@@ -25,9 +25,7 @@ MIB = 1 << 20
 
 
 class World:
-    """A state with so many jobs, a process of so many bytes, and a count of how often it gave
-    memory back.
-    """
+    """A state with `jobs` jobs, and a process that counts how often memory was given back."""
 
     def __init__(self, jobs: int = 0, connections: int = 0) -> None:
         self.state = State()
@@ -62,7 +60,7 @@ class World:
             del self.state.jobs[id]
 
     def step(self, commands: int = 0) -> int:
-        """How often memory was given back then."""
+        """Executes commands, then returns how often `trim_if_due` gave memory back."""
         self.counts[0] += commands
         before = self.trims
         self.memory.trim_if_due()
@@ -101,7 +99,7 @@ def test_closed_connections_count_like_jobs() -> None:
 
 
 def test_memory_is_given_back_after_growth() -> None:
-    """Of what is not counted: buffers, say."""
+    """Growth by memory that is no job and no connection, for example buffers."""
     world = World()
     world.resident += 25 * MIB + GROWTH_BYTES
     assert world.step() == 0
@@ -167,7 +165,7 @@ def test_heaps_of_stale_entries_are_cleared() -> None:
 
 
 def test_free_memory_goes_back_to_the_system() -> None:
-    """The real thing: the last body keeps all those before it."""
+    """The real malloc_trim: the last body prevents glibc from giving back all bodies before it."""
     bodies = [bytes(2000) for _ in range(50_000)]
     last = bytes(2000)
     full = resident_bytes()

@@ -1,6 +1,6 @@
-"""The outbox alone: when replies leave, which commits run inline, and when its timers are due.
+"""The outbox alone: when replies are sent, which commits run inline, and when its timers are due.
 
-A fake log moves its LSNs as the test says; a fake clock moves by hand.
+Each test sets the LSNs of a fake log and the time of a fake clock.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class FakeLog:
 
 
 class FakeBinlog:
-    """Its commits take `commit_ns` and make nothing durable; `reach` does."""
+    """A commit takes `commit_ns` and makes nothing durable. `World.reach` makes records durable."""
 
     def __init__(self, world: World, log: FakeLog) -> None:
         self.world = world
@@ -110,7 +110,7 @@ class World:
         return self.outbox.end_of_batch()
 
     def reach(self, lsn: int) -> bool:
-        """The log has reached this LSN; the batch of that event."""
+        """Runs the batch of the event that tells that the log has reached this LSN."""
         self.log.promised_lsn = lsn
         self.outbox.begin_batch(1)
         self.outbox.log_event()
@@ -138,7 +138,7 @@ def test_reply_waits_for_its_lsn() -> None:
 
 
 def test_reply_without_a_change_waits_for_earlier_changes() -> None:
-    """A job that was found may be the one that is not durable yet."""
+    """The reply to a peek may show a job that is not durable yet."""
     world = World()
     world.change(world.a, b"INSERTED")
     world.outbox.end_of_batch()
@@ -181,7 +181,7 @@ def test_reply_added_during_delivery_leaves_last() -> None:
 
 
 def test_changes_made_during_delivery_ask_for_a_batch() -> None:
-    """A client is gone when its reply is delivered; its jobs go to others."""
+    """A delivery finds a broken connection: its jobs go to waiting clients."""
     world = World()
 
     class Lost(Client):
@@ -243,7 +243,7 @@ def test_single_event_behind_a_pending_reply_commits_on_the_thread() -> None:
 
 
 def test_batch_without_events_commits_on_the_thread() -> None:
-    """Timers and commands that were held back: nobody says how many clients gain."""
+    """It comes from timers or held sessions, so any number of clients may wait."""
     world = World()
     world.outbox.begin_batch(1)
     world.outbox.end_of_batch()

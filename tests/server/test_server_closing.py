@@ -1,4 +1,4 @@
-"""How connections end, and what becomes of what they held."""
+"""How connections end, and what happens to their jobs, tubes and descriptors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from testkit.waiting import HANG_S, wait_until
 
 @pytest.mark.parametrize("at", ["unix", "127.0.0.1"])
 def test_job_passes_hundreds_of_dead_waiting_clients(start: Start, at: str) -> None:
-    """The server learns of each dead one only when it hands it the job."""
+    """The server detects each dead client only when it delivers the job to that client."""
     daemon = start(**({} if at == "unix" else {"at": at}))
     producer = daemon.client()
     dead = [daemon.client() for _ in range(500)]
@@ -116,13 +116,13 @@ def test_client_lost_before_the_sync_has_reserved_nothing(
     waiting.say(b"watch nothing\r\n")
     waiting.hear()
     wait_until(lambda: watcher.stat(b"current-waiting") == b"1", "it waits")
-    with daemon.stopped():  # both have news in one round: the log's thread is to sync
+    with daemon.stopped():  # both events come in one poll batch: the commit is not inline
         producer.say(b"put 0 0 60 1\r\nx\r\n")
         waiting.say(b"reserve\r\n")
     for client in (producer, vanishing, waiting, watcher):
         client.socket.settimeout(0.05)
         with pytest.raises(TimeoutError):
-            client.socket.recv(1)  # nobody is told of the job
+            client.socket.recv(1)  # no client gets the job
         client.socket.settimeout(HANG_S)
     before = daemon.descriptors()
     getattr(vanishing, end)()
@@ -204,8 +204,8 @@ sys.exit(cli.main(["closes", *sys.argv[1:]]))
 
 @pytest.mark.sources
 def test_reused_descriptor_gets_no_event_of_the_closed_one(start: Start) -> None:
-    """Within one round somebody's command makes the server close a connection, another one takes
-    its place, and the news of the first is read.
+    """In one poll batch, a command makes the server close a connection, a new connection gets the
+    same descriptor, and then comes the event of the closed one.
     """
     daemon = start(at="127.0.0.1", program=(sys.executable, "-c", CLOSES_OTHERS))
     closer, closed = daemon.client(), daemon.client()

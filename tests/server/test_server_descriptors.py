@@ -27,7 +27,7 @@ def test_clients_beyond_the_limit_wait_until_others_close(start: Start, log: str
     assert limit // 2 < served <= limit - 64
     assert daemon.descriptors() < limit
     assert not daemon.spins()
-    # The log goes on, through many segments.
+    # The log can still be written, through many segments.
     for _ in range(100):
         clients[0].put(b"x" * 30_000)
     segments = sorted(path.name for path in Path(log).glob("*.wal"))

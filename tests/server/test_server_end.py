@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: an end in order. What was answered is in the log, and nothing else is."""
+"""SIGTERM and SIGINT: an orderly stop. The log has exactly the changes with a reply."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PUT = b"put 0 0 60 10\r\n0123456789\r\n"
 
 
 def flood(client: Client, data: bytes) -> threading.Thread:
-    """Sends it all, or up to the end of the connection."""
+    """Sends all data, or stops when the connection ends."""
 
     def send() -> None:
         with suppress(OSError):
@@ -63,8 +63,8 @@ def test_stop_keeps_exactly_the_puts_that_were_answered(
 
 @pytest.mark.parametrize("at", ["unix", "127.0.0.1"])
 def test_client_that_reads_late_gets_all_replies(start: Start, log: str, at: str) -> None:
-    """Replies in the server, in its kernel and in the client's, and commands that nobody has read:
-    all that when it ends.
+    """At the stop there are replies in the server and in both kernels, and commands that the server
+    has not received.
     """
     where = {} if at == "unix" else {"at": at}
     daemon = start("-b", log, **where)
@@ -78,7 +78,7 @@ def test_client_that_reads_late_gets_all_replies(start: Start, log: str, at: str
 
     wait_until(stands_still, "nothing more is read from a client that does not read")
     daemon.send_signal(signal.SIGTERM)
-    assert other.rest() == b""  # the end has begun
+    assert other.rest() == b""  # the server is stopping
     answers = client.rest()
     sender.join()
     assert daemon.wait_end() == 0
@@ -98,8 +98,8 @@ def test_client_that_never_reads_delays_the_stop_only_briefly(start: Start, log:
 
 
 def test_stop_changes_no_job_and_no_pause(start: Start, log: str) -> None:
-    """Not the job that somebody holds, nor the pause of a tube that only a client keeps, be it the
-    last to go.
+    """A stop changes neither a reserved job nor the pause of a tube that only its client keeps
+    alive, in any order of closing.
     """
     daemon = start("-b", log, at="127.0.0.1")
     holder, waiting = daemon.client(), daemon.client()
@@ -122,7 +122,7 @@ def test_stop_changes_no_job_and_no_pause(start: Start, log: str) -> None:
 
 
 def test_stop_takes_no_further_command(start: Start, log: str) -> None:
-    """Not even one that was read already, behind others whose replies nobody takes."""
+    """That includes a command that was received, but waits because its client takes no replies."""
     daemon = start("-b", log, at="127.0.0.1")
     client, other = daemon.client(), daemon.client()
     id = client.put(b"x" * 60_000)

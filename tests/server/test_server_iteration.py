@@ -42,7 +42,9 @@ def test_loop_does_not_block_while_compaction_has_work(launch: Start, log: str) 
 
 
 def test_greedy_client_does_not_keep_others_waiting(start: Start) -> None:
-    """A client gets so many replies in one iteration, however fast it reads; others come next."""
+    """A client gets a limited number of replies in one iteration, however fast it reads. Then other
+    clients are served.
+    """
     size = 1000
     daemon = start(at="127.0.0.1")
     greedy, other = daemon.client(), daemon.client()

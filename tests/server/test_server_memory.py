@@ -1,4 +1,4 @@
-"""What clients cost while they are there, and that nothing of them stays when they are gone."""
+"""How much memory connected clients take, and that it is free after they disconnect."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def many_descriptors() -> None:
 
 
 def test_clients_cost_some_kilobytes_each(many_descriptors: None, start: Start) -> None:
-    """Also those that had much to say once."""
+    """That includes clients that once sent much."""
     daemon = start(at="127.0.0.1")
     before = daemon.rss_kb()
     clients = [daemon.client() for _ in range(CLIENTS)]
@@ -43,7 +43,9 @@ def test_clients_cost_some_kilobytes_each(many_descriptors: None, start: Start) 
 
 
 def test_client_that_does_not_read_costs_little_memory(start: Start) -> None:
-    """It costs the replies of one iteration and those that it has not read, whatever it asked."""
+    """The server keeps the replies of one iteration and the unread ones, however many commands the
+    client sends.
+    """
     daemon = start(at="127.0.0.1")
     asking = daemon.client()
     asking.put(b"x" * 60_000)
@@ -73,7 +75,7 @@ sys.exit(status)
 
 
 def come_and_go(client: Client, how: int) -> None:
-    """One of the ways in which a client may end."""
+    """Ends a client in one of several ways."""
     if how == 0:
         client.ask(b"put 0 0 60 1\r\nx\r\n")
     elif how == 1:
@@ -96,7 +98,7 @@ def come_and_go(client: Client, how: int) -> None:
 
 
 def test_closed_connection_leaves_no_cycle(start: Start) -> None:
-    """Memory of a connection is free at once, and not when the collector has found it."""
+    """Memory of a connection is freed when it closes, without the garbage collector."""
     daemon = start(at="127.0.0.1", program=(sys.executable, "-c", GARBAGE))
     for number in range(120):
         come_and_go(daemon.client(), number % 6)
@@ -156,7 +158,9 @@ def test_body_in_small_pieces_is_not_copied_again_and_again(start: Start) -> Non
 
 
 def test_memory_of_large_bodies_is_reused(start: Start) -> None:
-    """The heap is not given back with each body and taken again for the next: 15 page faults."""
+    """Without keep_free_heap, each body costs 15 page faults: its memory is given back, and taken
+    again for the next one.
+    """
     daemon = start(at="127.0.0.1")
     clients = [daemon.client() for _ in range(10)]
 

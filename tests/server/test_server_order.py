@@ -1,6 +1,4 @@
-"""What clients did one after the other happens one after the other, also when the server finds it
-all at once.
-"""
+"""The server keeps the order of the clients' actions, also if one poll batch has them all."""
 
 from __future__ import annotations
 
@@ -56,7 +54,7 @@ def test_jobs_are_numbered_in_the_order_of_the_puts(
     start: Start, at: str, environ: dict[str, str]
 ) -> None:
     daemon = start(environ=environ, **({} if at == "unix" else {"at": at}))
-    clients = [daemon.client() for _ in range(100)]  # more than the loop takes at one look
+    clients = [daemon.client() for _ in range(100)]  # more than gevent's loop reads at once
     for number, client in enumerate(clients, 1):
         client.ask(b"use %d\r\n" % number)  # accepted, each of them
     with daemon.stopped():
