@@ -10,7 +10,7 @@ PROGRAM_OPTION = $(if $(PROGRAM),--program $(PROGRAM))
 SERVE = .venv/serve
 READY = .venv/ready
 COMPILED = build/compiled
-PARTS = Makefile setup.cfg setup.py pyproject.toml README.md CHANGELOG.md CONTRIBUTING.md LICENSE \
+PARTS = .ci Makefile setup.cfg setup.py pyproject.toml README.md CHANGELOG.md CONTRIBUTING.md LICENSE \
 	beanstalkd_py wal tools tests docs
 
 .PHONY: help

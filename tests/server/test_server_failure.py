@@ -9,12 +9,12 @@ from testkit.start import Start
 BROKEN_TOUCH = """
 import sys
 from beanstalkd_py import cli
-from beanstalkd_py.queue import queue
+from beanstalkd_py.protocol import dispatch
 
-def touch(self, client, now, id):
+def touch(self, client, now, command):
     raise AssertionError("an invariant")
 
-queue.Queue.touch = touch
+dispatch.Dispatcher.touch = touch
 sys.exit(cli.main(["broken", *sys.argv[1:]]))
 """
 

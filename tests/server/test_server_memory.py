@@ -11,6 +11,8 @@ from testkit.client import Client
 from testkit.start import Start
 from testkit.waiting import wait_until
 
+from beanstalkd_py.server.memory import MAPPED_BYTES
+
 ASK = b"list-tube-used\r\n"
 ANSWER = b"USING default\r\n"
 CLIENTS = 2000
@@ -151,7 +153,9 @@ def test_body_in_small_pieces_is_not_copied_again_and_again(start: Start) -> Non
     for _ in range(size // 1000):
         for client in clients:
             client.say(b"x" * 1000)
-    assert daemon.peak_kb() - before < 4 * 1.3 * size / 1024 + 1000
+    # A body below MAPPED_BYTES may be moved once within the heap, which keeps the old place.
+    moved = 4 * MAPPED_BYTES / 1024
+    assert daemon.peak_kb() - before < 4 * 1.3 * size / 1024 + moved
     for client in clients:
         client.say(b"\r\n")
         assert client.hear()[0].startswith(b"INSERTED ")
