@@ -1,9 +1,9 @@
 """Logs of other servers: today the binlog files of the C beanstalkd.
 
 - `cbinlog/` reads and writes these files. It knows neither the queue nor our own log.
-- `takeover` makes the jobs in the server's own directory its own, at the start.
+- `takeover` runs at the start: it imports the C server's files in the server's own directory.
 - `importing` writes the jobs of a directory into our log.
-- `exporting` gives the jobs of our log as jobs of the C server.
+- `exporting` converts the jobs of our log to jobs of the C server.
 
 Promises:
 

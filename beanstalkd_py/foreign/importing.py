@@ -1,9 +1,8 @@
-"""Importing: the jobs of the C server's binlog files, written into a log of ours.
+"""Importing: writes the jobs of the C server's binlog files to a log of ours.
 
 All jobs are written between two IMPORT records. The first one makes all earlier records of the log
-void. The second one makes the import valid. So after a crash before the second record is durable,
-the log is as good as empty, and the import can be done again. The text of these records is for
-`takeover`.
+void. The second one makes the import valid. After a crash before the second record is durable,
+replay finds no jobs, and the import can be done again. The text of these records is for `takeover`.
 """
 
 import json
@@ -58,13 +57,13 @@ class Present:
             self.folder, self.files = _decode(replayer.imported)
         except (ValueError, RecursionError) as error:
             raise Unreadable(
-                f"{directory}: what the log says of a take-over cannot be understood: {error}"
+                f"{directory}: the IMPORT record of the log cannot be read: {error}"
             ) from error
 
 
 def _decode(text: bytes) -> tuple[str, list[list[object]]]:
-    """An IMPORT record's text: the folder that the old files go to, and what is known of each file.
-    Raises ValueError.
+    """The text of an IMPORT record: the folder for the old files, and an entry for each file (see
+    `takeover`). Raises ValueError.
     """
     manifest = json.loads(text or b"{}")
     if not isinstance(manifest, dict):
@@ -109,18 +108,18 @@ def read(
     if present.jobs:
         raise Unreadable(
             f"{present.directory}: a log with {present.jobs} jobs is there already, "
-            "so beanstalkd's binlog files cannot be taken over into it"
+            "so the C server's binlog files cannot be taken over into it"
         )
     found = cbinlog.read_directory(source, progress)
     lines = [str(damage) for damage in found.damages]
     if found.maybe_deleted:
         lines.append(
-            "jobs that may have been deleted behind the damage, and are kept: "
+            "jobs that may have been deleted in the damaged part, and are kept: "
             f"{_some(found.maybe_deleted)}"
         )
     if found.damaged and not accept_damaged:
         lines.append(
-            f"{source}: beanstalkd's binlog is damaged; "
+            f"{source}: the C server's binlog is damaged; "
             "--accept-damaged-import takes over what can be read"
         )
         raise DamagedImport(lines)
@@ -152,7 +151,8 @@ def write(
         _write(log, found.jobs, manifest, wall_now)
     finally:
         log.close(wall_now)
-    report(f"{len(found.jobs)} jobs taken over from {len(found.files)} binlog files of beanstalkd")
+    jobs = _count(len(found.jobs), "job")
+    report(f"{jobs} taken over from {_count(len(found.files), 'binlog file')} of the C server")
 
 
 def _write(log: wal.Log, jobs: Iterable[CJob], manifest: dict[str, object], wall_now: int) -> None:
@@ -185,6 +185,10 @@ def full_record(job: CJob, place: int) -> records.Full:
         job.state, job.pri, job.id, job.delay_ns, job.ttr_ns, job.created_at_ns, deadline_at,
         job.reserves, job.timeouts, job.releases, job.buries, job.kicks, job.tube, job.body,
     )  # fmt: skip
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _some(ids: list[int]) -> str:

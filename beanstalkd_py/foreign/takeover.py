@@ -1,15 +1,16 @@
-"""Take-over: the server starts in a directory with the C server's binlog files, and makes their
-jobs its own.
+"""Take-over: the server starts in a directory with binlog files of the C server, and imports them.
 
-The jobs are imported into our log in the same directory and made durable (`importing`). Only then
-the old files are moved into `DIR/beanstalkd-binlog-DATE/`. They are never deleted. After a crash:
+The jobs are imported into our log in the same directory and made durable (`importing`). Only after
+that the old files are moved into `DIR/beanstalkd-binlog-DATE/`. They are never deleted. After a
+crash:
 
 - before the import is durable: the old files are intact and in place, and the next start imports
   them again;
 - after that: the next start only moves the files that have not been moved yet.
 
-The IMPORT records name the folder, and each old file with its size and modification time. So a file
-that the C server has written to since then is not mistaken for one that was imported.
+The IMPORT records hold the folder's name, and the name, size and modification time of each old
+file. So if the C server has written to a file after the import, the file does not count as
+imported.
 """
 
 import os
@@ -45,14 +46,14 @@ def take_over(
     files = _manifest(directory)
     if present.is_imported and all(entry in present.files for entry in files):
         folder = present.folder
-        report("the take-over of beanstalkd's binlog goes on: its jobs are in the log already")
+        report("the take-over of the C server's binlog continues: its jobs are in the log already")
     else:
         folder = _new_folder(directory, date)
         found = read(directory, present, accept_damaged, report, progress)
         manifest: dict[str, object] = {"folder": folder, "files": files}
         write(found, present, manifest, segment_bytes, wall_now, report)
     _move(directory, folder, [name for name, _, _ in files])
-    report(f"beanstalkd's binlog files are kept in {os.path.join(directory, folder)}")
+    report(f"the C server's binlog files are kept in {os.path.join(directory, folder)}")
 
 
 def _manifest(directory: str) -> list[list[object]]:

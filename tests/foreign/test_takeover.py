@@ -307,5 +307,5 @@ def test_invalid_import_record_is_refused(tmp_path: Path, text: bytes) -> None:
         log.append(records.encode(records.Import(phase, text)))
     log.close(WALL)
     cbinlog.write_directory(str(tmp_path), some_jobs(3), 10)
-    with pytest.raises(Unreadable, match="what the log says of a take-over cannot be understood"):
+    with pytest.raises(Unreadable, match="the IMPORT record of the log cannot be read"):
         take_over(tmp_path)

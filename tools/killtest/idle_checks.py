@@ -31,9 +31,11 @@ _TORN_LINE = re.compile(
 _LINES = (
     _TORN_LINE,
     re.compile(r"an unfinished import is discarded"),
-    re.compile(r"the take-over of beanstalkd's binlog goes on: its jobs are in the log already"),
-    re.compile(r"beanstalkd's binlog files are kept in .*"),
-    re.compile(r"\d+ jobs taken over from \d+ binlog files of beanstalkd"),
+    re.compile(
+        r"the take-over of the C server's binlog continues: its jobs are in the log already"
+    ),
+    re.compile(r"the C server's binlog files are kept in .*"),
+    re.compile(r"\d+ jobs? taken over from \d+ binlog files? of the C server"),
     # From the C server, if its last file ends in fewer zeros than a record has bytes. It writes the
     # same for a truncated job, which the audit would detect.
     re.compile(r".*/binlog\.\d+:\d+: unexpected EOF reading 80 bytes \(got \d+\): job struct"),

@@ -1,4 +1,4 @@
-"""What a reader reports about a directory beside its jobs. The caller decides what follows."""
+"""What a reader reports about a directory besides its jobs. The caller decides what to do."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,7 +7,8 @@ from enum import Enum
 class Kind(Enum):
     """What a report means for the jobs."""
 
-    # Nothing is missing. Logs end like this in normal operation, although the C server warns.
+    # Nothing is missing. Logs end like this in normal operation, although the C server prints a
+    # warning.
     HARMLESS = "harmless"
     # The last record of a file is unfinished: a crash interrupted the write.
     TORN = "torn"
@@ -20,9 +21,8 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Damage:
-    """One report. offset: where the part begins that could not be read or is not plausible, as in
-    the C server's messages. message: the C server's own, where it has one. job_ids: jobs that this
-    is about, as far as known.
+    """One report. offset: where the unreadable or implausible part begins, as in the C server's
+    messages. message: the C server's message, if it has one. job_ids: the jobs concerned, if known.
     """
 
     path: str

@@ -5,7 +5,7 @@ The C server looks for names `binlog.` + a number in the syntax of `strtol`. The
 `binlog.N` from the lowest number to the highest.
 
 New files get their names when all of them are complete and synced. So a directory has all of them
-or none. Only a crash while they are renamed leaves the first ones alone.
+or none. The exception is a crash during the renames: then only the first files have their names.
 """
 
 import os
@@ -23,7 +23,7 @@ MODE = 0o400  # the C server's
 class Found(NamedTuple):
     number: int
     path: str
-    size: int  # 0 if it is not known; then reading the file will fail and say why
+    size: int  # 0 if unknown; then reading the file will fail with the reason
 
 
 def binlog_path(directory: str, number: int) -> str:
@@ -33,8 +33,8 @@ def binlog_path(directory: str, number: int) -> str:
 def find_files(directory: str) -> list[Found]:
     """The files in the order of their numbers. Raises OSError if the directory cannot be listed.
 
-    A name like `binlog.007` stands for number 7, as it does there, so `binlog.7` may turn out not
-    to exist.
+    As in the C server, a name like `binlog.007` means number 7, and the path is that of `binlog.7`,
+    which may not exist.
     """
     names = os.listdir(os.fsencode(directory))
     numbers = {int(match.group(1) or 0) for name in names if (match := _NUMBERED.fullmatch(name))}
@@ -43,8 +43,8 @@ def find_files(directory: str) -> list[Found]:
 
 
 def read_file(path: str) -> tuple[bytes, OSError | None]:
-    """The bytes that can be read, and the error if these are not all. The file is not mapped into
-    memory, because then a bad sector would be a signal and not an error.
+    """The bytes that can be read, and the error if not all could be read. The file is not mapped
+    into memory: a bad sector would then raise a signal instead of an error.
     """
     chunks: list[bytes] = []
     try:
@@ -69,8 +69,8 @@ def _size(path: str) -> int:
 
 
 class NewFiles:
-    """`binlog.1`, `binlog.2`, ... in a directory that has none: a context that publishes them at
-    its end, or removes them on an exception.
+    """New files `binlog.1`, `binlog.2`, ... in a directory without such files. A context manager:
+    at the end it gives the files their names, or removes them after an exception.
     """
 
     def __init__(self, directory: str, header: bytes, segment_bytes: int) -> None:
@@ -129,7 +129,7 @@ class NewFiles:
     def _next_file(self) -> None:
         self._close_file()
         path = binlog_path(self._directory, len(self.paths) + 1)
-        _unlink(_unready(path))  # of an earlier try that was killed
+        _unlink(_unready(path))  # left by an earlier export that was killed
         self._fd = os.open(
             _unready(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE
         )

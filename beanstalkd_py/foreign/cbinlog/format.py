@@ -1,4 +1,4 @@
-"""The C server's binlog format: bytes to records and back. Pure: it knows no files, and not what a
+"""The C server's binlog format: bytes to records and back. Pure: no I/O, and no knowledge of what a
 record means for a job.
 
 A file `binlog.N` is an int32 version, then records back to back, then zeros or nothing. All numbers
@@ -77,9 +77,9 @@ class Layout:
         self.namelen = namelen
         self.jobrec = jobrec
         self.unit_ns = unit_ns
-        self.what = what  # what the C server puts before the part's name in its messages
+        self.what = what  # the C server's messages have this before the name of the part
         self.short_size = namelen.size + jobrec.size
-        self.state_at = 76  # in the job
+        self.state_offset = 76  # in the job
 
     def decode(self, data: bytes, offset: int) -> Jobrec:
         """The job at this offset. The caller has checked that all its bytes exist."""
@@ -94,8 +94,8 @@ class Layout:
         )
 
     def padding(self, data: bytes, offset: int) -> bytes:
-        """The padding bytes of a job. They are zeros in version 7; in version 5 there may be any
-        bytes, so nothing is returned.
+        """The padding bytes of a job, which are zeros in version 7. Empty for version 5, where they
+        may have any value.
         """
         if self.version == 5:
             return b""

@@ -1,31 +1,35 @@
-"""Is this a record? Is it about this job? Is it a delete, or an update that a crash cut off? Pure.
-The C server's format has no checksum, so all answers follow from the fields.
+"""Answers three questions from the fields of a record, because the C server's format has no
+checksum. Is this a record? Is it about this job? Is it a delete, or an update that a crash cut off?
+Pure.
 
 **Plausible** means: the C server could have written it. Delays and TTRs are whole seconds. A TTR is
 at least one second (1.4 wrote a microsecond for a TTR of 0). A body has at least its CRLF. Random
-bytes are a plausible TTR once in 2^32 times. A record read a few bytes from its true place is
-plausible once in a million times.
+bytes are a plausible TTR in one of 2^32 cases. A record that is read at a wrong offset, a few bytes
+off, is plausible in one of a million cases.
 
-**The same job** means: creation time, TTR and body size are equal. They never change, and together
-they are as good as a checksum.
+**The same job** means: creation time, TTR and body size are equal. They never change. That all
+three are equal by chance is as unlikely as an equal checksum.
 
-**A real delete** is a short record with state 0, and its other fields are those of the job in the
+**A real delete** is a short record with state 0. Its other fields are those of the job in the
 server's memory. So it is about the same job, and these rules hold:
 
 - Counters never go down.
-- Every kick is logged, so the number of kicks is the logged one. The same holds for buries, except
-  that each start of the C server adds one bury to a buried job.
-- Priority and delay change only with a bury or a release. Without one, they are the logged ones.
+- Every kick is logged. So the number of kicks is the same as in the latest record of the job. The
+  same holds for buries, except that each start of the C server adds one bury to a buried job.
+- Priority and delay change only with a bury or a release. Without one, they are the same as in the
+  latest record.
 - A deadline is never reset to 0, and it is an instant of this century.
 
-**A torn update** is the beginning of a record, followed by zeros. (It may also be the copy of a job
-that compaction moved.) The state is near the end of the record and reads as 0, so C servers take it
-for a delete. If the cut is before byte 48 of the job, the creation time is missing. If the cut is
-after that, the record breaks one of the rules above, with one exception: up to the cut, the update
-and a delete have the same bytes, and the rest of a delete is zeros. Writes are cut where a disk
-sector or a memory page ends, so the exception needs a multiple of 512 at that place. `may_be_cut`
-tells whether there is one. If so, the record is taken for a delete, because nearly all such records
-are deletes.
+**A torn update** is the beginning of a record, followed by zeros. (The record may also be the copy
+of a job that compaction moved.) The state is near the end of the record and reads as 0. So the C
+server takes the torn update for a delete.
+
+- If the cut is before byte 48 of the job, the creation time is missing.
+- If the cut is later, the record breaks one of the rules above, with one exception.
+- The exception: the update and a delete have the same bytes up to the cut, and the rest of the
+  delete is zeros. A write is cut only where a disk sector or a memory page ends. So the exception
+  is possible only if a multiple of 512 is at that place, which `may_be_cut` checks. Then the record
+  is treated as a delete, because nearly all such records are deletes.
 """
 
 from beanstalkd_py.foreign.cbinlog.format import (
@@ -53,13 +57,13 @@ def plausible(job: Jobrec) -> bool:
         and job.delay_ns % SECOND_NS == 0
         and MIN_BODY_SIZE <= job.body_size <= MAX_BODY_SIZE
         and job.created_at_ns > 0
-        and (job.deadline_at_ns >= 0 or job.state != DELAYED)  # 1.4 left in it what was in memory
+        and (job.deadline_at_ns >= 0 or job.state != DELAYED)  # else 1.4 wrote arbitrary bytes
         and job.state <= DELAYED
     )
 
 
 def plausible_behind_damage(tube: bytes, job: Jobrec, padding: bytes) -> bool:
-    """Stricter: for a record that is found by a search after damage."""
+    """Like `plausible`, with more rules: for a record that a search finds after damage."""
     return (
         plausible(job)
         and 0 < job.id < FIRST_IMPLAUSIBLE_ID
@@ -92,7 +96,7 @@ def counters_fell(known: Jobrec, job: Jobrec) -> bool:
 
 
 def changes_nothing(known: Jobrec, job: Jobrec) -> bool:
-    """Whether an update is no bury, no kick and no release with a delay: only these are logged."""
+    """Whether an update is not a bury, kick or release with a delay: only these are logged."""
     return (
         job.releases <= known.releases and job.buries <= known.buries and job.kicks <= known.kicks
     )
@@ -108,8 +112,9 @@ def is_no_delete(known: Jobrec, job: Jobrec) -> bool:
 
 
 def reads_as_torn(known: Jobrec, job: Jobrec) -> bool:
-    """The same for the last record of a log, with more rules. (In the middle of a log a priority
-    may change without a record: on a full disk the C server refuses a bury and keeps its priority.)
+    """Like `is_no_delete`, with more rules, for the last record of a log. (In the middle of a log
+    these rules do not hold. On a full disk the C server refuses a bury, but the job keeps the
+    bury's priority, without a record.)
     """
     return (
         is_no_delete(known, job)
@@ -125,9 +130,9 @@ def reads_as_torn(known: Jobrec, job: Jobrec) -> bool:
     )
 
 
-def may_be_cut(state_at: int, data_end: int) -> bool:
+def may_be_cut(state_offset: int, data_end: int) -> bool:
     """Whether a sector ends between the last byte of the file that is not zero and the state.
 
-    state_at: offset of the state. data_end: end of the bytes that are not zero.
+    state_offset: offset of the state. data_end: end of the bytes that are not zero.
     """
-    return data_end <= state_at // SECTOR * SECTOR
+    return data_end <= state_offset // SECTOR * SECTOR

@@ -1,7 +1,7 @@
 """Reads a directory of the C server's binlog: jobs, next id and damage. Changes nothing there.
 
-The files are read in the C server's order, and each record has the effect that it has there, except
-for the C server's faults:
+The files are read in the C server's order. Each record has the same effect as in the C server,
+except for the C server's faults:
 
 - no job is dropped because of its size;
 - a torn record is not taken for a delete;
@@ -10,8 +10,8 @@ for the C server's faults:
 - buried jobs are in the order of burying;
 - an error does not end the reading of a file.
 
-If damage leaves doubt, the job is kept and reported: an operator can delete a job too many, but
-nobody can restore a missing one.
+If it is doubtful whether a job was deleted, the job is kept and reported. An operator can delete a
+job that should not exist, but nobody can restore a missing one.
 
 `next_id` is one more than the highest id in any plausible record, deleted jobs included. So it is
 never lower than the C server's.
@@ -38,8 +38,8 @@ class CBinlog:
     """The content of a directory."""
 
     path: str
-    files: list[str] = field(default_factory=list)  # that were read, in their order
-    # by id, except buried jobs; after these the buried ones in the order of burying
+    files: list[str] = field(default_factory=list)  # the files that were read, in order
+    # all jobs except buried ones, by id; then the buried jobs in the order of burying
     jobs: list[CJob] = field(default_factory=list)
     next_id: int = 1
     damages: list[Damage] = field(default_factory=list)
@@ -47,7 +47,7 @@ class CBinlog:
 
     @property
     def damaged(self) -> bool:
-        """Whether anything that had been written is missing or changed, torn records aside."""
+        """Whether anything that had been written is missing or changed, except torn records."""
         return any(damage.kind is Kind.DAMAGE for damage in self.damages)
 
 

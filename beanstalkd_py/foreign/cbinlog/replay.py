@@ -1,10 +1,10 @@
 """Applies records to jobs, as the C server's `readrec` does, without its faults. Pure: records in,
-jobs and reports out.
+jobs and reports out. Records are counted; a name with `seq` is the number of a record.
 
 - A short record of an unknown job is ignored: the full record may have been in a file that is gone.
 - A full record of a known job is a copy that compaction made. Its fields replace the known ones.
 - A record about another job than the known one with its id (`judgement.same_job`) is not applied,
-  with one exception. C servers give ids again after they have lost jobs at a start. So a put in a
+  with one exception. A C server that lost jobs at a start uses their ids again. So a put in a
   later file with a later creation time replaces the earlier job.
 
 Everything unusual is reported.
@@ -31,25 +31,25 @@ _BEFORE_ALL = 1 << 62
 class Known:
     """A job according to the records so far."""
 
-    __slots__ = ("body", "buried_at", "file", "last_at", "rec", "tube")
+    __slots__ = ("body", "buried_seq", "file", "last_seq", "rec", "tube")
 
-    def __init__(self, file: int, entry: Entry, rec: Jobrec, at: int) -> None:
-        self.file = file  # where its first full record is
+    def __init__(self, file: int, entry: Entry, rec: Jobrec, seq: int) -> None:
+        self.file = file  # number of the file with its first full record
         self.tube = entry.tube
         self.body = entry.body
         self.rec = rec  # the last record that was applied
-        self.last_at = at  # its number, counting all records
-        self.buried_at = at  # number of the record that buried it, if it is buried
+        self.last_seq = seq  # of `rec`
+        self.buried_seq = seq  # of the record that buried the job, if it is buried
 
 
 class Stray:
     """A short record without its job: no job with its id is known, or a different one."""
 
-    __slots__ = ("at", "created_at_ns", "id", "offset", "path", "state")
+    __slots__ = ("created_at_ns", "id", "offset", "path", "seq", "state")
 
-    def __init__(self, path: str, entry: Entry, at: int) -> None:
+    def __init__(self, path: str, entry: Entry, seq: int) -> None:
         self.id = entry.job.id
-        self.at = at
+        self.seq = seq
         self.path = path
         self.offset = entry.offset
         self.created_at_ns = entry.job.created_at_ns
@@ -69,12 +69,12 @@ class Replay:
         self._doubtful: set[int] = set()  # jobs that may have been deleted
         self._dropped: set[int] = set()
         self._highest_id = 0
-        self._at = 0
-        self._missing_at = 0  # number of the first record after the latest lost ones
+        self._seq = 0
+        self._missing_seq = 0  # of the first record after the latest missing records; 0: none
         self._deleted_here: set[int] = set()  # in the file that is being read
 
     def records_are_missing(self) -> None:
-        self._missing_at = self._at + 1
+        self._missing_seq = self._seq + 1
 
     def read(self, number: int, segment: Segment, passed: Callable[[int], None]) -> None:
         """Applies all records of a file. passed: called with the offset after each record."""
@@ -86,7 +86,7 @@ class Replay:
                 self.records_are_missing()
             if entry is None:
                 break
-            self._at += 1
+            self._seq += 1
             if entry.tube:
                 self._apply_full(number, segment, entry)
             else:
@@ -106,7 +106,7 @@ class Replay:
         elif number > known.file and job.created_at_ns > known.rec.created_at_ns:
             lost = f"a job of {len(known.body)} bytes in tube {_show(known.tube)}"
             segment.report(
-                entry, f"the id of job {job.id} is given again: what had it before, {lost}, is lost"
+                entry, f"the id of job {job.id} was used twice: the earlier job, {lost}, is lost"
             )
             self._add(number, segment, entry)
         else:
@@ -129,7 +129,7 @@ class Replay:
         elif not entry.plausible:
             segment.report(
                 entry,
-                f"job {rec.id} is not as beanstalkd writes it: {_strange(rec)}, "
+                f"job {rec.id} is not as the C server writes it: {_strange(rec)}, "
                 f"tube {_show(entry.tube)}",
             )
         if rec.id in self._deleted_here:
@@ -137,12 +137,13 @@ class Replay:
                 entry, f"job {rec.id} was deleted before, in this file: one of the ids is damaged"
             )
             self._doubtful.add(rec.id)
-        known = self._jobs[rec.id] = Known(number, entry, rec, self._at)
+        known = self._jobs[rec.id] = Known(number, entry, rec, self._seq)
         orphan = self._orphans.pop(rec.id, None)
         if rec.state == BURIED:
-            # This is a copy. If the record that buried the job was not read, it was in a file that
-            # is gone, before all files that exist.
-            known.buried_at = orphan.at if orphan else self._at - _BEFORE_ALL
+            # A full record of a buried job is a copy. If the record that buried the job was not
+            # read, it was in a file that is missing, older than all existing files. So this bury
+            # comes before all others.
+            known.buried_seq = orphan.seq if orphan else self._seq - _BEFORE_ALL
 
     def _copy(self, segment: Segment, entry: Entry, known: Known) -> None:
         job = entry.job
@@ -162,16 +163,16 @@ class Replay:
         if known is None:
             if segment.is_certain(entry):
                 self._count_id(segment, entry)
-                self._orphans[job.id] = Stray(segment.path, entry, self._at)
+                self._orphans[job.id] = Stray(segment.path, entry, self._seq)
             else:
-                segment.distrust(entry, "not a record that beanstalkd writes")
-                self._refused.append(Stray(segment.path, entry, self._at))
+                segment.distrust(entry, "not a record that the C server writes")
+                self._refused.append(Stray(segment.path, entry, self._seq))
         elif not same_job(known.rec, job):
             kind = segment.distrust(
                 entry, f"an update of job {job.id} does not agree with it: not used"
             )
             if kind is Kind.DAMAGE:
-                self._refused.append(Stray(segment.path, entry, self._at))
+                self._refused.append(Stray(segment.path, entry, self._seq))
                 if job.state == INVALID:
                     self._doubtful.add(job.id)
         elif job.state == INVALID:
@@ -209,19 +210,19 @@ class Replay:
         if counters_fell(known.rec, rec):
             segment.report(entry, f"job {rec.id} has smaller counters than before")
         if not entry.plausible:
-            segment.report(entry, f"job {rec.id} is not as beanstalkd writes it: {_strange(rec)}")
-        # A short record is a bury. A copy of a buried job is not, so the job keeps its place.
+            segment.report(entry, f"job {rec.id} is not as the C server writes it: {_strange(rec)}")
+        # A short record of a buried job buries it. A copy of a buried job does not, so the job
+        # keeps its place in the order of burying.
         if rec.state == BURIED and not (entry.tube and known.rec.state == BURIED):
-            known.buried_at = self._at
+            known.buried_seq = self._seq
         known.rec = rec
-        known.last_at = self._at
+        known.last_seq = self._seq
 
     def _count_id(self, segment: Segment, entry: Entry) -> None:
         if entry.job.id >= FIRST_IMPLAUSIBLE_ID:
             segment.report(
                 entry,
-                f"job {entry.job.id} has an id that no server has come to: "
-                "the next id goes by the others",
+                f"job {entry.job.id} has an id that is too large: it is ignored for the next id",
             )
         else:
             self._highest_id = max(self._highest_id, entry.job.id)
@@ -239,16 +240,16 @@ class Replay:
         self._report_orphans()
         self._report_mistaken()
         self._doubtful.update(
-            id for id, known in self._jobs.items() if known.last_at < self._missing_at
+            id for id, known in self._jobs.items() if known.last_seq < self._missing_seq
         )
         return sorted(self._doubtful & self._jobs.keys())
 
     def take_jobs(self) -> list[CJob]:
-        """All jobs by id, except buried ones; then the buried ones in the order of burying. Empties
-        the replay meanwhile, so that no job is in memory twice.
+        """All jobs except buried ones, by id; then the buried ones in the order of burying. Removes
+        each job from the replay, so that no job is in memory twice.
         """
         buried = sorted(
-            (known.buried_at, id) for id, known in self._jobs.items() if known.rec.state == BURIED
+            (known.buried_seq, id) for id, known in self._jobs.items() if known.rec.state == BURIED
         )
         others = sorted(id for id, known in self._jobs.items() if known.rec.state != BURIED)
         return [_job(self._jobs.pop(id)) for id in (*others, *(id for _, id in buried))]
@@ -263,7 +264,7 @@ class Replay:
             return
         first = next(iter(alive.values()))
         ids = tuple(sorted(alive))
-        kind = Kind.DAMAGE if self._missing_at else Kind.ORPHAN
+        kind = Kind.DAMAGE if self._missing_seq else Kind.ORPHAN
         self._report(
             Damage(
                 first.path,
@@ -275,8 +276,8 @@ class Replay:
         )
 
     def _report_mistaken(self) -> None:
-        """If the id in an update is damaged, the update belongs to another job, which lacks it.
-        That job has the creation time of the update.
+        """If the id in an update is damaged, the update belongs to another job, to which it was not
+        applied. That job and the update have the same creation time.
         """
         strays = {stray.created_at_ns: stray for stray in (*self._refused, *self._orphans.values())}
         if not strays:
@@ -288,7 +289,7 @@ class Replay:
             what = "delete" if stray.deleted else "update"
             message = (
                 f"the {what} of job {stray.id} was not used, "
-                f"but job {id} was created in the same instant and may be meant"
+                f"but job {id} was created at the same instant, and the {what} may belong to it"
             )
             self._report(Damage(stray.path, stray.offset, message, Kind.DAMAGE, (id,)))
             if stray.deleted:

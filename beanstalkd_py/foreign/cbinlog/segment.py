@@ -1,13 +1,13 @@
 """One file of the C server's binlog: its records in order, those after damage included.
 
-`Segment` knows the form of a record and not its meaning. The caller knows the job; if a record does
-not agree with the job, the caller calls `distrust`. No content of a file raises an exception: what
-is wrong goes to `report`.
+`Segment` checks the form of a record, and the caller its meaning. If a record does not agree with
+its job, the caller calls `distrust`. No content of a file raises an exception: damage is passed to
+`report`.
 
-Where the C server stops to read a file, `Segment` searches for the next certain record and goes on
-there. A record is certain if it is `plausible_behind_damage`; after a short record, which consists
-of numbers only, another such record or the end must follow. Bytes that were passed over are damage.
-An unfinished record is torn, and not damage, if only zeros or the end of the file follow.
+Where the C server stops reading a file, `Segment` searches for the next certain record and
+continues there. A record is certain if it is `plausible_behind_damage`. A short record has only
+numbers, so another certain record or the end must follow it. Bytes that were skipped are damage. An
+unfinished record is torn, and not damage, if only zeros or the end of the file follow.
 """
 
 import re
@@ -71,10 +71,10 @@ class Segment:
         self.offset = HEADER.size
         self.highest_id = 0  # of jobs with flawed records; the caller sees the others
         self.dropped: set[int] = set()  # jobs whose full records could not be used
-        # Whether bytes that were passed over may have held records. The caller resets it.
+        # Whether skipped bytes may have held records. The caller resets it.
         self.hidden = False
         self._data = data
-        self._data_end = len(data.rstrip(b"\0"))  # zeros from here on
+        self._data_end = len(data.rstrip(b"\0"))  # only zeros follow
         self._report = report
         self._names: dict[bytes, bytes] = {}  # tube names: each is checked and kept once
         self._full: Entry | None = None  # the last full record
@@ -97,8 +97,9 @@ class Segment:
         return None
 
     def distrust(self, entry: Entry, message: str) -> Kind:
-        """Reports a record that the caller does not accept. If no record follows at its end, its
-        length may be wrong. Then the next record is searched for inside it.
+        """Reports a record that the caller does not accept. If no certain record follows directly,
+        the length of this record may be wrong. Then the search for the next record begins inside
+        it.
         """
         if entry.job.state == INVALID and self._data_end <= entry.end:
             self.report(entry, message + ": unfinished", Kind.TORN)
@@ -123,8 +124,8 @@ class Segment:
     def may_be_cut(self, entry: Entry) -> bool:
         """Whether a short record, followed by zeros only, may be the beginning of another one."""
         assert self._layout is not None
-        state_at = entry.offset + self._layout.namelen.size + self._layout.state_at
-        return entry.end < len(self._data) and may_be_cut(state_at, self._data_end)
+        state_offset = entry.offset + self._layout.namelen.size + self._layout.state_offset
+        return entry.end < len(self._data) and may_be_cut(state_offset, self._data_end)
 
     def _read_header(self) -> Layout | None:
         size = len(self._data)
@@ -148,11 +149,11 @@ class Segment:
         return LAYOUTS[version]
 
     def _parse(self, layout: Layout, start: int, body: bool = True) -> Entry | None:
-        """The record at `start`; None at the end. Raises Flaw. Checks, their order and offsets are
-        those of the C server, except where a comment says otherwise.
+        """The record at `start`; None at the end. Raises Flaw. The checks, their order and the
+        offsets are those of the C server, except where a comment says otherwise.
 
-        body: False leaves the body out. A search looks at many places, and from each of them a body
-        may seem to reach to the end of the file.
+        body: False does not copy the body. A search tries many offsets, and at each one a wrong
+        body size may reach to the end of the file.
         """
         data = self._data
         left = len(data) - start
@@ -179,8 +180,8 @@ class Segment:
             raise self._short_read(start, at, namelen, f"{layout.what}tube name")
         tube = data[at : at + namelen]
         at += namelen
-        body_at = at + layout.jobrec.size
-        if body_at > len(data):
+        body_offset = at + layout.jobrec.size
+        if body_offset > len(data):
             raise self._short_read(start, at, layout.jobrec.size, f"{layout.what}job struct")
         job = layout.decode(data, at)
         if job.id == 0:  # the C server takes it for the end, whatever follows
@@ -194,34 +195,34 @@ class Segment:
                 cut=cut,
             )
         if namelen == 0:
-            return Entry(start, body_at, b"", job, b"", plausible(job))
-        return self._parse_full(start, body_at, tube, job, layout, body)
+            return Entry(start, body_offset, b"", job, b"", plausible(job))
+        return self._parse_full(start, body_offset, tube, job, layout, body)
 
     def _parse_full(
-        self, start: int, body_at: int, tube: bytes, job: Jobrec, layout: Layout, body: bool
+        self, start: int, body_offset: int, tube: bytes, job: Jobrec, layout: Layout, body: bool
     ) -> Entry:
-        # Only the check for a short read is the C server's. It has -z in place of our bounds, does
-        # not check the CRLF, and takes state 0 for a delete.
-        if job.state == INVALID and self._data_end <= body_at:
+        # The C server has only one of these checks: the one for a short read. Instead of our bounds
+        # it uses -z. It does not check the CRLF, and takes state 0 for a delete.
+        if job.state == INVALID and self._data_end <= body_offset:
             raise Flaw(
                 start,
-                body_at - layout.jobrec.size,
+                body_offset - layout.jobrec.size,
                 f"the record of job {job.id} is unfinished: job struct",
                 cut=True,
             )
         if not MIN_BODY_SIZE <= job.body_size <= MAX_BODY_SIZE:
             raise Flaw(
                 start,
-                body_at - layout.jobrec.size,
+                body_offset - layout.jobrec.size,
                 f"job {job.id} has a body of {job.body_size} bytes",
                 job=job,
             )
-        end = body_at + job.body_size
+        end = body_offset + job.body_size
         if end > len(self._data):
-            raise self._short_read(start, body_at, job.body_size, f"{layout.what}job body", job)
+            raise self._short_read(start, body_offset, job.body_size, f"{layout.what}job body", job)
         if self._data[end - 2 : end] != CRLF:
             message = f"the body of job {job.id} does not end in CRLF"
-            raise Flaw(start, body_at, message, cut=self._data_end < end, end=end, job=job)
+            raise Flaw(start, body_offset, message, cut=self._data_end < end, end=end, job=job)
         name = self._names.get(tube)
         if name is None and is_name(tube):
             name = self._names[tube] = tube
@@ -230,7 +231,7 @@ class Segment:
             end,
             name or tube,
             job,
-            self._data[body_at : end - 2] if body else b"",
+            self._data[body_offset : end - 2] if body else b"",
             plausible(job) and name is not None,
         )
 
@@ -259,7 +260,7 @@ class Segment:
             ids = (flaw.job.id,)
         if flaw.end and not flaw.cut and self._goes_on_at(layout, flaw.end):
             next_at = flaw.end
-        else:  # Its length may be wrong, and other records may be inside, also if it looks cut.
+        else:  # The length may be wrong, and other records may be inside, even if it looks cut off.
             next_at = self._search(layout, flaw.start + 1)
             self.hidden = self.hidden or next_at < len(self._data) or not flaw.cut
         message = flaw.message
@@ -269,7 +270,8 @@ class Segment:
             kind = Kind.DAMAGE
             message += f"; reading goes on at {next_at}"
         if kind is Kind.DAMAGE and self._full is not None and self._full.end == flaw.start:
-            # A damaged body size of the job before, with a CRLF at that place, would look the same.
+            # Perhaps the body size of the previous job is damaged: its true body goes on here, and
+            # only by chance has a CRLF at the wrong end.
             ids += (self._full.job.id,)
             message += f"; job {self._full.job.id} before it may be cut short"
         self._report(Damage(self.path, flaw.offset, message, kind, ids))

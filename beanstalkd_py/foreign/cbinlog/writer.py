@@ -8,10 +8,10 @@ What those servers need:
   that they show is right.
 - They restore the order of buried jobs from the order of the records. So the caller must give
   buried jobs in the order of burying. Reserved jobs are written as ready.
-- They continue with the highest id of a full record. If the next id is higher than that, a full
-  record of a job with the id before the next id is written, and a delete of this job.
-- They refuse a body that is larger than -z with its CRLF, and with it the rest of the file. They
-  must be started with a -z of at least `Written.needs_z`.
+- They compute the next id from the highest id of a full record. If our next id is higher, one more
+  job is written, with the id next id - 1, and then its delete.
+- If a body with its CRLF is larger than -z, they read neither this record nor the rest of the file.
+  They must be started with a -z of at least `Written.needs_z`.
 
 The files get their names when all of them are complete and synced. A failure leaves nothing behind
 and raises ValueError for a job that cannot be written, FileExistsError for a directory that holds a
@@ -52,8 +52,9 @@ class Written:
 def write_directory(
     path: str, jobs: Iterable[CJob], next_id: int, segment_bytes: int = DEFAULT_SEGMENT_BYTES
 ) -> Written:
-    """Writes the jobs, and creates the directory if it does not exist. The jobs are taken one at a
-    time. Each id may occur once and must be below next_id. segment_bytes: bytes of a file.
+    """Writes the jobs, and creates the directory if it does not exist. The jobs are read from the
+    iterable one at a time. Each id may occur once and must be below next_id. segment_bytes: bytes
+    of a file.
 
     Raises ValueError, FileExistsError and OSError, and leaves nothing behind then.
     """
@@ -64,7 +65,7 @@ def write_directory(
         for job in jobs:
             if not 0 < job.id < next_id or job.id in ids:
                 raise ValueError(
-                    f"job {job.id}: its id comes twice, or is not below the next id {next_id}"
+                    f"job {job.id}: its id occurs twice, or is not below the next id {next_id}"
                 )
             files.append(encode_job(job))
             ids.add(job.id)
@@ -80,10 +81,10 @@ def encode_job(job: CJob) -> bytes:
     """The full record of a job, as the C server would have written it. Raises ValueError."""
     size = len(job.body) + len(CRLF)
     if not is_name(job.tube):
-        raise ValueError(f"job {job.id}: beanstalkd knows no tube of the name {job.tube!r}")
+        raise ValueError(f"job {job.id}: the C server accepts no tube of the name {job.tube!r}")
     if size > MAX_Z:
         raise ValueError(
-            f"job {job.id}: beanstalkd reads no body of {len(job.body)} bytes, whatever its -z"
+            f"job {job.id}: the C server reads no body of {len(job.body)} bytes, whatever its -z"
         )
     if job.state not in (READY, RESERVED, BURIED, DELAYED):
         raise ValueError(f"job {job.id}: no state {job.state}")

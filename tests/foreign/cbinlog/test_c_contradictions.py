@@ -48,7 +48,7 @@ def test_delete_with_a_damaged_id_is_found_by_creation_time(tmp_path, id):
     assert 1 in binlog.maybe_deleted
     assert messages(binlog)[-1].endswith(
         f": the delete of job {id} was not used, "
-        "but job 1 was created in the same instant and may be meant"
+        "but job 1 was created at the same instant, and the delete may belong to it"
     )
 
 
@@ -114,7 +114,7 @@ def test_second_job_of_the_same_id_in_a_file_is_not_used(tmp_path):
 
 
 def test_id_deleted_before_in_the_same_file_is_doubtful(tmp_path):
-    # The copy of another job whose id was damaged: ids are given again in later files only.
+    # The copy of another job whose id was damaged: ids are used again in later files only.
     copy = TWO.buried().but(id=1, created_at=TWO.born).full()
     binlog = read(tmp_path, log(ONE.full(), TWO.full(), ONE.deleted().short(), copy))
     assert (ids(binlog), binlog.maybe_deleted) == ([2, 1], [1])

@@ -191,7 +191,7 @@ BAD = Rec(9, b"bad", b"lost body")
         (BAD.full()[:-2] + b"\n\n", f"{AT + 87}: the body of job 9 does not end in CRLF"),
         (BAD.full()[:-1], f"{AT + 87}: the body of job 9 does not end in CRLF"),
         (BAD.full()[:50], f"{AT + 87}: the body of job 9 does not end in CRLF"),
-        (BAD.short()[:40], f"{AT}: not a record that beanstalkd writes"),
+        (BAD.short()[:40], f"{AT}: not a record that the C server writes"),
     ],
 )
 def test_reading_goes_on_after_damage(tmp_path, bad, message):

@@ -137,7 +137,7 @@ def test_clock_that_began_in_1970_is_not_torn():
 
 
 def test_record_may_be_cut_where_a_sector_ends():
-    assert may_be_cut(state_at=1024, data_end=1024)
-    assert may_be_cut(state_at=1050, data_end=1000)
-    assert not may_be_cut(state_at=1050, data_end=1025)
-    assert not may_be_cut(state_at=1023, data_end=1000)
+    assert may_be_cut(state_offset=1024, data_end=1024)
+    assert may_be_cut(state_offset=1050, data_end=1000)
+    assert not may_be_cut(state_offset=1050, data_end=1025)
+    assert not may_be_cut(state_offset=1023, data_end=1000)

@@ -306,8 +306,8 @@ def test_id_reused_after_a_lossy_start_is_the_later_jobs(tmp_path):
     ]
     assert kinds(binlog) == ["damage"]
     assert messages(binlog) == [
-        "binlog.2:4: the id of job 1 is given again: "
-        "what had it before, a job of 5 bytes in tube 'default', is lost"
+        "binlog.2:4: the id of job 1 was used twice: "
+        "the earlier job, a job of 5 bytes in tube 'default', is lost"
     ]
 
 
