@@ -49,7 +49,7 @@ from beanstalkd_py.queue.state import State
 _STATES = frozenset((READY, RESERVED, BURIED, DELAYED))
 _HEAD = Struct("<I")
 _COUNTS = Struct("<5I")  # the counters: the last fields of a FULL record before the tube name
-_COUNTS_AT = FULL_STRUCT.size - _COUNTS.size
+_COUNTS_OFFSET = FULL_STRUCT.size - _COUNTS.size
 
 
 class BadRecord(Exception):
@@ -68,7 +68,7 @@ class BadRecord(Exception):
 
 def _with_history(job: Job, data: bytes, at: int) -> None:
     """Gives the job the counters of the FULL record that begins at `at`."""
-    reserves, timeouts, releases, buries, kicks = _COUNTS.unpack_from(data, at + _COUNTS_AT)
+    reserves, timeouts, releases, buries, kicks = _COUNTS.unpack_from(data, at + _COUNTS_OFFSET)
     job.reserves = reserves
     if timeouts or releases or buries or kicks:
         job.history = (reserves, timeouts, releases, buries, kicks)
@@ -137,32 +137,40 @@ class Replayer:
         ids = segment.ids
         offset = self.offset
         unpack = READY_STRUCT.unpack_from
-        name_at = FULL_STRUCT.size
-        body_at = name_at + name_length
+        name_offset = FULL_STRUCT.size
+        body_offset = name_offset + name_length
         highest = self.highest_id
         ttr = tube.ttr
-        born = created_at = 0  # as on disk; in memory
+        created_on_disk = created_at = 0  # wall clock; monotonic, ns
         live = urgent = largest = 0
         start = done
         for index in range(start, len(lengths)):
             length = lengths[index]
-            if length < body_at:
+            if length < body_offset:
                 break
-            found, pri, id, delay, its_ttr, its_born, _, counts, more, last = unpack(data, at)
+            found, pri, id, delay, its_ttr, its_created, _, counts, more, last = unpack(data, at)
             if (
                 found != head
                 or id in jobs
-                or data[at + name_at : at + body_at] != name
+                or data[at + name_offset : at + body_offset] != name
                 or id >= MAX_PLAUSIBLE_ID
             ):
                 break
             if its_ttr != ttr:
                 ttr = its_ttr
-            if its_born != born:
-                born = its_born
-                created_at = born - offset
+            if its_created != created_on_disk:
+                created_on_disk = its_created
+                created_at = created_on_disk - offset
             job = jobs[id] = Job(
-                id, tube, READY, pri, delay, ttr, data[at + body_at : at + length], created_at, 0
+                id,
+                tube,
+                READY,
+                pri,
+                delay,
+                ttr,
+                data[at + body_offset : at + length],
+                created_at,
+                0,
             )
             job.full_segment = segment
             if counts or more or last:

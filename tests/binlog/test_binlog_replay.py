@@ -37,7 +37,7 @@ def test_paused_tube_without_jobs_stays_until_its_pause_ends(tmp_path: Path) -> 
     assert b"mail" not in again.queue.tubes
 
 
-def test_replayed_tube_goes_when_a_client_ends_its_pause(tmp_path: Path) -> None:
+def test_replayed_tube_is_removed_when_its_pause_is_ended(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
     session = daemon.session()
     daemon.say(session, b"use mail")
@@ -59,7 +59,7 @@ def test_pause_that_ended_at_clock_zero_is_over(tmp_path: Path) -> None:
     assert b"mail" not in again.queue.tubes
 
 
-def test_tube_that_goes_takes_its_pause_along(tmp_path: Path) -> None:
+def test_removed_tube_loses_its_pause(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
     session = daemon.session()
     daemon.say(session, b"use mail")

@@ -38,7 +38,7 @@ def test_disk_stays_in_proportion(tmp_path: Path, seed: int) -> None:
             )
 
 
-def test_disk_falls_when_everything_is_deleted(tmp_path: Path) -> None:
+def test_log_shrinks_when_everything_is_deleted(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
     session = daemon.session()
     for _ in range(1000):

@@ -203,7 +203,7 @@ def test_stop_on_a_full_disk_frees_nothing():
     assert again.headroom > SEGMENT // 2
 
 
-def test_stop_frees_the_rest_of_the_segment_on_a_roomy_disk():
+def test_stop_frees_the_rest_of_the_segment_with_free_space():
     disk = MemoryDisk()
     log = opened(disk)
     write(log, [b"a"])

@@ -162,14 +162,14 @@ def test_header_block_with_one_damaged_copy():
         changed[offset + 70] ^= 1
         block = read_header(bytes(changed), 3)
         assert block.header is not None and not block.whole
-        assert block.damaged_at == offset
+        assert block.damaged_offset == offset
         assert block.damage[offset > 0] == "wrong checksum of the header"
 
 
 def test_header_block_with_copies_that_differ():
     first, second = (encode_header(Header(3, base_lsn, 9, SALT, 0, 1, 0)) for base_lsn in (10, 11))
     block = read_header(first[:COPY_BYTES] + second[COPY_BYTES:], 3)
-    assert not block.whole and block.damaged_at == COPY_BYTES
+    assert not block.whole and block.damaged_offset == COPY_BYTES
 
 
 def test_header_block_of_another_segment():

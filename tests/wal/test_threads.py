@@ -62,7 +62,7 @@ def test_promised_records_are_there_under_load(tmp_path):
     assert replayed(FileSystem(), tmp_path).watermark == 2000
 
 
-def test_room_and_bytes_are_exact_when_idle(tmp_path):
+def test_headroom_and_bytes_are_exact_when_idle(tmp_path):
     owner = Owner(tmp_path)
     log = owner.log
     for n in range(30):

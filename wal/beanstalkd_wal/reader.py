@@ -45,7 +45,7 @@ class HeaderBlock:
         return self.header is not None and not any(self.damage)
 
     @property
-    def damaged_at(self) -> int:
+    def damaged_offset(self) -> int:
         """Offset of the first damaged copy."""
         return 0 if self.damage[0] else COPY_BYTES
 

@@ -235,7 +235,7 @@ class Planner:
         return int.from_bytes(self._fs.urandom(8), "little") or 1
 
     def _take_header(self, segment: SegmentPlan, block: HeaderBlock) -> None:
-        offset = 0 if block.header is None else block.damaged_at
+        offset = 0 if block.header is None else block.damaged_offset
         length = HEADER_BYTES if block.header is None else COPY_BYTES
         segment.take(offset, length)
         expected = self._expected

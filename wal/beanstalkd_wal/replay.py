@@ -170,7 +170,7 @@ class Replay:
         if block.header is None:
             raise Corrupt(file.path, 0, "a header", block.damage[0])
         if not block.whole:
-            offset = block.damaged_at
+            offset = block.damaged_offset
             raise Corrupt(file.path, offset, "a copy of the header", block.damage[offset > 0])
         self.watermark = max(self.watermark, block.header.durable_lsn)
 
