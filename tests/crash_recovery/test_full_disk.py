@@ -98,7 +98,7 @@ def jobs(client: Conversation) -> int:
 
 @pytest.mark.parametrize(
     ("disk_bytes", "segment_bytes", "body_bytes"),
-    [(3 * MIB, MIB // 4, 100), (24 * MIB, MIB, 60_000), (40 * MIB, 10 * MIB, 5_000)],
+    [(3 * MIB // 2, MIB // 8, 100), (24 * MIB, MIB, 60_000), (40 * MIB, 10 * MIB, 5_000)],
     ids=["many small jobs", "few large jobs", "segments of 10 MiB"],
 )
 def test_all_commands_except_put_work_on_a_full_disk(
@@ -179,7 +179,7 @@ def test_start_on_a_full_disk_after_a_clean_stop(small_disk):
         with Conversation(daemon.connect()) as client:
             ids = [reply.id for reply in client.ask(*[put(bytes(1000))] * 1000)]
         assert daemon.stop() == 0
-        for _ in range(5):
+        for _ in range(3):
             daemon.start()
             with Conversation(daemon.connect()) as client:
                 assert jobs(client) == len(ids)
@@ -203,7 +203,7 @@ def test_sigkill_under_load_on_a_disk_filled_and_freed(small_disk, seed):
         options = ("-s", str(rng.choice((262144, MIB))))
         daemon.start(options)
         wait_until(lambda: len(spares(disk)) > 0, lambda: sizes(disk.path / "log"))
-        for number in range(6):
+        for number in range(4):
             filler = DiskFiller(disk, seed + number).start()
             rounds.round(options, after(0.3 + 0.5 * rng.random(), end))
             refused += rounds.refused

@@ -21,6 +21,7 @@ def test_life_with_every_kill_point(daemon, seed):
     """Each kill point once, fifty connections: the short form of `make killtest`."""
     lines = []
     life = Life(daemon, 2 * seed, None, say=lines.append)
+    life.rounds.least_answers = 600
     life.run(len(UNDER_LOAD) + len(AT_START) + 3)
     assert life.rounds.knowledge.answers > 5_000, lines
     assert sum(life.rounds.kill_points.values()) >= 9 + len(AT_START), lines

@@ -113,10 +113,13 @@ class LivePeer:
         self._conns: list[LiveConn] = []
 
     def open(self) -> LiveConn:
-        conn = LiveConn(self.daemon, self._cut, self._timeout_s)
+        conn = self._connect()
         self._conns.append(conn)
         self.sync(conn)  # the server has accepted the connection
         return conn
+
+    def _connect(self) -> LiveConn:
+        return LiveConn(self.daemon, self._cut, self._timeout_s)
 
     def sync(self, idle: LiveConn | None) -> None:
         """Returns when the server has processed everything sent so far.

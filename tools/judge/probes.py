@@ -23,40 +23,64 @@ from .cuts import WHOLE
 from .difference import Difference
 from .differences import shows
 from .full_disk import PROBES
-from .live_peer import REPLY_SECONDS, LiveConn, LivePeer
+from .live_peer import LiveConn, LivePeer
 from .runner import Mismatch, play
 from .server_pair import ServerPair
 from .transcript import Transcript, World, parse
 
 _ONLY = re.compile(r"(ours|c) +(.*)")
 _ITERATIONS = 3
-SHORT_TIMEOUT_S = 0.5  # for a reply in a transcript that must not match
 
 
 class Stale(AssertionError):
     """A row of the table does not hold (any more)."""
 
 
-class ProbePeer(LivePeer):
-    """A server that reads the clock of the judge."""
+class ImpatientConn(LiveConn):
+    """Reads only what the server has sent once it has answered another client several times. The
+    C server has no reply left then, because it waits for nothing.
+    """
 
-    def __init__(self, daemon: Daemon, world: World, clock: Clock, timeout_s: float) -> None:
-        super().__init__(daemon, world, WHOLE, timeout_s)
+    def __init__(self, peer: ProbePeer) -> None:
+        super().__init__(peer.daemon, WHOLE, 0.0)
+        self._peer = peer
+
+    def read(self, count: int) -> list[bytes]:
+        self._peer.wake()
+        return super().read(count)
+
+    def read_to_eof(self) -> list[bytes]:
+        self._peer.wake()
+        return super().read_to_eof()
+
+
+class ProbePeer(LivePeer):
+    """A server that reads the clock of the judge.
+
+    patient: whether to wait for replies that are late, as a slow machine makes them.
+    """
+
+    def __init__(self, daemon: Daemon, world: World, clock: Clock, patient: bool) -> None:
+        super().__init__(daemon, world, WHOLE)
         self._clock = clock
+        self._patient = patient
+
+    def _connect(self) -> LiveConn:
+        return super()._connect() if self._patient else ImpatientConn(self)
 
     def sync(self, idle: LiveConn | None) -> None:
         """Uses no client: a command would make the C server plan its deadlines again."""
-        self._wake()
+        self.wake()
 
     def advance(self, seconds: float) -> None:
         self._clock.set(self._clock.now + round(seconds * SECOND))
-        self._wake()
+        self.wake()
 
     def set_wall_clock(self, seconds: float) -> None:
         self._clock.set_wall(round(seconds))
-        self._wake()
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         """Makes the server read its clock.
 
         It sleeps by the time of the kernel, so bytes from a client have to wake it.
@@ -88,7 +112,7 @@ class Prober(Closing):
     """
 
     def __init__(self, pair: ServerPair) -> None:
-        self.timeout_s = REPLY_SECONDS  # for a reply in a transcript that must match
+        self.patient = True  # with replies in a transcript that must match
         self._clock = Clock()
         self._bench = replace(pair, clock=self._clock)
         self._shared: dict[str, Daemon] = {}
@@ -103,16 +127,16 @@ class Prober(Closing):
         self._expect(row, "ours", "ours")
         if shows(row, self._bench.c_version):
             self._expect(row, "c", "c")
-            if not self._mismatch(row, "c", "ours", SHORT_TIMEOUT_S):
+            if not self._mismatch(row, "c", "ours", patient=False):
                 raise Stale(f"{row.name}: the C server does not differ")
         else:
             self._expect(row, "c", "ours")
 
     def _expect(self, row: Difference, server: str, text: str) -> None:
-        if mismatch := self._mismatch(row, server, text, self.timeout_s):
+        if mismatch := self._mismatch(row, server, text, self.patient):
             raise Stale(f"{row.name}: the transcript of {text}, played to {server}: {mismatch}")
 
-    def _mismatch(self, row: Difference, server: str, text: str, timeout_s: float) -> str:
+    def _mismatch(self, row: Difference, server: str, text: str, patient: bool) -> str:
         """Plays the transcript of `text` to `server`. Returns what does not match."""
         with ExitStack() as stack:
             if row.logged or row.options or row.breaks_c_server:
@@ -123,7 +147,7 @@ class Prober(Closing):
                 self._shared[server] = daemon
             try:
                 world = World(base, server == "c", row.logged)
-                play(transcript(row, text), ProbePeer(daemon, world, self._clock, timeout_s))
+                play(transcript(row, text), ProbePeer(daemon, world, self._clock, patient))
             except Mismatch as mismatch:
                 return str(mismatch)
         return ""

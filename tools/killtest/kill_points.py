@@ -24,8 +24,8 @@ FOLDER = r"beanstalkd-binlog-.*"
 
 LOAD = "load"
 TIMEOUT_S = 8.0
-SILENCE_TIMEOUT_S = 4.0  # for a server that starts
 LOOK_AGAIN_S = 0.002
+SLICE_S = 0.05  # of waiting for an event
 
 KillPoint = Callable[[Daemon], str]
 
@@ -84,7 +84,8 @@ def at(name: str, rng: Random, timeout_s: float = TIMEOUT_S) -> KillPoint:
         with Watch(daemon.directory) as watch:
             time.sleep(begin_s)
             watch.forget()
-            found = _wait_for(watch, UNDER_LOAD[name], 0, timeout_s, timeout_s)
+            end_at = time.monotonic() + timeout_s
+            found = _wait_for(watch, UNDER_LOAD[name], 0, lambda: time.monotonic() < end_at)
             time.sleep(later_s)
             daemon.kill()
         return name if found else LOAD
@@ -128,20 +129,27 @@ def kill_at_start(daemon: Daemon, name: str, rng: Random, skip: int = 0) -> str:
     with Watch(daemon.directory) as watch:
         daemon.launch()
         found = _wait_for(
-            watch, {**AT_START, **TAKING_OVER}[name], skip, TIMEOUT_S, SILENCE_TIMEOUT_S
+            watch, {**AT_START, **TAKING_OVER}[name], skip, lambda: _is_starting(daemon)
         )
         time.sleep(_short_delay(rng))
         daemon.kill()
     return name if found else "start"
 
 
-def _wait_for(watch: Watch, trigger: Trigger, skip: int, seconds: float, silence: float) -> bool:
-    """Whether the event happened in time."""
-    for event in watch.events(seconds, silence):
-        if trigger.fits(event):
-            skip -= 1
-            if skip < 0:
-                return True
+def _is_starting(daemon: Daemon) -> bool:
+    return daemon.is_up() and not daemon.ready_line()
+
+
+def _wait_for(watch: Watch, trigger: Trigger, skip: int, may_come: Callable[[], bool]) -> bool:
+    """Whether the event happened. It may come as long as `may_come` is true."""
+    waits = True
+    while waits:
+        waits = may_come()  # what happened before is among the events
+        for event in watch.events(SLICE_S, SLICE_S):
+            if trigger.fits(event):
+                skip -= 1
+                if skip < 0:
+                    return True
     return False
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from testkit.daemon import Daemon, DidNotStart
+from testkit.waiting import wait_until
 
 from .audit import Audit
 from .conversation import Closed, Conversation
@@ -45,6 +46,7 @@ class Rounds:
         self.daemon = daemon
         self.messages = StartMessages()
         self.kill_points: Counter[str] = Counter()  # how often each was reached
+        self.least_answers = 0  # replies in a round before its kill point may come
         self.refused = 0  # refused puts in the last round
         self._seed = seed
         self._mix = mix or Mix()
@@ -74,7 +76,7 @@ class Rounds:
                 self.start(options)
             about = " ".join(self.daemon.options)
             load = Load(self.knowledge, self.daemon, self._mix, self._connections)
-            with _Killer(end, self.daemon) as kill_points:
+            with _Killer(self._after_answers(end), self.daemon) as kill_points:
                 load.run()
             self.messages.add(self.daemon.errors())
             if start:
@@ -95,6 +97,19 @@ class Rounds:
             f"{self._about(about, kill_points)}: {answered} answers, "
             f"{self.refused} puts refused, {len(self.knowledge.jobs)} jobs"
         )
+
+    def _after_answers(self, end: KillPoint) -> KillPoint:
+        """The kill point, not before the load has had `least_answers` replies."""
+        enough = self.knowledge.answers + self.least_answers
+
+        def later(daemon: Daemon) -> str:
+            wait_until(
+                lambda: self.knowledge.answers >= enough or not daemon.is_up(),
+                lambda: f"{self.knowledge.answers} replies, not {enough}",
+            )
+            return end(daemon)
+
+        return later
 
     def _about(self, options: str, kill_points: Sequence[str]) -> str:
         options = options or "default options"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,12 @@ from load.job_cycles import check_growth
 from load.process_metrics import check_idle, check_memory, idle_metrics
 from load.scale import LONG, SHORT, SPARE, within
 from load.scenarios import LOADS, raise_limit, run
+from testkit import waiting
 from testkit.daemon import INSTALLED, Daemon
 
 SEED = 1
+POLLS = 3
+Expect = Callable[[str], None]
 
 
 @pytest.mark.parametrize("with_log", [False, True], ids=["without a log", "with a log"])
@@ -37,13 +41,34 @@ def test_idle_server_passes(daemon: Daemon) -> None:
 
 
 @pytest.fixture
-def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The faults of these tests are permanent, so a long wait is useless."""
-    monkeypatch.setattr(process_metrics, "TIMEOUT_S", 1.0)
+def expect_fault(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Sets the fault that ends a wait once it was seen in several polls. It is permanent, so a
+    longer wait is useless. Another state is waited for as usual, however slow the machine is.
+    """
+
+    def expect(fault: str) -> None:
+        def wait_until(condition: Callable[[], bool], actual: Callable[[], object]) -> None:
+            seen = 0
+
+            def ends() -> bool:
+                nonlocal seen
+                if condition():
+                    return True
+                seen = seen + 1 if re.search(fault, str(actual())) else 0
+                if seen == POLLS:
+                    raise Fault(f"{actual()}")
+                return False
+
+            waiting.wait_until(ends, actual, error=Fault)
+
+        monkeypatch.setattr(process_metrics, "wait_until", wait_until)
+
+    return expect
 
 
-def test_open_connection_is_detected(daemon: Daemon, short_timeout: None) -> None:
+def test_open_connection_is_detected(daemon: Daemon, expect_fault: Expect) -> None:
     before = idle_metrics(daemon)
+    expect_fault("2 sockets, not 1")
     with daemon.connect(), pytest.raises(Fault, match="2 sockets, not 1"):
         check_idle(daemon, before)
 
@@ -56,8 +81,9 @@ def test_remaining_job_is_detected(daemon: Daemon) -> None:
         check_idle(daemon, before)
 
 
-def test_memory_not_returned_is_detected(daemon: Daemon, short_timeout: None) -> None:
+def test_memory_not_returned_is_detected(daemon: Daemon, expect_fault: Expect) -> None:
     before = idle_metrics(daemon)
+    expect_fault("MiB, not")
     with Conversation(daemon.connect()) as client:
         for _ in range(40):
             client.ask(*[put(bytes(50_000))] * 20)
@@ -91,12 +117,13 @@ sys.exit(cli.main(sys.argv))
     ("fault", "message"), [("busy", "ticks of CPU"), ("noisy", "stderr: 'unexpected")]
 )
 def test_server_that_is_never_idle_is_detected(
-    tmp_path: Path, fault: str, message: str, short_timeout: None
+    tmp_path: Path, fault: str, message: str, expect_fault: Expect
 ) -> None:
     (tmp_path / "broken.py").write_text(BROKEN_SERVER)
     with Daemon(program=(sys.executable, str(tmp_path / "broken.py"), fault)) as daemon:
         daemon.start()
         before = idle_metrics(daemon)
+        expect_fault(message)
         with pytest.raises(Fault, match=message):
             check_idle(daemon, before)
 
