@@ -1,4 +1,4 @@
-"""The short form of the simulation: 64 scenarios. `make simulate` runs others."""
+"""The short form of the simulation: 48 scenarios. `make simulate` runs others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from simulation.scenario import Scenario, run
 from simulation.threads import simulated_threads
 
 BUNDLES = 4
-SCENARIOS = 16  # in each
+SCENARIOS = 12  # in each
 
 
 @pytest.mark.parametrize("first", range(1, BUNDLES * SCENARIOS, SCENARIOS))
