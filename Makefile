@@ -13,8 +13,8 @@ PROGRAM_OPTION = $(if $(PROGRAM),--program $(PROGRAM))
 SERVE = .venv/serve
 READY = .venv/ready
 COMPILED = build/compiled
-PARTS = .ci Makefile setup.cfg setup.py pyproject.toml README.md CHANGELOG.md CONTRIBUTING.md LICENSE \
-	beanstalkd_py wal tools tests docs
+PARTS = .ci Makefile setup.cfg setup.py pyproject.toml README.md CHANGELOG.md CONTRIBUTING.md \
+	LICENSE beanstalkd_py wal tools tests docs
 
 .PHONY: help
 help:               ## list the targets
