@@ -87,6 +87,20 @@ def test_top_entry_leaves_with_its_job_and_others_stay() -> None:
     assert len(heap) == 1
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_rebuilt_heap_has_the_entries_of_its_own_jobs_alone(others: int) -> None:
+    """Whether all known jobs stand in the heap, as a client's reserved jobs do, or not."""
+    held = {id: job(id, RESERVED, deadline_at=10 - id) for id in (1, 2)}
+    held |= {id: job(id, READY, deadline_at=1) for id in range(9, 9 + others)}
+    heap = LazyHeap(held, RESERVED)
+    for id in range(100, 100 + 2 * STALE_ALLOWED):
+        heap.push(1, id, 2)  # of a job that is gone
+    for id in (1, 2):
+        heap.push(10 - id, id, 2)
+    heap.tidy(2)
+    assert sorted(heap.keys) == [8 << ID_BITS | 2, 9 << ID_BITS | 1]
+
+
 def test_small_heap_is_rebuilt_when_mostly_stale() -> None:
     jobs = [job(id, DELAYED, deadline_at=id) for id in range(1, STALE_ALLOWED + 10)]
     heap = heap_of(*jobs, state=DELAYED)
