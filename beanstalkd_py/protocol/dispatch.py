@@ -69,7 +69,7 @@ class Dispatcher:
         """A put that came with its whole body."""
         _, pri, delay, ttr, body = command
         outcome = self.queue.put(client, now, pri, delay, ttr, body)
-        return b"INSERTED %d\r\n" % outcome if type(outcome) is int else _REPLIES[outcome]
+        return b"INSERTED %d\r\n" % outcome if isinstance(outcome, int) else _REPLIES[outcome]
 
     def put_begin(self, client: Client, now: int, command: Command) -> bytes:
         """A put whose body is incomplete."""
