@@ -55,7 +55,9 @@ def first_failure(run: Callable[[int, Count], None], seeds: int = 20) -> str:
 @pytest.mark.sources
 def test_parser_that_depends_on_cuts_is_detected(monkeypatch: Monkey) -> None:
     monkeypatch.setattr(
-        Parser, "_none", lambda self: None if not self._position else setattr(self, "_buffer", b"")
+        Parser,
+        "_need_more",
+        lambda self: None if not self._position else setattr(self, "_buffer", b""),
     )
     assert "AssertionError" in first_failure(parser.run) or "TypeError" in first_failure(parser.run)
 
