@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections import deque
 from collections.abc import Iterator
 
 import pytest
@@ -102,11 +103,33 @@ def test_collection_is_due_when_many_objects_are_new(
     monkeypatch.setattr(module, "LIMIT", 1000)
     collector.collect()
     gone = dropped()
-    collector.collect_if_due()
+    collector.collect_if_due(0)
     assert gone() is not None
     held = jobs(1001)
-    collector.collect_if_due()
+    collector.collect_if_due(0)
     assert gone() is None and len(held) == 1001 < LIMIT
+
+
+def test_collection_is_due_when_new_jobs_replace_older_ones(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python's count of new objects then stays small, because it subtracts the freed ones."""
+    monkeypatch.setattr(module, "LIMIT", 1000)
+    held = deque(jobs(3000))
+    collector.collect()
+    held.extend(jobs(2001))
+    for _ in range(2001):
+        held.popleft()
+    gone = dropped()
+    collector.collect_if_due(1000)
+    assert gone() is not None
+    collector.collect_if_due(1001)
+    assert gone() is None
+    gone = dropped()
+    collector.collect_if_due(2001)
+    assert gone() is not None
+    collector.collect_if_due(2002)
+    assert gone() is None and len(held) == 3000
 
 
 def test_pythons_own_collector_does_not_run(collector: Collector) -> None:
