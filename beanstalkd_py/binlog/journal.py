@@ -72,7 +72,7 @@ class Binlog:
         self._little = segment_bytes // LITTLE_SHARE
         # log.appended_bytes and usage.kept when headroom and compaction were looked at last:
         self._appended = log.appended_bytes
-        self._kept = 0
+        self._kept = usage.kept
 
     # --- the journal: log before state
 

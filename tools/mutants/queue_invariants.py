@@ -261,6 +261,15 @@ QUEUE = (
     ),
     Mutant(
         Invariant.DISK_IN_PROPORTION,
+        "nothing-live-at-the-start",
+        "after a start, the first bytes to die are compared with zero live bytes",
+        "beanstalkd_py/binlog/journal.py",
+        "        self._kept = usage.kept\n",
+        "        self._kept = 0\n",
+        ("tests/binlog/test_compactor.py -k first_delete",),
+    ),
+    Mutant(
+        Invariant.DISK_IN_PROPORTION,
         "old-updates-live",
         "all updates of a job count as live, not only the latest",
         "beanstalkd_py/binlog/usage.py",
