@@ -2,6 +2,9 @@
 anywhere, it can be repeated.
 """
 
+import errno
+import itertools
+import os
 from random import Random
 
 import beanstalkd_wal as wal
@@ -329,6 +332,29 @@ def test_failed_open_closes_its_files():
         with pytest.raises((wal.LogFailed, OSError)):
             opened(disk)
         assert not disk.handles, calls[nth - 1]
+
+
+def test_failed_open_closes_its_files_if_all_later_calls_fail_too():
+    disk, _, _ = torn_log()
+    calls = fail_at(disk, 0)
+    opened(disk)
+    for nth in range(1, len(calls) + 1):
+        disk, _, _ = torn_log()
+        fail_from(disk, nth)
+        with pytest.raises((wal.LogFailed, OSError)):
+            opened(disk)
+        assert not disk.handles, calls[nth - 1]
+
+
+def fail_from(disk: MemoryDisk, nth: int) -> None:
+    """Makes all calls from the nth on fail."""
+    count = itertools.count(1)
+
+    def before(call: str, path: str) -> None:
+        if next(count) >= nth:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    disk.before = before
 
 
 @pytest.mark.parametrize("nbytes", [0, 1, 1000, 1100])

@@ -75,7 +75,7 @@ def recover(
         found.segment_id = directory.random_id()
         found.durable_lsn = replay.next_lsn - 1
         found.watermark = found.durable_lsn if raise_watermark else replay.watermark
-        found.active = _first_spare(found, segment_bytes)
+        _take_first_spare(found, segment_bytes)
         header = Header(
             found.number,
             replay.next_lsn,
@@ -195,29 +195,30 @@ def _copied(directory: Directory, name: str, data: bytes, last_try: bool) -> boo
 # --- the new active segment
 
 
-def _first_spare(found: Recovered, segment_bytes: int) -> Spare:
-    """The file for the new active segment.
+def _take_first_spare(found: Recovered, segment_bytes: int) -> None:
+    """Makes the file for the new active segment: `found.active`.
 
     It is a new file, because old spares are the headroom for a full disk. On a full disk, a smaller
     new file is used (sealing has just freed the rest of the last segment). If that is not possible,
     the largest old spare is used.
     """
     directory = found.directory
-    spare = directory.new_spare()
+    # At once, so that the file is closed after any error, also after one in the lines below.
+    spare = found.active = directory.new_spare()
     step = max(segment_bytes // 16, OVERHEAD + 1)
     try:
         _fill_up(directory, spare, segment_bytes, step)
     except OSError as error:
         directory.fs.truncate(spare.handle, spare.size)
         if error.errno in NO_SPACE and spare.size >= 2 * step:
-            return spare
+            return
+        found.active = _NO_SPARE
         directory.fs.close(spare.handle)
         directory.fs.unlink(spare.path)
         largest = max((nbytes for _, nbytes in found.dirty), default=0)
         if error.errno not in NO_SPACE or largest < 2 * step:
             raise
-        return _reused_spare(found, segment_bytes)
-    return spare
+        found.active = _reused_spare(found, segment_bytes)
 
 
 def _fill_up(directory: Directory, spare: Spare, nbytes: int, step: int) -> None:
