@@ -86,13 +86,16 @@ def listen(options: Options, report: Report, environ: Mapping[str, str]) -> List
 
 
 def address_of(listener: socket.socket) -> str:
-    """A socket's address in the usual notation: 127.0.0.1:11300, [::1]:11300, or a path."""
+    """A socket's address in the usual notation: 127.0.0.1:11300, [::1]:11300, a path, or @name for
+    the abstract socket of this name.
+    """
     name = listener.getsockname()
     if listener.family == socket.AF_INET6:
         return f"[{name[0]}]:{name[1]}"
     if listener.family == socket.AF_INET:
         return f"{name[0]}:{name[1]}"
-    return os.fsdecode(name)
+    path = os.fsdecode(name)
+    return "@" + path[1:] if path.startswith("\0") else path
 
 
 # TCP

@@ -172,6 +172,9 @@ def test_addresses_are_shown_in_usual_notation(tmp_path):
         assert address_of(listeners.sockets[0]) == f"[::1]:{port}"
     with open_listeners(f"unix:{tmp_path}/s") as listeners:
         assert address_of(listeners.sockets[0]) == f"{tmp_path}/s"
+    with socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind(f"\0{tmp_path}")
+        assert address_of(abstract) == f"@{tmp_path}"
 
 
 # Unix
