@@ -27,10 +27,11 @@ from sys import getsizeof
 
 from beanstalkd_py.queue.model import Job
 
-# So many new objects, less freed ones, cause the next collection. So many new jobs cause it too:
-# while as many older jobs are freed, the first number stays small.
+# So many new objects, less freed ones, cause the next collection. So many objects of new jobs and
+# connections cause it too: while as many older ones are freed, the first number stays small.
 LIMIT = 20_000
-KEPT_MAX = 2_500  # objects that a collection visits; a connection has 8
+CONNECTION_OBJECTS = 8  # tracked objects of one connection
+KEPT_MAX = 2_500  # objects that a collection visits
 # A container of this size stays frozen, because the collector visits every item of a container.
 # Most likely its items are job ids.
 LARGE_BYTES = 64 * 1024
@@ -41,19 +42,20 @@ class Collector:
 
     def __init__(self) -> None:
         self._renew = _renewer()
-        self._jobs = 0  # that were put before the latest collection
+        self._made = 0  # objects of jobs and connections, before the latest collection
 
     def begin(self) -> None:
         """To be called once, when replay has ended: no object that exists now is ever walked."""
         gc.disable()
         gc.freeze()
 
-    def collect_if_due(self, jobs: int) -> None:
-        """Collects if more than LIMIT objects or jobs are new. To be called often. jobs: how many
-        jobs were ever put.
+    def collect_if_due(self, jobs: int, connections: int) -> None:
+        """Collects if more than LIMIT objects are new. To be called often. jobs, connections: how
+        many there ever were.
         """
-        if gc.get_count()[0] > LIMIT or jobs - self._jobs > LIMIT:
-            self._jobs = jobs
+        made = jobs + CONNECTION_OBJECTS * connections
+        if gc.get_count()[0] > LIMIT or made - self._made > LIMIT:
+            self._made = made
             self.collect()
 
     def collect(self) -> int:

@@ -267,7 +267,7 @@ class Server:
 
     def _on_iteration(self) -> None:
         """Runs before the loop blocks: makes the calls in `Context.later`, then ends a batch."""
-        self._collector.collect_if_due(self.queue.total_jobs)
+        self._collector.collect_if_due(self.queue.total_jobs, self.queue.total_connections)
         self.context.run_later()
         self._end_of_batch()
 

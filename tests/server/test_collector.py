@@ -16,7 +16,13 @@ import pytest
 from beanstalkd_py.queue.model import READY, Job
 from beanstalkd_py.queue.state import State
 from beanstalkd_py.server import collector as module
-from beanstalkd_py.server.collector import KEPT_MAX, LARGE_BYTES, LIMIT, Collector
+from beanstalkd_py.server.collector import (
+    CONNECTION_OBJECTS,
+    KEPT_MAX,
+    LARGE_BYTES,
+    LIMIT,
+    Collector,
+)
 
 JOBS = 30_000
 
@@ -103,10 +109,10 @@ def test_collection_is_due_when_many_objects_are_new(
     monkeypatch.setattr(module, "LIMIT", 1000)
     collector.collect()
     gone = dropped()
-    collector.collect_if_due(0)
+    collector.collect_if_due(0, 0)
     assert gone() is not None
     held = jobs(1001)
-    collector.collect_if_due(0)
+    collector.collect_if_due(0, 0)
     assert gone() is None and len(held) == 1001 < LIMIT
 
 
@@ -121,15 +127,27 @@ def test_collection_is_due_when_new_jobs_replace_older_ones(
     for _ in range(2001):
         held.popleft()
     gone = dropped()
-    collector.collect_if_due(1000)
+    collector.collect_if_due(1000, 0)
     assert gone() is not None
-    collector.collect_if_due(1001)
+    collector.collect_if_due(1001, 0)
     assert gone() is None
     gone = dropped()
-    collector.collect_if_due(2001)
+    collector.collect_if_due(2001, 0)
     assert gone() is not None
-    collector.collect_if_due(2002)
+    collector.collect_if_due(2002, 0)
     assert gone() is None and len(held) == 3000
+
+
+def test_collection_is_due_when_new_connections_replace_older_ones(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIMIT", 100 * CONNECTION_OBJECTS)
+    collector.collect()
+    gone = dropped()
+    collector.collect_if_due(0, 100)
+    assert gone() is not None
+    collector.collect_if_due(0, 101)
+    assert gone() is None
 
 
 def test_pythons_own_collector_does_not_run(collector: Collector) -> None:
