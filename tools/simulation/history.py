@@ -14,7 +14,7 @@ May know: contents. Promises: `match` changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -185,8 +185,11 @@ class Comparison:
             return isinstance(recorded, RecordedJob) and self._is_job(key, recorded, found)
         if not isinstance(recorded, RecordedPause) or found[0] != recorded.pause:
             return False
-        # An end at 0 of the new clock would mean "not paused", so replay sets it 1 ns earlier.
+        # An end at 0 of a server's clock would mean "not paused", so replay sets it 1 ns earlier.
+        # The record on disk keeps the end as it was, and a later start may read that.
         ends = self._wall_times(recorded.until, recorded.since)
+        if recorded.until == -1:
+            ends += self._wall_times(0, recorded.since)
         return found[1] in ends or found[1] + 1 in ends
 
     def _is_job(self, id: int, recorded: RecordedJob, found: JobContents) -> bool:
@@ -207,7 +210,7 @@ class Comparison:
             )
         return was.state == "delayed" and found.state == "ready" and was.deadline_at <= self.now
 
-    def _wall_times(self, at: int, since: int) -> Sequence[int]:
+    def _wall_times(self, at: int, since: int) -> list[int]:
         """The instant as any record since then may have written it."""
         return [at + offset for offset in self.history.offsets[since:]]
 

@@ -1,0 +1,44 @@
+"""Which recovered states a history allows."""
+
+from __future__ import annotations
+
+import pytest
+from simulation.contents import Contents
+from simulation.history import History
+from simulation.violation import Violation
+
+from beanstalkd_py.queue.queue import Queue
+
+PAUSE = 3_000_000_000
+WALL = 1_700_000_000_000_000_000
+
+
+def paused_until(until: int, offset: int = WALL) -> Contents:
+    """What a start finds: one tube, paused until this instant of the server's clock."""
+    queue = Queue()
+    queue.apply_pause(queue.tube(b"a"), PAUSE, until)
+    return Contents(queue, offset)
+
+
+@pytest.mark.parametrize("until", [5, -1])
+def test_pause_may_come_back_as_it_was(until: int) -> None:
+    history = History()
+    history.restart_from(paused_until(until), WALL)
+    assert history.match(paused_until(until), 0, now=0) == 0
+
+
+def test_pause_that_ended_at_zero_may_end_1_ns_later() -> None:
+    """The start set its end from 0 to -1, and the record on disk still says 0. Another start, with
+    another offset of the clocks, reads that.
+    """
+    history = History()
+    history.restart_from(paused_until(-1), WALL)
+    assert history.match(paused_until(7, WALL - 7), 0, now=0) == 0
+
+
+@pytest.mark.parametrize("until", [4, 7])
+def test_pause_with_another_end_is_a_violation(until: int) -> None:
+    history = History()
+    history.restart_from(paused_until(-1), WALL)
+    with pytest.raises(Violation, match="came back"):
+        history.match(paused_until(until), 0, now=0)
