@@ -48,8 +48,7 @@ class Compactor:
         self.offset = 0  # wall clock minus monotonic clock, ns
         self._cursor = 0  # index of the next id in the oldest segment's `ids`
         self._due = 0  # bytes still to rewrite because of what clients have appended
-        # On a full disk, `make_headroom` failed. It is not called in vain again; `retry` resets
-        # this.
+        # On a full disk, `make_headroom` failed. It is not called again until `retry` resets this.
         self._spent = False
 
     # --- whether there is work
@@ -201,7 +200,7 @@ class Compactor:
         self._spent = False
         self.more = self.has_work()
 
-    # --- while nobody is served
+    # --- while no client is served
 
     def catch_up(self) -> None:
         """At the start: compacts until there is no work. Raises LogFailed."""
@@ -224,7 +223,8 @@ class Compactor:
 
     def compact_all(self, progress: Callable[[int, int], None]) -> bool:
         """Compacts until at most 1/DEAD_SHARE of the sealed bytes are dead, although the invariant
-        allows more. For operators, while nobody is served. False on a full disk. Raises LogFailed.
+        allows more. For operators, while no client is served. False on a full disk. Raises
+        LogFailed.
 
         progress: called with the bytes that are done, and all bytes.
         """

@@ -282,7 +282,7 @@ class Binlog:
         self.headroom.retry()
         self.compactor.retry()
 
-    # --- while nobody is served
+    # --- while no client is served
 
     def compact(self) -> None:
         """At the start: compacts until there is no work. Raises LogFailed."""

@@ -11,7 +11,7 @@ except for the C server's faults:
 - an error does not end the reading of a file.
 
 If it is doubtful whether a job was deleted, the job is kept and reported. An operator can delete a
-job that should not exist, but nobody can restore a missing one.
+job that should not exist, but a missing one cannot be restored.
 
 `next_id` is one more than the highest id in any plausible record, deleted jobs included. So it is
 never lower than the C server's.
