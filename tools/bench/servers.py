@@ -148,22 +148,34 @@ def running(subject: Subject, flags: Sequence[str], directory: Path) -> Iterator
     """A server, from its first reply on.
 
     flags: without flags the server runs in memory; with flags it keeps a log in the directory.
+    What the server says on stderr is shown only if the measurement fails.
     """
     port = _free_port()
     log = ("-b", str(directory)) if flags else ()
     command = [*subject.command, "-l", "127.0.0.1", "-p", str(port), *log, *flags]
-    with on_core(SERVER_CORE):
-        process = subprocess.Popen(
-            command, cwd=directory, env=subject.environment, stdin=subprocess.DEVNULL
-        )
-    try:
-        server = Running(process, port)
-        _wait_for_reply(server)
-        yield server
-        server.stop()
-    finally:
-        process.kill()
-        process.wait()
+    with tempfile.TemporaryFile() as messages:
+        with on_core(SERVER_CORE):
+            process = subprocess.Popen(
+                command,
+                cwd=directory,
+                env=subject.environment,
+                stdin=subprocess.DEVNULL,
+                stderr=messages,
+            )
+        try:
+            server = Running(process, port)
+            _wait_for_reply(server)
+            yield server
+            server.stop()
+        except BaseException:
+            process.kill()
+            process.wait()
+            messages.seek(0)
+            sys.stderr.write(messages.read().decode(errors="replace"))
+            raise
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _free_port() -> int:

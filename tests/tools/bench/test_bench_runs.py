@@ -66,3 +66,12 @@ def test_cost_measurement_restores_the_server(tmp_path):
         assert (stats["current-jobs-ready"], stats["current-jobs-delayed"]) == (800, 200)
         assert stats["job-timeouts"] == OPERATIONS
         assert sum(stats[f"current-jobs-{state}"] for state in ("reserved", "buried")) == 0
+
+
+def test_a_servers_messages_are_shown_only_after_a_failure(tmp_path, capfd):
+    with running(ours(), [], tmp_path):
+        pass
+    assert "ready" not in capfd.readouterr().err
+    with pytest.raises(KeyError), running(ours(), [], tmp_path):
+        raise KeyError
+    assert "beanstalkd-py: ready" in capfd.readouterr().err
