@@ -23,6 +23,7 @@ from beanstalkd_py.binlog.records import (
     FULL_STRUCT,
     UPDATE,
     UPDATE_STRUCT,
+    Full,
     Update,
     deadline_on_disk,
     encode,
@@ -94,14 +95,23 @@ class Binlog:
         Hot path, so calls are written out here: 0.8 us.
         """
         offset = self.offset
-        record = (
-            FULL_STRUCT.pack(
-                FULL, state, len(tube), pri, id, delay, ttr, created_at + offset,
-                deadline_at + offset if state == DELAYED else deadline_at, 0, 0, 0, 0, 0,
-            )
-            + tube
-            + body
-        )  # fmt: skip
+        on_disk = deadline_at + offset if state == DELAYED else deadline_at
+        try:
+            record = (
+                FULL_STRUCT.pack(
+                    FULL, state, len(tube), pri, id, delay, ttr, created_at + offset, on_disk,
+                    0, 0, 0, 0, 0,
+                )
+                + tube
+                + body
+            )  # fmt: skip
+        except StructError:  # the wall clock is far ahead
+            record = encode(
+                Full(
+                    state, pri, id, delay, ttr, created_at + offset, on_disk, 0, 0, 0, 0, 0, tube,
+                    body,
+                )
+            )  # fmt: skip
         nbytes = len(record) + LENGTH_FIELD
         log = self.log
         usage = self.usage

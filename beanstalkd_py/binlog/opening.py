@@ -62,7 +62,7 @@ def open_binlog(
     Raises wal.Corrupt, wal.NewerVersion and Unreadable, when nothing was changed; also OSError and
     wal.LogFailed.
     """
-    replayer = Replayer(state, Usage(), wall_now - now)
+    replayer = Replayer(state, Usage(), wall_now - now, now)
     replay = wal.Replay(directory, fs=fs)
     next_id = apply_all(replay, replayer, report, progress)
     state.next_id = max(state.next_id, next_id)

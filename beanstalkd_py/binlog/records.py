@@ -62,8 +62,11 @@ META_STRUCT = Struct("<HHIQ")
 
 MAX_NAME = 200
 # Larger ids can only come from corruption, for example in an imported binlog of the C server. A job
-# keeps such an id, but the next id is not computed from it.
+# keeps such an id, but the next id is not computed from it. Ids that follow the highest plausible
+# one are our own.
 MAX_PLAUSIBLE_ID = 1 << 63
+IDS_IN_SEQUENCE = 1 << 32  # an id that is so near to the highest one before it follows it
+LAST_NEXT_ID = 3 << 62  # more than any server reaches
 
 
 class Full(NamedTuple):
@@ -249,6 +252,6 @@ def decode_meta(meta: bytes) -> tuple[int, int]:
     if len(meta) < META_STRUCT.size:
         raise ValueError(f"metadata of {len(meta)} bytes")
     version, _, _, next_id = META_STRUCT.unpack_from(meta)
-    if version <= VERSION and next_id > MAX_PLAUSIBLE_ID:
+    if version <= VERSION and next_id > LAST_NEXT_ID:
         raise ValueError(f"metadata that gives {next_id} as the next id")
     return version, next_id

@@ -18,6 +18,7 @@ from beanstalkd_py.binlog.records import (
     DELETE_STRUCT,
     FULL,
     FULL_STRUCT,
+    IDS_IN_SEQUENCE,
     IMPORT_BEGIN,
     MAX_NAME,
     MAX_PLAUSIBLE_ID,
@@ -39,6 +40,7 @@ from beanstalkd_py.queue.lazyheap import ID_BITS
 from beanstalkd_py.queue.model import (
     BURIED,
     DELAYED,
+    NEVER,
     READY,
     RESERVED,
     URGENT,
@@ -77,13 +79,17 @@ def _with_history(job: Job, data: bytes, at: int) -> None:
 class Replayer:
     """Applies frames to `state` in order. Call `finish` after the last one.
 
-    offset: wall clock minus monotonic clock, ns. Times on disk are wall-clock times.
+    offset: wall clock minus boot time, ns. Times on disk are wall-clock times. now: boot time, ns.
+    The wall clock may have been wrong when a record was written, or may be wrong now. So no delay
+    and no pause ends later than its whole length from now. With NEVER, times stay as they are on
+    disk.
     """
 
-    def __init__(self, state: State, usage: Usage, offset: int) -> None:
+    def __init__(self, state: State, usage: Usage, offset: int, now: int = NEVER) -> None:
         self.state = state
         self.usage = usage
         self.offset = offset
+        self.now = now
         self.records = 0
         self.highest_id = 0
         self.importing = False  # IMPORT phase 1 was read, and phase 2 was not
@@ -141,7 +147,7 @@ class Replayer:
         body_offset = name_offset + name_length
         highest = self.highest_id
         ttr = tube.ttr
-        created_on_disk = created_at = 0  # wall clock; monotonic, ns
+        created_on_disk, created_at = 0, -offset  # wall clock; boot time, ns
         live = urgent = largest = 0
         start = done
         for index in range(start, len(lengths)):
@@ -224,9 +230,9 @@ class Replayer:
         name_end = FULL_STRUCT.size + name_length
         if state not in _STATES or not 0 < name_length <= MAX_NAME or name_end > len(record):
             decode(record)
-        state, deadline_at = self._in_memory(state, deadline_at)
-        if self.highest_id < id < MAX_PLAUSIBLE_ID:
-            self.highest_id = id
+        state, deadline_at = self._in_memory(state, delay, deadline_at)
+        if id > self.highest_id:
+            self._count_id(id)
         queue = self.state
         job = queue.jobs.get(id)
         if job is None:
@@ -268,7 +274,7 @@ class Replayer:
         _, state, _, pri, id, delay, deadline_at, *counts = UPDATE_STRUCT.unpack(record)
         if state not in _STATES:
             decode(record)
-        state, deadline_at = self._in_memory(state, deadline_at)
+        state, deadline_at = self._in_memory(state, delay, deadline_at)
         job = self.state.jobs.get(id)
         if job is None:
             self._orphans[id] = BadRecord(
@@ -287,18 +293,23 @@ class Replayer:
 
     def _delete(self, id: int) -> None:
         self._orphans.pop(id, None)
-        if self.highest_id < id < MAX_PLAUSIBLE_ID:
-            self.highest_id = id
+        if id > self.highest_id:
+            self._count_id(id)
         job = self.state.jobs.get(id)
         if job is not None:
             self.usage.forget(job, full_bytes(job))
             self.state.apply_delete(job)
 
+    def _count_id(self, id: int) -> None:
+        """The next id will be above this one, unless it is implausible: see `MAX_PLAUSIBLE_ID`."""
+        if id < MAX_PLAUSIBLE_ID or id - self.highest_id < IDS_IN_SEQUENCE:
+            self.highest_id = id
+
     def _pause(self, pause: Pause, segment: SegmentUsage) -> None:
         tube = self.state.tube(pause.tube)
         tube.kept = bool(pause.pause) or tube is self.state.default
         # In memory 0 means no pause. So a pause that ends at 0 ends at -1: both are in the past.
-        until = pause.until - self.offset or -1
+        until = min(pause.until - self.offset, self.now + pause.pause) or -1
         self.state.apply_pause(tube, pause.pause, until if pause.pause else 0)
         self.usage.pause_written(pause.tube, segment, pause.pause)
 
@@ -319,10 +330,10 @@ class Replayer:
             self.usage.pause_written(name, segment, 0)
         self._orphans.clear()
 
-    def _in_memory(self, state: int, deadline_at: int) -> tuple[int, int]:
+    def _in_memory(self, state: int, delay: int, deadline_at: int) -> tuple[int, int]:
         """State and deadline in memory, from those on disk."""
         if state == DELAYED:
-            return state, deadline_at - self.offset
+            return state, min(deadline_at - self.offset, self.now + delay)
         if state == BURIED:
             return state, deadline_at
         return READY, 0

@@ -156,7 +156,7 @@ def of_job(job: Job, now: int) -> JobSnapshot:
         tube=job.tube.name,
         state=STATE_NAMES[job.state],
         pri=job.pri,
-        age_ns=now - job.created_at,
+        age_ns=max(now - job.created_at, 0),
         delay_ns=job.delay,
         ttr_ns=job.ttr,
         left_ns=max(job.deadline_at - now, 0) if has_deadline else 0,

@@ -66,7 +66,7 @@ def some_jobs(count: int = 200) -> list[CJob]:
         state = (READY, DELAYED, BURIED)[id % 3]
         jobs.append(
             CJob(
-                id, b"tube-%d" % (id % 4), state, id * 7, 5 * S, 60 * S, WALL - id * S,
+                id, b"tube-%d" % (id % 4), state, id * 7, 2000 * S, 60 * S, WALL - id * S,
                 WALL + 1000 * S + id if state == DELAYED else 0,
                 id % 5, id % 3, id % 2, 1 + id % 4, id % 6, b"body %d\0\r\n" % id,
             )

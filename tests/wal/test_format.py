@@ -141,6 +141,15 @@ def test_header_round_trip():
         )
 
 
+@pytest.mark.parametrize("at", [-(1 << 63), -1, 0, (1 << 63) - 1])
+def test_any_wall_time_can_be_written(at: int) -> None:
+    header_copy = encode_header(Header(1, 1, 0, LOG_ID, at, SEGMENT_ID, 0))[:COPY_BYTES]
+    found = decode_header(header_copy)
+    assert isinstance(found, Header) and found.created_at == at
+    frame = decode_frame(b"".join(encode_frame(1, 0, at, [b"x"], SALT)), 0, SALT, 1)
+    assert isinstance(frame, Frame) and frame.at == at
+
+
 def test_header_metadata_is_bounded():
     with pytest.raises(ValueError, match="257"):
         encode_header(Header(1, 1, 0, 1, 0, 1, 0, b"x" * 257))

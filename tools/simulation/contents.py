@@ -29,9 +29,12 @@ class JobContents(NamedTuple):
 
 
 class Contents:
-    """Everything that a restart brings back. offset: wall clock minus the server's clock, ns."""
+    """Everything that a restart brings back. offset: wall clock minus the server's clock, ns. now:
+    of the start, on the server's clock.
+    """
 
-    def __init__(self, queue: Queue, offset: int) -> None:
+    def __init__(self, queue: Queue, offset: int, now: int) -> None:
+        self.wall = now + offset
         self.jobs = {job.id: _job(job, offset) for job in queue.jobs.values()}
         self.pauses = {
             tube.name: (tube.pause, tube.paused_until + offset)

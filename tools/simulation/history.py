@@ -9,6 +9,9 @@ The log does not record everything. A recovered job may therefore be as it was a
 or at any time since, in two respects: how often it was reserved, and whether a delay or a pause is
 over.
 
+A start limits what is left of a delay or a pause to its whole length. The record on disk keeps its
+time, and a later start reads it again.
+
 May know: contents. Promises: `match` changes nothing.
 """
 
@@ -21,6 +24,7 @@ from typing import NamedTuple
 from .contents import Contents, JobContents
 from .violation import Violation
 
+LAST = (1 << 63) - 1  # the latest instant that a record can hold
 RECORDED = ("tube", "body", "ttr", "pri", "delay", "releases", "buries", "kicks")
 
 
@@ -29,13 +33,15 @@ class RecordedJob:
     """A job as its latest record has it. Instants are of the server's clock.
 
     since, born: indexes into `History.offsets`. Any offset from there on may have been used to
-    write the deadline and the time of creation.
+    write the deadline and the time of creation. older: wall times of the deadline that earlier
+    records may have, because the start limited them.
     """
 
     job: JobContents
     since: int
     born: int
     rank: int  # of a buried job: its place in the order of burying
+    older: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class RecordedPause:
     pause: int  # ns
     until: int
     since: int  # as of a job
+    older: tuple[int, ...] = ()
 
 
 Key = int | bytes  # a job's id, or the name of a paused tube
@@ -108,18 +115,50 @@ class History:
     def restart_from(self, contents: Contents, offset: int) -> None:
         """A new run begins with the recovered state."""
         ranks = {id: rank for ids in contents.buried.values() for rank, id in enumerate(ids)}
-        self.first = {
-            id: RecordedJob(_shifted(job, -offset), 0, 0, ranks.get(id, 0))
+        wall = contents.wall
+        first: dict[Key, Recorded] = {
+            id: RecordedJob(
+                _shifted(job, -offset), 0, 0, ranks.get(id, 0),
+                self._older(id, job.deadline_at == wall + job.delay),
+            )
             for id, job in contents.jobs.items()
-        }
-        self.first.update(
-            (name, RecordedPause(pause, until - offset, 0))
+        }  # fmt: skip
+        first.update(
+            (
+                name,
+                RecordedPause(pause, until - offset, 0, self._older(name, until == wall + pause)),
+            )
             for name, (pause, until) in contents.pauses.items()
         )
+        self.first = first
         self.first_next_id = self.next_id = contents.next_id
         self.changes = []
         self.offsets = [offset]
         self.most = {id: (job.reserves, job.timeouts) for id, job in contents.jobs.items()}
+
+    def wall_times(self, at: int, since: int) -> list[int]:
+        """The instant as any record since then may have written it."""
+        return [min(at + offset, LAST) for offset in self.offsets[since:]]
+
+    def ends(self, recorded: Recorded) -> list[int]:
+        """The end of a delay or a pause, as records may have it."""
+        if isinstance(recorded, RecordedJob):
+            at = recorded.job.deadline_at
+            times = self.wall_times(at, recorded.since) if recorded.job.state == "delayed" else []
+            return [*times, *recorded.older]
+        # An end at 0 of a server's clock would mean "not paused", so replay sets it 1 ns earlier.
+        # The record on disk keeps the end as it was, and a later start may read that.
+        times = self.wall_times(recorded.until, recorded.since)
+        if recorded.until == -1:
+            times += self.wall_times(0, recorded.since)
+        return [*times, *recorded.older]
+
+    def _older(self, key: Key, is_limited: bool) -> tuple[int, ...]:
+        """The ends that records of this job or pause may have, if the start has limited it."""
+        if not is_limited:
+            return ()
+        versions = [self.first.get(key), *(now for of, now in self.changes if of == key)]
+        return tuple({end for each in versions if each is not None for end in self.ends(each)})
 
 
 def _shifted(job: JobContents, shift: int) -> JobContents:
@@ -185,12 +224,11 @@ class Comparison:
             return isinstance(recorded, RecordedJob) and self._is_job(key, recorded, found)
         if not isinstance(recorded, RecordedPause) or found[0] != recorded.pause:
             return False
-        # An end at 0 of a server's clock would mean "not paused", so replay sets it 1 ns earlier.
-        # The record on disk keeps the end as it was, and a later start may read that.
-        ends = self._wall_times(recorded.until, recorded.since)
-        if recorded.until == -1:
-            ends += self._wall_times(0, recorded.since)
+        ends = self._limited_ends(recorded, recorded.pause)
         return found[1] in ends or found[1] + 1 in ends
+
+    def _limited_ends(self, recorded: Recorded, length: int) -> list[int]:
+        return [min(end, self.contents.wall + length) for end in self.history.ends(recorded)]
 
     def _is_job(self, id: int, recorded: RecordedJob, found: JobContents) -> bool:
         was = recorded.job
@@ -202,17 +240,13 @@ class Comparison:
             and was.timeouts <= found.timeouts <= timeouts
         ):
             return False
-        if found.created_at not in self._wall_times(was.created_at, recorded.born):
+        if found.created_at not in self.history.wall_times(was.created_at, recorded.born):
             return False
         if found.state == was.state:
-            return was.state != "delayed" or found.deadline_at in self._wall_times(
-                was.deadline_at, recorded.since
+            return was.state != "delayed" or found.deadline_at in self._limited_ends(
+                recorded, was.delay
             )
         return was.state == "delayed" and found.state == "ready" and was.deadline_at <= self.now
-
-    def _wall_times(self, at: int, since: int) -> list[int]:
-        """The instant as any record since then may have written it."""
-        return [at + offset for offset in self.history.offsets[since:]]
 
     def _with_burying_order(self) -> dict[Key, str]:
         """The order of burying is compared only where nothing else differs."""

@@ -50,6 +50,7 @@ EVENTS: list[tuple[Callable[[ServerRun], str], float]] = [
     (ServerRun.pass_short_time, 4),
     (ServerRun.pass_some_time, 2),
     (ServerRun.set_wall_clock, 0.2),
+    (ServerRun.suspend, 0.2),
     (ServerRun.fill_disk, 0.2),
     (ServerRun.free_disk, 0.5),
     (ServerRun.drain, 0.03),

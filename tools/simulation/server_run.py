@@ -23,7 +23,7 @@ from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.queue.snapshot import ProcessSnapshot
 
 from .client_commands import CommandGenerator
-from .clock import MILLISECOND, SECOND, Clock
+from .clock import MILLISECOND, SECOND, WALL_TIMES, Clock
 from .contents import Contents
 from .disk import MemoryDisk
 from .history import History
@@ -34,6 +34,7 @@ from .server import Connection, Server
 from .violation import Violation
 
 DIRECTORY = "/log"
+MAX_SUSPENSION = 1_000_000 * SECOND
 MAX_UNSENT_BYTES = 100_000  # a client with more to send gets no new commands
 
 
@@ -80,7 +81,7 @@ def open_server(disk: MemoryDisk, clock: Clock, options: Options) -> Opened:
         process=lambda: process,
         log=binlog.snapshot,
     )
-    return Opened(dispatcher, binlog, Contents(queue, wall_now - now), log_event)
+    return Opened(dispatcher, binlog, Contents(queue, wall_now - now, now), log_event)
 
 
 class ServerRun:
@@ -115,7 +116,9 @@ class ServerRun:
         self.clients_made = 0
         self.batch_sizes = self.rng.choice(((1,), (1, 1, 2, 5), (1, 5, 20)))  # commands
         self.server.tick_if_due()
-        self._adopt_tube_order(Contents(opened.dispatcher.queue, history.offsets[0]))
+        self._adopt_tube_order(
+            Contents(opened.dispatcher.queue, history.offsets[0], self.clock.now)
+        )
 
     def _adopt_tube_order(self, contents: Contents) -> None:
         """The first tick ends the pauses that are over, in an order that the protocol leaves open.
@@ -310,8 +313,22 @@ class ServerRun:
             raise Violation(f"a reply that left {age / SECOND} s ago is not durable yet")
 
     def set_wall_clock(self) -> str:
-        self.clock.ahead += self.rng.choice((-100_000, -50, -1, 1, 50, 100_000)) * SECOND
+        if self.rng.random() < 0.8:
+            self.clock.ahead += self.rng.choice((-100_000, -50, -1, 1, 50, 100_000)) * SECOND
+        else:
+            self.clock.set_wall(self.rng.choice(WALL_TIMES))
         return f"the wall clock is {_time(self.clock.wall)}"
+
+    def suspend(self) -> str:
+        """The machine is suspended: boot time goes on, and no timer runs. At most one thing is due
+        then, as in `_lateness`.
+        """
+        dues = sorted(self.model.dues())
+        most = dues[1] - self.clock.now if len(dues) > 1 else MAX_SUSPENSION
+        self.clock.now += self.rng.randrange(max(most, 1))
+        self.server.on_timers()
+        self._run_iterations(False)
+        return f"suspended until {_time(self.clock.now)}"
 
     # --- the full disk
 

@@ -5,7 +5,8 @@ are never valid; a length is compared with the bytes that exist before it is use
 the layout needs a new VERSION.
 
 A segment is a header block of 1024 bytes (two copies of the header, at 0 and 512), then frames,
-then zeros. Numbers are little-endian, times are wall-clock ns.
+then zeros. Numbers are little-endian and unsigned. Times are wall-clock ns since 1970, signed: a
+clock may be wrong.
 
     header copy (512 bytes)                      frame (48 bytes, then the payload)
       0   8  magic                                 0   4  magic
@@ -57,9 +58,9 @@ FRAME_MAGIC = b"\xf7wF\x91"
 
 CREATED_UNDER_NEVER = 1  # flag: created under Durability.NEVER
 
-_COPY = struct.Struct("<8sIIQQQQQQQI256s176x")
+_COPY = struct.Struct("<8sIIQQQQqQQI256s176x")
 _VERSION = struct.Struct("<8sI")
-_BODY = struct.Struct("<QQQIIII")
+_BODY = struct.Struct("<QQqIIII")
 _U32 = struct.Struct("<I")
 
 

@@ -17,7 +17,7 @@ def paused_until(until: int, offset: int = WALL) -> Contents:
     """What a start finds: one tube, paused until this instant of the server's clock."""
     queue = Queue()
     queue.apply_pause(queue.tube(b"a"), PAUSE, until)
-    return Contents(queue, offset)
+    return Contents(queue, offset, 0)
 
 
 @pytest.mark.parametrize("until", [5, -1])

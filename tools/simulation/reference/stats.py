@@ -86,7 +86,7 @@ def job(job: Job, now: int) -> bytes:
         tube=f'"{job.tube.name.decode()}"',
         state=job.state,
         pri=job.pri,
-        age=(now - job.created_at) // SECOND,
+        age=max(now - job.created_at, 0) // SECOND,
         delay=job.delay // SECOND,
         ttr=job.ttr // SECOND,
         time_left=seconds_left(job.deadline_at, now),
