@@ -27,6 +27,7 @@ from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.foreign import takeover
 from beanstalkd_py.foreign.importing import DamagedImport
 from beanstalkd_py.host import privileges
+from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.host.notify import Notify
 from beanstalkd_py.host.process import cpu_seconds, facts
 from beanstalkd_py.host.progress import Progress
@@ -286,7 +287,7 @@ def _open(
         queue,
         segment_bytes=chosen.log_segment_bytes,
         durability=durability,
-        now=time.monotonic_ns(),
+        now=boot_ns(),
         wall_now=time.time_ns(),
         notify=server.wake_up,
         report=report,
@@ -299,7 +300,7 @@ def _open(
 def _process() -> Callable[[], ProcessSnapshot]:
     """Returns a function for the figures of this process in `stats`."""
     it = facts()
-    started_at = time.monotonic_ns()
+    started_at = boot_ns()
     id = os.urandom(8).hex()
 
     def snapshot() -> ProcessSnapshot:

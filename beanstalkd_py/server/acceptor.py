@@ -9,8 +9,9 @@ import select
 import socket
 from collections.abc import Callable, Sized
 from functools import partial
-from time import monotonic_ns
 from typing import Any
+
+from beanstalkd_py.host.clock import boot_ns
 
 ACCEPTS = 64  # connections accepted per readiness event of a listener
 PAUSE_S = 1.0  # of a pause, if no connection closes before
@@ -96,7 +97,7 @@ class Acceptor:
         """Stops accepting for PAUSE_S. Most likely no descriptor is left. New clients wait in the
         backlog, and the loop does not spin. The operator gets a report at most every REPORT_NS.
         """
-        now = monotonic_ns()
+        now = boot_ns()
         if now >= self._report_at:
             self._report_at = now + REPORT_NS
             self._report(why)

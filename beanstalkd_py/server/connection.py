@@ -11,8 +11,8 @@ may have left bytes in its transport, receives in the next iteration without an 
 
 import errno
 from enum import Enum
-from time import monotonic_ns
 
+from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.server.context import Context
 from beanstalkd_py.server.transport import (
@@ -106,7 +106,7 @@ class Connection:
             return
         context = self.context
         session = self.session
-        now = monotonic_ns()
+        now = boot_ns()
         queue = context.queue
         timers = queue.timers
         if timers and timers[0][0] <= now:
@@ -159,7 +159,7 @@ class Connection:
         sent before is still in the kernel. It is received, and its commands are executed, before
         the connection closes.
         """
-        now = monotonic_ns()
+        now = boot_ns()
         self.session.hang_up(now)
         self.context.settle(now)
         self.flush(now)
@@ -193,7 +193,7 @@ class Connection:
         self._resumes = False
         if self.life is GONE:
             return
-        now = monotonic_ns()
+        now = boot_ns()
         self.context.tick_if_due(now)
         self.session.run(now)
         self.context.settle(now)
@@ -250,7 +250,7 @@ class Connection:
                 self._unsent += memoryview(data)[sent:]
                 self.transport.await_writable(True)
         if self.life is not READING:
-            self.flush(monotonic_ns())
+            self.flush(boot_ns())
 
     def _on_writable(self) -> None:
         try:
@@ -265,7 +265,7 @@ class Connection:
         self.queued -= sent
         if not self._unsent:
             self.transport.await_writable(False)
-        self.flush(monotonic_ns())
+        self.flush(boot_ns())
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -283,7 +283,7 @@ class Connection:
         self.context.forget(self.fd)
         if self.context.ending:
             return
-        now = monotonic_ns()
+        now = boot_ns()
         self.session.lost(now)
         self.context.settle(now)
 

@@ -4,9 +4,10 @@ The server makes one `Context`. Connections use it, so they need not import the 
 """
 
 from collections.abc import Callable
-from time import monotonic_ns, time_ns
+from time import time_ns
 from typing import Protocol, cast
 
+from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.server.outbox import Outbox
@@ -36,7 +37,7 @@ class Context:
         self.report = report
         self.make_session = make_session
         self.forget = forget
-        self.outbox = Outbox(None, 0, monotonic_ns, time_ns)  # until the log is open
+        self.outbox = Outbox(None, 0, boot_ns, time_ns)  # until the log is open
         self.later: list[Callable[[], None]] = []  # calls for the next iteration
         self.ending = False  # the server stops: a closed connection no longer changes jobs
         self._settling = False

@@ -47,7 +47,7 @@ class Outbox:
     """binlog: None if there is no log; then each reply is sent at the end of its poll batch.
 
     sync_ms: the window of -f, in milliseconds; 0 if each reply waits for a sync, or none does.
-    now: monotonic time, in ns. wall: wall-clock time, in ns. next_at: when `on_timers` is due.
+    now: boot time, in ns. wall: wall-clock time, in ns. next_at: when `on_timers` is due.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from time import monotonic_ns, time_ns
+from time import time_ns
 from typing import Any
 
 import beanstalkd_wal as wal
@@ -32,6 +32,7 @@ import gevent
 import gevent.event
 
 from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.protocol.trace import TracingSession
@@ -59,6 +60,7 @@ BATCH_WAIT_NS = 1_000_000
 # For sys.setswitchinterval (Python's default is 5 ms). When the log's thread waits for Python's
 # lock, an iteration that compacts gives the lock up after this time.
 SWITCH_S = 0.0005
+WAIT_MAX_S = 1.0  # for an instant
 LINGER_S = 3.0  # at the end, for clients that are slow to read their replies
 POLL_S = 0.005  # at the end, between two checks for pending replies
 TRACE_COMMANDS = 2  # from this verbosity on
@@ -135,7 +137,7 @@ class Server:
         self, binlog: Binlog | None, ready: Callable[[], None], stopping: Callable[[], None]
     ) -> None:
         """Serves until SIGTERM, SIGINT or a failure, and then ends orderly. Raises the failure."""
-        self.context.outbox = Outbox(binlog, self.sync_ms, monotonic_ns, time_ns)
+        self.context.outbox = Outbox(binlog, self.sync_ms, boot_ns, time_ns)
         sys.setswitchinterval(SWITCH_S)
         keep_free_heap()
         self.hub.handle_error = self._on_error
@@ -153,7 +155,7 @@ class Server:
         self._iteration.start(self._on_iteration)
         self._memory_timer.start(self._memory.trim_if_due)
         self._acceptor.start()
-        self.queue.tick(monotonic_ns())
+        self.queue.tick(boot_ns())
         ready()
         self._stop.wait()
         stopping()
@@ -244,7 +246,7 @@ class Server:
             batches += 1
             if self._awake or batches == BATCHES or self.failure is not None:
                 return
-            if monotonic_ns() + BATCH_WAIT_NS >= self._timer_at:
+            if boot_ns() + BATCH_WAIT_NS >= self._timer_at:
                 return
             events = self._await_events()
 
@@ -307,12 +309,13 @@ class Server:
             self._timer = None
         self._timer_at = at
         if at != NEVER:
-            self._timer = self.loop.timer(max(0.0, (at - monotonic_ns()) / 1e9))
+            self._timer = self.loop.timer(wait_s(at - boot_ns()))
             self._timer.start(self._on_timer, update=True)
 
     def _on_timer(self) -> None:
-        self._timer_at = -1  # the timer has fired: `_end_of_batch` sets it again
-        now = monotonic_ns()
+        # The timer has fired, perhaps before its instant: `_end_of_batch` sets it again.
+        self._timer_at = -1
+        now = boot_ns()
         self.context.tick(now)
         if self.context.outbox.next_at <= now:
             self.context.outbox.on_timers()
@@ -353,6 +356,15 @@ class Server:
         if self.verbosity:
             self.say(f"close {fd}")
         self._acceptor.connection_closed()
+
+
+def wait_s(left_ns: int) -> float:
+    """How long the loop waits for an instant, in seconds.
+
+    The loop's timers do not count the time in which the machine is suspended. So the loop never
+    waits long, and looks at the clock again.
+    """
+    return min(max(left_ns / 1e9, 0.0), WAIT_MAX_S)
 
 
 def _nothing() -> None:

@@ -179,7 +179,7 @@ ROWS = (
         WIRE,
         "the wall clock is set",
         "TTRs, delays, pauses and timeouts move with it",
-        "they do not move: the clock is monotonic. Only a restart uses the wall clock",
+        "they do not move: their clock cannot be set. Only a restart uses the wall clock",
         "setting a clock must not end a delay",
         r"""
         A> put 0 100 60 1

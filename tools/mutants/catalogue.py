@@ -6,9 +6,10 @@ from .commands import COMMANDS
 from .invariants import Invariant
 from .log_invariants import LOG
 from .queue_invariants import QUEUE
+from .time_invariants import TIME
 
 _ORDER = list(Invariant)
 
 MUTANTS = tuple(
-    sorted((*LOG, *QUEUE, *COMMANDS), key=lambda mutant: _ORDER.index(mutant.invariant))
+    sorted((*LOG, *QUEUE, *TIME, *COMMANDS), key=lambda mutant: _ORDER.index(mutant.invariant))
 )

@@ -40,7 +40,7 @@ WRONG_REPLY = wrong_server(
 )
 SILENT = wrong_server("from beanstalkd_py.protocol import replies; replies.RELEASED = b''")
 WRONG_CLOCK = wrong_server(
-    "import time; now = time.monotonic_ns; time.monotonic_ns = lambda: 2 * now()"
+    "import time; now = time.clock_gettime_ns; time.clock_gettime_ns = lambda clock: 2 * now(clock)"
 )
 
 

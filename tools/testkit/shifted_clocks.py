@@ -1,0 +1,62 @@
+"""Clocks of a real server that a test shifts: the machine was suspended, or the wall clock was set.
+
+Only processes started with `environment` see the shifted clocks. Raises NoCompiler without a C
+compiler.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+
+from .closing import Closing
+
+SECOND = 1_000_000_000
+_SOURCE = Path(__file__).with_name("shifted_clocks.c")
+_LAYOUT = struct.Struct("=qq")
+
+
+class NoCompiler(RuntimeError):
+    """There is no cc to compile the library."""
+
+
+class ShiftedClocks(Closing):
+    """boot_s, wall_s: by how many seconds boot time and the wall clock are ahead of the kernel's;
+    negative: behind.
+    """
+
+    def __init__(self) -> None:
+        compiler = shutil.which("cc")
+        if compiler is None:
+            raise NoCompiler("no C compiler (cc): it is needed to shift the server's clocks")
+        self._folder = tempfile.TemporaryDirectory(prefix="shifted.clocks.")
+        library, path = Path(self._folder.name, "clocks.so"), Path(self._folder.name, "shifts")
+        subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, _SOURCE], check=True)
+        with open(path, "w+b") as file:
+            file.truncate(_LAYOUT.size)
+            self._page = mmap.mmap(file.fileno(), _LAYOUT.size)
+        self.environment = {"LD_PRELOAD": os.fspath(library), "SHIFTED_CLOCKS": os.fspath(path)}
+        self.boot_s = self.wall_s = 0
+
+    def suspend(self, seconds: int) -> None:
+        """The machine is suspended for so long, and wakes up now."""
+        self.boot_s += seconds
+        self.wall_s += seconds
+        self._write()
+
+    def set_wall(self, seconds: int) -> None:
+        """The wall clock is set: from now on it is so far ahead."""
+        self.wall_s = seconds
+        self._write()
+
+    def _write(self) -> None:
+        self._page[: _LAYOUT.size] = _LAYOUT.pack(self.boot_s * SECOND, self.wall_s * SECOND)
+
+    def close(self) -> None:
+        self._page.close()
+        self._folder.cleanup()
