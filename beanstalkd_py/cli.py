@@ -92,7 +92,7 @@ def main(argv: list[str]) -> int:
     except privileges.PrivilegesFailed as error:
         report(error.line)
         return error.status
-    except (wal.Locked, NoDirectory) as error:
+    except (wal.Locked, wal.SecondWriter, NoDirectory) as error:
         report(str(error))
         return LOCKED
     except (wal.NewerVersion, opening.NewerRecords) as error:
@@ -182,7 +182,7 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
         if chosen.wal_dir is not None:
             lock = _lock(chosen.wal_dir)
             try:
-                log = _open(chosen, queue, server, report, progress)
+                log = _open(chosen, lock, queue, server, report, progress)
                 dispatcher.log = log.snapshot
             except wal.LogFull as error:
                 raise NoSpace(f"{chosen.wal_dir}: {error}") from error
@@ -261,6 +261,7 @@ def _lock(directory: str) -> wal.Lock:
 
 def _open(
     chosen: options.Options,
+    lock: wal.Lock,
     queue: Queue,
     server: Server,
     report: Callable[[str], None],
@@ -292,6 +293,7 @@ def _open(
         notify=server.wake_up,
         report=report,
         progress=progress,
+        lock=lock,
     )
     progress.close()
     return opened

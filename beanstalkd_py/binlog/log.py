@@ -65,6 +65,9 @@ class Promises(Protocol):
         owner. at: wall clock, ns.
         """
 
+    def check_lock(self) -> None:
+        """Raises LogFailed if another server may write to the log. Called about once a second."""
+
     def close(self, at: int) -> None:
         """Commits, makes everything durable, and closes the log. Raises LogFailed.
 

@@ -51,13 +51,15 @@ def open_binlog(
     progress: Callable[[int, int], None] = lambda done, total: None,
     threaded: bool = True,
     fs: wal.FileSystem | None = None,
+    lock: wal.Lock | None = None,
 ) -> Binlog:
     """Replays the log in `directory` into `state` and opens it for writing.
 
     segment_bytes: bytes of a new segment. now: monotonic ns. wall_now: wall clock, ns. notify:
     called from the log's threads when `Binlog.collect` has something to do. report: called with a
     line for the operator. progress: called with the bytes done and all bytes. threaded: False does
-    all work of the log in the calling thread. fs: the file system; None is the kernel's.
+    all work of the log in the calling thread. fs: the file system; None is the kernel's. lock: the
+    directory's; the log fails if it is lost.
 
     Raises wal.Corrupt, wal.NewerVersion and Unreadable, when nothing was changed; also OSError and
     wal.LogFailed.
@@ -78,6 +80,7 @@ def open_binlog(
         threaded=threaded,
         fs=fs,
         raise_watermark=not replayer.orphans,
+        lock=lock,
     )
     return begin(log, replayer, segment_bytes=segment_bytes, wall_now=wall_now, report=report)
 

@@ -16,6 +16,8 @@ imported.
 import os
 import re
 
+import beanstalkd_wal as wal
+
 from beanstalkd_py.foreign.importing import Present, Progress, Report, no_progress, read, write
 
 _OLD_FILE = re.compile(r"binlog\.-?\d*")
@@ -81,7 +83,7 @@ def _move(directory: str, folder: str, names: list[object]) -> None:
     target = os.path.join(directory, folder)
     os.makedirs(target, exist_ok=True)
     for name in map(str, names):
-        os.rename(os.path.join(directory, name), os.path.join(target, name))
+        wal.FileSystem().rename(os.path.join(directory, name), os.path.join(target, name))
     for path in (target, directory):
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -63,6 +63,7 @@ SWITCH_S = 0.0005
 WAIT_MAX_S = 1.0  # for an instant
 LINGER_S = 3.0  # at the end, for clients that are slow to read their replies
 POLL_S = 0.005  # at the end, between two checks for pending replies
+LOCK_CHECK_S = 1.0  # between two looks at the log's lock file
 TRACE_COMMANDS = 2  # from this verbosity on
 
 
@@ -122,6 +123,7 @@ class Server:
             self.queue, dispatcher.counts, self.connections.values(), self._collector.collect
         )
         self._memory_timer: Any = self.loop.timer(INTERVAL_S, INTERVAL_S)
+        self._lock_timer: Any = self.loop.timer(LOCK_CHECK_S, LOCK_CHECK_S)
         self._stop = gevent.event.Event()
         self._awake = False
         # > 0: busy-polls that may still fail. < 0: how many polls must still block at once.
@@ -150,6 +152,7 @@ class Server:
         signal.signal(signal.SIGUSR1, lambda number, frame: self._drain())
         if binlog is not None:
             self.wake_up()  # the log may have reported progress before the loop ran
+            self._lock_timer.start(self._check_lock, binlog)
         self._collector.begin()
         self._events.start(self._on_events)
         self._iteration.start(self._on_iteration)
@@ -324,6 +327,13 @@ class Server:
         """The log has reported progress or a failure. Replies are sent at the end of the batch."""
         try:
             self.context.outbox.log_event()
+        except wal.LogFailed as error:
+            self.fail(error)
+
+    def _check_lock(self, binlog: Binlog) -> None:
+        """Ends the server if its lock is lost: a second server may write to the directory."""
+        try:
+            binlog.log.check_lock()
         except wal.LogFailed as error:
             self.fail(error)
 

@@ -76,6 +76,9 @@ class StreamLog:
     def write_watermark(self, at: int) -> None:
         pass
 
+    def check_lock(self) -> None:
+        pass
+
     def close(self, at: int) -> None:
         self.commit(at)
 

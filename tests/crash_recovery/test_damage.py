@@ -166,6 +166,23 @@ def test_second_server_is_locked_out(daemon, directory):
         assert_all_there(second, [1])
 
 
+def test_removed_lock_file_lets_no_second_server_in(daemon, directory):
+    """The directory itself is locked too. The first server ends before it can do damage."""
+    daemon.start(OPTIONS)
+    with Daemon(directory=directory, program=INSTALLED) as second:
+        with Conversation(daemon.connect()) as client:
+            assert client.say(put(b"one")) == ["INSERTED 1"]
+        with daemon.stopped(), pytest.raises(DidNotStart) as refused:
+            (directory / "lock").unlink()
+            second.start(OPTIONS)
+        assert refused.value.status == LOCKED
+        assert daemon.wait_end() == LOCKED
+        (line,) = daemon.errors().splitlines()
+        assert f"{directory}/lock: the lock file was removed or replaced" in line
+        second.start(OPTIONS)
+        assert_all_there(second, [1])
+
+
 @pytest.fixture
 def c_server() -> str:
     found = shutil.which("beanstalkd", path=f"{os.environ['PATH']}:/usr/bin")

@@ -141,7 +141,10 @@ class Killer:
         self.calls = 0
         self.at = at
         for owner, names in (
-            (wal.FileSystem, ("write", "sync", "truncate", "rename", "unlink", "create")),
+            (
+                wal.FileSystem,
+                ("write", "sync", "truncate", "rename", "replace", "unlink", "create"),
+            ),
             (os, ("rename", "makedirs")),
         ):
             for name in names:
@@ -309,3 +312,19 @@ def test_invalid_import_record_is_refused(tmp_path: Path, text: bytes) -> None:
     cbinlog.write_directory(str(tmp_path), some_jobs(3), 10)
     with pytest.raises(Unreadable, match="the IMPORT record of the log cannot be read"):
         take_over(tmp_path)
+
+
+def test_moved_file_replaces_no_file(tmp_path: Path) -> None:
+    """A file that somebody put into the folder of a take-over that was interrupted."""
+    written(tmp_path, some_jobs(3))
+    files = c_files(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(takeover, "_move", lambda *arguments: None)
+        take_over(tmp_path)
+    folder = tmp_path / importing.Present(str(tmp_path)).folder
+    folder.mkdir()
+    (folder / min(files)).write_bytes(b"of somebody else")
+    with pytest.raises(FileExistsError):
+        take_over(tmp_path)
+    assert (folder / min(files)).read_bytes() == b"of somebody else"
+    assert c_files(tmp_path) == files

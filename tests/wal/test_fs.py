@@ -36,9 +36,76 @@ def test_file_calls_do_what_they_say(place):
     fs.write(handle, b"x", 1)
     fs.close(handle)
     assert fs.read(path, 3) == b"Jx\0"
+
+
+class WithoutNoReplace(FileSystem):
+    """A file system on which renameat2 has no flags, such as NFS."""
+
+    def rename(self, old: str, new: str) -> None:
+        self._rename_by_link(old, new)
+
+
+@pytest.fixture(params=["real", "real by link", "memory", "memory by link"])
+def any_place(request, tmp_path):
+    if request.param.startswith("real"):
+        fs = WithoutNoReplace() if request.param.endswith("link") else FileSystem()
+        return fs, str(tmp_path)
+    disk = MemoryDisk()
+    disk.renames_by_link = request.param.endswith("link")
+    return disk, "/log"
+
+
+def created(fs: FileSystem, path: str, content: bytes) -> None:
     handle = fs.create(path)
-    assert fs.size(path) == 0
+    fs.write(handle, content, 0)
     fs.close(handle)
+
+
+def test_rename_and_create_replace_no_file(any_place):
+    fs, directory = any_place
+    old, new = f"{directory}/old", f"{directory}/new"
+    created(fs, old, b"old")
+    created(fs, new, b"new")
+    with pytest.raises(FileExistsError):
+        fs.rename(old, new)
+    with pytest.raises(FileExistsError):
+        fs.create(new)
+    assert (fs.read(old), fs.read(new)) == (b"old", b"new")
+    with pytest.raises(FileNotFoundError):
+        fs.rename(f"{directory}/missing", f"{directory}/free")
+    fs.rename(old, f"{directory}/free")
+    assert sorted(fs.list(directory)) == ["free", "new"]
+    fs.replace(f"{directory}/free", new)
+    assert (fs.list(directory), fs.read(new)) == (["new"], b"old")
+
+
+def test_interrupted_rename_by_link_is_continued(tmp_path):
+    fs, old, new = WithoutNoReplace(), str(tmp_path / "old"), str(tmp_path / "new")
+    created(fs, old, b"x")
+    assert fs.links(old) == 1
+    os.link(old, new)
+    assert fs.links(old) == fs.links(new) == 2
+    fs.rename(old, new)
+    assert (fs.list(str(tmp_path)), fs.links(new)) == (["new"], 1)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_rename_without_links_replaces_no_file(tmp_path, monkeypatch, exists):
+    fs, old, new = WithoutNoReplace(), str(tmp_path / "old"), str(tmp_path / "new")
+    created(fs, old, b"old")
+
+    def unsupported(*_):
+        raise OSError(errno.EPERM, "not here")
+
+    monkeypatch.setattr(os, "link", unsupported)
+    if exists:
+        created(fs, new, b"new")
+        with pytest.raises(FileExistsError):
+            fs.rename(old, new)
+        assert (fs.read(old), fs.read(new)) == (b"old", b"new")
+    else:
+        fs.rename(old, new)
+        assert fs.list(str(tmp_path)) == ["new"]
 
 
 def test_sync_calls_reach_the_kernel():
@@ -58,7 +125,7 @@ def test_directory_calls_do_what_they_say(place):
         fs.write(handle, name.encode(), 0)
         fs.close(handle)
     assert sorted(fs.list(directory)) == ["a", "b"]
-    fs.rename(f"{directory}/a", f"{directory}/b")
+    fs.replace(f"{directory}/a", f"{directory}/b")
     assert fs.list(directory) == ["b"]
     assert fs.read(f"{directory}/b") == b"a"
     handle = fs.open_directory(directory)

@@ -2,6 +2,7 @@
 see each other.
 """
 
+import errno
 import fcntl
 import os
 import stat
@@ -65,6 +66,44 @@ def test_lock_excludes_its_own_process_and_survives_the_attempt(tmp_path):
     held.close()
     assert not locked(tmp_path)
     wal.lock(tmp_path).close()
+
+
+def test_lock_holds_without_its_file(tmp_path):
+    held = wal.lock(tmp_path)
+    held.check()
+    (tmp_path / "lock").unlink()
+    assert other(tmp_path).communicate()[0].startswith("locked")
+    held.close()
+    assert other(tmp_path).communicate()[0] == "free\n"
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_lock_check_notices_a_lost_file(tmp_path, replaced):
+    held = wal.lock(tmp_path)
+    (tmp_path / "lock").rename(tmp_path / "moved")
+    if replaced:
+        (tmp_path / "lock").touch()
+    with pytest.raises(wal.SecondWriter) as caught:
+        held.check()
+    assert str(caught.value) == (
+        f"{tmp_path}/lock: the lock file was removed or replaced: "
+        "another server may write to this directory"
+    )
+    held.close()
+
+
+@pytest.mark.parametrize("error", [errno.EBADF, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOLCK])
+def test_directory_that_cannot_be_locked_is_no_error(tmp_path, monkeypatch, error):
+    def unsupported(*_):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    descriptors = os.listdir("/proc/self/fd")
+    held = wal.lock(tmp_path)
+    held.check()
+    assert other(tmp_path).communicate()[0] == "locked True\n"
+    held.close()
+    assert os.listdir("/proc/self/fd") == descriptors
 
 
 def test_locked_is_false_without_a_lock_file(tmp_path):

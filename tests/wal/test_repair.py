@@ -190,6 +190,10 @@ class Dying(wal.FileSystem):
         self._count()
         super().rename(old, new)
 
+    def replace(self, old: str, new: str) -> None:
+        self._count()
+        super().replace(old, new)
+
 
 def test_repair_that_was_killed_can_be_repeated(tmp_path: Path) -> None:
     source = tmp_path / "source"

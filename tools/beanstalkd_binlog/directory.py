@@ -16,7 +16,7 @@ from beanstalkd_py.foreign.cbinlog import find_files
 
 # Names that may stand in the directory of a log that has no segment yet.
 _IGNORED = frozenset((LOCK, "lost+found"))
-_IGNORED_PREFIXES = (".", "torn.", "damaged.", "beanstalkd-binlog-")
+_IGNORED_PREFIXES = (".", "torn.", "damaged.", "second-writer.", "beanstalkd-binlog-")
 
 
 def check(directory: str) -> None:

@@ -8,13 +8,16 @@ words, which are the server's. After a repair, `verify` finds nothing.
 from __future__ import annotations
 
 import beanstalkd_wal as wal
-from beanstalkd_wal.reader import lsn_range
+from beanstalkd_wal.format import salt_of
+from beanstalkd_wal.names import segment_path
+from beanstalkd_wal.reader import lsn_range, scan
 from beanstalkd_wal.repair import BeyondRepair, Loss, Plan, mend, plan
 
 from beanstalkd_binlog.light import LightReplayer
 from beanstalkd_binlog.output import Output
 from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.status import CLEAN, BadLog
+from beanstalkd_binlog.text import count
 from beanstalkd_binlog.walk import Finding, Walk
 from beanstalkd_py.binlog.opening import Unreadable, read_meta
 from beanstalkd_py.binlog.records import (
@@ -46,9 +49,11 @@ def repair(directory: str, output: Output, dry_run: bool, at: int) -> int:
     copies: list[str] = []
     orphans = walk.replayer.orphans if dry_run else []
     if damaged and not dry_run:
+        next_id = _highest_id_aside(planned) + 1
         copies = mend(planned) if planned.changes else []
-        orphans = _recover(directory, at)
+        orphans = _recover(directory, at, next_id)
     _print_losses(planned.losses, output)
+    _print_aside(planned, output)
     _print_affected(_affected(last_lsns, planned), orphans, output)
     _print_end(directory, output, dry_run, damaged, bool(walk.findings), copies)
     return CLEAN
@@ -73,9 +78,22 @@ def _can_be_decoded(record: bytes) -> bool:
     return True
 
 
-def _recover(directory: str, at: int) -> list[int]:
+def _highest_id_aside(planned: Plan) -> int:
+    """The highest job id in the segments of a second writer; 0 if there is none."""
+    highest = 0
+    for aside in planned.aside:
+        with open(segment_path(planned.directory, aside.number), "rb") as file:
+            data = file.read()
+        salt = salt_of(planned.segments[0].header.log_id)
+        for found in scan(data, salt, aside.number):
+            if isinstance(found, wal.Frame):
+                highest = max(highest, *(_job_id(record) or 0 for record in found.records), 0)
+    return highest
+
+
+def _recover(directory: str, at: int, next_id: int) -> list[int]:
     """Opens the log once, which cuts a torn tail. Jobs that have no full record are deleted for
-    good. Returns their ids.
+    good. Returns their ids. next_id: the server does not assign ids below it.
     """
     replay = wal.Replay(directory)
     replayer = LightReplayer()
@@ -85,7 +103,7 @@ def _recover(directory: str, at: int) -> list[int]:
     log = wal.Log.open(
         replay,
         segment_bytes=SEGMENT_BYTES,
-        meta=lambda: replay.meta or encode_meta(1),
+        meta=lambda: encode_meta(max(next_id, read_meta(directory, replay.meta))),
         at=at,
         threaded=False,
     )
@@ -177,6 +195,15 @@ def _lost_lsns(loss: Loss) -> str:
     if loss.last < loss.first:
         return "no record is lost"
     return f"{lsn_range(loss.first, loss.last)} lost"
+
+
+def _print_aside(planned: Plan, output: Output) -> None:
+    for aside in planned.aside:
+        path = segment_path(planned.directory, aside.number)
+        if output.as_json:
+            output.json({"event": "aside", "path": path, "records": aside.records})
+        else:
+            output.line(f"{path}: {count(aside.records, 'record')} of a second writer set aside")
 
 
 def _print_affected(affected: list[int], orphans: list[int], output: Output) -> None:

@@ -7,9 +7,9 @@ from .invariants import Invariant
 from .log_invariants import LOG
 from .queue_invariants import QUEUE
 from .time_invariants import TIME
+from .writer_invariants import WRITER
 
 _ORDER = list(Invariant)
+_ALL = (*LOG, *QUEUE, *TIME, *COMMANDS, *WRITER)
 
-MUTANTS = tuple(
-    sorted((*LOG, *QUEUE, *TIME, *COMMANDS), key=lambda mutant: _ORDER.index(mutant.invariant))
-)
+MUTANTS = tuple(sorted(_ALL, key=lambda mutant: _ORDER.index(mutant.invariant)))

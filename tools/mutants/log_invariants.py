@@ -40,9 +40,8 @@ LOG = (
         "directory-sync-forgotten",
         "the directory is not synced after a segment is created",
         "wal/beanstalkd_wal/directory.py",
-        "    fs.rename(spare.path, segment_path(directory.path, header.number))\n"
-        "    directory.sync_names()\n",
-        "    fs.rename(spare.path, segment_path(directory.path, header.number))\n",
+        "segment_path(directory.path, header.number), replaces)\n    directory.sync_names()\n",
+        "segment_path(directory.path, header.number), replaces)\n",
         ("tests/tools/simulation/test_crashpoints.py", SIMULATION),
     ),
     Mutant(
@@ -50,8 +49,8 @@ LOG = (
         "name-before-header",
         "a segment is renamed into place before its header is durable",
         "wal/beanstalkd_wal/directory.py",
-        "    fs.sync(spare.handle)\n    fs.rename",
-        "    fs.rename",
+        "    fs.sync(spare.handle)\n    directory.rename",
+        "    directory.rename",
         ("tests/tools/simulation/test_crashpoints.py", SIMULATION),
     ),
     Mutant(

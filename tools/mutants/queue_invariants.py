@@ -1,5 +1,5 @@
-"""Mutants of the queue and its log: log before state, a reply is a promise, ids, time, disk usage,
-one writer.
+"""Mutants of the queue and its log: log before state, a reply is a promise, ids, time,
+disk usage.
 """
 
 from __future__ import annotations
@@ -329,32 +329,5 @@ QUEUE = (
         "        self.usage.largest = largest\n        self.update_marks()\n",
         "        pass\n",
         ("tests/binlog/test_headroom.py::test_refused_put_does_not_raise_the_put_reserve",),
-    ),
-    Mutant(
-        Invariant.ONE_WRITER,
-        "lock-not-taken",
-        "the lock file is opened but not locked",
-        "wal/beanstalkd_wal/fs.py",
-        "            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
-        "            pass\n",
-        ("tests/wal/test_lock.py",),
-    ),
-    Mutant(
-        Invariant.ONE_WRITER,
-        "another-kind-of-lock",
-        "the lock is taken with flock, which the C server does not see",
-        "wal/beanstalkd_wal/fs.py",
-        "            fcntl.lockf(handle, ",
-        "            fcntl.flock(handle, ",
-        ("tests/wal/test_lock.py",),
-    ),
-    Mutant(
-        Invariant.ONE_WRITER,
-        "spares-named-like-segments-of-c",
-        "spares have names that the C server would unlink",
-        "wal/beanstalkd_wal/names.py",
-        '    return os.path.join(directory, f"spare.{number}")\n',
-        '    return os.path.join(directory, f"binlog.{number}")\n',
-        ("tests/wal/test_preparer.py",),
     ),
 )

@@ -70,6 +70,10 @@ class MemoryDisk(FileSystem):
         self.names: Names = {}
         self.synced_names: Names = {}
         self.changes: Changes = []  # not synced yet, oldest first
+        self.renames_by_link = False  # as a file system without RENAME_NOREPLACE
+        self.locks_directories = True
+        self.has_two_writers = False  # then one may write behind the end that the other has cut
+        self.locks: dict[int, str] = {}  # handle and path of each lock that is held
         self.handles: dict[int, tuple[str, File]] = {}
         self.next_handle = 3
         self.capacity = ROOMY
@@ -93,12 +97,30 @@ class MemoryDisk(FileSystem):
 
     def rename(self, old: str, new: str) -> None:
         self.before("rename", old)
+        if self.names.get(new) not in (None, self._file(old)):
+            raise _exists(new)
+        if self.renames_by_link:
+            self._change("", new, self._file(old))
+            self.underway("rename", old)
+            self._sync_names()
+            self.before("unlink", old)
+        self._rename(old, new)
+
+    def replace(self, old: str, new: str) -> None:
+        self.before("replace", old)
+        self._rename(old, new)
+
+    def _rename(self, old: str, new: str) -> None:
         file = self._file(old)
         self._change(old, new, file)
         for handle, (_, opened) in self.handles.items():
             if opened is file:
                 self.handles[handle] = new, file
         self.underway("rename", old)
+
+    def links(self, path: str) -> int:
+        self.before("links", path)
+        return list(self.names.values()).count(self._file(path))
 
     def unlink(self, path: str) -> None:
         self.before("unlink", path)
@@ -119,6 +141,9 @@ class MemoryDisk(FileSystem):
         self.underway("sync_directory", path)
         self.before("sync_directory", path)
         self.syncs += 1
+        self._sync_names()
+
+    def _sync_names(self) -> None:
         self.synced_names = dict(self.names)
         self.changes.clear()
 
@@ -131,11 +156,9 @@ class MemoryDisk(FileSystem):
 
     def create(self, path: str) -> int:
         self.before("create", path)
-        file = self.names.get(path)
-        if file is None:
-            file = self._new_file(path)
-        elif file.data:
-            file.resize(self._next(), 0)
+        if path in self.names:
+            raise _exists(path)
+        file = self._new_file(path)
         self.underway("create", path)
         return self._handle(path, file)
 
@@ -150,6 +173,7 @@ class MemoryDisk(FileSystem):
 
     def close(self, handle: int) -> None:
         path, _ = self.handles.pop(handle)
+        self.locks.pop(handle, None)
         self.before("close", path)
 
     def write(self, handle: int, data: bytes, offset: int) -> None:
@@ -157,7 +181,9 @@ class MemoryDisk(FileSystem):
         more = offset + len(data) - len(file.data)
         self.growing = more > 0
         if self.growing:
-            assert not path.endswith(".wal"), f"{path}: write beyond the preallocated end"
+            assert self.has_two_writers or not path.endswith(".wal"), (
+                f"{path}: write beyond the preallocated end"
+            )
         try:
             if self.growing:
                 self._reserve(more)
@@ -200,10 +226,30 @@ class MemoryDisk(FileSystem):
 
     def lock(self, path: str) -> int:
         self.before("lock", path)
-        return self._handle(path, self.names.get(path) or self._new_file(path))
+        file = self.names.get(path) or self._new_file(path)
+        if any(self.handles[handle][1] is file for handle in self.locks):
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), path)
+        return self._lock(path, file)
+
+    def lock_directory(self, directory: str) -> int:
+        self.before("lock_directory", directory)
+        if not self.locks_directories:
+            return -1
+        if directory in self.locks.values():
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), directory)
+        return self._lock(directory, File())
+
+    def _lock(self, path: str, file: File) -> int:
+        handle = self._handle(path, file)
+        self.locks[handle] = path
+        return handle
 
     def locked(self, path: str) -> bool:
-        return any(path == held for held, _ in self.handles.values())
+        return path in self.locks.values()
+
+    def is_open(self, handle: int, path: str) -> bool:
+        self.before("is_open", path)
+        return self.names.get(path) is self.handles[handle][1]
 
     def urandom(self, nbytes: int) -> bytes:
         return self.rng.randbytes(nbytes)
@@ -243,6 +289,7 @@ class MemoryDisk(FileSystem):
     def after_kill(self) -> MemoryDisk:
         """The process ended; the machine goes on. Everything written is there, synced or not."""
         self.handles.clear()
+        self.locks.clear()
         self.before = self.underway = nothing
         return self
 
@@ -252,9 +299,9 @@ class MemoryDisk(FileSystem):
         if instants and rng.randrange(4) == 0:
             at = rng.choice(instants)
             names = self._names([change for change in self.changes if change.at <= at])
-            return self._like({name: file.at_instant(at, rng) for name, file in names.items()})
+            return self._synced(names, lambda file: file.at_instant(at, rng))
         names = self._names(self._surviving_changes(rng))
-        return self._like({name: file.after_crash(rng) for name, file in names.items()})
+        return self._synced(names, lambda file: file.after_crash(rng))
 
     def _instants(self) -> tuple[int, ...]:
         """The instants of all changes that are not synced."""
@@ -282,27 +329,39 @@ class MemoryDisk(FileSystem):
 
     def copy(self) -> MemoryDisk:
         """A copy in which everything is synced."""
-        return self._like({name: bytes(file.data) for name, file in self.names.items()})
+        return self._synced(self.names, lambda file: bytes(file.data))
+
+    def _synced(self, names: Names, content: Callable[[File], bytes]) -> MemoryDisk:
+        """A new disk with these names and contents. A file with two names stays one file."""
+        files = {file: File(content(file)) for file in dict.fromkeys(names.values())}
+        disk = self._like()
+        disk.names = {name: files[file] for name, file in names.items()}
+        disk.synced_names = dict(disk.names)
+        return disk
 
     def fork(self) -> MemoryDisk:
         """An independent copy that keeps what is synced and what is not. It has no handles and no
         hooks.
         """
         copies = {file: file.copy() for file in self._files()}
-        disk = self._like({})
+        disk = self._like()
         disk.count = self.count
         disk.names = {name: copies[file] for name, file in self.names.items()}
         disk.synced_names = {name: copies[file] for name, file in self.synced_names.items()}
         disk.changes = [change._replace(file=copies[change.file]) for change in self.changes]
         return disk
 
-    def _like(self, contents: dict[str, bytes]) -> MemoryDisk:
+    def _like(self) -> MemoryDisk:
         disk = MemoryDisk()
         disk.rng.setstate(self.rng.getstate())
         disk.capacity = self.capacity
-        disk.names = {name: File(content) for name, content in contents.items()}
-        disk.synced_names = dict(disk.names)
+        disk.renames_by_link = self.renames_by_link
+        disk.locks_directories = self.locks_directories
         return disk
+
+
+def _exists(path: str) -> FileExistsError:
+    return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
 
 
 def fail_at(disk: MemoryDisk, nth: int, error: int = errno.EIO) -> list[str]:

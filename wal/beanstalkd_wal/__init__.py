@@ -5,7 +5,7 @@ also after a crash.
     replay = wal.Replay(directory)             # reads; changes nothing
     for frame in replay:
         for record in frame.records: ...
-    log = wal.Log.open(replay, at=now)         # recovers, then continues after the last record
+    log = wal.Log.open(replay, at=now, lock=lock)  # recovers, then continues after the last record
     log.append(b"...")                         # in memory only; raises LogFull
     log.commit(now)                            # a thread writes and syncs everything appended
     log.collect()                              # takes over what the threads have done
@@ -44,6 +44,10 @@ has one: the highest LSN that was durable when the frame was written. Damage at 
 watermark is corruption. The records of a frame are covered by the watermark of a later frame.
 `write_watermark` (for an idle owner) and `close` write a frame without records for that purpose.
 
+**One writer.** `lock` keeps other processes out. No file is replaced that another process may have
+made. If the lock file is removed or replaced, or a name is taken, SecondWriter is raised before a
+file is created, renamed or deleted; `check_lock` looks at once.
+
 **Headroom.** Frames are written only to preallocated bytes. So only preallocation can meet a full
 disk, and a commit cannot. `headroom` is the number of preallocated bytes that records can use.
 `preallocate` raises it in the background, `ensure_headroom` in the call itself. `append` raises
@@ -55,9 +59,11 @@ wall-clock time, in integers of nanoseconds.
 
 **Modules.** Each imports only from lines above its own:
 
-    errors  checksum  fs  names
+    errors  checksum  renaming  names
+    fs
     format  locking
     reader  directory
+    branches
     replay  operations  progress  repair_plan
     recover  preparer  repair
     committer  spares
@@ -69,7 +75,15 @@ wall-clock time, in integers of nanoseconds.
 from __future__ import annotations
 
 from beanstalkd_wal.directory import Durability
-from beanstalkd_wal.errors import Corrupt, Locked, LogFailed, LogFull, NewerVersion, WalError
+from beanstalkd_wal.errors import (
+    Corrupt,
+    Locked,
+    LogFailed,
+    LogFull,
+    NewerVersion,
+    SecondWriter,
+    WalError,
+)
 from beanstalkd_wal.format import Frame
 from beanstalkd_wal.fs import FileSystem
 from beanstalkd_wal.locking import Lock, lock
@@ -91,5 +105,6 @@ __all__ = [
     "NewerVersion",
     "LogFailed",
     "LogFull",
+    "SecondWriter",
     "Locked",
 ]

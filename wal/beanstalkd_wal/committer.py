@@ -173,6 +173,7 @@ class Committer:
 
     def _rotate(self, operation: Rotate, at: int) -> None:
         self._write()
+        self._directory.check_lock()  # a second writer may have reused the file of this segment
         self._seal()
         self._close_handle(self._active)
         progress = self._progress

@@ -1,6 +1,8 @@
 """The log's directory, and how a preallocated file becomes a segment in it.
 
 Promises: a file gets a segment's name only after its header and its preallocated zeros are durable.
+"One writer": no file is replaced, except a last segment without records. If a name is taken that
+should be free, or the lock is lost, SecondWriter is raised.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import enum
 import threading
 from collections.abc import Iterator
 
+from beanstalkd_wal.errors import SecondWriter
 from beanstalkd_wal.format import (
     CREATED_UNDER_NEVER,
     FRAME_BYTES,
@@ -18,11 +21,13 @@ from beanstalkd_wal.format import (
     encode_header,
 )
 from beanstalkd_wal.fs import FileSystem
+from beanstalkd_wal.locking import Lock
 from beanstalkd_wal.names import segment_path, spare_path
 
 # Bytes of a segment that no record can use: the header, and the empty frame with the watermark that
 # a clean stop writes at the end.
 OVERHEAD = HEADER_BYTES + FRAME_BYTES
+EXISTS = "the file exists already"
 
 
 class Durability(enum.Enum):
@@ -61,11 +66,14 @@ class Spare:
 class Directory:
     """The log's directory, opened once: rotation then needs no new file descriptor."""
 
-    __slots__ = ("fs", "handle", "path", "spare_numbers")
+    __slots__ = ("fs", "handle", "lock", "path", "spare_numbers")
 
-    def __init__(self, fs: FileSystem, path: str, spare_numbers: Iterator[int]) -> None:
+    def __init__(
+        self, fs: FileSystem, path: str, spare_numbers: Iterator[int], lock: Lock | None = None
+    ) -> None:
         self.fs = fs
         self.path = path
+        self.lock = lock  # None: no lock is checked
         self.spare_numbers = spare_numbers  # of new spares; both threads take from it
         self.handle = fs.open_directory(path)
 
@@ -75,9 +83,36 @@ class Directory:
     def new_spare_path(self) -> str:
         return spare_path(self.path, next(self.spare_numbers))
 
+    @property
+    def may_reuse(self) -> bool:
+        """Whether a segment may be replaced, or its file be used again. Otherwise another server,
+        which has not yet noticed that its lock is lost, could still write to that file.
+        """
+        return self.lock is None or self.lock.covers_directory
+
+    def check_lock(self) -> None:
+        """Called before files are created, resized, renamed or deleted. Raises SecondWriter."""
+        if self.lock is not None:
+            self.lock.check()
+
     def new_spare(self) -> Spare:
+        self.check_lock()
         path = self.new_spare_path()
-        return Spare(path, self.fs.create(path), 0)
+        try:
+            return Spare(path, self.fs.create(path), 0)
+        except FileExistsError as error:
+            raise SecondWriter(path, EXISTS) from error
+
+    def rename(self, old: str, new: str, replaces: bool = False) -> None:
+        """Raises SecondWriter if `new` exists, unless it `replaces` that file."""
+        self.check_lock()
+        try:
+            if replaces:
+                self.fs.replace(old, new)
+            else:
+                self.fs.rename(old, new)
+        except FileExistsError as error:
+            raise SecondWriter(new, EXISTS) from error
 
     def random_id(self) -> int:
         """64 random bits. Never 0, which stands for "no segment"."""
@@ -88,16 +123,19 @@ class Directory:
             self.fs.close(self.handle)
 
 
-def begin_segment(directory: Directory, spare: Spare, header: Header) -> None:
+def begin_segment(
+    directory: Directory, spare: Spare, header: Header, replaces: bool = False
+) -> None:
     """Turns a spare into the segment that the header describes. Header and name are durable then.
 
     The header and the zeros are synced before the rename. So a file with a segment's name always
-    has a durable header.
+    has a durable header. replaces: there is a segment with this number, and it has no records.
     """
+    directory.check_lock()
     with spare.lock:  # waits for the preparer, if it is lengthening this spare
         spare.taken = True
     fs = directory.fs
     fs.write(spare.handle, encode_header(header), 0)
     fs.sync(spare.handle)
-    fs.rename(spare.path, segment_path(directory.path, header.number))
+    directory.rename(spare.path, segment_path(directory.path, header.number), replaces)
     directory.sync_names()

@@ -62,6 +62,26 @@ class LogFailed(WalError):
     def __str__(self) -> str:
         return f"{self.path}: failed at offset {self.offset}: errno {self.errno}: {self.reason}"
 
+    def again(self) -> LogFailed:
+        """The same failure, for a further call that meets it."""
+        return LogFailed(self.path, self.offset, self.errno, self.reason)
+
+
+class SecondWriter(LogFailed):
+    """Another program may write to the directory. As final as a failed write.
+
+    path: the lock file that is not ours any more, or a file that only another server can have made.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, 0, 0, reason)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}: another server may write to this directory"
+
+    def again(self) -> LogFailed:
+        return SecondWriter(self.path, self.reason)
+
 
 class LogFull(WalError):
     """There is no headroom for the record. Nothing was changed; `Log.ensure_headroom` may help.

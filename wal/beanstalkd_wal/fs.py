@@ -11,6 +11,8 @@ import fcntl
 import os
 import struct
 
+from beanstalkd_wal.renaming import rename_exclusively
+
 ZEROS = bytes(1 << 18)
 
 # A full disk, a full quota, or no free file descriptor. After these errors preallocation is tried
@@ -22,6 +24,12 @@ _FLOCK = struct.Struct("@hhqqi0q")
 
 # Errors of a file system that does not support fallocate.
 _NO_FALLOCATE = frozenset((errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS))
+# The same for hard links.
+_NO_LINKS = frozenset((errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL))
+# The same for flock of a directory. EBADF: NFS, which needs a file that is open for writing.
+_NO_FLOCK = frozenset(
+    (errno.EBADF, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EIO)
+)
 
 
 class FileSystem:
@@ -36,8 +44,38 @@ class FileSystem:
         return os.stat(path).st_size
 
     def rename(self, old: str, new: str) -> None:
-        """Replaces `new` if it exists."""
-        os.rename(old, new)
+        """Raises FileExistsError if `new` exists, also if another process has just created it."""
+        if not rename_exclusively(old, new):
+            self._rename_by_link(old, new)
+
+    def _rename_by_link(self, old: str, new: str) -> None:
+        """For a file system without RENAME_NOREPLACE. A kill may leave both names (see `links`)."""
+        try:
+            os.link(old, new)
+        except FileExistsError:
+            if not os.path.samefile(old, new):  # else a kill interrupted this rename
+                raise
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if os.path.lexists(new):  # no call of this file system does both steps at once
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), new) from error
+            os.rename(old, new)
+            return
+        handle = self.open_directory(os.path.dirname(new))
+        try:
+            self.sync_directory(handle)  # a power failure must not take both names
+        finally:
+            self.close(handle)
+        os.unlink(old)
+
+    def replace(self, old: str, new: str) -> None:
+        """A rename that replaces the file `new`. Only for a file that the caller has just read."""
+        os.replace(old, new)
+
+    def links(self, path: str) -> int:
+        """How many names the file has: 2 if a kill interrupted a rename."""
+        return os.stat(path).st_nlink
 
     def unlink(self, path: str) -> None:
         os.unlink(path)
@@ -60,8 +98,8 @@ class FileSystem:
             return file.read(nbytes)
 
     def create(self, path: str) -> int:
-        """Creates an empty file; an existing one is emptied."""
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        """Creates an empty file. Raises FileExistsError if there is a file with this name."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def open(self, path: str) -> int:
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -116,6 +154,31 @@ class FileSystem:
                 raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), path) from error
             raise
         return handle
+
+    def lock_directory(self, directory: str) -> int:
+        """Locks the directory itself, so the lock holds if the lock file is removed.
+
+        Raises BlockingIOError if another process holds it. Returns -1 if the file system cannot
+        lock directories. The lock ends when the handle is closed.
+        """
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            if error.errno in _NO_FLOCK:
+                return -1
+            raise
+        return handle
+
+    def is_open(self, handle: int, path: str) -> bool:
+        """Whether the file with this name is the one that the handle is open for."""
+        try:
+            found = os.stat(path)
+        except FileNotFoundError:
+            return False
+        held = os.fstat(handle)
+        return (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
 
     def urandom(self, nbytes: int) -> bytes:
         return os.urandom(nbytes)

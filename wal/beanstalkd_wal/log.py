@@ -15,7 +15,7 @@ from collections.abc import Callable
 from itertools import takewhile
 
 from beanstalkd_wal.directory import OVERHEAD, Durability, Spare
-from beanstalkd_wal.errors import LogFull
+from beanstalkd_wal.errors import LogFull, SecondWriter
 from beanstalkd_wal.format import (
     FRAME_BYTES,
     HEADER_BYTES,
@@ -24,6 +24,7 @@ from beanstalkd_wal.format import (
     RECORD_BYTES_MAX,
 )
 from beanstalkd_wal.fs import FileSystem
+from beanstalkd_wal.locking import Lock
 from beanstalkd_wal.operations import Operation, Retire, Rotate, Sync, Write
 from beanstalkd_wal.recover import recover
 from beanstalkd_wal.replay import Replay
@@ -49,6 +50,7 @@ class Log(LogState):
         threaded: bool = True,
         fs: FileSystem | None = None,
         raise_watermark: bool = True,
+        lock: Lock | None = None,
     ) -> Log:
         """Continues after an exhausted replay. Waits until everything that the replay read is
         durable.
@@ -57,8 +59,8 @@ class Log(LogState):
         any of the threads when `collect` has something to take over. at: wall time, ns. fs: by
         default the replay's. raise_watermark: the header of the new segment has a watermark that
         covers everything read. If False, the first frame has that watermark; so records of the
-        first commit become durable together with it. Raises LogFailed; ValueError for bad
-        arguments.
+        first commit become durable together with it. lock: if it is lost, the log fails with
+        SecondWriter. Raises LogFailed; ValueError for bad arguments.
         """
         if not replay.exhausted:
             raise ValueError("the replay is not exhausted")
@@ -66,7 +68,7 @@ class Log(LogState):
             raise ValueError(f"segments of {segment_bytes} bytes are too small")
         if fs is not None:
             replay.fs = fs
-        found = recover(replay, durability, segment_bytes, meta(), at, raise_watermark)
+        found = recover(replay, durability, segment_bytes, meta(), at, raise_watermark, lock)
         threads = Threads(found, segment_bytes, durability, replay.next_lsn - 1, notify)
         log = Log(replay.next_lsn - 1, found, threads, durability, meta)
         if threaded:
@@ -230,7 +232,7 @@ class Log(LogState):
         self._check()
         try:
             return self.fits(nbytes, minimum) or self._allocate(nbytes, minimum)
-        except OSError as error:
+        except (OSError, SecondWriter) as error:
             self._fail(error)
             raise
         finally:
@@ -259,7 +261,7 @@ class Log(LogState):
             return
         try:
             self._spares.trim(self.headroom - target)
-        except OSError as error:
+        except (OSError, SecondWriter) as error:
             self._fail(error)
         self._update_headroom()
 
@@ -278,6 +280,16 @@ class Log(LogState):
         self._threads.commit([Retire(numbers, self.lsn)], 0)
 
     # --- the end
+
+    def check_lock(self) -> None:
+        """Raises SecondWriter if the lock is lost; the log has failed then. To be called every
+        second or so: a second server could start.
+        """
+        if self._is_usable():
+            try:
+                self._directory.check_lock()
+            except (OSError, SecondWriter) as error:
+                self._fail(error)
 
     def close(self, at: int) -> None:
         """Commits, syncs, writes the durable watermark, seals the active segment, ends the threads.

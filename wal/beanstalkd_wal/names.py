@@ -34,6 +34,11 @@ def damaged_path(directory: str, segment: int, offset: int) -> str:
     return os.path.join(directory, f"damaged.{segment}.{offset}")
 
 
+def aside_path(directory: str, segment: int) -> str:
+    """Of a segment of a second writer that repair set aside."""
+    return os.path.join(directory, f"second-writer.{segment}")
+
+
 def candidates(path: str) -> Iterator[str]:
     """Names for a file that must not replace another: `path`, then `path.1`, `path.2`, ..."""
     yield path

@@ -107,12 +107,13 @@ class Preparer:
         """
         fs = self.directory.fs
         self._working_at(path, 0)
+        self.directory.check_lock()
         nbytes = fs.size(path)
         if self.made >= self.goal or nbytes < self.step or not self._reuse:
             fs.unlink(path)
             return 0
         spare = self.directory.new_spare_path()
-        fs.rename(path, spare)
+        self.directory.rename(path, spare)
         self._dirty.append((spare, nbytes))
         return nbytes
 
@@ -157,6 +158,7 @@ class Preparer:
             self._discard_dirty()
             return
         self._working_at(path, 0)
+        self.directory.check_lock()
         fs = self.directory.fs
         handle = fs.open(path)
         spare = Spare(path, handle, min(nbytes, self.segment_bytes))
@@ -197,6 +199,7 @@ class Preparer:
 
     def _lengthen(self, spare: Spare, nbytes: int) -> None:
         self._working_at(spare.path, spare.size)
+        self.directory.check_lock()
         fs = self.directory.fs
         try:
             fill(fs, spare.handle, spare.size, nbytes)
@@ -214,6 +217,7 @@ class Preparer:
     def _discard_dirty(self) -> None:
         path, nbytes = self._dirty.pop()
         self._working_at(path, 0)
+        self.directory.check_lock()
         self.directory.fs.unlink(path)
         self.progress.events.append(DirtyFileDone(nbytes))
 

@@ -73,7 +73,9 @@ class Progress:
 
         An error that is not an OSError is a bug in this program. It is as final as the others.
         """
-        if self.failure is None:
+        if self.failure is None and isinstance(error, LogFailed):
+            self.failure = error
+        elif self.failure is None:
             errno = error.errno or 0 if isinstance(error, OSError) else 0
             failure = LogFailed(path, offset, errno, "" if errno else repr(error))
             failure.__cause__ = error

@@ -11,9 +11,10 @@ import contextlib
 import itertools
 
 from beanstalkd_wal.directory import OVERHEAD, Directory, Durability, Spare, begin_segment
-from beanstalkd_wal.errors import LogFailed
+from beanstalkd_wal.errors import LogFailed, SecondWriter
 from beanstalkd_wal.format import Header
-from beanstalkd_wal.fs import NO_SPACE, fill
+from beanstalkd_wal.fs import NO_SPACE, FileSystem, fill
+from beanstalkd_wal.locking import Lock
 from beanstalkd_wal.names import candidates, spare_numbers, spare_path, torn_path
 from beanstalkd_wal.reader import content_end
 from beanstalkd_wal.replay import Replay, SegmentInfo, Torn
@@ -58,6 +59,7 @@ def recover(
     meta: bytes,
     at: int,
     raise_watermark: bool,
+    lock: Lock | None,
 ) -> Recovered:
     """Makes the directory ready for appending. Raises LogFailed, or ValueError if meta is too long;
     all files are closed then.
@@ -65,9 +67,10 @@ def recover(
     fs = replay.fs
     spares = spare_numbers(fs.list(replay.directory))
     numbers = itertools.count(spares[-1] + 1 if spares else 1)
-    directory = Directory(fs, replay.directory, numbers)
+    directory = Directory(fs, replay.directory, numbers, lock)
     found = Recovered(directory)
     try:
+        spares = _finish_renames(directory, spares)
         _settle(replay, found, spares)
         paths = [spare_path(directory.path, number) for number in spares]
         found.dirty = [(path, fs.size(path)) for path in paths]
@@ -87,11 +90,11 @@ def recover(
             meta,
             durability.header_flags,
         )
-        begin_segment(directory, found.active, header)
+        begin_segment(directory, found.active, header, replaces=found.number <= replay.last_segment)
     except OSError as error:
         _close(found)
         raise LogFailed(str(error.filename or replay.directory), 0, error.errno or 0) from error
-    except ValueError:
+    except (ValueError, SecondWriter):
         _close(found)
         raise
     return found
@@ -104,6 +107,21 @@ def _close(found: Recovered) -> None:
     found.directory.close()
 
 
+def _finish_renames(directory: Directory, spares: list[int]) -> list[int]:
+    """The spares without those that are a segment too. A kill leaves a file with both names, where
+    the file system renames in two steps.
+    """
+    fs = directory.fs
+    left = []
+    for number in spares:
+        path = spare_path(directory.path, number)
+        if fs.links(path) > 1:
+            fs.unlink(path)
+        else:
+            left.append(number)
+    return left
+
+
 # --- the old segments
 
 
@@ -113,7 +131,8 @@ def _settle(replay: Replay, found: Recovered, spares: list[int]) -> None:
         _keep_torn(replay.torn, found.directory, spares)
     segments = replay.segments
     found.number = replay.last_segment + 1
-    if segments and segments[-1].next_lsn == segments[-1].base_lsn:
+    empty = bool(segments) and segments[-1].next_lsn == segments[-1].base_lsn
+    if empty and found.directory.may_reuse:
         # The last segment has no records. The new segment gets the same number, and its rename
         # replaces the old file. Otherwise each restart would leave an empty segment.
         found.number -= 1
@@ -179,9 +198,9 @@ def _may_hold(directory: Directory, name: str, data: bytes) -> bool:
 
 def _copied(directory: Directory, name: str, data: bytes, last_try: bool) -> bool:
     """Writes the copy. False if the disk is full; on the last try a full disk raises OSError."""
-    handle = directory.fs.create(name)
+    handle = _created_or_opened(directory.fs, name)
     try:
-        directory.fs.write(handle, data, 0)
+        directory.fs.write(handle, data, 0)  # an unfinished copy is a part of it
         directory.fs.sync(handle)
     except OSError as error:
         if last_try or error.errno not in NO_SPACE:
@@ -190,6 +209,13 @@ def _copied(directory: Directory, name: str, data: bytes, last_try: bool) -> boo
     finally:
         directory.fs.close(handle)
     return True
+
+
+def _created_or_opened(fs: FileSystem, path: str) -> int:
+    try:
+        return fs.create(path)
+    except FileExistsError:
+        return fs.open(path)
 
 
 # --- the new active segment

@@ -7,16 +7,24 @@ and then replaces each segment by one rename. So an interrupted repair can be st
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
+from beanstalkd_wal.branches import Aside, BeyondRepair
 from beanstalkd_wal.directory import Directory, Spare
 from beanstalkd_wal.format import encode_header, salt_of
 from beanstalkd_wal.fs import FileSystem
-from beanstalkd_wal.names import candidates, damaged_path, spare_numbers
+from beanstalkd_wal.names import (
+    aside_path,
+    candidates,
+    damaged_path,
+    segment_path,
+    spare_numbers,
+)
 from beanstalkd_wal.repair_plan import (
-    BeyondRepair,
     Loss,
     LostRecords,
     Part,
@@ -24,6 +32,8 @@ from beanstalkd_wal.repair_plan import (
     Planner,
     SegmentPlan,
 )
+
+T = TypeVar("T")
 
 __all__ = ["BeyondRepair", "Loss", "Plan", "mend", "plan"]
 
@@ -53,12 +63,26 @@ def mend(what: Plan, fs: FileSystem | None = None) -> list[str]:
     directory = Directory(fs, what.directory, itertools.count(max(spares, default=0) + 1))
     copies: list[str] = []
     try:
+        for aside in what.aside:
+            copies.append(_set_aside(directory, aside))
         for segment in what.segments:
             if segment.changed:
                 copies += _write_again(directory, segment, what.lost)
     finally:
         fs.close(directory.handle)
     return copies
+
+
+def _set_aside(directory: Directory, aside: Aside) -> str:
+    """Moves or copies a segment of a second writer, durably. Returns its new path."""
+    fs = directory.fs
+    path = segment_path(directory.path, aside.number)
+    if aside.moved:
+        target = _renamed(fs, path, aside_path(directory.path, aside.number))
+    else:
+        target = _copied(fs, aside_path(directory.path, aside.number), fs.read(path))
+    directory.sync_names()
+    return target
 
 
 def _write_again(directory: Directory, segment: SegmentPlan, lost: bytes) -> list[str]:
@@ -79,7 +103,7 @@ def _write_again(directory: Directory, segment: SegmentPlan, lost: bytes) -> lis
             _append(fs, spare, piece)
     fs.sync(spare.handle)
     fs.close(spare.handle)
-    fs.rename(spare.path, segment.path)
+    directory.rename(spare.path, segment.path, replaces=exists)
     directory.sync_names()
     return copies
 
@@ -98,13 +122,28 @@ def _append(fs: FileSystem, spare: Spare, data: bytes) -> None:
 def _keep_aside(directory: Directory, segment: SegmentPlan, data: bytes, offset: int) -> str:
     """A durable copy of bytes that are taken out, under a name that no file has."""
     fs = directory.fs
-    names = fs.list(directory.path)
-    paths = candidates(damaged_path(directory.path, segment.header.number, offset))
-    path = next(path for path in paths if os.path.basename(path) not in names)
-    handle = fs.create(path)
+    return _copied(fs, damaged_path(directory.path, segment.header.number, offset), data)
+
+
+def _copied(fs: FileSystem, wanted: str, data: bytes) -> str:
+    """Writes a new file with the wanted name, or with a similar one that no file has."""
+    path, handle = _with_free_name(wanted, fs.create)
     try:
         fs.write(handle, data, 0)
         fs.sync(handle)
     finally:
         fs.close(handle)
     return path
+
+
+def _renamed(fs: FileSystem, old: str, wanted: str) -> str:
+    return _with_free_name(wanted, lambda path: fs.rename(old, path))[0]
+
+
+def _with_free_name(wanted: str, act: Callable[[str], T]) -> tuple[str, T]:
+    """Calls act with the first name for which it does not raise FileExistsError."""
+    paths = candidates(wanted)
+    while True:
+        path = next(paths)
+        with contextlib.suppress(FileExistsError):
+            return path, act(path)

@@ -2,15 +2,17 @@
 
 Promises: planning changes nothing. Every whole frame is kept, byte for byte, wherever it stands.
 Where LSNs are lost, records that the owner supplies (`lost`) take their places. So the sequence of
-LSNs has no gap, and the loss stays visible. Where a repair would have to guess, BeyondRepair is
-raised.
+LSNs has no gap, and the loss stays visible. If two servers have written to the directory, one
+branch of the log is kept as a whole (see `branches`). Where a repair would have to guess,
+BeyondRepair is raised.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from beanstalkd_wal.errors import NewerVersion, WalError
+from beanstalkd_wal.branches import Aside, BeyondRepair, Branches
+from beanstalkd_wal.errors import NewerVersion
 from beanstalkd_wal.format import (
     COPY_BYTES,
     HEADER_BYTES,
@@ -37,10 +39,6 @@ FRAME_RECORDS = 16 * 1024  # lost records per frame
 # of another log.
 LOST_MAX = 1 << 28  # records
 MISSING_MAX = 1 << 16  # segments
-
-
-class BeyondRepair(WalError):
-    """A repair would have to guess. Nothing was changed."""
 
 
 class Loss:
@@ -119,17 +117,21 @@ class SegmentPlan:
 
 
 class Plan:
-    """The result: every segment in order, and what is lost. lost: the record for lost ones."""
+    """The result: every segment in order, what is lost, and what is set aside.
+
+    lost: the record for lost ones.
+    """
 
     def __init__(self, directory: str, lost: bytes) -> None:
         self.directory = directory
         self.lost = lost
         self.losses: list[Loss] = []
         self.segments: list[SegmentPlan] = []
+        self.aside: list[Aside] = []  # in the order in which it is to be done
 
     @property
     def changes(self) -> bool:
-        return any(segment.changed for segment in self.segments)
+        return bool(self.aside) or any(segment.changed for segment in self.segments)
 
 
 class Planner:
@@ -159,12 +161,21 @@ class Planner:
         self._meta = headers[0].meta if headers else b""
 
     def run(self) -> Plan:
+        for number, block in self._blocks.items():
+            if block.header is not None:
+                self._check_log(number, block.header)
+        branches = Branches(self._blocks, self._log_id, self._read)
         for number in self._numbers:
-            self._plan_segment(number)
+            if number in branches.kept:  # which may become shorter
+                self._plan_segment(number, branches)
+        self.plan.aside = branches.aside
         return self.plan
 
     def _path(self, number: int) -> str:
         return segment_path(self._directory, number)
+
+    def _read(self, number: int) -> bytes:
+        return self._fs.read(self._path(number))
 
     def _read_header(self, number: int) -> HeaderBlock:
         path = self._path(number)
@@ -175,11 +186,11 @@ class Planner:
 
     # --- a segment
 
-    def _plan_segment(self, number: int) -> None:
+    def _plan_segment(self, number: int, branches: Branches) -> None:
         path = self._path(number)
         data = self._fs.read(path)
         block = self._blocks[number]
-        header = self._own_header(block, path) or self._invented_header(number, data)
+        header = block.header or self._invented_header(number, data)
         if self.plan.segments:
             self._bridge(number, header)
         segment = SegmentPlan(path, header)
@@ -190,14 +201,17 @@ class Planner:
         self._watermark = max(self._watermark, header.durable_lsn)
         self._at = max(self._at, header.created_at)
         self._meta = header.meta
-        self._plan_frames(segment, number, data)
+        end = branches.end_of(number, data)
+        if end < len(data):
+            segment.changed = True
+        self._plan_frames(segment, number, data[:end])
 
-    def _own_header(self, block: HeaderBlock, path: str) -> Header | None:
-        header = block.header
-        if header is not None and header.log_id != self._log_id:
+    def _check_log(self, number: int, header: Header) -> None:
+        if header.log_id != self._log_id:
             here = f"of log {header.log_id:016x} among those of log {self._log_id:016x}"
-            raise BeyondRepair(f"{path}: a segment {here}: move away what does not belong")
-        return header
+            raise BeyondRepair(
+                f"{self._path(number)}: a segment {here}: move away what does not belong"
+            )
 
     def _invented_header(self, number: int, data: bytes) -> Header:
         """For a segment whose header is lost: from its neighbours and its frames."""

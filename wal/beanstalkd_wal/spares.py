@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable
 
 from beanstalkd_wal.directory import OVERHEAD, Directory, Spare
+from beanstalkd_wal.errors import SecondWriter
 from beanstalkd_wal.fs import NO_SPACE
 from beanstalkd_wal.preparer import Preparer
 from beanstalkd_wal.progress import SpareGrown
@@ -99,7 +100,7 @@ class Spares:
         try:
             if self._lengthen(spare, nbytes):
                 return True
-        except OSError:
+        except (OSError, SecondWriter):
             fs.close(spare.handle)
             raise
         fs.close(spare.handle)
@@ -117,6 +118,7 @@ class Spares:
         return self._lengthen(spare, max(frame_bytes + OVERHEAD, spare.known + missing))
 
     def _lengthen(self, spare: Spare, nbytes: int) -> bool:
+        self._directory.check_lock()
         with spare.lock:
             try:
                 if nbytes > spare.size:
@@ -131,6 +133,7 @@ class Spares:
         """Frees at most `excess` bytes of headroom: whole spares, the latest first, then the end of
         one more. Raises OSError.
         """
+        self._directory.check_lock()
         for spare in self._spares[::-1]:
             headroom = spare.known - OVERHEAD
             if headroom <= excess:

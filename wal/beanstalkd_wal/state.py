@@ -158,7 +158,7 @@ class LogState:
 
     # --- failure
 
-    def _fail(self, error: OSError) -> None:
+    def _fail(self, error: Exception) -> None:
         self._progress.fail(self._directory.path, 0, error)
         self.collect()
 
@@ -168,7 +168,6 @@ class LogState:
     def _check(self) -> None:
         failure = self._failure
         if failure is not None:
-            reason = failure.reason
-            raise LogFailed(failure.path, failure.offset, failure.errno, reason) from failure
+            raise failure.again() from failure
         if self._closed:
             raise ValueError("the log is closed")

@@ -28,7 +28,7 @@ class Threads:
     ) -> None:
         self.progress = Progress(lsn, found.durable_lsn, found.watermark, self._notify)
         # To reuse a deleted segment, its whole file must be filled and synced. NEVER avoids that.
-        reuse = durability is not Durability.NEVER
+        reuse = durability is not Durability.NEVER and found.directory.may_reuse
         self.preparer = Preparer(
             found.directory, self.progress, segment_bytes, found.dirty, reuse=reuse
         )
