@@ -24,8 +24,8 @@ import beanstalkd_wal as wal
 from beanstalkd_py import SERVER_VERSION, __version__, options
 from beanstalkd_py.binlog import opening
 from beanstalkd_py.binlog.journal import Binlog
-from beanstalkd_py.foreign import takeover
-from beanstalkd_py.foreign.importing import DamagedImport
+from beanstalkd_py.foreign import old_files
+from beanstalkd_py.foreign.old_files import DamagedImport
 from beanstalkd_py.host import privileges
 from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.host.notify import Notify
@@ -163,8 +163,9 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
         if chosen.verbosity:
             for listener in listeners.sockets:
                 say(f"bind {listener.fileno()} {address_of(listener)}")
-        # Created before the change of the user: both load modules that the user may not be able to
+        # Before the change of the user: all three load modules that the user may not be able to
         # read.
+        _load_take_over(chosen.wal_dir)
         server = Server(
             dispatcher,
             listeners,
@@ -259,6 +260,13 @@ def _lock(directory: str) -> wal.Lock:
         raise NoDirectory(f"failed to lock wal dir {directory}: {error.strerror}") from error
 
 
+def _load_take_over(directory: str | None) -> None:
+    """Loads the modules of the take-over, if there is something to take over."""
+    with suppress(OSError):  # `_lock` reports it
+        if directory is not None and old_files.present(directory):
+            import beanstalkd_py.foreign.takeover  # noqa: F401
+
+
 def _open(
     chosen: options.Options,
     lock: wal.Lock,
@@ -273,7 +281,9 @@ def _open(
         durability = wal.Durability.NEVER
     else:
         durability = wal.Durability.WINDOW if chosen.sync_ms else wal.Durability.SYNC
-    if takeover.needed(chosen.wal_dir):
+    if old_files.present(chosen.wal_dir):
+        from beanstalkd_py.foreign import takeover
+
         takeover.take_over(
             chosen.wal_dir,
             segment_bytes=chosen.log_segment_bytes,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from beanstalkd_py import SERVER_VERSION
 
@@ -50,8 +50,7 @@ Options:
 """
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     wal_dir: str | None = None
     sync_ms: int = 0  # 0: each reply waits for its sync
     never_sync: bool = False  # if true, sync_ms has no effect
@@ -139,13 +138,13 @@ class _Reading:
         return self.options
 
     def accept_damaged_import(self) -> None:
-        self.options = replace(self.options, accept_damaged_import=True)
+        self.options = self.options._replace(accept_damaged_import=True)
 
     def never_sync(self) -> None:
-        self.options = replace(self.options, never_sync=True)
+        self.options = self.options._replace(never_sync=True)
 
     def more_verbose(self) -> None:
-        self.options = replace(self.options, verbosity=self.options.verbosity + 1)
+        self.options = self.options._replace(verbosity=self.options.verbosity + 1)
 
     def removed_c(self) -> None:
         self.options = _warned(self.options, "-c flag was removed. binlog is always compacted.")
@@ -173,7 +172,7 @@ class _Reading:
 
 
 def _warned(options: Options, text: str) -> Options:
-    return replace(options, warnings=(*options.warnings, text))
+    return options._replace(warnings=(*options.warnings, text))
 
 
 def _set_max_job_size(options: Options, value: str) -> Options:
@@ -181,7 +180,7 @@ def _set_max_job_size(options: Options, value: str) -> Options:
     if size > LARGEST_MAX_JOB_SIZE:
         size = LARGEST_MAX_JOB_SIZE
         options = _warned(options, f"maximum job size was set to {size}")
-    return replace(options, max_job_size=size)
+    return options._replace(max_job_size=size)
 
 
 def _size(text: str) -> int:
@@ -207,11 +206,11 @@ _SWITCHES: dict[str, Callable[[_Reading], None]] = {
 }
 
 _TAKES_VALUE: dict[str, Callable[[Options, str], Options]] = {
-    "b": lambda options, value: replace(options, wal_dir=value),
-    "f": lambda options, value: replace(options, sync_ms=_size(value), never_sync=False),
-    "l": lambda options, value: replace(options, address=value),
-    "p": lambda options, value: replace(options, port=value),
-    "s": lambda options, value: replace(options, segment_bytes=_size(value)),
-    "u": lambda options, value: replace(options, user=value),
+    "b": lambda options, value: options._replace(wal_dir=value),
+    "f": lambda options, value: options._replace(sync_ms=_size(value), never_sync=False),
+    "l": lambda options, value: options._replace(address=value),
+    "p": lambda options, value: options._replace(port=value),
+    "s": lambda options, value: options._replace(segment_bytes=_size(value)),
+    "u": lambda options, value: options._replace(user=value),
     "z": _set_max_job_size,
 }

@@ -8,6 +8,7 @@ import os
 import pwd
 import re
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -235,3 +236,13 @@ def test_ready_line_counts_jobs_and_segments(start: Start, log: str, tmp_path: P
 def test_failed_start_prints_no_ready_line(launch: Start, tmp_path: Path) -> None:
     daemon = launch("-b", f"{tmp_path}/missing")
     assert daemon.wait_end() == 10 and daemon.ready_line() == ""
+
+
+def test_start_loads_the_take_over_only_if_needed() -> None:
+    """A start is quick: it loads no module that only another start needs."""
+    show = "import sys, beanstalkd_py.cli; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", show], check=True, capture_output=True, text=True
+    ).stdout
+    assert "beanstalkd_py.server.server" in loaded.split()
+    assert not {"beanstalkd_py.foreign.takeover", "click"} & set(loaded.split())

@@ -54,7 +54,12 @@ USES_SYSTEM = (
     "beanstalkd_py.host",
     "beanstalkd_py.server",
 )
-USES_FILES = (*USES_SYSTEM, "beanstalkd_py.foreign.takeover", "beanstalkd_py.foreign.cbinlog.files")
+USES_FILES = (
+    *USES_SYSTEM,
+    "beanstalkd_py.foreign.takeover",
+    "beanstalkd_py.foreign.old_files",
+    "beanstalkd_py.foreign.cbinlog.files",
+)
 USES_GEVENT = ("beanstalkd_py.server",)
 USES_CLICK = ("beanstalkd_py.host",)
 

@@ -16,6 +16,7 @@ from beanstalkd_py.binlog.replay import Replayer
 from beanstalkd_py.binlog.usage import Usage
 from beanstalkd_py.foreign import cbinlog
 from beanstalkd_py.foreign.cbinlog import CJob
+from beanstalkd_py.foreign.old_files import DamagedImport
 from beanstalkd_py.queue.model import BURIED, DELAYED
 from beanstalkd_py.queue.state import State
 
@@ -27,17 +28,6 @@ Progress = Callable[[int, int], None]
 
 def no_progress(done: int, total: int) -> None:
     pass
-
-
-class DamagedImport(Exception):
-    """The C server's files are damaged. Nothing was changed.
-
-    lines: one for each damage, and a last one that says what to do.
-    """
-
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__(*lines)
-        self.lines = lines
 
 
 class Present:

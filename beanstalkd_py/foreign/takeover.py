@@ -14,18 +14,11 @@ imported.
 """
 
 import os
-import re
 
 import beanstalkd_wal as wal
 
 from beanstalkd_py.foreign.importing import Present, Progress, Report, no_progress, read, write
-
-_OLD_FILE = re.compile(r"binlog\.-?\d*")
-
-
-def needed(directory: str) -> bool:
-    """Whether binlog files of the C server are in the directory. Raises OSError."""
-    return any(map(_OLD_FILE.fullmatch, os.listdir(directory)))
+from beanstalkd_py.foreign.old_files import OLD_FILE
 
 
 def take_over(
@@ -39,7 +32,7 @@ def take_over(
     progress: Progress = no_progress,
 ) -> None:
     """Takes over the jobs of the C server's files in `directory`, which is locked and for which
-    `needed` is true.
+    `old_files.present` is true.
 
     date: for the name of the folder that the files are moved to. Other arguments and exceptions as
     for `importing.bring_in`.
@@ -61,7 +54,7 @@ def take_over(
 def _manifest(directory: str) -> list[list[object]]:
     """Name, bytes and modification time (ns) of each of the C server's files."""
     entries: list[list[object]] = []
-    for name in sorted(filter(_OLD_FILE.fullmatch, os.listdir(directory))):
+    for name in sorted(filter(OLD_FILE.fullmatch, os.listdir(directory))):
         found = os.stat(os.path.join(directory, name))
         entries.append([name, found.st_size, found.st_mtime_ns])
     return entries

@@ -4,15 +4,13 @@ Plain numbers and names. A field's name ends in its unit. Renderers (YAML for `s
 these classes and nothing else. Source of the figures: beanstalkd 1.13, doc/protocol.txt.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from beanstalkd_py.queue.model import DELAYED, RESERVED, STATE_NAMES, Client, Job, Tube
 from beanstalkd_py.queue.state import State
 
 
-@dataclass(frozen=True)
-class QueueSnapshot:
+class QueueSnapshot(NamedTuple):
     """All jobs, tubes and clients, counted."""
 
     urgent_jobs: int
@@ -31,8 +29,7 @@ class QueueSnapshot:
     draining: bool
 
 
-@dataclass(frozen=True)
-class TubeSnapshot:
+class TubeSnapshot(NamedTuple):
     name: bytes
     urgent_jobs: int
     ready_jobs: int
@@ -49,8 +46,7 @@ class TubeSnapshot:
     pause_left_ns: int
 
 
-@dataclass(frozen=True)
-class JobSnapshot:
+class JobSnapshot(NamedTuple):
     id: int
     tube: bytes
     state: str
@@ -67,8 +63,7 @@ class JobSnapshot:
     kicks: int
 
 
-@dataclass(frozen=True)
-class ConnectionSnapshot:
+class ConnectionSnapshot(NamedTuple):
     used: bytes
     watched: tuple[bytes, ...]
     reserved_jobs: int
@@ -77,8 +72,7 @@ class ConnectionSnapshot:
     is_waiting: bool
 
 
-@dataclass(frozen=True)
-class LogSnapshot:
+class LogSnapshot(NamedTuple):
     """Figures of the binlog. Segments are numbered from 1 on."""
 
     oldest_segment: int = 0
@@ -87,8 +81,7 @@ class LogSnapshot:
     records_written: int = 0
 
 
-@dataclass(frozen=True)
-class ProcessSnapshot:
+class ProcessSnapshot(NamedTuple):
     """The process and the machine. `started_at`: monotonic ns."""
 
     pid: int = 0

@@ -13,7 +13,7 @@ import pytest
 
 from beanstalkd_py.binlog import records
 from beanstalkd_py.binlog.opening import Unreadable, open_binlog
-from beanstalkd_py.foreign import cbinlog, exporting, importing, takeover
+from beanstalkd_py.foreign import cbinlog, exporting, importing, old_files, takeover
 from beanstalkd_py.foreign.cbinlog import CJob
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
@@ -97,7 +97,7 @@ def test_every_job_is_taken_over(tmp_path: Path) -> None:
     assert queue.next_id == 1000
     (folder,) = tmp_path.glob("beanstalkd-binlog-*")
     assert c_files(folder) == before
-    assert not takeover.needed(str(tmp_path))
+    assert not old_files.present(str(tmp_path))
 
 
 @pytest.mark.parametrize("sample", sorted(path.name for path in SAMPLES.iterdir() if path.is_dir()))
@@ -177,7 +177,7 @@ def test_takeover_killed_anywhere_finishes_at_the_next_start(tmp_path: Path) -> 
                 take_over(directory)
             except (Killed, wal.LogFailed):
                 pass
-        if takeover.needed(str(directory)):
+        if old_files.present(str(directory)):
             take_over(directory)
         assert jobs_of(opened(directory)) == expected, f"killed at call {at}"
         (folder,) = directory.glob("beanstalkd-binlog-*")
@@ -195,7 +195,7 @@ def test_damage_stops_the_start_and_changes_nothing(tmp_path: Path) -> None:
     path.chmod(0o600)
     path.write_bytes(data)
     before = {each.name for each in tmp_path.iterdir()}
-    with pytest.raises(importing.DamagedImport) as refused:
+    with pytest.raises(old_files.DamagedImport) as refused:
         take_over(tmp_path)
     assert any(line.startswith(f"{path}:") for line in refused.value.lines)
     assert "--accept-damaged-import" in refused.value.lines[-1]

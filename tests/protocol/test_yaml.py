@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from beanstalkd_py.protocol import yaml
@@ -59,8 +57,8 @@ def test_tube_is_rendered_as_in_c() -> None:
     [(0, "0"), (1, "0"), (SECOND, "0"), (SECOND + 1, "1"), (60 * SECOND, "59")],
 )
 def test_time_left_of_a_full_minute_shows_59_as_in_c(left_ns: int, seconds: str) -> None:
-    assert keys(yaml.job(replace(JOB, left_ns=left_ns)))["time-left"] == seconds
-    assert keys(yaml.tube(replace(TUBE, pause_left_ns=left_ns)))["pause-time-left"] == seconds
+    assert keys(yaml.job(JOB._replace(left_ns=left_ns)))["time-left"] == seconds
+    assert keys(yaml.tube(TUBE._replace(pause_left_ns=left_ns)))["pause-time-left"] == seconds
 
 
 def test_server_has_51_keys_in_order() -> None:
@@ -84,7 +82,7 @@ def test_server_has_51_keys_in_order() -> None:
 
 
 def test_names_that_are_not_utf8_keep_their_bytes() -> None:
-    assert b'tube: "\xff"\n' in yaml.job(replace(JOB, tube=b"\xff"))
+    assert b'tube: "\xff"\n' in yaml.job(JOB._replace(tube=b"\xff"))
 
 
 def test_tubes_are_listed_unquoted() -> None:

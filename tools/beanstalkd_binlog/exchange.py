@@ -19,7 +19,8 @@ from beanstalkd_binlog.text import count
 from beanstalkd_binlog.walk import Walk
 from beanstalkd_py.binlog.opening import Unreadable, read_meta
 from beanstalkd_py.foreign import cbinlog, exporting
-from beanstalkd_py.foreign.importing import DamagedImport, bring_in
+from beanstalkd_py.foreign.importing import bring_in
+from beanstalkd_py.foreign.old_files import DamagedImport
 
 C_MAX_JOB_SIZE = 65535  # the C server's default of -z
 

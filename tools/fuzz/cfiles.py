@@ -17,7 +17,7 @@ import beanstalkd_wal as wal
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import Unreadable, open_binlog
 from beanstalkd_py.foreign.cbinlog import CBinlog, read_directory
-from beanstalkd_py.foreign.importing import DamagedImport
+from beanstalkd_py.foreign.old_files import DamagedImport
 from beanstalkd_py.foreign.takeover import take_over
 from beanstalkd_py.queue.queue import Queue
 
