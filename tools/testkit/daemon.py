@@ -157,7 +157,7 @@ class Daemon(Closing):
         if not self.is_up():
             raise DidNotStart(self.process.returncode, self.said())
         if not self._path:
-            self.port = proc.listening_port(self.pid)
+            self.port = proc.listening_port(self.pid, "tcp6" if ":" in self.at else "tcp")
             return self.port != 0
         with suppress(ConnectionRefusedError, FileNotFoundError):
             self.connect().close()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from itertools import islice
 from pathlib import Path
 
 from .waiting import wait_until
@@ -13,6 +14,7 @@ from .waiting import wait_until
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 RUNNING, SLEEPING, STOPPED = "R", "S", "T"
+LISTENING = "0A"  # the state of a socket in /proc/PID/net/tcp
 # Of the fields that `_stat` returns.
 STATE, MINOR_FAULTS, USER_TICKS, SYSTEM_TICKS = 0, 7, 11, 12
 
@@ -68,14 +70,18 @@ def descriptors(pid: int) -> list[str]:
     return found
 
 
-def listening_port(pid: int) -> int:
-    """The TCP port that the process listens on; 0 if there is none yet."""
+def listening_port(pid: int, table: str = "tcp") -> int:
+    """The port that the process listens on, by the kernel's table tcp or tcp6; 0 if there is none
+    yet. A table is long if many connections were closed lately, so it is read only for a process
+    that has sockets, and only its beginning: listening sockets come first.
+    """
     with suppress(FileNotFoundError):  # the process has ended
-        sockets = set(descriptors(pid))
-        for table in ("tcp", "tcp6"):
-            for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-                fields = line.split()
-                if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+        sockets = {name for name in descriptors(pid) if name.startswith("socket:")}
+        with open(f"/proc/{pid}/net/{table}") if sockets else nullcontext(()) as lines:
+            for fields in map(str.split, islice(lines, 1, None)):
+                if fields[3] != LISTENING:
+                    break
+                if f"socket:[{fields[9]}]" in sockets:
                     return int(fields[1].rpartition(":")[2], 16)
     return 0
 
