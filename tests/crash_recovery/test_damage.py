@@ -128,9 +128,7 @@ def test_damage_to_an_idle_log_is_corrupt_not_torn(daemon, directory):
     daemon.start()
     with Conversation(daemon.connect()) as client:
         client.ask(put(b"one"), put(b"the last"))
-    wait_until(
-        lambda: replayed(directory).watermark >= 2, lambda: replayed(directory).watermark, 10
-    )
+    wait_until(lambda: replayed(directory).watermark >= 2, lambda: replayed(directory).watermark)
     daemon.kill()
     path = segments(directory)[-1]
     flip(path, path.read_bytes().index(b"the last"))

@@ -13,6 +13,7 @@ from collections import Counter
 from killtest.small_disk import NotPermitted
 
 from .clock import Clock, NoCompiler
+from .comparison import TRIES
 from .differences import TABLE, shows
 from .play import COMMANDS, Outcome, play_seed, replay
 from .probes import Prober, Stale
@@ -21,7 +22,6 @@ from .shrink import shrink
 from .transcript_writer import write
 
 LONG_S = 120.0  # more than 100 000 commands
-SHORT_TIMEOUT_S = 1.0
 PROGRESS_S = 60.0  # between two lines of progress
 
 
@@ -108,9 +108,9 @@ def _report(pair: ServerPair, seed: int, commands: int, outcome: Outcome) -> Non
     print(f"judge: seed {seed}: {outcome.failure}", flush=True)
     short = shrink(
         outcome.sequence,
-        lambda sequence: replay(pair, sequence, SHORT_TIMEOUT_S).kind == outcome.kind,
+        lambda sequence: replay(pair, sequence, TRIES).kind == outcome.kind,
     )
-    again = replay(pair, short)
+    again = replay(pair, short, TRIES)
     how = ", with a log" * short.setting.logged + ", over unix sockets" * short.setting.unix
     print(
         write(f"seed {seed}, shortened{how}", short.setting, short.actions, again.replies), end=""

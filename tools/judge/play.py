@@ -14,7 +14,6 @@ from .actions import Action, Sequence, Setting
 from .comparison import Comparison, KnownDifference, UnknownDifference
 from .constraints import violation
 from .generator import Generator, draw
-from .live_peer import REPLY_SECONDS
 from .server_pair import ServerPair
 
 COMMANDS = 1500  # in one sequence
@@ -44,10 +43,10 @@ def play_seed(pair: ServerPair, seed: int, commands: int = COMMANDS) -> Outcome:
         return _run(comparison, setting, generator.actions())
 
 
-def replay(pair: ServerPair, sequence: Sequence, timeout_s: float = REPLY_SECONDS) -> Outcome:
-    """Performs the same actions on a new pair. timeout_s: for each reply."""
+def replay(pair: ServerPair, sequence: Sequence, tries: int = 0) -> Outcome:
+    """Performs the same actions on a new pair. tries: see `Comparison`."""
     with pair.comparison(sequence.setting) as comparison:
-        comparison.timeout_s = timeout_s
+        comparison.tries = tries
         return _run(comparison, sequence.setting, _allowed(comparison, sequence))
 
 

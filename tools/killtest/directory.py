@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from pathlib import Path
 from types import TracebackType
 
+import beanstalkd_wal as wal
 from testkit.daemon import POLL_S
 
 
@@ -31,6 +33,20 @@ def segments(directory: str | Path) -> list[str]:
 
 def contents(directory: str | Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in Path(directory).iterdir()}
+
+
+def lsn_at_rest(directory: str | Path, never_synced: bool) -> int | None:
+    """The last LSN of a log that ends with a whole frame and whose durable watermark covers all
+    records. Under -F there is no watermark. Otherwise None.
+    """
+    try:
+        replay = wal.Replay(directory)
+        deque(replay, maxlen=0)
+    except (OSError, wal.WalError):  # a segment is being written or deleted
+        return None
+    last = replay.next_lsn - 1
+    covered = never_synced or replay.watermark >= last
+    return last if covered and replay.torn is None else None
 
 
 class PeakSize:

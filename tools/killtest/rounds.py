@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import random
 import threading
-import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
@@ -17,6 +16,7 @@ from testkit.waiting import wait_until
 
 from .audit import Audit
 from .conversation import Closed, Conversation
+from .directory import lsn_at_rest, sizes
 from .fault import Fault
 from .idle_checks import StartMessages
 from .kill_points import LOAD, KillPoint, after, kill_at_start
@@ -26,7 +26,7 @@ from .mix import Mix
 
 SEGMENT_BYTES = (65536, 65536, 131072, 262144, 1 << 20)
 MODES = ((), (), (), ("-f0",), ("-f50",), ("-F",))
-WATERMARK_S = 1.2  # an idle log writes its durable watermark within a second
+LOOKS_AT_REST, REPLAY_POLL_S = 5, 0.05
 _BROKEN = (AssertionError, Closed, DidNotStart, OSError, TimeoutError, ValueError)
 
 
@@ -132,8 +132,8 @@ class Rounds:
         self.messages.add(self.daemon.errors())
 
     def kill_at_rest(self) -> None:
-        """Kills the server some time after the last command. No tail may be torn then."""
-        time.sleep(WATERMARK_S)
+        """Kills the idle server. No tail may be torn then."""
+        self._wait_until_at_rest()
         self.daemon.kill()
         self.kill_points["rest"] += 1
         torn = len(self.messages.torn)
@@ -141,6 +141,19 @@ class Rounds:
         if self.messages.torn[torn:]:
             raise Fault(f"torn although the server was idle: {self.daemon.errors()}")
         self.audit()
+
+    def _wait_until_at_rest(self) -> None:
+        """Waits until the log looks complete, and the same, several times."""
+        never_synced = "-F" in self.daemon.options
+        seen: deque[int | None] = deque([None], maxlen=LOOKS_AT_REST)
+
+        def at_rest() -> bool:
+            seen.append(lsn_at_rest(self.daemon.directory, never_synced))
+            return len(seen) == LOOKS_AT_REST and None not in seen and len(set(seen)) == 1
+
+        wait_until(
+            at_rest, lambda: f"{list(seen)}: {sizes(self.daemon.directory)}", poll_s=REPLAY_POLL_S
+        )
 
 
 class _Killer:

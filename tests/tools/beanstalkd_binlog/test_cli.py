@@ -272,19 +272,18 @@ def test_text_that_the_locale_cannot_encode_is_escaped(golden):
 
 
 def on_terminal(
-    *words: object, columns: int = 80, stderr_only: bool = False, bar_at_once: bool = False
+    *words: object, columns: int = 80, stderr_only: bool = False, short_s: float = 1000.0
 ) -> str:
     """What a terminal shows of a command's stderr, and of its stdout unless stderr_only.
 
-    bar_at_once: the progress bar also appears for short work.
+    short_s: work that takes less time shows no progress bar.
     """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {
         key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")
     }
-    no_delay = "from beanstalkd_binlog import progress; progress.DELAY_S = 0; "
-    setup = no_delay if bar_at_once else ""
+    setup = f"from beanstalkd_binlog import progress; progress.DELAY_S = {short_s}; "
     command = [
         sys.executable,
         "-c",
@@ -342,7 +341,7 @@ def test_json_is_the_same_on_a_terminal(run, golden):
 
 
 def test_progress_bar_of_long_work_is_on_a_terminal_only(long_log, run):
-    shown = on_terminal("verify", long_log, stderr_only=True, bar_at_once=True)
+    shown = on_terminal("verify", long_log, stderr_only=True, short_s=0.0)
     assert "verifying" in shown and "100%" in shown
     assert on_terminal("verify", long_log, stderr_only=True) == ""
     assert run("verify", long_log).stderr == ""
@@ -360,14 +359,14 @@ def test_progress_bar_ends_before_output_begins(golden):
         ("jobs", "zzz…"),
         ("stats", "4"),
     ):
-        bar, _, rest = on_terminal(command, golden["clean"], bar_at_once=True).rpartition("%")
+        bar, _, rest = on_terminal(command, golden["clean"], short_s=0.0).rpartition("%")
         assert ("verifying" if command == "verify" else "reading") in bar
         assert rest.startswith("\x1b[?25h\r\n") and rest.endswith(f"{last}\r\n")
 
 
 def test_progress_bar_does_not_mix_with_rows(golden):
-    assert "%" not in on_terminal("dump", golden["clean"], bar_at_once=True)
-    assert "%" in on_terminal("dump", golden["clean"], bar_at_once=True, stderr_only=True)
+    assert "%" not in on_terminal("dump", golden["clean"], short_s=0.0)
+    assert "%" in on_terminal("dump", golden["clean"], short_s=0.0, stderr_only=True)
 
 
 def test_interrupted_follow_leaves_no_traceback(golden):

@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 from judge.actions import Action, Sequence, Setting
+from judge.comparison import TRIES
 from judge.cuts import WHOLE
 from judge.generator import PROFILES, draw
 from judge.live_peer import LivePeer
@@ -76,7 +77,7 @@ SEQUENCE = sequence_of(b"put 0 0 60 3\r\nabc\r\nreserve\r\n", b"stats\r\n", b"re
     ("program", "kind"), [(WRONG_REPLY, "BURIED and RELEASED"), (SILENT, "more")]
 )
 def test_wrong_reply_is_detected(pair: ServerPair, program: list[str], kind: str) -> None:
-    assert replay(replace(pair, ours=program), SEQUENCE, timeout_s=0.5).kind == kind
+    assert replay(replace(pair, ours=program), SEQUENCE, TRIES).kind == kind
     assert replay(pair, SEQUENCE).kind == ""
 
 
