@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
 
 import pytest
@@ -81,5 +80,5 @@ def test_connection_snapshot_names_its_tubes(queue: Queue) -> None:
 
 def test_snapshot_cannot_be_changed(queue: Queue) -> None:
     shown = snapshot.of_queue(queue)
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         shown.ready_jobs = 7  # type: ignore[misc]
