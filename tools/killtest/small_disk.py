@@ -16,8 +16,6 @@ from pathlib import Path
 from testkit.closing import Closing
 from testkit.daemon import INSTALLED, ROOT, Daemon
 
-_MOUNT = 'mount -t tmpfs -o "size=$1,mode=700" killtest "$0" && echo mounted && exec cat'
-
 
 class NotPermitted(Exception):
     """Mounting is not permitted."""
@@ -26,12 +24,24 @@ class NotPermitted(Exception):
 class SmallDisk(Closing):
     """Mounted on `mount_point`, an empty directory, for programs that run with `prefix`."""
 
+    # $0: the mount point, $1: bytes. When it is mounted, it writes "mounted" and waits for the end.
+    script = 'mount -t tmpfs -o "size=$1,mode=700" killtest "$0" && echo mounted && exec cat'
+
     def __init__(self, mount_point: Path, nbytes: int) -> None:
-        self._mount_point = mount_point
+        self.mount_point = mount_point
         self._user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
         # Ends with this process, because its stdin is closed then.
         self._keeper = subprocess.Popen(
-            ["unshare", *self._user, "--mount", "sh", "-c", _MOUNT, str(mount_point), str(nbytes)],
+            [
+                "unshare",
+                *self._user,
+                "--mount",
+                "sh",
+                "-c",
+                self.script,
+                str(mount_point),
+                str(nbytes),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -44,7 +54,7 @@ class SmallDisk(Closing):
     @property
     def path(self) -> Path:
         """The file system as seen from outside."""
-        return Path(f"/proc/{self._keeper.pid}/root{self._mount_point}")
+        return Path(f"/proc/{self._keeper.pid}/root{self.mount_point}")
 
     @property
     def free_bytes(self) -> int:
@@ -62,7 +72,7 @@ class SmallDisk(Closing):
         log = self.path / "log"
         log.mkdir(exist_ok=True)
         return Daemon(
-            options, directory=self._mount_point / "log", program=INSTALLED, prefix=self.enter
+            options, directory=self.mount_point / "log", program=INSTALLED, prefix=self.enter
         )
 
     def fill(self) -> int:

@@ -27,9 +27,7 @@ _NO_FALLOCATE = frozenset((errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS))
 # The same for hard links.
 _NO_LINKS = frozenset((errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL))
 # The same for flock of a directory. EBADF: NFS, which needs a file that is open for writing.
-_NO_FLOCK = frozenset(
-    (errno.EBADF, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EIO)
-)
+_NO_FLOCK = frozenset((errno.EBADF, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOLCK, errno.ENOSYS))
 
 
 class FileSystem:
