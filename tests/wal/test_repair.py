@@ -155,12 +155,49 @@ def test_repair_takes_out_records_that_are_not_accepted(tmp_path: Path) -> None:
     check(tmp_path, expected, what)
 
 
-def test_repair_without_any_header_is_refused(tmp_path: Path) -> None:
-    written(tmp_path)
+@pytest.mark.parametrize("whole_block", [False, True])
+def test_repair_without_any_header_keeps_all_whole_frames(
+    tmp_path: Path, whole_block: bool
+) -> None:
+    """The salt is found from the frames. A damaged block of 4096 bytes takes some frames, too."""
+    expected = written(tmp_path)
     for path in segments(tmp_path):
-        path.write_bytes(b"\xaa" * HEADER_BYTES + path.read_bytes()[HEADER_BYTES:])
-    with pytest.raises(repair.BeyondRepair, match="no segment has a header"):
-        repair.plan(tmp_path, lost=LOST)
+        length = 4096 if whole_block else HEADER_BYTES
+        path.write_bytes(b"\xaa" * length + path.read_bytes()[length:])
+    what, _ = repaired(tmp_path)
+    assert what.headers_lost
+    assert len(lost_lsns(what)) == (3 * 20 if whole_block else 0)
+    check(tmp_path, expected, what)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", bytes(SEGMENT), b"\xaa" * 5000], ids=["empty", "zeros", "noise"]
+)
+@pytest.mark.parametrize("count", [5, 900], ids=["only segment", "all segments"])
+def test_repair_of_a_log_without_any_frame_leaves_an_empty_log(
+    tmp_path: Path, content: bytes, count: int
+) -> None:
+    written(tmp_path, count)
+    for path in segments(tmp_path):
+        path.write_bytes(content)
+    what, _ = repaired(tmp_path)
+    assert what.headers_lost
+    assert records_in(tmp_path) == []
+
+
+def test_frames_in_a_body_do_not_decide_the_salt(tmp_path: Path) -> None:
+    """A client can put whole frames into a body."""
+    forged = b"".join(encode_frame(1, 0, 0, [b"forged"] * 9, 7)) * 100
+    replay = wal.Replay(tmp_path)
+    list(replay)
+    log = wal.Log.open(replay, segment_bytes=SEGMENT, threaded=False)
+    log.append(forged)
+    log.commit(1)
+    log.close(1)
+    (path,) = segments(tmp_path)
+    path.write_bytes(bytes(HEADER_BYTES) + path.read_bytes()[HEADER_BYTES:])
+    repaired(tmp_path)
+    assert records_in(tmp_path) == [forged]
 
 
 class Killed(BaseException):
@@ -257,9 +294,10 @@ def test_repair_holds_no_million_lost_records_in_memory(tmp_path: Path) -> None:
 
 def test_repair_invents_no_header_with_an_invalid_lsn(tmp_path: Path) -> None:
     written(tmp_path)
-    first, second, *_ = segments(tmp_path)
-    salt = salt_of(read_header(second.read_bytes()[:HEADER_BYTES], 2).header.log_id)
-    first.write_bytes(b"\xaa" * HEADER_BYTES + b"".join(encode_frame(0, 0, 0, [b"x"], salt)))
+    first, second, third, *_ = segments(tmp_path)
+    salt = salt_of(read_header(third.read_bytes()[:HEADER_BYTES], 3).header.log_id)
+    first.unlink()
+    second.write_bytes(b"\xaa" * HEADER_BYTES + b"".join(encode_frame(0, 0, 0, [b"x"], salt)))
     with pytest.raises(repair.BeyondRepair, match="no header, and frames that begin with LSN 0"):
         repair.plan(tmp_path, lost=LOST)
 

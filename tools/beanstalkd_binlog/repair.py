@@ -8,7 +8,7 @@ words, which are the server's. After a repair, `verify` finds nothing.
 from __future__ import annotations
 
 import beanstalkd_wal as wal
-from beanstalkd_wal.format import salt_of
+from beanstalkd_wal.format import COPY_BYTES, HEADER_BYTES, salt_of
 from beanstalkd_wal.names import segment_path
 from beanstalkd_wal.reader import lsn_range, scan
 from beanstalkd_wal.repair import BeyondRepair, Loss, Plan, mend, plan
@@ -33,6 +33,8 @@ from beanstalkd_py.binlog.records import (
 )
 
 SHOWN_IDS = 20  # in a line of text; JSON has all
+# More than a lost segment of 1 GiB can have assigned.
+SKIPPED_IDS = 1 << 24
 SEGMENT_BYTES = 65536  # of the segment for the deletes; the server creates its own segments
 
 
@@ -47,13 +49,17 @@ def repair(directory: str, output: Output, dry_run: bool, at: int) -> int:
     damaged = bool(walk.findings or planned.changes)
     _print_findings(walk.findings, output)
     copies: list[str] = []
+    next_id = skipped = 0
     orphans = walk.replayer.orphans if dry_run else []
     if damaged and not dry_run:
         next_id = _highest_id_aside(planned) + 1
+        skipped = SKIPPED_IDS if walk.corrupt and _end_is_lost(planned) else 0
         copies = mend(planned) if planned.changes else []
-        orphans = _recover(directory, at, next_id)
+        orphans, next_id = _recover(directory, at, next_id, skipped)
     _print_losses(planned.losses, output)
     _print_aside(planned, output)
+    if skipped:
+        _print_next_id(next_id, output)
     _print_affected(_affected(last_lsns, planned), orphans, output)
     _print_end(directory, output, dry_run, damaged, bool(walk.findings), copies)
     return CLEAN
@@ -62,7 +68,7 @@ def repair(directory: str, output: Output, dry_run: bool, at: int) -> int:
 def _plan(directory: str) -> Plan:
     """Raises BadLog if a repair would have to guess, or the log is of a newer version."""
     try:
-        planned = plan(directory, lost=encode(Lost()), accept=_can_be_decoded)
+        planned = plan(directory, lost=encode(Lost()), accept=_can_be_decoded, meta=encode_meta(1))
         for segment in planned.segments:
             read_meta(segment.path, segment.header.meta)
     except (BeyondRepair, wal.NewerVersion, Unreadable) as error:
@@ -91,19 +97,35 @@ def _highest_id_aside(planned: Plan) -> int:
     return highest
 
 
-def _recover(directory: str, at: int, next_id: int) -> list[int]:
+def _end_is_lost(planned: Plan) -> bool:
+    """Whether the damage is in the last segment: it may have taken the highest ids with it."""
+    return planned.headers_lost or any(
+        loss.path == planned.segments[-1].path and not _is_copy_of_header(loss)
+        for loss in planned.losses
+    )
+
+
+def _is_copy_of_header(loss: Loss) -> bool:
+    return loss.offset < HEADER_BYTES and loss.length == COPY_BYTES
+
+
+def _recover(directory: str, at: int, next_id: int, skipped: int) -> tuple[list[int], int]:
     """Opens the log once, which cuts a torn tail. Jobs that have no full record are deleted for
-    good. Returns their ids. next_id: the server does not assign ids below it.
+    good. Returns their ids, and the next id that the server will assign.
+
+    next_id: the server must not assign ids below it. skipped: nor so many after the known ones.
     """
     replay = wal.Replay(directory)
     replayer = LightReplayer()
     for frame in replay:
         replayer.apply(frame)
     replayer.finish()
+    known = max(read_meta(directory, replay.meta), replayer.highest_id + 1)
+    next_id = max(next_id, known + skipped)
     log = wal.Log.open(
         replay,
         segment_bytes=SEGMENT_BYTES,
-        meta=lambda: encode_meta(max(next_id, read_meta(directory, replay.meta))),
+        meta=lambda: encode_meta(next_id),
         at=at,
         threaded=False,
     )
@@ -113,7 +135,7 @@ def _recover(directory: str, at: int, next_id: int) -> list[int]:
             log.append(record)
     log.commit(at)
     log.close(at)
-    return replayer.orphans
+    return replayer.orphans, next_id
 
 
 def _read(walk: Walk) -> dict[int, int]:
@@ -204,6 +226,13 @@ def _print_aside(planned: Plan, output: Output) -> None:
             output.json({"event": "aside", "path": path, "records": aside.records})
         else:
             output.line(f"{path}: {count(aside.records, 'record')} of a second writer set aside")
+
+
+def _print_next_id(next_id: int, output: Output) -> None:
+    if output.as_json:
+        output.json({"event": "ids", "next_id": next_id})
+    else:
+        output.line(f"the latest ids may be lost, so ids continue at {next_id}")
 
 
 def _print_affected(affected: list[int], orphans: list[int], output: Output) -> None:

@@ -63,7 +63,7 @@ wall-clock time, in integers of nanoseconds.
     fs
     format  locking
     reader  directory
-    branches
+    branches  salvage
     replay  operations  progress  repair_plan
     recover  preparer  repair
     committer  spares

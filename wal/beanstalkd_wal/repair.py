@@ -43,14 +43,16 @@ def plan(
     *,
     lost: bytes,
     accept: Callable[[bytes], bool] = lambda record: True,
+    meta: bytes = b"",
     fs: FileSystem | None = None,
 ) -> Plan:
     """What a repair would do. Reads every byte, one segment at a time, and changes nothing.
 
     lost: the record that takes the place of each lost record. accept: whether the owner can read a
-    record; others are taken out. Raises NewerVersion, BeyondRepair, OSError.
+    record; others are taken out. meta: for new headers if no header is left. Raises NewerVersion,
+    BeyondRepair, OSError.
     """
-    return Planner(os.fspath(directory), fs or FileSystem(), accept, lost).run()
+    return Planner(os.fspath(directory), fs or FileSystem(), accept, lost, meta).run()
 
 
 def mend(what: Plan, fs: FileSystem | None = None) -> list[str]:

@@ -33,6 +33,7 @@ from beanstalkd_wal.reader import (
     read_header,
     scan,
 )
+from beanstalkd_wal.salvage import find_salt
 
 FRAME_RECORDS = 16 * 1024  # lost records per frame
 # The most that a log can lose in one place. A file that implies a larger loss is taken for a file
@@ -127,6 +128,7 @@ class Plan:
         self.lost = lost
         self.losses: list[Loss] = []
         self.segments: list[SegmentPlan] = []
+        self.headers_lost = False  # all of them
         self.aside: list[Aside] = []  # in the order in which it is to be done
 
     @property
@@ -138,7 +140,12 @@ class Planner:
     """Goes through the segments once, oldest first, and fills its `plan`."""
 
     def __init__(
-        self, directory: str, fs: FileSystem, accept: Callable[[bytes], bool], lost: bytes
+        self,
+        directory: str,
+        fs: FileSystem,
+        accept: Callable[[bytes], bool],
+        lost: bytes,
+        meta: bytes,
     ) -> None:
         self.plan = Plan(directory, lost)
         self._directory = directory
@@ -147,18 +154,14 @@ class Planner:
         self._numbers = segment_numbers(fs.list(directory))
         self._blocks = {number: self._read_header(number) for number in self._numbers}
         headers = [block.header for block in self._blocks.values() if block.header is not None]
-        if self._numbers and not headers:
-            raise BeyondRepair(
-                f"{directory}: no segment has a header that can be read, "
-                "so no frame can be told from noise"
-            )
-        self._log_id = headers[0].log_id if headers else 0
+        self.plan.headers_lost = bool(self._numbers) and not headers
+        self._log_id = headers[0].log_id if headers else self._new_log_id()
         self._salt = salt_of(self._log_id)
         # The state after the segments read so far. Used for segments whose header is lost.
         self._expected = 0  # the next LSN; 0: not known yet
         self._watermark = 0
         self._at = 0
-        self._meta = headers[0].meta if headers else b""
+        self._meta = headers[0].meta if headers else meta
 
     def run(self) -> Plan:
         for number, block in self._blocks.items():
@@ -206,6 +209,12 @@ class Planner:
             segment.changed = True
         self._plan_frames(segment, number, data[:end])
 
+    def _new_log_id(self) -> int:
+        """With the salt of the frames that are there."""
+        salt = find_salt(map(self._read, self._numbers))
+        new = self._new_id()
+        return new if salt is None else (new & ~0xFFFFFFFF) | salt
+
     def _check_log(self, number: int, header: Header) -> None:
         if header.log_id != self._log_id:
             here = f"of log {header.log_id:016x} among those of log {self._log_id:016x}"
@@ -217,7 +226,7 @@ class Planner:
         """For a segment whose header is lost: from its neighbours and its frames."""
         scanned = scan(data, self._salt, number)
         first = next((found for found in scanned if isinstance(found, Frame)), None)
-        base_lsn = self._expected or (first.first_lsn if first is not None else 1)
+        base_lsn = self._expected or (first.first_lsn if number > 1 and first is not None else 1)
         if not 0 < base_lsn <= LAST:
             where = f"no header, and frames that begin with LSN {base_lsn}"
             raise BeyondRepair(f"{self._path(number)}: {where}")

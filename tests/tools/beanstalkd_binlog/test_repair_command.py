@@ -12,7 +12,10 @@ import beanstalkd_wal as wal
 import pytest
 from beanstalkd_wal.format import FRAME_BYTES, encode_frame, salt_of
 
+from beanstalkd_py.binlog.opening import open_binlog
+from beanstalkd_py.binlog.records import encode
 from beanstalkd_py.queue.model import BURIED
+from beanstalkd_py.queue.state import State
 from tests.tools.beanstalkd_binlog import logs
 from tests.tools.beanstalkd_binlog.conftest import Cli
 from tests.tools.beanstalkd_binlog.logs import server_report
@@ -124,14 +127,80 @@ def test_newer_version_is_not_changed(tmp_path: Path, run: Cli, name: str) -> No
     assert contents(log) == before
 
 
-def test_log_without_any_header_is_refused(tmp_path: Path, run: Cli) -> None:
+def test_log_without_any_header_keeps_its_jobs(tmp_path: Path, run: Cli, lines: Lines) -> None:
     log = logs.clean(tmp_path / "log")
+    jobs = {line["job"] for line in lines("jobs", log)}
     for path in log.glob("*.wal"):
         logs.patch(path, 0, b"\xaa" * 1024)
-    before = contents(log)
     result = run("repair", log)
-    assert (result.exit_code, "no segment has a header" in result.stderr) == (65, True)
-    assert contents(log) == before
+    assert result.exit_code == 0
+    assert f"ids continue at {max(jobs) + 1 + (1 << 24)}" in result.stdout
+    assert run("verify", log).exit_code == 0
+    assert server_report(log).refusal == ""
+    assert {line["job"] for line in lines("jobs", log)} == jobs
+
+
+def blank(path: Path, zeroed: bool) -> None:
+    path.write_bytes(bytes(path.stat().st_size) if zeroed else b"")
+
+
+@pytest.mark.parametrize("zeroed", [False, True], ids=["emptied", "zeroed"])
+@pytest.mark.parametrize("which", ["only", "first", "last", "all"])
+def test_blank_segment_is_corrupt_until_it_is_repaired(
+    tmp_path: Path, run: Cli, lines: Lines, which: str, zeroed: bool
+) -> None:
+    """Whichever it is: verify, ls and a start say so, and repair makes the log usable."""
+    puts = [[logs.put(id, body=b"x" * 2000)] for id in range(1, 3 if which == "only" else 15)]
+    log = logs.write(tmp_path / "log", *puts, segment_bytes=65536 if which == "only" else 4096)
+    segments = sorted(log.glob("*.wal"))
+    assert (len(segments) == 1) == (which == "only")
+    for path in {"first": segments[:1], "last": segments[-1:]}.get(which, segments):
+        blank(path, zeroed)
+    refusal = server_report(log).refusal
+    assert "corrupt at offset 0: expected a header" in refusal
+    verified = run("verify", log)
+    assert (verified.exit_code, refusal in verified.stdout) == (2, True)
+    listed = run("ls", log)
+    assert (listed.exit_code, refusal in listed.stderr) == (65, True)
+    assert run("repair", "--dry-run", log).exit_code == 0
+    assert run("repair", log).exit_code == 0
+    assert run("verify", log).exit_code == 0
+    assert server_report(log).refusal == ""
+    assert next_id_of(log) > len(puts)
+
+
+def next_id_of(log: Path) -> int:
+    state = State()
+    opened = open_binlog(
+        str(log), state, segment_bytes=1 << 16, durability=logs.SYNC, now=0, wall_now=logs.AT,
+        notify=lambda: None, threaded=False,
+    )  # fmt: skip
+    opened.log.close(logs.AT)
+    return state.next_id
+
+
+def test_ids_of_both_branches_are_not_assigned_again(
+    tmp_path: Path, run: Cli, lines: Lines
+) -> None:
+    """Two servers, whose lock file was removed on a file system that cannot lock directories."""
+    log = logs.write(tmp_path / "log", [logs.put(1)], close=False)
+    first = logs.segment(log, 1).read_bytes()
+    end = logs.frames(log)[-1].end
+    salt = salt_of(int.from_bytes(first[40:48], "little"))
+    logs.append(logs.open_log(log), [logs.put(2), logs.put(3)], logs.AT)
+    late = b"".join(encode_frame(2, 1, logs.AT, [encode(logs.put(9))], salt))
+    logs.segment(log, 1).write_bytes(first[:end] + late)
+    assert "corrupt" in server_report(log).refusal
+    result = run("repair", log)
+    assert "00000001.wal: 1 record of a second writer set aside" in result.stdout
+    assert "second-writer.1" in result.stdout
+    assert run("verify", log).exit_code == 0
+    assert {line["job"] for line in lines("jobs", log)} == {1, 2, 3}
+    assert next_id_of(log) == 10
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    shutil.copy(log / "second-writer.1", logs.segment(aside, 1))
+    assert {line["job"] for line in lines("jobs", aside)} == {1, 9}
 
 
 @pytest.mark.parametrize("command", ["repair", "compact"])
