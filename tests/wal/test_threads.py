@@ -11,7 +11,7 @@ import pytest
 from beanstalkd_wal.fs import FileSystem
 from beanstalkd_wal.log import FRAME_MAX
 from simulation.disk import MemoryDisk
-from testkit.waiting import HANG_S
+from testkit.waiting import HANG_S, wait_until
 
 from tests.wal.logs import DIRECTORY, records, replayed
 
@@ -101,18 +101,27 @@ def test_waiting_batches_share_a_sync(tmp_path):
 
 
 class SlowDisk(MemoryDisk):
-    """Whose syncs wait for a gate."""
+    """Whose syncs wait for a gate. begun: syncs so far, those that wait included."""
 
     def __init__(self):
         super().__init__()
         self.gate = threading.Event()
         self.gate.set()
         self.waiting = threading.Event()
+        self.begun = 0
 
     def sync(self, handle):
+        self._wait()
+        super().sync(handle)
+
+    def sync_directory(self, handle):
+        self._wait()
+        super().sync_directory(handle)
+
+    def _wait(self):
+        self.begun += 1
         self.waiting.set()
         assert self.gate.wait(PATIENCE)
-        super().sync(handle)
 
 
 def test_commit_does_not_wait_for_the_disk():
@@ -238,6 +247,89 @@ def test_close_ends_the_threads(tmp_path):
     assert threading.active_count() == before + 2
     log.preallocate(5 * SEGMENT)
     log.close(at=1)
+    assert threading.active_count() == before
+
+
+def closed_while_the_preparer_syncs(fs, log):
+    """Closes the log while a sync of the preparer is under way. Returns how many syncs follow."""
+    assert fs.waiting.wait(PATIENCE)
+    before = fs.begun
+    closing = threading.Thread(target=log.close, args=(9,))
+    closing.start()
+    wait_until(lambda: fs.begun > before, "the committer waits for its sync")
+    fs.gate.set()
+    closing.join(PATIENCE)
+    assert not closing.is_alive()
+    return fs.begun - before
+
+
+def test_close_abandons_preallocation():
+    """Only the sync that seals the segment follows; each step of preallocation would sync once."""
+    fs = SlowDisk()
+    log = Owner(DIRECTORY, fs=fs).log
+    fs.waiting.clear()
+    fs.gate.clear()
+    log.preallocate(10 * SEGMENT)
+    assert closed_while_the_preparer_syncs(fs, log) == 1
+    log = Owner(DIRECTORY, fs=fs).log  # goes on after it
+    log.preallocate(2 * SEGMENT)
+    log.drain(at=1)
+    assert log.headroom >= 2 * SEGMENT
+    log.close(at=9)
+
+
+def test_close_abandons_deletions():
+    """The deletion of each segment is synced before the next one."""
+    fs = SlowDisk()
+    owner = Owner(DIRECTORY, fs=fs)
+    log = owner.log
+    for n in range(60):
+        assert log.ensure_headroom(10_000)
+        log.append(b"%d " % n * 2500)
+        log.commit(at=n)
+    owner.until(lambda: log.durable_lsn == log.lsn)
+    log.write_watermark(at=60)
+    log.drain(at=61)
+    fs.waiting.clear()
+    fs.gate.clear()
+    log.retire(log.segment)
+    assert closed_while_the_preparer_syncs(fs, log) == 1
+    assert records(fs)[-1].startswith(b"59 ")
+    log = Owner(DIRECTORY, fs=fs).log
+    log.retire(log.segment)
+    log.drain(at=1)
+    assert log.oldest == log.segment
+    log.close(at=9)
+
+
+def test_close_syncs_once_if_all_records_are_durable():
+    """The same sync makes the watermark durable and seals the segment."""
+    fs = SlowDisk()
+    owner = Owner(DIRECTORY, fs=fs)
+    log = owner.log
+    log.append(b"a")
+    log.commit(at=1)
+    owner.until(lambda: log.durable_lsn == 1)
+    log.drain(at=2)
+    before = fs.begun
+    log.close(at=9)
+    assert fs.begun - before == 1
+    assert replayed(fs).watermark == 1
+
+
+@pytest.mark.parametrize("refused", ["wal-committer", "wal-preparer"])
+def test_refused_thread_is_an_error_of_its_own(monkeypatch, refused):
+    start = threading.Thread.start
+
+    def start_some(thread):
+        if thread.name == refused:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+    before = threading.active_count()
+    with pytest.raises(wal.NoThread, match="cannot start a thread"):
+        Owner(DIRECTORY, fs=MemoryDisk())
     assert threading.active_count() == before
 
 

@@ -324,7 +324,7 @@ QUEUE = (
         "stale-spares",
         "a retired segment becomes a spare without being zeroed",
         "wal/beanstalkd_wal/preparer.py",
-        "            fill(fs, handle, 0, spare.size)\n            fs.sync(handle)\n",
+        "            self._fill(handle, 0, spare.size)\n            fs.sync(handle)\n",
         "            fs.sync(handle)\n",
         ("tests/wal/test_retire.py::test_retired_segment_becomes_a_spare_if_headroom_is_short",),
     ),

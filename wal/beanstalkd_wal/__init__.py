@@ -81,6 +81,7 @@ from beanstalkd_wal.errors import (
     LogFailed,
     LogFull,
     NewerVersion,
+    NoThread,
     SecondWriter,
     WalError,
 )
@@ -89,6 +90,7 @@ from beanstalkd_wal.fs import FileSystem
 from beanstalkd_wal.locking import Lock, lock
 from beanstalkd_wal.log import Log
 from beanstalkd_wal.replay import Replay, SegmentInfo, Torn
+from beanstalkd_wal.threads import start_thread
 
 __all__ = [
     "Log",
@@ -107,4 +109,6 @@ __all__ = [
     "LogFull",
     "SecondWriter",
     "Locked",
+    "NoThread",
+    "start_thread",
 ]

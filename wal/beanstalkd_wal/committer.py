@@ -68,6 +68,11 @@ class Committer:
             self.notify()
             self._progress.batches_done += len(batches)
 
+    def end_unused(self) -> None:
+        """Ends the thread. Nothing was committed, and no file changes."""
+        self._close_handles()
+        self.queue.put(Batch(0, []))
+
     def execute(self, batches: list[Batch]) -> None:
         progress = self._progress
         if progress.failure is None:
@@ -110,12 +115,13 @@ class Committer:
             self._sync()
             if operation.watermark:
                 self._write_watermark(operation.next_lsn, at)
+                self._fs.sync(self._active.handle)
         elif isinstance(operation, Retire):
             self._retirements.append(operation)
         elif isinstance(operation, Fence):
             self._fences.append(operation)
         elif isinstance(operation, Close):
-            self._close(operation.truncate)
+            self._close(operation, at)
 
     def _skip(self, batches: list[Batch]) -> None:
         """After a failure: sets fences and closes files, and does nothing else."""
@@ -160,14 +166,13 @@ class Committer:
         progress.durable_lsn = written
 
     def _write_watermark(self, next_lsn: int, at: int) -> None:
-        """Writes an empty frame with the durable watermark, and syncs it.
+        """Writes an empty frame with the durable watermark. A sync must follow.
 
         Without the sync, a power failure could damage an earlier frame and lose this one. Then the
         damage would be taken for a torn tail.
         """
         self._encode(next_lsn, at, [])
         self._write()
-        self._fs.sync(self._active.handle)
 
     # --- segments
 
@@ -210,9 +215,12 @@ class Committer:
         self._fs.sync(self._active.handle)
         self._progress.durable_lsn = self._progress.written_lsn
 
-    def _close(self, truncate: bool) -> None:
+    def _close(self, operation: Close, at: int) -> None:
         self._write()
-        if truncate:
+        if operation.next_lsn:
+            self._sync()
+            self._write_watermark(operation.next_lsn, at)
+        if operation.truncate:
             self._seal()
         else:
             self._sync_active()

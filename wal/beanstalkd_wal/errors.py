@@ -107,3 +107,10 @@ class Locked(WalError):
 
     def __str__(self) -> str:
         return f"{self.path}: locked by another process"
+
+
+class NoThread(WalError):
+    """The system refuses a thread, because of a limit or for lack of memory."""
+
+    def __str__(self) -> str:
+        return "cannot start a thread; the limit may be ulimit -u, TasksMax= or pids.max"

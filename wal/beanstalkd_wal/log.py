@@ -25,7 +25,7 @@ from beanstalkd_wal.format import (
 )
 from beanstalkd_wal.fs import FileSystem
 from beanstalkd_wal.locking import Lock
-from beanstalkd_wal.operations import Operation, Retire, Rotate, Sync, Write
+from beanstalkd_wal.operations import Close, Operation, Retire, Rotate, Sync, Write
 from beanstalkd_wal.recover import recover
 from beanstalkd_wal.replay import Replay
 from beanstalkd_wal.state import LogState
@@ -60,7 +60,7 @@ class Log(LogState):
         default the replay's. raise_watermark: the header of the new segment has a watermark that
         covers everything read. If False, the first frame has that watermark; so records of the
         first commit become durable together with it. lock: if it is lost, the log fails with
-        SecondWriter. Raises LogFailed; ValueError for bad arguments.
+        SecondWriter. Raises LogFailed, NoThread; ValueError for bad arguments.
         """
         if not replay.exhausted:
             raise ValueError("the replay is not exhausted")
@@ -303,11 +303,11 @@ class Log(LogState):
         self._take_over()
         if self._is_usable():
             self.commit(at)
-        operations = self._operations  # empty, unless the log failed
-        if self._watermark < self.lsn:
-            operations.append(Sync(True, self.lsn + 1))  # OVERHEAD includes this frame
+        # `OVERHEAD` includes the frame of the watermark.
+        next_lsn = self.lsn + 1 if self._watermark < self.lsn else 0
         self._closed = True
-        self._threads.close(operations, at, truncate=not self.disk_full)
+        close = Close(next_lsn, truncate=not self.disk_full)
+        self._threads.close([*self._operations, close], at)  # others only if the log failed
         self._take_over()
         self._spares.close()
         self._directory.close()

@@ -62,11 +62,15 @@ class Fence:
 
 
 class Close:
-    """Sync and close the active segment; if `truncate`, cut off its zeros. The last operation."""
+    """Sync and close the active segment; if `truncate`, cut off its zeros. The last operation.
 
-    __slots__ = ("truncate",)
+    next_lsn: if it is not 0, write the durable watermark before that.
+    """
 
-    def __init__(self, truncate: bool) -> None:
+    __slots__ = ("next_lsn", "truncate")
+
+    def __init__(self, next_lsn: int, truncate: bool) -> None:
+        self.next_lsn = next_lsn
         self.truncate = truncate
 
 

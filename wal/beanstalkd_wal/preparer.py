@@ -6,7 +6,8 @@ Promises: a spare's bytes are filled with zeros and synced before they are repor
 in NO_SPACE (a full disk, no file descriptors) the work stops until the next order; the log does not
 fail. Segments are deleted from the oldest on, and each deletion is durable before the next one. So
 a crash leaves no gap between segments. The file of a deleted segment is filled with zeros before it
-is used again. So its old frames are not taken for new ones.
+is used again. So its old frames are not taken for new ones. When the log is closed, the work is
+abandoned: the next start does what is left, as after a kill.
 """
 
 from __future__ import annotations
@@ -31,9 +32,15 @@ from beanstalkd_wal.progress import (
 # OVERHEAD.
 MIN_STEP = 4096
 
+FILL_BYTES = 4 << 20  # filled with zeros between two checks whether the work is abandoned
+
 # What the queue holds: the numbers of segments to delete (possibly none), then preallocate; or an
 # event to set when the orders before it are done; or None, which ends the thread.
 Order = tuple[int, ...] | threading.Event | None
+
+
+class Abandoned(Exception):
+    """The log is being closed, and no promise needs this work."""
 
 
 class Preparer:
@@ -57,6 +64,7 @@ class Preparer:
         # preallocate until `made` reaches this; the owner writes it.
         self.goal = 0
         self.made = 0
+        self.abandoned = False  # set by the owner, and never reset
         # Dirty files hold old data: deleted segments, spares of earlier runs. Paths and sizes.
         self._dirty = dirty
         self._reuse = reuse
@@ -82,6 +90,8 @@ class Preparer:
             try:
                 self._delete(order)
                 self._preallocate()
+            except Abandoned:
+                pass
             except Exception as error:
                 self.progress.fail(self._path, self._offset, error)
         self.progress.notify()
@@ -95,6 +105,7 @@ class Preparer:
 
     def _delete(self, numbers: tuple[int, ...]) -> None:
         for number in numbers:
+            self._go_on()
             kept = self._unlink_or_keep(segment_path(self.directory.path, number))
             self.directory.sync_names()
             self.progress.events.append(SegmentDeleted(number, kept))
@@ -125,9 +136,11 @@ class Preparer:
         """
         short = False
         while self.made < self.goal and not short:
+            self._go_on()
             short = not self._advance()
             self.progress.notify()
         while self._dirty and not short:
+            self._go_on()
             self._discard_dirty()
         self.progress.events.append(PreparerIdle(short))
 
@@ -165,9 +178,9 @@ class Preparer:
         try:
             if spare.size < nbytes:
                 fs.truncate(handle, spare.size)
-            fill(fs, handle, 0, spare.size)
+            self._fill(handle, 0, spare.size)
             fs.sync(handle)
-        except OSError:
+        except (OSError, Abandoned):
             fs.close(handle)
             raise
         self._dirty.pop()
@@ -191,7 +204,7 @@ class Preparer:
         spare = self.directory.new_spare()
         try:
             self._lengthen(spare, min(step, self.segment_bytes))
-        except OSError:
+        except (OSError, Abandoned):
             self.directory.fs.close(spare.handle)
             self.directory.fs.unlink(spare.path)
             raise
@@ -202,12 +215,18 @@ class Preparer:
         self.directory.check_lock()
         fs = self.directory.fs
         try:
-            fill(fs, spare.handle, spare.size, nbytes)
+            self._fill(spare.handle, spare.size, nbytes)
             fs.sync(spare.handle)
-        except OSError:
+        except (OSError, Abandoned):
             fs.truncate(spare.handle, spare.size)
             raise
         spare.size = nbytes
+
+    def _fill(self, handle: int, start: int, end: int) -> None:
+        """Writes zeros from start to end, and waits for the disk no longer than necessary."""
+        for piece in range(start, end, FILL_BYTES):
+            fill(self.directory.fs, handle, piece, min(piece + FILL_BYTES, end))
+            self._go_on()
 
     def _report(self, spare: Spare, headroom: int) -> None:
         self._growing = spare
@@ -220,6 +239,10 @@ class Preparer:
         self.directory.check_lock()
         self.directory.fs.unlink(path)
         self.progress.events.append(DirtyFileDone(nbytes))
+
+    def _go_on(self) -> None:
+        if self.abandoned:
+            raise Abandoned
 
     def _working_at(self, path: str, offset: int) -> None:
         self._path = path

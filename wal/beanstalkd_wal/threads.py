@@ -1,7 +1,8 @@
 """The log's two threads, the committer's and the preparer's. Without `start`, all work is inline.
 
 Promises: batches are executed in order. Inline, a call has done all its work when it returns.
-`close` ends both threads. They are daemon threads, so they never keep the process alive.
+`close` ends both threads, and waits for no work that only prepares. They are daemon threads, so
+they never keep the process alive.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Callable
 
 from beanstalkd_wal.committer import Committer
 from beanstalkd_wal.directory import Durability
-from beanstalkd_wal.operations import Batch, Close, Fence, Operation, Sync
+from beanstalkd_wal.errors import NoThread
+from beanstalkd_wal.operations import Batch, Fence, Operation, Sync
 from beanstalkd_wal.preparer import Preparer
 from beanstalkd_wal.progress import Progress
 from beanstalkd_wal.recover import Recovered
@@ -40,12 +42,17 @@ class Threads:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        self._threads = [
-            threading.Thread(target=self.committer.run, name="wal-committer", daemon=True),
-            threading.Thread(target=self.preparer.run, name="wal-preparer", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        """Raises NoThread. Then no thread is left."""
+        committer = threading.Thread(target=self.committer.run, name="wal-committer", daemon=True)
+        preparer = threading.Thread(target=self.preparer.run, name="wal-preparer", daemon=True)
+        start_thread(committer)
+        try:
+            start_thread(preparer)
+        except NoThread:
+            self.committer.end_unused()
+            committer.join()
+            raise
+        self._threads = [committer, preparer]
 
     def run_inline(self, collect: Callable[[], None]) -> None:
         """Called instead of start. collect is called before the owner is notified: the owner is in
@@ -99,14 +106,26 @@ class Threads:
         self.preparer.queue.put(passed)
         passed.wait()
 
-    def close(self, operations: list[Operation], at: int, truncate: bool) -> None:
-        """Executes the operations, closes the active segment, and ends the threads."""
-        self.commit([*operations, Close(truncate)], at)
+    def close(self, operations: list[Operation], at: int) -> None:
+        """Executes the operations, of which the last one is Close, and ends the threads.
+
+        Each step of the preparer ends in a sync, and on a slow disk a stop must not wait for them.
+        """
+        self.preparer.abandoned = bool(self._threads)
+        self.commit(operations, at)
         if self._threads:
             committer, preparer = self._threads
-            committer.join()  # it may send the last retirements to the preparer
             self.preparer.queue.put(None)
+            committer.join()
             preparer.join()
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Raises NoThread if the system refuses it."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise NoThread from error
 
 
 def _nothing() -> None:
