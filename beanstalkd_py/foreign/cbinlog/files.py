@@ -36,7 +36,7 @@ def find_files(directory: str) -> list[Found]:
     As in the C server, a name like `binlog.007` means number 7, and the path is that of `binlog.7`,
     which may not exist.
     """
-    names = os.listdir(os.fsencode(directory))
+    names = map(os.fsencode, os.listdir(directory))
     numbers = {int(match.group(1) or 0) for name in names if (match := _NUMBERED.fullmatch(name))}
     paths = {number: binlog_path(directory, number) for number in sorted(numbers)}
     return [Found(number, path, _size(path)) for number, path in paths.items()]

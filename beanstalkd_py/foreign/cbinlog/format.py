@@ -1,8 +1,9 @@
 """The C server's binlog format: bytes to records and back. Pure: no I/O, and no knowledge of what a
 record means for a job.
 
-A file `binlog.N` is an int32 version, then records back to back, then zeros or nothing. All numbers
-are little-endian (x86-64's own order).
+A file `binlog.N` is an int32 version, then records back to back, then zeros or nothing. The C
+server writes its own structs, so the layout is that of its machine. This is the one of x86-64, of
+64-bit ARM and of all other little-endian machines except those below:
 
     version 7 (beanstalkd 1.5 .. 1.13)            version 5 (1.4)
 
@@ -23,6 +24,16 @@ are little-endian (x86-64's own order).
          24 ttr i64          56 reserves u32      77 (padding to 80; version 5 ends here)
                              60 timeouts u32
 
+    32-bit x86 aligns int64 to 4 bytes, so its job has 72 bytes (version 5: 69):
+
+    job:  0 id u64           28 body_size i32     56 releases u32
+          8 pri u32          32 created_at i64    60 buries u32
+         12 delay i64        40 deadline_at i64   64 kicks u32
+         20 ttr i64          48 reserves u32      68 state u8
+                             52 timeouts u32      69 (padding to 72; version 5 ends here)
+
+    In version 5, namelen is a size_t: uint32 there.
+
     state: 0 deleted, 1 ready, 2 reserved, 3 buried, 4 delayed
 
 Times are nanoseconds in version 7 and microseconds in version 5; here they are always nanoseconds.
@@ -34,6 +45,7 @@ from struct import Struct
 from typing import NamedTuple
 
 HEADER = Struct("<i")
+BIG_ENDIAN_HEADER = Struct(">i")
 VERSION = 7  # the one that is written
 MAX_NAME = 200
 CRLF = b"\r\n"
@@ -68,18 +80,30 @@ class Jobrec(NamedTuple):
 
 
 class Layout:
-    """The layout of records in one version of the format."""
+    """The layout of records in one version of the format, on one kind of machine.
+
+    padding: where a job has padding that is zero, as (begin, end). candidate: matches where a
+    record may begin, and its first byte; for a search.
+    """
 
     def __init__(
-        self, version: int, namelen: Struct, jobrec: Struct, unit_ns: int, what: str
+        self,
+        namelen: Struct,
+        jobrec: Struct,
+        unit_ns: int,
+        what: str,
+        state_offset: int,
+        padding: tuple[tuple[int, int], ...],
+        candidate: bytes,
     ) -> None:
-        self.version = version
         self.namelen = namelen
         self.jobrec = jobrec
         self.unit_ns = unit_ns
         self.what = what  # the C server's messages have this before the name of the part
         self.short_size = namelen.size + jobrec.size
-        self.state_offset = 76  # in the job
+        self.state_offset = state_offset  # in the job
+        self.candidate = re.compile(candidate)
+        self._padding = padding
 
     def decode(self, data: bytes, offset: int) -> Jobrec:
         """The job at this offset. The caller has checked that all its bytes exist."""
@@ -97,18 +121,34 @@ class Layout:
         """The padding bytes of a job, which are zeros in version 7. Empty for version 5, where they
         may have any value.
         """
-        if self.version == 5:
-            return b""
-        return (
-            data[offset + 12 : offset + 16]
-            + data[offset + 36 : offset + 40]
-            + data[offset + 77 : offset + 80]
-        )
+        return b"".join(data[offset + begin : offset + end] for begin, end in self._padding)
 
 
-V7 = Layout(7, Struct("<i"), Struct("<QI4xqqi4xqqIIIIIB3x"), 1, "")
-V5 = Layout(5, Struct("<Q"), Struct("<QI4xqqi4xqqIIIIIB"), 1000, "v5 ")
-LAYOUTS = {7: V7, 5: V5}
+# Candidates: a name length and what follows it. A job id of 0 is the end, and not a record.
+_FULL = rb"[\x01-\xc8]\0{3}[A-Za-z0-9+/;.$_()]"
+_FULL_64 = rb"[\x01-\xc8]\0{7}[A-Za-z0-9+/;.$_()]"
+V7 = Layout(
+    Struct("<i"),
+    Struct("<QI4xqqi4xqqIIIIIB3x"),
+    1,
+    "",
+    76,
+    ((12, 16), (36, 40), (77, 80)),
+    rb"(?s)(?=\0{4}(?!\0{8}).{12}\0{4}|" + _FULL + rb").",
+)
+V5 = Layout(
+    Struct("<Q"),
+    Struct("<QI4xqqi4xqqIIIIIB"),
+    1000,
+    "v5 ",
+    76,
+    (),
+    rb"(?s)(?=\0{8}(?!\0{8})|" + _FULL_64 + rb").",
+)
+_SHORT_OR_FULL = rb"(?s)(?=\0{4}(?!\0{8})|" + _FULL + rb")."
+V7_X86 = Layout(Struct("<i"), Struct("<QIqqiqqIIIIIB3x"), 1, "", 68, ((69, 72),), _SHORT_OR_FULL)
+V5_X86 = Layout(Struct("<I"), Struct("<QIqqiqqIIIIIB"), 1000, "v5 ", 68, (), _SHORT_OR_FULL)
+LAYOUTS = {7: (V7, V7_X86), 5: (V5, V5_X86)}  # by version; the usual one first
 
 
 def encode_short(job: Jobrec) -> bytes:

@@ -10,12 +10,12 @@ numbers, so another certain record or the end must follow it. Bytes that were sk
 unfinished record is torn, and not damage, if only zeros or the end of the file follow.
 """
 
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 from beanstalkd_py.foreign.cbinlog.damage import Damage, Kind
 from beanstalkd_py.foreign.cbinlog.format import (
+    BIG_ENDIAN_HEADER,
     CRLF,
     HEADER,
     INVALID,
@@ -143,10 +143,32 @@ class Segment:
             return None
         (version,) = HEADER.unpack_from(self._data)
         if version not in LAYOUTS:
-            self._report(Damage(self.path, 0, f"unknown version: {version}", Kind.DAMAGE))
+            self._report(Damage(self.path, 0, self._unknown(version), Kind.DAMAGE))
             self.hidden = True
             return None
-        return LAYOUTS[version]
+        return self._likely_layout(*LAYOUTS[version])
+
+    def _unknown(self, version: int) -> str:
+        (other,) = BIG_ENDIAN_HEADER.unpack_from(self._data)
+        if other not in LAYOUTS:
+            return f"unknown version: {version}"
+        return (
+            f"version {other}, but written on another kind of machine (big-endian), which cannot "
+            "be read here; start the C server there again, and move the jobs with a client"
+        )
+
+    def _likely_layout(self, usual: Layout, *others: Layout) -> Layout:
+        """The layout in which the first record is certain, or certain except for the end of its
+        body. If it is in none, the first layout in which any record is certain.
+        """
+        layouts = (usual, *others)
+        for layout in layouts:
+            if self._whole_at(layout, HEADER.size) or self._cut_at(layout, HEADER.size):
+                return layout
+        for layout in layouts:
+            if self._search(layout, HEADER.size) < len(self._data):
+                return layout
+        return usual
 
     def _parse(self, layout: Layout, start: int, body: bool = True) -> Entry | None:
         """The record at `start`; None at the end. Raises Flaw. The checks, their order and the
@@ -279,7 +301,7 @@ class Segment:
 
     def _search(self, layout: Layout, start: int) -> int:
         """Where the next certain record is, or the end of the file."""
-        for match in _CANDIDATES[layout.version].finditer(
+        for match in layout.candidate.finditer(
             self._data, start, min(len(self._data), self._data_end + layout.short_size)
         ):
             at = match.start()
@@ -304,10 +326,11 @@ class Segment:
         padding = layout.padding(self._data, start + layout.namelen.size + len(entry.tube))
         return entry.end if plausible_behind_damage(entry.tube, entry.job, padding) else 0
 
-
-# Candidates of the search: a name length and what follows it. A job id of 0 is the end, and not a
-# record.
-_CANDIDATES = {
-    7: re.compile(rb"(?s)(?=\0{4}(?!\0{8}).{12}\0{4}|[\x01-\xc8]\0{3}[A-Za-z0-9+/;.$_()])."),
-    5: re.compile(rb"(?s)(?=\0{8}(?!\0{8})|[\x01-\xc8]\0{7}[A-Za-z0-9+/;.$_()])."),
-}
+    def _cut_at(self, layout: Layout, start: int) -> bool:
+        """Whether the record at `start` is certain, except that the end of its body is missing."""
+        try:
+            self._parse(layout, start, body=False)
+        except Flaw as flaw:
+            job = flaw.job
+            return flaw.cut and job is not None and plausible_behind_damage(b"", job, b"")
+        return False

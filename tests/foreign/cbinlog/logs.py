@@ -56,6 +56,19 @@ class Rec:
     def short(self) -> bytes:
         return struct.pack("<i", 0) + self.struct()
 
+    def struct_x86(self) -> bytes:
+        """As 32-bit x86 has it, where an int64 needs an alignment of 4 bytes only."""
+        data = self.struct()
+        return data[:12] + data[16:36] + data[40:]
+
+    def full_x86(self) -> bytes:
+        return (
+            struct.pack("<i", len(self.tube)) + self.tube + self.struct_x86() + self.body + b"\r\n"
+        )
+
+    def short_x86(self) -> bytes:
+        return struct.pack("<i", 0) + self.struct_x86()
+
     def full(self) -> bytes:
         return struct.pack("<i", len(self.tube)) + self.tube + self.struct() + self.body + b"\r\n"
 
@@ -66,6 +79,22 @@ class Rec:
 
     def short_v5(self) -> bytes:
         return struct.pack("<Q", 0) + self.struct_v5()
+
+    def full_v5_x86(self) -> bytes:
+        return (
+            struct.pack("<I", len(self.tube))
+            + self.tube
+            + self.struct_v5_x86()
+            + self.body
+            + b"\r\n"
+        )
+
+    def short_v5_x86(self) -> bytes:
+        return struct.pack("<I", 0) + self.struct_v5_x86()
+
+    def struct_v5_x86(self) -> bytes:
+        data = self.struct_v5()
+        return data[:12] + data[16:36] + data[40:]
 
     def struct_v5(self) -> bytes:
         microseconds = replace(

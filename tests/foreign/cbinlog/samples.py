@@ -16,7 +16,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "samples" / "c-binlog"
 NAMES = [
     "01_basic_states", "02_segments_migration", "03_sigkill", "05_counters", "07_max_size_bug",
     "08_record_larger_than_segment", "10_torn_body_zero_filled", "11_v5_from_1.4.6",
-    "13_short_zero_tail",
+    "13_short_zero_tail", "14_x86_32bit",
 ]  # fmt: skip
 
 

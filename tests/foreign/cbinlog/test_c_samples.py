@@ -21,6 +21,7 @@ BURIED_ORDER = {
     "02_segments_migration": [5],
     "03_sigkill": [9],
     "11_v5_from_1.4.6": [3],
+    "14_x86_32bit": [8, 6],
 }
 REPORTS = {
     "02_segments_migration": [
