@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 import traceback
@@ -345,9 +346,7 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Returns the exit status. An error is one line on stderr, except a bug: a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    Output.configure()
     try:
         result = int(cli.main(arguments, prog_name="beanstalkd-binlog", standalone_mode=False) or 0)
         with suppress(BrokenPipeError):
@@ -363,7 +362,8 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return status.INTERRUPTED
     except OSError as error:
-        status.warn(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        name = os.fsdecode(error.filename) if error.filename else ""
+        status.warn(f"{name}: {error.strerror}" if name else str(error))
         no_log = isinstance(error, (PermissionError, FileNotFoundError))
         return status.NO_LOG if no_log else status.UNREADABLE
     except Exception:

@@ -6,6 +6,7 @@ and sizes are bytes.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import shutil
@@ -16,11 +17,32 @@ from typing import Any
 
 from beanstalkd_binlog.text import size
 
+ERRORS = "bytes-as-they-are"  # the name of the handler below
 MEASURED_ROWS = 500  # rows that a table holds back before it fixes the width of its columns
+
+
+def _unencodable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """A byte of a path that is not UTF-8 is written as it is, so that the path can be used again.
+    A character that the encoding of the stream lacks is escaped.
+    """
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.backslashreplace_errors(error)
+
+
+codecs.register_error(ERRORS, _unencodable)
 
 
 class Output:
     """stdout, as a command sees it."""
+
+    @staticmethod
+    def configure() -> None:
+        """Writing to stdout and stderr raises no error for any path or name."""
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors=ERRORS)
 
     def __init__(self, as_json: bool = False, full: bool = False) -> None:
         self.as_json = as_json

@@ -6,6 +6,7 @@ line); click then writes to stderr and nothing to stdout.
 
 from __future__ import annotations
 
+import sys
 from typing import IO, Any
 
 import click
@@ -52,4 +53,4 @@ class DiskError(Stop):
 
 def warn(line: str) -> None:
     """Writes a line to stderr."""
-    click.echo(f"beanstalkd-binlog: {line}", err=True)
+    sys.stderr.write(f"beanstalkd-binlog: {line}\n")

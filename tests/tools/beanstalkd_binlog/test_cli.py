@@ -382,3 +382,20 @@ def test_reading_commands_create_no_files(run, tmp_path):
     assert "lock" not in {path.name for path in log.iterdir()}
     run("verify", log)
     assert {path.name for path in log.iterdir()} == {segment(log, 1).name}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_bytes_of_a_path_are_written_as_they_are(tmp_path, encoding):
+    """Also beside characters that the encoding of the stream lacks."""
+    directory = os.fsencode(tmp_path) + b"/caf\xe9 \xe2\x82\xac"
+    for words, made in ((["verify"], True), (["ls"], False)):
+        (os.mkdir if made else os.rmdir)(directory)
+        command = [sys.executable, "-m", "beanstalkd_binlog", *words, directory]
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        found = subprocess.run(command, cwd=ROOT / "tools", env=environment, capture_output=True)
+        shown = (found.stdout + found.stderr).splitlines()
+        assert len(shown) == 1 and b"Traceback" not in shown[0]
+        if encoding == "utf-8":
+            assert directory in shown[0]
+        else:
+            assert b"caf\xe9 \\u20ac" in shown[0] or b"caf\\udce9 \\u20ac" in shown[0]
