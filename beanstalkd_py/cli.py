@@ -21,7 +21,7 @@ from typing import NoReturn
 
 import beanstalkd_wal as wal
 
-from beanstalkd_py import SERVER_VERSION, __version__, options
+from beanstalkd_py import C_VERSION, __version__, options
 from beanstalkd_py.binlog import opening
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.foreign import old_files
@@ -319,7 +319,7 @@ def _process() -> Callable[[], ProcessSnapshot]:
         user_s, system_s = cpu_seconds()
         return ProcessSnapshot(
             pid=it.pid,
-            version=SERVER_VERSION,
+            version=C_VERSION,
             id=id,
             hostname=it.hostname,
             os=it.os,

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from beanstalkd_py import SERVER_VERSION
+from beanstalkd_py import C_VERSION, __version__
 
 USAGE_ERROR = 5
 LOCK_ERROR = 10
@@ -153,7 +153,8 @@ class _Reading:
         self.options = _warned(self.options, "-n flag was removed. binlog is always compacted.")
 
     def show_version(self) -> None:
-        raise self.exit(0, stdout=f"beanstalkd {SERVER_VERSION}\n")
+        text = f"beanstalkd-py {__version__}, compatible with beanstalkd {C_VERSION}\n"
+        raise self.exit(0, stdout=text)
 
     def show_usage(self) -> None:
         raise self.exit(0, _USAGE.format(prog=self.prog))

@@ -134,7 +134,7 @@ def above_or_beside(module: str, names: set[str]) -> set[str]:
     ours = {name for name in names if within(name, "beanstalkd_py", "beanstalkd_wal", "tools")}
     place = home(module)
     allowed = (place, *BELOW[place]) if place else ()
-    shared = {"beanstalkd_py.__version__", "beanstalkd_py.SERVER_VERSION"}
+    shared = {"beanstalkd_py.__version__", "beanstalkd_py.C_VERSION"}
     return {name for name in ours - shared if not within(name, *allowed)}
 
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from itertools import zip_longest
 
+from beanstalkd_py import C_VERSION
+
 # Values that belong to one process: key -> pattern.
 _OWN = {
     b"pid": rb"\d+",
@@ -17,7 +19,8 @@ _OWN = {
     b"rusage-stime": rb"\d+\.\d{6}",
     b"id": rb"[0-9a-f]{16}",
 }
-_OUR_VERSION = re.compile(rb'"1\.13\+py\d+\.\d+\.\d+"')
+# Each server shows its own version; ours is always that of the C server that it is compatible with.
+_OUR_VERSION = b'"%b"' % C_VERSION.encode()
 _SEGMENTS = (
     b"binlog-oldest-index",
     b"binlog-current-index",
@@ -34,10 +37,6 @@ _UNRECORDED = (
 # Name of the row, and a function of key, our value and C value.
 Rows = tuple[tuple[str, Callable[[bytes, bytes, bytes], bool]], ...]
 _ROWS: Rows = (
-    (
-        "version",
-        lambda key, ours, c: key == b"version" and _OUR_VERSION.fullmatch(ours) is not None,
-    ),
     ("quotes", lambda key, ours, c: ours == b'"%b"' % c),
     (
         "time-left",
@@ -99,4 +98,6 @@ def _row(rows: Rows, ours: bytes | None, c: bytes | None) -> str | None:
     if key in _OWN:
         shape = re.compile(_OWN[key])
         return "" if shape.fullmatch(our_value) and shape.fullmatch(c_value) else None
+    if key == b"version":
+        return "" if our_value == _OUR_VERSION else None
     return next((name for name, shows in rows if shows(key, our_value, c_value)), None)

@@ -6,23 +6,6 @@ from .difference import RESTART, STATS, Difference
 
 ROWS = (
     Difference(
-        "version",
-        STATS,
-        "`version`",
-        "its own",
-        'the version of beanstalkd that it is compatible with, then its own: `"1.13+py0.1.0"`',
-        "",
-        r"""
-        A> stats
-             A< OK <int>
-             A: ...
-        c    A: version: <">1.1<int><text>
-        ours A: version: "1.13+py<int>.<int>.<int>"
-             A: ...
-             A<
-        """,
-    ),
-    Difference(
         "quotes",
         STATS,
         "names, `version`, `hostname`, `os`, `platform`",
