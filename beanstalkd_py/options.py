@@ -4,9 +4,10 @@ Pure: this module prints nothing and does not end the process. Warnings are in `
 without the program's name. If the command line must end the program, `parse` raises `Exit`, with
 texts that include the program's name.
 
-The messages and the order in which flags act are the C server's, byte for byte. Three differences
+The messages and the order in which flags act are the C server's, byte for byte. Some differences
 are intended. Without -f and -F, each reply waits for its sync. `-b ""` is refused; for the C server
-it means the root directory. And there is `--accept-damaged-import`.
+it means the root directory. And there are options with long names; their value is the next word, or
+follows a `=`.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ Options:
  -h       show this help
  --accept-damaged-import
           take over what can be read of beanstalkd's damaged binlog files
+ --socket-mode MODE
+          permissions of the unix socket of -l, such as 660 (default is by the umask)
+ --socket-group GROUP
+          group of the unix socket of -l (default is USER's)
 """
 
 
@@ -61,6 +66,8 @@ class Options(NamedTuple):
     segment_bytes: int = DEFAULT_SEGMENT_BYTES  # as given, for stats
     verbosity: int = 0
     accept_damaged_import: bool = False
+    socket_mode: int | None = None
+    socket_group: str | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -84,8 +91,8 @@ class Exit(Exception):
         self.stderr = stderr
 
 
-class _InvalidSize(ValueError):
-    pass
+class _Invalid(ValueError):
+    """A value that cannot be read. The text says what kind of value it should be."""
 
 
 def parse(argv: Sequence[str], prog: str) -> Options:
@@ -93,8 +100,7 @@ def parse(argv: Sequence[str], prog: str) -> Options:
     reading = _Reading(prog)
     words = iter(argv)
     for word in words:
-        if word == "--accept-damaged-import":
-            reading.accept_damaged_import()
+        if reading.read_long(word, words):
             continue
         if not word.startswith("-") or word == "-":
             raise reading.usage_error(f"unknown argument: {word}")
@@ -109,6 +115,17 @@ class _Reading:
         self.prog = prog
         self.options = Options()
 
+    def read_long(self, word: str, following: Iterator[str]) -> bool:
+        """Reads an option with a long name. False if the word is none."""
+        name, equals, value = word.partition("=")
+        if word == "--accept-damaged-import":
+            self.accept_damaged_import()
+        elif name in _LONG:
+            self.read_value(name, value if equals else next(following, None))
+        else:
+            return False
+        return True
+
     def read_word(self, word: str, following: Iterator[str]) -> None:
         """Reads one word, which may have many flags. A flag with a value takes the rest of the word
         as its value; if there is no rest, the next word.
@@ -117,18 +134,18 @@ class _Reading:
             if letter in _SWITCHES:
                 _SWITCHES[letter](self)
             elif letter in _TAKES_VALUE:
-                self.read_value(letter, word[at + 1 :] or next(following, None))
+                self.read_value(f"-{letter}", word[at + 1 :] or next(following, None))
                 return
             else:
                 raise self.usage_error(f"unknown flag: {word[at - 1 :]}")
 
-    def read_value(self, letter: str, value: str | None) -> None:
+    def read_value(self, flag: str, value: str | None) -> None:
         if value is None:
-            raise self.usage_error(f"flag requires an argument: -{letter}")
+            raise self.usage_error(f"flag requires an argument: {flag}")
         try:
-            self.options = _TAKES_VALUE[letter](self.options, value)
-        except _InvalidSize:
-            raise self.usage_error(f"invalid size: {value}") from None
+            self.options = (_LONG.get(flag) or _TAKES_VALUE[flag[1:]])(self.options, value)
+        except _Invalid as error:
+            raise self.usage_error(f"invalid {error}: {value}") from None
 
     def finish(self) -> Options:
         if self.options.wal_dir == "":
@@ -190,7 +207,7 @@ def _size(text: str) -> int:
     """
     match = re.fullmatch(r"[ \t\n\v\f\r]*([+-]?)([0-9]+)", text)
     if match is None:
-        raise _InvalidSize(text)
+        raise _Invalid("size")
     sign, digits = match[1], match[2].lstrip("0") or "0"
     if len(digits) > 20 or int(digits) > _SIZE_MAX:
         return _SIZE_MAX
@@ -214,4 +231,16 @@ _TAKES_VALUE: dict[str, Callable[[Options, str], Options]] = {
     "s": lambda options, value: options._replace(segment_bytes=_size(value)),
     "u": lambda options, value: options._replace(user=value),
     "z": _set_max_job_size,
+}
+
+
+def _set_socket_mode(options: Options, value: str) -> Options:
+    if not re.fullmatch("0?[0-7]{3}", value):
+        raise _Invalid("mode")
+    return replace(options, socket_mode=int(value, 8))
+
+
+_LONG: dict[str, Callable[[Options, str], Options]] = {
+    "--socket-mode": _set_socket_mode,
+    "--socket-group": lambda options, value: replace(options, socket_group=value),
 }

@@ -29,6 +29,10 @@ Options:
  -h       show this help
  --accept-damaged-import
           take over what can be read of beanstalkd's damaged binlog files
+ --socket-mode MODE
+          permissions of the unix socket of -l, such as 660 (default is by the umask)
+ --socket-group GROUP
+          group of the unix socket of -l (default is USER's)
 """
 
 
@@ -275,3 +279,25 @@ def test_empty_log_directory_is_refused():
     exit_ = end("-b", "", "-V")
     assert (exit_.status, exit_.stdout) == (10, "")
     assert exit_.stderr == f'{PROG}: failed to lock wal dir "": no directory is named\n'
+
+
+def test_long_names_take_their_value_in_either_form():
+    for words in (
+        ["--socket-mode", "660", "--socket-group", "mail"],
+        ["--socket-mode=0660", "--socket-group=mail"],
+    ):
+        options = read(*words)
+        assert (options.socket_mode, options.socket_group) == (0o660, "mail")
+    assert read("--socket-group=").socket_group == ""
+
+
+@pytest.mark.parametrize("mode", ["", "66", "668", "1660", "rw-rw----", "-660", "0o660"])
+def test_invalid_mode_is_a_usage_error(mode):
+    exit_ = end(f"--socket-mode={mode}")
+    assert (exit_.status, exit_.stderr) == (5, f"{PROG}: invalid mode: {mode}\n{USAGE}")
+
+
+def test_long_name_without_its_value_is_a_usage_error():
+    exit_ = end("--socket-group")
+    expected = f"{PROG}: flag requires an argument: --socket-group\n{USAGE}"
+    assert (exit_.status, exit_.stderr) == (5, expected)

@@ -28,7 +28,7 @@ def become(user: str) -> None:
     """Changes the supplementary groups, the group and the user. After a failure the process must
     end, because some of them may have changed.
     """
-    entry = _look_up(user)
+    entry = look_up(user)
     uid, gid = entry.pw_uid, entry.pw_gid
     if os.geteuid() != 0 and _is_already(uid, gid):
         return  # no right to set groups, and no need to
@@ -37,7 +37,8 @@ def become(user: str) -> None:
     _change(f'setuid({uid} "{user}")', lambda: os.setuid(uid))
 
 
-def _look_up(user: str) -> pwd.struct_passwd:
+def look_up(user: str) -> pwd.struct_passwd:
+    """Raises PrivilegesFailed."""
     try:
         return pwd.getpwnam(user)
     except KeyError:

@@ -9,11 +9,15 @@ bind and listen) are done under a lock (flock) on the directory. So if two serve
 time, the second one finds that the first one answers. A lock on the directory needs no file of its
 own, and the kernel releases it with the process. The lock is held only for these steps, not while
 the server runs.
+
+The socket's file has its mode and its owner before the server listens, so before anyone can
+connect. With -u as root, the file belongs to the user.
 """
 
 from __future__ import annotations
 
 import fcntl
+import grp
 import os
 import re
 import socket
@@ -23,6 +27,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from beanstalkd_py.host import privileges
 from beanstalkd_py.options import Options
 
 DEFAULT_PORT = "11300"
@@ -75,12 +80,16 @@ class Listeners:
 
 
 def listen(options: Options, report: Report, environ: Mapping[str, str]) -> Listeners:
-    """The socket that the service manager passed, if any; else a new socket by -l and -p."""
+    """The socket that the service manager passed, if any; else a new socket by -l and -p. Raises
+    ListenFailed, and PrivilegesFailed for a user that does not exist.
+    """
     count = _inherited_count(environ)
     if count:
         return Listeners([_inherit(count, options, report)])
     if options.address is not None and options.address.startswith("unix:"):
-        return _listen_unix(options.address.removeprefix("unix:"), report)
+        return _listen_unix(options.address.removeprefix("unix:"), options, report)
+    for flag, value in _socket_options(options):
+        report(f"not a unix socket; ignoring option: {flag} {value}")
     port = DEFAULT_PORT if options.port is None else options.port
     return Listeners([_listen_tcp(options.address, port)])
 
@@ -135,10 +144,14 @@ def _tcp_listener(family: int, address: Any) -> socket.socket:
     return _bound(listener, address)
 
 
-def _bound(listener: socket.socket, address: Any) -> socket.socket:
+def _bound(
+    listener: socket.socket, address: Any, prepare: Callable[[], None] = lambda: None
+) -> socket.socket:
+    """prepare: called after bind, before anyone can connect."""
     try:
         with _called("bind()"):
             listener.bind(address)
+        prepare()
         with _called("listen()"):
             listener.listen(BACKLOG)
     except OSError:
@@ -160,15 +173,65 @@ def _called(call: str) -> Iterator[None]:
 # Unix
 
 
-def _listen_unix(path: str, report: Report) -> Listeners:
+def _listen_unix(path: str, options: Options, report: Report) -> Listeners:
     _check_length(path)
+    uid, gid = _owner(options)
     try:
-        with _locked(os.path.dirname(path) or "."):
+        with _locked(os.path.dirname(path) or "."), _file_mode(options.socket_mode):
             _remove_dead_socket(path, report)
-            listener = _bound(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), path)
+            listener = _bound(
+                socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
+                path,
+                lambda: _give(path, uid, gid),
+            )
             return Listeners([listener], os.path.abspath(path), _file_id(path))
     except OSError as error:
         raise ListenFailed(f"unix:{path}: {error.strerror}") from None
+
+
+def _owner(options: Options) -> tuple[int, int]:
+    """The uid and the gid of the socket's file; -1: that of the process."""
+    uid = gid = -1
+    if options.user is not None and os.geteuid() == 0:
+        user = privileges.look_up(options.user)
+        uid, gid = user.pw_uid, user.pw_gid
+    if options.socket_group is not None:
+        gid = _group(options.socket_group)
+    return uid, gid
+
+
+def _group(name: str) -> int:
+    try:
+        return int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise ListenFailed(f"--socket-group {name}: no such group") from None
+
+
+@contextmanager
+def _file_mode(mode: int | None) -> Iterator[None]:
+    """Files that are created inside have this mode. (chmod would follow a link that someone put in
+    the place of the file.)
+    """
+    if mode is None:
+        yield
+        return
+    before = os.umask(0o777 & ~mode)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _give(path: str, uid: int, gid: int) -> None:
+    """Changes the owner of the socket's file. A file that cannot be given is removed."""
+    if (uid, gid) == (-1, -1):
+        return
+    try:
+        with _called("chown()"):
+            os.chown(path, uid, gid, follow_symlinks=False)
+    except OSError:
+        os.unlink(path)
+        raise
 
 
 def _check_length(path: str) -> None:
@@ -240,6 +303,16 @@ def _file_id(path: str) -> FileId:
     return found.st_dev, found.st_ino
 
 
+def _socket_options(options: Options) -> list[tuple[str, str]]:
+    """Those that were given, of the options for unix sockets only."""
+    given = []
+    if options.socket_mode is not None:
+        given.append(("--socket-mode", f"{options.socket_mode:o}"))
+    if options.socket_group is not None:
+        given.append(("--socket-group", options.socket_group))
+    return given
+
+
 # Inherited (sd_listen_fds)
 
 
@@ -262,7 +335,8 @@ def _number(environ: Mapping[str, str], name: str) -> int:
 
 
 def _inherit(count: int, options: Options, report: Report) -> socket.socket:
-    for flag, value in (("-p", options.port), ("-l", options.address)):
+    given = [("-p", options.port), ("-l", options.address), *_socket_options(options)]
+    for flag, value in given:
         if value is not None:
             report(f"inherited listen fd; ignoring option: {flag} {value}")
     if count > 1:
