@@ -1,0 +1,152 @@
+"""Tells the operator about calls to the disk that take long. Nobody else would: the clients of a
+sync that hangs just wait, and the sync may end after all.
+
+`DiskWatch` knows the calls that are under way. `check` reports a call that has taken a second, and
+`end` reports how long it took. After such a pair of lines the next calls are only counted for a
+minute, so a slow disk does not fill the operator's log. `WatchedFileSystem` tells the watch of the
+log's calls, and a thread of its own calls `check`: the loop itself may wait in a sync.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from threading import get_ident
+from typing import NamedTuple
+
+import beanstalkd_wal as wal
+
+SECOND_NS = 1_000_000_000
+LIMIT_NS = SECOND_NS  # a call that takes longer is slow
+QUIET_NS = 60 * SECOND_NS  # after a slow call
+
+
+def open_file(handle: int) -> str:
+    """The name of an open file."""
+    try:
+        return os.readlink(f"/proc/self/fd/{handle}")
+    except OSError:
+        return "a file of the log"
+
+
+class Call(NamedTuple):
+    began_at: int
+    what: str
+    handle: int
+
+
+class DiskWatch:
+    """report: called with a line for the operator, by any thread. now: monotonic time, in ns.
+    file_of: the name of an open file.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[str], None],
+        now: Callable[[], int] = time.monotonic_ns,
+        file_of: Callable[[int], str] = open_file,
+    ) -> None:
+        self._report = report
+        self._now = now
+        self._file_of = file_of
+        self._calls: dict[int, Call] = {}  # by thread: each makes one call at a time
+        self._lock = threading.Lock()  # for what follows; fast calls do not take it
+        self._reported: set[int] = set()  # threads whose call was reported
+        self._quiet_until = 0
+        self._missed = 0  # slow calls without a line
+        self._longest_ns = 0  # of these
+
+    def begin(self, what: str, handle: int) -> None:
+        """The calling thread begins a call."""
+        self._calls[get_ident()] = Call(self._now(), what, handle)
+
+    def end(self) -> None:
+        """The call of the calling thread has returned or failed."""
+        thread = get_ident()
+        call = self._calls.pop(thread)
+        now = self._now()
+        if now - call.began_at >= LIMIT_NS:
+            with self._lock:
+                self._ended(thread, call, now)
+
+    def _ended(self, thread: int, call: Call, now: int) -> None:
+        took_ns = now - call.began_at
+        if thread in self._reported or now >= self._quiet_until:
+            self._reported.discard(thread)
+            self._quiet_until = now + QUIET_NS
+            self._report(f"{self._file_of(call.handle)}: the {call.what} took {_seconds(took_ns)}")
+        else:
+            self._missed += 1
+            self._longest_ns = max(self._longest_ns, took_ns)
+
+    def check(self) -> int:
+        """Reports what is due. Returns when the next check is due, in ns from now."""
+        with self._lock:
+            now = self._now()
+            if now >= self._quiet_until and self._missed:
+                self._report_missed()
+            wait_ns = LIMIT_NS
+            for thread, call in list(self._calls.items()):
+                left_ns = call.began_at + LIMIT_NS - now
+                if left_ns > 0:
+                    wait_ns = min(wait_ns, left_ns)
+                elif now >= self._quiet_until and thread not in self._reported:
+                    self._report_slow(thread, call, now)
+            return wait_ns
+
+    def _report_slow(self, thread: int, call: Call, now: int) -> None:
+        self._reported.add(thread)
+        self._quiet_until = now + QUIET_NS
+        self._report(
+            f"{self._file_of(call.handle)}: a {call.what} has not returned for "
+            f"{_seconds(now - call.began_at)}, and clients may wait for it; check the disk"
+        )
+
+    def _report_missed(self) -> None:
+        calls = "call" if self._missed == 1 else "calls"
+        self._report(
+            f"{self._missed} more {calls} to the disk took over {_seconds(LIMIT_NS)} within a "
+            f"minute, the longest {_seconds(self._longest_ns)}"
+        )
+        self._missed = self._longest_ns = 0
+
+    def start(self) -> None:
+        """Begins to check, on a thread of its own. Raises wal.NoThread."""
+        wal.start_thread(threading.Thread(target=self._run, name="disk-watch", daemon=True))
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(self.check() / SECOND_NS)
+
+
+class WatchedFileSystem(wal.FileSystem):
+    """The calls that wait for the disk, watched."""
+
+    def __init__(self, watch: DiskWatch) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def sync(self, handle: int) -> None:
+        self._watch.begin("sync", handle)
+        try:
+            super().sync(handle)
+        finally:
+            self._watch.end()
+
+    def sync_directory(self, handle: int) -> None:
+        self._watch.begin("sync", handle)
+        try:
+            super().sync_directory(handle)
+        finally:
+            self._watch.end()
+
+    def write(self, handle: int, data: bytes, offset: int) -> None:
+        self._watch.begin("write", handle)
+        try:
+            super().write(handle, data, offset)
+        finally:
+            self._watch.end()
+
+
+def _seconds(ns: int) -> str:
+    return f"{ns / SECOND_NS:.1f} s"
