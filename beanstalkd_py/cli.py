@@ -3,20 +3,18 @@
 Order: options, listening sockets, user, binlog (lock and replay), serve. A server that is ready
 writes one line to stderr. An error writes at least one line to stderr and ends the process with a
 status: 5 command line, 111 sockets, 32 to 34 user, 10 directory or lock, 1 no space to start, 65
-damaged or newer log, 74 a file of the log cannot be read or written, 70 a bug (with a traceback). A
-stop is 0, or 143 as process 1.
+damaged or newer log, 71 the system refuses a thread or a descriptor, 74 a file of the log cannot be
+read or written, 70 a bug (with a traceback). A stop is 0, or 143 as process 1.
 """
 
 import errno
 import gc
 import os
-import resource
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 import beanstalkd_wal as wal
@@ -26,32 +24,31 @@ from beanstalkd_py.binlog import opening
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.foreign import old_files
 from beanstalkd_py.foreign.old_files import DamagedImport
-from beanstalkd_py.host import privileges
+from beanstalkd_py.host import privileges, signals
 from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.host.notify import Notify
-from beanstalkd_py.host.process import cpu_seconds, facts
+from beanstalkd_py.host.process import (
+    START_DESCRIPTORS,
+    cpu_seconds,
+    facts,
+    max_connections,
+    require_descriptors,
+)
 from beanstalkd_py.host.progress import Progress
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.queue.snapshot import ProcessSnapshot
+from beanstalkd_py.server.diskwatch import DiskWatch, WatchedFileSystem
 from beanstalkd_py.server.listen import Listeners, ListenFailed, address_of, listen
 from beanstalkd_py.server.server import Server
 
 STDOUT, STDERR = 1, 2
-NO_SPACE, LOCKED, BAD_LOG, BUG, LOG_FAILED = 1, 10, 65, 70, 74
+NO_SPACE, LOCKED, BAD_LOG, BUG, NO_RESOURCES, LOG_FAILED = 1, 10, 65, 70, 71, 74
 PID_1_TERMINATED = 143
-SPARE_DESCRIPTORS = 16  # that no connection may use
-LOG_DESCRIPTORS = 64  # the same with a log, but at most a quarter of all descriptors
 
 
 class NoDirectory(Exception):
     """DIR of -b does not exist, is no directory, or is not writable."""
-
-
-class Stopped(BaseException):
-    """SIGTERM or SIGINT before the loop runs. A BaseException, so that no `except Exception` treats
-    it as an error.
-    """
 
 
 class NotReadable(Exception):
@@ -62,9 +59,17 @@ class NoSpace(Exception):
     """The disk is too full to start."""
 
 
+class NoResources(Exception):
+    """The system refuses what the server needs to run, such as a descriptor."""
+
+
 def run() -> NoReturn:
-    """The console script."""
-    sys.exit(main(sys.argv))
+    """The console script.
+
+    Python's own exit would restore the default effect of the signals, so that one more SIGTERM
+    could replace the status. It would also free each job.
+    """
+    os._exit(main(sys.argv))
 
 
 def main(argv: list[str]) -> int:
@@ -84,7 +89,7 @@ def main(argv: list[str]) -> int:
     for warning in chosen.warnings:
         report(warning)
     try:
-        return _serve(chosen, report)
+        return _serve_until_the_end(chosen, report)
     except ListenFailed as error:
         for line in error.lines:
             report(line)
@@ -95,6 +100,9 @@ def main(argv: list[str]) -> int:
     except (wal.Locked, wal.SecondWriter, NoDirectory) as error:
         report(str(error))
         return LOCKED
+    except (wal.NoThread, NoResources) as error:
+        report(str(error))
+        return NO_RESOURCES
     except (wal.NewerVersion, opening.NewerRecords) as error:
         report(str(error))
         return BAD_LOG
@@ -113,7 +121,7 @@ def main(argv: list[str]) -> int:
     except (wal.LogFailed, NotReadable) as error:
         report(str(error))
         return LOG_FAILED
-    except Stopped:
+    except signals.Stopped:
         return _stopped()
     except Exception:  # a broken invariant: print the traceback, and stop
         _write(STDERR, traceback.format_exc())
@@ -140,6 +148,14 @@ def _write(fd: int, text: str) -> None:
             data = data[os.write(fd, data) :]
 
 
+def _serve_until_the_end(chosen: options.Options, report: Callable[[str], None]) -> int:
+    """A signal that comes after the end, or after the failure, does not change the status."""
+    try:
+        return _serve(chosen, report)
+    finally:
+        signals.ignore()
+
+
 def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
     def say(line: str) -> None:
         _write(STDOUT, line + "\n")
@@ -156,7 +172,11 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
         binlog_max_size=chosen.segment_bytes,
         process=_process(),
     )
-    install_signal_handlers(queue)
+
+    def drain() -> None:
+        queue.draining = True
+
+    signals.install(drain)
     notify = Notify(os.environ, report)
     listeners = listen(chosen, report, os.environ)
     try:
@@ -165,16 +185,18 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
                 say(f"bind {listener.fileno()} {address_of(listener)}")
         # Before the change of the user: all three load modules that the user may not be able to
         # read.
-        _load_take_over(chosen.wal_dir)
-        server = Server(
-            dispatcher,
-            listeners,
-            report,
-            _max_connections(logged=chosen.wal_dir is not None),
-            sync_ms=0 if chosen.never_sync else chosen.sync_ms,
-            verbosity=chosen.verbosity,
-            say=say,
-        )
+        with _needed():
+            require_descriptors(START_DESCRIPTORS)
+            _load_take_over(chosen.wal_dir)
+            server = Server(
+                dispatcher,
+                listeners,
+                report,
+                max_connections(logged=chosen.wal_dir is not None),
+                sync_ms=0 if chosen.never_sync else chosen.sync_ms,
+                verbosity=chosen.verbosity,
+                say=say,
+            )
         progress = Progress(f"reading {chosen.wal_dir}", report, notify)
         if chosen.user is not None:
             privileges.become(chosen.user)
@@ -201,12 +223,22 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
             notify(READY=1, STATUS="serving")
 
         server.serve(log, ready, lambda: notify(STOPPING=1))
-        ignore_signals()
         if lock is not None:
             lock.close()
     finally:
         listeners.close()
     return _stopped()
+
+
+@contextmanager
+def _needed() -> Iterator[None]:
+    """What the server cannot run without: epoll, eventfd, the loop. (libev aborts the process if it
+    gets no descriptor, so their number is checked first.)
+    """
+    try:
+        yield
+    except OSError as error:
+        raise NoResources(f"cannot start: {error.strerror}; the limit may be ulimit -n") from error
 
 
 def _ready_line(
@@ -230,34 +262,12 @@ def _stopped() -> int:
     return PID_1_TERMINATED if os.getpid() == 1 else 0
 
 
-def ignore_signals() -> None:
-    """The process is stopping: a further signal must not interrupt that, or kill the process."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def install_signal_handlers(queue: Queue) -> None:
-    """Installs the handlers for the start; the server installs its own later. SIGTERM and SIGINT
-    end the start at once, because replay can be stopped at any point. SIGUSR1 sets drain mode.
-    """
-
-    def stop(number: int, frame: object) -> NoReturn:
-        ignore_signals()
-        raise Stopped
-
-    def drain(number: int, frame: object) -> None:
-        queue.draining = True
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGUSR1, drain)
-
-
 def _lock(directory: str) -> wal.Lock:
     try:
         return wal.lock(directory)
     except OSError as error:
-        raise NoDirectory(f"failed to lock wal dir {directory}: {error.strerror}") from error
+        what = f"{directory}/lock" if os.path.isdir(directory) else f"wal dir {directory}"
+        raise NoDirectory(f"failed to lock {what}: {error.strerror}") from error
 
 
 def _load_take_over(directory: str | None) -> None:
@@ -293,6 +303,8 @@ def _open(
             report=report,
             progress=progress,
         )
+    watch = DiskWatch(report)
+    watch.start()
     opened = opening.open_binlog(
         chosen.wal_dir,
         queue,
@@ -304,6 +316,7 @@ def _open(
         report=report,
         progress=progress,
         lock=lock,
+        fs=WatchedFileSystem(watch),
     )
     progress.close()
     return opened
@@ -330,24 +343,3 @@ def _process() -> Callable[[], ProcessSnapshot]:
         )
 
     return snapshot
-
-
-def _max_connections(logged: bool) -> int:
-    """The number of all descriptors, less those that the process itself needs. So neither accept()
-    nor the log runs out of descriptors.
-
-    The log keeps each preallocated segment open: 2 or 3 at the default size, dozens if segments are
-    small and jobs are large.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        soft = hard
-    except (ValueError, OSError):
-        pass  # some systems refuse their own hard limit: the soft limit stays
-    try:
-        in_use = len(os.listdir("/proc/self/fd"))
-    except OSError:
-        in_use = 8  # without /proc: an estimate that is a little too high
-    spare = max(SPARE_DESCRIPTORS, min(LOG_DESCRIPTORS, soft // 4)) if logged else SPARE_DESCRIPTORS
-    return max(1, soft - in_use - spare)

@@ -237,10 +237,10 @@ _TAKES_VALUE: dict[str, Callable[[Options, str], Options]] = {
 def _set_socket_mode(options: Options, value: str) -> Options:
     if not re.fullmatch("0?[0-7]{3}", value):
         raise _Invalid("mode")
-    return replace(options, socket_mode=int(value, 8))
+    return options._replace(socket_mode=int(value, 8))
 
 
 _LONG: dict[str, Callable[[Options, str], Options]] = {
     "--socket-mode": _set_socket_mode,
-    "--socket-group": lambda options, value: replace(options, socket_group=value),
+    "--socket-group": lambda options, value: options._replace(socket_group=value),
 }

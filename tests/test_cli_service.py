@@ -4,6 +4,7 @@ user, addresses.
 
 from __future__ import annotations
 
+import configparser
 import os
 import pwd
 import re
@@ -14,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from testkit.daemon import OURS, Daemon
+from testkit.daemon import OURS, ROOT, Daemon
 from testkit.start import Start
 from testkit.waiting import HANG_S, wait_until
 
@@ -212,3 +213,15 @@ def test_server_runs_as_another_user_without_privileges(start: Start, nobodys: s
     assert daemon.stop() == 0
     assert daemon.said() == "[]\n"
     assert {path.stat().st_uid for path in Path(nobodys).iterdir()} == {nobody.pw_uid}
+
+
+def test_unit_in_the_docs_waits_for_an_address_that_comes_later() -> None:
+    """systemd's own RestartSec is 0.1 s, and after five starts in ten seconds it gives up."""
+    page = (ROOT / "docs" / "operating.md").read_text()
+    text = re.search(r"beanstalkd.service`:\n\n```\n(.*?)```", page, re.DOTALL)
+    assert text is not None
+    unit = configparser.ConfigParser()
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read_string(text[1])
+    assert unit["Service"]["RestartSec"] == "1"
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"

@@ -82,3 +82,93 @@ def test_process_1_ends_with_status_143(start: Start, number: signal.Signals, lo
     os.kill(int(child), number)
     assert daemon.wait_end() == 143
     assert daemon.said() == ""
+
+
+FAILS = """
+import os, sys
+from beanstalkd_py import cli
+from beanstalkd_py.protocol import dispatch
+import beanstalkd_wal as wal
+
+def touch(self, client, now, command):
+    raise %s
+
+dispatch.Dispatcher.touch = touch
+sys.argv[0] = "fails"
+cli.run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [("AssertionError('an invariant')", 70), ("wal.LogFailed('file', 0, 5)", 74)],
+)
+def test_signals_at_the_end_keep_the_status_of_the_failure(
+    start: Start, log: str, failure: str, status: int
+) -> None:
+    daemon = start("-b", log, program=(sys.executable, "-c", FAILS % failure))
+    client = daemon.client()
+    client.put()
+    client.say(b"touch 1\r\n")
+    assert client.rest() == b""  # it is ending
+    while daemon.is_up():
+        for number in signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGPIPE:
+            daemon.send_signal(number)
+    assert daemon.wait_end() == status
+
+
+SIGNAL_WHILE_REPORTING = """
+import os, signal, sys
+from beanstalkd_py import cli
+
+write = cli._write
+
+def signalled(fd, text):
+    os.kill(os.getpid(), signal.%s)
+    write(fd, text)
+
+cli._write = signalled
+sys.argv[0] = "refused"
+cli.run()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+def test_signal_while_a_start_is_refused_keeps_the_status(
+    launch: Start, tmp_path: Path, name: str
+) -> None:
+    program = (sys.executable, "-c", SIGNAL_WHILE_REPORTING % name)
+    daemon = launch("-b", f"{tmp_path}/missing", program=program)
+    assert daemon.wait_end() == 10
+    assert daemon.said().count("\n") == 1
+
+
+SIGNAL_WHILE_IMPORTING = """
+import builtins, os, signal, sys
+from beanstalkd_py.__main__ import run
+
+really_import = builtins.__import__
+
+def signalled(name, *arguments):
+    if name == "gevent":
+        builtins.__import__ = really_import
+        os.kill(os.getpid(), signal.%s)
+    return really_import(name, *arguments)
+
+builtins.__import__ = signalled
+run()
+"""
+
+
+def test_drain_signal_before_the_server_has_handlers_drains(start: Start) -> None:
+    daemon = start(program=(sys.executable, "-c", SIGNAL_WHILE_IMPORTING % "SIGUSR1"))
+    assert daemon.client().stat(b"draining") == b"true"
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_stop_signal_before_the_server_has_handlers_stops(
+    launch: Start, tmp_path: Path, name: str
+) -> None:
+    daemon = launch(program=(sys.executable, "-c", SIGNAL_WHILE_IMPORTING % name))
+    assert (daemon.wait_end(), daemon.said()) == (0, "")
+    assert not (tmp_path / "socket").exists()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import resource
 import socket
 import subprocess
 import sys
@@ -68,6 +69,8 @@ def test_unusable_directory_is_status_10(
     reason = (
         f"{log}/lock: locked by another process"
         if what == "another server's"
+        else f"failed to lock {log}/lock: Is a directory"
+        if what == "a directory called lock"
         else "failed to lock wal dir .*: [A-Za-z ]+"
     )
     failed(launch("-b", directory, at=f"unix:{tmp_path}/other"), 10, reason)
@@ -154,6 +157,26 @@ def test_file_of_another_user_in_the_log_is_status_74(
     daemon.stop()
     os.chown(f"{log}/lock", pwd.getpwnam("nobody").pw_uid, -1)
     failed(launch("-b", log, "-u", "nobody"), 74, f"{log}/00000001.wal: Permission denied")
+
+
+@ROOT_ONLY
+def test_lock_of_another_user_is_named(launch: Start, nobodys: str) -> None:
+    Path(nobodys, "lock").touch(mode=0o600)
+    line = f"failed to lock {nobodys}/lock: Permission denied"
+    failed(launch("-b", nobodys, "-u", "nobody"), 10, line)
+
+
+@ROOT_ONLY
+def test_refused_thread_is_status_71(launch: Start, nobodys: str) -> None:
+    """The limit has no effect on root."""
+    limit = resource.RLIMIT_NPROC
+    daemon = launch("-b", nobodys, "-u", "nobody", before=lambda: resource.setrlimit(limit, (0, 0)))
+    failed(daemon, 71, "cannot start a thread; the limit may be ulimit -u, .*")
+
+
+@pytest.mark.parametrize("descriptors", range(5, 10))
+def test_refused_descriptor_is_status_71(launch: Start, log: str, descriptors: int) -> None:
+    failed(launch("-b", log, descriptors=descriptors), 71, "cannot start: Too many open files; .*")
 
 
 def test_damage_is_status_65(start: Start, launch: Start, log: str) -> None:

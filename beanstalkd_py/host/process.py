@@ -4,6 +4,10 @@ import os
 import resource
 from typing import NamedTuple
 
+START_DESCRIPTORS = 12  # that a start needs, after it listens, to serve one client
+SPARE_DESCRIPTORS = 16  # that no connection may use
+LOG_DESCRIPTORS = 64  # the same with a log, but at most a quarter of all descriptors
+
 
 class Facts(NamedTuple):
     """Facts that stay the same while the process runs."""
@@ -23,3 +27,35 @@ def cpu_seconds() -> tuple[float, float]:
     """User and system time of the process so far."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime, usage.ru_stime
+
+
+def require_descriptors(count: int) -> None:
+    """Raises OSError if the process cannot have so many more."""
+    held: list[int] = []
+    try:
+        for _ in range(count):
+            held.append(os.dup(0))
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def max_connections(logged: bool) -> int:
+    """The number of all descriptors, less those that the process itself needs. So neither accept()
+    nor the log runs out of descriptors.
+
+    The log keeps each preallocated segment open: 2 or 3 at the default size, dozens if segments are
+    small and jobs are large.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    except (ValueError, OSError):
+        pass  # some systems refuse their own hard limit: the soft limit stays
+    try:
+        in_use = len(os.listdir("/proc/self/fd"))
+    except OSError:
+        in_use = 8  # without /proc: an estimate that is a little too high
+    spare = max(SPARE_DESCRIPTORS, min(LOG_DESCRIPTORS, soft // 4)) if logged else SPARE_DESCRIPTORS
+    return max(1, soft - in_use - spare)

@@ -1,5 +1,6 @@
 """Shows the progress of a long replay: a bar on a terminal, otherwise a line every few seconds."""
 
+import io
 import sys
 import time
 from collections.abc import Callable
@@ -54,4 +55,6 @@ class Progress:
 def _bar(label: str) -> Any:
     import click
 
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="surrogateescape")  # a path need not be UTF-8
     return click.progressbar(length=1, label=label, file=sys.stderr)

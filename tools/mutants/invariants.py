@@ -18,4 +18,5 @@ class Invariant(Enum):
     BOOT_TIME_IN_MEMORY = "Boot time in memory, wall-clock time on disk"
     DISK_IN_PROPORTION = "The disk stays in proportion"
     ONE_WRITER = "One writer"
+    OPERATOR_IS_TOLD = "The operator is told"
     C_PROTOCOL_FIRST = "The C protocol first"

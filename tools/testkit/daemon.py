@@ -34,6 +34,12 @@ READY_LINE = re.compile(
     r"(memory only|log [^\n]+: \d+ jobs? in \d+ segments?)\n",
     re.MULTILINE,
 )
+# What our server says about a slow disk, which a test cannot exclude.
+SLOW_DISK_LINES = re.compile(
+    r"^[^\n]*: (?:a \w+ has not returned for|the \w+ took|\d+ more calls? to the disk took) "
+    r"[^\n]*\n",
+    re.MULTILINE,
+)
 _MODULES = os.pathsep.join(str(ROOT / folder) for folder in ("", "wal", "tools"))
 
 Address = tuple[str, int] | str
@@ -268,8 +274,12 @@ class Daemon(Closing):
         return found[0] if found else ""
 
     def errors(self) -> str:
-        """stderr since the last start, without the ready line."""
-        return READY_LINE.sub("", _read(self._errors), count=1)
+        """stderr since the last start, without the ready line and lines about a slow disk."""
+        return SLOW_DISK_LINES.sub("", READY_LINE.sub("", _read(self._errors), count=1))
+
+    def slow_disk_lines(self) -> list[str]:
+        """What our server has said about a slow disk since the last start."""
+        return SLOW_DISK_LINES.findall(_read(self._errors))
 
     def said(self) -> str:
         """stdout, then stderr."""

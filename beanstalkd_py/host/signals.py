@@ -1,0 +1,47 @@
+"""Signals during the start and at the end. While it serves, the server has its own handlers.
+
+`block` comes first: to import the server takes a while, and a signal in that time would kill the
+process. `install` ends the blocking. SIGTERM and SIGINT then end the start at once, because replay
+can be stopped at any point. After `ignore`, no signal changes how the process ends.
+"""
+
+import signal
+from collections.abc import Callable
+from typing import NoReturn
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+class Stopped(BaseException):
+    """SIGTERM or SIGINT before the loop runs. A BaseException, so that no `except Exception` treats
+    it as an error.
+    """
+
+
+def block() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def install(drain: Callable[[], None]) -> None:
+    """drain: called on SIGUSR1. Signals that were blocked take effect here: may raise Stopped."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGUSR1, lambda number, frame: drain())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    ignore()
+    raise Stopped
+
+
+def ignore() -> None:
+    """Not SIG_IGN: if a signal that Python has not handled yet is ignored meanwhile, Python prints
+    a line about that.
+    """
+    for number in SIGNALS:
+        signal.signal(number, _nothing)
+
+
+def _nothing(number: int, frame: object) -> None:
+    pass
