@@ -36,7 +36,15 @@ COMPILED = [
             "trace",
             "yaml",
         ),
-        "beanstalkd_py/binlog": ("compactor", "headroom", "journal", "records", "replay", "usage"),
+        "beanstalkd_py/binlog": (
+            "compactor",
+            "headroom",
+            "ids",
+            "journal",
+            "records",
+            "replay",
+            "usage",
+        ),
         "beanstalkd_py/server": (
             "connection",
             "context",

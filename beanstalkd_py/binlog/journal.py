@@ -9,12 +9,14 @@ no clock: the server tells it the time at the end of each iteration of its loop.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from struct import error as StructError
 
 import beanstalkd_wal as wal
 
 from beanstalkd_py.binlog.compactor import Compactor
 from beanstalkd_py.binlog.headroom import FRAME_BYTES, Headroom
+from beanstalkd_py.binlog.ids import ReservedIds
 from beanstalkd_py.binlog.log import Log
 from beanstalkd_py.binlog.records import (
     DELETE,
@@ -24,6 +26,7 @@ from beanstalkd_py.binlog.records import (
     UPDATE,
     UPDATE_STRUCT,
     Full,
+    Ids,
     Update,
     deadline_on_disk,
     encode,
@@ -58,12 +61,19 @@ class Binlog:
     """The queue's `Journal`, which writes to a `Log`."""
 
     def __init__(
-        self, state: State, log: Log, replayer: Replayer, segment_bytes: int, wall: int
+        self,
+        state: State,
+        log: Log,
+        replayer: Replayer,
+        ids: ReservedIds,
+        segment_bytes: int,
+        wall: int,
     ) -> None:
-        """replayer: has applied the whole log to `state`. segment_bytes: bytes of a segment.
-        wall: wall clock, ns.
+        """replayer: has applied the whole log to `state`. ids: what `log` asks for the metadata of
+        its segments. segment_bytes: bytes of a segment. wall: wall clock, ns.
         """
         self.log = log
+        self.ids = ids
         self.usage = usage = replayer.usage
         usage.begin(log.segment_sizes, log.segment, log.active_bytes)
         self.headroom = Headroom(log, usage, segment_bytes, wall)
@@ -94,6 +104,8 @@ class Binlog:
 
         Hot path, so calls are written out here: 0.8 us.
         """
+        if id >= self.ids.bound and not self._reserve_ids(id):
+            return None
         offset = self.offset
         on_disk = deadline_at + offset if state == DELAYED else deadline_at
         try:
@@ -200,6 +212,20 @@ class Binlog:
         self.usage.pause_written(tube.name, segment, pause)
         return True
 
+    def _reserve_ids(self, id: int) -> bool:
+        """Reserves ids from `id` on, and waits until this is durable. False when there is no
+        headroom. Raises LogFailed. Seldom: only if many puts without a record came since the active
+        segment began.
+        """
+        bound = id + self.ids.ahead
+        record = encode(Ids(bound))
+        headroom = self.headroom
+        if not headroom.above(headroom.low, len(record)) or headroom.append(record) is None:
+            return False
+        self.log.drain(headroom.wall)
+        self.ids.bound = bound
+        return True
+
     def _headroom_for_put(self, nbytes: int) -> bool:
         headroom = self.headroom
         return headroom.slack_for_put(nbytes) and (
@@ -291,6 +317,15 @@ class Binlog:
         """The disk was full, and may have space again: asks for headroom."""
         self.headroom.retry()
         self.compactor.retry()
+
+    def close(self, wall: int) -> None:
+        """An orderly stop: the next start goes on with the next id, without a gap. Commits, makes
+        everything durable and closes the log. Raises LogFailed. wall: wall clock, ns.
+        """
+        if self.ids.ahead:
+            with suppress(wal.LogFailed):  # `close` raises it again
+                self.headroom.append(self.ids.exact())  # without headroom, there will be a gap
+        self.log.close(wall)
 
     # --- while no client is served
 

@@ -95,8 +95,8 @@ class Log(Promises, Protocol):
         """
 
     def drain(self, at: int) -> None:
-        """Commits, waits until all background work is done, retired segments included, and
-        collects. Raises LogFailed.
+        """Commits, waits until everything is durable and all background work is done, retired
+        segments included, and collects. Raises LogFailed.
 
         at: wall clock, ns.
         """

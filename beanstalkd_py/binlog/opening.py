@@ -7,9 +7,11 @@ same as the server.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 import beanstalkd_wal as wal
 
+from beanstalkd_py.binlog.ids import ReservedIds, ids_per_segment
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.log import Log
 from beanstalkd_py.binlog.records import (
@@ -19,9 +21,9 @@ from beanstalkd_py.binlog.records import (
     IMPORT_END,
     VERSION,
     Import,
+    Meta,
     decode_meta,
     encode,
-    encode_meta,
 )
 from beanstalkd_py.binlog.replay import BadRecord, Replayer
 from beanstalkd_py.binlog.usage import Usage
@@ -68,13 +70,15 @@ def open_binlog(
     replay = wal.Replay(directory, fs=fs)
     next_id = apply_all(replay, replayer, report, progress)
     state.next_id = max(state.next_id, next_id)
+    always_synced = durability is wal.Durability.SYNC
+    ids = ReservedIds(state, 0 if always_synced else ids_per_segment(segment_bytes))
     if replay.torn is not None:
         report(f"{replay.torn}")  # before the tail is cut off: a kill in between must not hide it
     log = wal.Log.open(
         replay,
         segment_bytes=segment_bytes,
         durability=durability,
-        meta=lambda: encode_meta(state.next_id),
+        meta=ids.begin_segment,
         notify=notify,
         at=wall_now,
         threaded=threaded,
@@ -82,18 +86,20 @@ def open_binlog(
         raise_watermark=not replayer.orphans,
         lock=lock,
     )
-    return begin(log, replayer, segment_bytes=segment_bytes, wall_now=wall_now, report=report)
+    return begin(log, replayer, ids, segment_bytes=segment_bytes, wall_now=wall_now, report=report)
 
 
 def begin(
     log: Log,
     replayer: Replayer,
+    ids: ReservedIds,
     *,
     segment_bytes: int,
     wall_now: int,
     report: Callable[[str], None],
 ) -> Binlog:
-    """Begins to write on a log that was replayed. The arguments are those of `open_binlog`.
+    """Begins to write on a log that was replayed. ids: what `log` asks for the metadata of its
+    segments. Other arguments are those of `open_binlog`.
 
     Raises wal.LogFailed.
     """
@@ -107,7 +113,7 @@ def begin(
     for id in replayer.orphans:
         log.ensure_headroom(DELETE_STRUCT.size)
         log.append(DELETE_STRUCT.pack(DELETE, id))
-    opened = Binlog(replayer.state, log, replayer, segment_bytes, wall_now)
+    opened = Binlog(replayer.state, log, replayer, ids, segment_bytes, wall_now)
     replayer.state.journal = opened
     opened.compact()
     return opened
@@ -125,7 +131,6 @@ def apply_all(
     report, progress: as for `open_binlog`.
     """
     segment = 0
-    next_id = 1
     try:
         for frame in replay:
             if frame.segment != segment:
@@ -141,9 +146,10 @@ def apply_all(
     except BadRecord as error:
         path = next(segment.path for segment in replay.segments if segment.number == error.segment)
         raise unreadable(path, error) from error
-    if replay.segments:
-        next_id = read_meta(replay.segments[-1].path, replay.segments[-1].meta)
-    return max(next_id, replayer.highest_id + 1)
+    if not replay.segments:
+        return 1
+    last = replay.segments[-1]
+    return find_next_id(read_meta(last.path, last.meta), last.number, replayer)
 
 
 # Also for the operators' tools:
@@ -159,14 +165,31 @@ def discarded(orphan: BadRecord) -> str:
     return f"{orphan}; it is not known to be durable, so it is discarded"
 
 
-def read_meta(path: str, meta: bytes) -> int:
-    """The next job id when the segment began, from its metadata. Raises Unreadable."""
+class Counted(Protocol):
+    """What a replay has found out about ids: `Replayer`, or that of the operators' tools."""
+
+    @property
+    def highest_id(self) -> int: ...
+
+    @property
+    def id_bound(self) -> tuple[int, int]: ...
+
+
+def find_next_id(meta: Meta, segment: int, found: Counted) -> int:
+    """The next job id after replay. meta, segment: metadata and number of the last segment."""
+    at, bound = found.id_bound
+    return max(bound if at == segment else meta.id_bound, meta.next_id, found.highest_id + 1)
+
+
+def read_meta(path: str, meta: bytes) -> Meta:
+    """The metadata of a segment. Raises Unreadable."""
     try:
-        version, next_id = decode_meta(meta)
+        found = decode_meta(meta)
     except ValueError as error:
         raise Unreadable(f"{path}: corrupt at offset 0: {error}") from error
-    if version > VERSION:
+    if found.version > VERSION:
         raise NewerRecords(
-            f"{path}: records of version {version} are newer than {VERSION}, the newest known here"
+            f"{path}: records of version {found.version} are newer than {VERSION}, "
+            "the newest known here"
         )
-    return next_id
+    return found

@@ -12,6 +12,7 @@ record does not contain its own length: the log's frame does.
     PAUSE    kind=4 u8 | 0 u8 | tube name length u16 | pause i64 | until i64 | tube name
     IMPORT   kind=5 u8 | phase u8 | 0 u16 | JSON
     LOST     kind=6 u8
+    IDS      kind=7 u8 | id bound u64
 
 `state` is the C server's number: 1 ready, 2 reserved, 3 buried, 4 delayed. `deadline_at` of a
 delayed job is the time at which it becomes ready. Of a reserved job it is the end of its TTR. For a
@@ -27,9 +28,13 @@ records after the first one are void. The JSON is for the program that imports (
 
 A LOST record stands for a record that was damaged. Only a repair writes it.
 
+An IDS record replaces the id bound in the metadata of its segment: see `ids`.
+
 The metadata of a segment, which is written when the segment begins:
 
-    record format version u16 | 0 u16 | 0 u32 | next job id u64
+    record format version u16 | 0 u16 | 0 u32 | next job id u64 | id bound u64
+
+Version 1 has no id bound there, and no IDS records.
 """
 
 from struct import Struct
@@ -38,8 +43,8 @@ from typing import NamedTuple
 
 from beanstalkd_py.queue.model import DELAYED, RESERVED, Job
 
-VERSION = 1
-FULL, UPDATE, DELETE, PAUSE, IMPORT, LOST = 1, 2, 3, 4, 5, 6
+VERSION = 2
+FULL, UPDATE, DELETE, PAUSE, IMPORT, LOST, IDS = 1, 2, 3, 4, 5, 6, 7
 KIND_NAMES = {
     FULL: "full",
     UPDATE: "update",
@@ -47,6 +52,7 @@ KIND_NAMES = {
     PAUSE: "pause",
     IMPORT: "import",
     LOST: "lost",
+    IDS: "ids",
 }
 IMPORT_BEGIN, IMPORT_END = 1, 2
 
@@ -58,7 +64,9 @@ READY_STRUCT = Struct("<IIQqqqqQQI")
 DELETE_STRUCT = Struct("<BQ")
 PAUSE_STRUCT = Struct("<BBHqq")
 IMPORT_STRUCT = Struct("<BBH")
-META_STRUCT = Struct("<HHIQ")
+IDS_STRUCT = Struct("<BQ")
+META_STRUCT = Struct("<HHIQQ")
+META_1_STRUCT = Struct("<HHIQ")  # of version 1
 
 MAX_NAME = 200
 # Larger ids can only come from corruption, for example in an imported binlog of the C server. A job
@@ -122,7 +130,19 @@ class Import(NamedTuple):
     text: bytes  # JSON
 
 
-Record = Full | Update | Delete | Pause | Import | Lost
+class Ids(NamedTuple):
+    bound: int
+
+
+Record = Full | Update | Delete | Pause | Import | Lost | Ids
+
+
+class Meta(NamedTuple):
+    """The metadata of a segment."""
+
+    version: int
+    next_id: int
+    id_bound: int
 
 
 def encode(record: Record) -> bytes:
@@ -167,6 +187,8 @@ def _pack(record: Record) -> bytes:
         return DELETE_STRUCT.pack(DELETE, record.id)
     if isinstance(record, Lost):
         return bytes((LOST,))
+    if isinstance(record, Ids):
+        return IDS_STRUCT.pack(IDS, record.bound)
     if isinstance(record, Import):
         return IMPORT_STRUCT.pack(IMPORT, record.phase, 0) + record.text
     return PAUSE_STRUCT.pack(PAUSE, 0, len(record.tube), record.pause, record.until) + record.tube
@@ -230,6 +252,8 @@ def decode(data: bytes) -> Record:
         return Import(data[1], data[IMPORT_STRUCT.size :])
     if kind == LOST and len(data) == 1:
         return Lost()
+    if kind == IDS and len(data) == IDS_STRUCT.size:
+        return Ids(IDS_STRUCT.unpack(data)[1])
     raise ValueError(f"no record of kind {kind} has {len(data)} bytes")
 
 
@@ -240,18 +264,23 @@ def _check(state: int, name_length: int, whole: bool) -> None:
         raise ValueError(f"tube name of {name_length} bytes")
 
 
-def encode_meta(next_id: int) -> bytes:
-    """The metadata of a segment."""
-    return META_STRUCT.pack(VERSION, 0, 0, next_id)
+def encode_meta(next_id: int, id_bound: int = 0) -> bytes:
+    """The metadata of a segment. id_bound: 0 stands for next_id."""
+    return META_STRUCT.pack(VERSION, 0, 0, next_id, id_bound or next_id)
 
 
-def decode_meta(meta: bytes) -> tuple[int, int]:
-    """(record format version, next job id). Raises ValueError if these bytes are no metadata. The
-    caller must refuse a newer version.
-    """
-    if len(meta) < META_STRUCT.size:
-        raise ValueError(f"metadata of {len(meta)} bytes")
-    version, _, _, next_id = META_STRUCT.unpack_from(meta)
-    if version <= VERSION and next_id > LAST_NEXT_ID:
-        raise ValueError(f"metadata that gives {next_id} as the next id")
-    return version, next_id
+def decode_meta(data: bytes) -> Meta:
+    """Raises ValueError if these bytes are no metadata. The caller must refuse a newer version."""
+    if len(data) < META_1_STRUCT.size:
+        raise ValueError(f"metadata of {len(data)} bytes")
+    version, _, _, next_id = META_1_STRUCT.unpack_from(data)
+    id_bound = next_id
+    if version > VERSION:
+        return Meta(version, next_id, id_bound)
+    if version > 1:
+        if len(data) < META_STRUCT.size:
+            raise ValueError(f"metadata of {len(data)} bytes")
+        id_bound = META_STRUCT.unpack_from(data)[4]
+    if not next_id <= id_bound <= LAST_NEXT_ID:
+        raise ValueError(f"metadata that gives {next_id} as the next id, {id_bound} as its bound")
+    return Meta(version, next_id, id_bound)

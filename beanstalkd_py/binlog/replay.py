@@ -25,6 +25,7 @@ from beanstalkd_py.binlog.records import (
     READY_STRUCT,
     UPDATE,
     UPDATE_STRUCT,
+    Ids,
     Import,
     Pause,
     decode,
@@ -92,6 +93,7 @@ class Replayer:
         self.now = now
         self.records = 0
         self.highest_id = 0
+        self.id_bound = (0, 0)  # of the latest IDS record: its segment, and the bound in it
         self.importing = False  # IMPORT phase 1 was read, and phase 2 was not
         self.imported = b""  # JSON of the latest IMPORT record
         self._orphans: dict[int, BadRecord] = {}  # by job id: UPDATE records without a FULL record
@@ -221,6 +223,8 @@ class Replayer:
                 self._pause(decoded, segment)
             elif isinstance(decoded, Import):
                 self._begin_or_end(decoded)
+            elif isinstance(decoded, Ids):
+                self.id_bound = frame.segment, decoded.bound
 
     def _full(self, record: bytes, segment: SegmentUsage) -> None:
         # Without a Full object: one million records take 3 s, and 4 s with records.decode.

@@ -201,7 +201,7 @@ class Server:
         self._events.stop()
         self._iteration.stop()
         if self.failure is None and binlog is not None:
-            binlog.log.close(time_ns())
+            binlog.close(time_ns())
         for connection in self.connections.values():
             connection.abandon()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import beanstalkd_wal as wal
 import pytest
 from testkit import queue_server
 
@@ -101,9 +102,7 @@ def test_id_at_the_end_of_the_plausible_ones_is_not_given_again(tmp_path: Path) 
     last = records.MAX_PLAUSIBLE_ID - 1
     record = records.Full(READY, 0, last, 0, S, 0, 0, 0, 0, 0, 0, 0, b"default", b"x")
     append(tmp_path, records.encode(record))
-    daemon = Daemon(tmp_path)
-    client = daemon.session()
     for id in range(last + 1, last + 5):
-        assert daemon.say(client, b"put 0 0 60 1", b"x") == b"INSERTED %d\r\n" % id
-        daemon = daemon.restarted(tmp_path)
-        client = daemon.session()
+        daemon = Daemon(tmp_path, durability=wal.Durability.SYNC)
+        reply = daemon.say(daemon.session(), b"put 0 0 60 1", b"x")
+        assert reply == b"INSERTED %d\r\n" % id

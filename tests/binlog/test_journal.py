@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import beanstalkd_wal as wal
 import pytest
 
 from tests.binlog.daemon import (
@@ -24,7 +25,7 @@ def test_replay_restores_jobs_after_random_commands(tmp_path: Path, seed: int) -
     queue, and later gone on with.
     """
     random_ = random.Random(seed)
-    daemon = Daemon(tmp_path)
+    daemon = Daemon(tmp_path, durability=wal.Durability.SYNC)
     for _ in range(6):
         sessions = [daemon.session() for _ in range(3)]
         for session in sessions:
@@ -37,7 +38,7 @@ def test_replay_restores_jobs_after_random_commands(tmp_path: Path, seed: int) -
         order = buried(daemon.queue)
         pauses = {t.name: t.paused_until for t in daemon.queue.tube_list if t.paused_until}
         next_id = daemon.queue.next_id
-        daemon = daemon.restarted(tmp_path)
+        daemon = daemon.restarted(tmp_path, durability=wal.Durability.SYNC)
         assert survivors(daemon.queue, daemon.now) == expected, f"seed {seed}"
         assert buried(daemon.queue) == order, f"seed {seed}"
         assert {
@@ -58,13 +59,13 @@ def test_release_keeps_priority_after_restart(tmp_path: Path) -> None:
 
 
 def test_ids_are_never_reused(tmp_path: Path) -> None:
-    daemon = Daemon(tmp_path)
+    daemon = Daemon(tmp_path, durability=wal.Durability.SYNC)
     session = daemon.session()
     for id in range(1, 2001):
         daemon.say(session, b"put 0 0 60 100", b"y" * 100)
         daemon.say(session, b"delete %d" % id)
     for _ in range(3):
-        daemon = daemon.restarted(tmp_path)
+        daemon = daemon.restarted(tmp_path, durability=wal.Durability.SYNC)
         assert daemon.queue.next_id == 2001
 
 

@@ -11,6 +11,7 @@ import beanstalkd_wal as wal
 import pytest
 from simulation.disk import MemoryDisk
 
+from beanstalkd_py.binlog.ids import ReservedIds
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.log import Log, Promises
 from beanstalkd_py.binlog.opening import begin
@@ -153,7 +154,12 @@ class Clients:
     def __init__(self, log: Log, replayer: Replayer) -> None:
         self.now = 1000 * S
         self.binlog: Binlog = begin(
-            log, replayer, segment_bytes=SEGMENT, wall_now=self.now + WALL, report=print
+            log,
+            replayer,
+            ReservedIds(replayer.state, 0),
+            segment_bytes=SEGMENT,
+            wall_now=self.now + WALL,
+            report=print,
         )
         self.queue = replayer.state
         assert isinstance(self.queue, Queue)

@@ -55,8 +55,8 @@ def test_invalid_record_refuses_the_start(tmp_path: Path) -> None:
 
 
 def test_newer_records_are_named_and_left_alone(tmp_path: Path) -> None:
-    append(tmp_path, b"\x09abc", meta=records.META_STRUCT.pack(records.VERSION + 1, 0, 0, 1))
-    assert "records of version 2 are newer than 1" in _refusal(tmp_path)
+    append(tmp_path, b"\x09abc", meta=records.META_1_STRUCT.pack(3, 0, 0, 1))
+    assert "records of version 3 are newer than 2" in _refusal(tmp_path)
 
 
 def test_implausible_next_id_refuses_the_start(tmp_path: Path) -> None:

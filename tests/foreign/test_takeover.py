@@ -282,7 +282,7 @@ def test_implausible_numbers_and_names_are_served(tmp_path: Path) -> None:
         b"RELEASED\r\nKICKED\r\nINSERTED 5\r\nUSING a\r\nNOT_FOUND\r\n"
     )
     binlog.compact_all()
-    binlog.log.close(WALL)
+    binlog.close(WALL)
     assert {job.id: (job.reserves, job.kicks) for job in opened(tmp_path).jobs.values()} == {
         1: ((1 << 32) - 1, (1 << 32) - 1), 5: (0, 0), (1 << 64) - 2: (0, 0)
     }  # fmt: skip

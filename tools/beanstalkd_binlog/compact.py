@@ -75,7 +75,7 @@ def _compact(binlog: Binlog, at: int) -> bool:
             binlog.end_iteration(at, at)
             return binlog.compact_all(progress)
     finally:
-        binlog.log.close(at)
+        binlog.close(at)
 
 
 def _segment_bytes(directory: str) -> int:

@@ -19,6 +19,7 @@ from beanstalkd_py.binlog.records import (
     KIND_NAMES,
     Delete,
     Full,
+    Ids,
     Import,
     Pause,
     Record,
@@ -97,6 +98,8 @@ class Entry:
         if isinstance(record, Import):
             begin = record.phase == IMPORT_BEGIN
             return "begin: all earlier jobs are void" if begin else "end: the import is complete"
+        if isinstance(record, Ids):
+            return f"ids below {record.bound} may be in use"
         return self.reason
 
 
@@ -129,7 +132,7 @@ def first_new_id(meta: bytes, begins_segment: bool) -> int:
 def next_id_of(meta: bytes) -> int:
     """The next id when the segment was created; 0 if the metadata cannot be decoded."""
     try:
-        return decode_meta(meta)[1]
+        return decode_meta(meta).next_id
     except ValueError:
         return 0
 
@@ -203,6 +206,8 @@ def _record_fields(record: Record) -> Fields:
     if isinstance(record, Import):
         phase = "begin" if record.phase == IMPORT_BEGIN else "end"
         return {"phase": phase, "source": bytes_as_text(record.text)}
+    if isinstance(record, Ids):
+        return {"id_bound": record.bound}
     if not isinstance(record, (Full, Update)):
         return {}
     found = {**mutable(record), **deadline(record.state, record.deadline_at)}

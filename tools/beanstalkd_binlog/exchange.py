@@ -17,7 +17,7 @@ from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.status import CLEAN, BadLog, NoLog, warn
 from beanstalkd_binlog.text import count
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_py.binlog.opening import Unreadable, read_meta
+from beanstalkd_py.binlog.opening import Unreadable, find_next_id, read_meta
 from beanstalkd_py.foreign import cbinlog, exporting
 from beanstalkd_py.foreign.importing import bring_in
 from beanstalkd_py.foreign.old_files import DamagedImport
@@ -119,5 +119,6 @@ def _next_id(walk: Walk) -> int:
     segments = walk.reading.segments
     if not segments:
         return walk.replayer.highest_id + 1
-    last = segments[max(segments)]
-    return max(read_meta(last.path, last.meta), walk.replayer.highest_id + 1)
+    number = max(segments)
+    last = segments[number]
+    return find_next_id(read_meta(last.path, last.meta), number, walk.replayer)

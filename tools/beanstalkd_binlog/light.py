@@ -84,6 +84,10 @@ class LightReplayer:
         return self._replayer.highest_id
 
     @property
+    def id_bound(self) -> tuple[int, int]:
+        return self._replayer.id_bound
+
+    @property
     def importing(self) -> bool:
         """An import has begun and not ended."""
         return self._replayer.importing

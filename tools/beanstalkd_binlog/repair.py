@@ -7,10 +7,12 @@ words, which are the server's. After a repair, `verify` finds nothing.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import beanstalkd_wal as wal
 from beanstalkd_wal.format import COPY_BYTES, HEADER_BYTES, salt_of
 from beanstalkd_wal.names import segment_path
-from beanstalkd_wal.reader import lsn_range, scan
+from beanstalkd_wal.reader import lsn_range, read_header, scan
 from beanstalkd_wal.repair import BeyondRepair, Loss, Plan, mend, plan
 
 from beanstalkd_binlog.light import LightReplayer
@@ -19,7 +21,7 @@ from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.status import CLEAN, BadLog
 from beanstalkd_binlog.text import count
 from beanstalkd_binlog.walk import Finding, Walk
-from beanstalkd_py.binlog.opening import Unreadable, read_meta
+from beanstalkd_py.binlog.opening import Unreadable, find_next_id, read_meta
 from beanstalkd_py.binlog.records import (
     FULL,
     FULL_STRUCT,
@@ -28,6 +30,7 @@ from beanstalkd_py.binlog.records import (
     Delete,
     Lost,
     decode,
+    decode_meta,
     encode,
     encode_meta,
 )
@@ -85,11 +88,14 @@ def _can_be_decoded(record: bytes) -> bool:
 
 
 def _highest_id_aside(planned: Plan) -> int:
-    """The highest job id in the segments of a second writer; 0 if there is none."""
+    """The highest job id that a second writer may have assigned; 0 if there is none."""
     highest = 0
     for aside in planned.aside:
         with open(segment_path(planned.directory, aside.number), "rb") as file:
             data = file.read()
+        header = read_header(data[:HEADER_BYTES], aside.number).header
+        with suppress(ValueError):
+            highest = max(highest, decode_meta(header.meta).id_bound - 1 if header else 0)
         salt = salt_of(planned.segments[0].header.log_id)
         for found in scan(data, salt, aside.number):
             if isinstance(found, wal.Frame):
@@ -120,8 +126,8 @@ def _recover(directory: str, at: int, next_id: int, skipped: int) -> tuple[list[
     for frame in replay:
         replayer.apply(frame)
     replayer.finish()
-    known = max(read_meta(directory, replay.meta), replayer.highest_id + 1)
-    next_id = max(next_id, known + skipped)
+    meta = read_meta(directory, replay.meta)
+    next_id = max(next_id, find_next_id(meta, replay.last_segment, replayer) + skipped)
     log = wal.Log.open(
         replay,
         segment_bytes=SEGMENT_BYTES,

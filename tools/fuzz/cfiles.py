@@ -197,13 +197,13 @@ def _serve(directory: Path, found: CBinlog, count: Count) -> None:
         "the jobs differ from those that were read"
     )
     now = exercise(queue, binlog, START)
-    binlog.log.close(now + WALL)
+    binlog.close(now + WALL)
     left = {id: (job.tube.name, job.body, job.pri) for id, job in queue.jobs.items()}
     queue, binlog = _opened(directory, now)
     assert {id: (job.tube.name, job.body, job.pri) for id, job in queue.jobs.items()} == left, (
         "a restart finds other jobs"
     )
-    binlog.log.close(now + WALL)
+    binlog.close(now + WALL)
     count.add("taken over")
 
 

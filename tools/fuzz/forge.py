@@ -17,7 +17,7 @@ from .mutate import NUMBERS, mutated
 
 HEADER = struct.Struct("<8sIIQQQQQQQI256s176x")
 BODY = struct.Struct("<QQQIIII")
-RECORD_STARTS = (b"\x01", b"\x02", b"\x03", b"\x04", b"\x05", b"\x06", b"\x07", b"\x00")
+RECORD_STARTS = (b"\x01", b"\x02", b"\x03", b"\x04", b"\x05", b"\x06", b"\x07", b"\x08", b"\x00")
 FRAMES_AT = 1024
 
 

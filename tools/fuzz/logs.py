@@ -71,7 +71,7 @@ def make_log(rng: Random) -> Files:
             session.take_output()
             binlog.end_iteration(now, now + WALL)
         if rng.random() < 0.5:
-            binlog.log.close(now + WALL)
+            binlog.close(now + WALL)
         disk.after_kill()
     return files_of(disk)
 

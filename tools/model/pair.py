@@ -61,7 +61,7 @@ class Pair:
                 "/log",
                 self.queue,
                 segment_bytes=SEGMENT_BYTES,
-                durability=wal.Durability.NEVER,
+                durability=wal.Durability.SYNC,
                 now=self.now,
                 wall_now=self.wall,
                 notify=lambda: None,
@@ -158,7 +158,7 @@ class Pair:
         assert self.disk is not None and self.binlog is not None
         self._begin_step(f"restart({away}, {clean})")
         if clean:
-            self.binlog.log.close(self.wall)
+            self.binlog.close(self.wall)
         self.disk = self.disk.after_kill()
         self.sessions.clear()
         self.wall += away

@@ -353,7 +353,7 @@ LOG = (
         "newer-records-read",
         "records of a newer format version are read",
         "beanstalkd_py/binlog/opening.py",
-        "    if version > VERSION:\n",
+        "    if found.version > VERSION:\n",
         "    if False:\n",
         ("tests/binlog/test_opening.py::test_newer_records_are_named_and_left_alone",),
     ),

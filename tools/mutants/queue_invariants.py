@@ -190,17 +190,18 @@ QUEUE = (
         "id-reused",
         "the next id is the highest remaining id plus one",
         "beanstalkd_py/binlog/opening.py",
-        "    return max(next_id, replayer.highest_id + 1)\n",
-        "    return replayer.highest_id + 1\n",
+        "    return max(bound if at == segment else meta.id_bound, meta.next_id, "
+        "found.highest_id + 1)\n",
+        "    return found.highest_id + 1\n",
         ("tests/binlog/test_journal.py::test_ids_are_never_reused", SIMULATION),
     ),
     Mutant(
         Invariant.IDS_ARE_NEVER_REUSED,
         "header-without-next-id",
         "segment headers do not store the next id",
-        "beanstalkd_py/binlog/opening.py",
-        "        meta=lambda: encode_meta(state.next_id),\n",
-        "        meta=lambda: encode_meta(1),\n",
+        "beanstalkd_py/binlog/ids.py",
+        "        return encode_meta(next_id, next_id + self.ahead)\n",
+        "        return encode_meta(1)\n",
         ("tests/binlog/test_journal.py::test_ids_are_never_reused", SIMULATION),
     ),
     Mutant(

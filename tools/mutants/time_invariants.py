@@ -1,4 +1,4 @@
-"""Mutants of the clocks: suspension, wrong wall clocks, clocks out of range."""
+"""Mutants of the clocks, and of ids that are reserved ahead."""
 
 from __future__ import annotations
 
@@ -68,5 +68,45 @@ TIME = (
         "        if id < MAX_PLAUSIBLE_ID or id - self.highest_id < IDS_IN_SEQUENCE:\n",
         "        if id < MAX_PLAUSIBLE_ID:\n",
         ("tests/binlog/test_clocks.py -k plausible",),
+    ),
+    Mutant(
+        Invariant.IDS_ARE_NEVER_REUSED,
+        "ids-not-reserved",
+        "no ids are reserved ahead if replies do not wait for syncs",
+        "beanstalkd_py/binlog/opening.py",
+        "0 if always_synced else ids_per_segment(segment_bytes)",
+        "0",
+        (
+            "tests/binlog/test_ids.py -k power_cut",
+            "tests/tools/simulation/test_crashpoints.py -k queue",
+            SIMULATION,
+        ),
+    ),
+    Mutant(
+        Invariant.IDS_ARE_NEVER_REUSED,
+        "bound-not-raised",
+        "a put does not wait for more ids when it reaches the bound",
+        "beanstalkd_py/binlog/journal.py",
+        "        if id >= self.ids.bound and not self._reserve_ids(id):\n            return None\n",
+        "",
+        ("tests/binlog/test_ids.py -k waits_for_more_ids", SIMULATION),
+    ),
+    Mutant(
+        Invariant.IDS_ARE_NEVER_REUSED,
+        "bound-not-durable",
+        "a put does not wait until the higher bound is durable",
+        "beanstalkd_py/binlog/journal.py",
+        "        self.log.drain(headroom.wall)\n        self.ids.bound = bound\n",
+        "        self.ids.bound = bound\n",
+        ("tests/binlog/test_ids.py -k waits_for_more_ids", SIMULATION),
+    ),
+    Mutant(
+        Invariant.IDS_ARE_NEVER_REUSED,
+        "next-id-of-an-older-segment",
+        "an IDS record of an earlier segment replaces the bound of the last one",
+        "beanstalkd_py/binlog/opening.py",
+        "bound if at == segment else meta.id_bound",
+        "bound or meta.id_bound",
+        ("tests/binlog/test_ids.py -k stop_and_a_power_cut", SIMULATION),
     ),
 )

@@ -61,7 +61,7 @@ def _recovered_position(run: ServerRun, disk: MemoryDisk, must: int) -> int:
     segment_bytes, max_job_size = run.options.segment_bytes, run.options.max_job_size
     options = Options(segment_bytes, wal.Durability.SYNC, 0, False, max_job_size)
     opened = open_server(disk, run.clock, options)
-    return run.history.match(opened.contents, must, run.clock.now)
+    return run.history.match(opened.contents, must, run.server.answered, run.clock.now)
 
 
 def rest(run: ServerRun) -> str:

@@ -69,7 +69,8 @@ class History:
     def __init__(self) -> None:
         self.first: dict[Key, Recorded] = {}  # what the start recovered
         self.first_next_id = 1
-        self.next_id = 1  # the highest possible one
+        self.next_id = 1  # the highest possible one, except for ids that are reserved ahead
+        self.ahead = 0  # so many ids may be reserved ahead
         self.changes: list[Change] = []
         # Wall clock minus the server's clock, ns: each value that records may have used.
         self.offsets: list[int] = [0]
@@ -85,9 +86,10 @@ class History:
         if offset != self.offsets[-1]:
             self.offsets.append(offset)
 
-    def match(self, contents: Contents, at_least: int, now: int) -> int:
-        """The last position, at_least or later, whose state equals the recovered one. now: on the
-        clock of this history. Raises Violation if there is none.
+    def match(self, contents: Contents, at_least: int, told: int, now: int) -> int:
+        """The last position, at_least or later, whose state equals the recovered one. told: the
+        position of the latest reply; no id up to there may be given again, even if its job is gone.
+        now: on the clock of this history. Raises Violation if there is none.
         """
         best: dict[Key, str] | None = None
         matched = -1
@@ -103,14 +105,15 @@ class History:
                 f"none of the states {at_least} to {self.position} came back; the nearest has\n"
                 + "\n".join(best.values())
             )
-        self._check_next_id(contents, at_least)
+        self._check_next_id(contents, max(at_least, told))
         return matched
 
-    def _check_next_id(self, contents: Contents, at_least: int) -> None:
-        ids = [change.key for change in self.changes[:at_least] if isinstance(change.key, int)]
+    def _check_next_id(self, contents: Contents, told: int) -> None:
+        ids = [change.key for change in self.changes[:told] if isinstance(change.key, int)]
         lowest = max([self.first_next_id, *(id + 1 for id in ids)])
-        if not lowest <= contents.next_id <= self.next_id:
-            raise Violation(f"the next id is {contents.next_id}, not {lowest} to {self.next_id}")
+        highest = self.next_id + self.ahead
+        if not lowest <= contents.next_id <= highest:
+            raise Violation(f"the next id is {contents.next_id}, not {lowest} to {highest}")
 
     def restart_from(self, contents: Contents, offset: int) -> None:
         """A new run begins with the recovered state."""
@@ -132,6 +135,7 @@ class History:
         )
         self.first = first
         self.first_next_id = self.next_id = contents.next_id
+        self.ahead = 0
         self.changes = []
         self.offsets = [offset]
         self.most = {id: (job.reserves, job.timeouts) for id, job in contents.jobs.items()}

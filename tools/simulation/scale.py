@@ -1,7 +1,7 @@
-"""Lowers the size from which the queue treats a heap as large. In every other scenario it is nine
-entries in place of 4096; otherwise no scenario would sweep a large heap.
+"""Lowers constants in every other scenario, for what no scenario would reach otherwise: a heap is
+large from nine entries on, not 4096, and few ids are reserved ahead.
 
-May know: the queue's constants. Promises: restores them at the end.
+May know: the constants. Promises: restores them at the end.
 """
 
 from __future__ import annotations
@@ -9,19 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from beanstalkd_py.binlog import ids
 from beanstalkd_py.queue import lazyheap, ready
 
 STALE_ALLOWED, LARGE_ENTRIES, JOBS_PER_BUCKET = 3, 8, 2
+SPARE_IDS = -100  # with segments of 8192 bytes, fewer ids than puts
 
 
 @contextmanager
 def scaled(seed: int) -> Iterator[None]:
     before = lazyheap.STALE_ALLOWED, lazyheap.LARGE_ENTRIES, ready.JOBS_PER_BUCKET
+    spare_ids = ids.SPARE_IDS
     if seed % 2:
         lazyheap.STALE_ALLOWED = STALE_ALLOWED
         lazyheap.LARGE_ENTRIES = LARGE_ENTRIES
         ready.JOBS_PER_BUCKET = JOBS_PER_BUCKET
+        ids.SPARE_IDS = SPARE_IDS
     try:
         yield
     finally:
         lazyheap.STALE_ALLOWED, lazyheap.LARGE_ENTRIES, ready.JOBS_PER_BUCKET = before
+        ids.SPARE_IDS = spare_ids

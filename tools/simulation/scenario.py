@@ -17,6 +17,7 @@ from random import Random
 
 import beanstalkd_wal as wal
 
+from beanstalkd_py.binlog.ids import ids_per_segment
 from beanstalkd_py.binlog.opening import Unreadable
 
 from . import checks
@@ -112,6 +113,7 @@ class Scenario:
         # What the latest run promised: the positions in the history up to which nothing may be
         # missing after a kill, and after a power cut.
         self.answered = self.durable = 0
+        self.told = 0  # the position of the latest reply that was sent
         self.ended_at = 0  # the end of the latest run, on the clock of that run
 
     def run(self) -> None:
@@ -157,7 +159,7 @@ class Scenario:
         self._end(end)
 
     def _note_promises(self, run: ServerRun) -> None:
-        self.answered = run.server.answered
+        self.answered = self.told = run.server.answered
         self.durable = run.durable_position()
         self.ended_at = self.machine.clock.now
 
@@ -214,15 +216,19 @@ class Scenario:
             opened = open_server(self.machine.disk, self.machine.clock, options)
         except (wal.Corrupt, Unreadable) as error:
             raise Violation(f"the server does not start: {error}") from error
+        except (PowerFailure, wal.LogFailed, OSError):
+            # The segment that this start began may be there, with its id bound.
+            self.history.ahead += ids_per_segment(options.segment_bytes)
+            raise
         self._check(opened)
         return ServerRun(self.machine, options, opened, self.history, self.generator, self.counts)
 
     def _check(self, opened: Opened) -> None:
-        position = self.history.match(opened.contents, self.answered, self.ended_at)
+        position = self.history.match(opened.contents, self.answered, self.told, self.ended_at)
         self.log(
             f"comes back as after change {position} of {self.history.position}, "
             f"{self.answered} were answered for"
         )
         offset = self.machine.clock.wall - self.machine.clock.now
         self.history.restart_from(opened.contents, offset)
-        self.answered = self.durable = 0
+        self.answered = self.durable = self.told = 0

@@ -259,5 +259,5 @@ class Server:
                 self.on_log()
         else:
             raise Violation("some replies never leave")
-        self.log.close(self.clock.wall)
+        self.binlog.close(self.clock.wall)
         self.answered = self.durable = self.lockstep.model.history.position

@@ -107,6 +107,7 @@ class ServerRun:
             self.clock.now, options.max_job_size, options.segment_bytes, history
         )
         self.model.load(opened.contents, history.offsets[0])
+        history.ahead = opened.binlog.ids.ahead
         self.model.may_refuse = machine.is_limited
         self.lockstep = Lockstep(opened.dispatcher, self.model)
         self.server = Server(

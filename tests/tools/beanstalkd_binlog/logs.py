@@ -15,6 +15,7 @@ from beanstalkd_py.binlog.opening import Unreadable, open_binlog
 from beanstalkd_py.binlog.records import (
     IMPORT_BEGIN,
     IMPORT_END,
+    VERSION,
     Delete,
     Full,
     Import,
@@ -167,7 +168,7 @@ def newer_records(directory: Path) -> Path:
     log = wal.Log.open(
         replayed(directory),
         segment_bytes=SEGMENT,
-        meta=lambda: struct.pack("<HHIQ", 2, 0, 0, 1),
+        meta=lambda: struct.pack("<HHIQ", VERSION + 1, 0, 0, 1),
         at=AT,
         threaded=False,
     )

@@ -202,7 +202,7 @@ def test_newer_metadata_without_records_is_reported(run, tmp_path):
     wal.Log.open(
         logs.replayed(log),
         segment_bytes=4096,
-        meta=lambda: b"\x02\0" + bytes(14),
+        meta=lambda: b"\x03\0" + bytes(14),
         at=AT,
         threaded=False,
     ).close(AT)

@@ -24,7 +24,7 @@ def paused_until(until: int, offset: int = WALL) -> Contents:
 def test_pause_may_come_back_as_it_was(until: int) -> None:
     history = History()
     history.restart_from(paused_until(until), WALL)
-    assert history.match(paused_until(until), 0, now=0) == 0
+    assert history.match(paused_until(until), 0, 0, now=0) == 0
 
 
 def test_pause_that_ended_at_zero_may_end_1_ns_later() -> None:
@@ -33,7 +33,7 @@ def test_pause_that_ended_at_zero_may_end_1_ns_later() -> None:
     """
     history = History()
     history.restart_from(paused_until(-1), WALL)
-    assert history.match(paused_until(7, WALL - 7), 0, now=0) == 0
+    assert history.match(paused_until(7, WALL - 7), 0, 0, now=0) == 0
 
 
 @pytest.mark.parametrize("until", [4, 7])
@@ -41,4 +41,4 @@ def test_pause_with_another_end_is_a_violation(until: int) -> None:
     history = History()
     history.restart_from(paused_until(-1), WALL)
     with pytest.raises(Violation, match="came back"):
-        history.match(paused_until(until), 0, now=0)
+        history.match(paused_until(until), 0, 0, now=0)

@@ -194,4 +194,5 @@ class Process:
         self.end_batch()
         if not self.outbox.empty:
             raise Violation("expected all replies to leave before the log is closed")
-        self.log.close(self.wall)
+        assert self.binlog is not None
+        self.binlog.close(self.wall)

@@ -9,6 +9,7 @@ compared.
 from __future__ import annotations
 
 import errno
+import re
 from collections import Counter
 
 import beanstalkd_wal as wal
@@ -24,6 +25,7 @@ from .views import Key
 from .workload import Workload
 
 WALL = 1_700_000_000_000 * MS
+_INSERTED = re.compile(rb"INSERTED (\d+)\r\n")
 
 
 class QueueWorkload(Workload):
@@ -34,6 +36,8 @@ class QueueWorkload(Workload):
         self.history = VersionHistory()
         self.wall = WALL
         self.process = Process(self.disk, modes[0], self.wall, self.history)
+        self._told_id = 0  # the highest id that a client was told, in any run
+        self._heard = 0  # replies of this run that were looked at
 
     def run(self, runs: int, steps: int) -> None:
         for n in range(runs):
@@ -52,6 +56,7 @@ class QueueWorkload(Workload):
     def begin(self, mode: Mode) -> None:
         self.disk.capacity = ROOMY
         self.process = Process(self.disk, mode, self.wall, self.history)
+        self._heard = 0
 
     def start(self) -> None:
         self.process.start()
@@ -130,10 +135,19 @@ class QueueWorkload(Workload):
         process = self._start(left, wall)
         found = process.found()
         self.history.compare(found, lsn, wall)
-        highest, next_id = self.history.highest_id(lsn), process.queue.next_id
+        highest = max(self.history.highest_id(lsn), self._highest_told())
+        next_id = process.queue.next_id
         if next_id <= highest:
             raise Violation(f"expected the next id to be above {highest}, got {next_id}")
         return found
+
+    def _highest_told(self) -> int:
+        delivered = self.process.delivered
+        for _, reply in delivered[self._heard :]:
+            for id in _INSERTED.findall(reply):
+                self._told_id = max(self._told_id, int(id))
+        self._heard = len(delivered)
+        return self._told_id
 
     def _start(self, left: MemoryDisk, wall: int) -> Process:
         """A start needs some space. If the disk has too little, it is tried again with plenty."""
