@@ -74,6 +74,11 @@ def open_binlog(
     ids = ReservedIds(state, 0 if always_synced else ids_per_segment(segment_bytes))
     if replay.torn is not None:
         report(f"{replay.torn}")  # before the tail is cut off: a kill in between must not hide it
+    elif replay.may_miss_changes:
+        report(
+            f"{replay.segments[-1].path}: was written with -F and not closed: "
+            f"if the power failed, the changes after LSN {replay.next_lsn - 1} are gone"
+        )
     log = wal.Log.open(
         replay,
         segment_bytes=segment_bytes,

@@ -158,6 +158,26 @@ class _ReadOnly(wal.FileSystem):
         raise _Ends
 
 
+def test_start_says_what_a_power_failure_may_have_taken(tmp_path: Path) -> None:
+    """With -F the end of the log may be missing without a trace."""
+    daemon = Daemon(tmp_path)
+    daemon.say(daemon.session(), b"put 0 0 60 1", b"x")
+    (segment,) = tmp_path.glob("*.wal")
+    lines: list[str] = []
+    for durability in (wal.Durability.NEVER, wal.Durability.SYNC):
+        lines.clear()
+        opened = open_binlog(
+            str(tmp_path), Queue(), segment_bytes=SEGMENT, durability=durability, now=daemon.now,
+            wall_now=daemon.now + daemon.wall, notify=lambda: None, report=lines.append,
+            threaded=False,
+        )  # fmt: skip
+        lsn = opened.log.lsn
+    assert lines == [
+        f"{segment.with_name('00000002.wal')}: was written with -F and not closed: "
+        f"if the power failed, the changes after LSN {lsn} are gone"
+    ]
+
+
 def test_torn_tail_is_reported_before_it_is_cut(tmp_path: Path) -> None:
     """A kill between both must not leave a torn.* file that was never reported."""
     daemon = Daemon(tmp_path)

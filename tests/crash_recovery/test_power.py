@@ -68,6 +68,9 @@ def test_power_failure_takes_at_most_what_the_mode_allows(ext4_disk, seed, mode)
         daemon.kill()
         disk.restore_power()
         daemon.start()
+        if mode == "-F":
+            (line,) = daemon.errors().splitlines()
+            assert "the changes after LSN" in line or "were never promised" in line
         with Conversation(daemon.connect()) as client:
             found = set(existing(client, BATCHES[mode] * BATCH + 1))
         lost = work.lost(found)

@@ -11,7 +11,17 @@ import pytest
 from beanstalkd_wal.format import HEADER_BYTES
 from simulation.disk import File, MemoryDisk, fail_at
 
-from tests.wal.logs import DIRECTORY, NEVER, SEGMENT, opened, records, replayed, segment, write
+from tests.wal.logs import (
+    DIRECTORY,
+    NEVER,
+    SEGMENT,
+    SYNC,
+    opened,
+    records,
+    replayed,
+    segment,
+    write,
+)
 
 # Version 0.1, -F, killed: segments 1 and 2 of two jobs each, 3 of two jobs and a DELETE.
 OLD_DIRECTORY = Path(__file__).parent / "data" / "never_synced_v1"
@@ -113,6 +123,20 @@ def test_never_mode_close_makes_everything_durable():
     left = disk.after_crash(Random(3))
     assert records(left) == [b"a", b"b"]
     assert replayed(left).watermark == 2
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+@pytest.mark.parametrize("durability", [NEVER, SYNC])
+@pytest.mark.parametrize("end", ["closed", "killed", "power cut"])
+def test_never_mode_log_that_was_not_closed_may_miss_changes(count, durability, end):
+    disk = MemoryDisk()
+    log = opened(disk, durability)
+    write(log, *([record(n)] for n in range(count)))
+    if end == "closed":
+        log.close(at=1)
+    left = disk.after_crash(Random(1)) if end == "power cut" else disk.copy()
+    replay = replayed(left)
+    assert replay.may_miss_changes == (durability is NEVER and end != "closed")
 
 
 def test_never_mode_damage_below_a_watermark_is_corrupt():

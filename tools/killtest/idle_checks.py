@@ -30,6 +30,10 @@ _TORN_LINE = re.compile(
 )
 _LINES = (
     _TORN_LINE,
+    re.compile(
+        r".*/\d+\.wal: was written with -F and not closed: "
+        r"if the power failed, the changes after LSN \d+ are gone"
+    ),
     re.compile(r"an unfinished import is discarded"),
     re.compile(
         r"the take-over of the C server's binlog continues: its jobs are in the log already"

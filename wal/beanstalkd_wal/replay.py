@@ -37,6 +37,7 @@ class SegmentInfo:
         "base_lsn",
         "segment_id",
         "created_at",
+        "created_under_never",
         "file_bytes",
         "meta",
         "next_lsn",
@@ -51,6 +52,7 @@ class SegmentInfo:
         self.base_lsn = header.base_lsn
         self.next_lsn = header.base_lsn
         self.created_at = header.created_at
+        self.created_under_never = header.created_under_never
         self.segment_id = header.segment_id
         self.meta = header.meta
         self.file_bytes = file_bytes
@@ -141,6 +143,16 @@ class Replay:
             yield from self._read_segment(index)
         self.bytes_done = self.bytes_total
         self.exhausted = True
+
+    @property
+    def may_miss_changes(self) -> bool:
+        """Whether the log was written under Durability.NEVER and not closed. After a power failure,
+        changes may then be missing although nothing is torn.
+        """
+        last = self.segments[-1] if self.segments else None
+        if last is None or not last.created_under_never or last.file_bytes == last.used_bytes:
+            return False  # `Log.close` cuts off the unused end, except on a full disk
+        return self.watermark < self.next_lsn - 1 or self.next_lsn == last.base_lsn
 
     # --- headers
 
