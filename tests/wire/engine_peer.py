@@ -106,8 +106,9 @@ class EnginePeer:
     def iterate(self) -> int:
         """Starts an iteration: time advances, and what is due happens. Returns the time."""
         self.now += self._step
-        self.queue.tick(self.now)
-        self.settle()
+        if self.queue.next_at <= self.now:
+            self.queue.tick(self.now)
+            self.settle()
         return self.now
 
     def settle(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from judge.cuts import BYTES, WHOLE, every_cut
@@ -44,9 +45,10 @@ def _with(
     place: int,
     change: Callable[[Expected, int], None],
 ) -> Transcript:
-    other = copy.deepcopy(transcript)
-    change(other.steps[step].expected[name], place)
-    return other
+    steps = list(transcript.steps)
+    steps[step] = copy.deepcopy(steps[step])
+    change(steps[step].expected[name], place)
+    return replace(transcript, steps=steps)
 
 
 def _change(expected: Expected, place: int) -> None:

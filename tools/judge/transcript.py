@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "tests" / "wire" / "transcripts"
@@ -52,11 +53,14 @@ _LINE = re.compile(r"(?P<name>[A-Z])(?P<kind>[>|<:])(?: (?P<text>.*))?")
 _ACTION = re.compile(r"(?P<name>[A-Z]) (?P<verb>open|shutdown|close|waits|eof)")
 
 
+CACHED = 1024  # lines, and replies
+
+
 class BadTranscript(ValueError):
     """A transcript that cannot be parsed."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class World:
     """What the text of a transcript depends on.
 
@@ -78,11 +82,11 @@ class Reply:
     def text(self) -> str:
         return "\n".join(text for text, _ in self.parts)
 
-    def pattern(self, world: World) -> bytes:
-        return b"".join(_line_pattern(text, end, world) for text, end in self.parts)
+    def pattern(self, world: World) -> re.Pattern[bytes]:
+        return _pattern(tuple(self.parts), world)
 
     def matches(self, data: bytes, world: World) -> bool:
-        return re.fullmatch(self.pattern(world), data, re.DOTALL) is not None
+        return self.pattern(world).fullmatch(data) is not None
 
 
 @dataclass
@@ -135,6 +139,8 @@ class Transcript:
         return sorted(names - {step.name for step in self.steps if step.verb == "open"})
 
 
+# A transcript is played hundreds of times, in other chunks.
+@lru_cache(CACHED)
 def literal(text: str, world: World) -> bytes:
     """The bytes to send for a line."""
     out = []
@@ -144,6 +150,13 @@ def literal(text: str, world: World) -> bytes:
         else:
             out.append(_bytes(token, world))
     return b"".join(out)
+
+
+@lru_cache(CACHED)
+def _pattern(parts: tuple[tuple[str, bytes], ...], world: World) -> re.Pattern[bytes]:
+    """Matches a reply."""
+    lines = [_line_pattern(text, end, world) for text, end in parts]
+    return re.compile(b"".join(lines), re.DOTALL)
 
 
 def _line_pattern(text: str, end: bytes, world: World) -> bytes:
