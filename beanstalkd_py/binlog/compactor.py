@@ -16,9 +16,9 @@ compaction has caught up. (L, S, slack and the marks are explained in `headroom`
 
 from collections.abc import Callable
 
-from beanstalkd_py.binlog.headroom import Headroom
+from beanstalkd_py.binlog.headroom import LONG_BODY, Headroom
 from beanstalkd_py.binlog.log import Log
-from beanstalkd_py.binlog.records import encode_job, encode_pause
+from beanstalkd_py.binlog.records import encode_job, encode_job_head, encode_pause
 from beanstalkd_py.binlog.usage import SegmentUsage, Usage, full_bytes
 from beanstalkd_py.queue.model import Job
 from beanstalkd_py.queue.state import State
@@ -120,8 +120,19 @@ class Compactor:
         return True
 
     def _rewrite(self, job: Job, nbytes: int) -> bool:
-        """Writes the job's FULL record again, as the job is now."""
-        segment = self.headroom.append(encode_job(job, self.offset))
+        """Writes the job's FULL record again, as the job is now. False if there is no headroom, or
+        no memory for the record.
+        """
+        long_body = b""
+        try:
+            if nbytes > LONG_BODY:
+                record = encode_job_head(job, self.offset)
+                long_body = job.body
+            else:
+                record = encode_job(job, self.offset)
+        except MemoryError:
+            return False
+        segment = self.headroom.append(record, long_body=long_body)
         if segment is None:
             return False
         self.migrated += 1

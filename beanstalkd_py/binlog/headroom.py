@@ -36,6 +36,7 @@ from beanstalkd_py.binlog.log import Log
 from beanstalkd_py.binlog.usage import SegmentUsage, Usage
 
 FRAME_BYTES = 48  # a record may need a frame of its own: this is the frame's header
+LONG_BODY = 256 * 1024  # bytes; the record of a longer body is appended without a copy of the body
 
 
 class Headroom:
@@ -160,19 +161,25 @@ class Headroom:
 
     # --- appending
 
-    def append(self, record: bytes, minimum: int = 0) -> SegmentUsage | None:
+    def append(
+        self, record: bytes, minimum: int = 0, long_body: bytes = b""
+    ) -> SegmentUsage | None:
         """Appends a record and returns the usage of its segment. Raises LogFailed.
 
         None if no segment has headroom for the record, or if less than `minimum` would be left.
+        long_body: the end of the record.
         """
         try:
-            number = self.log.append(record)
+            number = self._append(record, long_body)
         except wal.LogFull:
-            if not self._in_one_piece(len(record), minimum):
+            if not self._in_one_piece(len(record) + len(long_body), minimum):
                 return None
-            number = self.log.append(record)
+            number = self._append(record, long_body)
         segment = self.usage.current
         return segment if number == segment.number else self.rotated(number)
+
+    def _append(self, record: bytes, long_body: bytes) -> int:
+        return self.log.append_long(record, long_body) if long_body else self.log.append(record)
 
     def rotated(self, number: int) -> SegmentUsage:
         """The latest record began a new segment. Returns the usage of the new segment."""

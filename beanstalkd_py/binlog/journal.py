@@ -15,7 +15,7 @@ from struct import error as StructError
 import beanstalkd_wal as wal
 
 from beanstalkd_py.binlog.compactor import Compactor
-from beanstalkd_py.binlog.headroom import FRAME_BYTES, Headroom
+from beanstalkd_py.binlog.headroom import FRAME_BYTES, LONG_BODY, Headroom
 from beanstalkd_py.binlog.ids import ReservedIds
 from beanstalkd_py.binlog.log import Log
 from beanstalkd_py.binlog.records import (
@@ -99,8 +99,8 @@ class Binlog:
         created_at: int,
         deadline_at: int,
     ) -> SegmentUsage | None:
-        """Appends a FULL record. Returns the usage of its segment; None when there is no headroom.
-        Raises LogFailed. Instants are monotonic ns, durations ns.
+        """Appends a FULL record. Returns the usage of its segment; None when there is no headroom,
+        or no memory for the record. Raises LogFailed. Instants are monotonic ns, durations ns.
 
         Hot path, so calls are written out here: 0.8 us.
         """
@@ -108,6 +108,10 @@ class Binlog:
             return None
         offset = self.offset
         on_disk = deadline_at + offset if state == DELAYED else deadline_at
+        long_body = b""
+        if len(body) > LONG_BODY:
+            long_body = body
+            body = b""
         try:
             record = (
                 FULL_STRUCT.pack(
@@ -124,7 +128,9 @@ class Binlog:
                     body,
                 )
             )  # fmt: skip
-        nbytes = len(record) + LENGTH_FIELD
+        except MemoryError:
+            return None
+        nbytes = len(record) + len(long_body) + LENGTH_FIELD
         log = self.log
         usage = self.usage
         largest = usage.largest
@@ -135,9 +141,9 @@ class Binlog:
             return None
         segment = usage.current
         try:
-            number = log.append(record)
+            number = log.append_long(record, long_body) if long_body else log.append(record)
         except wal.LogFull:  # the record is larger than any preallocated segment
-            appended = self.headroom.append(record, self.headroom.low)
+            appended = self.headroom.append(record, self.headroom.low, long_body)
             if appended is None:
                 self.headroom.put_refused(largest)
                 return None
@@ -145,10 +151,19 @@ class Binlog:
         else:
             if number != segment.number:
                 segment = self.headroom.rotated(number)
-        segment.ids.append(id)
+        try:
+            segment.ids.append(id)
+        except MemoryError:
+            self._undo_put(id)
+            return None
         segment.live += nbytes
         usage.live += nbytes
         return segment
+
+    def _undo_put(self, id: int) -> None:
+        """Memory ran out after the record of a put. A DELETE record makes it void."""
+        if self.headroom.append(DELETE_STRUCT.pack(DELETE, id)) is None:
+            raise MemoryError
 
     def change(
         self, job: Job, state: int, pri: int, delay: int, deadline_at: int, counters: Counters

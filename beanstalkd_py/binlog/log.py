@@ -87,6 +87,9 @@ class Log(Promises, Protocol):
         has headroom for the record.
         """
 
+    def append_long(self, head: bytes, body: bytes) -> int:
+        """`append` of head + body. For a body that is too long to be copied."""
+
     def commit(self, at: int, inline: bool = False) -> bool:
         """Hands everything appended to the background threads. Raises LogFailed.
 

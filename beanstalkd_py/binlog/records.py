@@ -196,8 +196,13 @@ def _pack(record: Record) -> bytes:
 
 def encode_job(job: Job, offset: int) -> bytes:
     """The FULL record of a job, as the job is now. offset: wall clock minus monotonic clock, ns."""
-    name = job.tube.name
     body: bytes = job.body
+    return encode_job_head(job, offset) + body
+
+
+def encode_job_head(job: Job, offset: int) -> bytes:
+    """The same without the body, which is the end of the record."""
+    name = job.tube.name
     created_at = job.created_at + offset
     deadline_at = deadline_on_disk(job.state, job.deadline_at, offset)
     _, timeouts, releases, buries, kicks = job.history
@@ -207,11 +212,11 @@ def encode_job(job: Job, offset: int) -> bytes:
             FULL, job.state, len(name), job.pri, job.id, job.delay, job.ttr, created_at,
             deadline_at, *counts,
         )  # fmt: skip
-        return head + name + body
+        return head + name
     except StructError:
         full = Full(
             job.state, job.pri, job.id, job.delay, job.ttr, created_at, deadline_at, *counts,
-            name, body,
+            name, b"",
         )  # fmt: skip
         return encode(full)
 

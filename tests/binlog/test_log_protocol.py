@@ -57,6 +57,9 @@ class StreamLog:
         self.lsn += 1
         return self.segment
 
+    def append_long(self, head: bytes, body: bytes) -> int:
+        return self.append(head + body)
+
     @property
     def pending(self) -> bool:
         return self.promised_lsn < self.lsn

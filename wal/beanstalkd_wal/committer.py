@@ -15,15 +15,36 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from beanstalkd_wal.directory import Durability, Spare, begin_segment
-from beanstalkd_wal.format import HEADER_BYTES, Header, encode_frame, salt_of
+from beanstalkd_wal.format import (
+    HEADER_BYTES,
+    Header,
+    encode_frame,
+    encode_frame_in_pieces,
+    salt_of,
+)
 from beanstalkd_wal.names import segment_path
-from beanstalkd_wal.operations import Batch, Close, Fence, Operation, Retire, Rotate, Sync, Write
+from beanstalkd_wal.operations import (
+    Batch,
+    Close,
+    Fence,
+    Operation,
+    Retire,
+    Rotate,
+    Sync,
+    Write,
+    WriteLong,
+)
 from beanstalkd_wal.progress import Progress
 from beanstalkd_wal.recover import Recovered
 
 # Frames of at most about so many bytes are joined for one write. After a slow sync many batches
 # wait; this bounds the memory.
 _WRITE_BYTES_MAX = 8 << 20
+# The body of a long record is written in pieces of so many bytes. Each piece is copied first, which
+# takes 0.1 ms; meanwhile the owner's thread cannot run.
+_PIECE_BYTES = 512 * 1024
+
+_join = b"".join  # a name, so that a test can make it fail
 
 
 class Committer:
@@ -108,7 +129,9 @@ class Committer:
             self._delete_retired()
 
     def _execute_other(self, operation: Operation, at: int) -> None:
-        if isinstance(operation, Rotate):
+        if isinstance(operation, WriteLong):
+            self._write_long(operation, at)
+        elif isinstance(operation, Rotate):
             self._rotate(operation, at)
         elif isinstance(operation, Sync):
             self._write()
@@ -138,24 +161,58 @@ class Committer:
 
     def _encode(self, first_lsn: int, at: int, records: list[bytes]) -> None:
         watermark = self._progress.durable_lsn
-        head, payload = encode_frame(first_lsn, watermark, at, records, self._salt)
-        self._pieces.append(head)
-        self._pieces.append(payload)
-        self._nbytes += len(head) + len(payload)
+        try:
+            head, payload = encode_frame(first_lsn, watermark, at, records, self._salt)
+            self._pieces.append(head)
+            self._pieces.append(payload)
+            self._nbytes += len(head) + len(payload)
+        except MemoryError:
+            self._encode_in_pieces(first_lsn, watermark, at, records)
         self._encoded_lsn = first_lsn + len(records) - 1
         self._encoded_watermark = watermark
         if self._nbytes > _WRITE_BYTES_MAX:
             self._write()
 
+    def _encode_in_pieces(
+        self, first_lsn: int, watermark: int, at: int, records: list[bytes]
+    ) -> None:
+        """There was no memory to join the records."""
+        lengths = [len(record) for record in records]
+        pieces = encode_frame_in_pieces(first_lsn, watermark, at, lengths, records, self._salt)
+        self._pieces += pieces
+        self._nbytes += sum(map(len, pieces))
+
+    def _write_long(self, operation: WriteLong, at: int) -> None:
+        """Writes a frame with one long record. No copy of the whole body is made."""
+        self._write()
+        progress = self._progress
+        watermark = progress.durable_lsn
+        parts = [operation.head, operation.body]
+        lengths = [sum(map(len, parts))]
+        for piece in encode_frame_in_pieces(
+            operation.first_lsn, watermark, at, lengths, parts, self._salt
+        ):
+            for offset in range(0, len(piece), _PIECE_BYTES):
+                self._write_piece(piece[offset : offset + _PIECE_BYTES])
+        progress.written_lsn = operation.first_lsn
+        progress.watermark = watermark
+
     def _write(self) -> None:
         if not self._pieces:
             return
-        self._fs.write(self._active.handle, b"".join(self._pieces), self._offset)
+        try:
+            self._write_piece(_join(self._pieces))
+        except MemoryError:  # raised by the join, so nothing was written
+            for piece in self._pieces:
+                self._write_piece(piece)
         self._pieces.clear()
-        self._offset += self._nbytes
         self._nbytes = 0
         self._progress.written_lsn = self._encoded_lsn
         self._progress.watermark = self._encoded_watermark
+
+    def _write_piece(self, piece: bytes) -> None:
+        self._fs.write(self._active.handle, piece, self._offset)
+        self._offset += len(piece)
 
     def _sync(self) -> None:
         progress = self._progress

@@ -25,7 +25,15 @@ from beanstalkd_wal.format import (
 )
 from beanstalkd_wal.fs import FileSystem
 from beanstalkd_wal.locking import Lock
-from beanstalkd_wal.operations import Close, Operation, Retire, Rotate, Sync, Write
+from beanstalkd_wal.operations import (
+    Close,
+    Operation,
+    Retire,
+    Rotate,
+    Sync,
+    Write,
+    WriteLong,
+)
 from beanstalkd_wal.recover import recover
 from beanstalkd_wal.replay import Replay
 from beanstalkd_wal.state import LogState
@@ -87,9 +95,24 @@ class Log(LogState):
         need = len(record) + LENGTH_BYTES
         if need > self._space:
             self._open_frame(need)
+        self._records.append(record)
         self._space -= need
         self.headroom -= need
-        self._records.append(record)
+        self.lsn += 1
+        return self.segment
+
+    def append_long(self, head: bytes, body: bytes) -> int:
+        """`append` of head + body. A record of more than FRAME_MAX bytes gets a frame of its own,
+        which the committer writes in pieces. So no copy of the body is made.
+        """
+        need = len(head) + len(body) + LENGTH_BYTES
+        if need <= FRAME_MAX:
+            return self.append(head + body)
+        operation = WriteLong(self.lsn + 1, head, body)
+        self._open_frame(need)
+        self._operations.append(operation)
+        self._space -= need
+        self.headroom -= need
         self.lsn += 1
         return self.segment
 

@@ -20,6 +20,17 @@ class Write:
         self.records = records
 
 
+class WriteLong:
+    """Write one frame with one long record: head and body, which are not joined."""
+
+    __slots__ = ("body", "first_lsn", "head")
+
+    def __init__(self, first_lsn: int, head: bytes, body: bytes) -> None:
+        self.first_lsn = first_lsn
+        self.head = head
+        self.body = body
+
+
 class Rotate:
     """Seal the active segment; turn the spare into the next one. meta: bytes for its header."""
 
@@ -74,7 +85,7 @@ class Close:
         self.truncate = truncate
 
 
-Operation = Write | Rotate | Sync | Retire | Fence | Close
+Operation = Write | WriteLong | Rotate | Sync | Retire | Fence | Close
 
 
 class Batch:

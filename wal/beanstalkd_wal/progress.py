@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from errno import ENOMEM
 
 from beanstalkd_wal.directory import Spare
 from beanstalkd_wal.errors import LogFailed
@@ -77,6 +78,8 @@ class Progress:
             self.failure = error
         elif self.failure is None:
             errno = error.errno or 0 if isinstance(error, OSError) else 0
+            if isinstance(error, MemoryError):
+                errno = ENOMEM
             failure = LogFailed(path, offset, errno, "" if errno else repr(error))
             failure.__cause__ = error
             self.failure = failure
