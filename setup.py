@@ -18,6 +18,7 @@ COMPILED = [
         "beanstalkd_py/queue": (
             "journal",
             "lazyheap",
+            "memory",
             "model",
             "outcome",
             "queue",

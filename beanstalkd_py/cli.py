@@ -3,8 +3,8 @@
 Order: options, listening sockets, user, binlog (lock and replay), serve. A server that is ready
 writes one line to stderr. An error writes at least one line to stderr and ends the process with a
 status: 5 command line, 111 sockets, 32 to 34 user, 10 directory or lock, 1 no space to start, 65
-damaged or newer log, 71 the system refuses a thread or a descriptor, 74 a file of the log cannot be
-read or written, 70 a bug (with a traceback). A stop is 0, or 143 as process 1.
+damaged or newer log, 71 the system refuses a thread, a descriptor or memory, 74 a file of the log
+cannot be read or written, 70 a bug (with a traceback). A stop is 0, or 143 as process 1.
 """
 
 import errno
@@ -123,9 +123,19 @@ def main(argv: list[str]) -> int:
         return LOG_FAILED
     except signals.Stopped:
         return _stopped()
+    except MemoryError as error:
+        report(_out_of_memory(error))
+        return NO_RESOURCES
     except Exception:  # a broken invariant: print the traceback, and stop
         _write(STDERR, traceback.format_exc())
         return BUG
+
+
+def _out_of_memory(error: MemoryError) -> str:
+    """For the cases in which the server cannot go on: a start, or the middle of a change."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(place.filename)}, line {place.lineno}"
+    return f"out of memory ({where}): allow more memory (ulimit -v, LimitAS=)"
 
 
 def _fill_standard_descriptors() -> None:

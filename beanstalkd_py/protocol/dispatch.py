@@ -2,7 +2,11 @@
 
 Each command is a method `(client, now, command) -> reply`: `now` is monotonic ns, `command` the
 parser's tuple. It returns None if there is no reply now: the client waits or quits, or a kick is
-unfinished. It returns b"" if the command has no reply of its own.
+unfinished. It returns b"" if the command has no reply of its own. A reply with a long body is not
+joined, because the copy could be a gigabyte: the method returns None, and the reply is in `pieces`.
+
+If there is no memory for a reply, the reply is OUT_OF_MEMORY, and a job that the client was to get
+is ready again.
 """
 
 from collections.abc import Callable
@@ -18,6 +22,7 @@ from beanstalkd_py.queue.snapshot import LogSnapshot, ProcessSnapshot
 _REPLIES: dict[Outcome, bytes] = {
     Outcome.NOT_FOUND: replies.NOT_FOUND,
     Outcome.NO_HEADROOM: replies.OUT_OF_MEMORY,
+    Outcome.NO_MEMORY: replies.OUT_OF_MEMORY,
     Outcome.DRAINING: replies.DRAINING,
     Outcome.NOT_IGNORED: replies.NOT_IGNORED,
     Outcome.DEADLINE_SOON: replies.DEADLINE_SOON,
@@ -25,18 +30,8 @@ _REPLIES: dict[Outcome, bytes] = {
 }
 Handler = Callable[[Client, int, Command], bytes | None]
 
-
-def reserved(outcome: Job | Outcome) -> bytes:
-    """The reply to a reserve, at once or after waiting."""
-    if isinstance(outcome, Job):
-        return replies.RESERVED % (outcome.id, len(outcome.body), outcome.body)
-    return _REPLIES[outcome]
-
-
-def _found(outcome: Job | Outcome) -> bytes:
-    if isinstance(outcome, Job):
-        return replies.FOUND % (outcome.id, len(outcome.body), outcome.body)
-    return _REPLIES[outcome]
+LONG_BODY = 256 * 1024  # bytes; a reply with a longer body is not joined
+_ATTEMPTS = 2  # to allocate a reply; before the second one the memory reserve is released
 
 
 class Dispatcher:
@@ -61,6 +56,7 @@ class Dispatcher:
         self.process = process
         self.log = log
         self.handlers: list[Handler] = [getattr(self, name) for name in HANDLERS]
+        self.pieces: list[bytes] = []  # of a reply with a long body; the session takes them at once
         self.counts = [0] * len(self.handlers)  # by operation; `Session.run` counts commands
 
     # --- jobs -------------------------------------------------------------------------------------
@@ -91,18 +87,67 @@ class Dispatcher:
         outcome = self.queue.reserve(client, now, NEVER)
         if isinstance(outcome, Job):  # as in `reserved`; without the call it takes 0.06 us less
             body = outcome.body
-            return b"RESERVED %d %d\r\n%b\r\n" % (outcome.id, len(body), body)
-        return None if outcome is WAITING else reserved(outcome)
+            nbytes = len(body)
+            if nbytes <= LONG_BODY:
+                try:
+                    return b"RESERVED %d %d\r\n%b\r\n" % (outcome.id, nbytes, body)
+                except MemoryError:
+                    pass
+            return self.reserved(client, now, outcome)
+        return None if outcome is WAITING else _REPLIES[outcome]
 
     def reserve_with_timeout(self, client: Client, now: int, command: Command) -> bytes | None:
         outcome = self.queue.reserve(client, now, now + command[1])
         if isinstance(outcome, Job):
             body = outcome.body
-            return b"RESERVED %d %d\r\n%b\r\n" % (outcome.id, len(body), body)
-        return None if outcome is WAITING else reserved(outcome)
+            nbytes = len(body)
+            if nbytes <= LONG_BODY:
+                try:
+                    return b"RESERVED %d %d\r\n%b\r\n" % (outcome.id, nbytes, body)
+                except MemoryError:
+                    pass
+            return self.reserved(client, now, outcome)
+        return None if outcome is WAITING else _REPLIES[outcome]
 
-    def reserve_job(self, client: Client, now: int, command: Command) -> bytes:
-        return reserved(self.queue.reserve_job(client, now, command[1]))
+    def reserve_job(self, client: Client, now: int, command: Command) -> bytes | None:
+        return self.reserved(client, now, self.queue.reserve_job(client, now, command[1]))
+
+    def reserved(self, client: Client, now: int, outcome: Job | Outcome) -> bytes | None:
+        """The reply to a reserve, at once or after waiting."""
+        if not isinstance(outcome, Job):
+            return _REPLIES[outcome]
+        reply = self._with_body(replies.RESERVED, replies.RESERVED_LINE, outcome)
+        if reply is replies.OUT_OF_MEMORY:
+            self.queue.give_back(outcome, now)
+        return reply
+
+    def _found(self, outcome: Job | Outcome) -> bytes | None:
+        if not isinstance(outcome, Job):
+            return _REPLIES[outcome]
+        return self._with_body(replies.FOUND, replies.FOUND_LINE, outcome)
+
+    def _with_body(self, template: bytes, line: bytes, job: Job) -> bytes | None:
+        """A reply with the job's body: whole, or in `pieces` without a copy of the body."""
+        body = job.body
+        nbytes = len(body)
+        for _ in range(_ATTEMPTS):
+            try:
+                if nbytes > LONG_BODY:
+                    self.pieces = [line % (job.id, nbytes), body, b"\r\n"]
+                    return None
+                return template % (job.id, nbytes, body)
+            except MemoryError:
+                self.queue.memory.release()
+        return replies.OUT_OF_MEMORY
+
+    def _report(self, make: Callable[[], bytes]) -> bytes:
+        """The reply that `make` returns. It may be long: `list-tubes` names every tube."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return make()
+            except MemoryError:
+                self.queue.memory.release()
+        return replies.OUT_OF_MEMORY
 
     def delete(self, client: Client, now: int, command: Command) -> bytes:
         outcome = self.queue.delete(client, command[1])
@@ -139,17 +184,17 @@ class Dispatcher:
         outcome = self.queue.kick_job(now, command[1])
         return replies.KICKED if outcome is DONE else _REPLIES[outcome]
 
-    def peek(self, client: Client, now: int, command: Command) -> bytes:
-        return _found(self.queue.peek(command[1]))
+    def peek(self, client: Client, now: int, command: Command) -> bytes | None:
+        return self._found(self.queue.peek(command[1]))
 
-    def peek_ready(self, client: Client, now: int, command: Command) -> bytes:
-        return _found(self.queue.peek_ready(client.used))
+    def peek_ready(self, client: Client, now: int, command: Command) -> bytes | None:
+        return self._found(self.queue.peek_ready(client.used))
 
-    def peek_delayed(self, client: Client, now: int, command: Command) -> bytes:
-        return _found(self.queue.peek_delayed(client.used))
+    def peek_delayed(self, client: Client, now: int, command: Command) -> bytes | None:
+        return self._found(self.queue.peek_delayed(client.used))
 
-    def peek_buried(self, client: Client, now: int, command: Command) -> bytes:
-        return _found(self.queue.peek_buried(client.used))
+    def peek_buried(self, client: Client, now: int, command: Command) -> bytes | None:
+        return self._found(self.queue.peek_buried(client.used))
 
     # --- tubes ------------------------------------------------------------------------------------
 
@@ -171,14 +216,16 @@ class Dispatcher:
     # --- stats and lists --------------------------------------------------------------------------
 
     def stats(self, client: Client, now: int, command: Command) -> bytes:
-        return yaml.server(
-            snapshot.of_queue(self.queue),
-            self.process(),
-            self.log() or LogSnapshot(),
-            [(key, self.counts[operation]) for key, operation in COUNTERS],
-            self.max_job_size,
-            self.binlog_max_size,
-            now,
+        return self._report(
+            lambda: yaml.server(
+                snapshot.of_queue(self.queue),
+                self.process(),
+                self.log() or LogSnapshot(),
+                [(key, self.counts[operation]) for key, operation in COUNTERS],
+                self.max_job_size,
+                self.binlog_max_size,
+                now,
+            )
         )
 
     def stats_job(self, client: Client, now: int, command: Command) -> bytes:
@@ -190,13 +237,13 @@ class Dispatcher:
         return replies.NOT_FOUND if tube is None else yaml.tube(snapshot.of_tube(tube, now))
 
     def list_tubes(self, client: Client, now: int, command: Command) -> bytes:
-        return yaml.names(tube.name for tube in self.queue.tube_list)
+        return self._report(lambda: yaml.names(tube.name for tube in self.queue.tube_list))
 
     def list_tube_used(self, client: Client, now: int, command: Command) -> bytes:
         return replies.USING % client.used.name
 
     def list_tubes_watched(self, client: Client, now: int, command: Command) -> bytes:
-        return yaml.names(tube.name for tube in client.watched)
+        return self._report(lambda: yaml.names(tube.name for tube in client.watched))
 
     # --- commands that do not reach the queue -----------------------------------------------------
 

@@ -5,9 +5,13 @@ The commands are the same however the bytes are split. A command is a tuple: its
 integer of `commands`), then its arguments. An error of the client is a command too (`REPLY` with
 the bytes to send), so nothing here raises.
 
+Without memory for a body, the body is read and dropped, and the reply is OUT_OF_MEMORY.
+
 Source: beanstalkd 1.13, doc/protocol.txt and prot.c: lines of at most 224 bytes. One difference: a
 line ends at the first CRLF, also after a lone CR.
 """
+
+from io import SEEK_CUR, BytesIO
 
 from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.commands import (
@@ -33,12 +37,17 @@ from beanstalkd_py.protocol.lines import (
     parse_line,
     parse_put,
 )
+from beanstalkd_py.queue.memory import MemoryReserve
 
 MAX_LINE = 224  # bytes, CRLF included (the C server's LINE_BUF_SIZE)
+# The buffer of a body of this size is allocated at once, so that a lack of memory shows before it
+# concerns other clients. The system gives the pages one by one, as they are written to. The buffers
+# of smaller bodies grow.
+LARGE_BODY = 1 << 20
 
 _D = ord("d")
 # What the next byte belongs to.
-_LINE, _LONG_LINE, _SKIPPED_BODY, _BODY, _BAD_BODY = range(5)
+_LINE, _LONG_LINE, _SKIPPED_BODY, _LOST_BODY, _BODY, _BAD_BODY = range(6)
 
 # Lines whose command is looked up without parsing: the lines of commands without arguments, and a
 # cache of lines of put, as (PUT, pri, delay, ttr, size). Most producers repeat one line, which
@@ -68,15 +77,19 @@ class Parser:
     224 bytes, one body, and the data of one `feed`.
     """
 
-    __slots__ = ("_buffer", "_collected", "_left", "_max_job_size", "_position", "_put", "_within")
+    __slots__ = (
+        "_buffer", "_collected", "_left", "_max_job_size", "_memory", "_position", "_put",
+        "_within",
+    )  # fmt: skip
 
-    def __init__(self, max_job_size: int) -> None:
+    def __init__(self, max_job_size: int, memory: MemoryReserve | None = None) -> None:
         self._buffer = b""
         self._position = 0
         self._max_job_size = max_job_size
         self._within = _LINE
         self._left = 0  # missing bytes of the body, CRLF included
-        self._collected = bytearray()  # of a body that comes in pieces
+        self._memory = MemoryReserve() if memory is None else memory
+        self._collected: BytesIO | None = None  # of a body that comes in pieces
         self._put: tuple[int, int, int] = (0, 0, 0)  # its pri, delay, ttr
 
     @property
@@ -100,7 +113,7 @@ class Parser:
         return line if end else None
 
     def feed(self, data: bytes) -> None:
-        """More bytes from the client."""
+        """More bytes from the client. After a MemoryError the bytes are not taken."""
         self._buffer = self._buffer[self._position :] + data if self._buffer else data
         self._position = 0
 
@@ -138,7 +151,10 @@ class Parser:
                 body_end = end + 2 + size
                 if buffer.startswith(b"\r\n", body_end):
                     self._position = body_end + 2
-                    return (operation, pri, delay, ttr, buffer[end + 2 : body_end])
+                    try:
+                        return (operation, pri, delay, ttr, buffer[end + 2 : body_end])
+                    except MemoryError:
+                        return self._lose_whole_body()
                 return self._body(pri, delay, ttr, size)
         words = line.split(b" ", 5)
         word = words[0]
@@ -158,8 +174,11 @@ class Parser:
         to 64 kB would stay in memory.
         """
         if self._position:
-            self._buffer = self._buffer[self._position :]
-            self._position = 0
+            try:
+                self._buffer = self._buffer[self._position :]
+                self._position = 0
+            except MemoryError:
+                pass  # they stay until the next feed
         return None
 
     # --- put --------------------------------------------------------------------------------------
@@ -210,12 +229,15 @@ class Parser:
         start = self._position
         end = start + size
         if len(buffer) < end + 2:
-            self._within = _BODY
             self._left = size + 2
+            self._within = _BODY if self._has_buffer(size + 2) else _LOST_BODY
         else:
             self._position = end + 2
             if buffer[end : end + 2] == b"\r\n":
-                return (PUT, pri, delay, ttr, buffer[start:end])
+                try:
+                    return (PUT, pri, delay, ttr, buffer[start:end])
+                except MemoryError:
+                    return self._lose_whole_body()
             self._within = _BAD_BODY
         self._put = (pri, delay, ttr)
         return (PUT_BEGIN,)
@@ -229,7 +251,7 @@ class Parser:
         if within == _BAD_BODY:
             self._within = _LINE
             return (PUT_ABORT, replies.EXPECTED_CRLF)
-        return self._skip_body() if within == _SKIPPED_BODY else self._skip_line()
+        return self._skip_line() if within == _LONG_LINE else self._skip_body()
 
     def _skip_body(self) -> Command | None:
         taken = min(self._left, len(self._buffer) - self._position)
@@ -237,8 +259,9 @@ class Parser:
         self._left -= taken
         if self._left:
             return None
+        lost = self._within == _LOST_BODY
         self._within = _LINE
-        return (REPLY, replies.JOB_TOO_BIG)
+        return (PUT_ABORT, replies.OUT_OF_MEMORY) if lost else (REPLY, replies.JOB_TOO_BIG)
 
     def _skip_line(self) -> Command | None:
         end = self._buffer.find(b"\r\n", self._position)
@@ -251,18 +274,54 @@ class Parser:
         self._within = _LINE
         return BAD_FORMAT
 
+    def _has_buffer(self, nbytes: int) -> bool:
+        """Makes the buffer of a body that comes in pieces. False if there is no memory for it."""
+        memory = self._memory
+        if memory.short and not memory.hold():
+            return False
+        try:
+            # BytesIO takes over the bytes object without a copy, and gives it back without one.
+            large = nbytes >= LARGE_BODY
+            self._collected = BytesIO(memory.allocate(nbytes)) if large else BytesIO()
+        except MemoryError:
+            return False
+        return True
+
     def _collect(self) -> Command | None:
-        chunk = self._buffer[self._position : self._position + self._left]
-        if chunk:
-            self._position += len(chunk)
-            self._left -= len(chunk)
-            self._collected += chunk
-        if self._left:
-            return None
-        self._within = _LINE
         collected = self._collected
-        self._collected = bytearray()
-        if not collected.endswith(b"\r\n"):
-            return (PUT_ABORT, replies.EXPECTED_CRLF)
-        del collected[-2:]  # in place: a body may be a gigabyte
-        return (PUT_END, *self._put, bytes(collected))
+        assert collected is not None
+        start = self._position
+        try:
+            chunk = self._buffer[start : start + self._left]
+            collected.write(chunk)
+            self._position = start + len(chunk)
+            self._left -= len(chunk)
+            return self._end_of_body(collected) if not self._left else None
+        except MemoryError:
+            return self._lose_body()
+
+    def _end_of_body(self, collected: BytesIO) -> Command:
+        collected.seek(-2, SEEK_CUR)
+        size = collected.tell()
+        whole = collected.read(2) == b"\r\n"
+        collected.truncate(size)
+        command: Command = (PUT_ABORT, replies.EXPECTED_CRLF)
+        if whole:
+            command = (PUT_END, *self._put, collected.getvalue())
+        self._collected = None
+        self._within = _LINE
+        return command
+
+    def _lose_body(self) -> Command | None:
+        """Memory ran out while the body came. The rest of it is skipped."""
+        self._collected = None
+        self._memory.release()
+        self._within = _LOST_BODY
+        return self._skip_body()
+
+    def _lose_whole_body(self) -> Command:
+        """Memory ran out for a body that came in one piece, which is skipped already."""
+        self._memory.release()
+        self._left = 0
+        self._within = _LOST_BODY
+        return (PUT_BEGIN,)

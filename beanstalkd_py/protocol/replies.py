@@ -13,6 +13,7 @@ WATCHING: bytes = b"WATCHING %d\r\n"
 NOT_IGNORED: bytes = b"NOT_IGNORED\r\n"
 
 RESERVED: bytes = b"RESERVED %d %d\r\n%b\r\n"
+RESERVED_LINE: bytes = b"RESERVED %d %d\r\n"
 DEADLINE_SOON: bytes = b"DEADLINE_SOON\r\n"
 TIMED_OUT: bytes = b"TIMED_OUT\r\n"
 
@@ -25,6 +26,7 @@ KICKED_COUNT: bytes = b"KICKED %d\r\n"
 PAUSED: bytes = b"PAUSED\r\n"
 
 FOUND: bytes = b"FOUND %d %d\r\n%b\r\n"
+FOUND_LINE: bytes = b"FOUND %d %d\r\n"
 NOT_FOUND: bytes = b"NOT_FOUND\r\n"
 OK: bytes = b"OK %d\r\n%b\r\n"
 

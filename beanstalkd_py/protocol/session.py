@@ -9,10 +9,12 @@ OUTPUT_LIMIT bytes, or while a kick is unfinished. `run` continues afterwards. S
 never reads its replies uses bounded memory.
 """
 
+from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.commands import QUIT
-from beanstalkd_py.protocol.dispatch import Dispatcher, reserved
+from beanstalkd_py.protocol.dispatch import LONG_BODY, Dispatcher
 from beanstalkd_py.protocol.parser import Parser
-from beanstalkd_py.queue.model import Client
+from beanstalkd_py.queue.model import Client, Job
+from beanstalkd_py.queue.outcome import Outcome
 
 OUTPUT_LIMIT = 256 * 1024  # bytes of replies in `_output`; the last reply may exceed it
 
@@ -36,7 +38,7 @@ class Session:
     def __init__(self, dispatcher: Dispatcher, owner: object = None) -> None:
         self.dispatcher = dispatcher
         self.owner = owner  # takes the output; a `SessionOwner` in the server
-        self.parser = Parser(dispatcher.max_job_size)
+        self.parser = Parser(dispatcher.max_job_size, dispatcher.queue.memory)
         self._next_command = self.parser.next_command
         self.client: Client = dispatcher.queue.connect()
         self.client.session = self
@@ -47,8 +49,17 @@ class Session:
         self._ended = False  # the client sent its last byte
 
     def receive(self, data: bytes, now: int) -> bool:
-        """Bytes from the client, in any pieces. `now`: monotonic ns. Returns what `run` does."""
-        self.parser.feed(data)
+        """Bytes from the client, in any pieces. `now`: monotonic ns. Returns what `run` does.
+
+        Without memory for the bytes, the session ends: the commands in them are lost.
+        """
+        try:
+            self.parser.feed(data)
+        except MemoryError:
+            self.dispatcher.queue.memory.release()
+            self._add(replies.OUT_OF_MEMORY)
+            self.closed = True
+            return False
         return self.run(now)
 
     def hang_up(self, now: int) -> None:
@@ -57,8 +68,9 @@ class Session:
         """
         outcome = self.dispatcher.queue.half_close(self.client, now)
         if outcome is not None:
-            self._add(reserved(outcome))
-        self.run(now)
+            self.answer(outcome, now)
+        else:
+            self.run(now)
 
     def end_of_input(self, now: int) -> None:
         """The client shut down its writing side. The commands that it sent before are still
@@ -79,9 +91,13 @@ class Session:
         self._pending = 0
         self.dispatcher.queue.disconnect(self.client, now)
 
-    def answer(self, reply: bytes, now: int) -> None:
+    def answer(self, outcome: Job | Outcome, now: int) -> None:
         """The reply to a waiting reserve; then the commands that the client sent after it."""
-        self._add(reply)
+        reply = self.dispatcher.reserved(self.client, now, outcome)
+        if reply is None:
+            self._pending += self._add_pieces()
+        else:
+            self._add(reply)
         self.run(now)
 
     def run(self, now: int) -> bool:
@@ -118,6 +134,9 @@ class Session:
             counts[operation] += 1
             reply = handlers[operation](client, now, command)
             if reply is None:
+                if self.dispatcher.pieces:
+                    pending += self._add_pieces()
+                    continue
                 self.closed = operation == QUIT
                 self.held = client.kick is not None
                 break
@@ -131,14 +150,53 @@ class Session:
         self._output.append(reply)
         self._pending += len(reply)
 
+    def _add_pieces(self) -> int:
+        """Adds a reply that the dispatcher has in pieces. Returns its bytes."""
+        pieces = self.dispatcher.pieces
+        self.dispatcher.pieces = []
+        self._output += pieces
+        return sum(map(len, pieces))
+
+    @property
+    def has_output(self) -> bool:
+        """Whether `take_output` has more to return."""
+        return bool(self._output)
+
     def take_output(self) -> bytes:
-        """Returns the replies, joined, and forgets them; b"" if there are none."""
+        """Returns the replies, joined, and forgets them; b"" if there are none.
+
+        Long bodies are not joined. If there is one, this returns what comes before it, or the body
+        itself, and `has_output` says that it must be called again.
+        """
         output = self._output
         if not output:
             return b""
-        data = output[0] if len(output) == 1 else b"".join(output)
+        if self._pending > OUTPUT_LIMIT:
+            return self._take_some()
+        try:
+            data = output[0] if len(output) == 1 else b"".join(output)
+        except MemoryError:
+            return self._take_first()
         output.clear()
         self._pending = 0
+        return data
+
+    def _take_some(self) -> bytes:
+        output = self._output
+        count = next((n for n, piece in enumerate(output) if len(piece) > LONG_BODY), len(output))
+        if count < 2:
+            return self._take_first()
+        try:
+            data = b"".join(output[:count])
+        except MemoryError:
+            return self._take_first()
+        del output[:count]
+        self._pending -= len(data)
+        return data
+
+    def _take_first(self) -> bytes:
+        data = self._output.pop(0)
+        self._pending -= len(data)
         return data
 
     @staticmethod
@@ -153,6 +211,6 @@ class Session:
             for client, outcome in woken:
                 session = client.session
                 if isinstance(session, Session) and not session.closed:
-                    session.answer(reserved(outcome), now)
+                    session.answer(outcome, now)
                     touched.append(session)
         return touched

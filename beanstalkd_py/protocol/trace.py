@@ -15,7 +15,7 @@ class TracingSession(Session):
     a plain session no time.
     """
 
-    __slots__ = ("_fd", "_trace")
+    __slots__ = ("_fd", "_trace", "_traced")
 
     def __init__(
         self, dispatcher: Dispatcher, owner: object, fd: int, trace: Callable[[str], None]
@@ -23,6 +23,7 @@ class TracingSession(Session):
         super().__init__(dispatcher, owner)
         self._fd = fd
         self._trace = trace
+        self._traced = 0  # pieces at the head of `_output` that were traced before
         parser = self.parser
         next_command = parser.next_command
 
@@ -36,12 +37,22 @@ class TracingSession(Session):
         self._next_command = traced
 
     def take_output(self) -> bytes:
-        for reply in self._output:
-            line = reply.partition(b"\r\n")[0].decode("ascii", "replace")
-            words = line.split()
-            if words[0] == "INSERTED":
-                self._trace(f"<{self._fd} job {words[1]}")
-            self._trace(f">{self._fd} reply {line}")
-            if reply.startswith(_WITH_BYTES):
-                self._trace(f">{self._fd} job {words[1] if len(words) > 2 else 0}")
-        return super().take_output()
+        output = self._output
+        while self._traced < len(output):
+            self._traced += self._trace_reply(output[self._traced])
+        data = super().take_output()
+        self._traced = len(output)
+        return data
+
+    def _trace_reply(self, reply: bytes) -> int:
+        """Returns the number of pieces of the reply. One with a long body has three."""
+        first, _, rest = reply.partition(b"\r\n")
+        line = first.decode("ascii", "replace")
+        words = line.split()
+        if words[0] == "INSERTED":
+            self._trace(f"<{self._fd} job {words[1]}")
+        self._trace(f">{self._fd} reply {line}")
+        if not reply.startswith(_WITH_BYTES):
+            return 1
+        self._trace(f">{self._fd} job {words[1] if len(words) > 2 else 0}")
+        return 1 if rest else 3

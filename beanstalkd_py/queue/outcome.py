@@ -9,6 +9,7 @@ class Outcome(Enum):
     DONE = auto()
     NOT_FOUND = auto()  # no such job or tube, or the job is not this client's
     NO_HEADROOM = auto()  # the journal refused the change; nothing has changed
+    NO_MEMORY = auto()  # there is no memory for the job; nothing has changed
     DRAINING = auto()  # the server takes no new jobs
     NOT_IGNORED = auto()  # it is the last tube of the watch list
     DEADLINE_SOON = auto()  # the TTR of a job that the client holds is about to end
@@ -21,6 +22,7 @@ class Outcome(Enum):
 DONE = Outcome.DONE
 NOT_FOUND = Outcome.NOT_FOUND
 NO_HEADROOM = Outcome.NO_HEADROOM
+NO_MEMORY = Outcome.NO_MEMORY
 DRAINING = Outcome.DRAINING
 NOT_IGNORED = Outcome.NOT_IGNORED
 DEADLINE_SOON = Outcome.DEADLINE_SOON

@@ -26,6 +26,7 @@ from beanstalkd_py.queue.outcome import (
     DONE,
     DRAINING,
     NO_HEADROOM,
+    NO_MEMORY,
     NOT_FOUND,
     NOT_IGNORED,
     TIMED_OUT,
@@ -57,7 +58,8 @@ class Queue(State):
     def put(
         self, client: Client, now: int, pri: int, delay: int, ttr: int, body: bytes
     ) -> int | Outcome:
-        """A new job in the tube that the client uses. Returns its id, DRAINING or NO_HEADROOM.
+        """A new job in the tube that the client uses. Returns its id, DRAINING, NO_HEADROOM or
+        NO_MEMORY.
 
         delay, ttr: ns. The order is journal, then memory (invariant "log before state").
         """
@@ -73,6 +75,8 @@ class Queue(State):
             created_at = now
         if self.draining:
             return DRAINING
+        if self.memory.short and not self.memory.hold():
+            return NO_MEMORY
         tube = client.used
         state = DELAYED if delay else READY
         deadline_at = now + delay if delay else 0
@@ -83,13 +87,29 @@ class Queue(State):
             )
             if segment is None:
                 return NO_HEADROOM
-        job = self.apply_put(id, tube, state, pri, delay, ttr, body, created_at, deadline_at)
+        try:
+            job = self.apply_put(id, tube, state, pri, delay, ttr, body, created_at, deadline_at)
+        except MemoryError:
+            return self._take_back(id, tube, body, segment)
         job.full_segment = segment
         tube.total_jobs += 1
         self.total_jobs += 1
         if tube.waiting:
             self._offer(tube, now)
         return id
+
+    def _take_back(self, id: int, tube: Tube, body: bytes, segment: object) -> Outcome:
+        """Memory ran out between the record of a put and the job. A DELETE record follows, so that
+        a start does not find the job. Entries in heaps and buckets are stale and do no harm.
+        """
+        self.memory.release()
+        self.jobs.pop(id, None)
+        if self.journal is not None:
+            job = Job(id, tube, READY, 0, 0, 0, body, 0, 0)
+            job.full_segment = segment
+            if not self.journal.delete(job):
+                raise MemoryError
+        return NO_MEMORY
 
     def _mark_producer(self, client: Client) -> None:
         if not client.producer:
@@ -143,6 +163,12 @@ class Queue(State):
         self._mark_worker(client)
         self._reserve(client, job, now)
         return job
+
+    def give_back(self, job: Job, now: int) -> None:
+        """The client cannot be told that it has reserved the job: the job is ready again, as if the
+        client had disconnected.
+        """
+        self._to_ready(job, now)
 
     def _mark_worker(self, client: Client) -> None:
         if not client.worker:

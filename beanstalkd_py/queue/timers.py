@@ -35,9 +35,9 @@ class Timers:
         """Sets the owner's timer to `at`, which is earlier than before. owners: the number of
         owners.
         """
-        owner.timer_at = at
         heap = self.heap
         heappush(heap, (at, owner.order, owner))
+        owner.timer_at = at
         if len(heap) > 2 * owners + STALE_ALLOWED:
             heap[:] = sorted({timer for timer in heap if timer[2].timer_at == timer[0]}, key=_key)
 

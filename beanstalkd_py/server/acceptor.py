@@ -5,6 +5,8 @@ The listeners are in the same epoll object as the clients. So the server sees ne
 connections in the order in which the clients opened and closed them.
 """
 
+import errno
+import os
 import select
 import socket
 from collections.abc import Callable, Sized
@@ -87,6 +89,9 @@ class Acceptor:
                 continue  # the client has disconnected already
             except OSError as error:
                 self._begin_pause(f"accept(): {error.strerror}")
+                return
+            except MemoryError:
+                self._begin_pause(f"accept(): {os.strerror(errno.ENOMEM)}")
                 return
             sock.setblocking(False)
             if sock.family != socket.AF_UNIX:

@@ -10,6 +10,7 @@ may have left bytes in its transport, receives in the next iteration without an 
 """
 
 import errno
+import os
 from enum import Enum
 
 from beanstalkd_py.host.clock import boot_ns
@@ -73,7 +74,8 @@ class Connection:
         self.queued = 0
         self.life: Life = READING
         self._hung_up = False  # the peer closed or shut down its side; input may be left
-        self._unsent = bytearray()
+        # Replies that the transport has not taken: short ones joined, long ones as they are.
+        self._unsent: list[bytearray | memoryview] = []
         self._resumes = False  # `_resume` is in `Context.later`
         self.use(transport)
         self.session: Session = context.make_session(self, self.fd)
@@ -103,6 +105,9 @@ class Connection:
             return
         except OSError as error:
             self.lost(error)
+            return
+        except MemoryError:
+            self._wait_for_memory()
             return
         context = self.context
         session = self.session
@@ -149,6 +154,18 @@ class Connection:
     def _receive_more(self) -> None:
         self.on_event(READABLE)
 
+    def _wait_for_memory(self) -> None:
+        """There was no memory to receive. With the memory reserve there is; if that is gone too,
+        the connection is given up, because nothing can be received any more.
+        """
+        memory = self.context.queue.memory
+        if memory.short:
+            self.context.report(f"connection: {os.strerror(errno.ENOMEM)}")
+            self.close()
+            return
+        memory.release()
+        self.context.later.append(self._receive_more)
+
     def _end_of_input(self, now: int) -> None:
         if self.life is not CLOSING:
             self._become(DRAINING)
@@ -177,6 +194,10 @@ class Connection:
         if data:
             self.queued += len(data)
             self.context.outbox.add(self, data)
+            while session.has_output:  # a reply with a long body comes in pieces
+                data = session.take_output()
+                self.queued += len(data)
+                self.context.outbox.add(self, data)
         if session.held and self.queued <= QUEUE_LIMIT and not self._resumes:
             self._resumes = True
             self.context.later.append(self._resume)
@@ -236,7 +257,7 @@ class Connection:
         if self.life is GONE:
             return
         if self._unsent:
-            self._unsent += data
+            self._keep(data)
         else:
             try:
                 sent = self._send(data)
@@ -247,22 +268,45 @@ class Connection:
                 return
             self.queued -= sent
             if sent < len(data):
-                self._unsent += memoryview(data)[sent:]
+                self._keep(memoryview(data)[sent:])
                 self.transport.await_writable(True)
         if self.life is not READING:
             self.flush(boot_ns())
 
-    def _on_writable(self) -> None:
+    def _keep(self, data: bytes | memoryview) -> None:
+        """Keeps bytes that the transport has not taken. The bytes of a long body are not copied."""
+        unsent = self._unsent
         try:
-            with memoryview(self._unsent) as unsent:
-                sent = self._send(unsent)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self.lost(error)
-            return
-        del self._unsent[:sent]
-        self.queued -= sent
+            if len(data) <= QUEUE_LIMIT:
+                last = unsent[-1] if unsent else None
+                if isinstance(last, bytearray):
+                    last += data
+                else:
+                    unsent.append(bytearray(data))
+                return
+        except MemoryError:
+            self.context.queue.memory.release()
+        unsent.append(memoryview(data))
+
+    def _on_writable(self) -> None:
+        while self._unsent:
+            first = self._unsent[0]
+            try:
+                with memoryview(first) as view:
+                    sent = self._send(view)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.lost(error)
+                return
+            self.queued -= sent
+            if sent < len(first):
+                if isinstance(first, bytearray):
+                    del first[:sent]
+                else:
+                    self._unsent[0] = first[sent:]
+                break
+            del self._unsent[0]
         if not self._unsent:
             self.transport.await_writable(False)
         self.flush(boot_ns())

@@ -142,6 +142,7 @@ class Server:
         self.context.outbox = Outbox(binlog, self.sync_ms, boot_ns, time_ns)
         sys.setswitchinterval(SWITCH_S)
         keep_free_heap()
+        self.queue.memory.hold()
         self.hub.handle_error = self._on_error
         # These watchers are never stopped: without them, a second SIGTERM during the end would kill
         # the process.
@@ -342,7 +343,12 @@ class Server:
     def _admit(self, sock: socket.socket) -> None:
         if self.verbosity:
             self.say(f"accept {sock.fileno()}")
-        connection = Connection(self.context, PlainTransport(sock, self.epoll))
+        try:
+            connection = Connection(self.context, PlainTransport(sock, self.epoll))
+        except MemoryError:
+            self.queue.memory.release()
+            sock.close()
+            return
         self.connections[connection.fd] = connection
         self._admitted.append(connection)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from beanstalkd_py.protocol.dispatch import Dispatcher, reserved
+from beanstalkd_py.protocol.dispatch import LONG_BODY, Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.outcome import Outcome
 from beanstalkd_py.queue.queue import Queue
@@ -50,8 +50,8 @@ def session(dispatcher: Dispatcher) -> Session:
         (Outcome.TIMED_OUT, b"TIMED_OUT\r\n"),
     ],
 )
-def test_reserve_outcome_becomes_reply(outcome: Outcome, reply: bytes) -> None:
-    assert reserved(outcome) == reply
+def test_reserve_outcome_becomes_reply(session: Session, outcome: Outcome, reply: bytes) -> None:
+    assert session.dispatcher.reserved(session.client, NOW, outcome) == reply
 
 
 @pytest.mark.parametrize(
@@ -119,3 +119,37 @@ def test_quit_closes_and_waiting_does_not(session: Session, dispatcher: Dispatch
     assert Session.settle(dispatcher, NOW) == [session]
     assert session.take_output() == b"RESERVED 1 1\r\nx\r\n"
     assert session.closed
+
+
+@pytest.mark.parametrize(
+    "command", [b"reserve", b"reserve-with-timeout 0", b"peek 1", b"peek-ready"]
+)
+def test_long_body_is_not_copied_into_its_reply(command: bytes) -> None:
+    session = Session(Dispatcher(Queue(), max_job_size=1 << 20))
+    body = bytes(LONG_BODY + 1)
+    say(session, b"put 0 0 1 %d\r\n%b\r\n" % (len(body), body))
+    session.receive(b"list-tube-used\r\n" + command + b"\r\nkick 1\r\n", NOW)
+    pieces = []
+    while session.has_output:
+        pieces.append(session.take_output())
+    word = b"FOUND" if command.startswith(b"peek") else b"RESERVED"
+    line = b"USING default\r\n%b 1 %d\r\n" % (word, len(body))
+    assert pieces[0] == line
+    assert pieces[1] is session.dispatcher.queue.jobs[1].body
+    assert pieces[2:] == [b"\r\n"]
+    assert session.held
+    session.run(NOW)
+    assert session.take_output() == b"KICKED 0\r\n"
+
+
+def test_waiting_client_gets_a_long_body_without_a_copy() -> None:
+    dispatcher = Dispatcher(Queue(), max_job_size=1 << 20)
+    worker, producer = Session(dispatcher), Session(dispatcher)
+    assert say(worker, b"reserve\r\nkick 1\r\n") == b""
+    body = bytes(LONG_BODY + 1)
+    say(producer, b"put 0 0 1 %d\r\n%b\r\n" % (len(body), body))
+    assert Session.settle(dispatcher, NOW) == [worker]
+    assert worker.take_output() == b"RESERVED 1 %d\r\n" % len(body)
+    assert worker.take_output() is dispatcher.queue.jobs[1].body
+    assert worker.take_output() == b"\r\n"
+    assert not worker.has_output

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from beanstalkd_py.protocol import parser as module
@@ -20,6 +22,7 @@ from beanstalkd_py.protocol.commands import (
     Command,
 )
 from beanstalkd_py.protocol.parser import MAX_LINE, Parser
+from beanstalkd_py.queue.memory import MemoryReserve
 
 BAD = (REPLY, replies.BAD_FORMAT)
 UNKNOWN = (REPLY, replies.UNKNOWN_COMMAND)
@@ -145,3 +148,81 @@ def test_cached_put_line_obeys_a_smaller_limit() -> None:
     larger.feed(line)
     assert larger.next_command() == (PUT_BEGIN,)
     assert commands(line) == [(COUNT, PUT)]
+
+
+# --- bodies without memory
+
+
+class Allocator:
+    """Fails from the nth call on."""
+
+    def __init__(self, last: int) -> None:
+        self.left = last
+
+    def __call__(self, nbytes: int) -> bytes:
+        if not self.left:
+            raise MemoryError
+        self.left -= 1
+        return bytes(nbytes)
+
+
+def fed(parser: Parser, stream: bytes, nbytes: int) -> list[Command]:
+    found = []
+    for at in range(0, len(stream), nbytes):
+        parser.feed(stream[at : at + nbytes])
+        while (command := parser.next_command()) is not None:
+            found.append(command)
+    return found
+
+
+def a_put(size: int) -> bytes:
+    return b"put 1 0 1 %d\r\n%b\r\nquit\r\n" % (size, bytes(size))
+
+
+LARGE, PIECE = 4 * module.LARGE_BODY, 60_000
+
+
+def test_large_body_without_memory_is_dropped() -> None:
+    parser = Parser(LARGE, MemoryReserve(Allocator(0)))
+    assert fed(parser, a_put(LARGE), PIECE) == [
+        (PUT_BEGIN,),
+        (PUT_ABORT, replies.OUT_OF_MEMORY),
+        (QUIT,),
+    ]
+
+
+@pytest.mark.parametrize("size", [10, LARGE])
+def test_body_is_dropped_while_memory_is_short(size: int) -> None:
+    memory = MemoryReserve(Allocator(1))
+    memory.release()
+    parser = Parser(LARGE, memory)
+    memory.hold()
+    memory.release()
+    assert fed(parser, a_put(size), PIECE if size == LARGE else 16)[1:] == [
+        (PUT_ABORT, replies.OUT_OF_MEMORY),
+        (QUIT,),
+    ]
+
+
+def test_large_body_is_collected_without_a_copy() -> None:
+    parser = Parser(LARGE, MemoryReserve(bytes))
+    stream = a_put(LARGE)
+    tracemalloc.start()
+    found = fed(parser, stream, PIECE)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [command[0] for command in found] == [PUT_BEGIN, PUT_END, QUIT]
+    assert found[1][-1] == bytes(LARGE)
+    assert peak < LARGE + LARGE // 8
+
+
+@pytest.mark.parametrize("size", [module.LARGE_BODY - 3, module.LARGE_BODY, LARGE])
+def test_body_in_pieces_is_whole(size: int) -> None:
+    body = bytes(range(256)) * (size // 256 + 1)
+    stream = b"put 1 0 1 %d\r\n%b\r\nput 1 0 1 %d\r\n%bxx" % (size, body[:size], size, body[:size])
+    assert fed(Parser(LARGE), stream, PIECE) == [
+        (PUT_BEGIN,),
+        (PUT_END, 1, 0, SECOND, body[:size]),
+        (PUT_BEGIN,),
+        (PUT_ABORT, replies.EXPECTED_CRLF),
+    ]

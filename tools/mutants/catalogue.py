@@ -5,12 +5,13 @@ from __future__ import annotations
 from .commands import COMMANDS
 from .invariants import Invariant
 from .log_invariants import LOG
+from .memory_invariants import MEMORY
 from .operation import OPERATION
 from .queue_invariants import QUEUE
 from .time_invariants import TIME
 from .writer_invariants import WRITER
 
 _ORDER = list(Invariant)
-_ALL = (*LOG, *QUEUE, *TIME, *OPERATION, *COMMANDS, *WRITER)
+_ALL = (*LOG, *QUEUE, *TIME, *MEMORY, *OPERATION, *COMMANDS, *WRITER)
 
 MUTANTS = tuple(sorted(_ALL, key=lambda mutant: _ORDER.index(mutant.invariant)))

@@ -19,4 +19,5 @@ class Invariant(Enum):
     DISK_IN_PROPORTION = "The disk stays in proportion"
     ONE_WRITER = "One writer"
     OPERATOR_IS_TOLD = "The operator is told"
+    LACK_OF_MEMORY_REFUSES_PUTS = "A lack of memory refuses puts"
     C_PROTOCOL_FIRST = "The C protocol first"

@@ -1,0 +1,168 @@
+"""Memory that runs out at the places where it is an outcome: a reply says so, and nothing has
+changed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from testkit.queue_server import QueueServer
+
+from beanstalkd_py.binlog.records import FULL_STRUCT
+from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue import state
+
+OUT = b"OUT_OF_MEMORY\r\n"
+
+
+class NoCopy:
+    """A body that no reply can hold."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __bytes__(self) -> bytes:
+        raise MemoryError
+
+
+class NoMemory:
+    """In place of something that allocates."""
+
+    def __init__(self, *arguments: object) -> None:
+        raise MemoryError
+
+    pack = classmethod(__init__)
+
+
+def allocate(nbytes: int) -> bytes:
+    raise MemoryError
+
+
+def counts(server: QueueServer) -> tuple[object, ...]:
+    queue = server.queue
+    tube = queue.default
+    return (
+        dict(queue.jobs), queue.ready_count, queue.urgent_count, queue.delayed_count,
+        queue.total_jobs, tube.jobs, tube.ready_count, tube.delayed_count, tube.total_jobs,
+    )  # fmt: skip
+
+
+def ids_after_restart(directory: Path) -> list[int]:
+    return sorted(QueueServer(directory).queue.jobs)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> QueueServer:
+    return QueueServer(tmp_path)
+
+
+@pytest.fixture
+def client(server: QueueServer) -> Session:
+    return server.session()
+
+
+@pytest.mark.sources
+@pytest.mark.parametrize("delay", [0, 5])
+def test_put_without_memory_for_the_job_is_taken_back(
+    server: QueueServer,
+    client: Session,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    delay: int,
+) -> None:
+    """The record is in the log already: a start must not find the job."""
+    server.say(client, b"put 0 0 60 1", b"a")
+    before = counts(server)
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "Job", NoMemory)
+        assert server.say(client, b"put 0 %d 60 1" % delay, b"b") == OUT
+    assert counts(server) == before
+    assert ids_after_restart(tmp_path) == [1]
+    assert server.say(client, b"put 0 0 60 1", b"c") == b"INSERTED 3\r\n"
+    assert server.say(client, b"delete 3") == b"DELETED\r\n"
+    assert server.binlog.usage.live == server.binlog.usage.current.live
+
+
+@pytest.mark.sources
+@pytest.mark.parametrize("delay", [0, 5])
+def test_put_without_memory_for_an_entry_is_taken_back(
+    server: QueueServer,
+    client: Session,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    delay: int,
+) -> None:
+    tube = server.queue.default
+    before = counts(server)
+    for name in ("add", "push"):
+        monkeypatch.setattr(type(tube.ready if name == "add" else tube.delayed), name, NoMemory)
+    assert server.say(client, b"put 0 %d 60 1" % delay, b"b") == OUT
+    monkeypatch.undo()
+    assert counts(server) == before
+    assert ids_after_restart(tmp_path) == []
+    assert server.say(client, b"put 0 %d 60 1" % delay, b"c") == b"INSERTED 2\r\n"
+    server.now += 10 * 1_000_000_000
+    server.iterate()
+    assert server.say(client, b"reserve-with-timeout 0") == b"RESERVED 2 1\r\nc\r\n"
+
+
+@pytest.mark.sources
+def test_put_without_memory_for_its_record_changes_nothing(
+    server: QueueServer, client: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, lsn = counts(server), server.binlog.log.lsn
+    with monkeypatch.context() as patch:
+        patch.setattr("beanstalkd_py.binlog.journal.FULL_STRUCT", NoMemory)
+        assert server.say(client, b"put 0 0 60 1", b"b") == OUT
+    assert (counts(server), server.binlog.log.lsn) == (before, lsn)
+    assert FULL_STRUCT.size == 68
+
+
+def test_put_is_refused_until_the_memory_reserve_is_back() -> None:
+    server = QueueServer()
+    client, memory = server.session(), server.queue.memory
+    memory.allocate = allocate
+    memory.release()
+    assert server.say(client, b"put 0 0 60 1", b"a") == OUT
+    assert server.say(client, b"stats").startswith(b"OK ")
+    memory.allocate = bytes
+    assert server.say(client, b"put 0 0 60 1", b"a") == b"INSERTED 2\r\n"
+    assert not memory.short
+
+
+@pytest.mark.parametrize("command", [b"reserve", b"reserve-with-timeout 0", b"reserve-job 1"])
+def test_reserve_without_memory_for_its_reply_gives_the_job_back(command: bytes) -> None:
+    server = QueueServer()
+    client = server.session()
+    server.say(client, b"put 0 0 60 1", b"a")
+    server.queue.jobs[1].body = NoCopy()
+    assert server.say(client, command) == OUT
+    assert server.queue.memory.short
+    assert (server.queue.ready_count, server.queue.reserved_count) == (1, 0)
+    server.queue.jobs[1].body = b"a"
+    assert server.say(client, command) == b"RESERVED 1 1\r\na\r\n"
+
+
+def test_waiting_client_without_memory_for_its_reply_gives_the_job_back() -> None:
+    server = QueueServer()
+    worker, producer = server.session(), server.session()
+    server.say(producer, b"put 0 1 60 1", b"a")
+    server.queue.jobs[1].body = NoCopy()
+    assert server.say(worker, b"reserve") == b""
+    server.now += 2 * 1_000_000_000
+    assert server.iterate()[worker] == OUT
+    assert (server.queue.ready_count, server.queue.reserved_count) == (1, 0)
+    assert server.say(worker, b"peek-ready") == OUT
+
+
+def test_report_without_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = QueueServer()
+    client = server.session()
+
+    def process() -> object:
+        raise MemoryError
+
+    server.dispatcher.process = process  # type: ignore[assignment]
+    assert server.say(client, b"stats") == OUT
+    assert server.say(client, b"list-tubes") == b"OK 14\r\n---\n- default\n\r\n"

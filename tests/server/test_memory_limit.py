@@ -1,0 +1,85 @@
+"""A server whose system gives no more memory: puts are refused, everything else goes on."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+from testkit.daemon import Daemon, DidNotStart
+from testkit.start import Start
+from testkit.waiting import wait_until
+
+MIB = 1 << 20
+MORE = 40 * MIB  # that the server may use beyond what it has when it is ready
+BODY = bytes(60_000)
+OUT = b"OUT_OF_MEMORY\r\n"
+
+
+def address_space(daemon: Daemon) -> int:
+    status = Path(f"/proc/{daemon.pid}/status").read_text()
+    return int(status.partition("VmSize:")[2].split()[0]) << 10
+
+
+@pytest.fixture(params=["memory", "log"])
+def daemon(request: pytest.FixtureRequest, start: Start, log: str) -> Daemon:
+    daemon = start("-z", "500000000", directory=log if request.param == "log" else None)
+    # The limit of `ulimit -v`, for a process that runs.
+    size = address_space(daemon) + MORE
+    resource.prlimit(daemon.pid, resource.RLIMIT_AS, (size, size))
+    return daemon
+
+
+def test_put_that_is_larger_than_memory_is_refused(daemon: Daemon) -> None:
+    client, other = daemon.client(), daemon.client()
+    nbytes = 2 * MORE
+    client.say(b"put 0 0 60 %d\r\n" % nbytes)
+    client.say(bytes(nbytes // 2))
+    assert other.put(b"x") == 2
+    client.say(bytes(nbytes // 2) + b"\r\n")
+    assert client.hear() == [OUT]
+    assert client.ask(b"peek 2\r\n") == b"FOUND 2 1\r\nx\r\n"
+    assert client.put(b"y") == 3
+    assert daemon.errors() == ""
+
+
+def test_full_memory_refuses_puts_and_nothing_else(daemon: Daemon) -> None:
+    client = daemon.client()
+    put = b"put 0 0 60 %d\r\n%b\r\n" % (len(BODY), BODY)
+    ids = []
+    while (reply := client.ask(put)) != OUT:
+        ids.append(int(reply.split()[1]))
+    others = [daemon.client() for _ in range(20)]
+    for other, id in zip(others, ids, strict=False):
+        found = b" %d %d\r\n%b\r\n" % (id, len(BODY), BODY)
+        assert other.ask(b"reserve\r\n") == b"RESERVED" + found
+        assert other.ask(b"peek %d\r\n" % id) == b"FOUND" + found
+        assert other.ask(b"release %d 5 0\r\n" % id) == b"RELEASED\r\n"
+        assert other.ask(b"stats\r\n").startswith(b"OK ")
+        client.ask(put)  # it may find memory that was just freed
+    for id in ids[: len(ids) // 2 + 10]:
+        assert client.ask(b"delete %d\r\n" % id) == b"DELETED\r\n"
+    wait_until(lambda: client.ask(put) != OUT, "puts are accepted again")
+    assert daemon.errors() == ""
+    assert daemon.stop() == 0
+
+
+def test_start_without_memory_for_the_jobs_says_so(start: Start, log: str) -> None:
+    daemon = start()
+    size = address_space(daemon) + 8 * MIB
+    daemon.stop()
+    daemon = start(directory=log)
+    client = daemon.client()
+    for _ in range(600):
+        client.say(b"put 0 0 60 %d\r\n%b\r\n" % (len(BODY), BODY))
+    assert len(client.hear(600)) == 600
+    daemon.stop()
+
+    def restrict() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+    with pytest.raises(DidNotStart) as refused:
+        start(directory=log, before=restrict)
+    assert refused.value.status == 71
+    (line,) = refused.value.said.splitlines()
+    assert "out of memory" in line

@@ -1,0 +1,65 @@
+"""Mutants of what happens when memory runs out, and of what large bodies cost."""
+
+from __future__ import annotations
+
+from .invariants import Invariant
+from .mutant import Mutant
+
+MEMORY = (
+    Mutant(
+        Invariant.LOG_BEFORE_STATE,
+        "put-not-taken-back",
+        "a put without memory for its job leaves its record in the log",
+        "beanstalkd_py/queue/queue.py",
+        "        if self.journal is not None:\n"
+        "            job = Job(id, tube, READY, 0, 0, 0, body, 0, 0)\n",
+        "        if False:\n            job = Job(id, tube, READY, 0, 0, 0, body, 0, 0)\n",
+        ("tests/queue/test_out_of_memory.py -k taken_back",),
+    ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "memory-reserve-open-to-puts",
+        "puts use the memory reserve",
+        "beanstalkd_py/queue/queue.py",
+        "        if self.memory.short and not self.memory.hold():\n            return NO_MEMORY\n",
+        "",
+        ("tests/queue/test_out_of_memory.py -k reserve_is_back",),
+    ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "uploads-use-memory-reserve",
+        "bodies are collected while memory is short",
+        "beanstalkd_py/protocol/parser.py",
+        "        if memory.short and not memory.hold():\n            return False\n",
+        "",
+        ("tests/protocol/test_parser.py -k memory_is_short",),
+    ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "job-stays-with-client-without-reply",
+        "a client holds a job although there was no memory to tell it",
+        "beanstalkd_py/protocol/dispatch.py",
+        "        if reply is replies.OUT_OF_MEMORY:\n"
+        "            self.queue.give_back(outcome, now)\n",
+        "",
+        ("tests/queue/test_out_of_memory.py -k gives_the_job_back",),
+    ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "commit-needs-one-buffer",
+        "a commit fails without memory to join its frames",
+        "wal/beanstalkd_wal/committer.py",
+        "        except MemoryError:  # raised by the join, so nothing was written\n",
+        "        except ZeroDivisionError:\n",
+        ("tests/wal/test_long_records.py -k makes_several",),
+    ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "long-reply-joined",
+        "the reply with a long body is joined",
+        "beanstalkd_py/protocol/dispatch.py",
+        "                if nbytes > LONG_BODY:\n",
+        "                if nbytes < 0:\n",
+        ("tests/protocol/test_dispatch.py -k long_body",),
+    ),
+)
