@@ -22,10 +22,14 @@ def replayed(disk: wal.FileSystem, directory: str = DIRECTORY) -> wal.Replay:
 
 
 def opened(
-    disk: wal.FileSystem, durability: wal.Durability = SYNC, segment_bytes: int = SEGMENT, **options
+    disk: wal.FileSystem,
+    durability: wal.Durability = SYNC,
+    segment_bytes: int = SEGMENT,
+    directory: str = DIRECTORY,
+    **options,
 ) -> wal.Log:
     return wal.Log.open(
-        replayed(disk),
+        replayed(disk, directory),
         segment_bytes=segment_bytes,
         durability=durability,
         threaded=False,

@@ -111,9 +111,9 @@ def test_rename_without_links_replaces_no_file(tmp_path, monkeypatch, exists):
 def test_sync_calls_reach_the_kernel():
     """Who asks it to sync a pipe is told that this cannot be done."""
     reader, writer = os.pipe()
-    for sync in (FileSystem().sync, FileSystem().sync_directory):
-        with pytest.raises(OSError, match=os.strerror(errno.EINVAL)):
-            sync(writer)
+    with pytest.raises(OSError, match=os.strerror(errno.EINVAL)):
+        FileSystem().sync(writer)
+    assert not FileSystem().sync_directory(writer)
     os.close(reader)
     os.close(writer)
 
@@ -129,7 +129,7 @@ def test_directory_calls_do_what_they_say(place):
     assert fs.list(directory) == ["b"]
     assert fs.read(f"{directory}/b") == b"a"
     handle = fs.open_directory(directory)
-    fs.sync_directory(handle)
+    assert fs.sync_directory(handle)
     fs.close(handle)
     fs.unlink(f"{directory}/b")
     assert fs.list(directory) == []
@@ -219,3 +219,70 @@ def exhausted(directory) -> wal.Replay:
     for _ in replay:
         pass
     return replay
+
+
+# --- errors name the file
+
+
+FAILING = {
+    "write": ("pwrite", lambda fs, handle: fs.write(handle, b"x", 0)),
+    "sync": ("fdatasync", lambda fs, handle: fs.sync(handle)),
+    "sync_directory": ("fsync", lambda fs, handle: fs.sync_directory(handle)),
+    "truncate": ("ftruncate", lambda fs, handle: fs.truncate(handle, 0)),
+    "allocate": ("posix_fallocate", lambda fs, handle: fs.allocate(handle, 0, 100)),
+}
+
+
+@pytest.mark.parametrize("call", FAILING)
+def test_error_of_an_open_file_has_its_path(tmp_path, monkeypatch, call):
+    fs = FileSystem()
+    path = tmp_path / "00000001.wal"
+    handle = fs.create(str(path))
+    system_call, act = FAILING[call]
+
+    def fail(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, system_call, fail)
+    with pytest.raises(OSError) as caught:
+        act(fs, handle)
+    assert (caught.value.errno, caught.value.filename) == (errno.EIO, str(path))
+    monkeypatch.undo()
+    fs.close(handle)
+
+
+def test_read_error_has_the_path(tmp_path):
+    """/proc/self/mem can be opened, and its first page cannot be read (EIO)."""
+    link = tmp_path / "00000001.wal"
+    link.symlink_to("/proc/self/mem")
+    with pytest.raises(OSError) as caught:
+        FileSystem().read(str(link), 100)
+    assert (caught.value.errno, caught.value.filename) == (errno.EIO, str(link))
+
+
+def test_lock_error_has_the_path(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.lockf", fail)
+    with pytest.raises(OSError) as caught:
+        FileSystem().lock(str(tmp_path / "lock"))
+    assert caught.value.filename == str(tmp_path / "lock")
+
+
+def test_only_a_directory_that_cannot_be_synced_is_not_an_error(tmp_path, monkeypatch):
+    fs = FileSystem()
+    handle = fs.open_directory(str(tmp_path))
+    for error in (errno.EINVAL, errno.EOPNOTSUPP, errno.EIO, errno.ENOSPC, errno.EROFS):
+
+        def fail(_, error=error):
+            raise OSError(error, os.strerror(error))
+
+        monkeypatch.setattr(os, "fsync", fail)
+        if error in (errno.EINVAL, errno.EOPNOTSUPP):
+            assert not fs.sync_directory(handle)
+        else:
+            with pytest.raises(OSError, match=os.strerror(error)):
+                fs.sync_directory(handle)
+    monkeypatch.undo()
+    fs.close(handle)

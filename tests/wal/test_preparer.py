@@ -84,7 +84,7 @@ def test_preallocate_on_a_full_disk_leaves_no_empty_spare():
     assert spares(disk) == []
 
 
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE])
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE])
 @pytest.mark.parametrize("nth", [1, 2, 3, 4, 5, 6])
 def test_preallocate_without_space_or_descriptors_does_not_fail(error, nth):
     disk = MemoryDisk()
@@ -92,7 +92,7 @@ def test_preallocate_without_space_or_descriptors_does_not_fail(error, nth):
     fail_at(disk, nth, error)
     log.preallocate(2 * SEGMENT)
     log.collect()
-    assert log.disk_full
+    assert (log.disk_full, log.full_errno) == (True, error)
     log.preallocate(2 * SEGMENT)
     log.collect()
     assert not log.disk_full and log.headroom >= 2 * SEGMENT
@@ -120,7 +120,7 @@ def test_spare_taken_at_the_last_moment_is_not_lengthened():
     log = opened(disk)
     log.preallocate(log.headroom + 100)
     preparer = log._threads.preparer
-    spare = preparer._growing
+    spare = preparer._spares[-1]
 
     class Moment:
         def __enter__(self):
@@ -177,7 +177,7 @@ def test_spare_changes_its_size_only_under_its_lock(change):
         def __exit__(self, *_):
             held.append("released")
 
-    log._threads.preparer._growing.lock = Lock()
+    log._threads.preparer._spares[-1].lock = Lock()
     disk.capacity = physical(disk) + STEP
     disk.before = lambda call, path: held.append(call) if call in ("allocate", "truncate") else None
     if change == "ensure_headroom":
@@ -193,7 +193,7 @@ def test_late_report_of_a_spare_takes_nothing_back():
     disk = MemoryDisk()
     log = opened(disk)
     log.preallocate(log.headroom + 100)
-    spare = log._threads.preparer._growing
+    spare = log._threads.preparer._spares[-1]
     before = log.headroom, log.spare_bytes
     log._progress.events.append(SpareGrown(spare, spare.size - 100, 0))
     log.collect()

@@ -59,7 +59,9 @@ class MemoryDisk(FileSystem):
     """One directory.
 
     before(call, path) runs before each call. It may raise; an OSError is then the call's outcome.
-    A full disk raises ENOSPC by itself (`capacity`, bytes).
+    A full disk raises ENOSPC by itself (`capacity`, bytes). So does one without space for the name
+    of one more file (`most_names`): a full XFS, or a disk without free inodes. Then files can still
+    be overwritten, renamed and deleted.
 
     underway(call, path) runs in each call that changes something, when the change is done and not
     synced. A power cut at this moment falls into the middle of the call. In a sync, it runs before
@@ -77,8 +79,11 @@ class MemoryDisk(FileSystem):
         self.handles: dict[int, tuple[str, File]] = {}
         self.next_handle = 3
         self.capacity = ROOMY
+        self.most_names = ROOMY
         self.growing = False  # the latest write lengthens a file
         self.cut_short = False  # a write failed, so it may have been done in part
+        # False: the file system cannot sync directories. Each change of a name is durable at once.
+        self.syncs_directories = True
         self.syncs = 0
         self.count = 0  # of all changes
         self.rng = Random(seed)
@@ -130,18 +135,22 @@ class MemoryDisk(FileSystem):
     def _change(self, old: str, new: str, file: File) -> None:
         change = NameChange(self._next(), old, new, file)
         change.apply(self.names)
-        self.changes.append(change)
+        if self.syncs_directories:
+            self.changes.append(change)
+        else:
+            change.apply(self.synced_names)
 
     def open_directory(self, directory: str) -> int:
         self.before("open_directory", directory)
         return self._handle(directory, File())
 
-    def sync_directory(self, handle: int) -> None:
+    def sync_directory(self, handle: int) -> bool:
         path, _ = self.handles[handle]
         self.underway("sync_directory", path)
         self.before("sync_directory", path)
         self.syncs += 1
         self._sync_names()
+        return self.syncs_directories
 
     def _sync_names(self) -> None:
         self.synced_names = dict(self.names)
@@ -163,6 +172,8 @@ class MemoryDisk(FileSystem):
         return self._handle(path, file)
 
     def _new_file(self, path: str) -> File:
+        if len(self.names) >= self.most_names:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         file = File()
         self._change("", path, file)
         return file
@@ -186,7 +197,7 @@ class MemoryDisk(FileSystem):
             )
         try:
             if self.growing:
-                self._reserve(more)
+                self._reserve(path, more)
             self.before("write", path)
         except BaseException:
             # A write that fails or is interrupted may have been done in part.
@@ -220,7 +231,7 @@ class MemoryDisk(FileSystem):
         path, file = self.handles[handle]
         self.before("allocate", path)
         assert old == len(file.data) < new
-        self._reserve(new - old)
+        self._reserve(path, new - old)
         file.resize(self._next(), new)
         self.underway("allocate", path)
 
@@ -270,9 +281,9 @@ class MemoryDisk(FileSystem):
         self.handles[self.next_handle] = path, file
         return self.next_handle
 
-    def _reserve(self, nbytes: int) -> None:
+    def _reserve(self, path: str, nbytes: int) -> None:
         if self.capacity < ROOMY and self.used() + nbytes > self.capacity:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
     def used(self) -> int:
         return sum(len(file.data) for file in self.names.values())
@@ -357,6 +368,8 @@ class MemoryDisk(FileSystem):
         disk.capacity = self.capacity
         disk.renames_by_link = self.renames_by_link
         disk.locks_directories = self.locks_directories
+        disk.most_names = self.most_names
+        disk.syncs_directories = self.syncs_directories
         return disk
 
 

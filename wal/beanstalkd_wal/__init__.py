@@ -86,7 +86,7 @@ from beanstalkd_wal.errors import (
     WalError,
 )
 from beanstalkd_wal.format import Frame
-from beanstalkd_wal.fs import FileSystem
+from beanstalkd_wal.fs import DISK_FULL, FileSystem
 from beanstalkd_wal.locking import Lock, lock
 from beanstalkd_wal.log import Log
 from beanstalkd_wal.replay import Replay, SegmentInfo, Torn
@@ -100,6 +100,7 @@ __all__ = [
     "SegmentInfo",
     "Torn",
     "FileSystem",
+    "DISK_FULL",
     "Lock",
     "lock",
     "WalError",

@@ -29,6 +29,10 @@ from beanstalkd_wal.names import segment_path, spare_path
 OVERHEAD = HEADER_BYTES + FRAME_BYTES
 EXISTS = "the file exists already"
 
+# The smallest step by which a spare grows, in bytes: a block of most file systems, and more than
+# OVERHEAD.
+MIN_STEP = 4096
+
 
 class Durability(enum.Enum):
     """When a record counts as promised (`Log.promised_lsn`)."""
@@ -66,7 +70,7 @@ class Spare:
 class Directory:
     """The log's directory, opened once: rotation then needs no new file descriptor."""
 
-    __slots__ = ("fs", "handle", "lock", "path", "spare_numbers")
+    __slots__ = ("fs", "handle", "lock", "names_synced", "path", "spare_numbers")
 
     def __init__(
         self, fs: FileSystem, path: str, spare_numbers: Iterator[int], lock: Lock | None = None
@@ -76,9 +80,11 @@ class Directory:
         self.lock = lock  # None: no lock is checked
         self.spare_numbers = spare_numbers  # of new spares; both threads take from it
         self.handle = fs.open_directory(path)
+        self.names_synced = True  # False: the file system cannot sync directories
 
     def sync_names(self) -> None:
-        self.fs.sync_directory(self.handle)
+        if not self.fs.sync_directory(self.handle):
+            self.names_synced = False
 
     def new_spare_path(self) -> str:
         return spare_path(self.path, next(self.spare_numbers))
@@ -121,6 +127,14 @@ class Directory:
     def close(self) -> None:
         with contextlib.suppress(OSError):  # all names were synced before
             self.fs.close(self.handle)
+
+
+def steps_of(segment_bytes: int) -> list[int]:
+    """The steps by which a spare grows, in bytes. On an almost full disk smaller ones are tried, to
+    use the space that is left.
+    """
+    step = max(segment_bytes // 16, OVERHEAD + 1)
+    return [step, *(size for size in (step // 4, MIN_STEP) if MIN_STEP <= size < step)]
 
 
 def begin_segment(

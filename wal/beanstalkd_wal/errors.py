@@ -7,6 +7,7 @@ was found.
 from __future__ import annotations
 
 import os
+from errno import ENOMEM
 
 
 class WalError(Exception):
@@ -49,7 +50,7 @@ class LogFailed(WalError):
     """A write or a sync failed. Final: `promised_lsn` does not grow any more.
 
     errno is 0 for an error of the program itself, not of the system; `reason` then holds it.
-    offset: in bytes, in the file `path`.
+    offset: in bytes, in the file `path`; 0 if the failure has no place in the file.
     """
 
     def __init__(self, path: str, offset: int, errno: int, reason: str = "") -> None:
@@ -60,7 +61,8 @@ class LogFailed(WalError):
         self.reason = reason or os.strerror(errno)
 
     def __str__(self) -> str:
-        return f"{self.path}: failed at offset {self.offset}: errno {self.errno}: {self.reason}"
+        place = f" at offset {self.offset}" if self.offset else ""
+        return f"{self.path}: failed{place}: errno {self.errno}: {self.reason}"
 
     def again(self) -> LogFailed:
         """The same failure, for a further call that meets it."""
@@ -114,3 +116,23 @@ class NoThread(WalError):
 
     def __str__(self) -> str:
         return "cannot start a thread; the limit may be ulimit -u, TasksMax= or pids.max"
+
+
+def reason_of(errno: int) -> str:
+    """What the system says of an errno."""
+    return os.strerror(errno)
+
+
+def failure_of(error: Exception, path: str, offset: int) -> LogFailed:
+    """The LogFailed for an error of work at this place of a file.
+
+    The error may name another file, such as the directory. Then the offset does not belong to it.
+    """
+    errno = ENOMEM if isinstance(error, MemoryError) else 0
+    if isinstance(error, OSError):
+        errno = error.errno or 0
+        if error.filename and os.path.basename(error.filename) != os.path.basename(path):
+            path, offset = str(error.filename), 0
+    failure = LogFailed(path, offset, errno, "" if errno else repr(error))
+    failure.__cause__ = error
+    return failure

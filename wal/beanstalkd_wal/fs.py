@@ -1,11 +1,16 @@
 """The file-system seam: all calls that the log makes. Tests replace it with a disk in memory.
 
-Promises: a call does all that its docstring says, or raises OSError. No call repeats a sync. A path
-is a str, a handle is an int (a file descriptor), sizes and offsets are in bytes.
+Promises: a call does all that its docstring says, or raises OSError. The error has the path of the
+file (`filename`), also where the call has only a handle. No call repeats a sync that has failed. A
+path is a str, a handle is an int (a file descriptor), sizes and offsets are in bytes.
+
+An interrupted sync (EINTR) has not failed, and Python calls it again (PEP 475): see
+docs/durability.md.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -15,12 +20,17 @@ from beanstalkd_wal.renaming import rename_exclusively
 
 ZEROS = bytes(1 << 18)
 
-# A full disk, a full quota, or no free file descriptor. After these errors preallocation is tried
-# again later, and the log does not fail.
-NO_SPACE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE))
+# A full disk, a full quota, or a file that must not become larger (RLIMIT_FSIZE, the file system).
+DISK_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+# Also no free file descriptor. After these errors preallocation is tried again later, and the log
+# does not fail.
+NO_SPACE = DISK_FULL | {errno.EMFILE, errno.ENFILE}
 
 # struct flock: type, whence, start, length, pid.
 _FLOCK = struct.Struct("@hhqqi0q")
+
+# Errors of a file system that cannot sync directories: vboxsf, older CIFS, some FUSE.
+_NO_DIRECTORY_SYNC = frozenset((errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP))
 
 # Errors of a file system that does not support fallocate.
 _NO_FALLOCATE = frozenset((errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS))
@@ -81,19 +91,31 @@ class FileSystem:
     def open_directory(self, directory: str) -> int:
         return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    def sync_directory(self, handle: int) -> None:
+    def sync_directory(self, handle: int) -> bool:
         """Makes names durable: files created, renamed and unlinked in it.
 
-        fsync, because fdatasync of a directory may leave names out.
+        fsync, because fdatasync of a directory may leave names out. False: the file system cannot
+        sync directories, so nothing was done.
         """
-        os.fsync(handle)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno in _NO_DIRECTORY_SYNC:
+                return False
+            name_file(error, handle)
+            raise
+        return True
 
     # --- contents
 
     def read(self, path: str, nbytes: int = -1) -> bytes:
         """The first nbytes of a file (fewer if it is shorter), or all of it."""
         with open(path, "rb") as file:
-            return file.read(nbytes)
+            try:
+                return file.read(nbytes)
+            except OSError as error:
+                error.filename = path
+                raise
 
     def create(self, path: str) -> int:
         """Creates an empty file. Raises FileExistsError if there is a file with this name."""
@@ -106,16 +128,28 @@ class FileSystem:
         os.close(handle)
 
     def write(self, handle: int, data: bytes, offset: int) -> None:
-        done = os.pwrite(handle, data, offset)
-        while done < len(data):
-            done += os.pwrite(handle, data[done:], offset + done)
+        try:
+            done = os.pwrite(handle, data, offset)
+            while done < len(data):
+                done += os.pwrite(handle, data[done:], offset + done)
+        except OSError as error:
+            name_file(error, handle)
+            raise
 
     def sync(self, handle: int) -> None:
         """Makes the contents and the size of a file durable."""
-        os.fdatasync(handle)
+        try:
+            os.fdatasync(handle)
+        except OSError as error:
+            name_file(error, handle)
+            raise
 
     def truncate(self, handle: int, nbytes: int) -> None:
-        os.ftruncate(handle, nbytes)
+        try:
+            os.ftruncate(handle, nbytes)
+        except OSError as error:
+            name_file(error, handle)
+            raise
 
     def allocate(self, handle: int, old: int, new: int) -> None:
         """Lengthens a file from old to new bytes. After an error the file has its old size.
@@ -124,8 +158,9 @@ class FileSystem:
         """
         try:
             self._allocate(handle, old, new)
-        except OSError:
-            os.ftruncate(handle, old)
+        except OSError as error:
+            name_file(error, handle)
+            self.truncate(handle, old)
             raise
 
     def _allocate(self, handle: int, old: int, new: int) -> None:
@@ -150,6 +185,7 @@ class FileSystem:
             os.close(handle)
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), path) from error
+            error.filename = path
             raise
         return handle
 
@@ -195,6 +231,24 @@ class FileSystem:
             )
         finally:
             os.close(handle)
+
+
+def sync_names(path: str) -> bool:
+    """Makes the names in a directory durable (see `FileSystem.sync_directory`)."""
+    fs = FileSystem()
+    handle = fs.open_directory(path)
+    try:
+        return fs.sync_directory(handle)
+    finally:
+        fs.close(handle)
+
+
+def name_file(error: OSError, handle: int) -> None:
+    """Adds the path of the open file to an error of a call that has only its handle. (Without
+    /proc, the error stays without a path.)
+    """
+    with contextlib.suppress(OSError):
+        error.filename = os.readlink(f"/proc/self/fd/{handle}")
 
 
 def fill(fs: FileSystem, handle: int, start: int, end: int) -> None:

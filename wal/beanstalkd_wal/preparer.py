@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
 
-from beanstalkd_wal.directory import OVERHEAD, Directory, Spare
+from beanstalkd_wal.directory import OVERHEAD, Directory, Spare, steps_of
 from beanstalkd_wal.fs import NO_SPACE, fill
 from beanstalkd_wal.names import segment_path
 from beanstalkd_wal.progress import (
@@ -27,10 +27,6 @@ from beanstalkd_wal.progress import (
     SegmentDeleted,
     SpareGrown,
 )
-
-# The smallest step by which a spare grows, in bytes: a block of most file systems, and more than
-# OVERHEAD.
-MIN_STEP = 4096
 
 FILL_BYTES = 4 << 20  # filled with zeros between two checks whether the work is abandoned
 
@@ -51,14 +47,17 @@ class Preparer:
         segment_bytes: int,
         dirty: list[tuple[str, int]],
         reuse: bool = True,
+        disk_full: bool = False,
     ) -> None:
-        """reuse: keep the files of deleted segments as spares while headroom is short."""
+        """reuse: keep the files of deleted segments as spares while headroom is short. (On a full
+        disk they are kept in any case, if `Directory.may_reuse`.) disk_full: the start met a full
+        disk.
+        """
         self.directory = directory
         self.progress = progress
         self.segment_bytes = segment_bytes
-        self.step = max(segment_bytes // 16, OVERHEAD + 1)
-        smaller = (step for step in (self.step // 4, MIN_STEP) if MIN_STEP <= step < self.step)
-        self._steps = [self.step, *smaller]
+        self._steps = steps_of(segment_bytes)
+        self.step = self._steps[0]
         self.queue: SimpleQueue[Order] = SimpleQueue()
         # Bytes of headroom, counted since the log was opened. `made`: preallocated so far. `goal`:
         # preallocate until `made` reaches this; the owner writes it.
@@ -68,7 +67,9 @@ class Preparer:
         # Dirty files hold old data: deleted segments, spares of earlier runs. Paths and sizes.
         self._dirty = dirty
         self._reuse = reuse
-        self._growing: Spare | None = None
+        self._full = disk_full  # when a spare was last created or lengthened
+        self._errno = 0  # the latest error of a full disk
+        self._spares: list[Spare] = []  # those of this run, the latest last
         # Where it is working, for the report of a failure.
         self._path = directory.path
         self._offset = 0
@@ -113,20 +114,27 @@ class Preparer:
     def _unlink_or_keep(self, path: str) -> int:
         """Removes the segment's name. Returns the size of the dirty file that is left of it, or 0.
 
-        The file is kept only if headroom is below the goal. A small file is not kept, because it
-        would become a small segment, and every segment costs a rotation.
+        The file is kept only if headroom is below the goal.
         """
         fs = self.directory.fs
         self._working_at(path, 0)
         self.directory.check_lock()
         nbytes = fs.size(path)
-        if self.made >= self.goal or nbytes < self.step or not self._reuse:
+        reuse = self._reuse or (self._full and self.directory.may_reuse)
+        if self.made >= self.goal or not reuse or self._is_too_small(nbytes):
             fs.unlink(path)
             return 0
         spare = self.directory.new_spare_path()
         self.directory.rename(path, spare)
         self._dirty.append((spare, nbytes))
         return nbytes
+
+    def _is_too_small(self, nbytes: int) -> bool:
+        """Whether a dirty file of so many bytes is deleted. It would become a small segment, and
+        every segment costs a rotation. On a full disk a small one is kept: another program may
+        take its space, or the disk may have no space for the name of a new file.
+        """
+        return nbytes < (self._steps[-1] if self._full else self.step)
 
     # --- preallocating
 
@@ -142,7 +150,7 @@ class Preparer:
         while self._dirty and not short:
             self._go_on()
             self._discard_dirty()
-        self.progress.events.append(PreparerIdle(short))
+        self.progress.events.append(PreparerIdle(self._errno if short else 0))
 
     def _advance(self) -> bool:
         """One bounded step. False if the disk is full.
@@ -152,22 +160,23 @@ class Preparer:
         """
         if self._dirty:
             return self._had_space(self._clean)
-        return any(self._had_space(partial(self._grow, step)) for step in self._steps)
+        self._full = not any(self._had_space(partial(self._grow, step)) for step in self._steps)
+        return not self._full
 
-    @staticmethod
-    def _had_space(act: Callable[[], None]) -> bool:
+    def _had_space(self, act: Callable[[], None]) -> bool:
         try:
             act()
         except OSError as error:
             if error.errno not in NO_SPACE:
                 raise
+            self._errno = error.errno or 0
             return False
         return True
 
     def _clean(self) -> None:
         """Turns the latest dirty file into a spare; deletes it if it is too small."""
         path, nbytes = self._dirty[-1]
-        if nbytes < self.step:
+        if self._is_too_small(nbytes):
             self._discard_dirty()
             return
         self._working_at(path, 0)
@@ -188,16 +197,26 @@ class Preparer:
         self._report(spare, spare.size - OVERHEAD)
 
     def _grow(self, step: int) -> None:
-        spare = self._growing
-        if spare is None or spare.taken or spare.size >= self.segment_bytes:
+        spare = self._shorter_spare()
+        if spare is None:
             self._create(step)
             return
         with spare.lock:
-            # After the check above, the owner may have taken the spare for a rotation.
-            if not spare.taken:
+            # After the check above, the owner may have taken or lengthened the spare.
+            if not spare.taken and spare.size < self.segment_bytes:
                 old = spare.size
                 self._lengthen(spare, min(old + step, self.segment_bytes))
-                self._report(spare, spare.size - old)
+                self._report_grown(spare, spare.size - old)
+
+    def _shorter_spare(self) -> Spare | None:
+        """The latest spare that is shorter than a segment: lengthening it needs no new file. A
+        spare may be short because it was a segment, or because the owner has shortened it.
+        """
+        self._spares = [spare for spare in self._spares if not spare.taken]
+        for spare in reversed(self._spares):
+            if spare.size < self.segment_bytes:
+                return spare
+        return None
 
     def _create(self, step: int) -> None:
         self._working_at(self.directory.path, 0)
@@ -229,7 +248,10 @@ class Preparer:
             self._go_on()
 
     def _report(self, spare: Spare, headroom: int) -> None:
-        self._growing = spare
+        self._spares.append(spare)
+        self._report_grown(spare, headroom)
+
+    def _report_grown(self, spare: Spare, headroom: int) -> None:
         self.made += headroom
         self.progress.events.append(SpareGrown(spare, spare.size, headroom))
 

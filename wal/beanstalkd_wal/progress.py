@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from errno import ENOMEM
 
 from beanstalkd_wal.directory import Spare
-from beanstalkd_wal.errors import LogFailed
+from beanstalkd_wal.errors import LogFailed, failure_of
 
 
 class SpareGrown:
@@ -46,12 +45,14 @@ class DirtyFileDone:
 
 
 class PreparerIdle:
-    """The preparer has no more work. short: the disk was too full to reach the goal."""
+    """The preparer has no more work. full_errno: the error of a full disk, if that prevented the
+    goal; else 0.
+    """
 
-    __slots__ = ("short",)
+    __slots__ = ("full_errno",)
 
-    def __init__(self, short: bool) -> None:
-        self.short = short
+    def __init__(self, full_errno: int) -> None:
+        self.full_errno = full_errno
 
 
 Event = SpareGrown | SegmentDeleted | DirtyFileDone | PreparerIdle
@@ -72,14 +73,10 @@ class Progress:
     def fail(self, path: str, offset: int, error: Exception) -> None:
         """Records the first failure; later ones change nothing.
 
+        path, offset: where the work was. The error may name another file, such as the directory.
         An error that is not an OSError is a bug in this program. It is as final as the others.
         """
-        if self.failure is None and isinstance(error, LogFailed):
-            self.failure = error
-        elif self.failure is None:
-            errno = error.errno or 0 if isinstance(error, OSError) else 0
-            if isinstance(error, MemoryError):
-                errno = ENOMEM
-            failure = LogFailed(path, offset, errno, "" if errno else repr(error))
-            failure.__cause__ = error
-            self.failure = failure
+        if self.failure is None:
+            self.failure = (
+                error if isinstance(error, LogFailed) else failure_of(error, path, offset)
+            )

@@ -8,10 +8,11 @@ replay yielded is durable, and it is durable that the torn tail is cut off.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 
-from beanstalkd_wal.directory import OVERHEAD, Directory, Durability, Spare, begin_segment
-from beanstalkd_wal.errors import LogFailed, SecondWriter
+from beanstalkd_wal.directory import Directory, Durability, Spare, begin_segment, steps_of
+from beanstalkd_wal.errors import SecondWriter, failure_of
 from beanstalkd_wal.format import Header
 from beanstalkd_wal.fs import NO_SPACE, FileSystem, fill
 from beanstalkd_wal.locking import Lock
@@ -29,6 +30,7 @@ class Recovered:
         "active",
         "directory",
         "dirty",
+        "disk_full",
         "durable_lsn",
         "log_id",
         "number",
@@ -45,6 +47,7 @@ class Recovered:
         self.log_id = 0
         self.durable_lsn = 0
         self.watermark = 0
+        self.disk_full = False  # the new segment's file could not be made in full size
         # The active segment.
         self.active: Spare = _NO_SPARE
         self.number = 0
@@ -93,7 +96,7 @@ def recover(
         begin_segment(directory, found.active, header, replaces=found.number <= replay.last_segment)
     except OSError as error:
         _close(found)
-        raise LogFailed(str(error.filename or replay.directory), 0, error.errno or 0) from error
+        raise failure_of(error, replay.directory, 0) from error
     except (ValueError, SecondWriter):
         _close(found)
         raise
@@ -176,14 +179,18 @@ def _seal(directory: Directory, info: SegmentInfo, last: bool, durable: bool) ->
 def _keep_torn(torn: Torn, directory: Directory, spares: list[int]) -> None:
     """A durable copy of the torn tail, without the zeros at its end.
 
-    On a full disk it takes the space of old spares, and removes their numbers from `spares`.
+    On a full disk old spares are used for it, and their numbers are removed from `spares`.
     """
     data = directory.fs.read(torn.path)
     data = data[torn.offset : content_end(data, torn.offset)]
     path = torn_path(directory.path, torn.segment, torn.offset)
     name = next(name for name in candidates(path) if _may_hold(directory, name, data))
-    while not _copied(directory, name, data, last_try=not spares):
-        directory.fs.unlink(spare_path(directory.path, spares.pop()))
+    full = _copied(directory, name, data)
+    while full is not None:
+        if not spares:
+            raise full
+        spare = spare_path(directory.path, spares.pop())
+        full = _copied_to_spare(directory, spare, name, data)
     directory.sync_names()
 
 
@@ -196,19 +203,56 @@ def _may_hold(directory: Directory, name: str, data: bytes) -> bool:
     return kept == data[: len(kept)]
 
 
-def _copied(directory: Directory, name: str, data: bytes, last_try: bool) -> bool:
-    """Writes the copy. False if the disk is full; on the last try a full disk raises OSError."""
-    handle = _created_or_opened(directory.fs, name)
+def _copied(directory: Directory, name: str, data: bytes) -> OSError | None:
+    """Writes the copy into a new file. Returns the error of a full disk, and leaves no file then.
+
+    The file may exist: see `_may_hold`.
+    """
+    fs = directory.fs
+    full = None
     try:
-        directory.fs.write(handle, data, 0)  # an unfinished copy is a part of it
-        directory.fs.sync(handle)
+        handle = _created_or_opened(fs, name)
+        try:
+            fs.write(handle, data, 0)  # an unfinished copy is a part of it
+            fs.sync(handle)
+        finally:
+            fs.close(handle)
     except OSError as error:
-        if last_try or error.errno not in NO_SPACE:
-            raise
-        return False
+        full = _only_full(error)
+    if full is not None:
+        with contextlib.suppress(FileNotFoundError):
+            fs.unlink(name)
+    return full
+
+
+def _copied_to_spare(directory: Directory, spare: str, name: str, data: bytes) -> OSError | None:
+    """Writes the copy over an old spare and renames it: a full disk may have no space for the name
+    of a new file. Returns the error of a full disk; then the spare is deleted, to free its space.
+    """
+    fs = directory.fs
+    directory.sync_names()  # for the reason in `_reused_spare`
+    handle = fs.open(spare)
+    try:
+        fs.write(handle, data, 0)
+        if fs.size(spare) > len(data):
+            fs.truncate(handle, len(data))
+        fs.sync(handle)
+    except OSError as error:
+        full = _only_full(error)
+    else:
+        directory.rename(spare, name)
+        return None
     finally:
-        directory.fs.close(handle)
-    return True
+        fs.close(handle)
+    fs.unlink(spare)
+    return full
+
+
+def _only_full(error: OSError) -> OSError:
+    """Returns the error if free space would have prevented it, else raises it."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return error
 
 
 def _created_or_opened(fs: FileSystem, path: str) -> int:
@@ -225,34 +269,73 @@ def _take_first_spare(found: Recovered, segment_bytes: int) -> None:
     """Makes the file for the new active segment: `found.active`.
 
     It is a new file, because old spares are the headroom for a full disk. On a full disk, a smaller
-    new file is used (sealing has just freed the rest of the last segment). If that is not possible,
-    the largest old spare is used.
+    new file is used (sealing has just freed the rest of the last segment). If that is much too
+    small, or there is no space for the name of a new file, the largest old spare is used.
     """
-    directory = found.directory
-    # At once, so that the file is closed after any error, also after one in the lines below.
-    spare = found.active = directory.new_spare()
-    step = max(segment_bytes // 16, OVERHEAD + 1)
+    steps = steps_of(segment_bytes)
+    full = _make_new_spare(found, segment_bytes, steps)
+    if full is None:
+        return
+    found.disk_full = True
+    made = found.active.size
+    largest = max((nbytes for _, nbytes in found.dirty), default=0)
+    least = 2 * steps[-1]
+    if made >= 2 * steps[0] or made >= max(largest, least):
+        return
+    _delete_new_spare(found)
+    if largest < least:
+        raise full
+    found.active = _reused_spare(found, segment_bytes)
+
+
+def _make_new_spare(found: Recovered, nbytes: int, steps: list[int]) -> OSError | None:
+    """Creates a spare of nbytes, synced. Returns the error if there is no space, or no descriptor;
+    then the file is smaller, or there is none.
+    """
     try:
-        _fill_up(directory, spare, segment_bytes, step)
+        # At once, so that the file is closed after any error.
+        spare = found.active = found.directory.new_spare()
     except OSError as error:
+        return _only_no_space(error)
+    full = None
+    for step in steps:
+        full = _fill_up(found.directory, spare, nbytes, step)
+        if full is None:
+            break
+    try:
+        found.directory.fs.sync(spare.handle)
+    except OSError as error:
+        _delete_new_spare(found)  # what is on disk after a failed sync is unknown
+        return _only_no_space(error)
+    return full
+
+
+def _fill_up(directory: Directory, spare: Spare, nbytes: int, step: int) -> OSError | None:
+    """Fills the spare up to nbytes. Returns the error if there is no space."""
+    try:
+        while spare.size < nbytes:
+            end = min(spare.size + step, nbytes)
+            fill(directory.fs, spare.handle, spare.size, end)
+            spare.size = end
+    except OSError as error:
+        full = _only_no_space(error)
         directory.fs.truncate(spare.handle, spare.size)
-        if error.errno in NO_SPACE and spare.size >= 2 * step:
-            return
-        found.active = _NO_SPARE
-        directory.fs.close(spare.handle)
-        directory.fs.unlink(spare.path)
-        largest = max((nbytes for _, nbytes in found.dirty), default=0)
-        if error.errno not in NO_SPACE or largest < 2 * step:
-            raise
-        found.active = _reused_spare(found, segment_bytes)
+        return full
+    return None
 
 
-def _fill_up(directory: Directory, spare: Spare, nbytes: int, step: int) -> None:
-    while spare.size < nbytes:
-        end = min(spare.size + step, nbytes)
-        fill(directory.fs, spare.handle, spare.size, end)
-        spare.size = end
-    directory.fs.sync(spare.handle)
+def _only_no_space(error: OSError) -> OSError:
+    """Returns the error if space or descriptors are missing, else raises it."""
+    if error.errno not in NO_SPACE:
+        raise error
+    return error
+
+
+def _delete_new_spare(found: Recovered) -> None:
+    spare, found.active = found.active, _NO_SPARE
+    if spare.handle >= 0:
+        found.directory.fs.close(spare.handle)
+        found.directory.fs.unlink(spare.path)
 
 
 def _reused_spare(found: Recovered, segment_bytes: int) -> Spare:

@@ -26,6 +26,7 @@ class Spares:
         self.headroom = 0  # the part of nbytes that frames can use
         self.dirty_bytes = dirty_bytes  # of files that must be filled with zeros before use
         self.disk_full = False
+        self.full_errno = 0  # of the latest allocation that met a full disk
         self.target = 0
         self.preparing = False  # the preparer was woken, and has not reported PreparerIdle yet
         self._directory = directory
@@ -71,9 +72,12 @@ class Spares:
         if not event.spare.taken:
             self._set_known(event.spare, event.size)
 
-    def on_idle(self, short: bool) -> None:
+    def on_idle(self, full_errno: int) -> None:
+        """full_errno: 0 if the goal was reached."""
         self.preparing = False
-        self.disk_full = short
+        self.disk_full = full_errno != 0
+        if full_errno:
+            self.full_errno = full_errno
 
     def _set_known(self, spare: Spare, nbytes: int) -> None:
         """Ignores a size that is not larger than the known one. The owner may have lengthened the
@@ -96,7 +100,7 @@ class Spares:
         try:
             spare = self._directory.new_spare()
         except OSError as error:
-            return _false_if_full(error)
+            return self._false_if_full(error)
         try:
             if self._lengthen(spare, nbytes):
                 return True
@@ -125,9 +129,15 @@ class Spares:
                     self._directory.fs.allocate(spare.handle, spare.size, nbytes)
                     spare.size = nbytes
             except OSError as error:
-                return _false_if_full(error)
+                return self._false_if_full(error)
         self._set_known(spare, nbytes)
         return True
+
+    def _false_if_full(self, error: OSError) -> bool:
+        if error.errno not in NO_SPACE:
+            raise error
+        self.full_errno = error.errno or 0
+        return False
 
     def trim(self, excess: int) -> None:
         """Frees at most `excess` bytes of headroom: whole spares, the latest first, then the end of
@@ -164,9 +174,3 @@ class Spares:
         for spare in self._spares:
             with contextlib.suppress(OSError):
                 self._directory.fs.close(spare.handle)
-
-
-def _false_if_full(error: OSError) -> bool:
-    if error.errno in NO_SPACE:
-        return False
-    raise error

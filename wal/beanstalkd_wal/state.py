@@ -112,6 +112,18 @@ class LogState:
         """Whether the latest preallocation met a full disk."""
         return self._spares.disk_full
 
+    @property
+    def full_errno(self) -> int:
+        """The errno of the latest allocation that met a full disk; 0 if none did."""
+        return self._spares.full_errno
+
+    @property
+    def names_synced(self) -> bool:
+        """False if the file system cannot sync directories. Then it decides how durable the names
+        of the log's files are.
+        """
+        return self._directory.names_synced
+
     def _update_headroom(self) -> None:
         self.headroom = self._left + self._space + self._spares.headroom
 
@@ -152,7 +164,7 @@ class LogState:
             self._spares.dirty_bytes += event.kept_bytes
             self.oldest = next(iter(self.segment_sizes), self.segment)
         elif isinstance(event, PreparerIdle):
-            self._spares.on_idle(event.short)
+            self._spares.on_idle(event.full_errno)
         else:
             self._spares.dirty_bytes -= event.nbytes
 

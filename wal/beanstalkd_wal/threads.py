@@ -32,7 +32,7 @@ class Threads:
         # To reuse a deleted segment, its whole file must be filled and synced. NEVER avoids that.
         reuse = durability is not Durability.NEVER and found.directory.may_reuse
         self.preparer = Preparer(
-            found.directory, self.progress, segment_bytes, found.dirty, reuse=reuse
+            found.directory, self.progress, segment_bytes, found.dirty, reuse, found.disk_full
         )
         self.committer = Committer(found, self.progress, durability, self.wake_preparer)
         self._batches_sent = 0  # to the committer's thread

@@ -38,6 +38,10 @@ class Fault:
         disk.before = self
 
     @property
+    def failed_files(self) -> list[str]:
+        return [call.split(" ", 1)[1] for call in self.failed]
+
+    @property
     def hides_headroom(self) -> bool:
         """No descriptor was left to open a spare. So the log could not use space that it had: what
         was preallocated before the start, or what compaction freed.

@@ -9,6 +9,7 @@ headroom is prepared, nothing ends and nothing is refused except puts.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -99,6 +100,8 @@ def _check_outcome(
         return
     if failure.errno != fault.error:
         raise Violation(f"expected errno {fault.error}, got {failure}")
+    if not _named_files(failure) & set(fault.failed_files):
+        raise Violation(f"expected the name of the file that failed, got {failure}")
     if log is None:
         _check_closed(workload.disk)
     elif fault.expected:
@@ -110,6 +113,12 @@ def _check_outcome(
 def _may_go_on(fault: Fault) -> bool:
     """A missing resource, or the last close of a file whose contents are durable or not needed."""
     return fault.error in NO_SPACE or fault.failed[0].startswith(("close spare", "close log"))
+
+
+def _named_files(failure: wal.LogFailed | OSError) -> set[str]:
+    """The file that the operator's line names."""
+    path = failure.path if isinstance(failure, wal.LogFailed) else failure.filename
+    return {os.path.basename(str(path))}
 
 
 def _check_final(disk: MemoryDisk, log: wal.Log) -> None:
