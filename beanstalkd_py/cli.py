@@ -7,7 +7,6 @@ damaged or newer log, 71 the system refuses a thread, a descriptor or memory, 74
 cannot be read or written, 70 a bug (with a traceback). A stop is 0, or 143 as process 1.
 """
 
-import errno
 import gc
 import os
 import sys
@@ -22,9 +21,10 @@ import beanstalkd_wal as wal
 from beanstalkd_py import C_VERSION, __version__, options
 from beanstalkd_py.binlog import opening
 from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.binlog.refusals import what_helps
 from beanstalkd_py.foreign import old_files
 from beanstalkd_py.foreign.old_files import DamagedImport
-from beanstalkd_py.host import privileges, signals
+from beanstalkd_py.host import disk, privileges, signals
 from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.host.notify import Notify
 from beanstalkd_py.host.process import (
@@ -220,10 +220,12 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
             except wal.LogFull as error:
                 raise NoSpace(f"{chosen.wal_dir}: {error}") from error
             except wal.LogFailed as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise NoSpace(str(error)) from error
+                if error.errno in wal.DISK_FULL:
+                    raise NoSpace(f"{error}; {what_helps(error.errno)}") from error
                 raise
             except OSError as error:
+                if error.errno in wal.DISK_FULL:
+                    raise _no_space(error) from error
                 raise NotReadable(
                     f"{error.filename or chosen.wal_dir}: {error.strerror or error}"
                 ) from error
@@ -276,6 +278,8 @@ def _lock(directory: str) -> wal.Lock:
     try:
         return wal.lock(directory)
     except OSError as error:
+        if error.errno in wal.DISK_FULL:
+            raise _no_space(error) from error
         what = f"{directory}/lock" if os.path.isdir(directory) else f"wal dir {directory}"
         raise NoDirectory(f"failed to lock {what}: {error.strerror}") from error
 
@@ -301,12 +305,13 @@ def _open(
         durability = wal.Durability.NEVER
     else:
         durability = wal.Durability.WINDOW if chosen.sync_ms else wal.Durability.SYNC
+    segment_bytes = _segment_bytes(chosen.wal_dir, chosen.log_segment_bytes, report)
     if old_files.present(chosen.wal_dir):
         from beanstalkd_py.foreign import takeover
 
         takeover.take_over(
             chosen.wal_dir,
-            segment_bytes=chosen.log_segment_bytes,
+            segment_bytes=segment_bytes,
             wall_now=time.time_ns(),
             date=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
             accept_damaged=chosen.accept_damaged_import,
@@ -318,7 +323,7 @@ def _open(
     opened = opening.open_binlog(
         chosen.wal_dir,
         queue,
-        segment_bytes=chosen.log_segment_bytes,
+        segment_bytes=segment_bytes,
         durability=durability,
         now=boot_ns(),
         wall_now=time.time_ns(),
@@ -330,6 +335,26 @@ def _open(
     )
     progress.close()
     return opened
+
+
+def _no_space(error: OSError) -> NoSpace:
+    return NoSpace(f"{error.filename}: {error.strerror}; {what_helps(error.errno or 0)}")
+
+
+def _segment_bytes(directory: str, asked: int, report: Callable[[str], None]) -> int:
+    """The size of segments: `asked`, or less where such segments do not fit. The headroom that puts
+    must leave is more than a segment, so a file system of only two segments would refuse every put.
+    """
+    limits = {
+        disk.file_system_bytes(directory) // 4: "the file system is small",
+        disk.file_size_limit() or 0: "the limit on the size of files (ulimit -f) is low",
+    }
+    limit = min(filter(None, limits), default=asked)
+    fits = max(options.SMALLEST_SEGMENT_BYTES, limit // 4096 * 4096)
+    if fits >= asked:
+        return asked
+    report(f"{directory}: segments of {fits} bytes instead of {asked} (-s): {limits[limit]}")
+    return fits
 
 
 def _process() -> Callable[[], ProcessSnapshot]:

@@ -27,7 +27,7 @@ BELOW = {
     "beanstalkd_py.host": set[str](),
     "beanstalkd_py.protocol": {"beanstalkd_py.queue"},
     "beanstalkd_py.binlog": {"beanstalkd_py.queue", "beanstalkd_wal"},
-    "beanstalkd_py.foreign.cbinlog": set[str](),
+    "beanstalkd_py.foreign.cbinlog": {"beanstalkd_wal.fs"},
     "beanstalkd_py.foreign": {"beanstalkd_py.binlog", "beanstalkd_py.queue", "beanstalkd_wal"},
     "beanstalkd_py.server": {
         *("beanstalkd_py.options", "beanstalkd_py.host", "beanstalkd_py.queue"),

@@ -94,6 +94,11 @@ class Headroom:
         """Whether the disk is full, as far as is known."""
         return self.full or self.log.disk_full
 
+    @property
+    def accepts_puts(self) -> bool:
+        """Whether a small put would be accepted, as far as is known."""
+        return not self.is_full or self.log.headroom > self.put_mark
+
     # --- preallocation
 
     def target(self, slack: int) -> int:
@@ -123,6 +128,7 @@ class Headroom:
     def retry(self) -> None:
         """The disk was full: asks for headroom again."""
         self.full = False
+        self.recheck = True
         self.log.preallocate(self._target_now())
 
     # --- whether a record may be appended
@@ -158,6 +164,7 @@ class Headroom:
         """
         self.usage.largest = largest
         self.update_marks()
+        self.recheck = True  # the end of this iteration reports it to the operator
 
     # --- appending
 

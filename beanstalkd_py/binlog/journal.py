@@ -32,6 +32,7 @@ from beanstalkd_py.binlog.records import (
     encode,
     encode_pause,
 )
+from beanstalkd_py.binlog.refusals import Refusals
 from beanstalkd_py.binlog.replay import Replayer
 from beanstalkd_py.binlog.usage import (
     FULL_OVERHEAD,
@@ -68,9 +69,11 @@ class Binlog:
         ids: ReservedIds,
         segment_bytes: int,
         wall: int,
+        report: Callable[[str], None],
     ) -> None:
         """replayer: has applied the whole log to `state`. ids: what `log` asks for the metadata of
-        its segments. segment_bytes: bytes of a segment. wall: wall clock, ns.
+        its segments. segment_bytes: bytes of a segment. wall: wall clock, ns. report: called with
+        a line for the operator.
         """
         self.log = log
         self.ids = ids
@@ -78,6 +81,7 @@ class Binlog:
         usage.begin(log.segment_sizes, log.segment, log.active_bytes)
         self.headroom = Headroom(log, usage, segment_bytes, wall)
         self.compactor = Compactor(state, log, usage, self.headroom)
+        self.refusals = Refusals(report)
         self.offset = self.compactor.offset = replayer.offset  # wall minus monotonic clock, ns
         self._first_lsn = log.lsn
         self._little = segment_bytes // LITTLE_SHARE
@@ -137,7 +141,7 @@ class Binlog:
         if (
             log.headroom - nbytes < self.headroom.put_mark or nbytes > largest
         ) and not self._headroom_for_put(nbytes):
-            self.headroom.put_refused(largest)
+            self._refuse_put(largest)
             return None
         segment = usage.current
         try:
@@ -145,7 +149,7 @@ class Binlog:
         except wal.LogFull:  # the record is larger than any preallocated segment
             appended = self.headroom.append(record, self.headroom.low, long_body)
             if appended is None:
-                self.headroom.put_refused(largest)
+                self._refuse_put(largest)
                 return None
             segment = appended
         else:
@@ -236,10 +240,16 @@ class Binlog:
         record = encode(Ids(bound))
         headroom = self.headroom
         if not headroom.above(headroom.low, len(record)) or headroom.append(record) is None:
+            self._refuse_put(self.usage.largest)
             return False
         self.log.drain(headroom.wall)
         self.ids.bound = bound
         return True
+
+    def _refuse_put(self, largest: int) -> None:
+        """largest: `usage.largest` before the put."""
+        self.headroom.put_refused(largest)
+        self.refusals.add()
 
     def _headroom_for_put(self, nbytes: int) -> bool:
         headroom = self.headroom
@@ -271,6 +281,11 @@ class Binlog:
     def is_full(self) -> bool:
         """Whether the disk is full, as far as is known. `retry` tries again."""
         return self.headroom.is_full
+
+    @property
+    def needs_retry(self) -> bool:
+        """Whether `retry` must be called now and then."""
+        return self.headroom.is_full or self.refusals.pending
 
     def snapshot(self) -> LogSnapshot:
         """The figures that `stats` shows of the log."""
@@ -308,6 +323,8 @@ class Binlog:
             headroom.keep()
             self._appended = log.appended_bytes
             self._kept = self.usage.kept
+        if self.refusals.pending:
+            self.refusals.check(now, headroom.accepts_puts, log.full_errno)
         return compactor.more
 
     def _enough_happened(self) -> bool:
@@ -329,7 +346,9 @@ class Binlog:
             self.compactor.more = self.compactor.more or self.compactor.has_work()
 
     def retry(self) -> None:
-        """The disk was full, and may have space again: asks for headroom."""
+        """The disk was full, and may have space again: asks for headroom. The end of the iteration
+        then checks whether puts are accepted again.
+        """
         self.headroom.retry()
         self.compactor.retry()
 

@@ -122,6 +122,10 @@ class Log(Promises, Protocol):
     def disk_full(self) -> bool:
         """Whether preallocation in the background met a full disk, and has not succeeded since."""
 
+    @property
+    def full_errno(self) -> int:
+        """The errno of the latest allocation that met a full disk; 0 if none did."""
+
     def preallocate(self, target: int) -> None:
         """Makes headroom grow to `target` bytes, in the background. On a full disk each call tries
         again.

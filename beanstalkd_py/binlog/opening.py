@@ -91,7 +91,16 @@ def open_binlog(
         raise_watermark=not replayer.orphans,
         lock=lock,
     )
-    return begin(log, replayer, ids, segment_bytes=segment_bytes, wall_now=wall_now, report=report)
+    if not log.names_synced:
+        report(names_not_synced(directory))
+    return begin(
+        log,
+        replayer,
+        ids,
+        segment_bytes=segment_bytes,
+        wall_now=wall_now,
+        report=lambda line: report(f"{directory}: {line}"),
+    )
 
 
 def begin(
@@ -104,7 +113,8 @@ def begin(
     report: Callable[[str], None],
 ) -> Binlog:
     """Begins to write on a log that was replayed. ids: what `log` asks for the metadata of its
-    segments. Other arguments are those of `open_binlog`.
+    segments. Other arguments are those of `open_binlog`; the lines that are reported do not name
+    the log.
 
     Raises wal.LogFailed.
     """
@@ -118,7 +128,7 @@ def begin(
     for id in replayer.orphans:
         log.ensure_headroom(DELETE_STRUCT.size)
         log.append(DELETE_STRUCT.pack(DELETE, id))
-    opened = Binlog(replayer.state, log, replayer, ids, segment_bytes, wall_now)
+    opened = Binlog(replayer.state, log, replayer, ids, segment_bytes, wall_now, report)
     replayer.state.journal = opened
     opened.compact()
     return opened
@@ -158,6 +168,14 @@ def apply_all(
 
 
 # Also for the operators' tools:
+
+
+def names_not_synced(directory: str) -> str:
+    """The line about a file system that cannot sync directories."""
+    return (
+        f"{directory}: the file system cannot sync directories: a power failure may take new files "
+        "or bring deleted ones back; keep the log on a local disk"
+    )
 
 
 def unreadable(path: str, bad: BadRecord) -> Unreadable:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import beanstalkd_wal as wal
 
 from beanstalkd_py.binlog import records
-from beanstalkd_py.binlog.opening import Unreadable, apply_all
+from beanstalkd_py.binlog.opening import Unreadable, apply_all, names_not_synced
 from beanstalkd_py.binlog.replay import Replayer
 from beanstalkd_py.binlog.usage import Usage
 from beanstalkd_py.foreign import cbinlog
@@ -87,7 +87,8 @@ def bring_in(
     """
     present = Present(directory)
     found = read(source, present, accept_damaged, report, progress)
-    write(found, present, {}, segment_bytes, wall_now, report)
+    if not write(found, present, {}, segment_bytes, wall_now, report):
+        report(names_not_synced(directory))
     return len(found.jobs)
 
 
@@ -125,9 +126,11 @@ def write(
     segment_bytes: int,
     wall_now: int,
     report: Report,
-) -> None:
+) -> bool:
     """Writes the jobs into our log; they are durable when this returns. manifest: the text of the
     IMPORT records. Other arguments and exceptions as for `bring_in`.
+
+    Returns False if the file system cannot sync the names of the log's files.
     """
     next_id = max(found.next_id, present.next_id)
     log = wal.Log.open(
@@ -143,6 +146,7 @@ def write(
         log.close(wall_now)
     jobs = _count(len(found.jobs), "job")
     report(f"{jobs} taken over from {_count(len(found.files), 'binlog file')} of the C server")
+    return log.names_synced
 
 
 def _write(log: wal.Log, jobs: Iterable[CJob], manifest: dict[str, object], wall_now: int) -> None:

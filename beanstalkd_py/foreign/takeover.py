@@ -16,6 +16,7 @@ imported.
 import os
 
 import beanstalkd_wal as wal
+from beanstalkd_wal.fs import sync_names
 
 from beanstalkd_py.foreign.importing import Present, Progress, Report, no_progress, read, write
 from beanstalkd_py.foreign.old_files import OLD_FILE
@@ -78,8 +79,4 @@ def _move(directory: str, folder: str, names: list[object]) -> None:
     for name in map(str, names):
         wal.FileSystem().rename(os.path.join(directory, name), os.path.join(target, name))
     for path in (target, directory):
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync_names(path)  # if the file system cannot, the opening of the log reports it

@@ -133,10 +133,10 @@ class WatchedFileSystem(wal.FileSystem):
         finally:
             self._watch.end()
 
-    def sync_directory(self, handle: int) -> None:
+    def sync_directory(self, handle: int) -> bool:
         self._watch.begin("sync", handle)
         try:
-            super().sync_directory(handle)
+            return super().sync_directory(handle)
         finally:
             self._watch.end()
 

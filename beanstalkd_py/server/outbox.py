@@ -147,7 +147,7 @@ class Outbox:
         binlog = self._binlog
         if binlog is not None:
             binlog.collect()
-            if binlog.is_full:
+            if binlog.needs_retry:
                 self._set_timers(self._now())
 
     # --- timers -----------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class Outbox:
             self.next_at = min(self.next_at, self._sync_at)
         if self._watermark_at == NEVER:
             self._set_watermark_timer(now)
-        if self._retry_at == NEVER and binlog.is_full:
+        if self._retry_at == NEVER and binlog.needs_retry:
             self._retry_at = now + RETRY_NS
             self.next_at = min(self.next_at, self._retry_at)
 
@@ -184,7 +184,7 @@ class Outbox:
             self._on_watermark_timer(now)
         if self._retry_at <= now:
             binlog.retry()
-            self._retry_at = now + RETRY_NS if binlog.is_full else NEVER
+            self._retry_at = now + RETRY_NS if binlog.needs_retry else NEVER
         self.next_at = min(self._sync_at, self._watermark_at, self._retry_at)
 
     def _on_watermark_timer(self, now: int) -> None:

@@ -4,6 +4,8 @@ more headroom is preallocated than necessary.
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 from pathlib import Path
 
@@ -46,6 +48,7 @@ class FullQueue(QueueServer):
     def __init__(
         self, disk: MemoryDisk, segment_bytes: int, max_job_size: int = 65535, now: int = 1000 * S
     ) -> None:
+        self.said: list[str] = []
         super().__init__(
             DIRECTORY,
             now=now,
@@ -53,7 +56,7 @@ class FullQueue(QueueServer):
             segment_bytes=segment_bytes,
             max_job_size=max_job_size,
             fs=disk,
-            report=pytest.fail,
+            report=self.said.append,
         )
         self.disk = disk
         self.segment_bytes = segment_bytes
@@ -290,3 +293,47 @@ def test_start_on_a_full_disk_keeps_spares_of_the_last_run() -> None:
     binlog = daemon.restarted(DIRECTORY, fs=left).binlog
     binlog.log.collect()
     assert binlog.log.headroom >= binlog.headroom.minimum
+
+
+# --- what the operator hears
+
+
+def test_refused_puts_are_reported_and_their_end_too():
+    disk = full_disk(6 * 65536)
+    queue = FullQueue(disk, 65536)
+    random_ = random.Random(1)
+    ids = queue.fill(random_, 3000)
+    for _ in range(50):  # three minutes, with refused puts all the time
+        queue.fill(random_, 3000)
+        queue.now += 4 * S
+        queue.rest()
+    refused = "/log: puts are refused: No space left on device; free some space, or delete jobs"
+    assert queue.said == [refused]
+    queue.say(*[b"delete %d" % id for id in ids[::2]])
+    queue.now += 6 * S
+    queue.rest()
+    assert queue.said[0] == refused
+    assert queue.said[1].startswith("/log: puts are accepted again; ")
+    assert len(queue.said) == 2
+
+
+def test_put_above_the_limit_of_file_sizes_is_refused():
+    """EFBIG for one put of 200 000 bytes: others go on, and the operator hears of it once."""
+    disk = MemoryDisk()
+    queue = FullQueue(disk, 65536, max_job_size=1 << 20)
+
+    allocate = disk.allocate
+
+    def limited(handle: int, old: int, new: int) -> None:
+        if new > 100_000:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        allocate(handle, old, new)
+
+    disk.allocate = limited
+    for _ in range(20):
+        assert queue.say(b"put 0 0 9 200000\r\n" + bytes(200_000)) == [b"OUT_OF_MEMORY"]
+        assert queue.say(b"put 0 0 9 3\r\nabc") == [b"INSERTED"]
+        queue.now += S
+        queue.rest()
+    (line,) = queue.said
+    assert "File too large; raise the limit on the size of files" in line

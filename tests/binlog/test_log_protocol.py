@@ -31,6 +31,7 @@ class StreamLog:
     """Keeps records in memory. It commits at once, and retired segments are deleted at once."""
 
     disk_full = watermark_behind = False
+    full_errno = 0
     promise_durable = True
 
     def __init__(self, capacity: int) -> None:

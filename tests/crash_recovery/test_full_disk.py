@@ -5,8 +5,9 @@ free space.
 from __future__ import annotations
 
 import random
+import resource
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 from killtest.conversation import Conversation, batches, put
@@ -15,7 +16,7 @@ from killtest.kill_points import after
 from killtest.mix import Mix
 from killtest.rounds import Rounds
 from killtest.small_disk import DiskFiller, SmallDisk
-from testkit.daemon import Daemon
+from testkit.daemon import Daemon, DidNotStart
 from testkit.waiting import wait_until
 
 MIB = 1 << 20
@@ -208,3 +209,75 @@ def test_sigkill_under_load_on_a_disk_filled_and_freed(small_disk, seed):
             rounds.round(options, after(0.3 + 0.5 * rng.random(), end))
             refused += rounds.refused
     assert refused, f"seed {seed}"
+
+
+# --- what the operator hears
+
+
+def test_small_file_system_gets_smaller_segments(small_disk):
+    """With the default of -s, the headroom that puts must leave would be more than this disk."""
+    disk = small_disk(12 * MIB)
+    with disk.daemon() as daemon:
+        daemon.start()
+        with Conversation(daemon.connect()) as client:
+            ids = fill(client, 10_000)
+            assert len(ids) * 10_000 > 4 * MIB
+            wait_until(lambda: "refused" in daemon.errors(), daemon.errors)
+            use_all_jobs(client, ids[:100])
+        small, refused = daemon.errors().splitlines()
+        log = f"{daemon.program[0]}: {daemon.directory}"
+        assert small.startswith(f"{log}: segments of {3 * MIB} bytes instead of {10 * MIB} (-s): ")
+        assert refused == (
+            f"{log}: puts are refused: No space left on device; free some space, or delete jobs"
+        )
+        assert daemon.stop() == 0
+
+
+# --- the limit on the size of files
+
+
+def limit_files(nbytes: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (nbytes, nbytes))
+
+
+def test_put_above_the_limit_of_file_sizes_is_refused(directory):
+    """EFBIG is a full disk: no signal (SIGXFSZ), no exit, and other puts go on."""
+    with Daemon(("-z", "20000000"), directory=directory, before=limit_files(10 * MIB)) as daemon:
+        daemon.start()
+        with Conversation(daemon.connect()) as client:
+            assert client.say(put(bytes(12_000_000)), put(b"small")) == [
+                "OUT_OF_MEMORY",
+                "INSERTED 2",
+            ]
+        assert daemon.stop() == 0
+        assert "puts are refused: File too large" in daemon.errors()
+
+
+def test_limit_of_file_sizes_below_a_segment_gives_smaller_segments(directory):
+    with Daemon(directory=directory, before=limit_files(MIB)) as daemon:
+        daemon.start()
+        with Conversation(daemon.connect()) as client:
+            assert set(client.say(*[put(bytes(60_000))] * 60)) == {
+                f"INSERTED {id}" for id in range(1, 61)
+            }
+        daemon.kill()
+        daemon.start()
+        with Conversation(daemon.connect()) as client:
+            assert jobs(client) == 60
+        assert daemon.stop() == 0
+        assert daemon.errors() == (
+            f"beanstalkd-py: {directory}: segments of {MIB} bytes instead of {10 * MIB} (-s): "
+            "the limit on the size of files (ulimit -f) is low\n"
+        )
+
+
+def test_limit_of_file_sizes_too_low_to_start_is_one_line(directory):
+    with (
+        Daemon(directory=directory, before=limit_files(1000)) as daemon,
+        pytest.raises(DidNotStart) as caught,
+    ):
+        daemon.start()
+    assert caught.value.status == 1
+    assert caught.value.said.splitlines()[-1].endswith(
+        "File too large; raise the limit on the size of files (LimitFSIZE, ulimit -f)"
+    )

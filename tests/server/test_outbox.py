@@ -70,6 +70,10 @@ class FakeBinlog:
     def collect(self) -> None:
         pass
 
+    @property
+    def needs_retry(self) -> bool:
+        return self.is_full
+
     def retry(self) -> None:
         self.retries += 1
 

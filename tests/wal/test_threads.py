@@ -116,7 +116,7 @@ class SlowDisk(MemoryDisk):
 
     def sync_directory(self, handle):
         self._wait()
-        super().sync_directory(handle)
+        return super().sync_directory(handle)
 
     def _wait(self):
         self.begun += 1

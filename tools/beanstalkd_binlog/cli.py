@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any, NoReturn
 
+import beanstalkd_wal as wal
 import click
 
 from beanstalkd_binlog import status
@@ -361,6 +362,9 @@ def run(arguments: list[str]) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return status.INTERRUPTED
+    except wal.LogFailed as error:
+        status.warn(str(error))
+        return status.UNREADABLE
     except OSError as error:
         name = os.fsdecode(error.filename) if error.filename else ""
         status.warn(f"{name}: {error.strerror}" if name else str(error))

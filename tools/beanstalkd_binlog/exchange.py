@@ -17,7 +17,7 @@ from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.status import CLEAN, BadLog, NoLog, warn
 from beanstalkd_binlog.text import count
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_py.binlog.opening import Unreadable, find_next_id, read_meta
+from beanstalkd_py.binlog.opening import Unreadable, find_next_id, names_not_synced, read_meta
 from beanstalkd_py.foreign import cbinlog, exporting
 from beanstalkd_py.foreign.importing import bring_in
 from beanstalkd_py.foreign.old_files import DamagedImport
@@ -89,6 +89,8 @@ def export_binlog(directory: str, target: str, output: Output, segment_bytes: in
             written = cbinlog.write_directory(target, jobs, _next_id(walk), segment_bytes)
         except (ValueError, FileExistsError) as error:
             raise BadLog(str(error)) from error
+    if not written.names_synced:
+        warn(names_not_synced(target))
     _print(written, target, output)
     return CLEAN
 

@@ -18,10 +18,10 @@ from beanstalkd_wal.repair import BeyondRepair, Loss, Plan, mend, plan
 from beanstalkd_binlog.light import LightReplayer
 from beanstalkd_binlog.output import Output
 from beanstalkd_binlog.progress import Progress
-from beanstalkd_binlog.status import CLEAN, BadLog
+from beanstalkd_binlog.status import CLEAN, BadLog, warn
 from beanstalkd_binlog.text import count
 from beanstalkd_binlog.walk import Finding, Walk
-from beanstalkd_py.binlog.opening import Unreadable, find_next_id, read_meta
+from beanstalkd_py.binlog.opening import Unreadable, find_next_id, names_not_synced, read_meta
 from beanstalkd_py.binlog.records import (
     FULL,
     FULL_STRUCT,
@@ -141,6 +141,8 @@ def _recover(directory: str, at: int, next_id: int, skipped: int) -> tuple[list[
             log.append(record)
     log.commit(at)
     log.close(at)
+    if not log.names_synced:
+        warn(names_not_synced(directory))
     return replayer.orphans, next_id
 
 

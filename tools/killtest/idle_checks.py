@@ -34,7 +34,10 @@ _LINES = (
         r".*/\d+\.wal: was written with -F and not closed: "
         r"if the power failed, the changes after LSN \d+ are gone"
     ),
-    re.compile(r"an unfinished import is discarded"),
+    re.compile(r".*: an unfinished import is discarded"),
+    re.compile(r".*: puts are refused: No space left on device; free some space, or delete jobs"),
+    re.compile(r".*: puts are accepted again; \d+ were refused"),
+    re.compile(r".*: segments of \d+ bytes instead of \d+ \(-s\): the file system is small"),
     re.compile(
         r"the take-over of the C server's binlog continues: its jobs are in the log already"
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .commands import COMMANDS
+from .disk_invariants import DISK
 from .invariants import Invariant
 from .log_invariants import LOG
 from .memory_invariants import MEMORY
@@ -12,6 +13,6 @@ from .time_invariants import TIME
 from .writer_invariants import WRITER
 
 _ORDER = list(Invariant)
-_ALL = (*LOG, *QUEUE, *TIME, *MEMORY, *OPERATION, *COMMANDS, *WRITER)
+_ALL = (*LOG, *DISK, *QUEUE, *TIME, *MEMORY, *OPERATION, *COMMANDS, *WRITER)
 
 MUTANTS = tuple(sorted(_ALL, key=lambda mutant: _ORDER.index(mutant.invariant)))

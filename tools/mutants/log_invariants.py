@@ -142,6 +142,7 @@ LOG = (
         "wal/beanstalkd_wal/preparer.py",
         "            if error.errno not in NO_SPACE:\n"
         "                raise\n"
+        "            self._errno = error.errno or 0\n"
         "            return False\n",
         "            raise\n",
         ("tests/wal/test_preparer.py", SIMULATION),
@@ -163,8 +164,8 @@ LOG = (
         "descriptors-are-a-failure",
         "too few file descriptors during preallocation fail the log",
         "wal/beanstalkd_wal/fs.py",
-        "errno.EDQUOT, errno.EMFILE, errno.ENFILE))",
-        "errno.EDQUOT))",
+        "DISK_FULL | {errno.EMFILE, errno.ENFILE}",
+        "DISK_FULL",
         ("tests/tools/simulation/test_iofaults.py",),
     ),
     Mutant(

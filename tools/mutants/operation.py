@@ -43,7 +43,7 @@ OPERATION = (
         "directory-sync-unwatched",
         "a slow sync of a directory is not noticed",
         "beanstalkd_py/server/diskwatch.py",
-        "    def sync_directory(self, handle: int) -> None:\n",
+        "    def sync_directory(self, handle: int) -> bool:\n",
         "    def unwatched(self, handle: int) -> None:\n",
         ("tests/server/test_diskwatch.py",),
     ),

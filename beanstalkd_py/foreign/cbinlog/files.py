@@ -15,6 +15,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple
 
+from beanstalkd_wal.fs import name_file, sync_names
+
 _NUMBERED = re.compile(rb"binlog\.([ \t\n\v\f\r]*[+-]?[0-9]+)?")
 _CHUNK = 1 << 20
 MODE = 0o400  # the C server's
@@ -79,6 +81,7 @@ class NewFiles:
             raise FileExistsError(f"{directory} holds a binlog already")
         self.paths: list[str] = []
         self.bytes_written = 0
+        self.names_synced = True  # False: the file system cannot sync directories
         self._directory = directory
         self._header = header
         self._segment_bytes = segment_bytes
@@ -116,8 +119,9 @@ class NewFiles:
         for path in self.paths:
             os.rename(_unready(path), path)
             self._made.append(path)
-        _sync_directory(self._directory)
-        _sync_directory(os.path.dirname(os.path.abspath(self._directory)))
+        parent = os.path.dirname(os.path.abspath(self._directory))
+        # Both are synced, also if the first one cannot be.
+        self.names_synced = all([sync_names(self._directory), sync_names(parent)])
 
     def _undo(self) -> None:
         if self._fd >= 0:
@@ -149,14 +153,22 @@ class NewFiles:
         with memoryview(self._buffer) as view:
             done = 0
             while done < len(view):
-                done += os.write(self._fd, view[done:])
+                try:
+                    done += os.write(self._fd, view[done:])
+                except OSError as error:
+                    name_file(error, self._fd)
+                    raise
         self._buffer.clear()
 
     def _close_file(self) -> None:
         if self._fd < 0:
             return
         self._drain()
-        os.fsync(self._fd)
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            name_file(error, self._fd)
+            raise
         fd, self._fd = self._fd, -1
         os.close(fd)
 
@@ -168,11 +180,3 @@ def _unready(path: str) -> str:
 def _unlink(path: str) -> None:
     with suppress(FileNotFoundError):
         os.unlink(path)
-
-
-def _sync_directory(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -47,6 +47,7 @@ class Written:
     jobs: int
     bytes: int
     needs_z: int  # a smaller -z loses jobs
+    names_synced: bool  # False: the file system cannot sync directories
 
 
 def write_directory(
@@ -74,7 +75,7 @@ def write_directory(
         if next_id > max(ids, default=0) + 1:
             files.append(encode_last_id(next_id - 1, created_at_ns))
             largest_body = max(largest_body, len(CRLF))
-    return Written(files.paths, len(ids), files.bytes_written, largest_body)
+    return Written(files.paths, len(ids), files.bytes_written, largest_body, files.names_synced)
 
 
 def encode_job(job: CJob) -> bytes:

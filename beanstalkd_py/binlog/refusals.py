@@ -1,0 +1,69 @@
+"""Tells the operator when puts begin to be refused for want of headroom, and when puts are accepted
+again.
+
+Promises: at most two lines in INTERVAL_NS, whatever clients do. Knows no clock: its caller passes
+the time.
+"""
+
+import errno
+from collections.abc import Callable
+
+from beanstalkd_wal.errors import reason_of
+
+SECOND_NS = 1_000_000_000
+INTERVAL_NS = 60 * SECOND_NS  # at least, from one "are refused" to the next
+QUIET_NS = 5 * SECOND_NS  # without a refused put, before "are accepted again"
+
+_DESCRIPTORS = "raise the limit on open files (LimitNOFILE)"
+_HELP = {
+    errno.EFBIG: "raise the limit on the size of files (LimitFSIZE, ulimit -f)",
+    errno.EMFILE: _DESCRIPTORS,
+    errno.ENFILE: _DESCRIPTORS,
+}
+
+
+def what_helps(reason: int) -> str:
+    """What the operator can do against the errno of a full disk."""
+    return _HELP.get(reason, "free some space")
+
+
+class Refusals:
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self.pending = False  # `check` has something to do, now or later
+        self._report = report
+        self._reported = False  # the operator was told that puts are refused
+        self._new = 0  # refused puts since the last check
+        self._count = 0  # refused puts since the last time puts were accepted
+        self._refused_at = 0  # the latest check that found refused puts, ns
+        self._may_report_at = 0
+
+    def add(self) -> None:
+        """A put was refused."""
+        self._new += 1
+        self.pending = True
+
+    def check(self, now: int, accepts: bool, reason: int) -> None:
+        """Reports a change. Called soon after each refused put, and now and then while `pending`.
+
+        now: monotonic ns. accepts: whether a put would be accepted, as far as is known. reason: the
+        errno of the full disk; 0 if there is none.
+        """
+        if self._new:
+            self._count += self._new
+            self._new = 0
+            self._refused_at = now
+            if not self._reported and now >= self._may_report_at:
+                self._reported = True
+                self._may_report_at = now + INTERVAL_NS
+                self._report(_refused(reason))
+        elif accepts and now - self._refused_at >= QUIET_NS:
+            if self._reported:
+                self._report(f"puts are accepted again; {self._count} were refused")
+            self._reported = self.pending = False
+            self._count = 0
+
+
+def _refused(reason: int) -> str:
+    text = f": {reason_of(reason)}" if reason else ""
+    delete = "" if reason in _HELP else ", or delete jobs"
+    return f"puts are refused{text}; {what_helps(reason)}{delete}"
