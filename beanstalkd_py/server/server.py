@@ -24,7 +24,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from time import time_ns
+from time import monotonic_ns, time_ns
 from typing import Any
 
 import beanstalkd_wal as wal
@@ -116,7 +116,8 @@ class Server:
         self._iteration: Any = self.loop.prepare()
         self._idle: Any = self.loop.idle()
         self._timer: Any = None
-        self._timer_at = NEVER
+        self._timer_at = NEVER  # what the timer is for, boot time
+        self._fires_at = NEVER  # on the loop's clock, which is the monotonic one
         self._signals: list[Any] = []
         self._collector = Collector()
         self._memory = Memory(
@@ -250,7 +251,7 @@ class Server:
             batches += 1
             if self._awake or batches == BATCHES or self.failure is not None:
                 return
-            if boot_ns() + BATCH_WAIT_NS >= self._timer_at:
+            if monotonic_ns() + BATCH_WAIT_NS >= self._fires_at:
                 return
             events = self._await_events()
 
@@ -312,8 +313,11 @@ class Server:
             self._timer.close()
             self._timer = None
         self._timer_at = at
+        self._fires_at = NEVER
         if at != NEVER:
-            self._timer = self.loop.timer(wait_s(at - boot_ns()))
+            wait = wait_s(at - boot_ns())
+            self._fires_at = monotonic_ns() + int(wait * 1e9)
+            self._timer = self.loop.timer(wait)
             self._timer.start(self._on_timer, update=True)
 
     def _on_timer(self) -> None:
