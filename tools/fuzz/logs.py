@@ -19,7 +19,9 @@ from beanstalkd_py.queue.queue import Queue
 
 SECOND = 1_000_000_000
 START = 1000 * SECOND
-WALL = 1_700_000_000 * SECOND  # wall clock minus monotonic clock
+WALL = 1_700_000_000 * SECOND  # wall clock minus boot time
+# In 1883, and in 2231, where the largest delay ends beyond 64 bits.
+FAR_WALLS = (-(1 << 61) - (1 << 58), 8_250_000_000 * SECOND)
 SEGMENT_BYTES = 4096
 DIRECTORY = "/log"
 
@@ -44,10 +46,13 @@ def files_of(disk: MemoryDisk) -> Files:
 
 
 def opened(
-    disk: MemoryDisk, now: int = START, durability: wal.Durability = wal.Durability.SYNC
+    disk: MemoryDisk,
+    now: int = START,
+    durability: wal.Durability = wal.Durability.SYNC,
+    wall: int = WALL,
 ) -> tuple[Queue, Binlog]:
     server = QueueServer(
-        DIRECTORY, now=now, segment_bytes=SEGMENT_BYTES, durability=durability, fs=disk
+        DIRECTORY, now=now, wall=wall, segment_bytes=SEGMENT_BYTES, durability=durability, fs=disk
     )
     return server.queue, server.binlog
 
@@ -58,7 +63,8 @@ def make_log(rng: Random) -> Files:
     durability = rng.choice((wal.Durability.SYNC, wal.Durability.SYNC, wal.Durability.NEVER))
     now = START
     for _ in range(rng.choice((1, 1, 2))):
-        queue, binlog = opened(disk, now, durability)
+        wall = rng.choice((WALL, WALL, WALL, *FAR_WALLS))
+        queue, binlog = opened(disk, now, durability, wall)
         if not queue.jobs and rng.random() < 0.2:
             _as_taken_over(queue, binlog)
         session = Session(Dispatcher(queue, max_job_size=3000, log=binlog.snapshot))
@@ -69,9 +75,9 @@ def make_log(rng: Random) -> Files:
                 b"".join(command(rng, queue.next_id) for _ in range(rng.choice((1, 1, 5)))), now
             )
             session.take_output()
-            binlog.end_iteration(now, now + WALL)
+            binlog.end_iteration(now, now + wall)
         if rng.random() < 0.5:
-            binlog.close(now + WALL)
+            binlog.close(now + wall)
         disk.after_kill()
     return files_of(disk)
 

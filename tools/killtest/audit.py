@@ -5,10 +5,10 @@ A Fault shows the history of the job. After the audit, `knowledge` is what the s
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 from .client import Client, Command, job_stats
+from .clock import now_s
 from .conversation import Conversation, batches, put
 from .fault import Fault
 from .knowledge import Job, Knowledge, PrivateTube, Put
@@ -182,7 +182,7 @@ class Audit:
             raise Fault(f"job {job.id}: {found.age} s old instead of {youngest} to {oldest}")
 
     def _possible(self, job: Job, acts: list[Act], found: Found | None) -> bool:
-        now = time.monotonic()
+        now = now_s()
         states = outcomes(job.start, job.ttr, acts, now)
         if found is None:
             return any(state.where in (ABSENT, GONE) for state in states)
@@ -196,15 +196,15 @@ class Audit:
         lines.append(f"at the last restart it was {job.start}")
         lines += [f"  {act}" for act in sorted(acts, key=lambda act: act.sent_at)]
         lines.append("these allow")
-        lines += [
-            f"  {state}" for state in outcomes(job.start, job.ttr, acts, time.monotonic())
-        ] or ["  nothing"]
+        lines += [f"  {state}" for state in outcomes(job.start, job.ttr, acts, now_s())] or [
+            "  nothing"
+        ]
         return "\n".join(lines)
 
     def _check_pause(self, private: PrivateTube) -> None:
-        asked_at = time.monotonic()
+        asked_at = now_s()
         (reply,) = self._server.ask(b"stats-tube " + private.tube)
-        answered_at = time.monotonic()
+        answered_at = now_s()
         values = fields(reply.data) if reply.data else {"pause": "0", "pause-time-left": "0"}
         for pause in private.pauses:
             left_from = pause.act.sent_at + pause.seconds - answered_at - 1 - CLOCK_S
@@ -265,9 +265,9 @@ def find_jobs(server: Conversation, ids: Iterable[int]) -> dict[int, Found]:
     """The jobs with these ids, as far as they exist."""
     there: dict[int, Found] = {}
     for batch in batches((b"%d" % id for id in ids), 200):
-        asked_at = time.monotonic()
+        asked_at = now_s()
         replies = server.ask(*(word + id for id in batch for word in (b"peek ", b"stats-job ")))
-        answered_at = time.monotonic()
+        answered_at = now_s()
         for id, peeked, looked in zip(batch, replies[::2], replies[1::2], strict=True):
             found = _found(int(id), peeked, looked, asked_at, answered_at)
             if found is not None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import copy
 import socket
 import struct
-import time
 from collections import deque
 
+from .clock import now_s
 from .fault import Fault
 from .knowledge import Knowledge, Pause, PrivateTube, Put
 from .model import UNANSWERED, Act, JobStats
@@ -97,7 +97,7 @@ class Client:
 
     def _act(self, kind: str, pri: int = 0, delay: int = 0) -> Act:
         self._order += 1
-        return Act(kind, self.serial, self._order, time.monotonic(), pri, delay)
+        return Act(kind, self.serial, self._order, now_s(), pri, delay)
 
     def _send(
         self, line: bytes, kind: str, id: int = 0, pri: int = 0, delay: int = 0, number: int = 0
@@ -201,7 +201,7 @@ class Client:
             return
         except ConnectionError:
             data = b""
-        now = time.monotonic()
+        now = now_s()
         if not data:
             self._end(now)
         for reply in self._replies.feed(data):

@@ -6,13 +6,13 @@ All replies that the server has sent are read.
 from __future__ import annotations
 
 import selectors
-import time
 from collections.abc import Callable
 
 from testkit.daemon import Daemon
 from testkit.waiting import HANG_S
 
 from .client import Client
+from .clock import now_s
 from .fault import Fault
 from .knowledge import Knowledge, PrivateTube
 from .mix import SHARED, Mix
@@ -62,16 +62,16 @@ class Load:
             self._selector.close()
 
     def _run_clients(self, keep_going: Callable[[], bool]) -> None:
-        heard_at = time.monotonic()
+        heard_at = now_s()
         while self._selector.get_map() or self._paused:
             self._sending = self._sending and keep_going()
             if not self._sending and not any(
                 client.in_flight and not client.ended for client in self.clients
             ):
                 return
-            self._resume(time.monotonic())
+            self._resume(now_s())
             events = self._selector.select(0.05)
-            now = time.monotonic()
+            now = now_s()
             if events:
                 heard_at = now
             elif now - heard_at > HANG_S:
@@ -111,7 +111,7 @@ class Load:
             self._selector.modify(client.socket, wants, client)
         if client.reads_slowly and client.rng.random() < 0.1:
             self._selector.unregister(client.socket)
-            self._paused.append((time.monotonic() + READ_PAUSE_S * client.rng.random(), client))
+            self._paused.append((now_s() + READ_PAUSE_S * client.rng.random(), client))
 
     def _close(self, client: Client) -> None:
         """The connection is closed. If the client closed it, another client connects."""

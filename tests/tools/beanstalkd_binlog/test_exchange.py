@@ -10,6 +10,7 @@ from pathlib import Path
 import beanstalkd_wal as wal
 import pytest
 from testkit.daemon import Daemon
+from testkit.queue_server import QueueServer
 
 from beanstalkd_py.foreign import cbinlog
 from beanstalkd_py.foreign.cbinlog import BURIED, CJob
@@ -42,6 +43,23 @@ def test_import_then_export_keeps_every_job(tmp_path: Path, run: Cli) -> None:
     back = cbinlog.read_directory(str(tmp_path / "back"))
     assert [_as_logged(job) for job in expected] == back.jobs
     assert back.next_id == 2000
+
+
+def test_export_goes_on_after_the_reserved_ids(tmp_path: Path, run: Cli, lines: Lines) -> None:
+    """Of a server with -f that was killed, and of one that was stopped."""
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    server = QueueServer(ours, durability=wal.Durability.WINDOW)
+    server.say(server.session(), b"put 0 0 60 1", b"x")
+    assert run("export", ours, tmp_path / "killed").exit_code == 0
+    assert cbinlog.read_directory(str(tmp_path / "killed")).next_id == server.binlog.ids.bound
+    server.binlog.close(server.now + server.wall)
+    assert [(line["event"], line.get("id_bound")) for line in lines("dump", ours)] == [
+        ("put", None),
+        ("ids", 2),
+    ]
+    assert run("export", ours, tmp_path / "stopped").exit_code == 0
+    assert cbinlog.read_directory(str(tmp_path / "stopped")).next_id == 2
 
 
 def _as_logged(job: CJob) -> CJob:
