@@ -48,9 +48,11 @@ LIMITS = [
     255,
 ]
 STRUCT = {
-    7: ("<QI4xqqi4xqqIIIIIB3x", "<i", 1),
-    5: ("<QI4xqqi4xqqIIIIIB", "<Q", 1000),
-}  # job, name length, ns of a time unit
+    (7, "x86-64"): ("<QI4xqqi4xqqIIIIIB3x", "<i", 1),
+    (5, "x86-64"): ("<QI4xqqi4xqqIIIIIB", "<Q", 1000),
+    (7, "x86"): ("<QIqqiqqIIIIIB3x", "<i", 1),
+    (5, "x86"): ("<QIqqiqqIIIIIB", "<I", 1000),
+}  # version and machine: job, name length, ns of a time unit
 
 
 def run(seed: int, count: Count) -> None:
@@ -71,17 +73,19 @@ def make_directory(rng: Random) -> Files:
             if path.name.startswith("binlog.")
         }
     version = rng.choice((7, 7, 5))
+    machine = rng.choice(("x86-64", "x86"))
     names = [f"binlog.{number}" for number in range(1, rng.choice((1, 2, 3)) + 1)]
-    made = Player(rng, version)
+    made = Player(rng, version, machine)
     return {name: made.file(rng.randrange(40)) for name in names}
 
 
 class Player:
     """Writes like the C server: puts, updates, deletes, and copies as its compaction makes them."""
 
-    def __init__(self, rng: Random, version: int) -> None:
+    def __init__(self, rng: Random, version: int, machine: str) -> None:
         self.rng = rng
         self.version = version
+        self.machine = machine
         self.jobs: dict[int, list[int]] = {}  # id -> fields
         self.texts: dict[int, tuple[bytes, bytes]] = {}  # id -> tube and body
         self.next_id = 1
@@ -138,7 +142,7 @@ class Player:
         return self.encoded(self.jobs[id], tube, body)
 
     def encoded(self, fields: list[int], tube: bytes = b"", body: bytes = b"") -> bytes:
-        job, length, unit = STRUCT[self.version]
+        job, length, unit = STRUCT[self.version, self.machine]
         values = [
             value // unit if index in (2, 3, 5, 6) else value for index, value in enumerate(fields)
         ]
