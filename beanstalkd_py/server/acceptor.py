@@ -96,7 +96,12 @@ class Acceptor:
             sock.setblocking(False)
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._admit(sock)
+            try:
+                self._admit(sock)
+            except OSError as error:  # epoll has a limit of its own
+                sock.close()
+                self._begin_pause(f"epoll: {error.strerror}; see fs.epoll.max_user_watches")
+                return
 
     def _begin_pause(self, why: str) -> None:
         """Stops accepting for PAUSE_S. Most likely no descriptor is left. New clients wait in the

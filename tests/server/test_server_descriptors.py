@@ -5,8 +5,10 @@ files are not held up.
 from __future__ import annotations
 
 import resource
+import sys
 from pathlib import Path
 
+import pytest
 from testkit.start import Start
 from testkit.waiting import wait_until
 
@@ -70,6 +72,37 @@ def test_failed_accept_is_reported_once(start: Start) -> None:
     waiting[0].close()
     assert waiting[1].hear() == [b"USING default\r\n"]
     assert daemon.said() == "beanstalkd-py: accept(): Too many open files\n"
+
+
+EPOLL_REFUSES = """
+import errno, os, sys
+from beanstalkd_py import cli
+from beanstalkd_py.server import server
+
+really = server.PlainTransport
+refusals = [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))]
+
+def refused_once(sock, epoll):
+    if refusals:
+        raise refusals.pop()
+    return really(sock, epoll)
+
+server.PlainTransport = refused_once
+sys.argv[0] = "full"
+cli.run()
+"""
+
+
+@pytest.mark.sources
+def test_connection_that_epoll_refuses_is_closed_and_reported(launch: Start) -> None:
+    daemon = launch(at="127.0.0.1", program=(sys.executable, "-c", EPOLL_REFUSES))
+    daemon.wait_listening()
+    refused, later = daemon.client(), daemon.client()
+    assert refused.rest() == b""
+    assert later.ask(b"list-tube-used\r\n") == b"USING default\r\n"
+    line = "full: epoll: No space left on device; see fs.epoll.max_user_watches\n"
+    assert daemon.said() == line
+    assert daemon.stop() == 0
 
 
 def set_limit(pid: int, count: int) -> None:
