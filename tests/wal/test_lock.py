@@ -87,7 +87,7 @@ def test_lock_check_notices_a_lost_file(tmp_path, replaced):
         held.check()
     assert str(caught.value) == (
         f"{tmp_path}/lock: the lock file was removed or replaced: "
-        "another server may write to this directory"
+        "another server may write to this directory, run only one"
     )
     held.close()
 
