@@ -17,12 +17,13 @@ class Scale(NamedTuple):
     descriptors: int  # limit of the server in few-descriptors
     jobs: int  # per cycle of job-cycles
     cycles: int
+    large_body: int  # bytes
 
 
-LONG = Scale(10_000, 1_000, 20, 200, 500, 3_000, 1.0, 20_000, 256, 1_000_000, 10)
+LONG = Scale(10_000, 1_000, 20, 200, 500, 3_000, 1.0, 20_000, 256, 1_000_000, 10, 200 << 20)
 # With fewer jobs in a cycle the server may see too little free memory to return it
 # (GROWTH_BYTES in server/memory.py).
-SHORT = Scale(500, 100, 5, 15, 20, 200, 0.02, 1_000, 128, 40_000, 2)
+SHORT = Scale(500, 100, 5, 15, 20, 200, 0.02, 1_000, 128, 40_000, 2, 32 << 20)
 SPARE = 200  # descriptors for everything except connections
 
 

@@ -18,6 +18,7 @@ from testkit.daemon import INSTALLED, Daemon
 from .connection_churn import ACCEPT_PAUSED, connection_churn, few_descriptors
 from .half_open import half_open
 from .job_cycles import job_cycles
+from .large_bodies import large_bodies
 from .many_connections import many_connections
 from .process_metrics import check_idle, check_serves, idle_metrics
 from .scale import Scale
@@ -33,6 +34,7 @@ LOADS: dict[str, Load] = {
     "connection-churn": connection_churn,
     "few-descriptors": few_descriptors,
     "job-cycles": job_cycles,
+    "large-bodies": large_bodies,
 }
 WARM_UP_JOBS = 5_000
 WARM_UP_CLIENTS = 50
@@ -45,7 +47,8 @@ def run(name: str, scale: Scale, seed: int, with_log: bool, program: str = INSTA
     about = f"{name} {'with' if with_log else 'without'} a log"
     with tempfile.TemporaryDirectory(prefix="load.") as directory:
         log = directory if with_log else None
-        with Daemon(directory=log, prefix=limit, program=(program,)) as daemon:
+        largest = ("-z", str(2 * scale.large_body))
+        with Daemon(largest, directory=log, prefix=limit, program=(program,)) as daemon:
             try:
                 daemon.start()
                 _warm_up(daemon)
