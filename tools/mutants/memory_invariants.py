@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .invariants import Invariant
-from .mutant import Mutant
+from .mutant import SIMULATION, Mutant
 
 MEMORY = (
     Mutant(
@@ -14,7 +14,7 @@ MEMORY = (
         "        if self.journal is not None:\n"
         "            job = Job(id, tube, READY, 0, 0, 0, body, 0, 0)\n",
         "        if False:\n            job = Job(id, tube, READY, 0, 0, 0, body, 0, 0)\n",
-        ("tests/queue/test_out_of_memory.py -k taken_back",),
+        ("tests/queue/test_out_of_memory.py -k taken_back", SIMULATION),
     ),
     Mutant(
         Invariant.LACK_OF_MEMORY_REFUSES_PUTS,

@@ -72,6 +72,7 @@ class History:
         self.next_id = 1  # the highest possible one, except for ids that are reserved ahead
         self.ahead = 0  # so many ids may be reserved ahead
         self.changes: list[Change] = []
+        self.lost: set[int] = set()  # ids of puts without memory: no client knows them
         # Wall clock minus the server's clock, ns: each value that records may have used.
         self.offsets: list[int] = [0]
         # Of each job, the reserves and timeouts that a later record may contain.
@@ -109,8 +110,8 @@ class History:
         return matched
 
     def _check_next_id(self, contents: Contents, told: int) -> None:
-        ids = [change.key for change in self.changes[:told] if isinstance(change.key, int)]
-        lowest = max([self.first_next_id, *(id + 1 for id in ids)])
+        ids = {change.key for change in self.changes[:told] if isinstance(change.key, int)}
+        lowest = max([self.first_next_id, *(id + 1 for id in ids - self.lost)])
         highest = self.next_id + self.ahead
         if not lowest <= contents.next_id <= highest:
             raise Violation(f"the next id is {contents.next_id}, not {lowest} to {highest}")

@@ -19,6 +19,7 @@ from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 
 from .disk import PowerFailure
+from .memory import Memory
 from .recording_model import RecordingModel
 from .reference.model import without_unknowns
 from .violation import Violation
@@ -27,10 +28,13 @@ Replies = dict[Hashable, bytes]
 
 
 class Lockstep:
-    def __init__(self, dispatcher: Dispatcher, model: RecordingModel) -> None:
+    def __init__(self, dispatcher: Dispatcher, model: RecordingModel, memory: Memory) -> None:
         self.dispatcher = dispatcher
         self.queue = dispatcher.queue
         self.model = model
+        self.memory = memory
+        model.may_run_out = memory.short
+        self.queue.memory.allocate = memory.allocate
         self.sessions: dict[Hashable, Session] = {}
 
     def connect(self, name: Hashable) -> None:
@@ -84,8 +88,9 @@ class Lockstep:
         touched = list(sessions)
         failure: BaseException | None = None
         try:
-            server_step()
-            touched += Session.settle(self.dispatcher, now)
+            with self.memory.serving():
+                server_step()
+                touched += Session.settle(self.dispatcher, now)
         except (PowerFailure, wal.LogFailed) as end:
             failure = end
             touched += self.sessions.values()

@@ -13,6 +13,7 @@ from random import Random
 
 from .clock import SECOND, Clock
 from .disk import MemoryDisk, PowerFailure
+from .memory import Memory
 from .threads import Scheduler
 
 PLENTY = 1 << 40
@@ -20,8 +21,9 @@ KILL, CUT, BROKEN = "kill", "power cut", "broken disk"
 
 
 class Machine:
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, memory: Memory) -> None:
         self.rng = rng
+        self.memory = memory
         self.clock = Clock()
         self.scheduler = Scheduler()
         self.disk = MemoryDisk(rng.getrandbits(32))

@@ -16,7 +16,8 @@ from beanstalkd_py.protocol.session import OUTPUT_LIMIT
 
 from .contents import Contents, JobContents
 from .history import Change, History, RecordedJob, RecordedPause
-from .reference.entities import Client, Job, Tube
+from .reference.commands import OUT_OF_MEMORY
+from .reference.entities import Client, Job, Tube, Upload
 from .reference.model import ReferenceModel
 from .violation import Violation
 
@@ -31,6 +32,7 @@ class RecordingModel(ReferenceModel):
         self.output_limit = OUTPUT_LIMIT
         self.may_refuse = False
         self.refusals = 0
+        self.may_run_out = False  # of memory
         self._replies: Mapping[Hashable, bytes] = {}  # the server's, in this step
         self._current: Client | None = None  # whose command runs; None: a timer runs
         # The latest question to `refused`: client, offset of the reply, and how many changes of
@@ -76,6 +78,36 @@ class RecordingModel(ReferenceModel):
             raise Violation("a change was refused although the disk has space")
         self.refusals += 1
         return True
+
+    def _ran_out(self, client: Client) -> bool:
+        """Whether the server answered the command that runs with a lack of memory."""
+        reply = self._replies.get(client.name, b"")[len(client.outbox) :]
+        return self.may_run_out and reply.startswith(OUT_OF_MEMORY)
+
+    def is_lost(self, client: Client, now: int, upload: Upload, body: bytes) -> bool:
+        """The record of such a put may be in the log, with a DELETE record after it. Both are
+        changes, because a kill may leave the first one alone.
+        """
+        if not self._ran_out(client):
+            return False
+        self.record_changes()
+        job = Job(
+            upload.id, client.used, upload.pri, upload.delay, upload.ttr, body, upload.begun_at
+        )
+        job.state = "delayed" if upload.delay else "ready"
+        job.deadline_at = now + upload.delay if upload.delay else 0
+        job.save()
+        self.jobs[job.id] = job
+        self.history.lost.add(job.id)
+        self.record_changes()
+        del self.jobs[job.id]
+        self.record_changes()
+        return True
+
+    def _line(self, client: Client, now: int, line: bytes) -> bytes | None:
+        reply = super()._line(client, now, line)
+        found = reply is not None and reply.startswith(b"FOUND")
+        return OUT_OF_MEMORY if found and self._ran_out(client) else reply
 
     # --- recording what must be durable
 

@@ -25,6 +25,7 @@ from .client_commands import CommandGenerator
 from .disk import PowerFailure
 from .history import History
 from .machine import BROKEN, CUT, KILL, Machine
+from .memory import Memory, failing
 from .scale import scaled
 from .seeds import AGAIN, CpuTimeExceeded, cpu_limit
 from .server_run import Opened, Options, ServerRun, open_server
@@ -79,6 +80,7 @@ def run(seed: int) -> Counter[str]:
         with (
             cpu_limit(SCENARIO_CPU_S),
             scaled(seed),
+            failing(scenario.machine.memory),
             simulated_threads(scenario.machine.scheduler),
         ):
             scenario.run()
@@ -88,13 +90,14 @@ def run(seed: int) -> Counter[str]:
         raise Violation(
             f"{events}\n{where}{type(error).__name__}: {error}\n{AGAIN}make simulate SEED={seed}"
         ) from error
+    scenario.counts["failed allocations"] += scenario.machine.memory.failed
     return scenario.counts
 
 
 class Scenario:
     def __init__(self, seed: int) -> None:
         self.rng = Random(seed)
-        self.machine = Machine(self.rng)
+        self.machine = Machine(self.rng, Memory(seed))
         self.history = History()
         self.counts: Counter[str] = Counter(scenarios=1)
         self.trace: deque[str] = deque(maxlen=LAST_EVENTS)

@@ -145,6 +145,15 @@ def updates_stay_counted_as_live(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Usage, "forget", forget_less)
 
 
+def put_without_memory_stays_in_the_log(patch: pytest.MonkeyPatch) -> None:
+    def take_back(self: Queue, id: int, *put: object) -> Outcome:
+        self.memory.release()
+        self.jobs.pop(id, None)
+        return Outcome.NO_MEMORY
+
+    patch.setattr(Queue, "_take_back", take_back)
+
+
 @pytest.mark.sources
 @pytest.mark.parametrize(
     ("break_it", "message"),
@@ -163,6 +172,7 @@ def updates_stay_counted_as_live(patch: pytest.MonkeyPatch) -> None:
         (touch_does_nothing, "was told|is due"),
         (timers_of_clients_are_not_set, "is due"),
         (updates_stay_counted_as_live, "live bytes that belong to no job"),
+        (put_without_memory_stays_in_the_log, "came back|belong to no job"),
     ],
 )
 def test_broken_server_is_caught(

@@ -10,6 +10,7 @@ from simulation.threads import simulated_threads
 
 FIRST_SEEDS = (1, 13, 25, 49)  # each of these bundles has every kind of event
 SCENARIOS = 12  # in each
+WHAT = ("commands", "starts", "stops", "kill", "power cut", "fills", "failed allocations")
 
 
 @pytest.mark.parametrize("first", FIRST_SEEDS)
@@ -18,10 +19,7 @@ def test_scenarios_keep_every_promise(first: int) -> None:
     for seed in range(first, first + SCENARIOS):
         counts += run(seed)
     assert counts["scenarios"] == SCENARIOS
-    assert (
-        min(counts[what] for what in ("commands", "starts", "stops", "kill", "power cut", "fills"))
-        > 0
-    )
+    assert min(counts[what] for what in WHAT) > 0
 
 
 def events_and_files(seed: int) -> object:

@@ -22,7 +22,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from . import commands, parser
-from .entities import Client, Job, Tube, swap_remove
+from .entities import Client, Job, Tube, Upload, swap_remove
 from .parser import BadLine
 from .state import DEADLINE_SOON, TIMED_OUT, State
 from .stats import without_unknowns
@@ -163,11 +163,17 @@ class ReferenceModel(State):
         client.upload = None
         if upload.too_big:
             return b"JOB_TOO_BIG\r\n"
+        if self.is_lost(client, now, upload, body):
+            return commands.OUT_OF_MEMORY
         return (
             commands.put_body(self, client, now, upload, body)
             if end == b"\r\n"
             else b"EXPECTED_CRLF\r\n"
         )
+
+    def is_lost(self, client: Client, now: int, upload: Upload, body: bytes) -> bool:
+        """Whether the server had no memory for this put."""
+        return False
 
     # --- the end of the process, and its next run
 
