@@ -157,14 +157,17 @@ def apply_all(
         if orphan is not None and orphan.lsn <= replay.watermark:
             raise orphan
         if orphan is not None:
-            report(discarded(orphan))
+            report(discarded(_path(replay, orphan), orphan))
     except BadRecord as error:
-        path = next(segment.path for segment in replay.segments if segment.number == error.segment)
-        raise unreadable(path, error) from error
+        raise unreadable(_path(replay, error), error) from error
     if not replay.segments:
         return 1
     last = replay.segments[-1]
     return find_next_id(read_meta(last.path, last.meta), last.number, replayer)
+
+
+def _path(replay: wal.Replay, bad: BadRecord) -> str:
+    return next(segment.path for segment in replay.segments if segment.number == bad.segment)
 
 
 # Also for the operators' tools:
@@ -183,9 +186,10 @@ def unreadable(path: str, bad: BadRecord) -> Unreadable:
     return Unreadable(f"{path}: corrupt at offset {bad.offset}: {bad}")
 
 
-def discarded(orphan: BadRecord) -> str:
+def discarded(path: str, orphan: BadRecord) -> str:
     """The line about an UPDATE record without a job that no durable watermark covers."""
-    return f"{orphan}; it is not known to be durable, so it is discarded"
+    place = f"{path}: offset {orphan.offset}"
+    return f"{place}: {orphan}; it is not known to be durable, so it is discarded"
 
 
 class Counted(Protocol):

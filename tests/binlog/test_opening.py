@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import beanstalkd_wal as wal
@@ -72,7 +73,7 @@ def test_implausible_next_id_refuses_the_start(tmp_path: Path) -> None:
         Daemon(tmp_path)
 
 
-def _synced(directory: Path) -> Binlog:
+def _synced(directory: Path, report: Callable[[str], None] = print) -> Binlog:
     return open_binlog(
         str(directory),
         Queue(),
@@ -81,6 +82,7 @@ def _synced(directory: Path) -> Binlog:
         now=0,
         wall_now=0,
         notify=lambda: None,
+        report=report,
         threaded=False,
     )
 
@@ -100,10 +102,12 @@ def test_discarded_update_stays_discarded(tmp_path: Path, turns: int) -> None:
     )  # so that the segment is not retired
     log.append(records.encode(records.Update(1, 0, 42, 0, 0, 0, 0, 0, 0, 0)))
     log.commit(0)
+    said: list[str] = []
     for _ in range(3):
-        binlog = _synced(tmp_path)
+        binlog = _synced(tmp_path, said.append)
         for _ in range(turns):
             binlog.end_iteration(0, 0)
+    assert said[0].startswith(f"{tmp_path}/00000001.wal: offset ") and "LSN 2: job 42" in said[0]
     assert binlog.compactor.state.jobs.keys() == {1} and binlog.compactor.state.next_id == 50
 
 

@@ -39,7 +39,7 @@ def take_over(directory: Path, accept: bool = False) -> list[str]:
     return lines
 
 
-def opened(directory: Path) -> Queue:
+def opened(directory: Path, report: Callable[[str], None] = print) -> Queue:
     """What a server finds in its own log. Its clocks agree, so that instants compare."""
     queue = Queue()
     log = open_binlog(
@@ -50,6 +50,7 @@ def opened(directory: Path) -> Queue:
         now=WALL,
         wall_now=WALL,
         notify=lambda: None,
+        report=report,
         threaded=False,
     ).log
     log.close(WALL)
@@ -224,8 +225,10 @@ def test_unfinished_import_without_its_files_is_discarded(tmp_path: Path) -> Non
             take_over(tmp_path)
     for path in tmp_path.glob("binlog.*"):
         path.unlink()
-    assert not opened(tmp_path).jobs
-    assert not opened(tmp_path).jobs
+    said: list[str] = []
+    assert not opened(tmp_path, said.append).jobs
+    assert said == [f"{tmp_path}: an unfinished import is discarded"]
+    assert not opened(tmp_path, said.append).jobs and len(said) == 1
 
 
 class _NoEnd:

@@ -117,7 +117,7 @@ class Walk:
             message = str(unreadable(path, orphan))
             self._add(CORRUPT, path, orphan.offset, 0, orphan.reason, message)
         else:
-            self._add(TORN, path, orphan.offset, 0, orphan.reason, discarded(orphan))
+            self._add(TORN, path, orphan.offset, 0, orphan.reason, discarded(path, orphan))
 
     @property
     def corrupt(self) -> bool:

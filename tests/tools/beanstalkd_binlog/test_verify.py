@@ -299,7 +299,8 @@ def test_orphan_above_the_watermark_is_torn(run, tmp_path):
     found = run("verify", log)
     assert found.exit_code == 1
     assert (
-        found.stdout.splitlines()[0] == "LSN 2: job 7 has an UPDATE but no FULL record; "
+        found.stdout.splitlines()[0] == f"{last_segment(log)}: offset {frames(log)[1].offset}: "
+        "LSN 2: job 7 has an UPDATE but no FULL record; "
         "it is not known to be durable, so it is discarded"
     )
 
