@@ -147,6 +147,13 @@ class WatchedFileSystem(wal.FileSystem):
         finally:
             self._watch.end()
 
+    def truncate(self, handle: int, nbytes: int) -> None:
+        self._watch.begin("truncation", handle)
+        try:
+            super().truncate(handle, nbytes)
+        finally:
+            self._watch.end()
+
 
 def _seconds(ns: int) -> str:
     return f"{ns / SECOND_NS:.1f} s"

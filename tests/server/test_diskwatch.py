@@ -143,6 +143,7 @@ class WatchedDisk(WatchedFileSystem, MemoryDisk):
         ("sync", "/log/spare.1: the sync took 2.0 s"),
         ("sync_directory", "/log: the sync took 2.0 s"),
         ("write", "/log/spare.1: the write took 2.0 s"),
+        ("truncate", "/log/00000001.wal: the truncation took 2.0 s"),
     ],
 )
 def test_calls_of_the_log_are_watched(slow: str, first: str) -> None:
@@ -167,6 +168,7 @@ def test_call_that_fails_is_not_under_way_any_more() -> None:
     failing(lambda fs: fs.sync(9999))
     failing(lambda fs: fs.sync_directory(9999))
     failing(lambda fs: fs.write(9999, b"x", 0))
+    failing(lambda fs: fs.truncate(9999, 0))
 
 
 def test_open_file_has_its_name(tmp_path) -> None:

@@ -45,7 +45,8 @@ def test_rotation_does_not_replace_a_segment():
         write(log, SMALL)
         log.collect()
     assert str(caught.value) == (
-        f"{segment(2)}: the file exists already: another server may write to this directory, run only one"
+        f"{segment(2)}: the file exists already: "
+        "another server may write to this directory, run only one"
     )
     assert disk.read(segment(2)) == b"of another server"
     with pytest.raises(wal.SecondWriter):

@@ -79,7 +79,9 @@ class SecondWriter(LogFailed):
         super().__init__(path, 0, 0, reason)
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}: another server may write to this directory, run only one"
+        return (
+            f"{self.path}: {self.reason}: another server may write to this directory, run only one"
+        )
 
     def again(self) -> LogFailed:
         return SecondWriter(self.path, self.reason)
