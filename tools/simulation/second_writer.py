@@ -2,7 +2,7 @@
 one starts.
 
 A step is at most a tenth of a second: a writer checks its lock every ten steps, and before it
-changes a file name. In the end both are killed.
+changes a file name. In the end both are killed, or the power fails if both sync each record.
 
 May know: the log, its repair, the disk. Promises: a function of the seed. Raises Violation unless
 
@@ -107,8 +107,16 @@ class World:
             for writer in (self.first, self.second):
                 if writer is not None and writer.is_up:
                     self._step(writer, number)
-        self.disk.after_kill()
+        self._end()
         self._check()
+
+    def _end(self) -> None:
+        writers = [writer for writer in (self.first, self.second) if writer is not None]
+        if all(writer.log.promise_durable for writer in writers) and self.rng.random() < 0.7:
+            self.disk = self.disk.after_crash(self.rng)
+            self.counts["second writers, power cut"] += len(writers) - 1
+        else:
+            self.disk.after_kill()
 
     def _lose_lock(self) -> None:
         self.disk.unlink(LOCK)
