@@ -117,6 +117,8 @@ class NewFiles:
     def _publish(self) -> None:
         self._close_file()
         for path in self.paths:
+            if os.path.lexists(path):  # made by another program since __init__ looked
+                raise FileExistsError(f"{path} exists already")
             os.rename(_unready(path), path)
             self._made.append(path)
         parent = os.path.dirname(os.path.abspath(self._directory))

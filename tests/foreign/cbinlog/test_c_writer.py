@@ -220,6 +220,20 @@ def test_files_of_a_killed_write_are_overwritten(tmp_path):
     assert os.listdir(tmp_path) == ["binlog.1"]
 
 
+def test_file_that_another_program_made_meanwhile_is_kept(tmp_path):
+    """A C server that was started on the directory while the jobs were written."""
+
+    def jobs():
+        yield JOB
+        (tmp_path / "binlog.2").write_bytes(b"of a C server")
+        yield replace(JOB, id=2)
+
+    with pytest.raises(FileExistsError, match=r"binlog\.2 exists already"):
+        write_directory(str(tmp_path), jobs(), 3, segment_bytes=100)
+    assert os.listdir(tmp_path) == ["binlog.2"]
+    assert (tmp_path / "binlog.2").read_bytes() == b"of a C server"
+
+
 def test_files_are_synced_before_they_are_renamed(tmp_path, monkeypatch):
     events: list[str] = []
     fsync, rename = os.fsync, os.rename
