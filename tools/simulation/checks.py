@@ -7,9 +7,8 @@ that `rest` lets time pass.
 
 from __future__ import annotations
 
-import errno
-
 import beanstalkd_wal as wal
+from beanstalkd_wal.directory import steps_of
 
 from beanstalkd_py.binlog.records import FULL_STRUCT
 from beanstalkd_py.binlog.usage import UPDATE_BYTES
@@ -17,7 +16,6 @@ from beanstalkd_py.options import SMALLEST_SEGMENT_BYTES
 
 from .clock import MILLISECOND, SECOND
 from .disk import MemoryDisk
-from .machine import PLENTY
 from .server_run import DIRECTORY, Options, ServerRun, open_server
 from .violation import Violation
 
@@ -57,7 +55,7 @@ def cut_now(run: ServerRun) -> str:
 
 
 def _recovered_position(run: ServerRun, disk: MemoryDisk, must: int) -> int:
-    disk.capacity = PLENTY
+    disk.free()
     segment_bytes, max_job_size = run.options.segment_bytes, run.options.max_job_size
     options = Options(segment_bytes, wal.Durability.SYNC, 0, False, max_job_size)
     opened = open_server(disk, run.clock, options)
@@ -124,4 +122,13 @@ def _check_proportion(run: ServerRun) -> None:
 
 
 def is_disk_full(error: OSError | wal.LogFailed | wal.LogFull) -> bool:
-    return isinstance(error, wal.LogFull) or error.errno == errno.ENOSPC
+    return isinstance(error, wal.LogFull) or error.errno in wal.DISK_FULL
+
+
+def check_refused_start(disk: MemoryDisk, segment_bytes: int) -> None:
+    """A start on a full disk must use what was set aside."""
+    least = 2 * steps_of(segment_bytes)[-1]
+    spares = [path for path in disk.names if "/spare." in path]
+    sizes = {path: len(disk.names[path].data) for path in spares}
+    if any(nbytes >= least for nbytes in sizes.values()):
+        raise Violation(f"a start was refused for want of space beside {sizes}")

@@ -80,6 +80,7 @@ class MemoryDisk(FileSystem):
         self.next_handle = 3
         self.capacity = ROOMY
         self.most_names = ROOMY
+        self.largest_file = ROOMY  # bytes; beyond it, writes fail with EFBIG
         self.growing = False  # the latest write lengthens a file
         self.cut_short = False  # a write failed, so it may have been done in part
         # False: the file system cannot sync directories. Each change of a name is durable at once.
@@ -197,7 +198,7 @@ class MemoryDisk(FileSystem):
             )
         try:
             if self.growing:
-                self._reserve(path, more)
+                self._reserve(path, len(file.data), more)
             self.before("write", path)
         except BaseException:
             # A write that fails or is interrupted may have been done in part.
@@ -231,7 +232,7 @@ class MemoryDisk(FileSystem):
         path, file = self.handles[handle]
         self.before("allocate", path)
         assert old == len(file.data) < new
-        self._reserve(path, new - old)
+        self._reserve(path, old, new - old)
         file.resize(self._next(), new)
         self.underway("allocate", path)
 
@@ -281,9 +282,15 @@ class MemoryDisk(FileSystem):
         self.handles[self.next_handle] = path, file
         return self.next_handle
 
-    def _reserve(self, path: str, nbytes: int) -> None:
+    def _reserve(self, path: str, size: int, nbytes: int) -> None:
+        if size + nbytes > self.largest_file:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
         if self.capacity < ROOMY and self.used() + nbytes > self.capacity:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    def free(self) -> None:
+        """The disk lacks nothing any more."""
+        self.capacity = self.most_names = self.largest_file = ROOMY
 
     def used(self) -> int:
         return sum(len(file.data) for file in self.names.values())
@@ -369,6 +376,7 @@ class MemoryDisk(FileSystem):
         disk.renames_by_link = self.renames_by_link
         disk.locks_directories = self.locks_directories
         disk.most_names = self.most_names
+        disk.largest_file = self.largest_file
         disk.syncs_directories = self.syncs_directories
         return disk
 

@@ -27,6 +27,7 @@ class Machine:
         self.clock = Clock()
         self.scheduler = Scheduler()
         self.disk = MemoryDisk(rng.getrandbits(32))
+        self.lacks = Random(0)  # decides what a disk lacks
         self.planned_end = ""  # how the run ends in the middle of a call
         self.end_in = 0  # after so many calls; 0: not in a call
         self.last_call = ""
@@ -80,11 +81,21 @@ class Machine:
 
     @property
     def is_limited(self) -> bool:
-        return self.disk.capacity < PLENTY
+        return min(self.disk.capacity, self.disk.largest_file) < PLENTY
 
-    def limit(self, nbytes: int) -> None:
-        """Another program fills the disk, except for so many bytes."""
+    def limit(self, nbytes: int, segment_bytes: int) -> str:
+        """Another program fills the disk, except for so many bytes. Sometimes there is also no
+        space for the name of a new file; or no file may have more than segment_bytes instead.
+        Returns what is limited.
+        """
+        lack = self.lacks.randrange(6)
+        if lack == 0:
+            self.disk.largest_file = segment_bytes
+            return f"no file may have more than {segment_bytes} bytes"
         self.disk.capacity = self.disk.used() + nbytes
+        if lack <= 2:
+            self.disk.most_names = len(self.disk.names)
+        return f"the disk has {self.disk.capacity} bytes, and {self.disk.most_names} names"
 
     def free(self) -> None:
-        self.disk.capacity = PLENTY
+        self.disk.free()

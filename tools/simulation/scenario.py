@@ -98,6 +98,8 @@ class Scenario:
     def __init__(self, seed: int) -> None:
         self.rng = Random(seed)
         self.machine = Machine(self.rng, Memory(seed))
+        self.machine.lacks = Random(f"disk {seed}")
+        self.machine.disk.syncs_directories = self.machine.lacks.randrange(8) > 0
         self.history = History()
         self.counts: Counter[str] = Counter(scenarios=1)
         self.trace: deque[str] = deque(maxlen=LAST_EVENTS)
@@ -156,7 +158,7 @@ class Scenario:
             end = self.machine.planned_end
             self.log(f"{end} in {self.machine.last_call}")
         except (wal.LogFailed, wal.LogFull, OSError) as error:
-            end = self._failed(error, starting=run is None)
+            end = self._failed(error, options if run is None else None)
         if run is not None:
             self._note_promises(run)
         self._end(end)
@@ -187,11 +189,16 @@ class Scenario:
             self.counts[end] -= 1
         return end
 
-    def _failed(self, error: OSError | wal.LogFailed | wal.LogFull, starting: bool) -> str:
+    def _failed(
+        self, error: OSError | wal.LogFailed | wal.LogFull, starting: Options | None
+    ) -> str:
+        """starting: the options of a start that failed."""
         self.log(f"{type(error).__name__}: {error}")
         if checks.is_disk_full(error):
             self.machine.free()
             if starting and self.counts["fills"]:
+                if isinstance(error, wal.LogFailed):
+                    checks.check_refused_start(self.machine.disk, starting.segment_bytes)
                 return NO_SPACE
         if self.machine.planned_end != BROKEN or self.machine.end_in:
             raise error

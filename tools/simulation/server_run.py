@@ -337,10 +337,11 @@ class ServerRun:
         # In smaller segments the headers take more space than the compactor accounts for.
         if self.options.segment_bytes < SMALLEST_SEGMENT_BYTES:
             return ""
-        self.machine.limit(self.rng.choice((0, self.rng.randrange(3 * self.options.segment_bytes))))
+        nbytes = self.rng.choice((0, self.rng.randrange(3 * self.options.segment_bytes)))
+        limited = self.machine.limit(nbytes, self.options.segment_bytes)
         self.model.may_refuse = True
         self.counts["fills"] += 1
-        return f"the disk has {self.machine.disk.capacity} bytes"
+        return limited
 
     def free_disk(self) -> str:
         """Three seconds later no put may be refused any more."""

@@ -107,3 +107,13 @@ def seal_without_a_write(directory: Directory, info: SegmentInfo, last: bool, du
     directory.fs.sync(handle)
     directory.fs.close(handle)
     return info.used_bytes if last else info.file_bytes
+
+
+def test_failure_that_names_another_file_is_caught(monkeypatch):
+    def failure_of(error: OSError, path: str, offset: int) -> wal.LogFailed:
+        return wal.LogFailed("/log/another", 0, error.errno or 0)
+
+    monkeypatch.setattr(wal.recover, "failure_of", failure_of)
+    assert "expected the name of the file that failed, got /log/another" in violation(
+        PLANS["-f0"], errno.EIO
+    )

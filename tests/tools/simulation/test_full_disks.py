@@ -1,0 +1,65 @@
+"""The worlds of the simulation in which a disk lacks something."""
+
+from __future__ import annotations
+
+import errno
+from random import Random
+
+import pytest
+from simulation.checks import check_refused_start
+from simulation.disk import File, MemoryDisk
+from simulation.machine import Machine
+from simulation.memory import Memory
+from simulation.violation import Violation
+
+SEGMENT = 65536
+
+
+def test_disk_without_space_for_names_overwrites_and_renames():
+    disk = MemoryDisk()
+    disk.names["/log/spare.1"] = File(bytes(100))
+    disk.most_names = 1
+    with pytest.raises(OSError, match="No space left"):
+        disk.create("/log/spare.2")
+    handle = disk.open("/log/spare.1")
+    disk.write(handle, b"x" * 100, 0)
+    disk.rename("/log/spare.1", "/log/00000001.wal")
+    disk.unlink("/log/00000001.wal")
+    disk.create("/log/spare.2")
+
+
+def test_disk_with_a_largest_file_fails_with_efbig():
+    disk = MemoryDisk()
+    disk.largest_file = 1000
+    handle = disk.create("/log/spare.1")
+    disk.allocate(handle, 0, 1000)
+    for act in (
+        lambda: disk.allocate(handle, 1000, 1001),
+        lambda: disk.write(handle, b"xx", 999),
+    ):
+        with pytest.raises(OSError) as caught:
+            act()
+        assert caught.value.errno == errno.EFBIG
+
+
+def test_machine_lacks_each_thing_and_frees_it():
+    machine = Machine(Random(1), Memory(1))
+    machine.lacks = Random(1)
+    disk = machine.disk
+    lacking = set()
+    for _ in range(50):
+        machine.limit(SEGMENT, SEGMENT)
+        lacking.add((disk.capacity < 1 << 30, disk.most_names < 100, disk.largest_file < 1 << 30))
+        assert machine.is_limited
+        machine.free()
+        assert not machine.is_limited
+    assert lacking == {(True, False, False), (True, True, False), (False, False, True)}
+
+
+def test_start_refused_beside_a_spare_is_caught():
+    disk = MemoryDisk()
+    disk.names["/log/spare.1"] = File(bytes(4096))
+    check_refused_start(disk, SEGMENT)
+    disk.names["/log/spare.2"] = File(bytes(8192))
+    with pytest.raises(Violation, match="a start was refused for want of space beside"):
+        check_refused_start(disk, SEGMENT)
