@@ -112,10 +112,11 @@ class Binlog:
             return None
         offset = self.offset
         on_disk = deadline_at + offset if state == DELAYED else deadline_at
-        long_body = b""
         if len(body) > LONG_BODY:
-            long_body = body
-            body = b""
+            full = Full(
+                state, pri, id, delay, ttr, created_at + offset, on_disk, 0, 0, 0, 0, 0, tube, b""
+            )
+            return self._put_long(full, body)
         try:
             record = (
                 FULL_STRUCT.pack(
@@ -134,7 +135,7 @@ class Binlog:
             )  # fmt: skip
         except MemoryError:
             return None
-        nbytes = len(record) + len(long_body) + LENGTH_FIELD
+        nbytes = len(record) + LENGTH_FIELD
         log = self.log
         usage = self.usage
         largest = usage.largest
@@ -145,9 +146,9 @@ class Binlog:
             return None
         segment = usage.current
         try:
-            number = log.append_long(record, long_body) if long_body else log.append(record)
+            number = log.append(record)
         except wal.LogFull:  # the record is larger than any preallocated segment
-            appended = self.headroom.append(record, self.headroom.low, long_body)
+            appended = self.headroom.append(record, self.headroom.low)
             if appended is None:
                 self._refuse_put(largest)
                 return None
@@ -160,6 +161,23 @@ class Binlog:
         except MemoryError:
             self._undo_put(id)
             return None
+        segment.live += nbytes
+        usage.live += nbytes
+        return segment
+
+    def _put_long(self, full: Full, body: bytes) -> SegmentUsage | None:
+        """`put` of a long body, which is not copied. full: the record without its body."""
+        record = encode(full)
+        nbytes = len(record) + len(body) + LENGTH_FIELD
+        usage = self.usage
+        largest = usage.largest
+        segment = None
+        if self._headroom_for_put(nbytes):
+            segment = self.headroom.append(record, self.headroom.low, body)
+        if segment is None:
+            self.headroom.put_refused(largest)
+            return None
+        segment.ids.append(full.id)
         segment.live += nbytes
         usage.live += nbytes
         return segment
