@@ -56,11 +56,17 @@ class Session:
         try:
             self.parser.feed(data)
         except MemoryError:
-            self.dispatcher.queue.memory.release()
+            self._feed_again(data)
+        return self.run(now)
+
+    def _feed_again(self, data: bytes) -> None:
+        """There was no memory for the bytes. With the memory reserve there may be."""
+        self.dispatcher.queue.memory.release()
+        try:
+            self.parser.feed(data)
+        except MemoryError:
             self._add(replies.OUT_OF_MEMORY)
             self.closed = True
-            return False
-        return self.run(now)
 
     def hang_up(self, now: int) -> None:
         """The client will send no more, so a wait in reserve ends. Input that it sent before may

@@ -166,3 +166,30 @@ def test_report_without_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     server.dispatcher.process = process  # type: ignore[assignment]
     assert server.say(client, b"stats") == OUT
     assert server.say(client, b"list-tubes") == b"OK 14\r\n---\n- default\n\r\n"
+
+
+class Heavy(bytes):
+    """Input that a session cannot add to what it has, the first few times."""
+
+    failures = 0
+
+    def __radd__(self, before: bytes) -> bytes:
+        if self.failures:
+            self.failures -= 1
+            raise MemoryError
+        return before + bytes(self)
+
+
+@pytest.mark.sources
+@pytest.mark.parametrize(("failures", "reply"), [(1, b"INSERTED 1\r\n"), (2, OUT)])
+def test_input_without_memory_uses_the_reserve_or_ends_the_session(
+    failures: int, reply: bytes
+) -> None:
+    server = QueueServer()
+    client = server.session()
+    client.receive(b"put 0", server.now)
+    rest = Heavy(b" 0 60 1\r\na\r\n")
+    rest.failures = failures
+    client.receive(rest, server.now)
+    assert server.iterate()[client] == reply
+    assert client.closed is (failures == 2)
