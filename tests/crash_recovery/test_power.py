@@ -1,5 +1,6 @@
 """A power failure of a real file system, ext4. The log ends at an earlier moment, and the server
-starts: with -f0 everything that was answered is there, with -F all but the active segment.
+starts: with -f0 everything that was answered is there, with -F all but the active segment. No id
+is assigned again.
 """
 
 from __future__ import annotations
@@ -73,5 +74,7 @@ def test_power_failure_takes_at_most_what_the_mode_allows(ext4_disk, seed, mode)
             assert "the changes after LSN" in line or "were never promised" in line
         with Conversation(daemon.connect()) as client:
             found = set(existing(client, BATCHES[mode] * BATCH + 1))
+            (inserted,) = client.ask(put(b""))
+        assert inserted.id > max(work.changes)
         lost = work.lost(found)
         assert BODY * len(lost) <= (2 * SEGMENT if mode == "-F" else 0), f"seed {seed}"
