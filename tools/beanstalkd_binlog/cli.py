@@ -370,6 +370,9 @@ def run(arguments: list[str]) -> int:
         status.warn(f"{name}: {error.strerror}" if name else str(error))
         no_log = isinstance(error, (PermissionError, FileNotFoundError))
         return status.NO_LOG if no_log else status.UNREADABLE
+    except MemoryError:
+        status.warn("out of memory: allow more memory (ulimit -v)")
+        return status.NO_MEMORY
     except Exception:
         traceback.print_exc()
         return status.BUG

@@ -18,6 +18,7 @@ LOCKED = 10  # another process holds the directory's lock; the server's status, 
 BAD_LOG = 65  # damaged, or of a newer version; the server's status, too
 NO_LOG = 66  # DIR is missing, not a directory, not readable, or contains no log
 BUG = 70
+NO_MEMORY = 71  # the server's status, too
 UNREADABLE = 74  # the disk returned an error
 INTERRUPTED = 130
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from beanstalkd_binlog import cli as module
-from beanstalkd_binlog.status import BUG, INTERRUPTED, NO_LOG, UNREADABLE
+from beanstalkd_binlog.status import BUG, INTERRUPTED, NO_LOG, NO_MEMORY, UNREADABLE
 from testkit.daemon import ROOT
 
 from tests.tools.beanstalkd_binlog import logs
@@ -174,6 +174,7 @@ def test_directory_without_read_permission(run, golden, monkeypatch):
     [
         (PermissionError(13, "Permission denied", "x.wal"), NO_LOG, "x.wal: Permission denied"),
         (OSError(5, "Input/output error", "x.wal"), UNREADABLE, "x.wal: Input/output error"),
+        (MemoryError(), NO_MEMORY, "out of memory: allow more memory (ulimit -v)"),
     ],
 )
 def test_segment_that_cannot_be_read(main, golden, monkeypatch, error, status, said):
