@@ -97,7 +97,7 @@ def test_large_heap_is_never_mostly_stale(seed: int, delay: int) -> None:
         world.say(client, put(pri=rng.randrange(10), delay=delay and delay + rng.randrange(1000)))
     tube = client.client.used
     rng.shuffle(ids)
-    for id in ids:
+    for number, id in enumerate(ids):
         assert world.say(client, f"delete {id}\r\n") == b"DELETED\r\n"
         heap, count = (
             (tube.delayed.keys, tube.delayed_count)
@@ -105,8 +105,9 @@ def test_large_heap_is_never_mostly_stale(seed: int, delay: int) -> None:
             else (tube.ready.keys, tube.ready_count)
         )
         buckets = [] if delay else [[*ids] for ids in tube.ready.buckets.values()]
-        assert is_heap(heap), seed
-        assert all(ids == sorted(ids) for ids in buckets), seed
+        if number % 10 == 0:
+            assert is_heap(heap), seed
+            assert all(ids == sorted(ids) for ids in buckets), seed
         assert delay or tube.ready.in_buckets == sum(map(len, buckets)), seed
         assert len(heap) + sum(map(len, buckets)) <= max(100, 3 * count) + STALE_ALLOWED, (
             seed,
