@@ -51,7 +51,8 @@ def test_log_keeps_promises_whatever_call_fails(plan, error, span):
 @error
 @plan
 def test_queue_keeps_promises_whatever_call_fails(plan, error, span):
-    assert fail_all(QueueWorkload, plan, error, span) > 30
+    """With fewer steps: a start of the queue alone makes fifty calls."""
+    assert fail_all(QueueWorkload, plan._replace(steps=plan.steps * 3 // 5), error, span) > 30
 
 
 @pytest.mark.parametrize("subject", [LogWorkload, QueueWorkload])
