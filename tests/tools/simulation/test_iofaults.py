@@ -55,6 +55,10 @@ def test_queue_keeps_promises_whatever_call_fails(plan, error, span):
     assert fail_all(QueueWorkload, plan._replace(steps=plan.steps * 3 // 5), error, span) > 30
 
 
+def test_log_takes_a_limit_on_the_size_of_files_for_a_full_disk():
+    assert fail_all(LogWorkload, PLANS["-f0 without power, -f0"], errno.EFBIG, 40) > 30
+
+
 @pytest.mark.parametrize("subject", [LogWorkload, QueueWorkload])
 def test_every_call_of_the_seam_is_failed(subject):
     seen = set()

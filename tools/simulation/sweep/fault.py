@@ -9,12 +9,12 @@ from __future__ import annotations
 import errno
 import os
 
-from beanstalkd_wal.fs import NO_SPACE
-
 from ..disk import MemoryDisk, nothing
 
-ERRORS = (errno.EIO, *sorted(NO_SPACE))
 _DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+# A second list on purpose: with the log's own, the check would agree with any list.
+NO_SPACE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, *_DESCRIPTORS))
+ERRORS = (errno.EIO, *sorted(NO_SPACE))
 
 
 class Fault:

@@ -14,11 +14,10 @@ from contextlib import suppress
 from typing import NamedTuple
 
 import beanstalkd_wal as wal
-from beanstalkd_wal.fs import NO_SPACE
 
 from ..disk import MemoryDisk
 from ..violation import Violation
-from .fault import Fault
+from .fault import NO_SPACE, Fault
 from .process import Mode
 from .workload import Workload
 
