@@ -26,6 +26,7 @@ class Workload(ABC):
         self.rng = Random(seed)
         self.modes = modes
         self.disk = MemoryDisk(seed)
+        self.disk.renames_by_link = seed % 3 == 0  # a crash point between link and unlink
         self.sweep = Sweep(self, Random(~seed), tries, counts)
         self.kept = 0  # records up to this LSN survive a kill
         self.durable = 0  # records up to this LSN survive a power cut, in any mode
