@@ -1,4 +1,4 @@
-"""A broken invariant ends the server, at once."""
+"""A broken invariant ends the server, at once; so does memory that runs out within a change."""
 
 from __future__ import annotations
 
@@ -36,3 +36,15 @@ def test_broken_invariant_ends_the_server_with_a_traceback(start: Start, log: st
         "AssertionError: an invariant\n"
     )
     assert start("-b", log).client().put() == 1
+
+
+def test_lack_of_memory_within_a_change_ends_the_server_with_a_line(start: Start, log: str) -> None:
+    program = BROKEN_TOUCH.replace('AssertionError("an invariant")', "MemoryError")
+    daemon = start("-b", log, program=(sys.executable, "-c", program))
+    client = daemon.client()
+    assert client.put() == 1
+    assert client.ask(b"touch 1\r\n") == b""
+    assert daemon.wait_end() == 71
+    assert daemon.said().count("\n") == 1
+    assert daemon.said().startswith("broken: out of memory (<string>, line 7): ")
+    assert start("-b", log).client().ask(b"peek 1\r\n").startswith(b"FOUND 1")

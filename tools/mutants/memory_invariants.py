@@ -62,4 +62,15 @@ MEMORY = (
         "                if nbytes < 0:\n",
         ("tests/protocol/test_dispatch.py -k long_body",),
     ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "lack-of-memory-shown-as-a-bug",
+        "a lack of memory ends the server with a traceback",
+        "beanstalkd_py/cli.py",
+        "    except MemoryError as error:\n"
+        "        report(_out_of_memory(error))\n"
+        "        return NO_RESOURCES\n",
+        "",
+        ("tests/server/test_server_failure.py -k lack_of_memory",),
+    ),
 )
