@@ -9,6 +9,7 @@ import pytest
 from beanstalkd_wal.names import spare_numbers
 from simulation.disk import ROOMY, File, MemoryDisk, fail_at
 
+from tests.wal import logs
 from tests.wal.headroom_logs import SEGMENT, fill_active, filled, opened, physical
 from tests.wal.logs import DIRECTORY, NEVER, SYNC, records, segment, spares, torn_files, write
 
@@ -87,6 +88,25 @@ def test_retired_segments_become_spares_on_a_full_disk(durability):
     assert len(spares(disk)) >= 2
     assert physical(disk) == before
     fill_active(log)
+
+
+def test_small_retired_segment_is_kept_on_a_full_disk():
+    """It is smaller than a step of preallocation. Deleting it would give its space away."""
+    disk = MemoryDisk()
+    log = logs.opened(disk, segment_bytes=1 << 18)
+    write(log, [b"x" * 6000])
+    log.close(at=1)
+    log = logs.opened(disk, segment_bytes=1 << 18)
+    full(disk)
+    log.preallocate(log.headroom + (1 << 18))
+    assert log.disk_full
+    nbytes = log.segment_sizes[1]
+    assert nbytes < (1 << 18) // 16
+    calls = fail_at(disk, 0)
+    log.retire(2)
+    log.collect()
+    assert "rename 00000001.wal" in calls
+    assert [len(disk.names[path].data) for path in spares(disk)] == [nbytes]
 
 
 def test_spares_of_retired_segments_grow_to_the_full_size():

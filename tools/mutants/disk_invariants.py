@@ -13,7 +13,7 @@ DISK = (
         "wal/beanstalkd_wal/fs.py",
         "errno.EDQUOT, errno.EFBIG))",
         "errno.EDQUOT))",
-        ("tests/wal/test_preparer.py", "tests/tools/simulation/test_iofaults.py"),
+        ("tests/wal/test_preparer.py",),
     ),
     Mutant(
         Invariant.FAILED_WRITE_IS_FINAL,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -197,3 +200,24 @@ def test_export_beside_a_running_server_takes_no_lock(
     assert (job.pri, job.body) == (3, b"hello")
     with pytest.raises(wal.Locked):
         wal.lock(tmp_path / "log")
+
+
+def test_directory_that_cannot_be_synced_is_a_line(
+    tmp_path: Path, run: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def no_directories(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", no_directories)
+    c_directory(tmp_path / "c", seed=2, count=3)
+    line = "the file system cannot sync directories"
+    imported = run("import", tmp_path / "c", tmp_path / "ours")
+    assert (imported.exit_code, imported.output.count(line)) == (0, 1)
+    exported = run("export", tmp_path / "ours", tmp_path / "back")
+    assert (exported.exit_code, exported.output.count(line)) == (0, 1)
+    compacted = run("compact", tmp_path / "ours")
+    assert (compacted.exit_code, compacted.output.count(line)) == (0, 1)
