@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,16 @@ from testkit.start import Start
 # Counts of examples bound the work of hypothesis. Time does not: a machine may be slow.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session")
+def compiler() -> None:
+    """Needs a C compiler: libraries are preloaded into servers."""
+    if shutil.which("cc") is None:
+        missing = "no C compiler (cc)"
+        if os.environ.get("CI"):
+            pytest.fail(missing, pytrace=False)
+        pytest.skip(missing)
 
 
 @pytest.fixture

@@ -6,12 +6,15 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from killtest.conversation import Conversation, put
 from testkit.daemon import Daemon, DidNotStart
-from testkit.sync_faults import NoCompiler, SyncFaults
+from testkit.sync_faults import environment
+
+Faults = Callable[..., dict[str, str]]
 
 SYNC = """
 import sys
@@ -26,14 +29,9 @@ else:
 """
 
 
-@pytest.fixture(scope="module")
-def faults(tmp_path_factory: pytest.TempPathFactory) -> SyncFaults:
-    try:
-        return SyncFaults(tmp_path_factory.mktemp("sync_faults"))
-    except NoCompiler as reason:
-        if os.environ.get("CI"):
-            pytest.fail(str(reason))
-        pytest.skip(str(reason))
+@pytest.fixture
+def faults(compiler: None) -> Faults:
+    return environment
 
 
 # --- a directory that cannot be synced
@@ -41,7 +39,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> SyncFaults:
 
 @pytest.mark.parametrize("error", [errno.EINVAL, errno.EOPNOTSUPP])
 def test_directory_that_cannot_be_synced_is_a_warning(directory, faults, error):
-    environ = faults.environment(FSYNC_OF_DIRECTORY=error)
+    environ = faults(FSYNC_OF_DIRECTORY=error)
     with Daemon(("-s", "65536"), directory=directory, environ=environ) as daemon:
         for started in range(2):
             daemon.start()
@@ -57,7 +55,7 @@ def test_directory_that_cannot_be_synced_is_a_warning(directory, faults, error):
 
 
 def test_failed_sync_of_a_directory_is_final(directory, faults):
-    environ = faults.environment(FSYNC_OF_DIRECTORY=errno.EIO)
+    environ = faults(FSYNC_OF_DIRECTORY=errno.EIO)
     with (
         Daemon(directory=directory, environ=environ) as daemon,
         pytest.raises(DidNotStart) as caught,
@@ -72,10 +70,10 @@ def test_failed_sync_of_a_directory_is_final(directory, faults):
 # --- an interrupted sync
 
 
-def sync_once(faults: SyncFaults, folder: Path, error: int) -> tuple[str, int]:
+def sync_once(faults: Faults, folder: Path, error: int) -> tuple[str, int]:
     """What a sync by the log's file system says, and how often fdatasync was called."""
     calls = folder / "calls"
-    environ = faults.environment(FDATASYNC=error, FDATASYNC_CALLS=str(calls))
+    environ = faults(FDATASYNC=error, FDATASYNC_CALLS=str(calls))
     said = subprocess.run(
         [sys.executable, "-c", SYNC, str(folder / "file")],
         env={**os.environ, **environ},

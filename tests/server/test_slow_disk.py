@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from testkit.slow_disk import SlowDisk
 from testkit.start import Start
 from testkit.waiting import wait_until
 
-needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+needs_compiler = pytest.mark.usefixtures("compiler")
 
 
 @needs_compiler

@@ -11,8 +11,9 @@ import time
 from collections import Counter
 
 from killtest.small_disk import NotPermitted
+from testkit.preload import NoCompiler
 
-from .clock import Clock, NoCompiler
+from .clock import Clock
 from .comparison import TRIES
 from .differences import TABLE, shows
 from .play import COMMANDS, Outcome, play_seed, replay

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import mmap
 import os
-import shutil
 import struct
-import subprocess
 import tempfile
 from pathlib import Path
 
 from testkit.closing import Closing
+from testkit.preload import library
 
 SECOND = 1_000_000_000
 _SOURCE = Path(__file__).with_name("clock.c")
@@ -25,14 +24,6 @@ _WALL_START = 1_700_000_000 * SECOND
 _MONOTONIC_START = 1_000_000_000 * SECOND
 
 
-class NoCompiler(RuntimeError):
-    """There is no cc to compile the clock."""
-
-
-def find_compiler() -> str | None:
-    return shutil.which("cc")
-
-
 class Clock(Closing):
     """now: the current time, monotonic ns.
 
@@ -40,16 +31,13 @@ class Clock(Closing):
     """
 
     def __init__(self) -> None:
-        compiler = find_compiler()
-        if compiler is None:
-            raise NoCompiler("no C compiler (cc): it is needed for the clock of both servers")
+        preloaded = library(_SOURCE)
         self._folder = tempfile.TemporaryDirectory(prefix="judge.clock.")
-        library, page_path = Path(self._folder.name, "clock.so"), Path(self._folder.name, "time")
-        subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, _SOURCE], check=True)
+        page_path = Path(self._folder.name, "time")
         with open(page_path, "w+b") as file:
             file.truncate(_LAYOUT.size)
             self._page = mmap.mmap(file.fileno(), _LAYOUT.size)
-        self.environment = {"LD_PRELOAD": os.fspath(library), "JUDGE_CLOCK": os.fspath(page_path)}
+        self.environment = {"LD_PRELOAD": os.fspath(preloaded), "JUDGE_CLOCK": os.fspath(page_path)}
         self._ahead = 0
         self.reset()
 

@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import mmap
 import os
-import shutil
 import struct
-import subprocess
 import tempfile
 from pathlib import Path
 
 from .closing import Closing
+from .preload import library
 
 SECOND = 1_000_000_000
 _SOURCE = Path(__file__).with_name("shifted_clocks.c")
 _LAYOUT = struct.Struct("=qq")
-
-
-class NoCompiler(RuntimeError):
-    """There is no cc to compile the library."""
 
 
 class ShiftedClocks(Closing):
@@ -31,16 +26,13 @@ class ShiftedClocks(Closing):
     """
 
     def __init__(self) -> None:
-        compiler = shutil.which("cc")
-        if compiler is None:
-            raise NoCompiler("no C compiler (cc): it is needed to shift the server's clocks")
+        preloaded = library(_SOURCE)
         self._folder = tempfile.TemporaryDirectory(prefix="shifted.clocks.")
-        library, path = Path(self._folder.name, "clocks.so"), Path(self._folder.name, "shifts")
-        subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, _SOURCE], check=True)
+        path = Path(self._folder.name, "shifts")
         with open(path, "w+b") as file:
             file.truncate(_LAYOUT.size)
             self._page = mmap.mmap(file.fileno(), _LAYOUT.size)
-        self.environment = {"LD_PRELOAD": os.fspath(library), "SHIFTED_CLOCKS": os.fspath(path)}
+        self.environment = {"LD_PRELOAD": os.fspath(preloaded), "SHIFTED_CLOCKS": os.fspath(path)}
         self.boot_s = self.wall_s = 0
 
     def suspend(self, seconds: int) -> None:

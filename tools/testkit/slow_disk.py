@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from pathlib import Path
+
+from .preload import library
 
 SOURCE = Path(__file__).with_name("slow_disk.c")
 
@@ -14,14 +14,10 @@ class SlowDisk:
     """environ: for the server. threads: only the syncs of the log's threads wait."""
 
     def __init__(self, folder: Path, threads: bool = False) -> None:
-        compiler = shutil.which("cc")
-        assert compiler is not None, "no C compiler (cc)"
-        library = folder / "slow_disk.so"
-        subprocess.run([compiler, "-shared", "-fPIC", "-o", library, SOURCE], check=True)
         self._gate = folder / "gate"
         self._calls = folder / "calls"
         self.environ = {
-            "LD_PRELOAD": os.fspath(library),
+            "LD_PRELOAD": os.fspath(library(SOURCE)),
             "SLOW_DISK_GATE": os.fspath(self._gate),
             "SLOW_DISK_CALLS": os.fspath(self._calls),
             **({"SLOW_DISK_THREADS": "1"} if threads else {}),
