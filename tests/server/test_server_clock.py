@@ -42,7 +42,7 @@ def test_suspension_counts_for_delays_ttrs_and_pauses(start: Start, clocks: Shif
     assert HOUR_S - 300 < left_s(client, later) < HOUR_S
 
 
-@pytest.mark.parametrize("left_ns", [WAIT_MAX_S * SECOND, HOUR_S * SECOND, 1 << 100])
+@pytest.mark.parametrize("left_ns", [SECOND, HOUR_S * SECOND, 1 << 100])
 def test_loop_looks_at_the_clock_within_a_second(left_ns: int) -> None:
     assert wait_s(left_ns) == WAIT_MAX_S == 1.0
     assert (wait_s(SECOND // 2), wait_s(0), wait_s(-SECOND)) == (0.5, 0, 0)
