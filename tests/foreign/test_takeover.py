@@ -101,6 +101,16 @@ def test_every_job_is_taken_over(tmp_path: Path) -> None:
     assert not old_files.present(str(tmp_path))
 
 
+def test_delay_is_at_most_its_whole_length(tmp_path: Path) -> None:
+    """The clock of the C server was ten years ahead."""
+    job = CJob(
+        1, b"a", DELAYED, 0, 60 * S, 60 * S, WALL, WALL + 10 * 365 * 86400 * S, 0, 0, 0, 0, 0, b"x"
+    )
+    written(tmp_path, [job])
+    take_over(tmp_path)
+    assert opened(tmp_path).jobs[1].deadline_at == WALL + 60 * S
+
+
 @pytest.mark.parametrize("sample", sorted(path.name for path in SAMPLES.iterdir() if path.is_dir()))
 def test_sample_is_taken_over(tmp_path: Path, sample: str) -> None:
     """All but what the samples' README says a better server does otherwise."""
