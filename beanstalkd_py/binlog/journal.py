@@ -175,7 +175,7 @@ class Binlog:
         if self._headroom_for_put(nbytes):
             segment = self.headroom.append(record, self.headroom.low, body)
         if segment is None:
-            self.headroom.put_refused(largest)
+            self._refuse_put(largest)
             return None
         segment.ids.append(full.id)
         segment.live += nbytes
