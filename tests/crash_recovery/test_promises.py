@@ -151,7 +151,8 @@ def work_until_closed(client: Conversation) -> tuple[list[int], set[int]]:
     gone: set[int] = set()
     try:
         while True:
-            ids = [reply.id for reply in client.ask(*[put(bytes(1000))] * 40)]
+            replies = client.ask(*[put(bytes(1000))] * 40)
+            ids = [reply.id for reply in replies if reply.words[0] == b"INSERTED"]
             kept += ids[1::2]
             gone |= set(ids[::2])
             assert set(client.say(*[b"delete %d" % id for id in ids[::2]])) == {"DELETED"}
@@ -186,7 +187,9 @@ def test_failed_disk_ends_the_server_and_loses_nothing(directory, trigger, call,
             rf"beanstalkd-py: {re.escape(str(directory))}\S*: failed( at offset \d+)?: "
             rf"errno {number}: {re.escape(os.strerror(number))}\n"
         )
-        assert re.fullmatch(line, daemon.errors())
+        # Preallocation may be the first to write: then the disk counts as full for a moment.
+        full = r"(beanstalkd-py: [^\n]*: puts are refused: [^\n]*\n)?" if error == "ENOSPC" else ""
+        assert re.fullmatch(full + line, daemon.errors())
         trigger.unlink()
         daemon.start()
         with Conversation(daemon.connect()) as client:
