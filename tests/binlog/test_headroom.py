@@ -146,10 +146,12 @@ def test_full_disk_refuses_nothing_but_puts(segment, largest):
         assert len(queue.queue.jobs) == len(ids)
 
 
-@pytest.mark.parametrize("largest", [100, 3000, 60000])
-def test_puts_go_on_when_jobs_were_deleted(largest):
+@pytest.mark.parametrize(
+    ("segment", "largest"), [(64 * KIB, 100), (128 * KIB, 3000), (128 * KIB, 60000)]
+)
+def test_puts_go_on_when_jobs_were_deleted(segment, largest):
     random_ = random.Random(largest)
-    queue = FullQueue(full_disk(3 << 20), 128 * KIB)
+    queue = FullQueue(full_disk(24 * segment), segment)
     ids = queue.fill(random_, largest)
     for _ in range(3):
         random_.shuffle(ids)
