@@ -77,8 +77,8 @@ class Memory:
         return call
 
 
-class _Checked:
-    """In place of a struct or a template."""
+class _CheckedStruct:
+    """In place of a struct."""
 
     def __init__(self, memory: Memory, real: Any) -> None:
         self._memory = memory
@@ -88,9 +88,21 @@ class _Checked:
         self._memory.check()
         return self._real.pack(*fields)
 
-    def __mod__(self, fields: Any) -> Any:
-        self._memory.check()
-        return self._real % fields
+
+class _CheckedTemplate(bytes):
+    """In place of a template. A compiled module accepts only bytes there."""
+
+    memory: Memory
+
+    def __mod__(self, fields: Any) -> bytes:
+        self.memory.check()
+        return super().__mod__(fields)
+
+
+def _checked_template(memory: Memory, real: bytes) -> bytes:
+    template = _CheckedTemplate(real)
+    template.memory = memory
+    return template
 
 
 @contextmanager
@@ -102,8 +114,8 @@ def failing(memory: Memory) -> Iterator[None]:
     replaced: list[tuple[Any, str, Any]] = [
         (parser, "LARGE_BODY", LARGE_BODY),
         (state, "Job", memory.checked(Job)),
-        (journal, "FULL_STRUCT", _Checked(memory, FULL_STRUCT)),
-        (replies, "FOUND", _Checked(memory, replies.FOUND)),
+        (journal, "FULL_STRUCT", _CheckedStruct(memory, FULL_STRUCT)),
+        (replies, "FOUND", _checked_template(memory, replies.FOUND)),
         (committer, "_join", memory.checked_always(committer._join)),
         (committer, "encode_frame", memory.checked_always(encode_frame)),
     ]
