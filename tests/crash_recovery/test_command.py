@@ -24,7 +24,8 @@ def killtest(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 def test_last_line_is_a_summary_and_no_file_is_left(tmp_path):
     done = killtest(tmp_path, "--seed", "2", "--rounds", "1", "--connections", "10")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stderr == ""
+    assert done.returncode == 0
     last = done.stdout.splitlines()[-1]
     assert re.fullmatch(
         r"killtest: seeds 2\.\.2, 1 rounds, killed at (\d+ x [a-z: ]+, )+\d+ answers, ok", last
