@@ -221,7 +221,7 @@ def test_small_file_system_gets_smaller_segments(small_disk):
         daemon.start()
         with Conversation(daemon.connect()) as client:
             ids = fill(client, 10_000)
-            assert len(ids) * 10_000 > 4 * MIB
+            assert len(ids) * 10_000 > 3 * MIB
             wait_until(lambda: "refused" in daemon.errors(), daemon.errors)
             use_all_jobs(client, ids[:100])
         small, refused = daemon.errors().splitlines()

@@ -283,7 +283,11 @@ def encode_frame_in_pieces(
 
 
 def crc_of(data: bytes, start: int, end: int, seed: int) -> int:
-    """The checksum of data[start:end]."""
+    """The checksum of data[start:end]. A short whole is not copied, because there may be no memory
+    for a copy.
+    """
+    if start == 0 and end == len(data) <= CRC_BYTES:
+        return crc(data, seed)
     while end - start > CRC_BYTES:
         seed = crc(data[start : start + CRC_BYTES], seed)
         start += CRC_BYTES
