@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from killtest.knowledge import Pause, pauses_that_explain
 from killtest.model import (
     ABSENT_STATE,
     BURIED,
@@ -148,3 +149,17 @@ def test_stats_job_reply_is_certain():
     assert after(state, observation) == state
     observation.job_stats = SEEN._replace(reserves=0)
     assert after(state, observation) is None
+
+
+def test_pauses_that_follow_each_other_closely_are_told_apart_by_a_later_audit():
+    first, second = (
+        Pause(3600, Act("pause-tube", 1, order, at)) for order, at in ((1, 100.0), (2, 101.33))
+    )
+    first.act.answered_at = 100.01
+    ends_at = 101.33 + 3600  # the second one took effect, without a reply
+
+    def explain(now: float) -> list[Pause]:
+        return pauses_that_explain([first, second], 3600, int(ends_at - now), now, now + 0.01)
+
+    assert explain(102.5) == [first, second]
+    assert explain(110.2) == [second]

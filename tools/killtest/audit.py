@@ -11,7 +11,7 @@ from .client import Client, Command, job_stats
 from .clock import now_s
 from .conversation import Conversation, batches, put
 from .fault import Fault
-from .knowledge import Job, Knowledge, PrivateTube, Put
+from .knowledge import Job, Knowledge, PrivateTube, Put, pauses_that_explain
 from .model import (
     ABSENT,
     BURIED,
@@ -206,18 +206,16 @@ class Audit:
         (reply,) = self._server.ask(b"stats-tube " + private.tube)
         answered_at = now_s()
         values = fields(reply.data) if reply.data else {"pause": "0", "pause-time-left": "0"}
-        for pause in private.pauses:
-            left_from = pause.act.sent_at + pause.seconds - answered_at - 1 - CLOCK_S
-            left_to = pause.act.answered_at + pause.seconds - asked_at + CLOCK_S
-            in_time = not pause.seconds or left_from <= int(values["pause-time-left"]) <= left_to
-            if int(values["pause"]) == pause.seconds and in_time:
-                pause.act.answered_at = min(pause.act.answered_at, answered_at)
-                private.pauses = [pause]
-                return
-        raise Fault(
-            f"tube {private.tube!r}: {values} is none of "
-            f"{[(pause.seconds, pause.act) for pause in private.pauses]}"
-        )
+        seconds, left = int(values["pause"]), int(values["pause-time-left"])
+        possible = pauses_that_explain(private.pauses, seconds, left, asked_at, answered_at)
+        if not possible:
+            raise Fault(
+                f"tube {private.tube!r}: {values} is none of "
+                f"{[(pause.seconds, pause.act) for pause in private.pauses]}"
+            )
+        for pause in possible:
+            pause.act.answered_at = min(pause.act.answered_at, answered_at)
+        private.pauses = possible
 
     # --- the next round
 

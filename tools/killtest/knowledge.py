@@ -10,7 +10,7 @@ import random
 from typing import NamedTuple
 
 from .fault import Fault
-from .model import ABSENT_STATE, Act, State
+from .model import ABSENT_STATE, CLOCK_S, Act, State
 
 SERIAL_BYTES = 8  # at the start of longer bodies, so that no two are equal
 U32 = 0xFFFFFFFF
@@ -162,3 +162,23 @@ class Knowledge:
     def deleted(self, job: Job) -> None:
         """The job is deleted as far as the clients know. The audit removes it."""
         self.pool(job.tube).discard(job.id)
+
+
+def pauses_that_explain(
+    pauses: list[Pause], seconds: int, left: int, asked_at: float, answered_at: float
+) -> list[Pause]:
+    """Which of the pauses can be the one that stats-tube shows: its `pause` and `pause-time-left`.
+
+    More than one, if a client paused a tube twice within a second or two. A later audit may tell.
+    """
+    return [
+        pause
+        for pause in pauses
+        if pause.seconds == seconds
+        and (
+            not seconds
+            or pause.act.sent_at + seconds - answered_at - 1 - CLOCK_S
+            <= left
+            <= pause.act.answered_at + seconds - asked_at + CLOCK_S
+        )
+    ]
