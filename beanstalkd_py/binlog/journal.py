@@ -262,6 +262,9 @@ class Binlog:
             return False
         self.log.drain(headroom.wall)
         self.ids.bound = bound
+        # The put may still be refused. The iteration has an end even then: there the outbox learns
+        # that the record needs a durable watermark.
+        headroom.recheck = True
         return True
 
     def _refuse_put(self, largest: int) -> None:

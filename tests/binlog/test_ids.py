@@ -10,7 +10,7 @@ import beanstalkd_wal as wal
 import pytest
 from simulation.disk import MemoryDisk
 
-from beanstalkd_py.binlog import ids, records
+from beanstalkd_py.binlog import ids, journal, records
 from beanstalkd_py.binlog.ids import ids_per_segment
 from tests.binlog.daemon import SEGMENT, Daemon, append
 
@@ -114,6 +114,29 @@ def test_put_waits_for_more_ids_if_many_were_used_up(
         assert after_power_cut(disk).queue.next_id > last
     daemon.binlog.close(daemon.now + daemon.wall)
     assert Daemon(DIRECTORY, fs=disk).queue.next_id == daemon.queue.next_id
+
+
+@not_always_synced
+def test_raised_bound_is_followed_by_the_end_of_an_iteration(
+    durability: wal.Durability, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the put is refused then. Otherwise the outbox sets no timer for the watermark."""
+
+    class NoMemory:
+        def pack(self, *fields: int) -> bytes:
+            raise MemoryError
+
+    monkeypatch.setattr(ids, "SPARE_IDS", 1 - SEGMENT // ids.FULL_OVERHEAD)
+    daemon = Daemon(DIRECTORY, fs=MemoryDisk(), durability=durability)
+    put(daemon)
+    daemon.rest()
+    monkeypatch.setattr(journal, "FULL_STRUCT", NoMemory())
+    before = daemon.binlog.log.lsn
+    session = daemon.session()
+    session.receive(b"put 0 0 60 1\r\nx\r\n", daemon.now)
+    assert session.take_output() == b"OUT_OF_MEMORY\r\n"
+    assert daemon.binlog.log.lsn == before + 1
+    assert daemon.binlog.busy
 
 
 @not_always_synced

@@ -101,6 +101,15 @@ TIME = (
         ("tests/binlog/test_ids.py -k waits_for_more_ids", SIMULATION),
     ),
     Mutant(
+        Invariant.TORN_IS_NOT_CORRUPT,
+        "no-watermark-after-a-raised-bound",
+        "no watermark follows an IDS record if its put is refused",
+        "beanstalkd_py/binlog/journal.py",
+        "        headroom.recheck = True\n        return True\n",
+        "        return True\n",
+        ("tests/binlog/test_ids.py -k raised_bound",),
+    ),
+    Mutant(
         Invariant.IDS_ARE_NEVER_REUSED,
         "next-id-of-an-older-segment",
         "an IDS record of an earlier segment replaces the bound of the last one",
