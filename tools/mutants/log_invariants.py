@@ -67,11 +67,11 @@ LOG = (
     Mutant(
         Invariant.DURABLE_BY_DEFAULT,
         "killed-process-trusted",
-        "recovery treats unsynced writes of a killed process as durable",
+        "recovery treats writes that no watermark covers as durable",
         "wal/beanstalkd_wal/recover.py",
         "        durable = max(info.base_lsn, info.next_lsn - 1) <= replay.watermark\n",
         "        durable = True\n",
-        ("tests/tools/simulation/test_crashpoints.py", SIMULATION),
+        ("tests/tools/simulation/test_iofaults.py",),
     ),
     Mutant(
         Invariant.DURABLE_BY_DEFAULT,

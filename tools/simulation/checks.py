@@ -106,7 +106,9 @@ def _check_proportion(run: ServerRun) -> None:
     largest jobs (see docs/architecture.md). Segments below the server's minimum need one more:
     headers take too large a part of them.
     """
-    size = max([run.options.segment_bytes, *run.server.log.segment_sizes.values()])
+    log = run.server.log
+    # The active segment may be larger than the others: on a full disk all headroom becomes one.
+    size = max([run.options.segment_bytes, log.active_bytes, *log.segment_sizes.values()])
     live = sum(
         FULL_STRUCT.size + UPDATE_BYTES + LENGTH_FIELD + len(job.tube.name) + len(job.body)
         for job in run.model.jobs.values()
