@@ -182,6 +182,7 @@ class Session:
         try:
             data = output[0] if len(output) == 1 else b"".join(output)
         except MemoryError:
+            self.dispatcher.queue.memory.release()
             return self._take_first()
         output.clear()
         self._pending = 0

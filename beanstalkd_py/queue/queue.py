@@ -8,6 +8,7 @@ Such bugs are: a lost job, an upload that others can see, an unfair order of wai
 """
 
 from beanstalkd_py.queue.journal import Counters
+from beanstalkd_py.queue.memory import JOB_BYTES, PROBE_EVERY
 from beanstalkd_py.queue.model import (
     BURIED,
     DELAYED,
@@ -75,7 +76,9 @@ class Queue(State):
             created_at = now
         if self.draining:
             return DRAINING
-        if self.memory.short and not self.memory.hold():
+        memory = self.memory
+        memory.put_bytes += len(body) + JOB_BYTES
+        if (memory.short or memory.put_bytes > PROBE_EVERY) and not memory.has_room():
             return NO_MEMORY
         tube = client.used
         state = DELAYED if delay else READY

@@ -134,8 +134,8 @@ class Connection:
         if data:
             self.queued += len(data)
             context.outbox.add(self, data)
-            if self.queued > QUEUE_LIMIT:
-                self._update()
+            if self.queued > QUEUE_LIMIT or session.has_output:
+                self.flush(now)
 
     def _on_unusual(self, event: int) -> bool:
         """Handles any event except READABLE alone. Returns whether there may be input."""

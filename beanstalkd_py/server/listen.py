@@ -34,6 +34,7 @@ DEFAULT_PORT = "11300"
 BACKLOG = 1024
 MAX_UNIX_PATH = 107  # bytes: sun_path without its closing zero
 FIRST_INHERITED_FD = 3
+NO_GROUP = 0xFFFFFFFF  # as a number of a group; no larger number exists
 LOCK_TIMEOUT_S = 5.0  # for another server's steps
 
 Report = Callable[[str], None]
@@ -202,9 +203,12 @@ def _owner(options: Options) -> tuple[int, int]:
 
 def _group(name: str) -> int:
     try:
-        return int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
+        group = int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
     except KeyError:
-        raise ListenFailed(f"--socket-group {name}: no such group") from None
+        group = NO_GROUP
+    if group >= NO_GROUP:
+        raise ListenFailed(f"--socket-group {name}: no such group")
+    return group
 
 
 @contextmanager

@@ -188,7 +188,10 @@ class Server:
         self._stop.set()
 
     def _on_error(self, context: object, kind: Any, value: Any, trace: Any) -> None:
-        """gevent's hub passes every error of a callback to this."""
+        """gevent's hub passes every error of a callback to this. If it is a lack of memory, the end
+        needs the memory reserve.
+        """
+        self.queue.memory.release()
         self.fail(value if isinstance(value, BaseException) else RuntimeError(str(value)))
 
     def _end(self, binlog: Binlog | None) -> None:

@@ -12,6 +12,7 @@ from testkit.queue_server import QueueServer
 from beanstalkd_py.binlog.records import FULL_STRUCT
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue import state
+from beanstalkd_py.queue.memory import PROBE_BYTES, PROBE_EVERY
 
 OUT = b"OUT_OF_MEMORY\r\n"
 
@@ -193,3 +194,22 @@ def test_input_without_memory_uses_the_reserve_or_ends_the_session(
     client.receive(rest, server.now)
     assert server.iterate()[client] == reply
     assert client.closed is (failures == 2)
+
+
+def test_probe_refuses_puts_before_an_allocation_fails(
+    server: QueueServer, client: Session
+) -> None:
+    memory = server.queue.memory
+
+    def little(nbytes: int) -> bytes:
+        if nbytes >= PROBE_BYTES:
+            raise MemoryError
+        return bytes(nbytes)
+
+    memory.allocate = little
+    replies = [server.say(client, b"put 0 0 60 1000", bytes(1000)) for _ in range(200)]
+    accepted = replies.index(OUT)
+    assert accepted <= PROBE_EVERY // 1000
+    assert set(replies[accepted:]) == {OUT}
+    memory.allocate = bytes
+    assert server.say(client, b"put 0 0 60 1", b"x").startswith(b"INSERTED")

@@ -64,6 +64,20 @@ def test_full_memory_refuses_puts_and_nothing_else(daemon: Daemon) -> None:
     assert daemon.stop() == 0
 
 
+def test_full_memory_loses_no_reply_of_a_pipeline(daemon: Daemon) -> None:
+    client = daemon.client()
+    pipeline = 700
+    replies: list[bytes] = []
+    while replies.count(OUT) < pipeline:
+        client.say(b"put 0 0 60 30\r\n%b\r\n" % bytes(30) * pipeline)
+        replies += client.hear(pipeline)
+    other = daemon.client()
+    assert other.ask(b"peek 1\r\n").startswith(b"FOUND 1 30\r\n")
+    assert other.ask(b"list-tubes\r\n").startswith(b"OK ")
+    assert daemon.errors() == ""
+    assert daemon.stop() == 0
+
+
 def test_start_without_memory_for_the_jobs_says_so(start: Start, log: str) -> None:
     daemon = start()
     size = address_space(daemon) + 8 * MIB

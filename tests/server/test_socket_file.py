@@ -100,6 +100,9 @@ def test_file_that_cannot_be_given_is_removed(path: str, monkeypatch: pytest.Mon
 
 def test_unknown_group_or_user_leaves_no_file(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused(path, socket_group="none") == ("--socket-group none: no such group",)
+    for number in ("4294967295", "99999999999"):
+        said = f"--socket-group {number}: no such group"
+        assert refused(path, socket_group=number) == (said,)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(PrivilegesFailed):
         listen(Options(address=f"unix:{path}", user="no such user"), pytest.fail, {})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from errno import ENOMEM
 
 from beanstalkd_wal.directory import Spare
 from beanstalkd_wal.errors import LogFailed, failure_of
@@ -67,6 +68,8 @@ class Progress:
         self.watermark = watermark  # the highest durable watermark that was written to the log
         self.batches_done = 0  # by the committer's thread
         self.failure: LogFailed | None = None
+        # Made now, because there may be no memory for it later.
+        self._no_memory = LogFailed("the log", 0, ENOMEM)
         self.events: deque[Event] = deque()
         self.notify = notify
 
@@ -77,6 +80,9 @@ class Progress:
         An error that is not an OSError is a bug in this program. It is as final as the others.
         """
         if self.failure is None:
-            self.failure = (
-                error if isinstance(error, LogFailed) else failure_of(error, path, offset)
-            )
+            try:
+                self.failure = (
+                    error if isinstance(error, LogFailed) else failure_of(error, path, offset)
+                )
+            except MemoryError:
+                self.failure = self._no_memory
