@@ -23,6 +23,7 @@ deleted as fast as they are put, collections cost less than 0.01 us per put.
 import ctypes
 import gc
 from collections.abc import Callable
+from contextlib import suppress
 from sys import getsizeof
 
 from beanstalkd_py.queue.model import Job
@@ -56,7 +57,8 @@ class Collector:
         made = jobs + CONNECTION_OBJECTS * connections
         if gc.get_count()[0] > LIMIT or made - self._made > LIMIT:
             self._made = made
-            self.collect()
+            with suppress(MemoryError):  # a later collection frees what this one does not
+                self.collect()
 
     def collect(self) -> int:
         """Returns how many objects the collector visited."""

@@ -203,7 +203,7 @@ def _owner(options: Options) -> tuple[int, int]:
 
 def _group(name: str) -> int:
     try:
-        group = int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
+        group = int(name) if name.isascii() and name.isdecimal() else grp.getgrnam(name).gr_gid
     except KeyError:
         group = NO_GROUP
     if group >= NO_GROUP:

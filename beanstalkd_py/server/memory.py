@@ -32,7 +32,7 @@ KEPT_BYTES = 16 << 20  # that the C library keeps free at the end of its heap
 # From this size on, the C library maps a block separately: a growing body is not copied, and the
 # whole block is given back.
 MAPPED_BYTES = 1 << 20
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -134,8 +134,12 @@ def keep_free_heap() -> None:
 
     With bodies of 60 000 bytes that was a sixth of all CPU time. Source: mallopt(3). Setting one of
     the thresholds stops glibc from adjusting the other.
+
+    All threads use one heap. Otherwise glibc reserves 64 MB of address space for each thread, which
+    counts under a limit (`ulimit -v`). To be called before the log starts its threads.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
         mallopt(_M_MMAP_THRESHOLD, MAPPED_BYTES)
+        mallopt(_M_ARENA_MAX, 1)

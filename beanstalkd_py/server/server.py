@@ -84,6 +84,7 @@ class Server:
         verbosity: int = 0,
         say: Callable[[str], None] = print,
     ) -> None:
+        keep_free_heap()
         self.dispatcher = dispatcher
         self.queue = dispatcher.queue
         self.listeners = listeners
@@ -142,7 +143,6 @@ class Server:
         """Serves until SIGTERM, SIGINT or a failure, and then ends orderly. Raises the failure."""
         self.context.outbox = Outbox(binlog, self.sync_ms, boot_ns, time_ns)
         sys.setswitchinterval(SWITCH_S)
-        keep_free_heap()
         self.queue.memory.hold()
         self.hub.handle_error = self._on_error
         # These watchers are never stopped: without them, a second SIGTERM during the end would kill

@@ -8,6 +8,8 @@ from random import Random
 
 import beanstalkd_wal as wal
 import pytest
+from beanstalkd_wal import progress
+from beanstalkd_wal.progress import Progress
 from simulation.disk import MemoryDisk, fail_at
 
 from tests.wal.logs import NEVER, SYNC, WINDOW, opened, records, segment, write
@@ -203,3 +205,16 @@ def test_append_after_a_failure_raises_also_in_an_open_frame():
     with pytest.raises(wal.LogFailed):
         log.append(b"b")
     assert log.lsn == 1
+
+
+@pytest.mark.sources
+def test_failure_is_recorded_without_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise its thread would end, and the owner would wait for it for ever."""
+
+    def no_memory(error: Exception, path: str, offset: int) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(progress, "failure_of", no_memory)
+    found = Progress(0, 0, 0, lambda: None)
+    found.fail("a file", 0, OSError(5, "EIO"))
+    assert found.failure is not None and found.failure.errno == errno.ENOMEM

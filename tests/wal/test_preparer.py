@@ -7,7 +7,7 @@ import beanstalkd_wal as wal
 import pytest
 from beanstalkd_wal.directory import OVERHEAD
 from beanstalkd_wal.progress import SpareGrown
-from simulation.disk import MemoryDisk, fail_at
+from simulation.disk import MemoryDisk, fail_at, nothing
 
 from tests.wal.headroom_logs import SEGMENT, STEP, fill_active, opened, physical
 from tests.wal.logs import DIRECTORY, segment, spares
@@ -82,6 +82,25 @@ def test_preallocate_on_a_full_disk_leaves_no_empty_spare():
     assert log.disk_full and spares(disk) == []
     assert not log.ensure_headroom(SEGMENT)
     assert spares(disk) == []
+
+
+def test_preallocate_without_memory_is_tried_again():
+    disk = MemoryDisk()
+    log = opened(disk)
+
+    def no_memory(call, path):
+        if call == "write":
+            raise MemoryError
+
+    disk.before = no_memory
+    log.preallocate(2 * SEGMENT)
+    log.collect()
+    assert (log.disk_full, log.full_errno) == (True, errno.ENOMEM)
+    assert log.total_bytes == physical(disk)
+    disk.before = nothing
+    log.preallocate(2 * SEGMENT)
+    log.collect()
+    assert not log.disk_full and log.headroom >= 2 * SEGMENT
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE])

@@ -12,6 +12,7 @@ abandoned: the next start does what is left, as after a kill.
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -171,6 +172,9 @@ class Preparer:
                 raise
             self._errno = error.errno or 0
             return False
+        except MemoryError:  # as if space were missing: it is tried again later
+            self._errno = errno.ENOMEM
+            return False
         return True
 
     def _clean(self) -> None:
@@ -189,7 +193,7 @@ class Preparer:
                 fs.truncate(handle, spare.size)
             self._fill(handle, 0, spare.size)
             fs.sync(handle)
-        except (OSError, Abandoned):
+        except (OSError, MemoryError, Abandoned):
             fs.close(handle)
             raise
         self._dirty.pop()
@@ -223,7 +227,7 @@ class Preparer:
         spare = self.directory.new_spare()
         try:
             self._lengthen(spare, min(step, self.segment_bytes))
-        except (OSError, Abandoned):
+        except (OSError, MemoryError, Abandoned):
             self.directory.fs.close(spare.handle)
             self.directory.fs.unlink(spare.path)
             raise
@@ -236,7 +240,7 @@ class Preparer:
         try:
             self._fill(spare.handle, spare.size, nbytes)
             fs.sync(spare.handle)
-        except (OSError, Abandoned):
+        except (OSError, MemoryError, Abandoned):
             fs.truncate(spare.handle, spare.size)
             raise
         spare.size = nbytes
