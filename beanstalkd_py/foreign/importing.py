@@ -133,6 +133,8 @@ def write(
     Returns False if the file system cannot sync the names of the log's files.
     """
     next_id = max(found.next_id, present.next_id)
+    if present.replay.torn is not None:
+        report(f"{present.replay.torn}")
     log = wal.Log.open(
         present.replay,
         segment_bytes=segment_bytes,

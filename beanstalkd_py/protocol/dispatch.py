@@ -14,7 +14,7 @@ from collections.abc import Callable
 from beanstalkd_py.protocol import replies, yaml
 from beanstalkd_py.protocol.commands import COUNTERS, HANDLERS, PUT, Command
 from beanstalkd_py.queue import snapshot
-from beanstalkd_py.queue.model import NEVER, Client, Job
+from beanstalkd_py.queue.model import NEVER, RESERVED, Client, Job
 from beanstalkd_py.queue.outcome import DONE, UNFINISHED, WAITING, Outcome
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.queue.snapshot import LogSnapshot, ProcessSnapshot
@@ -110,7 +110,19 @@ class Dispatcher:
         return None if outcome is WAITING else _REPLIES[outcome]
 
     def reserve_job(self, client: Client, now: int, command: Command) -> bytes | None:
-        return self.reserved(client, now, self.queue.reserve_job(client, now, command[1]))
+        """The reply is made first: without memory for it, the job stays as it is."""
+        id = command[1]
+        job = self.queue.jobs.get(id)
+        reply = None
+        if job is not None and job.state != RESERVED:
+            reply = self._with_body(replies.RESERVED, replies.RESERVED_LINE, job)
+            if reply is replies.OUT_OF_MEMORY:
+                return reply
+        outcome = self.queue.reserve_job(client, now, id)
+        if isinstance(outcome, Job):
+            return reply
+        self.pieces = []
+        return _REPLIES[outcome]
 
     def reserved(self, client: Client, now: int, outcome: Job | Outcome) -> bytes | None:
         """The reply to a reserve, at once or after waiting."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,26 @@ def test_delay_is_at_most_its_whole_length(tmp_path: Path) -> None:
     written(tmp_path, [job])
     take_over(tmp_path)
     assert opened(tmp_path).jobs[1].deadline_at == WALL + 60 * S
+
+
+def test_torn_tail_of_an_unfinished_take_over_is_reported(tmp_path: Path) -> None:
+    replay = wal.Replay(str(tmp_path))
+    assert not list(replay)
+    log = wal.Log.open(
+        replay, SEGMENT, meta=lambda: records.encode_meta(1), at=WALL, threaded=False
+    )
+    assert log.ensure_headroom(1000)
+    log.append(records.encode(records.Import(records.IMPORT_BEGIN, b"{}")))
+    log.commit(WALL)
+    segment = tmp_path / "00000001.wal"
+    data = bytearray(segment.read_bytes())
+    data[len(data.rstrip(b"\0")) - 1] ^= 0xFF
+    segment.write_bytes(data)
+    for path in (SAMPLES / "01_basic_states" / "data").iterdir():
+        shutil.copy(path, tmp_path)
+    lines = take_over(tmp_path)
+    assert any(line.startswith(f"{segment}: torn") for line in lines), lines
+    assert list(tmp_path.glob("torn.1.*"))
 
 
 @pytest.mark.parametrize("sample", sorted(path.name for path in SAMPLES.iterdir() if path.is_dir()))

@@ -10,9 +10,11 @@ import pytest
 from testkit.queue_server import QueueServer
 
 from beanstalkd_py.binlog.records import FULL_STRUCT
+from beanstalkd_py.protocol.dispatch import LONG_BODY
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue import state
 from beanstalkd_py.queue.memory import PROBE_BYTES, PROBE_EVERY
+from beanstalkd_py.queue.model import BURIED
 
 OUT = b"OUT_OF_MEMORY\r\n"
 
@@ -143,6 +145,35 @@ def test_reserve_without_memory_for_its_reply_gives_the_job_back(command: bytes)
     assert (server.queue.ready_count, server.queue.reserved_count) == (1, 0)
     server.queue.jobs[1].body = b"a"
     assert server.say(client, command) == b"RESERVED 1 1\r\na\r\n"
+
+
+def test_reserve_job_without_memory_for_its_reply_leaves_a_buried_job_as_it_is(
+    server: QueueServer, client: Session
+) -> None:
+    server.say(client, b"put 0 0 60 1", b"a")
+    server.say(client, b"reserve")
+    server.say(client, b"bury 1 0")
+    before = server.binlog.log.lsn
+    server.queue.jobs[1].body = NoCopy()
+    assert server.say(client, b"reserve-job 1") == OUT
+    assert server.queue.jobs[1].state == BURIED
+    assert server.binlog.log.lsn == before
+    server.queue.jobs[1].body = b"a"
+    assert server.say(client, b"reserve-job 1") == b"RESERVED 1 1\r\na\r\n"
+
+
+@pytest.mark.sources
+def test_long_reply_is_forgotten_if_the_job_cannot_be_reserved(
+    server: QueueServer, client: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.say(client, b"put 0 0 60 1", b"a")
+    server.say(client, b"reserve")
+    server.say(client, b"bury 1 0")
+    server.queue.jobs[1].body = b"x" * (LONG_BODY + 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(server.binlog, "change", lambda *arguments: False)  # no headroom
+        assert server.say(client, b"reserve-job 1") == OUT
+    assert server.say(client, b"reserve-job 2") == b"NOT_FOUND\r\n"
 
 
 def test_waiting_client_without_memory_for_its_reply_gives_the_job_back() -> None:
