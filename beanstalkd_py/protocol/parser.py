@@ -37,7 +37,7 @@ from beanstalkd_py.protocol.lines import (
     parse_line,
     parse_put,
 )
-from beanstalkd_py.queue.memory import MemoryReserve
+from beanstalkd_py.queue.memory import PROBED_BODY, MemoryReserve
 
 MAX_LINE = 224  # bytes, CRLF included (the C server's LINE_BUF_SIZE)
 # The buffer of a body of this size is allocated at once, so that a lack of memory shows before it
@@ -277,7 +277,7 @@ class Parser:
     def _has_buffer(self, nbytes: int) -> bool:
         """Makes the buffer of a body that comes in pieces. False if there is no memory for it."""
         memory = self._memory
-        if memory.short and not memory.hold():
+        if (memory.short or nbytes > PROBED_BODY) and not memory.has_room():
             return False
         try:
             # BytesIO takes over the bytes object without a copy, and gives it back without one.

@@ -6,33 +6,31 @@ sets the reserve aside again, and is accepted.
 
 The reserve is never written to, so it takes address space and no memory of the machine.
 
-Puts also stop before the last memory is gone: after every PROBE_EVERY bytes of puts, the next put
-must find PROBE_BYTES. Many failures cannot be handled where they occur, such as those in the event
-loop's own code, or of an integer in a compiled module.
+Puts also stop before the last memory is gone: every PUTS_A_PROBE puts, and with each body of more
+than PROBED_BODY bytes, a put must find PROBE_BYTES. Many failures cannot be handled where they
+occur, such as those in the event loop's own code, or of an integer in a compiled module.
 """
 
 from collections.abc import Callable
 
 RESERVE_BYTES = 8 << 20
-PROBE_BYTES = 1 << 20
-PROBE_EVERY = 64 << 10
-JOB_BYTES = 512  # of a put, beside its body
+PROBE_BYTES = 8 << 20  # more than PUTS_A_PROBE jobs of PROBED_BODY bytes take
+PUTS_A_PROBE = 64  # a power of two: the id of a put tells
+PROBED_BODY = 64 << 10
 
 
 class MemoryReserve:
     """allocate: returns so many bytes, or raises MemoryError. Large buffers are made with it too,
     so that a test can make it fail.
 
-    short: the reserve was released, and is not set aside again yet. put_bytes: of the puts since
-    the last probe.
+    short: the reserve was released, and is not set aside again yet.
     """
 
-    __slots__ = ("_reserve", "allocate", "put_bytes", "short")
+    __slots__ = ("_reserve", "allocate", "short")
 
     def __init__(self, allocate: Callable[[int], bytes] = bytes) -> None:
         self.allocate = allocate
         self.short = False
-        self.put_bytes = 0
         self._reserve = b""
 
     def hold(self) -> bool:
@@ -45,12 +43,9 @@ class MemoryReserve:
         return True
 
     def has_room(self) -> bool:
-        """Whether puts may take memory. To be called when `short` is set, or when `put_bytes` has
-        come to PROBE_EVERY.
-        """
+        """Whether a put may take memory. Called if `short` is set, and for a probe."""
         if self.short:
             return self.hold()
-        self.put_bytes = 0
         try:
             self.allocate(PROBE_BYTES)
         except MemoryError:

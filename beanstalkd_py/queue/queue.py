@@ -8,7 +8,7 @@ Such bugs are: a lost job, an upload that others can see, an unfair order of wai
 """
 
 from beanstalkd_py.queue.journal import Counters
-from beanstalkd_py.queue.memory import JOB_BYTES, PROBE_EVERY
+from beanstalkd_py.queue.memory import PUTS_A_PROBE
 from beanstalkd_py.queue.model import (
     BURIED,
     DELAYED,
@@ -76,9 +76,7 @@ class Queue(State):
             created_at = now
         if self.draining:
             return DRAINING
-        memory = self.memory
-        memory.put_bytes += len(body) + JOB_BYTES
-        if (memory.short or memory.put_bytes > PROBE_EVERY) and not memory.has_room():
+        if (self.memory.short or id % PUTS_A_PROBE == 0) and not self.memory.has_room():
             return NO_MEMORY
         tube = client.used
         state = DELAYED if delay else READY

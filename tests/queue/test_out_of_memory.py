@@ -13,7 +13,7 @@ from beanstalkd_py.binlog.records import FULL_STRUCT
 from beanstalkd_py.protocol.dispatch import LONG_BODY
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue import state
-from beanstalkd_py.queue.memory import PROBE_BYTES, PROBE_EVERY
+from beanstalkd_py.queue.memory import PROBE_BYTES, PUTS_A_PROBE
 from beanstalkd_py.queue.model import BURIED
 
 OUT = b"OUT_OF_MEMORY\r\n"
@@ -240,7 +240,7 @@ def test_probe_refuses_puts_before_an_allocation_fails(
     memory.allocate = little
     replies = [server.say(client, b"put 0 0 60 1000", bytes(1000)) for _ in range(200)]
     accepted = replies.index(OUT)
-    assert accepted <= PROBE_EVERY // 1000
+    assert accepted < PUTS_A_PROBE
     assert set(replies[accepted:]) == {OUT}
     memory.allocate = bytes
     assert server.say(client, b"put 0 0 60 1", b"x").startswith(b"INSERTED")

@@ -21,8 +21,8 @@ MEMORY = (
         "memory-reserve-open-to-puts",
         "puts use the memory reserve",
         "beanstalkd_py/queue/queue.py",
-        "        if (memory.short or memory.put_bytes > PROBE_EVERY)",
-        "        if memory.put_bytes > PROBE_EVERY",
+        "        if (self.memory.short or id % PUTS_A_PROBE == 0)",
+        "        if id % PUTS_A_PROBE == 0",
         ("tests/queue/test_out_of_memory.py -k reserve_is_back",),
     ),
     Mutant(
@@ -30,8 +30,8 @@ MEMORY = (
         "puts-take-the-last-memory",
         "puts go on until an allocation fails somewhere",
         "beanstalkd_py/queue/queue.py",
-        "        if (memory.short or memory.put_bytes > PROBE_EVERY)",
-        "        if memory.short",
+        "        if (self.memory.short or id % PUTS_A_PROBE == 0)",
+        "        if self.memory.short",
         ("tests/queue/test_out_of_memory.py -k probe",),
     ),
     Mutant(
@@ -39,7 +39,8 @@ MEMORY = (
         "uploads-use-memory-reserve",
         "bodies are collected while memory is short",
         "beanstalkd_py/protocol/parser.py",
-        "        if memory.short and not memory.hold():\n            return False\n",
+        "        if (memory.short or nbytes > PROBED_BODY) and not memory.has_room():\n"
+        "            return False\n",
         "",
         ("tests/protocol/test_parser.py -k memory_is_short",),
     ),
