@@ -322,30 +322,6 @@ def test_start_without_any_space_fails_with_log_failed():
     assert records(disk) == [b"a"]
 
 
-def test_failed_open_closes_its_files():
-    disk, _, _ = torn_log()
-    calls = fail_at(disk, 0)
-    opened(disk)
-    for nth in range(1, len(calls) + 1):
-        disk, _, _ = torn_log()
-        fail_at(disk, nth)
-        with pytest.raises((wal.LogFailed, OSError)):
-            opened(disk)
-        assert not disk.handles, calls[nth - 1]
-
-
-def test_failed_open_closes_its_files_if_all_later_calls_fail_too():
-    disk, _, _ = torn_log()
-    calls = fail_at(disk, 0)
-    opened(disk)
-    for nth in range(1, len(calls) + 1):
-        disk, _, _ = torn_log()
-        fail_from(disk, nth)
-        with pytest.raises((wal.LogFailed, OSError)):
-            opened(disk)
-        assert not disk.handles, calls[nth - 1]
-
-
 def fail_from(disk: MemoryDisk, nth: int) -> None:
     """Makes all calls from the nth on fail."""
     count = itertools.count(1)
@@ -355,6 +331,20 @@ def fail_from(disk: MemoryDisk, nth: int) -> None:
             raise OSError(errno.EIO, os.strerror(errno.EIO), path)
 
     disk.before = before
+
+
+@pytest.mark.parametrize("fail", [fail_at, fail_from])
+def test_failed_open_closes_its_files(fail):
+    """Also if all later calls fail too."""
+    disk, _, _ = torn_log()
+    calls = fail_at(disk, 0)
+    opened(disk)
+    for nth in range(1, len(calls) + 1):
+        disk, _, _ = torn_log()
+        fail(disk, nth)
+        with pytest.raises((wal.LogFailed, OSError)):
+            opened(disk)
+        assert not disk.handles, calls[nth - 1]
 
 
 @pytest.mark.parametrize("nbytes", [0, 1, 1000, 1100])

@@ -7,18 +7,13 @@ compiler.
 
 from __future__ import annotations
 
-import mmap
-import os
-import struct
-import tempfile
 from pathlib import Path
 
 from testkit.closing import Closing
-from testkit.preload import library
+from testkit.preload import Page
 
 SECOND = 1_000_000_000
 _SOURCE = Path(__file__).with_name("clock.c")
-_LAYOUT = struct.Struct("=qqq")
 _WALL_START = 1_700_000_000 * SECOND
 # Far ahead of the kernel clock: a deadline computed from it stays in the kernel's future.
 _MONOTONIC_START = 1_000_000_000 * SECOND
@@ -31,13 +26,8 @@ class Clock(Closing):
     """
 
     def __init__(self) -> None:
-        preloaded = library(_SOURCE)
-        self._folder = tempfile.TemporaryDirectory(prefix="judge.clock.")
-        page_path = Path(self._folder.name, "time")
-        with open(page_path, "w+b") as file:
-            file.truncate(_LAYOUT.size)
-            self._page = mmap.mmap(file.fileno(), _LAYOUT.size)
-        self.environment = {"LD_PRELOAD": os.fspath(preloaded), "JUDGE_CLOCK": os.fspath(page_path)}
+        self._page = Page(_SOURCE, "JUDGE_CLOCK", 3)
+        self.environment = self._page.environment
         self._ahead = 0
         self.reset()
 
@@ -60,10 +50,9 @@ class Clock(Closing):
         self._write()
 
     def _write(self) -> None:
-        self._page[: _LAYOUT.size] = _LAYOUT.pack(
+        self._page.write(
             _WALL_START + self._ahead + self.now - _MONOTONIC_START, self.now, self.drift_ns
         )
 
     def close(self) -> None:
         self._page.close()
-        self._folder.cleanup()

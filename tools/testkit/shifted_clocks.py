@@ -6,18 +6,13 @@ compiler.
 
 from __future__ import annotations
 
-import mmap
-import os
-import struct
-import tempfile
 from pathlib import Path
 
 from .closing import Closing
-from .preload import library
+from .preload import Page
 
 SECOND = 1_000_000_000
 _SOURCE = Path(__file__).with_name("shifted_clocks.c")
-_LAYOUT = struct.Struct("=qq")
 
 
 class ShiftedClocks(Closing):
@@ -26,13 +21,8 @@ class ShiftedClocks(Closing):
     """
 
     def __init__(self) -> None:
-        preloaded = library(_SOURCE)
-        self._folder = tempfile.TemporaryDirectory(prefix="shifted.clocks.")
-        path = Path(self._folder.name, "shifts")
-        with open(path, "w+b") as file:
-            file.truncate(_LAYOUT.size)
-            self._page = mmap.mmap(file.fileno(), _LAYOUT.size)
-        self.environment = {"LD_PRELOAD": os.fspath(preloaded), "SHIFTED_CLOCKS": os.fspath(path)}
+        self._page = Page(_SOURCE, "SHIFTED_CLOCKS", 2)
+        self.environment = self._page.environment
         self.boot_s = self.wall_s = 0
 
     def suspend(self, seconds: int) -> None:
@@ -47,8 +37,7 @@ class ShiftedClocks(Closing):
         self._write()
 
     def _write(self) -> None:
-        self._page[: _LAYOUT.size] = _LAYOUT.pack(self.boot_s * SECOND, self.wall_s * SECOND)
+        self._page.write(self.boot_s * SECOND, self.wall_s * SECOND)
 
     def close(self) -> None:
         self._page.close()
-        self._folder.cleanup()
