@@ -45,7 +45,7 @@ class Compactor:
         self.headroom = headroom
         self.migrated = 0  # records that compaction wrote
         self.more = False  # whether the next iteration has work
-        self.offset = 0  # wall clock minus monotonic clock, ns
+        self.offset = 0  # wall clock minus boot time, ns
         self._cursor = 0  # index of the next id in the oldest segment's `ids`
         self._due = 0  # bytes still to rewrite because of what clients have appended
         # On a full disk, `make_headroom` failed. It is not called again until `retry` resets this.

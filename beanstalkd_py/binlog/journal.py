@@ -82,7 +82,7 @@ class Binlog:
         self.headroom = Headroom(log, usage, segment_bytes, wall)
         self.compactor = Compactor(state, log, usage, self.headroom)
         self.refusals = Refusals(report)
-        self.offset = self.compactor.offset = replayer.offset  # wall minus monotonic clock, ns
+        self.offset = self.compactor.offset = replayer.offset  # wall clock minus boot time, ns
         self._first_lsn = log.lsn
         self._little = segment_bytes // LITTLE_SHARE
         # log.appended_bytes and usage.kept when headroom and compaction were looked at last:
@@ -104,7 +104,7 @@ class Binlog:
         deadline_at: int,
     ) -> SegmentUsage | None:
         """Appends a FULL record. Returns the usage of its segment; None when there is no headroom,
-        or no memory for the record. Raises LogFailed. Instants are monotonic ns, durations ns.
+        or no memory for the record. Raises LogFailed. Instants are boot time, ns, durations ns.
 
         Hot path, so calls are written out here: 0.8 us.
         """
@@ -191,7 +191,7 @@ class Binlog:
         self, job: Job, state: int, pri: int, delay: int, deadline_at: int, counters: Counters
     ) -> bool:
         """Appends an UPDATE record: the job as it is after the change. False when there is no
-        headroom. Raises LogFailed. deadline_at: monotonic ns.
+        headroom. Raises LogFailed. deadline_at: boot time, ns.
         """
         if not self._headroom_for_change(UPDATE_BYTES):
             return False
@@ -239,7 +239,7 @@ class Binlog:
     def pause(self, tube: Tube, pause: int, until: int) -> bool:
         """Appends a PAUSE record. False when there is no headroom. Raises LogFailed.
 
-        pause: ns; 0 ends the pause. until: monotonic ns.
+        pause: ns; 0 ends the pause. until: boot time, ns.
         """
         if not self._headroom_for_change(PAUSE_OVERHEAD + len(tube.name)):
             return False
@@ -323,7 +323,7 @@ class Binlog:
         """The end of an iteration of the server's loop: commits, and compacts a little. True if
         compaction wants another iteration soon. Raises LogFailed.
 
-        now: monotonic ns. wall: wall clock, ns. inline: the commit may be done at once instead of
+        now: boot time, ns. wall: wall clock, ns. inline: the commit may be done at once instead of
         by another thread (see `Log.commit`).
         """
         log = self.log

@@ -57,7 +57,7 @@ def open_binlog(
 ) -> Binlog:
     """Replays the log in `directory` into `state` and opens it for writing.
 
-    segment_bytes: bytes of a new segment. now: monotonic ns. wall_now: wall clock, ns. notify:
+    segment_bytes: bytes of a new segment. now: boot time, ns. wall_now: wall clock, ns. notify:
     called from the log's threads when `Binlog.collect` has something to do. report: called with a
     line for the operator. progress: called with the bytes done and all bytes. threaded: False does
     all work of the log in the calling thread. fs: the file system; None is the kernel's. lock: the

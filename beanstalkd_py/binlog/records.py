@@ -195,7 +195,7 @@ def _pack(record: Record) -> bytes:
 
 
 def encode_job(job: Job, offset: int) -> bytes:
-    """The FULL record of a job, as the job is now. offset: wall clock minus monotonic clock, ns."""
+    """The FULL record of a job, as the job is now. offset: wall clock minus boot time, ns."""
     body: bytes = job.body
     return encode_job_head(job, offset) + body
 
@@ -222,7 +222,7 @@ def encode_job_head(job: Job, offset: int) -> bytes:
 
 
 def encode_pause(tube: bytes, pause: int, until: int, offset: int) -> bytes:
-    """A PAUSE record. pause: ns; 0 ends the pause. until: monotonic ns. offset: as above."""
+    """A PAUSE record. pause: ns; 0 ends the pause. until: boot time, ns. offset: as above."""
     return encode(Pause(tube, pause, until + offset if pause else 0))
 
 

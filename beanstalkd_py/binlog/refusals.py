@@ -45,8 +45,8 @@ class Refusals:
     def check(self, now: int, accepts: bool, reason: int) -> None:
         """Reports a change. Called soon after each refused put, and now and then while `pending`.
 
-        now: monotonic ns. accepts: whether a put would be accepted, as far as is known. reason: the
-        errno of the full disk; 0 if there is none.
+        now: boot time, ns. accepts: whether a put would be accepted, as far as is known.
+        reason: the errno of the full disk; 0 if there is none.
         """
         if self._new:
             self._count += self._new

@@ -8,7 +8,7 @@ from beanstalkd_py.queue.state import State
 
 
 def c_job(job: Job, offset: int, body: bytes) -> CJob:
-    """One of our jobs as a job of the C server. offset: wall clock minus monotonic clock, ns."""
+    """One of our jobs as a job of the C server. offset: wall clock minus boot time, ns."""
     return CJob(
         job.id, job.tube.name, job.state, job.pri, job.delay, job.ttr, job.created_at + offset,
         job.deadline_at + offset if job.state in (DELAYED, RESERVED) else 0,

@@ -1,6 +1,6 @@
 """Dispatch: turns a parsed command into a request to the queue, and the outcome into a reply.
 
-Each command is a method `(client, now, command) -> reply`: `now` is monotonic ns, `command` the
+Each command is a method `(client, now, command) -> reply`: `now` is boot time in ns, `command` the
 parser's tuple. It returns None if there is no reply now: the client waits or quits, or a kick is
 unfinished. It returns b"" if the command has no reply of its own. A reply with a long body is not
 joined, because the copy could be a gigabyte: the method returns None, and the reply is in `pieces`.

@@ -49,7 +49,7 @@ class Session:
         self._ended = False  # the client sent its last byte
 
     def receive(self, data: bytes, now: int) -> bool:
-        """Bytes from the client, in any pieces. `now`: monotonic ns. Returns what `run` does.
+        """Bytes from the client, in any pieces. `now`: boot time, ns. Returns what `run` does.
 
         Without memory for the bytes, the session ends: the commands in them are lost.
         """

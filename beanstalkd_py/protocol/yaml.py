@@ -53,7 +53,7 @@ def server(
     binlog_max_size: int,
     now: int,
 ) -> bytes:
-    """51 keys, in the C server's order. counts: of commands, by key; now: monotonic ns; sizes:
+    """51 keys, in the C server's order. counts: of commands, by key; now: boot time, ns; sizes:
     bytes.
     """
     return _yaml(

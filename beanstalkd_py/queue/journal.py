@@ -13,7 +13,7 @@ class Journal(Protocol):
     """Records changes. If there is no headroom for the record, a method returns False (`put`:
     None), and the queue must not make the change.
 
-    Instants are monotonic ns, durations ns.
+    Instants are boot time, ns, durations ns.
     """
 
     def put(

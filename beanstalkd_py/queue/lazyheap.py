@@ -26,7 +26,7 @@ STEPS = 8
 
 
 class Queued:
-    """The fields of a job that decide its place in heaps and buckets. Instants are monotonic ns."""
+    """The fields of a job that decide its place in heaps and buckets. Instants: boot time, ns."""
 
     __slots__ = ("deadline_at", "id", "pri", "state")
 

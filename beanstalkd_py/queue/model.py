@@ -17,7 +17,7 @@ NO_HISTORY: tuple[int, ...] = (0, 0, 0, 0, 0)
 
 
 class Job(Queued):
-    """One job. Instants are monotonic ns, durations ns.
+    """One job. Instants are boot time, ns, durations ns.
 
     There may be millions of jobs, and each attribute takes 8 bytes in each job. `history` has five
     counters as of the latest journalled change: reserves, timeouts, releases, buries, kicks.

@@ -1,6 +1,6 @@
 """The queue: the requests of clients, and the rules for them. Deterministic: time is an argument.
 
-A method takes the client and `now` (monotonic ns) and returns the result: a job, a tube, a number,
+A method takes the client and `now` (boot time, ns) and returns the result: a job, a tube, a number,
 or an `Outcome`. The queue knows no protocol. Every change of a job goes through `State`.
 
 Source: beanstalkd 1.13, prot.c. Where the C server has a bug, the queue follows a corrected rule.
@@ -123,7 +123,7 @@ class Queue(State):
         """The ready job with the smallest (priority, id) in the tubes that the client watches.
 
         If there is none, it returns DEADLINE_SOON, TIMED_OUT or WAITING. TIMED_OUT: `wait_until`
-        (monotonic ns, or NEVER) has come. WAITING: the outcome will be appended to `woken`.
+        (boot time, ns, or NEVER) has come. WAITING: the outcome will be appended to `woken`.
         """
         if not client.worker:
             self._mark_worker(client)

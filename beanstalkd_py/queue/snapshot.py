@@ -82,7 +82,7 @@ class LogSnapshot(NamedTuple):
 
 
 class ProcessSnapshot(NamedTuple):
-    """The process and the machine. `started_at`: monotonic ns."""
+    """The process and the machine. `started_at`: boot time, ns."""
 
     pid: int = 0
     version: str = ""
@@ -121,7 +121,7 @@ def of_queue(state: State) -> QueueSnapshot:
 
 
 def of_tube(tube: Tube, now: int) -> TubeSnapshot:
-    """`now`: monotonic ns."""
+    """`now`: boot time, ns."""
     return TubeSnapshot(
         name=tube.name,
         urgent_jobs=tube.urgent_count,
@@ -141,7 +141,7 @@ def of_tube(tube: Tube, now: int) -> TubeSnapshot:
 
 
 def of_job(job: Job, now: int) -> JobSnapshot:
-    """`now`: monotonic ns."""
+    """`now`: boot time, ns."""
     segment: _Numbered | None = job.full_segment  # type: ignore[assignment]
     has_deadline = job.state in (RESERVED, DELAYED)
     return JobSnapshot(

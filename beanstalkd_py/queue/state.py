@@ -1,7 +1,7 @@
 """The state of one server: clients, tubes, jobs and their timers. The requests of clients are in
 `queue`.
 
-Deterministic: `now` (monotonic ns) is an argument. No I/O, no clock. When the wait of a client
+Deterministic: `now` (boot time, ns) is an argument. No I/O, no clock. When the wait of a client
 ends, the client and its outcome are appended to `woken`.
 
 Log before state: a change that must survive a restart is first journalled, and then an `apply_*`
@@ -105,7 +105,7 @@ class State:
 
     @property
     def next_at(self) -> int:
-        """When the next `tick` is due (monotonic ns); NEVER without a timer."""
+        """When the next `tick` is due (boot time, ns); NEVER without a timer."""
         return self.timers[0][0] if self.timers else NEVER
 
     def tick(self, now: int) -> None:
@@ -201,7 +201,7 @@ class State:
         created_at: int,
         deadline_at: int,
     ) -> Job:
-        """Adds a new job, in any state except reserved. Durations in ns, instants monotonic ns.
+        """Adds a new job, in any state except reserved. Durations in ns, instants boot time, ns.
 
         What may need much memory comes before the first count changes. So after a MemoryError
         `Queue.put` can take the job back.

@@ -24,7 +24,7 @@ Timer = tuple[int, int, TimerOwner]
 
 
 class Timers:
-    """Instants are monotonic ns. `heap` stays the same list."""
+    """Instants are boot time, ns. `heap` stays the same list."""
 
     __slots__ = ("heap",)
 

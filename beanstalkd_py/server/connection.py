@@ -185,7 +185,7 @@ class Connection:
 
     def flush(self, now: int) -> None:
         """Passes the session's replies to the outbox. If the session is held (see `Session`), it
-        runs again in the next iteration, after the commands of other clients. now: monotonic ns.
+        runs again in the next iteration, after the commands of other clients. now: boot time, ns.
         """
         if self.life is GONE:
             return

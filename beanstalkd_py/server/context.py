@@ -17,7 +17,7 @@ class SessionOwner(Protocol):
     """What owns a session."""
 
     def flush(self, now: int) -> None:
-        """Takes the session's replies. now: monotonic, in ns."""
+        """Takes the session's replies. now: boot time, in ns."""
 
 
 class Context:
@@ -51,7 +51,7 @@ class Context:
 
     def tick_if_due(self, now: int) -> None:
         """Ends delays, TTRs, pauses and waits that are due. To be called before each command. now:
-        monotonic ns.
+        boot time, ns.
         """
         if self.queue.next_at <= now:
             self.tick(now)

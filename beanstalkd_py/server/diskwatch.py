@@ -1,5 +1,5 @@
-"""Tells the operator about calls to the disk that take long. Nobody else would: the clients of a
-sync that hangs just wait, and the sync may end after all.
+"""Tells the operator about calls to the disk that take long. Without it, a sync that hangs shows
+only as clients that wait.
 
 `DiskWatch` knows the calls that are under way. `check` reports a call that has taken a second, and
 `end` reports how long it took. After such a pair of lines the next calls are only counted for a
