@@ -24,7 +24,7 @@ from typing import NamedTuple
 from .contents import Contents, JobContents
 from .violation import Violation
 
-LAST = (1 << 63) - 1  # the latest instant that a record can hold
+FIRST, LAST = -1 << 63, (1 << 63) - 1  # the instants that a record can hold
 RECORDED = ("tube", "body", "ttr", "pri", "delay", "releases", "buries", "kicks")
 
 
@@ -143,7 +143,7 @@ class History:
 
     def wall_times(self, at: int, since: int) -> list[int]:
         """The instant as any record since then may have written it."""
-        return [min(at + offset, LAST) for offset in self.offsets[since:]]
+        return [min(max(at + offset, FIRST), LAST) for offset in self.offsets[since:]]
 
     def ends(self, recorded: Recorded) -> list[int]:
         """The end of a delay or a pause, as records may have it."""

@@ -36,6 +36,14 @@ def test_pause_that_ended_at_zero_may_end_1_ns_later() -> None:
     assert history.match(paused_until(7, WALL - 7), 0, 0, now=0) == 0
 
 
+@pytest.mark.parametrize("limit", [(1 << 63) - 1, -1 << 63])
+def test_record_holds_no_instant_beyond_its_limits(limit: int) -> None:
+    """The wall clock was set so far away that its instants do not fit into a record."""
+    history = History()
+    history.set_clock_offset(limit)
+    assert history.wall_times(limit // 2, since=0) == [limit // 2, limit]
+
+
 @pytest.mark.parametrize("until", [4, 7])
 def test_pause_with_another_end_is_a_violation(until: int) -> None:
     history = History()
