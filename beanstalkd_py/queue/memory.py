@@ -6,31 +6,38 @@ sets the reserve aside again, and is accepted.
 
 The reserve is never written to, so it takes address space and no memory of the machine.
 
-Puts also stop before the last memory is gone: every PUTS_A_PROBE puts, and with each body of more
-than PROBED_BODY bytes, a put must find PROBE_BYTES. Many failures cannot be handled where they
-occur, such as those in the event loop's own code, or of an integer in a compiled module.
+Puts also stop before the last memory is gone: now and then a put must find PROBE_BYTES. Many
+failures cannot be handled where they occur, such as those in the event loop's own code, or of an
+integer in a compiled module. A probe takes 8 us, so it is made after PUTS_A_PROBE puts, or after
+larger bodies of BODIES_A_PROBE bytes in total.
 """
 
 from collections.abc import Callable
 
 RESERVE_BYTES = 8 << 20
-PROBE_BYTES = 8 << 20  # more than PUTS_A_PROBE jobs of PROBED_BODY bytes take
-PUTS_A_PROBE = 64  # a power of two: the id of a put tells
-PROBED_BODY = 64 << 10
+# A job, its record and the frame of the record: that is three times the body and 1 kB.
+PROBE_BYTES = 8 << 20
+PUTS_A_PROBE = 512
+SMALL_BODY = 2048  # bytes; larger bodies are counted
+BODIES_A_PROBE = 1 << 20  # bytes
+PROBED_BODY = 64 << 10  # bytes; the parser makes a probe for each larger body
 
 
 class MemoryReserve:
     """allocate: returns so many bytes, or raises MemoryError. Large buffers are made with it too,
     so that a test can make it fail.
 
-    short: the reserve was released, and is not set aside again yet.
+    short: the reserve was released, and is not set aside again yet. probe_at: a put with this id,
+    or with a higher one, must ask `may_put`.
     """
 
-    __slots__ = ("_reserve", "allocate", "short")
+    __slots__ = ("_bodies", "_reserve", "allocate", "probe_at", "short")
 
     def __init__(self, allocate: Callable[[int], bytes] = bytes) -> None:
         self.allocate = allocate
         self.short = False
+        self.probe_at = 0
+        self._bodies = 0  # bytes of larger bodies since the latest probe
         self._reserve = b""
 
     def hold(self) -> bool:
@@ -42,8 +49,22 @@ class MemoryReserve:
         self.short = False
         return True
 
+    def may_put(self, id: int, nbytes: int) -> bool:
+        """Whether a put of a body of `nbytes` may take memory. To be called from `probe_at` on, and
+        for each body of more than SMALL_BODY bytes.
+        """
+        if id < self.probe_at:
+            self._bodies += nbytes
+            if self._bodies < BODIES_A_PROBE:
+                return True
+        if not self.has_room():
+            return False
+        self.probe_at = id + PUTS_A_PROBE
+        self._bodies = 0
+        return True
+
     def has_room(self) -> bool:
-        """Whether a put may take memory. Called if `short` is set, and for a probe."""
+        """Sets the reserve aside again, if it was released; else makes a probe."""
         if self.short:
             return self.hold()
         try:
@@ -57,3 +78,4 @@ class MemoryReserve:
         """An allocation has failed."""
         self._reserve = b""
         self.short = True
+        self.probe_at = 0

@@ -8,7 +8,7 @@ Such bugs are: a lost job, an upload that others can see, an unfair order of wai
 """
 
 from beanstalkd_py.queue.journal import Counters
-from beanstalkd_py.queue.memory import PUTS_A_PROBE
+from beanstalkd_py.queue.memory import SMALL_BODY
 from beanstalkd_py.queue.model import (
     BURIED,
     DELAYED,
@@ -76,7 +76,9 @@ class Queue(State):
             created_at = now
         if self.draining:
             return DRAINING
-        if (self.memory.short or id % PUTS_A_PROBE == 0) and not self.memory.has_room():
+        memory = self.memory
+        nbytes = len(body)
+        if (id >= memory.probe_at or nbytes > SMALL_BODY) and not memory.may_put(id, nbytes):
             return NO_MEMORY
         tube = client.used
         state = DELAYED if delay else READY

@@ -13,7 +13,7 @@ from beanstalkd_py.binlog.records import FULL_STRUCT
 from beanstalkd_py.protocol.dispatch import LONG_BODY
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue import state
-from beanstalkd_py.queue.memory import PROBE_BYTES, PUTS_A_PROBE
+from beanstalkd_py.queue.memory import BODIES_A_PROBE, PROBE_BYTES, PUTS_A_PROBE, SMALL_BODY
 from beanstalkd_py.queue.model import BURIED
 
 OUT = b"OUT_OF_MEMORY\r\n"
@@ -227,10 +227,16 @@ def test_input_without_memory_uses_the_reserve_or_ends_the_session(
     assert client.closed is (failures == 2)
 
 
+@pytest.mark.parametrize(
+    ("nbytes", "puts"),
+    [(1000, PUTS_A_PROBE), (SMALL_BODY + 1, BODIES_A_PROBE // SMALL_BODY), (60_000, 20)],
+)
 def test_probe_refuses_puts_before_an_allocation_fails(
-    server: QueueServer, client: Session
+    server: QueueServer, client: Session, nbytes: int, puts: int
 ) -> None:
     memory = server.queue.memory
+    line = b"put 0 0 60 %d" % nbytes
+    assert server.say(client, line, bytes(nbytes)) == b"INSERTED 1\r\n"
 
     def little(nbytes: int) -> bytes:
         if nbytes >= PROBE_BYTES:
@@ -238,9 +244,23 @@ def test_probe_refuses_puts_before_an_allocation_fails(
         return bytes(nbytes)
 
     memory.allocate = little
-    replies = [server.say(client, b"put 0 0 60 1000", bytes(1000)) for _ in range(200)]
-    accepted = replies.index(OUT)
-    assert accepted < PUTS_A_PROBE
-    assert set(replies[accepted:]) == {OUT}
+    accepted = 0
+    while server.say(client, line, bytes(nbytes)) != OUT:
+        accepted += 1
+        assert accepted <= puts
+    assert server.say(client, line, bytes(nbytes)) == OUT
     memory.allocate = bytes
     assert server.say(client, b"put 0 0 60 1", b"x").startswith(b"INSERTED")
+
+
+def test_probe_is_made_seldom(server: QueueServer, client: Session) -> None:
+    probes = []
+
+    def counted(nbytes: int) -> bytes:
+        probes.append(nbytes)
+        return bytes(nbytes)
+
+    server.queue.memory.allocate = counted
+    for _ in range(2 * PUTS_A_PROBE):
+        server.say(client, b"put 0 0 60 1", b"x")
+    assert probes == [PROBE_BYTES] * 2

@@ -20,9 +20,9 @@ MEMORY = (
         Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
         "memory-reserve-open-to-puts",
         "puts use the memory reserve",
-        "beanstalkd_py/queue/queue.py",
-        "        if (self.memory.short or id % PUTS_A_PROBE == 0)",
-        "        if id % PUTS_A_PROBE == 0",
+        "beanstalkd_py/queue/memory.py",
+        "        self.short = True\n        self.probe_at = 0\n",
+        "        self.short = True\n",
         ("tests/queue/test_out_of_memory.py -k reserve_is_back",),
     ),
     Mutant(
@@ -30,8 +30,8 @@ MEMORY = (
         "puts-take-the-last-memory",
         "puts go on until an allocation fails somewhere",
         "beanstalkd_py/queue/queue.py",
-        "        if (self.memory.short or id % PUTS_A_PROBE == 0)",
-        "        if self.memory.short",
+        "        if (id >= memory.probe_at or nbytes > SMALL_BODY)",
+        "        if memory.short",
         ("tests/queue/test_out_of_memory.py -k probe",),
     ),
     Mutant(
