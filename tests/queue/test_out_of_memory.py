@@ -125,12 +125,13 @@ def test_put_without_memory_for_its_record_changes_nothing(
 def test_put_is_refused_until_the_memory_reserve_is_back() -> None:
     server = QueueServer()
     client, memory = server.session(), server.queue.memory
+    assert server.say(client, b"put 0 0 60 1", b"a") == b"INSERTED 1\r\n"
     memory.allocate = allocate
     memory.release()
     assert server.say(client, b"put 0 0 60 1", b"a") == OUT
     assert server.say(client, b"stats").startswith(b"OK ")
     memory.allocate = bytes
-    assert server.say(client, b"put 0 0 60 1", b"a") == b"INSERTED 2\r\n"
+    assert server.say(client, b"put 0 0 60 1", b"a") == b"INSERTED 3\r\n"
     assert not memory.short
 
 
