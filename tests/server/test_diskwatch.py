@@ -30,13 +30,23 @@ class Watched:
     def __init__(self) -> None:
         self.clock = Clock()
         self.lines: list[str] = []
-        self.watch = DiskWatch(self.lines.append, self.clock, lambda handle: f"file {handle}")
+        self.locked: list[bool] = []  # at each line: whether a call of the disk would have to wait
+        self.watch = DiskWatch(self._report, self.clock, lambda handle: f"file {handle}")
+
+    def _report(self, line: str) -> None:
+        self.lines.append(line)
+        self.locked.append(self.watch._lock.locked())
 
     def call(self, seconds: float, what: str = "sync") -> None:
         """A call that takes so long. The watch checks whenever it asked for that."""
         self.watch.begin(what, 7)
         self.pass_time(seconds)
+        self.end()
+
+    def end(self) -> None:
+        """The call ends. A slow one wakes the watch's thread, which checks."""
         self.watch.end()
+        self.watch.check()
 
     def pass_time(self, seconds: float) -> None:
         until = self.clock.now + int(seconds * SECOND)
@@ -67,7 +77,7 @@ def test_slow_call_is_reported_after_a_second_and_at_its_end(watched: Watched) -
     watched.pass_time(600)
     assert watched.lines == [hangs]
     watched.pass_time(0.5)
-    watched.watch.end()
+    watched.end()
     assert watched.lines == [hangs, "file 7: the sync took 601.5 s"]
     watched.pass_time(600)
     assert len(watched.lines) == 2
@@ -116,8 +126,31 @@ def test_calls_of_two_threads_are_apart(watched: Watched) -> None:
     other.join()
     watched.clock.now += 2 * SECOND
     watched.watch.check()
-    watched.watch.end()
+    watched.end()
     assert [line.split(": ")[1][:10] for line in watched.lines] == ["a sync has", "the sync t"]
+
+
+def test_operator_who_reads_no_lines_delays_no_call(watched: Watched) -> None:
+    watched.watch.begin("sync", 7)
+    watched.clock.now += 2 * SECOND
+    watched.watch.check()
+    watched.watch.end()
+    assert len(watched.lines) == 1, "the thread of the call reports nothing"
+    watched.watch.check()
+    assert watched.lines[1] == "file 7: the sync took 2.0 s"
+    watched.call(2)
+    watched.pass_time(100)
+    assert watched.locked == [False] * 3, "lines are reported without the lock"
+
+
+def test_slow_call_wakes_the_thread_of_the_watch(watched: Watched) -> None:
+    watched.watch.begin("sync", 7)
+    watched.watch.end()
+    assert not watched.watch._wake.is_set()
+    watched.watch.begin("sync", 7)
+    watched.clock.now += 2 * SECOND
+    watched.watch.end()
+    assert watched.watch._wake.is_set()
 
 
 class WatchedDisk(WatchedFileSystem, MemoryDisk):
@@ -126,8 +159,10 @@ class WatchedDisk(WatchedFileSystem, MemoryDisk):
     def __init__(self, slow: str) -> None:
         self.clock = Clock()
         self.lines: list[str] = []
-        watch = DiskWatch(self.lines.append, self.clock, lambda handle: self.handles[handle][0])
-        WatchedFileSystem.__init__(self, watch)
+        self.watch = DiskWatch(
+            self.lines.append, self.clock, lambda handle: self.handles[handle][0]
+        )
+        WatchedFileSystem.__init__(self, self.watch)
         MemoryDisk.__init__(self)
         self.before = self._take_long
         self._slow = slow
@@ -154,6 +189,7 @@ def test_calls_of_the_log_are_watched(slow: str, first: str) -> None:
     log.append(b"x")
     log.commit(1)
     log.close(2)
+    disk.watch.check()
     assert disk.lines[0] == first
 
 

@@ -25,8 +25,8 @@ OPERATION = (
         "slow-sync-in-silence",
         "a sync that hangs is not reported while it hangs",
         "beanstalkd_py/server/diskwatch.py",
-        "                    self._report_slow(thread, call, now)\n",
-        "                    pass\n",
+        "                self._add_slow(thread, call, now)\n",
+        "                pass\n",
         ("tests/server/test_diskwatch.py",),
     ),
     Mutant(
@@ -37,6 +37,16 @@ OPERATION = (
         "QUIET_NS = 60 * SECOND_NS",
         "QUIET_NS = 0 * SECOND_NS",
         ("tests/server/test_diskwatch.py",),
+    ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
+        "slow-sync-line-holds-replies",
+        "replies wait until the operator's terminal has taken the line about a slow sync",
+        "beanstalkd_py/server/diskwatch.py",
+        "        for line in lines:\n            self._report(line)\n",
+        "        with self._lock:\n"
+        "            for line in lines:\n                self._report(line)\n",
+        ("tests/server/test_diskwatch.py -k operator_who_reads",),
     ),
     Mutant(
         Invariant.OPERATOR_IS_TOLD,
