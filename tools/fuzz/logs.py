@@ -15,6 +15,7 @@ from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.records import IMPORT_BEGIN, IMPORT_END, Import, encode
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.memory import PROBE_BYTES
 from beanstalkd_py.queue.queue import Queue
 
 SECOND = 1_000_000_000
@@ -54,6 +55,8 @@ def opened(
     server = QueueServer(
         DIRECTORY, now=now, wall=wall, segment_bytes=SEGMENT_BYTES, durability=durability, fs=disk
     )
+    # A probe for memory would count as memory that the input needs.
+    server.queue.memory.allocate = lambda nbytes: b"" if nbytes == PROBE_BYTES else bytes(nbytes)
     return server.queue, server.binlog
 
 
