@@ -121,7 +121,7 @@ class Reading:
     def _new_frames(self, replay: wal.Replay) -> Iterator[wal.Frame | Gap]:
         """The frames of this replay that were not read before."""
         skipping = bool(self.segments)
-        current = 0
+        current = -1  # no segment has this number
         try:
             for frame in replay:
                 self._progress(self._done + replay.bytes_done, self._done + replay.bytes_total)

@@ -13,7 +13,7 @@ import pytest
 from beanstalkd_binlog import reading
 from beanstalkd_binlog.segment import Gap
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_wal.format import HEADER_BYTES
+from beanstalkd_wal.format import HEADER_BYTES, Header, decode_header, encode_header
 from beanstalkd_wal.reader import Damage
 
 from beanstalkd_py.binlog.records import Delete
@@ -106,6 +106,20 @@ def test_whole_log(tmp_path):
         and not walk.findings
         and set(walk.replayer.state.jobs) == {2, 3, 4}
     )
+
+
+def test_log_that_begins_with_segment_0(tmp_path):
+    """No server writes it, but the log library reads it."""
+    directory = write(tmp_path / "log", [put(1)], close=False)
+    first = segment(directory, 1)
+    data = first.read_bytes()
+    header = decode_header(data[: HEADER_BYTES // 2])
+    assert isinstance(header, Header)
+    header.number = 0
+    segment(directory, 0).write_bytes(encode_header(header) + data[HEADER_BYTES:])
+    first.unlink()
+    walk, seen = walked(directory)
+    assert seen == [1] and not walk.findings
 
 
 def test_segments_deleted_before_reading_began_make_no_gap(tmp_path, at_read):
