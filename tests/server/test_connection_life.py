@@ -140,6 +140,18 @@ def test_input_pauses_until_the_client_takes_its_replies() -> None:
     assert world.transport.sent == ANSWER * (2 * OUTPUT_LIMIT // len(ANSWER) + 1)
 
 
+def test_no_reply_overtakes_bytes_that_the_transport_did_not_take() -> None:
+    """The transport takes bytes again before its event is handled."""
+    world = World()
+    world.transport.takes = 3
+    world.say(ASK)
+    world.transport.takes = EVERYTHING
+    world.say(ASK)
+    assert world.transport.sent == ANSWER[:3]
+    world.take()
+    assert world.transport.sent == ANSWER * 2
+
+
 def test_input_far_ahead_of_a_reserve_is_not_received() -> None:
     world = World()
     world.say(b"reserve\r\n" + ASK * (INPUT_LIMIT // len(ASK) + 1))

@@ -152,7 +152,7 @@ QUEUE = (
         "beanstalkd_py/server/connection.py",
         "        if self._unsent:\n            self._keep(data)\n        else:\n            try:\n",
         "        if True:\n            try:\n",
-        ("tests/wire/test_connections.py::test_slow_reader_blocks_nobody_and_gets_all_replies",),
+        ("tests/server/test_connection_life.py",),
     ),
     Mutant(
         Invariant.REPLY_IS_A_PROMISE,
