@@ -50,8 +50,8 @@ class MemoryReserve:
         return True
 
     def may_put(self, id: int, nbytes: int) -> bool:
-        """Whether a put of a body of `nbytes` may take memory. To be called from `probe_at` on, and
-        for each body of more than SMALL_BODY bytes.
+        """Whether a put of a body of `nbytes` may take memory. To be called for ids from `probe_at`
+        on, and for each body of more than SMALL_BODY bytes.
         """
         if id < self.probe_at:
             self._bodies += nbytes

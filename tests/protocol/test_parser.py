@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
+from testkit.memory import allocate_except_probes
 
 from beanstalkd_py.protocol import parser as module
 from beanstalkd_py.protocol import replies
@@ -22,7 +23,7 @@ from beanstalkd_py.protocol.commands import (
     Command,
 )
 from beanstalkd_py.protocol.parser import MAX_LINE, Parser
-from beanstalkd_py.queue.memory import PROBE_BYTES, MemoryReserve
+from beanstalkd_py.queue.memory import MemoryReserve
 
 BAD = (REPLY, replies.BAD_FORMAT)
 UNKNOWN = (REPLY, replies.UNKNOWN_COMMAND)
@@ -205,8 +206,7 @@ def test_body_is_dropped_while_memory_is_short(size: int) -> None:
 
 
 def test_large_body_is_collected_without_a_copy() -> None:
-    memory = MemoryReserve(lambda nbytes: b"" if nbytes == PROBE_BYTES else bytes(nbytes))
-    parser = Parser(LARGE, memory)
+    parser = Parser(LARGE, MemoryReserve(allocate_except_probes))
     stream = a_put(LARGE)
     tracemalloc.start()
     found = fed(parser, stream, PIECE)

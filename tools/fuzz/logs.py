@@ -9,13 +9,13 @@ from random import Random
 
 import beanstalkd_wal as wal
 from simulation.disk import File, MemoryDisk
+from testkit.memory import allocate_except_probes
 from testkit.queue_server import QueueServer
 
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.records import IMPORT_BEGIN, IMPORT_END, Import, encode
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.memory import PROBE_BYTES
 from beanstalkd_py.queue.queue import Queue
 
 SECOND = 1_000_000_000
@@ -55,8 +55,7 @@ def opened(
     server = QueueServer(
         DIRECTORY, now=now, wall=wall, segment_bytes=SEGMENT_BYTES, durability=durability, fs=disk
     )
-    # A probe for memory would count as memory that the input needs.
-    server.queue.memory.allocate = lambda nbytes: b"" if nbytes == PROBE_BYTES else bytes(nbytes)
+    server.queue.memory.allocate = allocate_except_probes
     return server.queue, server.binlog
 
 

