@@ -25,13 +25,6 @@ NOBODY = pwd.getpwnam("nobody")
 OTHER_GROUP = next(group for group in grp.getgrall() if group.gr_gid not in (0, NOBODY.pw_gid))
 
 
-@pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Relative, because pytest's own folders may be too long for a socket."""
-    monkeypatch.chdir(tmp_path)
-    return "socket"
-
-
 @contextmanager
 def listening(path: str, **options: Any) -> Iterator[os.stat_result]:
     with closing(listen(Options(address=f"unix:{path}", **options), pytest.fail, {})):
