@@ -10,7 +10,6 @@ import socket
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
