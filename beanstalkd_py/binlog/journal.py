@@ -82,6 +82,7 @@ class Binlog:
         self.headroom = Headroom(log, usage, segment_bytes, wall)
         self.compactor = Compactor(state, log, usage, self.headroom)
         self.refusals = Refusals(report)
+        self._memory = state.memory
         self.offset = self.compactor.offset = replayer.offset  # wall clock minus boot time, ns
         self._first_lsn = log.lsn
         self._little = segment_bytes // LITTLE_SHARE
@@ -134,6 +135,7 @@ class Binlog:
                 )
             )  # fmt: skip
         except MemoryError:
+            self._memory.refuse()
             return None
         nbytes = len(record) + LENGTH_FIELD
         log = self.log
@@ -184,6 +186,7 @@ class Binlog:
 
     def _undo_put(self, id: int) -> None:
         """Memory ran out after the record of a put. A DELETE record makes it void."""
+        self._memory.refuse()
         if self.headroom.append(DELETE_STRUCT.pack(DELETE, id)) is None:
             raise MemoryError
 

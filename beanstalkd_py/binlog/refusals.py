@@ -1,5 +1,5 @@
-"""Tells the operator when puts begin to be refused for want of headroom, and when puts are accepted
-again.
+"""Tells the operator when puts begin to be refused for want of headroom or memory, and when puts
+are accepted again.
 
 Promises: at most two lines in INTERVAL_NS, whatever clients do. Knows no clock: its caller passes
 the time.
@@ -19,11 +19,12 @@ _HELP = {
     errno.EFBIG: "raise the limit on the size of files (LimitFSIZE, ulimit -f)",
     errno.EMFILE: _DESCRIPTORS,
     errno.ENFILE: _DESCRIPTORS,
+    errno.ENOMEM: "allow more memory (ulimit -v, LimitAS=)",
 }
 
 
 def what_helps(reason: int) -> str:
-    """What the operator can do against the errno of a full disk."""
+    """What the operator can do against the errno of a full disk or a lack of memory."""
     return _HELP.get(reason, "free some space")
 
 
@@ -37,16 +38,16 @@ class Refusals:
         self._refused_at = 0  # the latest check that found refused puts, ns
         self._may_report_at = 0
 
-    def add(self) -> None:
-        """A put was refused."""
-        self._new += 1
+    def add(self, count: int = 1) -> None:
+        """Puts were refused."""
+        self._new += count
         self.pending = True
 
     def check(self, now: int, accepts: bool, reason: int) -> None:
         """Reports a change. Called soon after each refused put, and now and then while `pending`.
 
         now: boot time, ns. accepts: whether a put would be accepted, as far as is known.
-        reason: the errno of the full disk; 0 if there is none.
+        reason: the errno of the full disk, or ENOMEM; 0 if there is none.
         """
         if self._new:
             self._count += self._new
@@ -65,5 +66,5 @@ class Refusals:
 
 def _refused(reason: int) -> str:
     text = f": {reason_of(reason)}" if reason else ""
-    delete = "" if reason in _HELP else ", or delete jobs"
+    delete = ", or delete jobs" if reason == errno.ENOMEM or reason not in _HELP else ""
     return f"puts are refused{text}; {what_helps(reason)}{delete}"

@@ -284,6 +284,7 @@ class Parser:
             large = nbytes >= LARGE_BODY
             self._collected = BytesIO(memory.allocate(nbytes)) if large else BytesIO()
         except MemoryError:
+            memory.refused += 1
             return False
         return True
 
@@ -315,13 +316,13 @@ class Parser:
     def _lose_body(self) -> Command | None:
         """Memory ran out while the body came. The rest of it is skipped."""
         self._collected = None
-        self._memory.release()
+        self._memory.refuse()
         self._within = _LOST_BODY
         return self._skip_body()
 
     def _lose_whole_body(self) -> Command:
         """Memory ran out for a body that came in one piece, which is skipped already."""
-        self._memory.release()
+        self._memory.refuse()
         self._left = 0
         self._within = _LOST_BODY
         return (PUT_BEGIN,)

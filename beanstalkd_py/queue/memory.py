@@ -28,15 +28,17 @@ class MemoryReserve:
     so that a test can make it fail.
 
     short: the reserve was released, and is not set aside again yet. probe_at: a put with this id,
-    or with a higher one, must ask `may_put`.
+    or with a higher one, must ask `may_put`. refused: puts that were refused for lack of memory;
+    the operator is told.
     """
 
-    __slots__ = ("_bodies", "_reserve", "allocate", "probe_at", "short")
+    __slots__ = ("_bodies", "_reserve", "allocate", "probe_at", "refused", "short")
 
     def __init__(self, allocate: Callable[[int], bytes] = bytes) -> None:
         self.allocate = allocate
         self.short = False
         self.probe_at = 0
+        self.refused = 0
         self._bodies = 0  # bytes of larger bodies since the latest probe
         self._reserve = b""
 
@@ -64,15 +66,25 @@ class MemoryReserve:
         return True
 
     def has_room(self) -> bool:
-        """Sets the reserve aside again, if it was released; else makes a probe."""
+        """Sets the reserve aside again, if it was released; else makes a probe. False for a put
+        that is refused.
+        """
         if self.short:
-            return self.hold()
+            if self.hold():
+                return True
+            self.refused += 1
+            return False
         try:
             self.allocate(PROBE_BYTES)
         except MemoryError:
-            self.release()
+            self.refuse()
             return False
         return True
+
+    def refuse(self) -> None:
+        """An allocation for a put has failed."""
+        self.refused += 1
+        self.release()
 
     def release(self) -> None:
         """An allocation has failed."""

@@ -105,7 +105,7 @@ class Queue(State):
         """Memory ran out between the record of a put and the job. A DELETE record follows, so that
         a start does not find the job. Entries in heaps and buckets are stale and do no harm.
         """
-        self.memory.release()
+        self.memory.refuse()
         self.jobs.pop(id, None)
         if self.journal is not None:
             job = Job(id, tube, READY, 0, 0, 0, body, 0, 0)

@@ -10,6 +10,8 @@ random order. So it is done only when both are true:
 - There is much to give back: a quarter of the jobs and connections is gone, or the process has
   grown.
 - Clients send few commands. Under load, free memory is used again anyway.
+
+The same timer looks for puts that were refused for lack of memory (`memory_refusals`).
 """
 
 import ctypes
@@ -17,11 +19,13 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterable
 
+from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.queue.model import Client, Job
 from beanstalkd_py.queue.state import State
 from beanstalkd_py.server.connection import Connection
+from beanstalkd_py.server.memory_refusals import MemoryRefusals
 
-INTERVAL_S = 2.0  # between two calls of `trim_if_due`
+INTERVAL_S = 2.0  # between two calls of `check`
 QUIET = 500  # commands between two calls, up to which the server counts as quiet
 GROWTH_BYTES = 32 << 20  # the process may grow by so much, and a quarter, before it gives back
 # Of a dict's table, for each job in it. A table with more is mostly empty; a full one has 24 to
@@ -38,8 +42,8 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 class Memory:
     """state, connections: their sizes tell how much memory is needed. counts: executed commands, by
-    operation. collect: collects garbage. resident: returns the resident memory in bytes. trim:
-    gives free memory back to the system.
+    operation. collect: collects garbage. report: called with a line for the operator. resident:
+    returns the resident memory in bytes. trim: gives free memory back to the system.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class Memory:
         counts: list[int],
         connections: Collection[Connection],
         collect: Callable[[], object],
+        report: Callable[[str], None],
         resident: Callable[[], int] | None = None,
         trim: Callable[[], None] | None = None,
     ) -> None:
@@ -60,11 +65,15 @@ class Memory:
         self._commands = 0  # until the latest call of `trim_if_due`
         self._most = 0  # jobs and connections since memory was last given back
         self._left = self._resident()  # resident bytes after memory was last given back
+        self._refusals = MemoryRefusals(state.memory, report)
+
+    def check(self) -> None:
+        """To be called every INTERVAL_S."""
+        self._refusals.check(boot_ns())
+        self.trim_if_due()
 
     def trim_if_due(self) -> None:
-        """Gives memory back if there is much of it and few commands come. To be called every
-        INTERVAL_S.
-        """
+        """Gives memory back if there is much of it and few commands come."""
         jobs = self._state.jobs
         here = len(jobs) + len(self._connections)
         self._most = max(self._most, here)

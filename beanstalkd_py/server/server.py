@@ -122,8 +122,9 @@ class Server:
         self._signals: list[Any] = []
         self._collector = Collector()
         self._memory = Memory(
-            self.queue, dispatcher.counts, self.connections.values(), self._collector.collect
-        )
+            self.queue, dispatcher.counts, self.connections.values(), self._collector.collect,
+            report,
+        )  # fmt: skip
         self._memory_timer: Any = self.loop.timer(INTERVAL_S, INTERVAL_S)
         self._lock_timer: Any = self.loop.timer(LOCK_CHECK_S, LOCK_CHECK_S)
         self._stop = gevent.event.Event()
@@ -158,7 +159,7 @@ class Server:
         self._collector.begin()
         self._events.start(self._on_events)
         self._iteration.start(self._on_iteration)
-        self._memory_timer.start(self._memory.trim_if_due)
+        self._memory_timer.start(self._memory.check)
         self._acceptor.start()
         self.queue.tick(boot_ns())
         ready()

@@ -37,11 +37,13 @@ class World:
         self.resident = 100 * MIB
         self.trims = 0
         self.collections = 0
+        self.lines: list[str] = []
         self.memory = Memory(
             self.state,
             self.counts,
             self.connections,
             self._collect,
+            self.lines.append,
             lambda: self.resident,
             self._trim,
         )

@@ -7,6 +7,15 @@ from .mutant import SIMULATION, Mutant
 
 MEMORY = (
     Mutant(
+        Invariant.OPERATOR_IS_TOLD,
+        "memory-refuses-puts-in-silence",
+        "the operator does not hear that puts are refused for lack of memory",
+        "beanstalkd_py/queue/memory.py",
+        "                return True\n            self.refused += 1\n",
+        "                return True\n",
+        ("tests/server/test_memory_refusals.py",),
+    ),
+    Mutant(
         Invariant.LOG_BEFORE_STATE,
         "put-not-taken-back",
         "a put without memory for its job leaves its record in the log",

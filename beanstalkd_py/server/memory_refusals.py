@@ -1,0 +1,28 @@
+"""Tells the operator when puts are refused for lack of memory, and when they are accepted again."""
+
+import errno
+from collections.abc import Callable
+
+from beanstalkd_py.binlog.refusals import Refusals
+from beanstalkd_py.queue.memory import MemoryReserve
+
+
+class MemoryRefusals:
+    """report: called with a line for the operator."""
+
+    def __init__(self, memory: MemoryReserve, report: Callable[[str], None]) -> None:
+        self._memory = memory
+        self._refusals = Refusals(report)
+        self._seen = 0  # of the puts that the memory reserve has counted
+
+    def check(self, now: int) -> None:
+        """To be called every few seconds. now: boot time, ns."""
+        memory = self._memory
+        refused = memory.refused - self._seen
+        self._seen += refused
+        if refused:
+            self._refusals.add(refused)
+        if self._refusals.pending:
+            # While no put comes, nothing else tries to set the memory reserve aside again.
+            accepts = not memory.short or memory.hold()
+            self._refusals.check(now, accepts, errno.ENOMEM)

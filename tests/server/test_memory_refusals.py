@@ -1,0 +1,127 @@
+"""The operator hears when puts are refused for lack of memory, and when they go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from testkit.queue_server import QueueServer
+
+from beanstalkd_py.binlog.refusals import QUIET_NS
+from beanstalkd_py.protocol.parser import LARGE_BODY
+from beanstalkd_py.queue.memory import PROBE_BYTES, RESERVE_BYTES
+from beanstalkd_py.server.memory_refusals import MemoryRefusals
+
+OUT = b"OUT_OF_MEMORY\r\n"
+REFUSED = (
+    "puts are refused: Cannot allocate memory; allow more memory (ulimit -v, LimitAS=), "
+    "or delete jobs"
+)
+LARGE = 100_000
+
+
+def no_memory(*arguments: object) -> bytes:
+    raise MemoryError
+
+
+class World:
+    """A server with a log, and the operator's lines."""
+
+    def __init__(self, directory: object) -> None:
+        self.server = QueueServer(directory)  # type: ignore[arg-type]
+        self.client = self.server.session()
+        self.memory = self.server.queue.memory
+        self.lines: list[str] = []
+        self.refusals = MemoryRefusals(self.memory, self.lines.append)
+        self.now = 0
+
+    def put(self, nbytes: int = 1) -> bytes:
+        return self.server.say(self.client, b"put 0 0 60 %d" % nbytes, bytes(nbytes))
+
+    def check_later(self, ns: int = QUIET_NS) -> None:
+        self.now += ns
+        self.refusals.check(self.now)
+
+
+@pytest.fixture
+def world(tmp_path: object) -> World:
+    return World(tmp_path)
+
+
+def short(world: World) -> None:
+    """The memory reserve is released and cannot be set aside again."""
+    world.memory.allocate = no_memory
+    world.memory.release()
+
+
+def test_begin_and_end_are_reported(world: World) -> None:
+    short(world)
+    assert [world.put(), world.put()] == [OUT, OUT]
+    world.check_later()
+    assert world.lines == [REFUSED]
+    world.check_later()
+    world.memory.allocate = bytes
+    world.check_later()
+    assert world.lines == [REFUSED, "puts are accepted again; 2 were refused"]
+    assert not world.memory.short
+    assert world.put().startswith(b"INSERTED")
+
+
+def test_nothing_is_reported_without_a_refused_put(world: World) -> None:
+    """A reply without memory releases the reserve too."""
+    short(world)
+    world.check_later()
+    world.memory.allocate = bytes
+    world.put()
+    world.check_later()
+    assert world.lines == []
+
+
+def fail_from(nbytes: int) -> Callable[[World], None]:
+    def prepare(world: World) -> None:
+        world.memory.allocate = lambda asked: no_memory() if asked >= nbytes else bytes(asked)
+        world.memory.probe_at = 0  # the next put is a probe
+
+    return prepare
+
+
+def fail_body(world: World) -> None:
+    """There is memory for a probe, and none for the buffer of the body."""
+    world.memory.allocate = lambda asked: (
+        bytes(asked) if asked in (PROBE_BYTES, RESERVE_BYTES) else no_memory()
+    )
+
+
+@pytest.mark.parametrize(
+    ("prepare", "nbytes"),
+    [(short, 1), (short, LARGE), (fail_from(PROBE_BYTES), 1), (fail_body, LARGE_BODY)],
+    ids=["short", "short-large-body", "probe", "buffer"],
+)
+def test_each_place_that_refuses_a_put_counts(
+    world: World, prepare: Callable[[World], None], nbytes: int
+) -> None:
+    prepare(world)
+    world.client.parser._max_job_size = 2 * LARGE_BODY
+    data = b"put 0 0 60 %d\r\n%b\r\n" % (nbytes, bytes(nbytes))
+    for start in range(0, len(data), 50_000):
+        world.client.receive(data[start : start + 50_000], 0)
+    assert world.server.iterate()[world.client] == OUT
+    world.check_later()
+    assert world.lines == [REFUSED]
+
+
+@pytest.mark.sources
+@pytest.mark.parametrize(
+    "place", ["beanstalkd_py.binlog.journal.FULL_STRUCT", "beanstalkd_py.queue.state.Job"]
+)
+def test_put_without_memory_for_record_or_job_counts(
+    world: World, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoMemory:
+        __init__ = no_memory
+        pack = staticmethod(no_memory)
+
+    monkeypatch.setattr(place, NoMemory)
+    assert world.put() == OUT
+    world.check_later()
+    assert world.lines == [REFUSED]
