@@ -44,6 +44,7 @@ def launch(tmp_path: Path) -> Iterator[Start]:
 
     yield launch
     for daemon in daemons:
+        print(daemon.ending())  # pytest shows this if the test failed
         daemon.close()
 
 

@@ -285,6 +285,12 @@ class Daemon(Closing):
         """stdout, then stderr."""
         return self.output() + self.errors()
 
+    def ending(self) -> str:
+        """How it ended, and what it said: for a failed test."""
+        status = self.process.poll()
+        state = "it runs" if status is None else f"exit status {status}"
+        return f"server {self.pid}: {state}\n{self.said()}"
+
     def rss_kb(self) -> int:
         """Memory in use."""
         return proc.resident_bytes(self.pid) // 1024
