@@ -2,7 +2,7 @@
 
 When an allocation fails, the reserve is released. From then on puts are refused, and the reserve is
 memory for everything else: replies, deletes, connections. The first put after more memory is free
-sets the reserve aside again, and is accepted.
+sets the reserve aside again. It is accepted if a probe succeeds too (see below).
 
 The reserve is never written to, so it takes address space and no memory of the machine.
 
@@ -66,18 +66,22 @@ class MemoryReserve:
         return True
 
     def has_room(self) -> bool:
-        """Sets the reserve aside again, if it was released; else makes a probe. False for a put
-        that is refused.
+        """Whether a put may take memory. False for a put that is refused then."""
+        if self.recovers():
+            return True
+        self.refused += 1
+        return False
+
+    def recovers(self) -> bool:
+        """Sets the reserve aside again, if it was released, and makes a probe. With the reserve
+        alone, the puts until the next probe could use memory to its end.
         """
-        if self.short:
-            if self.hold():
-                return True
-            self.refused += 1
+        if self.short and not self.hold():
             return False
         try:
             self.allocate(PROBE_BYTES)
         except MemoryError:
-            self.refuse()
+            self.release()
             return False
         return True
 

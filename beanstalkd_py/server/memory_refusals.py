@@ -24,5 +24,5 @@ class MemoryRefusals:
             self._refusals.add(refused)
         if self._refusals.pending:
             # While no put comes, nothing else tries to set the memory reserve aside again.
-            accepts = not memory.short or memory.hold()
+            accepts = not memory.short or memory.recovers()
             self._refusals.check(now, accepts, errno.ENOMEM)

@@ -193,7 +193,8 @@ class Server:
         needs the memory reserve.
         """
         self.queue.memory.release()
-        self.fail(value if isinstance(value, BaseException) else RuntimeError(str(value)))
+        error = value if isinstance(value, BaseException) else RuntimeError(str(value))
+        self.fail(error.with_traceback(trace))
 
     def _end(self, binlog: Binlog | None) -> None:
         """Accepts no more connections and commands, sends the pending replies, closes the log and

@@ -13,7 +13,13 @@ from beanstalkd_py.binlog.records import FULL_STRUCT
 from beanstalkd_py.protocol.dispatch import LONG_BODY
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue import state
-from beanstalkd_py.queue.memory import BODIES_A_PROBE, PROBE_BYTES, PUTS_A_PROBE, SMALL_BODY
+from beanstalkd_py.queue.memory import (
+    BODIES_A_PROBE,
+    PROBE_BYTES,
+    PUTS_A_PROBE,
+    RESERVE_BYTES,
+    SMALL_BODY,
+)
 from beanstalkd_py.queue.model import BURIED
 
 OUT = b"OUT_OF_MEMORY\r\n"
@@ -133,6 +139,27 @@ def test_put_is_refused_until_the_memory_reserve_is_back() -> None:
     memory.allocate = bytes
     assert server.say(client, b"put 0 0 60 1", b"a") == b"INSERTED 3\r\n"
     assert not memory.short
+
+
+@pytest.mark.parametrize(
+    ("missing", "reply"), [(1, OUT), (0, b"INSERTED 3\r\n")], ids=["too little", "enough"]
+)
+def test_put_after_a_lack_of_memory_leaves_reserve_and_probe(missing: int, reply: bytes) -> None:
+    """Else the next PUTS_A_PROBE puts could use memory to its end."""
+    server = QueueServer()
+    client, memory = server.session(), server.queue.memory
+    free = RESERVE_BYTES + PROBE_BYTES - missing
+
+    def limited(nbytes: int) -> bytes:
+        if nbytes > free - (0 if memory.short else RESERVE_BYTES):
+            raise MemoryError
+        return bytes(nbytes)
+
+    memory.allocate = limited
+    memory.release()
+    replies = [server.say(client, b"put 0 0 60 1", b"a") for _ in range(3)]
+    assert replies[-1] == reply
+    assert memory.short is bool(missing)
 
 
 @pytest.mark.parametrize("command", [b"reserve", b"reserve-with-timeout 0", b"reserve-job 1"])

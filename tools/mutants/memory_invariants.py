@@ -11,8 +11,8 @@ MEMORY = (
         "memory-refuses-puts-in-silence",
         "the operator does not hear that puts are refused for lack of memory",
         "beanstalkd_py/queue/memory.py",
-        "                return True\n            self.refused += 1\n",
-        "                return True\n",
+        "            return True\n        self.refused += 1\n",
+        "            return True\n",
         ("tests/server/test_memory_refusals.py",),
     ),
     Mutant(
@@ -33,6 +33,15 @@ MEMORY = (
         "        self.short = True\n        self.probe_at = 0\n",
         "        self.short = True\n",
         ("tests/queue/test_out_of_memory.py -k reserve_is_back",),
+    ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "puts-without-probe-after-shortage",
+        "with the memory reserve alone, puts are accepted until the next probe",
+        "beanstalkd_py/queue/memory.py",
+        "        if self.short and not self.hold():\n            return False\n",
+        "        if self.short:\n            return self.hold()\n",
+        ("tests/queue/test_out_of_memory.py -k leaves_reserve",),
     ),
     Mutant(
         Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
