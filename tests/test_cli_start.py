@@ -69,7 +69,7 @@ def test_unusable_directory_is_status_10(
     reason = (
         f"{log}/lock: locked by another process"
         if what == "another server's"
-        else f"failed to lock {log}/lock: Is a directory"
+        else f"failed to lock {log}/lock: not a regular file: move it away"
         if what == "a directory called lock"
         else "failed to lock wal dir .*: [A-Za-z ]+"
     )
@@ -140,10 +140,21 @@ def test_forbidden_user_is_status_34(launch: Start) -> None:
     failed(daemon, 34, r'initgroups\("root", 0\): Operation not permitted')
 
 
-@pytest.mark.parametrize("name", ["00000001.wal", "00000007.wal"])
-def test_unreadable_file_of_the_log_is_status_74(launch: Start, log: str, name: str) -> None:
-    Path(log, name).mkdir()
-    failed(launch("-b", log), 74, f"{log}/{name}: Is a directory")
+@pytest.mark.parametrize(
+    ("make", "name", "status", "line"),
+    [
+        (os.mkdir, "00000007.wal", 74, "{}"),
+        (os.mkfifo, "00000001.wal", 74, "{}"),
+        (os.mkfifo, "spare.3", 74, "{}"),
+        (os.mkfifo, "lock", 10, "failed to lock {}"),
+    ],
+)
+def test_only_regular_files_are_opened(
+    launch: Start, log: str, make: Callable[[str], None], name: str, status: int, line: str
+) -> None:
+    make(f"{log}/{name}")
+    line = line.format(f"{log}/{name}")
+    failed(launch("-b", log), status, f"{line}: .*not a regular file: move it away")
 
 
 @ROOT_ONLY

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 
 import beanstalkd_wal as wal
 import pytest
@@ -258,6 +259,35 @@ def test_read_error_has_the_path(tmp_path):
     with pytest.raises(OSError) as caught:
         FileSystem().read(str(link), 100)
     assert (caught.value.errno, caught.value.filename) == (errno.EIO, str(link))
+
+
+def make_fifo(path: str) -> None:
+    os.mkfifo(path)
+
+
+def make_device(path: str) -> None:
+    os.symlink("/dev/null", path)
+
+
+def make_socket(path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(path)
+
+
+@pytest.mark.parametrize("call", ["size", "read", "open", "lock", "locked"])
+@pytest.mark.parametrize("make", [make_fifo, make_device, make_socket, os.mkdir])
+def test_only_regular_files_are_opened(tmp_path, monkeypatch, make, call):
+    """To open a FIFO waits for its other side, and to open a device may have effects."""
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    make("a")
+    monkeypatch.setattr(os, "open", None)
+    monkeypatch.setattr("builtins.open", None)
+    with pytest.raises(OSError) as caught:
+        getattr(FileSystem(), call)("a")
+    assert (caught.value.filename, caught.value.strerror) == (
+        "a",
+        "not a regular file: move it away",
+    )
 
 
 def test_lock_error_has_the_path(tmp_path, monkeypatch):

@@ -48,6 +48,15 @@ DISK = (
     ),
     Mutant(
         Invariant.OPERATOR_IS_TOLD,
+        "any-kind-of-file-opened",
+        "a FIFO with the name of a segment or of the lock file is opened, which never ends",
+        "wal/beanstalkd_wal/fs.py",
+        "    if not stat.S_ISREG(found.st_mode):\n",
+        "    if False:\n",
+        ("tests/wal/test_fs.py -k only_regular",),
+    ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
         "failure-names-another-file",
         "the operator's line about a failure does not name the file that failed",
         "wal/beanstalkd_wal/errors.py",

@@ -131,10 +131,12 @@ def failure_of(error: Exception, path: str, offset: int) -> LogFailed:
     The error may name another file, such as the directory. Then the offset does not belong to it.
     """
     errno = ENOMEM if isinstance(error, MemoryError) else 0
+    reason = ""
     if isinstance(error, OSError):
         errno = error.errno or 0
+        reason = error.strerror or ""  # it may say more than the errno
         if error.filename and os.path.basename(error.filename) != os.path.basename(path):
             path, offset = str(error.filename), 0
-    failure = LogFailed(path, offset, errno, "" if errno else repr(error))
+    failure = LogFailed(path, offset, errno, reason if errno else repr(error))
     failure.__cause__ = error
     return failure

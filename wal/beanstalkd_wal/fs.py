@@ -1,8 +1,9 @@
 """The file-system seam: all calls that the log makes. Tests replace it with a disk in memory.
 
 Promises: a call does all that its docstring says, or raises OSError. The error has the path of the
-file (`filename`), also where the call has only a handle. No call repeats a sync that has failed. A
-path is a str, a handle is an int (a file descriptor), sizes and offsets are in bytes.
+file (`filename`), also where the call has only a handle. Only regular files are opened. No call
+repeats a sync that has failed. A path is a str, a handle is an int (a file descriptor), sizes and
+offsets are in bytes.
 
 An interrupted sync (EINTR) has not failed, and Python calls it again (PEP 475): see
 docs/durability.md.
@@ -14,10 +15,12 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import struct
 
 from beanstalkd_wal.renaming import rename_exclusively
 
+NOT_REGULAR = "not a regular file: move it away"
 ZEROS = bytes(1 << 18)
 
 # A full disk, a full quota, or a file that must not become larger (RLIMIT_FSIZE, the file system).
@@ -49,7 +52,7 @@ class FileSystem:
         return os.listdir(directory)
 
     def size(self, path: str) -> int:
-        return os.stat(path).st_size
+        return require_regular(path).st_size
 
     def rename(self, old: str, new: str) -> None:
         """Raises FileExistsError if `new` exists, also if another process has just created it."""
@@ -110,6 +113,7 @@ class FileSystem:
 
     def read(self, path: str, nbytes: int = -1) -> bytes:
         """The first nbytes of a file (fewer if it is shorter), or all of it."""
+        require_regular(path)
         with open(path, "rb") as file:
             try:
                 return file.read(nbytes)
@@ -122,6 +126,7 @@ class FileSystem:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def open(self, path: str) -> int:
+        require_regular(path)
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
     def close(self, handle: int) -> None:
@@ -178,6 +183,8 @@ class FileSystem:
 
         Raises BlockingIOError if another process holds it. The lock ends when the handle is closed.
         """
+        with contextlib.suppress(FileNotFoundError):
+            require_regular(path)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -223,6 +230,7 @@ class FileSystem:
         Must not be called for a file that this process has locked. The check does not see this
         process's own lock, and when it closes the file, the lock ends.
         """
+        require_regular(path)
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
@@ -231,6 +239,18 @@ class FileSystem:
             )
         finally:
             os.close(handle)
+
+
+def require_regular(path: str) -> os.stat_result:
+    """Raises OSError if the path is a directory, a FIFO, a socket or a device.
+
+    To be called before an open: that of a FIFO waits for its other side, and that of a device may
+    have effects.
+    """
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, NOT_REGULAR, path)
+    return found
 
 
 def sync_names(path: str) -> bool:
