@@ -2,6 +2,7 @@
 
 import errno
 from itertools import pairwise
+from random import Random
 
 import beanstalkd_wal as wal
 import pytest
@@ -9,7 +10,7 @@ from beanstalkd_wal.directory import OVERHEAD
 from beanstalkd_wal.progress import SpareGrown
 from simulation.disk import MemoryDisk, fail_at, nothing
 
-from tests.wal.headroom_logs import SEGMENT, STEP, fill_active, opened, physical
+from tests.wal.headroom_logs import SEGMENT, STEP, fill_active, filled, opened, physical
 from tests.wal.logs import DIRECTORY, segment, spares
 
 
@@ -217,3 +218,51 @@ def test_late_report_of_a_spare_takes_nothing_back():
     log._progress.events.append(SpareGrown(spare, spare.size - 100, 0))
     log.collect()
     assert (log.headroom, log.spare_bytes) == before
+
+
+def collecting(log: wal.Log) -> list[bool]:
+    """Whether the disk is full, after each report of the preparer from now on."""
+    seen: list[bool] = []
+
+    def notify() -> None:
+        log.collect()
+        seen.append(log.disk_full)
+
+    log._progress.notify = notify
+    return seen
+
+
+def test_disk_is_not_full_any_more_as_soon_as_it_gives_new_space():
+    """Puts go on before the whole target is preallocated."""
+    disk = MemoryDisk()
+    log = opened(disk)
+    disk.capacity = physical(disk)
+    log.preallocate(3 * SEGMENT)
+    assert log.disk_full
+    disk.free()
+    seen = collecting(log)
+    log.preallocate(3 * SEGMENT)
+    assert len(seen) > 4
+    assert not any(seen)
+
+
+def test_disk_stays_full_while_only_dirty_files_are_reused():
+    disk = MemoryDisk()
+    log = filled(disk)
+    disk.capacity = physical(disk)
+    log.preallocate(30 * SEGMENT)
+    assert log.disk_full
+    before = log.headroom
+    seen = collecting(log)
+    log.retire(log.segment)
+    assert log.headroom > before
+    assert seen and all(seen)
+
+
+def test_spares_survive_a_power_cut():
+    disk = MemoryDisk()
+    log = opened(disk)
+    log.preallocate(3 * SEGMENT)
+    for seed in range(20):
+        left = disk.after_crash(Random(seed))
+        assert sum(len(left.names[path].data) for path in spares(left)) == log.spare_bytes

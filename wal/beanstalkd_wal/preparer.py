@@ -2,12 +2,12 @@
 
 Runs on a thread of its own (or inline), because this work is slow and not urgent.
 
-Promises: a spare's bytes are filled with zeros and synced before they are reported. After an error
-in NO_SPACE (a full disk, no file descriptors) the work stops until the next order; the log does not
-fail. Segments are deleted from the oldest on, and each deletion is durable before the next one. So
-a crash leaves no gap between segments. The file of a deleted segment is filled with zeros before it
-is used again. So its old frames are not taken for new ones. When the log is closed, the work is
-abandoned: the next start does what is left, as after a kill.
+Promises: a spare's bytes are filled with zeros, and they and its name are synced before they are
+reported. After an error in NO_SPACE (a full disk, no file descriptors) the work stops until the
+next order; the log does not fail. Segments are deleted from the oldest on, and each deletion is
+durable before the next one. So a crash leaves no gap between segments. The file of a deleted
+segment is filled with zeros before it is used again. So its old frames are not taken for new ones.
+When the log is closed, the work is abandoned: the next start does what is left, as after a kill.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class Preparer:
             raise
         self._dirty.pop()
         self.progress.events.append(DirtyFileDone(nbytes))
-        self._report(spare, spare.size - OVERHEAD)
+        self._report(spare, spare.size - OVERHEAD, reused=True)
 
     def _grow(self, step: int) -> None:
         spare = self._shorter_spare()
@@ -227,6 +227,8 @@ class Preparer:
         spare = self.directory.new_spare()
         try:
             self._lengthen(spare, min(step, self.segment_bytes))
+            self._go_on()
+            self.directory.sync_names()  # so the spare survives a power cut
         except (OSError, MemoryError, Abandoned):
             self.directory.fs.close(spare.handle)
             self.directory.fs.unlink(spare.path)
@@ -251,13 +253,13 @@ class Preparer:
             fill(self.directory.fs, handle, piece, min(piece + FILL_BYTES, end))
             self._go_on()
 
-    def _report(self, spare: Spare, headroom: int) -> None:
+    def _report(self, spare: Spare, headroom: int, reused: bool = False) -> None:
         self._spares.append(spare)
-        self._report_grown(spare, headroom)
+        self._report_grown(spare, headroom, reused)
 
-    def _report_grown(self, spare: Spare, headroom: int) -> None:
+    def _report_grown(self, spare: Spare, headroom: int, reused: bool = False) -> None:
         self.made += headroom
-        self.progress.events.append(SpareGrown(spare, spare.size, headroom))
+        self.progress.events.append(SpareGrown(spare, spare.size, headroom, reused))
 
     def _discard_dirty(self) -> None:
         path, nbytes = self._dirty.pop()

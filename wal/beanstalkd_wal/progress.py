@@ -16,14 +16,17 @@ from beanstalkd_wal.errors import LogFailed, failure_of
 
 
 class SpareGrown:
-    """A spare was created or lengthened. size: of the file; headroom: bytes gained."""
+    """A spare was created or lengthened. size: of the file; headroom: bytes gained; reused: it was
+    made of a dirty file, so the disk gave no new space.
+    """
 
-    __slots__ = ("headroom", "size", "spare")
+    __slots__ = ("headroom", "reused", "size", "spare")
 
-    def __init__(self, spare: Spare, size: int, headroom: int) -> None:
+    def __init__(self, spare: Spare, size: int, headroom: int, reused: bool = False) -> None:
         self.spare = spare
         self.size = size
         self.headroom = headroom
+        self.reused = reused
 
 
 class SegmentDeleted:

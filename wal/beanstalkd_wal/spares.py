@@ -69,6 +69,8 @@ class Spares:
 
     def on_grown(self, event: SpareGrown) -> None:
         self._made += event.headroom
+        if not event.reused:
+            self.disk_full = False
         if not event.spare.taken:
             self._set_known(event.spare, event.size)
 

@@ -66,7 +66,7 @@ class Workload(ABC):
         """Called when an injected error has gone. Raises Violation if something was refused that
         must not be refused, or if something is still refused a while later.
 
-        headroom_hidden: see `Fault.hides_headroom`.
+        headroom_hidden: headroom was lost with the power, or see `Fault.hides_headroom`.
         """
 
     @abstractmethod
