@@ -28,10 +28,11 @@ def test_failure_of_a_start_names_the_file(tmp_path, monkeypatch, call, name):
     assert str(caught.value) == f"{path}: failed: errno 5: {os.strerror(errno.EIO)}"
 
 
-def test_failed_rewrite_of_a_start_names_the_segment(tmp_path, monkeypatch):
+@pytest.mark.parametrize("call", ["pwrite", "close"])
+def test_failed_rewrite_of_a_start_names_the_segment(tmp_path, monkeypatch, call):
     log = opened(FileSystem(), wal.Durability.WINDOW, directory=str(tmp_path))
     write(log, [b"a"])  # not durable, so the next start writes it again
-    fail(monkeypatch, "pwrite")
+    fail(monkeypatch, call)
     with pytest.raises(wal.LogFailed) as caught:
         opened(FileSystem(), directory=str(tmp_path))
     assert caught.value.path == str(tmp_path / "00000001.wal")

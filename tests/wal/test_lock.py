@@ -77,6 +77,30 @@ def test_lock_holds_without_its_file(tmp_path):
     assert other(tmp_path).communicate()[0] == "free\n"
 
 
+def test_refusal_names_what_is_locked(tmp_path):
+    """The directory, if nobody holds the lock file."""
+    held = wal.lock(tmp_path)
+    (tmp_path / "lock").unlink()
+    path = os.path.realpath(tmp_path)
+    process = subprocess.run(
+        [sys.executable, "-c", "import sys, beanstalkd_wal as wal; wal.lock(sys.argv[1])", path],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    held.close()
+    assert process.stderr.endswith(f"Locked: {path}: locked by another process\n")
+
+
+def test_failure_to_lock_the_directory_names_it(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError) as caught:
+        wal.lock(tmp_path)
+    assert caught.value.filename == os.path.realpath(tmp_path)
+
+
 @pytest.mark.parametrize("replaced", [False, True])
 def test_lock_check_notices_a_lost_file(tmp_path, replaced):
     held = wal.lock(tmp_path)

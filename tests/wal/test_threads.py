@@ -387,3 +387,24 @@ def test_promised_records_survive_a_kill(tmp_path, durability):
         assert replay.next_lsn > promised
         assert list(found) == list(range(min(found), replay.next_lsn))
         assert all(record == b"%d " % lsn * 30 for lsn, record in found.items())
+
+
+NO_STACK = """
+import resource, threading
+import beanstalkd_wal as wal
+
+with open("/proc/self/status") as status:
+    (used,) = (int(line.split()[1]) for line in status if line.startswith("VmSize"))
+limit = (used << 10) + (2 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    wal.start_thread(threading.Thread(target=print))
+except wal.NoThread as error:
+    print(error)
+"""
+
+
+def test_refused_thread_names_the_limit_on_memory():
+    """A thread needs a stack. The system reports a lack of memory for it like too many threads."""
+    said = subprocess.run([sys.executable, "-c", NO_STACK], stdout=subprocess.PIPE, text=True)
+    assert said.stdout == "cannot start a thread; the limit may be ulimit -v or LimitAS=\n"

@@ -62,7 +62,7 @@ OPERATION = (
         "refused-thread-is-a-bug",
         "a thread that the system refuses ends the server with a traceback",
         "wal/beanstalkd_wal/threads.py",
-        "        raise NoThread from error\n",
+        "        raise NoThread(_limits()) from error\n",
         "        raise\n",
         ("tests/wal/test_threads.py::test_refused_thread_is_an_error_of_its_own",),
     ),

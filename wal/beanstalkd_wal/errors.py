@@ -116,8 +116,12 @@ class Locked(WalError):
 class NoThread(WalError):
     """The system refuses a thread, because of a limit or for lack of memory."""
 
+    def __init__(self, limits: str) -> None:
+        super().__init__(limits)
+        self.limits = limits
+
     def __str__(self) -> str:
-        return "cannot start a thread; the limit may be ulimit -u, TasksMax= or pids.max"
+        return f"cannot start a thread; the limit may be {self.limits}"
 
 
 def reason_of(errno: int) -> str:

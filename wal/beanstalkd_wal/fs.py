@@ -130,7 +130,12 @@ class FileSystem:
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
     def close(self, handle: int) -> None:
-        os.close(handle)
+        path = open_path(handle)  # also after a failure the handle is closed
+        try:
+            os.close(handle)
+        except OSError as error:
+            error.filename = path
+            raise
 
     def write(self, handle: int, data: bytes, offset: int) -> None:
         try:
@@ -209,6 +214,7 @@ class FileSystem:
             os.close(handle)
             if error.errno in _NO_FLOCK:
                 return -1
+            error.filename = directory
             raise
         return handle
 
@@ -264,11 +270,16 @@ def sync_names(path: str) -> bool:
 
 
 def name_file(error: OSError, handle: int) -> None:
-    """Adds the path of the open file to an error of a call that has only its handle. (Without
-    /proc, the error stays without a path.)
-    """
-    with contextlib.suppress(OSError):
-        error.filename = os.readlink(f"/proc/self/fd/{handle}")
+    """Adds the path of the open file to an error of a call that has only its handle."""
+    error.filename = open_path(handle)
+
+
+def open_path(handle: int) -> str | None:
+    """The path of an open file. None without /proc."""
+    try:
+        return os.readlink(f"/proc/self/fd/{handle}")
+    except OSError:
+        return None
 
 
 def fill(fs: FileSystem, handle: int, start: int, end: int) -> None:

@@ -27,12 +27,12 @@ class Lock:
         self._handle = -1
         self._directory = -1  # stays -1 if the file system cannot lock directories
         try:
-            self._directory = fs.lock_directory(os.path.dirname(path))
             self._handle = fs.lock(path)
+            self._directory = fs.lock_directory(os.path.dirname(path))
         except OSError as error:
             self.close()
             if isinstance(error, BlockingIOError):
-                raise Locked(path) from error
+                raise Locked(error.filename) from error
             raise
 
     @property

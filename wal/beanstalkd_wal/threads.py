@@ -7,6 +7,7 @@ they never keep the process alive.
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ from beanstalkd_wal.operations import Batch, Fence, Operation, Sync
 from beanstalkd_wal.preparer import Preparer
 from beanstalkd_wal.progress import Progress
 from beanstalkd_wal.recover import Recovered
+
+STACK_BYTES = 8 << 20  # of a thread, by default
 
 
 class Threads:
@@ -125,7 +128,18 @@ def start_thread(thread: threading.Thread) -> None:
     try:
         thread.start()
     except RuntimeError as error:
-        raise NoThread from error
+        raise NoThread(_limits()) from error
+
+
+def _limits() -> str:
+    """What may have refused a thread. The system gives the same errno for too many threads and for
+    a lack of memory for the stack.
+    """
+    try:
+        mmap.mmap(-1, STACK_BYTES).close()
+    except OSError:
+        return "ulimit -v or LimitAS="
+    return "ulimit -u, TasksMax= or pids.max"
 
 
 def _nothing() -> None:
