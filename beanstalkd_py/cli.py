@@ -280,7 +280,8 @@ def _lock(directory: str) -> wal.Lock:
     except OSError as error:
         if error.errno in wal.DISK_FULL:
             raise _no_space(error) from error
-        what = f"{directory}/lock" if os.path.isdir(directory) else f"wal dir {directory}"
+        in_directory = os.path.isdir(directory) and error.filename != os.path.realpath(directory)
+        what = f"{directory}/lock" if in_directory else f"wal dir {directory}"
         raise NoDirectory(f"failed to lock {what}: {error.strerror}") from error
 
 

@@ -5,10 +5,10 @@ This module prints nothing. Warnings go to `report`, without the program's name.
 
 A unix socket's file is never taken from a running server. The C server removes any socket file it
 finds; here the old file is removed only if no server answers on it. The steps (connect, remove,
-bind and listen) are done under a lock (flock) on the directory. So if two servers start at the same
-time, the second one finds that the first one answers. A lock on the directory needs no file of its
-own, and the kernel releases it with the process. The lock is held only for these steps, not while
-the server runs.
+bind and listen) are done under a lock on the file PATH.lock (`socket_lock`). So if two servers
+start at the same time, the second one finds that the first one answers. The lock is held only for
+these steps. (A lock on the directory would keep out a server whose log is there: that server holds
+such a lock while it runs.)
 
 The socket's file has its mode and its owner before the server listens, so before anyone can
 connect. With -u as root, the file belongs to the user.
@@ -16,26 +16,24 @@ connect. With -u as root, the file belongs to the user.
 
 from __future__ import annotations
 
-import fcntl
 import grp
 import os
 import re
 import socket
 import stat
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from beanstalkd_py.host import privileges
 from beanstalkd_py.options import Options
+from beanstalkd_py.server.socket_lock import EXISTS, locked
 
 DEFAULT_PORT = "11300"
 BACKLOG = 1024
 MAX_UNIX_PATH = 107  # bytes: sun_path without its closing zero
 FIRST_INHERITED_FD = 3
 NO_GROUP = 0xFFFFFFFF  # as a number of a group; no larger number exists
-LOCK_TIMEOUT_S = 5.0  # for another server's steps
 
 Report = Callable[[str], None]
 FileId = tuple[int, int]  # device and inode, because a name can get another file
@@ -178,7 +176,7 @@ def _listen_unix(path: str, options: Options, report: Report) -> Listeners:
     _check_length(path)
     uid, gid = _owner(options)
     try:
-        with _locked(os.path.dirname(path) or "."), _file_mode(options.socket_mode):
+        with locked(path), _file_mode(options.socket_mode):
             _remove_dead_socket(path, report)
             listener = _bound(
                 socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
@@ -253,7 +251,7 @@ def _remove_dead_socket(path: str, report: Report) -> None:
     """Removes the socket file of a dead server, and nothing else."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise ListenFailed(f"unix:{path}: another file already exists in the given path")
+            raise ListenFailed(f"unix:{path}: {EXISTS}")
         _check_no_server_answers(path)
         report("removing existing local socket to replace it")
         with _called("unlink()"):
@@ -277,29 +275,6 @@ def _check_no_server_answers(path: str) -> None:
                 f"unix:{path}: another server may be listening there: {error.strerror}"
             ) from None
     raise ListenFailed(f"unix:{path}: another server is listening there")
-
-
-@contextmanager
-def _locked(directory: str) -> Iterator[None]:
-    with _called(f"open({directory})"):
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with _called(f"flock({directory})"):
-            _lock(fd, time.monotonic() + LOCK_TIMEOUT_S)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _lock(fd: int, give_up_at: float) -> None:
-    """Tries again and again, because flock has no time limit."""
-    while True:
-        try:
-            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= give_up_at:
-                raise
-        time.sleep(0.01)
 
 
 def _file_id(path: str) -> FileId:

@@ -1,17 +1,19 @@
 """Listeners on unix sockets, and the socket's file."""
 
 import errno
-import fcntl
 import os
 import socket
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
+import beanstalkd_wal as wal
 import pytest
 
 from beanstalkd_py.options import Options
 from beanstalkd_py.server import listen as listen_module
+from beanstalkd_py.server import socket_lock
 from beanstalkd_py.server.listen import listen
 from tests.server.listeners import answers, failure, open_listeners, python_path
 
@@ -130,9 +132,7 @@ def test_empty_path_fails(path):
 
 
 def test_missing_directory_fails(path):
-    assert failure("unix:missing/s") == (
-        "unix:missing/s: open(missing): No such file or directory",
-    )
+    assert failure("unix:missing/s") == ("unix:missing/s: missing: No such file or directory",)
 
 
 def test_only_our_own_file_is_removed(path):
@@ -162,7 +162,7 @@ def test_lock_covers_connect_unlink_and_bind(path, monkeypatch):
     it answering.
     """
     leave_stale(path)
-    monkeypatch.setattr(listen_module, "LOCK_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(socket_lock, "LOCK_TIMEOUT_S", 0.0)
     really_check = listen_module._check_no_server_answers
     lines = []
 
@@ -173,17 +173,53 @@ def test_lock_covers_connect_unlink_and_bind(path, monkeypatch):
 
     monkeypatch.setattr(listen_module, "_check_no_server_answers", check_and_let_another_start)
     with open_listeners(f"unix:{path}", said=[]):
-        assert lines == [f"unix:{path}: flock(.): {os.strerror(errno.EAGAIN)}"]
+        assert lines == [f"unix:{path}: {path}.lock: {os.strerror(errno.EAGAIN)}"]
         assert answers(socket.AF_UNIX, path)
 
 
-def test_lock_is_free_while_the_server_runs(path):
+def test_lock_file_is_removed(path):
     with open_listeners(f"unix:{path}"), open_listeners("unix:another.sock"):
-        fd = os.open(".", os.O_RDONLY)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        finally:
-            os.close(fd)
+        assert sorted(os.listdir()) == ["another.sock", path]
+
+
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo, lambda file: file.write_text("x")])
+def test_lock_file_of_a_killed_server_is_used_and_others_are_not(path, make):
+    file = Path(f"{path}.lock")
+    make(file)
+    if file.is_file() and not file.stat().st_size:
+        with open_listeners(f"unix:{path}"):
+            assert not file.exists()
+    else:
+        line = f"unix:{path}: {path}.lock: another file already exists in the given path"
+        assert failure(f"unix:{path}") == (line,)
+        assert file.exists()
+
+
+def test_lock_that_was_removed_while_waiting_is_taken_again(path, monkeypatch):
+    """The server that holds the lock removes its file at the end of the steps."""
+    really_wait = socket_lock._wait
+    inodes = []
+
+    def wait(fd, give_up_at):
+        inodes.append(os.fstat(fd).st_ino)
+        if len(inodes) == 1:
+            Path(f"{path}.lock").replace("old")
+        really_wait(fd, give_up_at)
+
+    monkeypatch.setattr(socket_lock, "_wait", wait)
+    with open_listeners(f"unix:{path}"):
+        assert len(set(inodes)) == 2
+        assert sorted(os.listdir()) == [path, "old"]
+
+
+def test_socket_and_log_of_two_servers_may_share_a_directory(path, monkeypatch):
+    """Neither lock keeps the other server out."""
+    monkeypatch.setattr(socket_lock, "LOCK_TIMEOUT_S", 0.0)
+    log = wal.lock(".")
+    with open_listeners(f"unix:{path}"):
+        log.close()
+    with socket_lock.locked(path):
+        wal.lock(".").close()
 
 
 STARTER = """
