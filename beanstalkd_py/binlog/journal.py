@@ -239,6 +239,12 @@ class Binlog:
             usage.forget(job, full_bytes(job))
         return True
 
+    def take_back(self, job: Job) -> bool:
+        """As `delete`. Compaction for the DELETE record must find no live record without a job."""
+        self.usage.forget(job, full_bytes(job))
+        job.full_segment = None
+        return self.delete(job)
+
     def pause(self, tube: Tube, pause: int, until: int) -> bool:
         """Appends a PAUSE record. False when there is no headroom. Raises LogFailed.
 
@@ -386,10 +392,6 @@ class Binlog:
         self.log.close(wall)
 
     # --- while no client is served
-
-    def compact(self) -> None:
-        """At the start: compacts until there is no work. Raises LogFailed."""
-        self.compactor.catch_up()
 
     def compact_all(self, progress: Callable[[int, int], None] = _no_progress) -> bool:
         """Compacts even what the invariant allows, for operators. See `Compactor.compact_all`."""

@@ -130,7 +130,7 @@ def begin(
         log.append(DELETE_STRUCT.pack(DELETE, id))
     opened = Binlog(replayer.state, log, replayer, ids, segment_bytes, wall_now, report)
     replayer.state.journal = opened
-    opened.compact()
+    opened.compactor.catch_up()
     return opened
 
 

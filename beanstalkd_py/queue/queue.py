@@ -110,7 +110,7 @@ class Queue(State):
         if self.journal is not None:
             job = Job(id, tube, READY, 0, 0, 0, body, 0, 0)
             job.full_segment = segment
-            if not self.journal.delete(job):
+            if not self.journal.take_back(job):
                 raise MemoryError
         return NO_MEMORY
 

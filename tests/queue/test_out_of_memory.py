@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from testkit.queue_server import QueueServer
 
+from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.records import FULL_STRUCT
+from beanstalkd_py.binlog.usage import full_bytes
 from beanstalkd_py.protocol.dispatch import LONG_BODY
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue import state
@@ -91,6 +93,27 @@ def test_put_without_memory_for_the_job_is_taken_back(
     assert server.say(client, b"put 0 0 60 1", b"c") == b"INSERTED 3\r\n"
     assert server.say(client, b"delete 3") == b"DELETED\r\n"
     assert server.binlog.usage.live == server.binlog.usage.current.live
+
+
+@pytest.mark.sources
+def test_compaction_for_a_put_that_is_taken_back_finds_no_record_without_a_job(
+    server: QueueServer, client: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The DELETE record may need compaction, which expects each live record to belong to a job."""
+    server.say(client, b"put 0 0 60 1", b"a")
+    seen = []
+
+    def headroom_for_change(binlog: Binlog, nbytes: int) -> bool:
+        jobs = server.queue.jobs.values()
+        seen.append((binlog.usage.live, sum(full_bytes(job) for job in jobs)))
+        return True
+
+    monkeypatch.setattr(state, "Job", NoMemory)
+    monkeypatch.setattr(Binlog, "_headroom_for_change", headroom_for_change)
+    server.binlog.headroom.low = 1 << 40
+    server.binlog.headroom.put_mark = 0
+    assert server.say(client, b"put 0 0 60 1", b"b") == OUT
+    assert seen == [(seen[0][1], seen[0][1])]
 
 
 @pytest.mark.sources

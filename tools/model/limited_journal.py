@@ -30,5 +30,8 @@ class LimitedJournal:
     def delete(self, *_: object) -> bool:
         return self._accepts()
 
+    def take_back(self, *_: object) -> bool:
+        return self._accepts()
+
     def pause(self, *_: object) -> bool:
         return self._accepts()

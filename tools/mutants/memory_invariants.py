@@ -27,6 +27,15 @@ MEMORY = (
     ),
     Mutant(
         Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "taken-back-put-stays-live",
+        "while a put is taken back, compaction meets its record as a live one without a job",
+        "beanstalkd_py/binlog/journal.py",
+        "        self.usage.forget(job, full_bytes(job))\n        job.full_segment = None\n",
+        "",
+        ("tests/queue/test_out_of_memory.py -k taken_back",),
+    ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
         "memory-reserve-open-to-puts",
         "puts use the memory reserve",
         "beanstalkd_py/queue/memory.py",
