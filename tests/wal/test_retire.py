@@ -91,6 +91,19 @@ def test_retired_segment_becomes_a_spare_if_headroom_is_short():
     assert log.lsn == last + 15
 
 
+def test_retired_segment_with_another_name_is_no_spare():
+    """A copy of the directory by hard links (`cp -al`) has the same files."""
+    disk = MemoryDisk()
+    log = filled(disk)
+    disk.capacity = physical(disk)
+    log.preallocate(log.headroom + SEGMENT)
+    linked = disk.names["/copy"] = disk.names[segment(1)]
+    before = bytes(linked.data)
+    log.retire(3)
+    assert linked.data == before
+    assert len(spares(disk)) == 1  # segment 2
+
+
 def test_retired_segment_is_deleted_if_headroom_suffices():
     disk = MemoryDisk()
     log = filled(disk)

@@ -1,8 +1,9 @@
 """The log's directory, and how a preallocated file becomes a segment in it.
 
 Promises: a file gets a segment's name only after its header and its preallocated zeros are durable.
-"One writer": no file is replaced, except a last segment without records. If a name is taken that
-should be free, or the lock is lost, SecondWriter is raised.
+"One writer": no file is replaced, except by recovery: a last segment without records, and one that
+another directory has too (hard links). If a name is taken that should be free, or the lock is lost,
+SecondWriter is raised.
 """
 
 from __future__ import annotations

@@ -122,6 +122,8 @@ class Preparer:
         self.directory.check_lock()
         nbytes = fs.size(path)
         reuse = self._reuse or (self._full and self.directory.may_reuse)
+        # With a second name the file is also that of a copy of the directory (`cp -al`).
+        reuse = reuse and fs.links(path) == 1
         if self.made >= self.goal or not reuse or self._is_too_small(nbytes):
             fs.unlink(path)
             return 0

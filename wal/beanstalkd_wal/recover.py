@@ -111,8 +111,10 @@ def _close(found: Recovered) -> None:
 
 
 def _finish_renames(directory: Directory, spares: list[int]) -> list[int]:
-    """The spares without those that are a segment too. A kill leaves a file with both names, where
-    the file system renames in two steps.
+    """The spares without those that have a second name, which are removed.
+
+    Where the file system renames in two steps, a kill leaves the names of a spare and a segment.
+    In a copy of the directory by hard links (`cp -al`), the other log could write to the file.
     """
     fs = directory.fs
     left = []
@@ -158,6 +160,8 @@ def _seal(directory: Directory, info: SegmentInfo, last: bool, durable: bool) ->
     if durable and not last:
         return nbytes
     fs = directory.fs
+    if directory.may_reuse and fs.links(info.path) > 1:
+        _unshare(directory, info.path)
     handle = fs.open(info.path)
     try:
         if nbytes < info.file_bytes:
@@ -171,6 +175,21 @@ def _seal(directory: Directory, info: SegmentInfo, last: bool, durable: bool) ->
     finally:
         fs.close(handle)
     return nbytes
+
+
+def _unshare(directory: Directory, path: str) -> None:
+    """Replaces a segment by a copy of its own: its file is also that of another directory, a copy
+    of this one by hard links (`cp -al`). A server may write to it there.
+    """
+    fs = directory.fs
+    copy = directory.new_spare()
+    try:
+        fs.write(copy.handle, fs.read(path), 0)
+        fs.sync(copy.handle)
+    finally:
+        fs.close(copy.handle)
+    directory.rename(copy.path, path, replaces=True)
+    directory.sync_names()
 
 
 # --- the torn tail
