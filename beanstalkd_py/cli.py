@@ -106,6 +106,9 @@ def main(argv: list[str]) -> int:
     except (wal.NewerVersion, opening.NewerRecords) as error:
         report(str(error))
         return BAD_LOG
+    except wal.WrongName as error:
+        report(f"{error} (nothing was changed)")
+        return BAD_LOG
     except (wal.Corrupt, opening.Unreadable) as error:
         report(
             f"{error} (nothing was changed; to mend it: beanstalkd-binlog repair {chosen.wal_dir})"

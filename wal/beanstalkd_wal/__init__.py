@@ -84,6 +84,7 @@ from beanstalkd_wal.errors import (
     NoThread,
     SecondWriter,
     WalError,
+    WrongName,
 )
 from beanstalkd_wal.format import Frame
 from beanstalkd_wal.fs import DISK_FULL, FileSystem
@@ -105,6 +106,7 @@ __all__ = [
     "lock",
     "WalError",
     "Corrupt",
+    "WrongName",
     "NewerVersion",
     "LogFailed",
     "LogFull",

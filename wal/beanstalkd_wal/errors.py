@@ -32,6 +32,23 @@ class Corrupt(WalError):
         return f"{place}: expected {self.expected}, found {self.found}"
 
 
+class WrongName(Corrupt):
+    """A segment whose file has another name. Nothing was changed, and nothing is lost.
+
+    number: of the segment.
+    """
+
+    def __init__(self, path: str, number: int) -> None:
+        super().__init__(path, 0, "a header", f"the header of segment {number}")
+        self.number = number
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: this file is segment {self.number} and has a wrong name: rename it to "
+            f"{self.number:08}.wal; if two files have each other's names, exchange them"
+        )
+
+
 class NewerVersion(WalError):
     """A segment of a newer format version than this program knows. Nothing was changed."""
 

@@ -7,7 +7,7 @@ a torn tail or corruption, because that depends on the other segments (`replay`)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from beanstalkd_wal.format import (
     COPY_BYTES,
@@ -30,15 +30,23 @@ class HeaderBlock:
     """Both copies of a header.
 
     header: from the first whole copy; None if there is none. damage: per copy, what is wrong with
-    it ("" if it is whole). newer: the format version if it is newer than VERSION, else 0.
+    it ("" if it is whole). newer: the format version if it is newer than VERSION, else 0. other:
+    if there is no header, a whole one of another segment, or None.
     """
 
-    __slots__ = ("damage", "header", "newer")
+    __slots__ = ("damage", "header", "newer", "other")
 
-    def __init__(self, header: Header | None, damage: tuple[str, str], newer: int) -> None:
+    def __init__(
+        self,
+        header: Header | None,
+        damage: tuple[str, str],
+        newer: int,
+        other: Header | None = None,
+    ) -> None:
         self.header = header
         self.damage = damage
         self.newer = newer
+        self.other = other
 
     @property
     def whole(self) -> bool:
@@ -65,7 +73,8 @@ def read_header(block: bytes, number: int) -> HeaderBlock:
     if isinstance(second, Header):
         return HeaderBlock(second, damage, 0)
     newest = max(map(version_of, copies))
-    return HeaderBlock(None, damage, newest if newest > VERSION else 0)
+    others = (found for found in map(decode_header, copies) if isinstance(found, Header))
+    return HeaderBlock(None, damage, newest if newest > VERSION else 0, next(others, None))
 
 
 def _header_copy(copy: bytes, number: int) -> Header | str:
@@ -73,6 +82,24 @@ def _header_copy(copy: bytes, number: int) -> Header | str:
     if isinstance(found, Header) and found.number != number:
         return f"the header of segment {found.number}"
     return found
+
+
+def wrong_names(blocks: Mapping[int, HeaderBlock], log_id: int) -> Iterator[tuple[int, int, bool]]:
+    """Files with the header of another segment of the log: the number in the file's name, that of
+    the segment, and whether the file is a copy, because the segment has its own file too.
+
+    Otherwise the file must be renamed, and the right name is free or that of such a file too.
+    log_id: 0 if it is unknown, because no file has its own header.
+    """
+    for number, block in blocks.items():
+        other = block.other
+        if other is None or log_id not in (0, other.log_id):
+            continue
+        same = blocks.get(other.number)
+        if same is None or same.other is not None:
+            yield number, other.number, False
+        elif same.header is not None and same.header.segment_id == other.segment_id:
+            yield number, other.number, True
 
 
 def content_end(data: bytes, start: int = 0) -> int:

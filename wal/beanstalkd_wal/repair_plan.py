@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from beanstalkd_wal.branches import Aside, BeyondRepair, Branches
-from beanstalkd_wal.errors import NewerVersion
+from beanstalkd_wal.errors import NewerVersion, WrongName
 from beanstalkd_wal.format import (
     COPY_BYTES,
     HEADER_BYTES,
@@ -28,10 +28,12 @@ from beanstalkd_wal.names import segment_numbers, segment_path
 from beanstalkd_wal.reader import (
     Damage,
     HeaderBlock,
+    content_end,
     highest_watermark,
     lsn_range,
     read_header,
     scan,
+    wrong_names,
 )
 from beanstalkd_wal.salvage import find_salt
 
@@ -157,6 +159,7 @@ class Planner:
         self.plan.headers_lost = bool(self._numbers) and not headers
         self._log_id = headers[0].log_id if headers else self._new_log_id()
         self._salt = salt_of(self._log_id)
+        self._copies: set[int] = set()  # files that are copies of another segment's
         # The state after the segments read so far. Used for segments whose header is lost.
         self._expected = 0  # the next LSN; 0: not known yet
         self._watermark = 0
@@ -167,12 +170,19 @@ class Planner:
         for number, block in self._blocks.items():
             if block.header is not None:
                 self._check_log(number, block.header)
+        self._check_names()
         branches = Branches(self._blocks, self._log_id, self._read)
         for number in self._numbers:
             if number in branches.kept:  # which may become shorter
                 self._plan_segment(number, branches)
         self.plan.aside = branches.aside
         return self.plan
+
+    def _check_names(self) -> None:
+        for number, right, copied in wrong_names(self._blocks, self._log_id):
+            if not copied:
+                raise BeyondRepair(str(WrongName(self._path(number), right)))
+            self._copies.add(number)
 
     def _path(self, number: int) -> str:
         return segment_path(self._directory, number)
@@ -193,12 +203,17 @@ class Planner:
         path = self._path(number)
         data = self._fs.read(path)
         block = self._blocks[number]
+        copied = data[HEADER_BYTES : content_end(data)] if number in self._copies else b""
+        if copied:
+            data = data[:HEADER_BYTES]
         header = block.header or self._invented_header(number, data)
         if self.plan.segments:
             self._bridge(number, header)
         segment = SegmentPlan(path, header)
         if not block.whole:
             self._take_header(segment, block)
+        if copied:
+            segment.take(HEADER_BYTES, len(copied))
         self.plan.segments.append(segment)
         self._expected = header.base_lsn
         self._watermark = max(self._watermark, header.durable_lsn)
@@ -226,11 +241,18 @@ class Planner:
         """For a segment whose header is lost: from its neighbours and its frames."""
         scanned = scan(data, self._salt, number)
         first = next((found for found in scanned if isinstance(found, Frame)), None)
-        base_lsn = self._expected or (first.first_lsn if number > 1 and first is not None else 1)
+        base_lsn = self._expected
+        if not base_lsn:  # the first segment
+            base_lsn = 1 if number == 1 else first.first_lsn if first else self._base_after(number)
         if not 0 < base_lsn <= LAST:
             where = f"no header, and frames that begin with LSN {base_lsn}"
             raise BeyondRepair(f"{self._path(number)}: {where}")
         return self._new_header(number, base_lsn, self._id_in_successor(number) or self._new_id())
+
+    def _base_after(self, number: int) -> int:
+        """The LSN with which the next segment begins; 1 if that is unknown."""
+        block = self._blocks.get(number + 1)
+        return block.header.base_lsn if block is not None and block.header is not None else 1
 
     def _new_header(self, number: int, base_lsn: int, segment_id: int) -> Header:
         return Header(

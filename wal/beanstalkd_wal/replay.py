@@ -19,11 +19,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from beanstalkd_wal.errors import Corrupt, NewerVersion
+from beanstalkd_wal.errors import Corrupt, NewerVersion, WrongName
 from beanstalkd_wal.format import HEADER_BYTES, VERSION, Frame, Header, decode_frame, salt_of
 from beanstalkd_wal.fs import FileSystem
 from beanstalkd_wal.names import segment_numbers, segment_path
-from beanstalkd_wal.reader import HeaderBlock, content_end, highest_watermark, read_header
+from beanstalkd_wal.reader import (
+    HeaderBlock,
+    content_end,
+    highest_watermark,
+    read_header,
+    wrong_names,
+)
 
 
 class SegmentInfo:
@@ -166,6 +172,10 @@ class Replay:
                 raise NewerVersion(file.path, file.block.newer, VERSION)
             if file.block.header is not None:
                 self._enter_log(file)
+        blocks = {file.number: file.block for file in self._files}
+        for number, right, copied in wrong_names(blocks, self.log_id):
+            if not copied:
+                raise WrongName(segment_path(self.directory, number), right)
 
     def _enter_log(self, file: _File) -> None:
         header = file.header
