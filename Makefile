@@ -13,6 +13,9 @@ PROGRAM_OPTION = $(if $(PROGRAM),--program $(PROGRAM))
 SERVE = .venv/serve
 READY = .venv/ready
 COMPILED = build/compiled
+PLAIN = build/plain
+ADDRESS = build/address
+CONFIG = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("$(1)"))')
 PARTS = .ci Makefile setup.cfg setup.py pyproject.toml README.md CHANGELOG.md CONTRIBUTING.md \
 	LICENSE beanstalkd_py wal tools tests docs
 
@@ -36,13 +39,31 @@ quick: $(READY)     ## run the tests of the log, the queue, the protocol and the
 .PHONY: compiled
 compiled:           ## compile a copy of this tree in build/compiled; the wheel is in dist
 	@mkdir -p $(COMPILED) && cd $(COMPILED) && rm -rf $(PARTS) build *.so
-	tar -c --exclude=__pycache__ $(PARTS) | tar -x -C $(COMPILED)
+	tar -c --exclude=__pycache__ --exclude='*.so' $(PARTS) | tar -x -C $(COMPILED)
 	$(MAKE) --no-print-directory -C $(COMPILED) wheel
 	@mkdir -p dist && cp $(COMPILED)/dist/*.whl dist/
 
 .PHONY: testcompiled
 testcompiled: compiled## run the tests on the compiled modules, except those marked `sources`
 	cd $(COMPILED) && $(PYTEST) -m 'not sources'
+
+.PHONY: testplain
+testplain: $(READY) ## run the tests on a copy of this tree without the C extension, in build/plain
+	@mkdir -p $(PLAIN) && cd $(PLAIN) && rm -rf $(PARTS)
+	tar -c --exclude=__pycache__ --exclude='*.so' $(PARTS) | tar -x -C $(PLAIN)
+	cd $(PLAIN) && ../../$(PYTEST)
+
+.PHONY: testaddress
+testaddress: $(READY)## run the tests of the sockets on the C extension with the address sanitizer
+	@mkdir -p $(ADDRESS) && cd $(ADDRESS) && rm -rf $(PARTS)
+	tar -c --exclude=__pycache__ --exclude='*.so' $(PARTS) | tar -x -C $(ADDRESS)
+	cc -shared -fPIC -O1 -g -Wall -Wextra -Werror -fsanitize=address -I$(call CONFIG,INCLUDEPY) \
+		beanstalkd_py/server/_batchedio.c \
+		-o $(ADDRESS)/beanstalkd_py/server/_batchedio$(call CONFIG,EXT_SUFFIX)
+	cd $(ADDRESS) && LD_PRELOAD=$$(cc -print-file-name=libasan.so) PYTHONMALLOC=malloc \
+		ASAN_OPTIONS=detect_leaks=0 ../../$(PYTEST) tests/server/test_batchedio.py \
+		tests/server/test_connection_*.py tests/server/test_server_closing.py \
+		tests/server/test_server_order.py -k 'not bounded_memory'
 
 .PHONY: wheel
 wheel: $(READY) # in the copy, by `make compiled`
@@ -111,9 +132,13 @@ prove: $(READY)     ## all checks except bench, about an hour (MINUTES= ARGUMENT
 clean:              ## remove all that was built and installed here; the jobs of `make serve` stay
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -f beanstalkd_py/server/*.so
 
 # The virtual environment is made in two steps: what the server needs, and what developers need.
-# Each step runs again when the description of the package has changed.
+# Each step runs again when the description of the package or its extension has changed.
+BUILD = setup.cfg setup.py pyproject.toml beanstalkd_py/server/_batchedio.c
+SAY_IF_PLAIN = $(BIN)/beanstalkd-py -v | grep -q 'I/O: in C' || \
+	echo 'The extension for batched socket I/O was not built: this needs cc and Python.h.' >&2
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo 'Python 3.10 or newer is needed: make PYTHON=python3.x' >&2; exit 1; }
@@ -121,10 +146,12 @@ $(BIN)/pip:
 		{ echo 'The venv module is missing (Debian: apt-get install python3-venv)' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
-$(SERVE): setup.cfg pyproject.toml | $(BIN)/pip
+$(SERVE): $(BUILD) | $(BIN)/pip
 	$(BIN)/pip install --quiet --editable .
+	@$(SAY_IF_PLAIN)
 	@touch $@
 
-$(READY): setup.cfg pyproject.toml | $(BIN)/pip
+$(READY): $(BUILD) | $(BIN)/pip
 	$(BIN)/pip install --quiet --editable '.[test]'
+	@$(SAY_IF_PLAIN)
 	@touch $(SERVE) $@

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from beanstalkd_py import C_VERSION, __version__
@@ -108,6 +110,18 @@ def parse(argv: Sequence[str], prog: str) -> Options:
     return reading.finish()
 
 
+def _build() -> str:
+    """A line that says which build of the server runs."""
+    modules = "compiled" if _is_built("beanstalkd_py.queue.queue") else "pure Python"
+    batched = "in C" if _is_built("beanstalkd_py.server._batchedio") else "in Python"
+    return f"modules: {modules}; batched socket I/O: {batched}\n"
+
+
+def _is_built(module: str) -> bool:
+    found = find_spec(module)
+    return found is not None and str(found.origin).endswith(tuple(EXTENSION_SUFFIXES))
+
+
 class _Reading:
     """The options that were read so far. Flags take effect in the order of the command line."""
 
@@ -171,7 +185,7 @@ class _Reading:
 
     def show_version(self) -> None:
         text = f"beanstalkd-py {__version__}, compatible with beanstalkd {C_VERSION}\n"
-        raise self.exit(0, stdout=text)
+        raise self.exit(0, stdout=text + _build())
 
     def show_usage(self) -> None:
         raise self.exit(0, _USAGE.format(prog=self.prog))

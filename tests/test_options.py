@@ -2,9 +2,12 @@
 the version.
 """
 
+from importlib.machinery import ModuleSpec
+
 import pytest
 
 from beanstalkd_py import C_VERSION, __version__
+from beanstalkd_py import options as options_module
 from beanstalkd_py.options import Exit, Options, parse
 
 PROG = "./beanstalkd-py"
@@ -167,8 +170,23 @@ def test_missing_value_is_a_usage_error(letter):
 @pytest.mark.parametrize("word", ["-v", "-Vv", "-vx", "-cnv"])
 def test_version_is_shown_on_stdout(word):
     exit_ = end(word, "bad word")
-    shown = f"beanstalkd-py {__version__}, compatible with beanstalkd {C_VERSION}\n"
-    assert (exit_.status, exit_.stdout) == (0, shown)
+    shown = f"beanstalkd-py {__version__}, compatible with beanstalkd {C_VERSION}"
+    assert (exit_.status, exit_.stdout.splitlines()[0]) == (0, shown)
+
+
+@pytest.mark.parametrize("modules", ["compiled", "pure Python"])
+@pytest.mark.parametrize("batched", ["in C", "in Python"])
+def test_version_names_the_build(modules, batched, monkeypatch):
+    origins = {
+        "beanstalkd_py.queue.queue": "queue.abi3.so" if modules == "compiled" else "queue.py",
+        "beanstalkd_py.server._batchedio": "_batchedio.abi3.so" if batched == "in C" else None,
+    }
+    specs = {name: ModuleSpec(name, None, origin=origin) for name, origin in origins.items()}
+    monkeypatch.setattr(
+        options_module, "find_spec", lambda name: specs[name] if origins[name] else None
+    )
+    line = f"modules: {modules}; batched socket I/O: {batched}"
+    assert end("-v").stdout.splitlines()[1:] == [line]
 
 
 @pytest.mark.parametrize("words", [["-h"], ["-hx"], ["-Vh", "bad word"], ["-h", "-v"]])

@@ -14,12 +14,14 @@ from functools import partial
 from typing import Any
 
 from beanstalkd_py.host.clock import boot_ns
+from beanstalkd_py.server.batchedio import Received
 
 ACCEPTS = 64  # connections accepted per readiness event of a listener
 PAUSE_S = 1.0  # of a pause, if no connection closes before
 REPORT_NS = 60_000_000_000  # at least, between two reports of a pause
 
-Handlers = dict[int, Callable[[int], None]]  # by descriptor; called with flags of epoll
+# By descriptor; called with flags of epoll and what was received.
+Handlers = dict[int, Callable[[int, Received], None]]
 
 
 class Acceptor:
@@ -74,7 +76,7 @@ class Acceptor:
         if self._pause is not None:
             self._loop.run_callback(self._resume)
 
-    def _on_readable(self, listener: socket.socket, event: int) -> None:
+    def _on_readable(self, listener: socket.socket, event: int, received: Received) -> None:
         for _ in range(ACCEPTS):
             if len(self._connections) >= self._limit:
                 self._begin_pause(

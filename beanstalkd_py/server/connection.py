@@ -11,18 +11,22 @@ may have left bytes in its transport, receives in the next iteration without an 
 
 import errno
 import os
-from enum import Enum
 
 from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.server.batchedio import RECEIVE_BYTES, Received
 from beanstalkd_py.server.context import Context
-from beanstalkd_py.server.transport import (
-    HUNG_UP,
-    READABLE,
-    RECEIVE_BYTES,
-    WRITABLE,
-    Transport,
+from beanstalkd_py.server.life import (
+    AHEAD,
+    CLOSING,
+    DRAINING,
+    GONE,
+    MAY_BECOME,
+    PAUSED,
+    READING,
+    Life,
 )
+from beanstalkd_py.server.transport import HUNG_UP, READABLE, WRITABLE, Transport
 
 QUEUE_LIMIT = 256 * 1024  # bytes of replies that the transport has not taken yet
 INPUT_LIMIT = 64 * 1024  # bytes that a client may send after a reserve that waits
@@ -35,29 +39,6 @@ UNREACHABLE = (
 )
 
 
-class Life(Enum):
-    """What a connection does with input. Only READING receives."""
-
-    READING = "receives at each readiness event"
-    PAUSED = "the client must read replies, or a kick must end, before more commands are taken"
-    AHEAD = "waits in reserve and sent more than INPUT_LIMIT after it; a hang-up ends the wait"
-    DRAINING = "the end of input was received; commands before it are still executed"
-    CLOSING = "no more commands are executed; closes when all replies are sent"
-    GONE = "closed"
-
-
-READING, PAUSED, AHEAD, DRAINING, CLOSING, GONE = Life
-
-MAY_BECOME: dict[Life, tuple[Life, ...]] = {
-    READING: (PAUSED, AHEAD, DRAINING, CLOSING, GONE),
-    PAUSED: (READING, AHEAD, DRAINING, CLOSING, GONE),
-    AHEAD: (READING, PAUSED, DRAINING, CLOSING, GONE),
-    DRAINING: (CLOSING, GONE),
-    CLOSING: (GONE,),
-    GONE: (),
-}
-
-
 class Connection:
     """queued: bytes of replies that the transport has not taken. They wait for the end of the
     batch, for the log, or for the transport.
@@ -65,7 +46,8 @@ class Connection:
 
     __slots__ = (
         "context", "transport", "fd", "session", "queued", "life",
-        "_receive", "_send", "_receive_again_from", "_hung_up", "_unsent", "_resumes",
+        "_batched", "_receive", "_send", "_receive_again_from", "_early", "_hung_up", "_unsent",
+        "_resumes",
     )  # fmt: skip
 
     def __init__(self, context: Context, transport: Transport) -> None:
@@ -74,11 +56,13 @@ class Connection:
         self.queued = 0
         self.life: Life = READING
         self._hung_up = False  # the peer closed or shut down its side; input may be left
+        # Received in a batch in which an earlier event ended READING.
+        self._early: bytes | None = None
         # Replies that the transport has not taken: short ones joined, long ones as they are.
         self._unsent: list[bytearray | memoryview] = []
         self._resumes = False  # `_resume` is in `Context.later`
-        self.use(transport)
         self.session: Session = context.make_session(self, self.fd)
+        self.use(transport)
 
     def use(self, transport: Transport) -> None:
         """Reads and writes through this transport from now on."""
@@ -86,6 +70,13 @@ class Connection:
         self._receive = transport.receive
         self._send = transport.send
         self._receive_again_from = transport.receive_again_from
+        self._batched = transport.batched
+        self._set_receivable()
+
+    def _set_receivable(self) -> None:
+        """The poller receives only what is executed at once."""
+        receivable = self._batched and self.life is READING and self._early is None
+        self.context.poller.set_receivable(self.fd, receivable)
 
     @property
     def gone(self) -> bool:
@@ -93,22 +84,17 @@ class Connection:
 
     # --- input ------------------------------------------------------------------------------------
 
-    def on_event(self, event: int) -> None:
-        """Handles a readiness event (flags of epoll). Hot, therefore flat: it repeats the code of
-        `flush` and `Context.tick_if_due`.
+    def on_event(self, event: int, received: Received) -> None:
+        """Handles a readiness event (flags of epoll). received: what `receive_ready` says. Hot,
+        therefore flat: it repeats the code of `flush` and `Context.tick_if_due`.
         """
-        if (event != READABLE and not self._on_unusual(event)) or self.life is not READING:
-            return
-        try:
-            data = self._receive(RECEIVE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self.lost(error)
-            return
-        except MemoryError:
-            self._wait_for_memory()
-            return
+        if isinstance(received, bytes) and self.life is READING:
+            data = received
+        else:
+            found = self._receive_alone(event, received)
+            if found is None:
+                return
+            data = found
         context = self.context
         session = self.session
         now = boot_ns()
@@ -137,6 +123,38 @@ class Connection:
             if self.queued > QUEUE_LIMIT or session.has_output:
                 self.flush(now)
 
+    def _receive_alone(self, event: int, received: Received) -> bytes | None:
+        """Receives from the transport. None if there is nothing to execute."""
+        if isinstance(received, bytes):  # an earlier event of the batch has changed `life`
+            self._early = received
+            return None
+        if received is not None:
+            self._not_received(received)
+            return None
+        if (event != READABLE and not self._on_unusual(event)) or self.life is not READING:
+            return None
+        if self._early is not None:
+            return self._take_early(self._early)
+        try:
+            return self._receive(RECEIVE_BYTES)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self.lost(error)
+        except MemoryError:
+            self._wait_for_memory()
+        return None
+
+    def _take_early(self, data: bytes) -> bytes:
+        self._early = None
+        self._set_receivable()
+        self.context.later.append(self._receive_more)  # its event came while not READING
+        return data
+
+    def _not_received(self, number: int) -> None:
+        if number != errno.EAGAIN:
+            self.lost(OSError(number, os.strerror(number)))
+
     def _on_unusual(self, event: int) -> bool:
         """Handles any event except READABLE alone. Returns whether there may be input."""
         event = self.transport.translate(event)
@@ -152,7 +170,7 @@ class Connection:
         return True
 
     def _receive_more(self) -> None:
-        self.on_event(READABLE)
+        self.on_event(READABLE, None)
 
     def _wait_for_memory(self) -> None:
         """There was no memory to receive. With the memory reserve there is; if that is gone too,
@@ -243,6 +261,7 @@ class Connection:
     def _become(self, life: Life) -> None:
         assert life in MAY_BECOME[self.life], f"{self.life.name} to {life.name}"
         self.life = life
+        self._set_receivable()
         if life is READING:  # input may have arrived: its event came while not READING
             self.context.later.append(self._receive_more)
         elif life is AHEAD and self._hung_up:
@@ -251,9 +270,24 @@ class Connection:
     # --- output -----------------------------------------------------------------------------------
 
     def deliver(self, data: bytes) -> None:
-        """Sends a reply whose promise holds. Bytes that the transport does not take are kept in
-        `_unsent`.
+        """Sends a reply whose promise holds, usually with those of other clients at the end of the
+        batch.
         """
+        if self._batched and self.life is READING and not self._unsent:
+            self.queued -= len(data)
+            self.context.sends.add((self.fd, data, self))
+            return
+        if self.context.sends.items:  # some may be of this client
+            self.context.sends.send()
+        self._send_or_keep(data)
+
+    def send_alone(self, data: bytes | memoryview) -> None:
+        """Sends what the batch did not send."""
+        self.queued += len(data)
+        self._send_or_keep(data)
+
+    def _send_or_keep(self, data: bytes | memoryview) -> None:
+        """Bytes that the transport does not take are kept in `_unsent`."""
         if self.life is GONE:
             return
         if self._unsent:
@@ -270,7 +304,7 @@ class Connection:
             if sent < len(data):
                 self._keep(memoryview(data)[sent:])
                 self.transport.await_writable(True)
-        if self.life is not READING:
+        if self.life is not READING or self.queued > QUEUE_LIMIT:
             self.flush(boot_ns())
 
     def _keep(self, data: bytes | memoryview) -> None:
@@ -351,6 +385,7 @@ class Connection:
     def abandon(self) -> None:
         """Closes the transport and changes no job."""
         self.life = GONE
+        self._set_receivable()
         self.transport.close()
         # Breaks the reference cycles of connection, session and client, which frees their memory.
         self.session.owner = None

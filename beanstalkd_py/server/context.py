@@ -1,4 +1,5 @@
-"""What all connections share: the queue, the outbox, and calls for the next iteration of the loop.
+"""What all connections share: the queue, the outbox, the sockets of a poll batch, and calls for the
+next iteration of the loop.
 
 The server makes one `Context`. Connections use it, so they need not import the server.
 """
@@ -11,6 +12,8 @@ from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.server.outbox import Outbox
+from beanstalkd_py.server.poller import Poller
+from beanstalkd_py.server.sends import Sends
 
 
 class SessionOwner(Protocol):
@@ -38,6 +41,8 @@ class Context:
         self.make_session = make_session
         self.forget = forget
         self.outbox = Outbox(None, 0, boot_ns, time_ns)  # until the log is open
+        self.sends = Sends(self.queue.memory)
+        self.poller = Poller(self.queue.memory)
         self.later: list[Callable[[], None]] = []  # calls for the next iteration
         self.ending = False  # the server stops: a closed connection no longer changes jobs
         self._settling = False

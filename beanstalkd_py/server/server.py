@@ -38,25 +38,18 @@ from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.protocol.trace import TracingSession
 from beanstalkd_py.queue.model import NEVER
 from beanstalkd_py.server.acceptor import Acceptor, Handlers
+from beanstalkd_py.server.batchedio import Received
 from beanstalkd_py.server.collector import Collector
 from beanstalkd_py.server.connection import Connection
 from beanstalkd_py.server.context import Context, SessionOwner
 from beanstalkd_py.server.listen import Listeners
 from beanstalkd_py.server.memory import INTERVAL_S, Memory, keep_free_heap
 from beanstalkd_py.server.outbox import Outbox
+from beanstalkd_py.server.poller import BATCH_WAIT_MS
 from beanstalkd_py.server.transport import PlainTransport
 
 READ = 1  # what the loop's watchers wait for
-EVENTS_MAX = 256  # in one poll batch
 BATCHES = 8  # at most, before the server returns to the loop, which has other watchers
-# Polls in a busy-poll: about 40 us. To block and to wake up costs as much CPU time, and 30 us more
-# latency.
-BUSY_POLLS = 60
-FAILED_BUSY_POLLS = 4  # in a row, before the server blocks without a busy-poll
-BLOCKING_POLLS = 64  # without a busy-poll, before the server tries one again
-# How long the server waits for the next batch before it returns to the loop. So with a single
-# client the loop does not look at its watchers for each command.
-BATCH_WAIT_NS = 1_000_000
 # For sys.setswitchinterval (Python's default is 5 ms). When the log's thread waits for Python's
 # lock, an iteration that compacts gives the lock up after this time.
 SWITCH_S = 0.0005
@@ -101,7 +94,7 @@ class Server:
 
         self.connections: dict[int, Connection] = {}  # by descriptor
         self.context = Context(dispatcher, report, self._make_session, self._forget)
-        self.epoll = select.epoll()
+        self.epoll = self.context.poller.epoll
         self._handlers: Handlers = {}
         self._admitted: list[Connection] = []  # in this batch
         self._acceptor = Acceptor(
@@ -129,8 +122,6 @@ class Server:
         self._lock_timer: Any = self.loop.timer(LOCK_CHECK_S, LOCK_CHECK_S)
         self._stop = gevent.event.Event()
         self._awake = False
-        # > 0: busy-polls that may still fail. < 0: how many polls must still block at once.
-        self._busy_polls = FAILED_BUSY_POLLS
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -241,41 +232,29 @@ class Server:
         """
         handlers = self._handlers
         outbox = self.context.outbox
-        events = self.epoll.poll(0, EVENTS_MAX)
+        poller = self.context.poller
+        events = poller.poll()
         batches = 0
         while events:
             outbox.begin_batch(len(events))
-            for fd, event in events:
+            for fd, event, received in events:
                 if fd in handlers:  # else an earlier event of the batch made the server close it
-                    handlers[fd](event)
+                    handlers[fd](event, received)
                     if self.failure is not None:
                         return
+            events.clear()  # frees what was received
+            received = None
             if self._admitted:
                 self._register_admitted()
             self._end_of_batch()
             batches += 1
             if self._awake or batches == BATCHES or self.failure is not None:
                 return
-            if monotonic_ns() + BATCH_WAIT_NS >= self._fires_at:
+            if monotonic_ns() + BATCH_WAIT_MS * 1_000_000 >= self._fires_at:
                 return
-            events = self._await_events()
-
-    def _await_events(self) -> list[tuple[int, int]]:
-        """Waits up to BATCH_WAIT_NS for events. Busy-polls first, if a recent busy-poll succeeded.
-        While replies are pending there is no busy-poll, because the log's thread needs the
-        processor.
-        """
-        poll = self.epoll.poll
-        if self._busy_polls > 0 and self.context.outbox.empty:
-            for _ in range(BUSY_POLLS):
-                events = poll(0, EVENTS_MAX)
-                if events:
-                    self._busy_polls = FAILED_BUSY_POLLS
-                    return events
-            self._busy_polls = self._busy_polls - 1 or -BLOCKING_POLLS
-        elif self._busy_polls < 0:
-            self._busy_polls = self._busy_polls + 1 or 1
-        return poll(BATCH_WAIT_NS / 1e9, EVENTS_MAX)
+            # While replies are pending there is no busy-poll, because the log's thread needs the
+            # processor.
+            events = poller.wait(outbox.empty)
 
     def _on_iteration(self) -> None:
         """Runs before the loop blocks: makes the calls in `Context.later`, then ends a batch."""
@@ -289,6 +268,8 @@ class Server:
         outbox = context.outbox
         try:
             more = outbox.end_of_batch()
+            if context.sends.items:
+                more = context.sends.send() or more
         except wal.LogFailed as error:
             self.fail(error)
             return
@@ -333,7 +314,7 @@ class Server:
         if self.context.outbox.next_at <= now:
             self.context.outbox.on_timers()
 
-    def _on_log_event(self, event: int) -> None:
+    def _on_log_event(self, event: int, received: Received) -> None:
         """The log has reported progress or a failure. Replies are sent at the end of the batch."""
         try:
             self.context.outbox.log_event()

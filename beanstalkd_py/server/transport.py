@@ -1,8 +1,10 @@
 """The seam between a connection and its socket, and its implementation for a plain socket.
 
-`Connection` uses a transport and no socket. Later transports must fit behind the same seam: TLS, or
-one that receives for a whole poll batch in one call. So:
+`Connection` uses a transport and no socket. A later transport for TLS must fit behind the same seam.
+So:
 
+- The system calls of a plain socket are batched (see `batchedio`). Another transport is not
+  `batched`: the connection calls its `receive` and `send`.
 - `receive` and `send` may use buffers of the transport. Bytes may be left in such a buffer without
   a further readiness event; `receive_again_from` says when.
 - A TLS handshake must end before the connection gets the transport. A connection that changes to
@@ -29,12 +31,13 @@ from struct import Struct
 from termios import TIOCOUTQ
 from typing import Protocol
 
+from beanstalkd_py.server.batchedio import RECEIVE_BYTES
+
 READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT
 # the peer closed or shut down its side, or the connection broke
 HUNG_UP = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 EVENTS = READABLE | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
-RECEIVE_BYTES = 64 * 1024  # at most, by one call of `receive`
 DISCARDS = 64  # at most, calls of recv that discard unread input before a close
 _INT = Struct("i")
 
@@ -45,6 +48,12 @@ class Transport(Protocol):
     @property
     def fd(self) -> int:
         """The descriptor that epoll reports."""
+
+    @property
+    def batched(self) -> bool:
+        """Whether `batchedio` may receive from `fd` and send to it, in place of the two calls
+        below.
+        """
 
     @property
     def receive(self) -> Callable[[int], bytes]:
@@ -86,6 +95,8 @@ class Transport(Protocol):
 
 class PlainTransport:
     """TCP or a unix socket, non-blocking, without encryption."""
+
+    batched = True
 
     __slots__ = ("_epoll", "_is_unix", "_socket", "fd", "receive", "receive_again_from", "send")
 

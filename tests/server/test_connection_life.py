@@ -12,8 +12,9 @@ import pytest
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import OUTPUT_LIMIT, Session
 from beanstalkd_py.queue.queue import Queue
-from beanstalkd_py.server.connection import INPUT_LIMIT, MAY_BECOME, Connection, Life
+from beanstalkd_py.server.connection import INPUT_LIMIT, Connection
 from beanstalkd_py.server.context import Context, SessionOwner
+from beanstalkd_py.server.life import MAY_BECOME, Life
 from beanstalkd_py.server.transport import HUNG_UP, READABLE, WRITABLE
 
 EVERYTHING = 1 << 40
@@ -27,6 +28,7 @@ class FakeTransport:
     """
 
     fd = 7
+    batched = False
 
     def __init__(self, piece: int = EVERYTHING) -> None:
         self.piece = piece
@@ -97,7 +99,7 @@ class World:
 
     def say(self, data: bytes, event: int = READABLE) -> None:
         self.transport.arrived += data
-        self.connection.on_event(event)
+        self.connection.on_event(event, None)
         self.iterate()
 
     def end(self) -> None:
@@ -107,7 +109,7 @@ class World:
     def take(self, nbytes: int = EVERYTHING) -> None:
         """Lets the transport take `nbytes` more bytes."""
         self.transport.takes = nbytes
-        self.connection.on_event(WRITABLE)
+        self.connection.on_event(WRITABLE, None)
         self.iterate()
 
     @property

@@ -189,8 +189,8 @@ def noted(self, *arguments):
     begin(self, *arguments)
     made.append(self)
 
-def closing(self, event):
-    on_event(self, event)
+def closing(self, event, received):
+    on_event(self, event, received)
     if self.session.client.used.name == b"closing":
         for other in made:
             if other is not self:

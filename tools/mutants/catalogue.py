@@ -9,10 +9,11 @@ from .log_invariants import LOG
 from .memory_invariants import MEMORY
 from .operation import OPERATION
 from .queue_invariants import QUEUE
+from .socket_invariants import SOCKETS
 from .time_invariants import TIME
 from .writer_invariants import WRITER
 
 _ORDER = list(Invariant)
-_ALL = (*LOG, *DISK, *QUEUE, *TIME, *MEMORY, *OPERATION, *COMMANDS, *WRITER)
+_ALL = (*LOG, *DISK, *QUEUE, *SOCKETS, *TIME, *MEMORY, *OPERATION, *COMMANDS, *WRITER)
 
 MUTANTS = tuple(sorted(_ALL, key=lambda mutant: _ORDER.index(mutant.invariant)))

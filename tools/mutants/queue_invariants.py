@@ -161,7 +161,8 @@ QUEUE = (
         "beanstalkd_py/server/server.py",
         "        self.context.outbox.discard()\n",
         "        for _, recipient, data in self.context.outbox._pending:\n"
-        "            recipient.deliver(data)\n",
+        "            recipient.deliver(data)\n"
+        "        self.context.sends.send()\n",
         ("tests/crash_recovery/test_promises.py",),
     ),
     Mutant(

@@ -1,0 +1,93 @@
+"""The system calls of one poll batch: wait for events, receive, and send.
+
+`_batchedio.c` has the same two functions. It makes all system calls of a batch in one call without
+Python's lock, which saves more than a microsecond per command. It is built where a C compiler is.
+Without it, the functions below are used.
+
+receive_ready(epoll, timeout_ms, busy_us, receivable) waits until descriptors are ready, and
+receives from them. It returns a list of (descriptor, flags of epoll, received) in the order of the
+events. `received` is
+
+- the bytes, b"" at the end of input, if the flags are EPOLLIN alone and `receivable[descriptor]` is
+  not 0. They are at most RECEIVE_BYTES. Only then, more bytes may be left in a TCP socket;
+- the errno of the failed recv;
+- None in all other cases, and if the batch has received much already: the caller must receive.
+
+A second event of a descriptor may follow at the end of the list: an errno, or None if there was no
+memory to receive everything.
+
+It polls for `busy_us`, at least once, and then waits for `timeout_ms`. The list is empty if no
+event comes or a signal arrives. Raises OSError.
+
+send_all(items) sends to descriptors. Each item is a tuple: the descriptor, the bytes, and what else
+the caller needs. Returns None if all were sent. If one is not sent whole, nothing after it is sent,
+and the result is its index and how many of its bytes were taken.
+
+If a function of the extension raises MemoryError, the caller frees memory and calls it again with
+the same arguments: no input is lost, and nothing is sent twice. After a MemoryError of the
+functions below the process must end.
+"""
+
+import os
+import select
+from time import monotonic_ns
+from typing import Any
+
+EVENTS_MAX = 256  # in one poll batch
+RECEIVE_BYTES = 64 * 1024
+BATCH_BYTES = 512 * 1024  # nearly the most that one batch receives
+
+Received = bytes | int | None
+Events = list[tuple[int, int, Received]]
+
+
+def receive_ready_in_python(
+    epoll: select.epoll, timeout_ms: int, busy_us: int, receivable: bytearray
+) -> Events:
+    ready: Events = []
+    left = BATCH_BYTES
+    for fd, flags in _wait_for_events(epoll, timeout_ms, busy_us):
+        received: Received = None
+        if flags == select.EPOLLIN and left > 0 and fd < len(receivable) and receivable[fd]:
+            try:
+                received = os.read(fd, RECEIVE_BYTES)
+                left -= len(received)
+            except OSError as error:
+                received = error.errno
+            except MemoryError:
+                pass  # before anything was received
+        ready.append((fd, flags, received))
+    return ready
+
+
+def _wait_for_events(epoll: select.epoll, timeout_ms: int, busy_us: int) -> list[tuple[int, int]]:
+    events = epoll.poll(0, EVENTS_MAX)
+    if busy_us and not events:
+        end = monotonic_ns() + busy_us * 1000
+        while not events and monotonic_ns() < end:
+            events = epoll.poll(0, EVENTS_MAX)
+    if timeout_ms and not events:
+        events = epoll.poll(timeout_ms / 1000, EVENTS_MAX)
+    return events
+
+
+def send_all_in_python(items: list[Any]) -> tuple[int, int] | None:
+    for index, item in enumerate(items):
+        piece = item[1]
+        try:
+            taken = os.write(item[0], piece)
+        except OSError:
+            return index, 0
+        if taken < len(piece):
+            return index, taken
+    return None
+
+
+try:
+    from beanstalkd_py.server._batchedio import receive_ready as receive_ready
+    from beanstalkd_py.server._batchedio import send_all as send_all
+
+    BUILT = True
+except ImportError:
+    receive_ready, send_all = receive_ready_in_python, send_all_in_python
+    BUILT = False

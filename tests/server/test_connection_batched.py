@@ -1,0 +1,295 @@
+"""Connections on real sockets whose input and replies go through the poller and `Sends`."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from beanstalkd_py.protocol.dispatch import Dispatcher
+from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.memory import MemoryReserve
+from beanstalkd_py.queue.queue import Queue
+from beanstalkd_py.server import poller, sends
+from beanstalkd_py.server.connection import QUEUE_LIMIT, Connection
+from beanstalkd_py.server.context import Context, SessionOwner
+from beanstalkd_py.server.life import Life
+from beanstalkd_py.server.poller import Poller
+from beanstalkd_py.server.sends import Sends
+from beanstalkd_py.server.transport import PlainTransport
+
+ASK = b"list-tube-used\r\n"
+ANSWER = b"USING default\r\n"
+BODY = b"x" * 60_000
+PEEK = b"peek 1\r\n"
+FOUND = b"FOUND 1 60000\r\n" + BODY + b"\r\n"
+
+
+class World:
+    """Runs poll batches as the server does."""
+
+    def __init__(self) -> None:
+        self.dispatcher = Dispatcher(Queue())
+        self.connections: dict[int, Connection] = {}
+        self.context = Context(
+            self.dispatcher, print, self._make_session, lambda fd: self.connections.pop(fd)
+        )
+        self.clients: list[socket.socket] = []
+
+    def _make_session(self, owner: SessionOwner, fd: int) -> Session:
+        return Session(self.dispatcher, owner)
+
+    def connect(self) -> tuple[Connection, socket.socket]:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        connection = Connection(self.context, PlainTransport(ours, self.context.poller.epoll))
+        self.connections[connection.fd] = connection
+        self.clients.append(theirs)
+        return connection, theirs
+
+    def batch(self) -> None:
+        """One poll batch. All its input is received before its first command is executed."""
+        for fd, event, received in self.context.poller.poll():
+            if fd in self.connections:
+                self.connections[fd].on_event(event, received)
+        self.end_batch()
+
+    def end_batch(self) -> bool:
+        self.context.outbox.end_of_batch()
+        return self.context.sends.send() if self.context.sends.items else False
+
+    def settle(self) -> None:
+        """Iterations until nothing is left to do."""
+        more = True
+        while more or self.context.later or not self.context.outbox.empty:
+            self.batch()
+            self.context.run_later()
+            more = self.end_batch()
+
+    def receivable(self, connection: Connection) -> bool:
+        return bool(self.context.poller.receivable[connection.fd])
+
+    def hear(self, theirs: socket.socket, nbytes: int) -> bytes:
+        """What the client reads, while the server goes on."""
+        heard = b""
+        for _ in range(1000):
+            try:
+                heard += theirs.recv(1 << 20)
+            except BlockingIOError:
+                if len(heard) >= nbytes:
+                    break
+            self.settle()
+        return heard
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    yield world
+    for connection in world.connections.values():
+        connection.abandon()
+    for theirs in world.clients:
+        theirs.close()
+    world.context.poller.epoll.close()
+
+
+def put_body(world: World) -> None:
+    _, producer = world.connect()
+    producer.send(b"put 0 0 60 60000\r\n" + BODY + b"\r\n")
+    world.settle()
+    assert producer.recv(99) == b"INSERTED 1\r\n"
+
+
+def pause(world: World) -> tuple[Connection, socket.socket]:
+    """A client that reads no replies, and whose connection is READING still."""
+    connection, theirs = world.connect()
+    theirs.send(PEEK * 4)
+    world.settle()
+    assert connection.life is Life.READING and QUEUE_LIMIT - 60_000 < connection.queued
+    return connection, theirs
+
+
+def test_replies_of_a_batch_are_sent_at_its_end(world: World) -> None:
+    one, two = world.connect(), world.connect()
+    for _, theirs in (two, one):
+        theirs.send(ASK)
+    for fd, event, received in world.context.poller.poll():
+        world.connections[fd].on_event(event, received)
+    with pytest.raises(BlockingIOError):
+        one[1].recv(99)
+    assert not world.end_batch()
+    assert [theirs.recv(99) for _, theirs in (one, two)] == [ANSWER, ANSWER]
+    assert all(connection.all_sent() for connection, _ in (one, two))
+
+
+def test_client_that_reads_nothing_gets_every_byte_in_order(world: World) -> None:
+    """Commands of the same batches come after bytes that its socket did not take."""
+    put_body(world)
+    connection, theirs = world.connect()
+    other, other_s = world.connect()
+    theirs.send(PEEK)
+    world.batch()
+    theirs.send(ASK + PEEK)
+    other_s.send(ASK)
+    world.batch()
+    theirs.send(ASK)
+    world.settle()
+    assert other_s.recv(99) == ANSWER
+    expected = FOUND + ANSWER + FOUND + ANSWER
+    assert world.hear(theirs, len(expected)) == expected
+    assert connection.queued == 0 and other.queued == 0
+
+
+def test_two_pieces_of_a_client_stay_in_order_when_the_first_is_cut(world: World) -> None:
+    put_body(world)
+    connection, theirs = world.connect()
+    _, other_s = world.connect()
+    theirs.send(PEEK * 3)  # each reply is a piece of its own
+    other_s.send(ASK)
+    world.settle()
+    theirs.send(ASK)
+    world.settle()
+    assert other_s.recv(99) == ANSWER
+    assert world.hear(theirs, 3 * len(FOUND) + len(ANSWER)) == FOUND * 3 + ANSWER
+    assert connection.queued == 0
+
+
+def test_quit_is_closed_after_the_replies_of_its_batch(world: World) -> None:
+    connection, theirs = world.connect()
+    _, other_s = world.connect()
+    other_s.send(ASK)
+    theirs.send(ASK + b"quit\r\n")
+    world.batch()
+    assert (theirs.recv(99), theirs.recv(99)) == (ANSWER, b"")
+    assert connection.gone and other_s.recv(99) == ANSWER
+
+
+def test_only_a_reading_connection_is_receivable(world: World) -> None:
+    put_body(world)
+    connection, theirs = world.connect()
+    assert world.receivable(connection)
+    theirs.send(PEEK * 8)
+    world.settle()
+    assert connection.life is Life.PAUSED and not world.receivable(connection)
+    world.hear(theirs, 8 * len(FOUND))
+    assert connection.life is Life.READING and world.receivable(connection)
+    connection.close()
+    assert not world.context.poller.receivable[connection.fd]
+
+
+def test_input_received_before_a_pause_is_executed_after_it(world: World) -> None:
+    """The first event of the batch makes a large reply for the second client, which is paused. The
+    input of the second client was received already.
+    """
+    put_body(world)
+    connection, theirs = pause(world)
+    theirs.send(b"watch own\r\nignore default\r\nreserve\r\n")
+    world.settle()
+    _, producer = world.connect()
+    producer.send(b"use own\r\n")
+    world.settle()
+    producer.send(b"put 0 0 60 60000\r\n" + BODY + b"\r\n")
+    theirs.send(b"use first\r\n")
+    events = world.context.poller.poll()
+    assert [received for _, _, received in events][-1] == b"use first\r\n"
+    for fd, event, received in events:
+        world.connections[fd].on_event(event, received)
+    assert connection.life is Life.PAUSED and not world.receivable(connection)
+    theirs.send(b"use second\r\n")
+    world.settle()
+    heard = world.hear(theirs, 5 * len(FOUND))
+    assert heard.endswith(BODY + b"\r\nUSING first\r\nUSING second\r\n")
+    assert heard.startswith(FOUND * 4 + b"WATCHING 2\r\nWATCHING 1\r\nRESERVED 2 60000\r\n")
+    assert world.receivable(connection)
+
+
+def test_job_of_a_client_that_is_gone_goes_to_the_next_one(world: World) -> None:
+    """The broken connection is found when the batch is sent; another iteration must follow."""
+    dead, dead_s = world.connect()
+    _, alive = world.connect()
+    dead_s.send(b"reserve\r\n")
+    world.settle()
+    alive.send(b"reserve\r\n")
+    world.settle()
+    _, producer = world.connect()
+    producer.send(b"put 0 0 60 1\r\nx\r\n")
+    dead_s.close()
+    for fd, event, received in world.context.poller.poll():
+        if fd != dead.fd:  # its event comes later
+            world.connections[fd].on_event(event, received)
+    assert world.end_batch()
+    assert dead.gone and not world.context.outbox.empty
+    world.settle()
+    assert alive.recv(99) == b"RESERVED 1 1\r\nx\r\n"
+    assert producer.recv(99) == b"INSERTED 1\r\n"
+
+
+def test_error_of_a_batched_receive_closes_the_connection(world: World) -> None:
+    connection, _ = world.connect()
+    connection.on_event(1, 11)  # EAGAIN
+    assert not connection.gone
+    connection.on_event(1, 104)  # ECONNRESET
+    assert connection.gone
+
+
+def test_reply_of_a_paused_connection_waits_for_earlier_ones(world: World) -> None:
+    """In one batch, a reply is left to the end of the batch, and then the connection is paused."""
+    connection, theirs = world.connect()
+    connection.queued = 2
+    connection.deliver(b"1")
+    connection._become(Life.PAUSED)
+    connection.deliver(b"2")
+    assert theirs.recv(9) == b"12" and connection.queued == 0
+
+
+class NoMemoryOnce:
+    """In place of a function of the extension."""
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+        self.calls = 0
+
+    def __call__(self, *arguments: Any) -> Any:
+        self.calls += 1
+        if self.calls == 1:
+            raise MemoryError
+        return self.result
+
+
+@pytest.mark.sources
+def test_receive_is_repeated_with_the_memory_reserve(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = MemoryReserve()
+    memory.hold()
+    monkeypatch.setattr(poller, "receive_ready", NoMemoryOnce([(1, 2, b"x")]))
+    monkeypatch.setattr(poller, "BUILT", True)
+    assert (Poller(memory).poll(), memory.short) == ([(1, 2, b"x")], True)
+
+
+@pytest.mark.sources
+def test_send_is_repeated_with_the_memory_reserve(
+    monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    memory = MemoryReserve()
+    memory.hold()
+    monkeypatch.setattr(sends, "send_all", NoMemoryOnce((0, 1)))
+    monkeypatch.setattr(sends, "BUILT", True)
+    connection, theirs = world.connect()
+    batch = Sends(memory)
+    batch.add((connection.fd, b"12", connection))
+    assert batch.send() and theirs.recv(9) == b"2" and memory.short
+
+
+@pytest.mark.sources
+def test_lack_of_memory_without_the_extension_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events may be lost, so the process must end."""
+    monkeypatch.setattr(poller, "receive_ready", NoMemoryOnce([]))
+    monkeypatch.setattr(sends, "send_all", NoMemoryOnce(None))
+    for module in (poller, sends):
+        monkeypatch.setattr(module, "BUILT", False)
+    for call in (Poller(MemoryReserve()).poll, Sends(MemoryReserve()).send):
+        with pytest.raises(MemoryError):
+            call()

@@ -1,0 +1,76 @@
+"""Mutants of the sockets: input and replies of one poll batch."""
+
+from __future__ import annotations
+
+from .invariants import Invariant
+from .mutant import Mutant
+
+_BATCHED = ("tests/server/test_connection_batched.py",)
+
+SOCKETS = (
+    Mutant(
+        Invariant.REPLY_IS_A_PROMISE,
+        "reply-overtakes-batch",
+        "a reply that is sent alone overtakes replies that wait for the end of the batch",
+        "beanstalkd_py/server/connection.py",
+        "        if self.context.sends.items:  # some may be of this client\n"
+        "            self.context.sends.send()\n",
+        "",
+        _BATCHED,
+    ),
+    Mutant(
+        Invariant.REPLY_IS_A_PROMISE,
+        "cut-reply-sent-twice",
+        "a reply of which the socket took a part is sent again from its first byte",
+        "beanstalkd_py/server/sends.py",
+        "memoryview(piece)[taken:] if taken else piece",
+        "piece",
+        _BATCHED,
+    ),
+    Mutant(
+        Invariant.REPLY_IS_A_PROMISE,
+        "rest-of-batch-lost",
+        "after a full socket, the other replies of the batch are lost",
+        "beanstalkd_py/server/sends.py",
+        "        rest = items[index:]\n",
+        "        rest = items[index : index + 1]\n",
+        _BATCHED,
+    ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "batch-lost-without-memory",
+        "if memory runs out while a batch is received, its input is lost",
+        "beanstalkd_py/server/poller.py",
+        "            self._memory.release()\n"
+        "            return receive_ready(self.epoll, timeout_ms, busy_us, self.receivable)\n",
+        "            self._memory.release()\n            return []\n",
+        _BATCHED,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "early-input-lost",
+        "input is lost if an earlier event of its batch paused the connection",
+        "beanstalkd_py/server/connection.py",
+        "            self._early = received\n",
+        "",
+        _BATCHED,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "receives-while-paused",
+        "a client that does not read its replies is still received from",
+        "beanstalkd_py/server/connection.py",
+        "        receivable = self._batched and self.life is READING and self._early is None\n",
+        "        receivable = self._batched\n",
+        _BATCHED,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "job-of-broken-client-waits",
+        "a job that a broken connection gave back is not delivered before the next event",
+        "beanstalkd_py/server/sends.py",
+        "            taken = 0\n        return True\n",
+        "            taken = 0\n        return False\n",
+        _BATCHED,
+    ),
+)
