@@ -17,6 +17,7 @@ COMPILED = [
     f"{folder}/{module}.py"
     for folder, modules in {
         "beanstalkd_py/queue": (
+            "jobtable",
             "journal",
             "lazyheap",
             "memory",

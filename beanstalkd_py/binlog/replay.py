@@ -173,7 +173,7 @@ class Replayer:
             if its_created != created_on_disk:
                 created_on_disk = its_created
                 created_at = created_on_disk - offset
-            job = jobs[id] = Job(
+            job = Job(
                 id,
                 tube,
                 READY,
@@ -184,6 +184,7 @@ class Replayer:
                 created_at,
                 0,
             )
+            jobs.add(id, job)
             job.full_segment = segment
             if counts or more or last:
                 _with_history(job, data, at)

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
+from beanstalkd_py.queue.jobtable import JobTable
+
 READY, RESERVED, BURIED, DELAYED = 1, 2, 3, 4  # states; the C server's numbers
 ID_BITS = 64
 ID_MASK = (1 << ID_BITS) - 1
@@ -47,7 +49,7 @@ class LazyHeap(Generic[J]):
 
     __slots__ = ("_jobs", "_state", "_swept", "keys")
 
-    def __init__(self, jobs: dict[int, J], state: int) -> None:
+    def __init__(self, jobs: dict[int, J] | JobTable[J], state: int) -> None:
         self.keys: list[int] = []
         self._jobs = jobs
         self._state = state

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from typing import Any
 
+from beanstalkd_py.queue.jobtable import JobTable
 from beanstalkd_py.queue.lazyheap import BURIED, DELAYED, READY, RESERVED, LazyHeap, Queued
 from beanstalkd_py.queue.ready import ReadyJobs
 from beanstalkd_py.queue.timers import NEVER, TimerOwner
@@ -87,7 +88,7 @@ class Tube(TimerOwner):
         "ttr",
     )  # fmt: skip
 
-    def __init__(self, name: bytes, place: int, order: int, jobs: dict[int, Job]) -> None:
+    def __init__(self, name: bytes, place: int, order: int, jobs: JobTable[Job]) -> None:
         self.name = name
         self.ready: ReadyJobs[Job] = ReadyJobs(jobs)
         self.delayed: LazyHeap[Job] = LazyHeap(jobs, DELAYED)

@@ -106,7 +106,8 @@ class Queue(State):
         a start does not find the job. Entries in heaps and buckets are stale and do no harm.
         """
         self.memory.refuse()
-        self.jobs.pop(id, None)
+        if id in self.jobs:
+            self.jobs.remove(id)
         if self.journal is not None:
             job = Job(id, tube, READY, 0, 0, 0, body, 0, 0)
             job.full_segment = segment

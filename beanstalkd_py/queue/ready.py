@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Generic
 
 from beanstalkd_py.queue import lazyheap
+from beanstalkd_py.queue.jobtable import JobTable
 from beanstalkd_py.queue.lazyheap import ID_BITS, ID_MASK, READY, J, LazyHeap
 
 BUCKETS = 1024  # at most, in one tube; jobs of further priorities are in the heap
@@ -29,7 +30,7 @@ class ReadyJobs(Generic[J]):
 
     __slots__ = ("_jobs", "buckets", "heap", "in_buckets", "keys", "priorities")
 
-    def __init__(self, jobs: dict[int, J]) -> None:
+    def __init__(self, jobs: JobTable[J]) -> None:
         self._jobs = jobs
         self.buckets: dict[int, deque[int]] = {}  # by priority: ids, ascending
         self.priorities: list[int] = []  # heap of those that have a bucket

@@ -12,6 +12,7 @@ Not journalled are: a reserve of a ready job, a touch, the end of a delay, and t
 a lost client. Replay makes every reserved job ready anyway.
 """
 
+from beanstalkd_py.queue.jobtable import JobTable
 from beanstalkd_py.queue.journal import Counters, Journal
 from beanstalkd_py.queue.memory import MemoryReserve
 from beanstalkd_py.queue.model import (
@@ -42,7 +43,7 @@ class State:
         self.journal: Journal | None = None
         self.draining = False
         self.memory = MemoryReserve()
-        self.jobs: dict[int, Job] = {}
+        self.jobs: JobTable[Job] = JobTable()
         self.tubes: dict[bytes, Tube] = {}
         self.tube_list: list[Tube] = []  # in the C server's order
         self.next_id = 1
@@ -211,7 +212,7 @@ class State:
         else:
             tube.ttr = ttr
         job = Job(id, tube, state, pri, delay, ttr, body, created_at, deadline_at)
-        self.jobs[id] = job
+        self.jobs.add(id, job)
         if state == READY:  # as in _enter; without the call a put takes 0.1 us less
             ready = tube.ready
             bucket = ready.buckets.get(pri)
@@ -255,7 +256,7 @@ class State:
             self.reserved_count -= 1
         else:
             self._leave(job)
-        del self.jobs[job.id]
+        self.jobs.remove(job.id)
         job.tube.jobs -= 1
 
     def apply_pause(self, tube: Tube, pause: int, until: int) -> None:

@@ -33,9 +33,9 @@ from beanstalkd_py.queue.model import Job
 LIMIT = 20_000
 CONNECTION_OBJECTS = 8  # tracked objects of one connection
 KEPT_MAX = 2_500  # objects that a collection visits
-# A container of this size stays frozen, because the collector visits every item of a container.
-# Most likely its items are job ids.
-LARGE_BYTES = 64 * 1024
+# A container of this size (bytes) stays frozen, because the collector visits every item of a
+# container. Most likely its items are jobs or their ids: a block of jobs is larger.
+LARGE_BYTES = 4096
 
 
 class Collector:

@@ -1,8 +1,8 @@
 """Gives memory back to the system when many jobs are gone.
 
 Neither the C library nor Python does this by itself. The C library gives back only the memory above
-the last block in use. A dict keeps the table of its largest size. So after a million jobs of 1000
-bytes had been put and deleted, the process still had a gigabyte.
+the last block in use. So after a million jobs of 1000 bytes had been put and deleted, the process
+still had a gigabyte.
 
 Giving back stops the loop for 0.1 ms per MB, or up to ten times as long if the jobs were deleted in
 random order. So it is done only when both are true:
@@ -16,11 +16,10 @@ The same timer looks for puts that were refused for lack of memory (`memory_refu
 
 import ctypes
 import os
-import sys
 from collections.abc import Callable, Collection, Iterable
 
 from beanstalkd_py.host.clock import boot_ns
-from beanstalkd_py.queue.model import Client, Job
+from beanstalkd_py.queue.model import Client
 from beanstalkd_py.queue.state import State
 from beanstalkd_py.server.connection import Connection
 from beanstalkd_py.server.memory_refusals import MemoryRefusals
@@ -28,10 +27,6 @@ from beanstalkd_py.server.memory_refusals import MemoryRefusals
 INTERVAL_S = 2.0  # between two calls of `check`
 QUIET = 500  # commands between two calls, up to which the server counts as quiet
 GROWTH_BYTES = 32 << 20  # the process may grow by so much, and a quarter, before it gives back
-# Of a dict's table, for each job in it. A table with more is mostly empty; a full one has 24 to
-# 100.
-TABLE_BYTES = 400
-SMALL_TABLE_BYTES = 1 << 20
 KEPT_BYTES = 16 << 20  # that the C library keeps free at the end of its heap
 # From this size on, the C library maps a block separately: a growing body is not copied, and the
 # whole block is given back.
@@ -91,10 +86,9 @@ class Memory:
             self._left = self._resident()
 
     def _forget(self) -> None:
-        """Drops stale entries and empty tables. Python gives back only whole MiBs, and one small
+        """Drops stale entries. Python gives back only whole MiBs, and one small
         object can keep a whole MiB.
         """
-        shrink(self._state.jobs)
         forget_stale(self._state, (connection.session.client for connection in self._connections))
         self._collect()  # a full collection also clears Python's free lists
 
@@ -109,14 +103,6 @@ def forget_stale(state: State, clients: Iterable[Client]) -> None:
     for client in clients:
         if not client.reserved:
             client.deadlines.clear()
-
-
-def shrink(jobs: dict[int, Job]) -> None:
-    """Gives the dict a smaller table if it once had many more jobs. Keeps the dict object."""
-    if sys.getsizeof(jobs) > SMALL_TABLE_BYTES + TABLE_BYTES * len(jobs):
-        items = list(jobs.items())
-        jobs.clear()
-        jobs.update(items)
 
 
 def resident_bytes() -> int:

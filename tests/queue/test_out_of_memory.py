@@ -54,7 +54,7 @@ def counts(server: QueueServer) -> tuple[object, ...]:
     queue = server.queue
     tube = queue.default
     return (
-        dict(queue.jobs), queue.ready_count, queue.urgent_count, queue.delayed_count,
+        dict(queue.jobs.items()), queue.ready_count, queue.urgent_count, queue.delayed_count,
         queue.total_jobs, tube.jobs, tube.ready_count, tube.delayed_count, tube.total_jobs,
     )  # fmt: skip
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 
 import pytest
 
 from beanstalkd_py.queue import lazyheap
+from beanstalkd_py.queue.jobtable import JobTable
 from beanstalkd_py.queue.lazyheap import READY, STALE_ALLOWED, Queued
 from beanstalkd_py.queue.ready import BUCKETS, JOBS_PER_BUCKET, ReadyJobs, key_of
 from tests.queue.test_costs import World, put
@@ -18,12 +20,19 @@ def small_heaps_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lazyheap, "LARGE_ENTRIES", 100)
 
 
-def taken(ready: ReadyJobs[Queued], jobs: dict[int, Queued]) -> list[tuple[int, int]]:
+def table(ids: Iterable[int], priorities: int = 1) -> JobTable[Queued]:
+    jobs: JobTable[Queued] = JobTable()
+    for id in ids:
+        jobs.add(id, job(id, READY, pri=id % priorities))
+    return jobs
+
+
+def taken(ready: ReadyJobs[Queued], jobs: JobTable[Queued]) -> list[tuple[int, int]]:
     """Priority and id of all jobs, taken one after another."""
     order = []
     while (each := ready.first()) is not None:
         order.append((each.pri, each.id))
-        del jobs[each.id]
+        jobs.remove(each.id)
         ready.leave(each.pri, each.id, len(jobs))
     return order
 
@@ -31,20 +40,20 @@ def taken(ready: ReadyJobs[Queued], jobs: dict[int, Queued]) -> list[tuple[int, 
 @pytest.mark.parametrize("seed", range(10))
 def test_jobs_leave_by_priority_then_id(seed: int) -> None:
     rng = random.Random(seed)
-    jobs: dict[int, Queued] = {}
+    jobs: JobTable[Queued] = JobTable()
     ready = ReadyJobs(jobs)
     ids = [*range(1, 400)]
     if seed % 2:
         rng.shuffle(ids)
     for count, id in enumerate(ids):
-        jobs[id] = job(id, READY, pri=rng.randrange(6))
+        jobs.add(id, job(id, READY, pri=rng.randrange(6)))
         ready.add(jobs[id].pri, id, count)
     expected = sorted((each.pri, each.id) for each in jobs.values())
     assert taken(ready, jobs) == expected
 
 
 def test_job_out_of_order_stands_in_the_heap() -> None:
-    jobs = {id: job(id, READY) for id in range(1, 20)}
+    jobs = table(range(1, 20))
     ready = ReadyJobs(jobs)
     for id in range(2, 20):
         ready.add(0, id, id)
@@ -56,7 +65,7 @@ def test_job_out_of_order_stands_in_the_heap() -> None:
 
 
 def test_rebuild_sorts_appended_keys_and_drops_stale_ones() -> None:
-    jobs = {id: job(id, READY, pri=id % 2) for id in range(1, 101)}
+    jobs = table(range(1, 101), 2)
     ready = ReadyJobs(jobs)
     ready.keys += [key_of(id % 2, id) for id in range(200, 0, -1)]
     ready.rebuild(len(jobs))
@@ -67,7 +76,7 @@ def test_rebuild_sorts_appended_keys_and_drops_stale_ones() -> None:
 
 def test_buckets_are_bounded() -> None:
     count = JOBS_PER_BUCKET * (BUCKETS + 100)
-    jobs = {id: job(id, READY, pri=id % (BUCKETS + 100)) for id in range(1, count + 1)}
+    jobs = table(range(1, count + 1), BUCKETS + 100)
     ready = ReadyJobs(jobs)
     ready.keys += [key_of(each.pri, each.id) for each in jobs.values()]
     ready.rebuild(count)
@@ -77,11 +86,12 @@ def test_buckets_are_bounded() -> None:
 
 
 def test_clear_forgets_buckets_too() -> None:
-    jobs = {id: job(id, READY) for id in range(1, 100)}
+    jobs = table(range(1, 100))
     ready = ReadyJobs(jobs)
     for id in jobs:
         ready.add(0, id, id)
-    jobs.clear()
+    for id in range(1, 100):
+        jobs.remove(id)
     ready.clear()
     assert (len(ready), ready.buckets, ready.priorities, ready.first()) == (0, {}, [], None)
 

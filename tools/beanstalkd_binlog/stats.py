@@ -53,7 +53,7 @@ class Jobs:
 
     def __init__(self, walk: Walk) -> None:
         self.tubes: dict[bytes, Counts] = defaultdict(lambda: {state: [0, 0] for state in STATES})
-        known = walk.replayer.state.jobs.values()
+        known = [*walk.replayer.state.jobs.values()]
         for job in known:
             sums = self.tubes[job.tube.name][STATE_NAMES[job.state]]
             sums[0] += 1

@@ -36,6 +36,15 @@ MEMORY = (
     ),
     Mutant(
         Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "delete-needs-memory",
+        "a delete fails if there is no memory to make its block of the job table small",
+        "beanstalkd_py/queue/jobtable.py",
+        "        except MemoryError:  # the next",
+        "        except OSError:  # the next",
+        ("tests/queue/test_jobtable.py",),
+    ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
         "memory-reserve-open-to-puts",
         "puts use the memory reserve",
         "beanstalkd_py/queue/memory.py",

@@ -148,7 +148,8 @@ def updates_stay_counted_as_live(patch: pytest.MonkeyPatch) -> None:
 def put_without_memory_stays_in_the_log(patch: pytest.MonkeyPatch) -> None:
     def take_back(self: Queue, id: int, *put: object) -> Outcome:
         self.memory.release()
-        self.jobs.pop(id, None)
+        if id in self.jobs:
+            self.jobs.remove(id)
         return Outcome.NO_MEMORY
 
     patch.setattr(Queue, "_take_back", take_back)
