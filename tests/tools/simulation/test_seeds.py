@@ -7,7 +7,7 @@ from simulation import scenario, seeds
 from simulation.seeds import run_seeds
 from simulation.violation import Violation
 
-from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.binlog.compactor import Compactor
 
 
 @pytest.fixture
@@ -47,10 +47,10 @@ def test_endless_seed_is_reported(at_seed_7, capsys, monkeypatch):
 def test_endless_scenario_is_reported(monkeypatch):
     monkeypatch.setattr(scenario, "SCENARIO_CPU_S", 0.2)
 
-    def stuck(binlog):
+    def stuck(compactor):
         while True:
             pass
 
-    monkeypatch.setattr(Binlog, "compact", stuck)
+    monkeypatch.setattr(Compactor, "catch_up", stuck)
     with pytest.raises(Violation, match=r"(?s)does not end.*again: make simulate SEED=7"):
         scenario.run(7)
