@@ -1,7 +1,6 @@
 """The seam between a connection and its socket, and its implementation for a plain socket.
 
-`Connection` uses a transport and no socket. A later transport for TLS must fit behind the same seam.
-So:
+`Connection` uses a transport and no socket. A later transport for TLS must fit behind it, so:
 
 - The system calls of a plain socket are batched (see `batchedio`). Another transport is not
   `batched`: the connection calls its `receive` and `send`.
