@@ -73,19 +73,20 @@ _WITH_ARGUMENTS: dict[bytes, int] = {
 class Parser:
     """Splits one client's bytes into commands.
 
-    `max_job_size` (bytes): the body of a larger put is skipped. The buffer is bounded: a line of
+    `max_job_size` (bytes): the body of a larger put is skipped. The owner may change it at any
+    time; a body that is being received goes on. The buffer is bounded: a line of
     224 bytes, one body, and the data of one `feed`.
     """
 
     __slots__ = (
-        "_buffer", "_collected", "_left", "_max_job_size", "_memory", "_position", "_put",
-        "_within",
+        "_buffer", "_collected", "_left", "_memory", "_position", "_put", "_within",
+        "max_job_size",
     )  # fmt: skip
 
     def __init__(self, max_job_size: int, memory: MemoryReserve | None = None) -> None:
         self._buffer = b""
         self._position = 0
-        self._max_job_size = max_job_size
+        self.max_job_size = max_job_size
         self._within = _LINE
         self._left = 0  # missing bytes of the body, CRLF included
         self._memory = MemoryReserve() if memory is None else memory
@@ -147,7 +148,7 @@ class Parser:
             if known[0] != PUT:
                 return known
             operation, pri, delay, ttr, size = known
-            if size <= self._max_job_size:
+            if size <= self.max_job_size:
                 body_end = end + 2 + size
                 if buffer.startswith(b"\r\n", body_end):
                     self._position = body_end + 2
@@ -199,7 +200,7 @@ class Parser:
         delay = int(words[2])
         ttr = int(words[3])
         size = int(words[4])
-        if pri > U32 or delay > U32 or ttr > U32 or size > self._max_job_size:
+        if pri > U32 or delay > U32 or ttr > U32 or size > self.max_job_size:
             return None
         delay *= SECOND
         ttr = (ttr or 1) * SECOND
@@ -214,7 +215,7 @@ class Parser:
         if command[0] == REPLY:
             return command
         size: int = command[-1]
-        if size > self._max_job_size:
+        if size > self.max_job_size:
             self._within = _SKIPPED_BODY
             self._left = size + 2
             return (COUNT, PUT)

@@ -152,6 +152,13 @@ class Outbox:
 
     # --- timers -----------------------------------------------------------------------------------
 
+    def set_window(self, sync_ms: int) -> None:
+        """Another window of -f. A window that has begun does not last longer than the new one."""
+        self._sync_ns = sync_ms * MS
+        if self._sync_at != NEVER:
+            self._sync_at = min(self._sync_at, self._now() + self._sync_ns)
+            self.next_at = min(self.next_at, self._sync_at)
+
     def _set_timers(self, now: int) -> None:
         """Sets each timer that is needed and not set."""
         binlog, log = self._binlog, self._log

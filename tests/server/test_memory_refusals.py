@@ -101,7 +101,7 @@ def test_each_place_that_refuses_a_put_counts(
     world: World, prepare: Callable[[World], None], nbytes: int
 ) -> None:
     prepare(world)
-    world.client.parser._max_job_size = 2 * LARGE_BODY
+    world.client.parser.max_job_size = 2 * LARGE_BODY
     data = b"put 0 0 60 %d\r\n%b\r\n" % (nbytes, bytes(nbytes))
     for start in range(0, len(data), 50_000):
         world.client.receive(data[start : start + 50_000], 0)

@@ -341,6 +341,29 @@ def test_window_needs_something_to_sync() -> None:
     assert world.log.syncs == []
 
 
+def test_shorter_window_also_ends_the_one_that_has_begun() -> None:
+    world = windowed()
+    world.batch()
+    world.until(START + 10 * MS)
+    world.outbox.set_window(5)
+    assert world.outbox.next_at == START + 15 * MS
+    world.until(START + 15 * MS)
+    assert world.log.syncs == [11]
+
+
+def test_longer_window_begins_with_the_next_commit() -> None:
+    world = windowed()
+    world.batch()
+    world.outbox.set_window(2 * WINDOW_MS)
+    world.until(START + 50 * MS)
+    assert world.log.syncs == [11]
+    world.batch()
+    world.until(START + 149 * MS)
+    assert world.log.syncs == [11]
+    world.until(START + 150 * MS)
+    assert world.log.syncs == [11, 12]
+
+
 def test_window_is_not_used_if_replies_wait_for_syncs() -> None:
     world = World()
     world.batch()
