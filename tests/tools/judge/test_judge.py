@@ -58,9 +58,13 @@ def test_the_seeds_have_every_manner() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_c_server_agrees_with_itself(pair: ServerPair, seed: int) -> None:
-    """The outcome does not depend on the scheduling of the two processes."""
+    """The outcome does not depend on the scheduling of the two processes, except for the order of
+    two waiting clients. If the machine stalls a server until the commands of both have arrived,
+    level-triggered epoll may report the later one first.
+    """
     outcome = play_seed(replace(pair, ours=[pair.c]), seed, COMMANDS)
-    assert (outcome.failure, {row for row, times in outcome.seen.items() if times}) == ("", set())
+    assert outcome.failure == ""
+    assert {row for row, times in outcome.seen.items() if times} <= {"waiting-order"}
 
 
 def sequence_of(*blocks: bytes) -> Sequence:
