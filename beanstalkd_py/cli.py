@@ -18,10 +18,13 @@ from typing import NoReturn
 
 import beanstalkd_wal as wal
 
-from beanstalkd_py import C_VERSION, __version__, options
+from beanstalkd_py import __version__
 from beanstalkd_py.binlog import opening
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.refusals import what_helps
+from beanstalkd_py.config import file, flags
+from beanstalkd_py.config.flags import CommandLine
+from beanstalkd_py.config.options import SMALLEST_SEGMENT_BYTES, Options
 from beanstalkd_py.foreign import old_files
 from beanstalkd_py.foreign.old_files import DamagedImport
 from beanstalkd_py.host import disk, privileges, signals
@@ -29,17 +32,16 @@ from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.host.notify import Notify
 from beanstalkd_py.host.process import (
     START_DESCRIPTORS,
-    cpu_seconds,
-    facts,
     max_connections,
     require_descriptors,
 )
 from beanstalkd_py.host.progress import Progress
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.queue.queue import Queue
-from beanstalkd_py.queue.snapshot import ProcessSnapshot
 from beanstalkd_py.server.diskwatch import DiskWatch, WatchedFileSystem
 from beanstalkd_py.server.listen import Listeners, ListenFailed, address_of, listen
+from beanstalkd_py.server.process import process_snapshots
+from beanstalkd_py.server.reload import Reloader
 from beanstalkd_py.server.server import Server
 
 STDOUT, STDERR = 1, 2
@@ -81,15 +83,23 @@ def main(argv: list[str]) -> int:
         _write(STDERR, f"{prog}: {line}\n")
 
     try:
-        chosen = options.parse(argv[1:], prog)
-    except options.Exit as end:
+        command_line = flags.parse(argv[1:], prog)
+        chosen = command_line.over(file.read(command_line.config) if command_line.config else {})
+    except flags.Exit as end:
         _write(STDOUT, end.stdout)
         _write(STDERR, end.stderr)
         return end.status
-    for warning in chosen.warnings:
+    except file.WrongFile as error:
+        for line in error.lines:
+            report(line)
+        return flags.USAGE_ERROR
+    for warning in command_line.warnings:
         report(warning)
+    if command_line.check_config:
+        _write(STDOUT, f"{prog}: {command_line.config}: no mistakes\n")
+        return 0
     try:
-        return _serve_until_the_end(chosen, report)
+        return _serve_until_the_end(command_line, chosen, report)
     except ListenFailed as error:
         for line in error.lines:
             report(line)
@@ -161,15 +171,17 @@ def _write(fd: int, text: str) -> None:
             data = data[os.write(fd, data) :]
 
 
-def _serve_until_the_end(chosen: options.Options, report: Callable[[str], None]) -> int:
+def _serve_until_the_end(
+    command_line: CommandLine, chosen: Options, report: Callable[[str], None]
+) -> int:
     """A signal that comes after the end, or after the failure, does not change the status."""
     try:
-        return _serve(chosen, report)
+        return _serve(command_line, chosen, report)
     finally:
         signals.ignore()
 
 
-def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
+def _serve(command_line: CommandLine, chosen: Options, report: Callable[[str], None]) -> int:
     def say(line: str) -> None:
         _write(STDOUT, line + "\n")
 
@@ -183,13 +195,13 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
         queue,
         max_job_size=chosen.max_job_size,
         binlog_max_size=chosen.segment_bytes,
-        process=_process(),
+        process=process_snapshots(),
     )
 
     def drain() -> None:
         queue.draining = True
 
-    signals.install(drain)
+    signals.install(drain, reloads=command_line.config is not None)
     notify = Notify(os.environ, report)
     listeners = listen(chosen, report, os.environ)
     try:
@@ -206,10 +218,12 @@ def _serve(chosen: options.Options, report: Callable[[str], None]) -> int:
                 listeners,
                 report,
                 max_connections(logged=chosen.wal_dir is not None),
-                sync_ms=0 if chosen.never_sync else chosen.sync_ms,
+                sync_ms=chosen.sync_window_ms,
                 verbosity=chosen.verbosity,
                 say=say,
             )
+        if command_line.config is not None:
+            Reloader(server, command_line, chosen, report, notify).start()
         progress = Progress(f"reading {chosen.wal_dir}", report, notify)
         if chosen.user is not None:
             privileges.become(chosen.user)
@@ -296,7 +310,7 @@ def _load_take_over(directory: str | None) -> None:
 
 
 def _open(
-    chosen: options.Options,
+    chosen: Options,
     lock: wal.Lock,
     queue: Queue,
     server: Server,
@@ -354,31 +368,8 @@ def _segment_bytes(directory: str, asked: int, report: Callable[[str], None]) ->
         disk.file_size_limit() or 0: "the limit on the size of files (ulimit -f) is low",
     }
     limit = min(filter(None, limits), default=asked)
-    fits = max(options.SMALLEST_SEGMENT_BYTES, limit // 4096 * 4096)
+    fits = max(SMALLEST_SEGMENT_BYTES, limit // 4096 * 4096)
     if fits >= asked:
         return asked
     report(f"{directory}: segments of {fits} bytes instead of {asked} (-s): {limits[limit]}")
     return fits
-
-
-def _process() -> Callable[[], ProcessSnapshot]:
-    """Returns a function for the figures of this process in `stats`."""
-    it = facts()
-    started_at = boot_ns()
-    id = os.urandom(8).hex()
-
-    def snapshot() -> ProcessSnapshot:
-        user_s, system_s = cpu_seconds()
-        return ProcessSnapshot(
-            pid=it.pid,
-            version=C_VERSION,
-            id=id,
-            hostname=it.hostname,
-            os=it.os,
-            platform=it.platform,
-            started_at=started_at,
-            user_cpu_s=user_s,
-            system_cpu_s=system_s,
-        )
-
-    return snapshot

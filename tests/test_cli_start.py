@@ -37,7 +37,7 @@ def failed(daemon: Daemon, status: int, line: str) -> None:
     [
         (["word"], "unknown argument: word"),
         (["-"], "unknown argument: -"),
-        (["--help"], "unknown flag: --help"),
+        (["--helps"], "unknown flag: --helps"),
         (["-Vx"], "unknown flag: Vx"),
         (["-p"], "flag requires an argument: -p"),
         (["-z", "1k"], "invalid size: 1k"),

@@ -30,10 +30,10 @@ BELOW = {
     "beanstalkd_py.foreign.cbinlog": {"beanstalkd_wal.fs"},
     "beanstalkd_py.foreign": {"beanstalkd_py.binlog", "beanstalkd_py.queue", "beanstalkd_wal"},
     "beanstalkd_py.server": {
-        *("beanstalkd_py.options", "beanstalkd_py.host", "beanstalkd_py.queue"),
+        *("beanstalkd_py.config", "beanstalkd_py.host", "beanstalkd_py.queue"),
         *("beanstalkd_py.protocol", "beanstalkd_py.binlog", "beanstalkd_wal"),
     },
-    "beanstalkd_py.options": set[str](),
+    "beanstalkd_py.config": set[str](),
     "beanstalkd_py.cli": {"beanstalkd_py", "beanstalkd_wal"},
     "beanstalkd_py.__main__": {"beanstalkd_py"},
 }
@@ -56,12 +56,14 @@ USES_SYSTEM = (
 )
 USES_FILES = (
     *USES_SYSTEM,
+    "beanstalkd_py.config.file",
     "beanstalkd_py.foreign.takeover",
     "beanstalkd_py.foreign.old_files",
     "beanstalkd_py.foreign.cbinlog.files",
 )
 USES_GEVENT = ("beanstalkd_py.server",)
 USES_CLICK = ("beanstalkd_py.host",)
+USES_TOML = ("beanstalkd_py.config",)
 
 
 @functools.cache
@@ -165,6 +167,8 @@ def broken_rules(module: str, source: str) -> set[str]:
         allowed |= hit(names, GEVENT) - hit(names, {"gevent.monkey"})
     if within(module, *USES_CLICK):
         allowed |= hit(names, {"click"})
+    if within(module, *USES_TOML):
+        allowed |= hit(names, {"tomli", "tomllib"})
     broken |= not_standard(names) - allowed
     if not within(module, *USES_SYSTEM):
         broken |= prints_or_exits(source) | hit(names, SYSTEM)
@@ -263,6 +267,9 @@ def test_every_package_is_installed() -> None:
         ("beanstalkd_py.server.server", "from gevent import monkey"),
         ("beanstalkd_py.server.server", "from beanstalkd_py.cli import main"),
         ("beanstalkd_py.server.server", "import tools.bench"),
+        ("beanstalkd_py.config.table", "import os"),
+        ("beanstalkd_py.config.file", "from beanstalkd_py.server.server import Server"),
+        ("beanstalkd_py.server.server", "import tomli"),
         ("beanstalkd_py.a_package_without_a_rule.x", "import time"),
         ("beanstalkd_py.a_package_without_a_rule.x", "from beanstalkd_py.queue import model"),
         ("tools.bench.load", "from gevent.monkey import patch_all"),
@@ -292,6 +299,7 @@ def test_forbidden_import_is_found(module: str, source: str) -> None:
             "beanstalkd_py.server.server",
             "import os, socket, time, gevent\nfrom ..binlog import journal",
         ),
+        ("beanstalkd_py.config.file", "import os, tomli\nfrom . import table"),
         ("beanstalkd_py.cli", "import sys\nfrom beanstalkd_py.server.server import Server"),
         ("tools.bench.load", "import gevent, beanstalkd_py.protocol"),
     ],

@@ -1,5 +1,8 @@
 """Signals during the start and at the end. While it serves, the server has its own handlers.
 
+SIGHUP has its default effect, as in the C server, unless there is a configuration file to reload:
+then it stays blocked until the server has a handler for it.
+
 `block` comes first: to import the server takes a while, and a signal in that time would kill the
 process. `install` ends the blocking. SIGTERM and SIGINT then end the start at once, because replay
 can be stopped at any point. After `ignore`, no signal changes how the process ends.
@@ -19,15 +22,17 @@ class Stopped(BaseException):
 
 
 def block() -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [*SIGNALS, signal.SIGHUP])
 
 
-def install(drain: Callable[[], None]) -> None:
-    """drain: called on SIGUSR1. Signals that were blocked take effect here: may raise Stopped."""
+def install(drain: Callable[[], None], reloads: bool = False) -> None:
+    """drain: called on SIGUSR1. reloads: whether SIGHUP stays blocked. Other signals that were
+    blocked take effect here: may raise Stopped.
+    """
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGUSR1, lambda number, frame: drain())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS if reloads else [*SIGNALS, signal.SIGHUP])
 
 
 def _stop(number: int, frame: object) -> NoReturn:

@@ -25,8 +25,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from beanstalkd_py.config.options import Options
 from beanstalkd_py.host import privileges
-from beanstalkd_py.options import Options
 from beanstalkd_py.server.socket_lock import EXISTS, locked
 
 DEFAULT_PORT = "11300"

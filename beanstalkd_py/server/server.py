@@ -139,8 +139,8 @@ class Server:
         self.hub.handle_error = self._on_error
         # These watchers are never stopped: without them, a second SIGTERM during the end would kill
         # the process.
-        self._on_signal(signal.SIGTERM, self._stop.set)
-        self._on_signal(signal.SIGINT, self._stop.set)
+        self.on_signal(signal.SIGTERM, self._stop.set)
+        self.on_signal(signal.SIGINT, self._stop.set)
         # A handler of Python, not a watcher: it runs also during a blocking poll. A command that is
         # sent after the signal then finds the server in drain mode.
         signal.signal(signal.SIGUSR1, lambda number, frame: self._drain())
@@ -160,7 +160,7 @@ class Server:
         if self.failure is not None:
             raise self.failure
 
-    def _on_signal(self, number: int, callback: Callable[[], object]) -> None:
+    def on_signal(self, number: int, callback: Callable[[], object]) -> None:
         watcher = self.loop.signal(number)
         watcher.start(callback)
         self._signals.append(watcher)

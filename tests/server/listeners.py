@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from testkit.waiting import HANG_S
 
-from beanstalkd_py.options import Options
+from beanstalkd_py.config.options import Options
 from beanstalkd_py.server import listen as listen_module
 from beanstalkd_py.server.listen import ListenFailed, listen
 

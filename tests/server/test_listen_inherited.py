@@ -14,7 +14,7 @@ from tests.server.listeners import failure, open_listeners, python_path
 INHERITOR = """
 import json, os, socket, sys
 from beanstalkd_py.server.listen import ListenFailed, address_of, listen
-from beanstalkd_py.options import Options
+from beanstalkd_py.config.options import Options
 fds, environ, options = json.loads(sys.argv[1])
 for at, fd in enumerate(fds):
     os.dup2(fd, 40 + at)

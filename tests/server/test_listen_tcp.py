@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from beanstalkd_py.options import Options
+from beanstalkd_py.config.options import Options
 from beanstalkd_py.server import listen as listen_module
 from beanstalkd_py.server.listen import address_of, listen
 from tests.server.listeners import answers, failure, open_listeners

@@ -11,7 +11,7 @@ from pathlib import Path
 import beanstalkd_wal as wal
 import pytest
 
-from beanstalkd_py.options import Options
+from beanstalkd_py.config.options import Options
 from beanstalkd_py.server import listen as listen_module
 from beanstalkd_py.server import socket_lock
 from beanstalkd_py.server.listen import listen
@@ -225,7 +225,7 @@ def test_socket_and_log_of_two_servers_may_share_a_directory(path, monkeypatch):
 STARTER = """
 import sys
 from beanstalkd_py.server.listen import ListenFailed, listen
-from beanstalkd_py.options import Options
+from beanstalkd_py.config.options import Options
 print("ready", flush=True)
 sys.stdin.readline()
 try:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from testkit.start import Start
 
+from beanstalkd_py.config.options import Options
 from beanstalkd_py.host.privileges import PrivilegesFailed
-from beanstalkd_py.options import Options
 from beanstalkd_py.server.listen import Listeners, ListenFailed, listen
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import cfiles, commands, daemon, parser, segments
+from . import cfiles, commands, config, daemon, parser, segments
 from .count import Count
 
 READERS: dict[str, Callable[[int, Count], None]] = {
@@ -16,6 +16,7 @@ READERS: dict[str, Callable[[int, Count], None]] = {
     "segments": segments.run,
     "commands": commands.run,
     "cfiles": cfiles.run,
+    "config": config.run,
     "daemon": daemon.run,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .commands import COMMANDS
+from .configuration import CONFIGURATION
 from .disk_invariants import DISK
 from .invariants import Invariant
 from .log_invariants import LOG
@@ -14,6 +15,17 @@ from .time_invariants import TIME
 from .writer_invariants import WRITER
 
 _ORDER = list(Invariant)
-_ALL = (*LOG, *DISK, *QUEUE, *SOCKETS, *TIME, *MEMORY, *OPERATION, *COMMANDS, *WRITER)
+_ALL = (
+    *LOG,
+    *DISK,
+    *QUEUE,
+    *SOCKETS,
+    *TIME,
+    *MEMORY,
+    *OPERATION,
+    *CONFIGURATION,
+    *COMMANDS,
+    *WRITER,
+)
 
 MUTANTS = tuple(sorted(_ALL, key=lambda mutant: _ORDER.index(mutant.invariant)))

@@ -86,10 +86,10 @@ LOG = (
         Invariant.DURABLE_BY_DEFAULT,
         "window-by-default",
         "the default is a sync window of 50 ms, as in the C server",
-        "beanstalkd_py/options.py",
+        "beanstalkd_py/config/options.py",
         "    sync_ms: int = 0",
         "    sync_ms: int = 50",
-        ("tests/test_options.py",),
+        ("tests/config/test_flags.py",),
     ),
     Mutant(
         Invariant.FAILED_WRITE_IS_FINAL,

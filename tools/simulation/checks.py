@@ -12,7 +12,7 @@ from beanstalkd_wal.directory import steps_of
 
 from beanstalkd_py.binlog.records import FULL_STRUCT
 from beanstalkd_py.binlog.usage import UPDATE_BYTES
-from beanstalkd_py.options import SMALLEST_SEGMENT_BYTES
+from beanstalkd_py.config.options import SMALLEST_SEGMENT_BYTES
 
 from .clock import MILLISECOND, SECOND
 from .disk import MemoryDisk

@@ -17,7 +17,7 @@ import beanstalkd_wal as wal
 
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import open_binlog
-from beanstalkd_py.options import SMALLEST_SEGMENT_BYTES
+from beanstalkd_py.config.options import SMALLEST_SEGMENT_BYTES
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.queue.snapshot import ProcessSnapshot

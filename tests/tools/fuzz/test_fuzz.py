@@ -11,7 +11,7 @@ from random import Random
 import beanstalkd_wal as wal
 import pytest
 from beanstalkd_wal import reader, repair_plan
-from fuzz import cfiles, commands, daemon, forge, logs, parser, segments
+from fuzz import cfiles, commands, config, daemon, forge, logs, parser, segments
 from fuzz.bounds import TooMuch, bounded
 from fuzz.count import Count
 from judge.malformed import block
@@ -23,7 +23,9 @@ Monkey = pytest.MonkeyPatch
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(
-    "run", [parser.run, segments.run, commands.run, cfiles.run], ids=lambda run: run.__module__
+    "run",
+    [parser.run, segments.run, commands.run, cfiles.run, config.run],
+    ids=lambda run: run.__module__,
 )
 def test_malformed_input_to_readers(
     run: Callable[[int, Count], None], seed: int, tmp_path, monkeypatch: Monkey

@@ -7,8 +7,10 @@ from importlib.machinery import ModuleSpec
 import pytest
 
 from beanstalkd_py import C_VERSION, __version__
-from beanstalkd_py import options as options_module
-from beanstalkd_py.options import Exit, Options, parse
+from beanstalkd_py.config import usage, version
+from beanstalkd_py.config.flags import CommandLine, Exit, parse
+from beanstalkd_py.config.options import Options
+from beanstalkd_py.config.table import BY_LETTER, OPTIONS
 
 PROG = "./beanstalkd-py"
 
@@ -30,17 +32,16 @@ Options:
  -v       show version information
  -V       increase verbosity
  -h       show this help
- --accept-damaged-import
-          take over what can be read of beanstalkd's damaged binlog files
- --socket-mode MODE
-          permissions of the unix socket of -l, such as 660 (default is by the umask)
- --socket-group GROUP
-          group of the unix socket of -l (default is USER's)
+ --help   show all options, also those with long names only
 """
 
 
 def read(*words: str) -> Options:
-    return parse(words, PROG)
+    return parse(words, PROG).over({})
+
+
+def warnings(*words: str) -> tuple[str, ...]:
+    return parse(words, PROG).warnings
 
 
 def end(*words: str) -> Exit:
@@ -60,8 +61,8 @@ def test_empty_command_line_means_defaults_and_durable_replies():
         max_job_size=65535,
         segment_bytes=10485760,
         verbosity=0,
-        warnings=(),
     )
+    assert parse((), PROG) == CommandLine()
 
 
 def test_value_may_be_the_next_word():
@@ -138,7 +139,11 @@ def test_word_that_is_no_flag_is_a_usage_error(before, word):
 @pytest.mark.parametrize(
     ("word", "shown"),
     [
-        ("--help", "--help"),
+        ("--helps", "--helps"),
+        ("--help=", "--help="),
+        ("--never-sync=true", "--never-sync=true"),
+        ("--max_job_size", "--max_job_size"),
+        ("-F-", "F-"),
         ("--", "--"),
         ("-x", "-x"),
         ("-Vx", "Vx"),
@@ -182,9 +187,7 @@ def test_version_names_the_build(modules, batched, monkeypatch):
         "beanstalkd_py.server._batchedio": "_batchedio.abi3.so" if batched == "in C" else None,
     }
     specs = {name: ModuleSpec(name, None, origin=origin) for name, origin in origins.items()}
-    monkeypatch.setattr(
-        options_module, "find_spec", lambda name: specs[name] if origins[name] else None
-    )
+    monkeypatch.setattr(version, "find_spec", lambda name: specs[name] if origins[name] else None)
     line = f"modules: {modules}; batched socket I/O: {batched}"
     assert end("-v").stdout.splitlines()[1:] == [line]
 
@@ -196,9 +199,8 @@ def test_help_goes_to_stderr_with_status_0(words):
 
 
 def test_removed_flags_are_reported_and_ignored():
-    options = read("-c", "-nV")
-    assert options.verbosity == 1
-    assert options.warnings == (
+    assert read("-c", "-nV").verbosity == 1
+    assert warnings("-c", "-nV") == (
         "-c flag was removed. binlog is always compacted.",
         "-n flag was removed. binlog is always compacted.",
     )
@@ -267,14 +269,14 @@ def test_invalid_size_is_a_usage_error(flag, text):
 
 @pytest.mark.parametrize("text", ["1073741825", "-1", "99999999999999999999"])
 def test_job_size_beyond_the_limit_is_capped_and_reported(text):
-    options = read("-z", text)
-    assert options.max_job_size == 1073741824
-    assert options.warnings == ("maximum job size was set to 1073741824",)
+    assert read("-z", text).max_job_size == 1073741824
+    assert warnings("-z", text) == ("maximum job size was set to 1073741824",)
 
 
 @pytest.mark.parametrize("size", [0, 1073741824])
 def test_job_size_up_to_the_limit_is_accepted(size):
     assert read("-z", str(size)) == Options(max_job_size=size)
+    assert warnings("-z", str(size)) == ()
 
 
 @pytest.mark.parametrize(
@@ -318,4 +320,57 @@ def test_invalid_mode_is_a_usage_error(mode):
 def test_long_name_without_its_value_is_a_usage_error():
     exit_ = end("--socket-group")
     expected = f"{PROG}: flag requires an argument: --socket-group\n{USAGE}"
+    assert (exit_.status, exit_.stderr) == (5, expected)
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.letter])
+def test_long_name_does_what_the_letter_does(option):
+    word = "7" if option.value else ""
+    short = "-VVVVVVV" if option.letter == "V" else f"-{option.letter}{word}"
+    if not option.in_file:  # -v, -h
+        assert end(short).status == end(option.long).status == 0
+        return
+    assert read(short) != Options()
+    assert read(option.long, *([word] if word else [])) == read(short)
+    if word:
+        assert read(f"{option.long}={word}") == read(short)
+
+
+def test_long_sync_ms_replaces_never_sync_as_the_letter_does():
+    assert read("--never-sync", "--sync-ms=5") == Options(sync_ms=5)
+    assert read("--sync-ms=5", "--never-sync") == Options(sync_ms=5, never_sync=True)
+
+
+def test_V_adds_to_the_verbosity_before_it():
+    assert read("--verbosity", "1", "-V").verbosity == 2
+    assert read("-V", "--verbosity", "0").verbosity == 0
+
+
+def test_long_help_is_on_stdout_and_shows_every_option():
+    exit_ = end("--help", "bad word")
+    assert (exit_.status, exit_.stdout, exit_.stderr) == (0, usage.full(PROG), "")
+    for option in OPTIONS:
+        assert f"  {usage.names(option)}\n" in exit_.stdout
+    assert max(map(len, exit_.stdout.splitlines())) <= 79
+
+
+def test_every_flag_of_the_c_usage_has_a_row():
+    shown = {line[2] for line in USAGE.splitlines() if line.startswith(" -")}
+    assert shown - {"-"} == BY_LETTER.keys()
+
+
+def test_flags_win_over_the_file():
+    file = {"port": "1", "max_job_size": 5, "never_sync": True, "verbosity": 2}
+    words = ["-p", "2", "-f0", "-V"]
+    assert parse(words, PROG).over(file) == Options(port="2", max_job_size=5, verbosity=1)
+    assert parse([], PROG).over(file) == Options(**file)
+    assert parse(["-z65535"], PROG).over(file).max_job_size == 65535  # the default, but given
+
+
+def test_check_config_needs_a_file():
+    assert parse(["--check-config", "--config=a"], PROG) == CommandLine(
+        config="a", check_config=True
+    )
+    exit_ = end("--check-config")
+    expected = f"{PROG}: --check-config needs --config FILE\n{USAGE}"
     assert (exit_.status, exit_.stderr) == (5, expected)

@@ -1,0 +1,128 @@
+"""The configuration file: read, and checked against the table of options."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from beanstalkd_py.config.kinds import Invalid, Value
+from beanstalkd_py.config.table import IN_FILE, Option
+
+# A reload reads the file on the loop thread.
+MAX_BYTES = 1 << 18
+
+
+class Mistake(NamedTuple):
+    """line: None if the whole file is meant."""
+
+    line: int | None
+    text: str
+
+
+class WrongFile(Exception):
+    """Every mistake that was found, in the order of lines."""
+
+    def __init__(self, path: str, mistakes: Iterable[Mistake]) -> None:
+        self.path = path
+        self.mistakes = sorted(mistakes, key=lambda mistake: mistake.line or 0)
+        super().__init__(path, self.mistakes)
+
+    @property
+    def lines(self) -> list[str]:
+        """One for each mistake: FILE:LINE: text."""
+        return [
+            f"{self.path}: {text}" if line is None else f"{self.path}:{line}: {text}"
+            for line, text in self.mistakes
+        ]
+
+
+def read(path: str) -> dict[str, Value]:
+    """The values in the file, by key. Raises WrongFile."""
+    from beanstalkd_py.config import toml  # 5 ms, which a start without a file need not take
+
+    try:
+        text = _decode(_contents(path))
+        document = toml.parse(text)
+    except OSError as error:
+        raise WrongFile(path, [Mistake(None, error.strerror or str(error))]) from None
+    except _Refused as error:
+        raise WrongFile(path, [error.mistake]) from None
+    except toml.NotToml as error:
+        raise WrongFile(path, [Mistake(error.line, error.text)]) from None
+    values: dict[str, Value] = {}
+    mistakes = []
+    for key, value in document.values.items():
+        try:
+            values[key] = _value(key, value)
+        except Invalid as error:
+            mistakes.append(Mistake(document.lines[(key,)], str(error)))
+    mistakes.extend(_contradictions(document.lines, values))
+    if mistakes:
+        raise WrongFile(path, mistakes)
+    return values
+
+
+class _Refused(Exception):
+    def __init__(self, line: int | None, text: str) -> None:
+        super().__init__(line, text)
+        self.mistake = Mistake(line, text)
+
+
+def _contents(path: str) -> bytes:
+    """O_NONBLOCK: a pipe must not hold up the server."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise _Refused(None, "not a regular file")
+        with open(fd, "rb", closefd=False) as file:
+            data = file.read(MAX_BYTES + 1)
+    finally:
+        os.close(fd)
+    if len(data) > MAX_BYTES:
+        raise _Refused(None, f"more than {MAX_BYTES} bytes")
+    return data
+
+
+def _decode(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _Refused(line, "not UTF-8, which TOML files must be") from None
+
+
+def _value(key: str, value: object) -> Value:
+    option = IN_FILE.get(key)
+    if option is None:
+        raise Invalid(f"unknown key: {_shown(key)}{_suggestion(key)}")
+    try:
+        return option.kind.from_file(value)
+    except Invalid as error:
+        raise Invalid(f"{key}: {error}") from None
+
+
+def _shown(key: str) -> str:
+    """In one line."""
+    return key if re.fullmatch("[A-Za-z0-9_-]{1,100}", key) else repr(key[:100])
+
+
+def _suggestion(key: str) -> str:
+    close = difflib.get_close_matches(key[:100].lower().replace("-", "_"), IN_FILE, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _contradictions(
+    lines: Mapping[tuple[str | int, ...], int], values: Mapping[str, Value]
+) -> Iterator[Mistake]:
+    """Flags replace each other in their order. Keys have no order."""
+    for key in values:
+        option: Option = IN_FILE[key]
+        for other, implied in option.implies:
+            if values.get(other, implied) != implied:
+                shown = str(values[other]).lower()
+                text = f"{key}: contradicts {other} = {shown}"
+                yield Mistake(lines[(key,)], text)

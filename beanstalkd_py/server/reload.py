@@ -1,0 +1,69 @@
+"""SIGHUP: the configuration file is read again, and what can change while the server runs changes.
+
+A file with a mistake changes nothing. The file is read on the loop thread: it is small, and must be
+a regular file.
+"""
+
+import signal
+from collections.abc import Callable
+from time import monotonic_ns
+
+from beanstalkd_py.config import changes, file
+from beanstalkd_py.config.flags import CommandLine
+from beanstalkd_py.config.options import Options
+from beanstalkd_py.host.notify import Notify
+from beanstalkd_py.server.server import Server
+
+
+class Reloader:
+    """running: the options that the server runs with."""
+
+    def __init__(
+        self,
+        server: Server,
+        command_line: CommandLine,
+        running: Options,
+        report: Callable[[str], None],
+        notify: Notify,
+    ) -> None:
+        assert command_line.config is not None
+        self._path = command_line.config
+        self._server = server
+        self._command_line = command_line
+        self._running = running
+        self._report = report
+        self._notify = notify
+
+    def start(self) -> None:
+        """From here on SIGHUP reloads. A signal that came before, while SIGHUP was blocked, takes
+        effect when the loop runs.
+        """
+        self._server.on_signal(signal.SIGHUP, self.reload)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
+
+    def reload(self) -> None:
+        self._notify(RELOADING=1, MONOTONIC_USEC=monotonic_ns() // 1000)
+        self._report(self._reload())
+        self._notify(READY=1)
+
+    def _reload(self) -> str:
+        """Returns the line for the operator."""
+        try:
+            wanted = self._command_line.over(file.read(self._path))
+        except file.WrongFile as error:
+            more = len(error.lines) - 1
+            rest = f" ({more} more: see --check-config)" if more else ""
+            return f"not reloaded: {error.lines[0]}{rest}; nothing has changed"
+        found = changes.compare(self._running, wanted)
+        self._running = found.options
+        apply(self._server, found.options)
+        return f"reloaded {self._path}: {found}"
+
+
+def apply(server: Server, options: Options) -> None:
+    """Sets all that can change in a running server. A body that is being received goes on."""
+    server.verbosity = options.verbosity
+    server.context.outbox.set_window(options.sync_window_ms)
+    server.dispatcher.max_job_size = options.max_job_size
+    for connection in server.connections.values():
+        connection.session.parser.max_job_size = options.max_job_size

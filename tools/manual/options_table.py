@@ -1,0 +1,40 @@
+"""The table of options in docs/operating.md, made from the rows of `beanstalkd_py.config.table`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from beanstalkd_py.config.table import OPTIONS, Option
+
+BEGIN, END = "<!-- options: begin -->", "<!-- options: end -->"
+PAGE = "docs/operating.md"
+_HEADING = [
+    "| flag | long name | key: type | meaning | default | reload |",
+    "|---|---|---|---|---|---|",
+]
+
+
+def table() -> str:
+    return "\n".join([*_HEADING, *map(_row, OPTIONS)])
+
+
+def _row(option: Option) -> str:
+    flag = f"`-{option.letter}`" if option.letter else ""
+    long = f"`{option.long} {option.value}`".replace(" `", "`")
+    key = f"`{option.key}`: {option.kind}" if option.in_file else "no key"
+    reload = option.reload.shown if option.in_file else ""
+    return f"| {flag} | {long} | {key} | {option.help} | {option.default} | {reload} |"
+
+
+def with_table(page: str) -> str:
+    """The page with an up-to-date table. Raises ValueError if a mark is missing."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{PAGE} lacks {BEGIN} or {END}")
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+def write(root: Path) -> None:
+    path = root / PAGE
+    path.write_text(with_table(path.read_text()))
