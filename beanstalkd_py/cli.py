@@ -203,6 +203,7 @@ def _serve(command_line: CommandLine, chosen: Options, report: Callable[[str], N
 
     signals.install(drain, reloads=command_line.config is not None)
     notify = Notify(os.environ, report)
+    watch = DiskWatch(report)
     listeners = listen(chosen, report, os.environ)
     try:
         if chosen.verbosity:
@@ -232,7 +233,7 @@ def _serve(command_line: CommandLine, chosen: Options, report: Callable[[str], N
         if chosen.wal_dir is not None:
             lock = _lock(chosen.wal_dir)
             try:
-                log = _open(chosen, lock, queue, server, report, progress)
+                log = _open(chosen, lock, queue, server, report, progress, watch)
                 dispatcher.log = log.snapshot
             except wal.LogFull as error:
                 raise NoSpace(f"{chosen.wal_dir}: {error}") from error
@@ -256,6 +257,7 @@ def _serve(command_line: CommandLine, chosen: Options, report: Callable[[str], N
             lock.close()
     finally:
         listeners.close()
+        watch.close()
     return _stopped()
 
 
@@ -316,6 +318,7 @@ def _open(
     server: Server,
     report: Callable[[str], None],
     progress: Progress,
+    watch: DiskWatch,
 ) -> Binlog:
     """Replays DIR into the queue and opens it for writing."""
     assert chosen.wal_dir is not None
@@ -336,7 +339,6 @@ def _open(
             report=report,
             progress=progress,
         )
-    watch = DiskWatch(report)
     watch.start()
     opened = opening.open_binlog(
         chosen.wal_dir,

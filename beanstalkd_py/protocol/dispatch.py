@@ -74,9 +74,7 @@ class Dispatcher:
         return b""
 
     def put_end(self, client: Client, now: int, command: Command) -> bytes:
-        _, pri, delay, ttr, body = command
-        outcome = self.queue.put(client, now, pri, delay, ttr, body)
-        return replies.INSERTED % outcome if isinstance(outcome, int) else _REPLIES[outcome]
+        return self.put(client, now, command)
 
     def put_abort(self, client: Client, now: int, command: Command) -> bytes:
         self.queue.abort_put(client)

@@ -3,7 +3,6 @@
 Source: beanstalkd 1.13, doc/protocol.txt.
 """
 
-INSERTED: bytes = b"INSERTED %d\r\n"
 EXPECTED_CRLF: bytes = b"EXPECTED_CRLF\r\n"
 JOB_TOO_BIG: bytes = b"JOB_TOO_BIG\r\n"
 DRAINING: bytes = b"DRAINING\r\n"

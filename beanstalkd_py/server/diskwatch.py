@@ -20,6 +20,7 @@ import beanstalkd_wal as wal
 SECOND_NS = 1_000_000_000
 LIMIT_NS = SECOND_NS  # a call that takes longer is slow
 QUIET_NS = 60 * SECOND_NS  # after a slow call
+CLOSE_S = 1.0
 
 
 def open_file(handle: int) -> str:
@@ -55,6 +56,8 @@ class DiskWatch:
         self._longest_ns = 0  # of these
         self._lines: list[str] = []  # for the operator
         self._wake = threading.Event()  # there is a line: `check` is due
+        self._thread: threading.Thread | None = None
+        self._closed = False
 
     def begin(self, what: str, handle: int) -> None:
         """The calling thread begins a call."""
@@ -123,11 +126,27 @@ class DiskWatch:
 
     def start(self) -> None:
         """Begins to check, on a thread of its own. Raises wal.NoThread."""
-        wal.start_thread(threading.Thread(target=self._run, name="disk-watch", daemon=True))
+        thread = threading.Thread(target=self._run, name="disk-watch", daemon=True)
+        wal.start_thread(thread)
+        self._thread = thread
+
+    def close(self) -> None:
+        """Reports the lines that are left, before the process ends. Waits for a second at most: a
+        full terminal must not keep the process.
+        """
+        self._closed = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(CLOSE_S)
+        else:
+            self.check()
 
     def _run(self) -> None:
-        while True:
-            self._wake.wait(self.check() / SECOND_NS)
+        wait_ns = 0
+        while not self._closed:
+            self._wake.wait(wait_ns / SECOND_NS)
+            wait_ns = self.check()
+        self.check()
 
 
 class WatchedFileSystem(wal.FileSystem):

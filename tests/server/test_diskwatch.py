@@ -67,6 +67,18 @@ def test_fast_calls_are_not_reported(watched: Watched) -> None:
     assert watched.lines == []
 
 
+@pytest.mark.parametrize("started", [False, True])
+def test_line_before_the_end_of_the_process_is_not_lost(watched: Watched, started: bool) -> None:
+    if started:
+        watched.watch.start()
+    watched.watch.begin("sync", 7)
+    watched.clock.now += 2 * SECOND
+    watched.watch.end()
+    watched.watch.close()
+    assert watched.lines == ["file 7: the sync took 2.0 s"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "disk-watch"]
+
+
 def test_slow_call_is_reported_after_a_second_and_at_its_end(watched: Watched) -> None:
     watched.watch.begin("sync", 7)
     watched.pass_time(0.999)

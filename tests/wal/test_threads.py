@@ -1,19 +1,22 @@
 """The log with its threads, on a real disk; and a writer that is killed."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
+from queue import SimpleQueue
 
 import beanstalkd_wal as wal
 import pytest
 from beanstalkd_wal.fs import FileSystem
 from beanstalkd_wal.log import FRAME_MAX
+from beanstalkd_wal.operations import Batch, Close, Fence, Write
 from simulation.disk import MemoryDisk
 from testkit.waiting import HANG_S, wait_until
 
-from tests.wal.logs import DIRECTORY, records, replayed
+from tests.wal.logs import DIRECTORY, opened, records, replayed
 
 SEGMENT = 1 << 16
 PATIENCE = HANG_S
@@ -408,3 +411,36 @@ def test_refused_thread_names_the_limit_on_memory():
     """A thread needs a stack. The system reports a lack of memory for it like too many threads."""
     said = subprocess.run([sys.executable, "-c", NO_STACK], stdout=subprocess.PIPE, text=True)
     assert said.stdout == "cannot start a thread; the limit may be ulimit -v or LimitAS=\n"
+
+
+class ShortQueue(SimpleQueue):
+    """The committer's queue. There is no memory when it looks for a second batch."""
+
+    failures = 1
+
+    def empty(self) -> bool:
+        if self.failures:
+            self.failures -= 1
+            raise MemoryError
+        return super().empty()
+
+
+CLOSE = Close(0, truncate=True)
+
+
+@pytest.mark.sources
+@pytest.mark.parametrize(
+    "batches", [[[CLOSE]], [[Write(1, [b"a"])], [CLOSE]], [[Fence(threading.Event())], [CLOSE]]]
+)
+def test_committer_without_memory_for_its_batches_fails_the_log(batches):
+    """Its loop goes on: otherwise clients and the end of the log would wait for ever."""
+    log = opened(MemoryDisk())
+    committer = log._threads.committer
+    committer.queue = ShortQueue()
+    for operations in batches:
+        committer.queue.put(Batch(1, operations))
+    committer.run()
+    assert all(each.passed.is_set() for (each,) in batches if isinstance(each, Fence))
+    with pytest.raises(wal.LogFailed) as failed:
+        log.collect()
+    assert failed.value.errno == errno.ENOMEM

@@ -91,6 +91,15 @@ MEMORY = (
         ("tests/queue/test_out_of_memory.py -k gives_the_job_back",),
     ),
     Mutant(
+        Invariant.OPERATOR_IS_TOLD,
+        "committer-dies-without-memory",
+        "without memory for its list of batches, the committer ends and nobody hears of it",
+        "wal/beanstalkd_wal/committer.py",
+        "            except MemoryError as error:  # `execute` handles its own\n",
+        "            except ZeroDivisionError as error:\n",
+        ("tests/wal/test_threads.py -k memory_for_its_batches",),
+    ),
+    Mutant(
         Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
         "commit-needs-one-buffer",
         "a commit fails without memory to join its frames",

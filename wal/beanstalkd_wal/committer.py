@@ -11,7 +11,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 from beanstalkd_wal.directory import Durability, Spare, begin_segment
@@ -82,12 +82,21 @@ class Committer:
         """The thread's main function. Returns after Close."""
         queue = self.queue
         while not self._closed:
-            batches = [queue.get()]
-            while not queue.empty():
-                batches.append(queue.get())
-            self.execute(batches)
-            self.notify()
-            self._progress.batches_done += len(batches)
+            batch = queue.get()
+            batches: list[Batch] | None = None
+            try:
+                batches = [batch]
+                while not queue.empty():
+                    batch = queue.get()
+                    batches.append(batch)
+                self.execute(batches)
+                self.notify()
+                self._progress.batches_done += len(batches)
+            except MemoryError as error:  # `execute` handles its own
+                self._progress.fail(self._path, self._offset, error)
+                self._skip(batches or ())
+                self._skip((batch,))  # it may not be in `batches`
+                self.notify()
 
     def end_unused(self) -> None:
         """Ends the thread. Nothing was committed, and no file changes."""
@@ -146,8 +155,10 @@ class Committer:
         elif isinstance(operation, Close):
             self._close(operation, at)
 
-    def _skip(self, batches: list[Batch]) -> None:
-        """After a failure: sets fences and closes files, and does nothing else."""
+    def _skip(self, batches: Sequence[Batch]) -> None:
+        """After a failure: sets fences and closes files, and does nothing else. A batch may be
+        skipped twice.
+        """
         for batch in batches:
             for operation in batch.operations:
                 if isinstance(operation, Fence) and operation not in self._fences:
