@@ -17,7 +17,7 @@ PLAIN = build/plain
 ADDRESS = build/address
 CONFIG = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("$(1)"))')
 PARTS = .ci Makefile setup.cfg setup.py pyproject.toml README.md CHANGELOG.md CONTRIBUTING.md \
-	LICENSE beanstalkd_py wal tools tests docs
+	LICENSE beanstalkd_py wal tools tests docs deploy
 
 .PHONY: help
 help:               ## list the targets

@@ -251,6 +251,8 @@ def _serve(command_line: CommandLine, chosen: Options, report: Callable[[str], N
         def ready() -> None:
             report(_ready_line(listeners, queue, log, chosen.wal_dir))
             notify(READY=1, STATUS="serving")
+            if notify.watchdog_s:
+                server.every(notify.watchdog_s / 2, lambda: notify(WATCHDOG=1))
 
         server.serve(log, ready, lambda: notify(STOPPING=1))
         if lock is not None:

@@ -4,7 +4,6 @@ user, addresses.
 
 from __future__ import annotations
 
-import configparser
 import os
 import pwd
 import re
@@ -15,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from testkit.daemon import OURS, ROOT, Daemon
+from testkit.daemon import OURS, Daemon
 from testkit.start import Start
 from testkit.waiting import HANG_S, wait_until
 
@@ -68,6 +67,15 @@ def test_service_manager_is_notified_of_ready_and_stop(
     assert daemon.client().ask(b"reserve\r\n") == b"RESERVED 1 1\r\nx\r\n"
     assert daemon.stop() == 0
     assert manager.recv(1000) == b"STOPPING=1"
+
+
+def test_watchdog_hears_of_a_server_whose_loop_turns(start: Start, manager: socket.socket) -> None:
+    environ = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "20000"}
+    daemon = start(environ=environ)
+    assert manager.recv(1000) == b"READY=1\nSTATUS=serving"
+    for _ in range(3):
+        assert manager.recv(1000) == b"WATCHDOG=1"
+    assert daemon.stop() == 0
 
 
 INHERIT = """
@@ -213,15 +221,3 @@ def test_server_runs_as_another_user_without_privileges(start: Start, nobodys: s
     assert daemon.stop() == 0
     assert daemon.said() == "[]\n"
     assert {path.stat().st_uid for path in Path(nobodys).iterdir()} == {nobody.pw_uid}
-
-
-def test_unit_in_the_docs_waits_for_an_address_that_comes_later() -> None:
-    """systemd's own RestartSec is 0.1 s, and after five starts in ten seconds it gives up."""
-    page = (ROOT / "docs" / "operating.md").read_text()
-    text = re.search(r"beanstalkd.service`:\n\n```\n(.*?)```", page, re.DOTALL)
-    assert text is not None
-    unit = configparser.ConfigParser()
-    unit.optionxform = str  # type: ignore[assignment, method-assign]
-    unit.read_string(text[1])
-    assert unit["Service"]["RestartSec"] == "1"
-    assert unit["Unit"]["StartLimitIntervalSec"] == "0"

@@ -13,12 +13,16 @@ from collections.abc import Callable, Mapping
 class Notify:
     """`notify(READY=1, STATUS="serving")` sends these assignments as in sd_notify(3). Without
     NOTIFY_SOCKET it does nothing.
+
+    watchdog_s: within so many seconds the manager expects the next WATCHDOG=1, or it restarts the
+    service (sd_watchdog_enabled(3)). 0: it expects none.
     """
 
     timeout_s = 1.0  # for a manager that does not read
 
     def __init__(self, environ: Mapping[str, str], report: Callable[[str], None]) -> None:
         self.path = environ.get("NOTIFY_SOCKET", "")
+        self.watchdog_s = _watchdog_s(environ) if self.path else 0.0
         self._report = report
 
     def __call__(self, **state: str | int) -> None:
@@ -34,3 +38,10 @@ class Notify:
         except OSError as error:
             self._report(f"NOTIFY_SOCKET={self.path}: {error.strerror or error}")
             self.path = ""
+
+
+def _watchdog_s(environ: Mapping[str, str]) -> float:
+    usec, pid = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
+    if not usec.isascii() or not usec.isdigit() or pid not in ("", str(os.getpid())):
+        return 0.0
+    return int(usec) / 1e6

@@ -113,6 +113,7 @@ class Server:
         self._timer_at = NEVER  # what the timer is for, boot time
         self._fires_at = NEVER  # on the loop's clock, which is the monotonic one
         self._signals: list[Any] = []
+        self._timers: list[Any] = []
         self._collector = Collector()
         self._memory = Memory(
             self.queue, dispatcher.counts, self.connections.values(), self._collector.collect,
@@ -164,6 +165,12 @@ class Server:
         watcher = self.loop.signal(number)
         watcher.start(callback)
         self._signals.append(watcher)
+
+    def every(self, seconds: float, callback: Callable[[], object]) -> None:
+        """Calls it at this interval, as long as the loop turns."""
+        timer = self.loop.timer(seconds, seconds)
+        timer.start(callback)
+        self._timers.append(timer)
 
     def _drain(self) -> None:
         self.queue.draining = True

@@ -70,3 +70,18 @@ def test_manager_that_does_not_read_is_one_warning(tmp_path):
             if said:
                 break
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({}, 0),
+        ({"WATCHDOG_USEC": "30000000"}, 30),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 30),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, 0),
+        ({"WATCHDOG_USEC": "soon"}, 0),
+    ],
+)
+def test_watchdog_is_that_of_this_process(environ: dict[str, str], seconds: float) -> None:
+    assert Notify({"NOTIFY_SOCKET": "/x", **environ}, print).watchdog_s == seconds
+    assert Notify(environ, print).watchdog_s == 0
