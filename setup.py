@@ -58,6 +58,7 @@ COMPILED = [
             "sends",
             "server",
             "transport",
+            "unsent",
         ),
         "wal/beanstalkd_wal": (
             "checksum",

@@ -7,15 +7,13 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <errno.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #define EVENTS_MAX 256
 #define SENDS 256 /* without the lock in between */
-#define RECEIVE_BYTES (64 * 1024)
-#define SMALL_BYTES (16 * 1024) /* received into `input`; what is longer is not copied once more */
+#define BATCHED_BYTES (16 * 1024)
 #define INPUT_BYTES (512 * 1024)
 #define NOT_RECEIVED -1
 
@@ -24,9 +22,6 @@ struct event {
     int error;         /* errno of recv, else 0 */
     Py_ssize_t length; /* of the bytes in `input`, or NOT_RECEIVED */
     const char *bytes;
-    PyObject *whole; /* all bytes, if there are SMALL_BYTES or more */
-    int next_error;  /* after `whole`: errno of recv */
-    int receive_more; /* there was no memory for the rest */
 };
 
 struct send {
@@ -69,9 +64,9 @@ wait_for_events(int epoll, int timeout_ms, long busy_us, struct epoll_event *fou
 static void
 receive(struct event *event, Py_ssize_t *used)
 {
-    if (INPUT_BYTES - *used < SMALL_BYTES)
+    if (INPUT_BYTES - *used < BATCHED_BYTES)
         return;
-    ssize_t length = recv(event->fd, input + *used, SMALL_BYTES, MSG_DONTWAIT);
+    ssize_t length = recv(event->fd, input + *used, BATCHED_BYTES, MSG_DONTWAIT);
     if (length < 0) {
         event->error = errno;
         return;
@@ -98,95 +93,33 @@ fill_events(int epoll, int timeout_ms, long busy_us, const char *receivable, Py_
     return count;
 }
 
-/* Receives what follows SMALL_BYTES. */
-static void
-receive_rest(struct event *event)
-{
-    PyObject *whole = PyBytes_FromStringAndSize(NULL, RECEIVE_BYTES);
-    if (!whole) {
-        PyErr_Clear();
-        event->receive_more = 1;
-        return;
-    }
-    char *bytes = PyBytes_AS_STRING(whole);
-    memcpy(bytes, event->bytes, SMALL_BYTES);
-    ssize_t length = recv(event->fd, bytes + SMALL_BYTES, RECEIVE_BYTES - SMALL_BYTES, MSG_DONTWAIT);
-    if (length < 0) {
-        event->next_error = errno;
-        length = 0;
-    }
-    /* Not _PyBytes_Resize: if that fails, the bytes are lost. */
-    Py_SET_SIZE(whole, SMALL_BYTES + length);
-    bytes[SMALL_BYTES + length] = 0;
-    event->whole = whole;
-}
-
-static PyObject *
-make_tuple(int fd, int flags, PyObject *received)
-{
-    return received ? Py_BuildValue("(iiN)", fd, flags, received) : NULL;
-}
-
 static PyObject *
 event_tuple(const struct event *event)
 {
     PyObject *received;
-    if (event->whole)
-        received = Py_NewRef(event->whole);
-    else if (event->length != NOT_RECEIVED)
+    if (event->length != NOT_RECEIVED)
         received = PyBytes_FromStringAndSize(event->bytes, event->length);
     else if (event->error)
         received = PyLong_FromLong(event->error);
     else
         received = Py_NewRef(Py_None);
-    return make_tuple(event->fd, event->flags, received);
-}
-
-static int
-append_event(PyObject *list, PyObject *tuple)
-{
-    int failed = !tuple || PyList_Append(list, tuple) < 0;
-    Py_XDECREF(tuple);
-    return failed ? -1 : 0;
-}
-
-/* The event after one that has SMALL_BYTES or more. */
-static int
-append_next_event(PyObject *list, const struct event *event)
-{
-    if (event->receive_more)
-        return append_event(list, make_tuple(event->fd, EPOLLIN, Py_NewRef(Py_None)));
-    if (event->next_error && event->next_error != EAGAIN)
-        return append_event(
-            list, make_tuple(event->fd, EPOLLIN, PyLong_FromLong(event->next_error)));
-    return 0;
+    return received ? Py_BuildValue("(iiN)", event->fd, event->flags, received) : NULL;
 }
 
 /* Returns the unreported events as a list. If it returns NULL, they stay unreported. */
 static PyObject *
 report_events(void)
 {
-    int large = 0;
     PyObject *list = PyList_New(unreported);
     for (int i = 0; list && i < unreported; i++) {
-        struct event *event = &events[i];
-        if (event->length == SMALL_BYTES && !event->whole && !event->receive_more)
-            receive_rest(event);
-        large |= event->length == SMALL_BYTES;
-        PyObject *tuple = event_tuple(event);
+        PyObject *tuple = event_tuple(&events[i]);
         if (!tuple)
             Py_CLEAR(list);
         else
             PyList_SET_ITEM(list, i, tuple);
     }
-    for (int i = 0; large && list && i < unreported; i++)
-        if (append_next_event(list, &events[i]) < 0)
-            Py_CLEAR(list);
-    if (!list)
-        return NULL;
-    for (int i = 0; large && i < unreported; i++)
-        Py_CLEAR(events[i].whole);
-    unreported = 0;
+    if (list)
+        unreported = 0;
     return list;
 }
 

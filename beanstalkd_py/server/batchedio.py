@@ -9,12 +9,9 @@ receives from them. It returns a list of (descriptor, flags of epoll, received) 
 events. `received` is
 
 - the bytes, b"" at the end of input, if the flags are EPOLLIN alone and `receivable[descriptor]` is
-  not 0. They are at most RECEIVE_BYTES. Only then, more bytes may be left in a TCP socket;
+  not 0. They are at most BATCHED_BYTES. If there are so many, more may be left in the socket;
 - the errno of the failed recv;
 - None in all other cases, and if the batch has received much already: the caller must receive.
-
-A second event of a descriptor may follow at the end of the list: an errno, or None if there was no
-memory to receive everything.
 
 It polls for `busy_us`, at least once, and then waits for `timeout_ms`. The list is empty if no
 event comes or a signal arrives. Raises OSError.
@@ -34,8 +31,8 @@ from time import monotonic_ns
 from typing import Any
 
 EVENTS_MAX = 256  # in one poll batch
-RECEIVE_BYTES = 64 * 1024
-BATCH_BYTES = 512 * 1024  # nearly the most that one batch receives
+BATCHED_BYTES = 16 * 1024  # at most, from one descriptor
+INPUT_BYTES = 512 * 1024  # at most, in one poll batch
 
 Received = bytes | int | None
 Events = list[tuple[int, int, Received]]
@@ -45,12 +42,17 @@ def receive_ready_in_python(
     epoll: select.epoll, timeout_ms: int, busy_us: int, receivable: bytearray
 ) -> Events:
     ready: Events = []
-    left = BATCH_BYTES
+    left = INPUT_BYTES
     for fd, flags in _wait_for_events(epoll, timeout_ms, busy_us):
         received: Received = None
-        if flags == select.EPOLLIN and left > 0 and fd < len(receivable) and receivable[fd]:
+        if (
+            flags == select.EPOLLIN
+            and left >= BATCHED_BYTES
+            and fd < len(receivable)
+            and receivable[fd]
+        ):
             try:
-                received = os.read(fd, RECEIVE_BYTES)
+                received = os.read(fd, BATCHED_BYTES)
                 left -= len(received)
             except OSError as error:
                 received = error.errno

@@ -14,7 +14,7 @@ import os
 
 from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.server.batchedio import RECEIVE_BYTES, Received
+from beanstalkd_py.server.batchedio import BATCHED_BYTES, Received
 from beanstalkd_py.server.context import Context
 from beanstalkd_py.server.life import (
     AHEAD,
@@ -26,17 +26,18 @@ from beanstalkd_py.server.life import (
     READING,
     Life,
 )
-from beanstalkd_py.server.transport import HUNG_UP, READABLE, WRITABLE, Transport
+from beanstalkd_py.server.transport import (
+    HUNG_UP,
+    READABLE,
+    RECEIVE_BYTES,
+    UNREACHABLE,
+    WRITABLE,
+    Transport,
+)
+from beanstalkd_py.server.unsent import Unsent, drop, keep
 
 QUEUE_LIMIT = 256 * 1024  # bytes of replies that the transport has not taken yet
 INPUT_LIMIT = 64 * 1024  # bytes that a client may send after a reserve that waits
-UNREACHABLE = (
-    errno.ETIMEDOUT,
-    errno.EHOSTUNREACH,
-    errno.ENETUNREACH,
-    errno.EHOSTDOWN,
-    errno.ENETDOWN,
-)
 
 
 class Connection:
@@ -46,8 +47,8 @@ class Connection:
 
     __slots__ = (
         "context", "transport", "fd", "session", "queued", "life",
-        "_batched", "_receive", "_send", "_receive_again_from", "_early", "_hung_up", "_unsent",
-        "_resumes",
+        "_batched", "_receive", "_send", "_receive_again_from", "_early", "_large", "_hung_up",
+        "_unsent", "_resumes",
     )  # fmt: skip
 
     def __init__(self, context: Context, transport: Transport) -> None:
@@ -58,8 +59,8 @@ class Connection:
         self._hung_up = False  # the peer closed or shut down its side; input may be left
         # Received in a batch in which an earlier event ended READING.
         self._early: bytes | None = None
-        # Replies that the transport has not taken: short ones joined, long ones as they are.
-        self._unsent: list[bytearray | memoryview] = []
+        self._large = False  # the poller received BATCHED_BYTES for this client not long ago
+        self._unsent: Unsent = []
         self._resumes = False  # `_resume` is in `Context.later`
         self.session: Session = context.make_session(self, self.fd)
         self.use(transport)
@@ -75,7 +76,9 @@ class Connection:
 
     def _set_receivable(self) -> None:
         """The poller receives only what is executed at once."""
-        receivable = self._batched and self.life is READING and self._early is None
+        receivable = (
+            self._batched and self.life is READING and self._early is None and not self._large
+        )
         self.context.poller.set_receivable(self.fd, receivable)
 
     @property
@@ -90,6 +93,8 @@ class Connection:
         """
         if isinstance(received, bytes) and self.life is READING:
             data = received
+            if len(data) >= BATCHED_BYTES:
+                data = self._receive_rest(data)
         else:
             found = self._receive_alone(event, received)
             if found is None:
@@ -129,31 +134,50 @@ class Connection:
             self._early = received
             return None
         if received is not None:
-            self._not_received(received)
+            if received != errno.EAGAIN:
+                self.lost(OSError(received, os.strerror(received)))
             return None
         if (event != READABLE and not self._on_unusual(event)) or self.life is not READING:
             return None
         if self._early is not None:
             return self._take_early(self._early)
         try:
-            return self._receive(RECEIVE_BYTES)
+            data = self._receive(RECEIVE_BYTES)
         except BlockingIOError:
-            pass
+            return None
         except OSError as error:
             self.lost(error)
+            return None
         except MemoryError:
             self._wait_for_memory()
-        return None
+            return None
+        if self._large and len(data) < BATCHED_BYTES:
+            self._large = False
+            self._set_receivable()
+        return data
+
+    def _receive_rest(self, data: bytes) -> bytes:
+        """The poller received all that it may. Most likely a large body comes, and more of them
+        follow. The poller would copy them once more, so this connection receives them itself.
+        """
+        self._large = True
+        rest: bytes | None = None
+        try:
+            rest = self._receive(RECEIVE_BYTES - len(data))
+            data += rest
+        except BlockingIOError:
+            pass
+        except (OSError, MemoryError):
+            self._early = rest
+            self.context.later.append(self._receive_more)
+        self._set_receivable()
+        return data
 
     def _take_early(self, data: bytes) -> bytes:
         self._early = None
         self._set_receivable()
         self.context.later.append(self._receive_more)  # its event came while not READING
         return data
-
-    def _not_received(self, number: int) -> None:
-        if number != errno.EAGAIN:
-            self.lost(OSError(number, os.strerror(number)))
 
     def _on_unusual(self, event: int) -> bool:
         """Handles any event except READABLE alone. Returns whether there may be input."""
@@ -291,7 +315,7 @@ class Connection:
         if self.life is GONE:
             return
         if self._unsent:
-            self._keep(data)
+            keep(self._unsent, data, self.context.queue.memory)
         else:
             try:
                 sent = self._send(data)
@@ -302,25 +326,10 @@ class Connection:
                 return
             self.queued -= sent
             if sent < len(data):
-                self._keep(memoryview(data)[sent:])
+                keep(self._unsent, memoryview(data)[sent:], self.context.queue.memory)
                 self.transport.await_writable(True)
         if self.life is not READING or self.queued > QUEUE_LIMIT:
             self.flush(boot_ns())
-
-    def _keep(self, data: bytes | memoryview) -> None:
-        """Keeps bytes that the transport has not taken. The bytes of a long body are not copied."""
-        unsent = self._unsent
-        try:
-            if len(data) <= QUEUE_LIMIT:
-                last = unsent[-1] if unsent else None
-                if isinstance(last, bytearray):
-                    last += data
-                else:
-                    unsent.append(bytearray(data))
-                return
-        except MemoryError:
-            self.context.queue.memory.release()
-        unsent.append(memoryview(data))
 
     def _on_writable(self) -> None:
         while self._unsent:
@@ -334,13 +343,8 @@ class Connection:
                 self.lost(error)
                 return
             self.queued -= sent
-            if sent < len(first):
-                if isinstance(first, bytearray):
-                    del first[:sent]
-                else:
-                    self._unsent[0] = first[sent:]
+            if not drop(self._unsent, sent):
                 break
-            del self._unsent[0]
         if not self._unsent:
             self.transport.await_writable(False)
         self.flush(boot_ns())

@@ -21,6 +21,7 @@ Facts about epoll that this file relies on:
    TCP socket with urgent data or after the end of input.
 """
 
+import errno
 import select
 import socket
 from collections.abc import Callable
@@ -30,13 +31,20 @@ from struct import Struct
 from termios import TIOCOUTQ
 from typing import Protocol
 
-from beanstalkd_py.server.batchedio import RECEIVE_BYTES
-
 READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT
 # the peer closed or shut down its side, or the connection broke
 HUNG_UP = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 EVENTS = READABLE | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
+RECEIVE_BYTES = 64 * 1024  # at most, by one call of `receive`
+# errors of recv and send when the peer's machine is gone
+UNREACHABLE = (
+    errno.ETIMEDOUT,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.EHOSTDOWN,
+    errno.ENETDOWN,
+)
 DISCARDS = 64  # at most, calls of recv that discard unread input before a close
 _INT = Struct("i")
 

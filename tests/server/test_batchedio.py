@@ -16,10 +16,9 @@ from typing import Any
 import pytest
 
 from beanstalkd_py.server import batchedio
-from beanstalkd_py.server.batchedio import BATCH_BYTES, BUILT, RECEIVE_BYTES, Events, Received
-from beanstalkd_py.server.transport import EVENTS
+from beanstalkd_py.server.batchedio import BATCHED_BYTES, BUILT, INPUT_BYTES, Events, Received
+from beanstalkd_py.server.transport import EVENTS, RECEIVE_BYTES
 
-SMALL = 16 * 1024  # the extension receives more than that by a second call
 IN = select.EPOLLIN
 
 
@@ -141,42 +140,38 @@ def test_error_of_recv_is_reported(form: Form) -> None:
 
 
 @pytest.mark.parametrize("tcp", [False, True], ids=["unix", "TCP"])
-@pytest.mark.parametrize(
-    "nbytes", [1, SMALL - 1, SMALL, SMALL + 1, 50_000, RECEIVE_BYTES, RECEIVE_BYTES + 1]
-)
-def test_input_of_any_size_is_received_whole(form: Form, nbytes: int, tcp: bool) -> None:
-    """After RECEIVE_BYTES more may be left."""
+@pytest.mark.parametrize("nbytes", [1, BATCHED_BYTES - 1, BATCHED_BYTES, BATCHED_BYTES + 1])
+def test_input_is_received_up_to_a_limit(form: Form, nbytes: int, tcp: bool) -> None:
+    """The rest is left in the socket."""
     ours, theirs = form.pair(tcp)
     data = bytes(range(256)) * (nbytes // 256 + 1)
     theirs.sendall(data[:nbytes])
-    found = b""
-    for _ in range(5):
-        for received in form.received(1):
-            assert isinstance(received, bytes)
-            found += received + (left_in(ours) if len(received) == RECEIVE_BYTES else b"")
-    assert found == data[:nbytes]
-    assert left_in(ours) == b""
+    [received] = form.received(60_000)
+    assert isinstance(received, bytes) and received == data[: len(received)]
+    assert len(received) == min(nbytes, BATCHED_BYTES)
+    assert received + left_in(ours) == data[:nbytes]
 
 
 def test_receive_stops_at_a_passed_descriptor(form: Form) -> None:
     ours, theirs = form.pair()
     rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0]))
-    theirs.sendmsg([b"a" * (SMALL + 5)], [rights])
+    theirs.sendmsg([b"a" * 5], [rights])
     theirs.send(b"b" * 3)
     [first] = form.received()
     assert isinstance(first, bytes)
-    assert first + left_in(ours) == b"a" * (SMALL + 5) + b"b" * 3
+    assert first + left_in(ours) == b"a" * 5 + b"b" * 3
 
 
 def test_batch_receives_a_limited_amount(form: Form) -> None:
     """The caller must receive from the others."""
-    count = BATCH_BYTES // SMALL + 8
-    for _ in range(count):
-        form.pair()[1].send(b"x" * RECEIVE_BYTES)
+    count = INPUT_BYTES // BATCHED_BYTES + 8
+    pairs = [form.pair() for _ in range(count)]
+    for _, theirs in pairs:
+        theirs.send(b"x" * (BATCHED_BYTES + 1))
     received = form.received()
-    sizes = [len(each) for each in received if isinstance(each, bytes)]
-    assert received[len(sizes) :] == [None] * (count - len(sizes))
-    assert set(sizes) == {RECEIVE_BYTES} and sum(sizes) <= 4 * BATCH_BYTES
+    assert received[:-8] == [b"x" * BATCHED_BYTES] * (count - 8)
+    assert received[-8:] == [None] * 8
+    assert len(left_in(pairs[-1][0])) == BATCHED_BYTES + 1
 
 
 def test_signal_ends_the_wait_and_its_error_is_raised(form: Form) -> None:
@@ -287,7 +282,7 @@ def call_without_memory(call: Callable[[], Any], start: int) -> tuple[Any, bool]
 @built
 def test_lack_of_memory_loses_no_input(in_c: Form) -> None:
     pairs = [in_c.pair() for _ in range(4)]
-    sizes = [1, 3 * SMALL, 100, SMALL]
+    sizes = [1, 3000, 100, BATCHED_BYTES]
     failures = 0
     for start in range(40):
         for (_, theirs), size in zip(pairs, sizes, strict=True):
@@ -295,9 +290,7 @@ def test_lack_of_memory_loses_no_input(in_c: Form) -> None:
         events, failed = call_without_memory(in_c.ready, start)
         failures += failed
         for (ours, _), size in zip(pairs, sizes, strict=True):
-            found = [each for fd, _, each in events if fd == ours.fileno()]
-            whole = b"".join(left_in(ours) if e is None else e for e in found)
-            assert whole == b"%c" % start * size
+            assert (ours.fileno(), IN, b"%c" % start * size) in events
     assert failures > 0
     assert in_c.ready() == []
 

@@ -12,8 +12,8 @@ from testkit.daemon import Daemon
 from testkit.start import Start
 from testkit.waiting import HANG_S, wait_until
 
-from beanstalkd_py.server.batchedio import RECEIVE_BYTES
 from beanstalkd_py.server.connection import INPUT_LIMIT
+from beanstalkd_py.server.transport import RECEIVE_BYTES
 
 ASK = b"list-tube-used\r\n"
 ANSWER = b"USING default\r\n"

@@ -13,12 +13,13 @@ from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.memory import MemoryReserve
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.server import poller, sends
+from beanstalkd_py.server.batchedio import BATCHED_BYTES
 from beanstalkd_py.server.connection import QUEUE_LIMIT, Connection
 from beanstalkd_py.server.context import Context, SessionOwner
 from beanstalkd_py.server.life import Life
 from beanstalkd_py.server.poller import Poller
 from beanstalkd_py.server.sends import Sends
-from beanstalkd_py.server.transport import PlainTransport
+from beanstalkd_py.server.transport import READABLE, PlainTransport
 
 ASK = b"list-tube-used\r\n"
 ANSWER = b"USING default\r\n"
@@ -190,9 +191,9 @@ def test_input_received_before_a_pause_is_executed_after_it(world: World) -> Non
     theirs.send(b"watch own\r\nignore default\r\nreserve\r\n")
     world.settle()
     _, producer = world.connect()
-    producer.send(b"use own\r\n")
+    producer.send(b"use own\r\nput 0 0 60 60000\r\n" + BODY)
     world.settle()
-    producer.send(b"put 0 0 60 60000\r\n" + BODY + b"\r\n")
+    producer.send(b"\r\n")
     theirs.send(b"use first\r\n")
     events = world.context.poller.poll()
     assert [received for _, _, received in events][-1] == b"use first\r\n"
@@ -205,6 +206,52 @@ def test_input_received_before_a_pause_is_executed_after_it(world: World) -> Non
     assert heard.endswith(BODY + b"\r\nUSING first\r\nUSING second\r\n")
     assert heard.startswith(FOUND * 4 + b"WATCHING 2\r\nWATCHING 1\r\nRESERVED 2 60000\r\n")
     assert world.receivable(connection)
+
+
+def test_large_input_is_received_by_its_connection(world: World) -> None:
+    """From then on, until a small amount arrives."""
+    connection, theirs = world.connect()
+    put = b"put 0 0 60 60000\r\n" + BODY + b"\r\n"
+    theirs.send(put)
+    world.settle()
+    assert theirs.recv(99) == b"INSERTED 1\r\n" and not world.receivable(connection)
+    theirs.send(put)
+    assert [received for _, _, received in world.context.poller.poll()] == [None]
+    connection.on_event(READABLE, None)
+    world.settle()
+    assert theirs.recv(99) == b"INSERTED 2\r\n"
+    theirs.send(ASK)
+    world.settle()
+    assert theirs.recv(99) == ANSWER and world.receivable(connection)
+
+
+def test_commands_that_fill_the_limit_are_all_executed(world: World) -> None:
+    _, theirs = world.connect()
+    count = BATCHED_BYTES // len(ASK)
+    assert count * len(ASK) == BATCHED_BYTES
+    theirs.send(ASK * count)
+    expected = ANSWER * count
+    assert world.hear(theirs, len(expected)) == expected
+    theirs.send(ASK * (count + 1))
+    assert world.hear(theirs, len(expected) + 1) == expected + ANSWER
+
+
+class Unjoinable(bytes):
+    """There is no memory for this and more bytes in one piece."""
+
+    def __add__(self, other: object) -> bytes:
+        raise MemoryError
+
+
+@pytest.mark.sources
+def test_lack_of_memory_loses_no_rest_of_large_input(world: World) -> None:
+    connection, theirs = world.connect()
+    theirs.send(b"use b\r\n")
+    first = b"use aa\r\n" * (BATCHED_BYTES // 8)
+    connection.on_event(READABLE, Unjoinable(first))
+    theirs.send(b"use c\r\n")
+    expected = b"USING aa\r\n" * (BATCHED_BYTES // 8) + b"USING b\r\nUSING c\r\n"
+    assert world.hear(theirs, len(expected)) == expected
 
 
 def test_job_of_a_client_that_is_gone_goes_to_the_next_one(world: World) -> None:

@@ -150,7 +150,9 @@ QUEUE = (
         "reply-overtakes-unsent",
         "a reply overtakes bytes that the socket did not accept",
         "beanstalkd_py/server/connection.py",
-        "        if self._unsent:\n            self._keep(data)\n        else:\n            try:\n",
+        "        if self._unsent:\n"
+        "            keep(self._unsent, data, self.context.queue.memory)\n"
+        "        else:\n            try:\n",
         "        if True:\n            try:\n",
         ("tests/server/test_connection_life.py",),
     ),

@@ -60,8 +60,18 @@ SOCKETS = (
         "receives-while-paused",
         "a client that does not read its replies is still received from",
         "beanstalkd_py/server/connection.py",
-        "        receivable = self._batched and self.life is READING and self._early is None\n",
-        "        receivable = self._batched\n",
+        "            self._batched and self.life is READING and self._early is None and not "
+        "self._large\n",
+        "            self._batched\n",
+        _BATCHED,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "rest-of-large-input-lost",
+        "what follows the first 16 kB of a large body is lost if there is no memory to join them",
+        "beanstalkd_py/server/connection.py",
+        "            self._early = rest\n",
+        "            pass\n",
         _BATCHED,
     ),
     Mutant(

@@ -1,0 +1,35 @@
+"""Replies that a transport has not taken: short ones joined, long ones as they are."""
+
+from beanstalkd_py.queue.memory import MemoryReserve
+
+JOINED_BYTES = 256 * 1024  # The bytes of a longer piece are not copied.
+
+Unsent = list[bytearray | memoryview]
+
+
+def keep(unsent: Unsent, data: bytes | memoryview, memory: MemoryReserve) -> None:
+    """Adds bytes at the end."""
+    try:
+        if len(data) <= JOINED_BYTES:
+            last = unsent[-1] if unsent else None
+            if isinstance(last, bytearray):
+                last += data
+            else:
+                unsent.append(bytearray(data))
+            return
+    except MemoryError:
+        memory.release()
+    unsent.append(memoryview(data))
+
+
+def drop(unsent: Unsent, sent: int) -> bool:
+    """Removes so many bytes, which were sent, from the first piece. True if it was sent whole."""
+    first = unsent[0]
+    if sent == len(first):
+        del unsent[0]
+        return True
+    if isinstance(first, bytearray):
+        del first[:sent]
+    else:
+        unsent[0] = first[sent:]
+    return False
