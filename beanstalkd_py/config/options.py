@@ -26,6 +26,8 @@ class Options(NamedTuple):
     accept_damaged_import: bool = False
     socket_mode: int | None = None
     socket_group: str | None = None
+    max_connections: int = 0  # 0: no limit
+    max_connections_per_address: int = 0  # 0: no limit
 
     @property
     def sync_window_ms(self) -> int:

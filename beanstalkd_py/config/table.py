@@ -19,6 +19,7 @@ from beanstalkd_py.config.options import (
 )
 
 DAY_MS = 24 * 60 * 60 * 1000
+MANY = 1_000_000_000
 
 
 class Group(Enum):
@@ -129,6 +130,16 @@ OPTIONS = (
         "max_job_size", Group.LIMITS, Number(0, LARGEST_MAX_JOB_SIZE, "bytes"),
         "size of the largest job",
         letter="z", value="BYTES", reload=ALWAYS, capped="maximum job size was set to {}",
+    ),
+    Option(
+        "max_connections", Group.LIMITS, Number(0, MANY),
+        "so many clients may be connected; one more is closed at once",
+        value="N", unset="no limit", reload=ALWAYS,
+    ),
+    Option(
+        "max_connections_per_address", Group.LIMITS, Number(0, MANY),
+        "the same for the clients of one IP address",
+        value="N", unset="no limit", reload=ALWAYS,
     ),
     Option(
         "user", Group.PROCESS, Text(), "become USER, with its groups, after the port is bound",

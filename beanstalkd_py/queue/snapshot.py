@@ -95,6 +95,14 @@ class ProcessSnapshot(NamedTuple):
     system_cpu_s: float = 0.0
 
 
+class LimitsSnapshot(NamedTuple):
+    """The server's limits, 0 where there is none, and how often clients reached them."""
+
+    max_connections: int = 0
+    max_connections_per_address: int = 0
+    refused_connections: int = 0
+
+
 class _Numbered(Protocol):
     """The type of `Job.full_segment`, as far as this module needs it."""
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from beanstalkd_py.host.clock import boot_ns
+from beanstalkd_py.server.admission import Admission
 from beanstalkd_py.server.batchedio import Received
 
 ACCEPTS = 64  # connections accepted per readiness event of a listener
@@ -25,9 +26,10 @@ Handlers = dict[int, Callable[[int, Received], None]]
 
 
 class Acceptor:
-    """admit: called with each accepted socket, which is non-blocking. connections: the open
-    connections. limit: how many of them there may be. handlers: the listeners' handlers are added
-    to it. loop: gevent's.
+    """admit: called with each accepted socket, which is non-blocking, and with the client's address
+    ("" for a unix socket). admission: decides whether a client may stay. connections: the open
+    connections. limit: for how many of them there are descriptors. handlers: the listeners'
+    handlers are added to it. loop: gevent's.
     """
 
     def __init__(
@@ -36,7 +38,8 @@ class Acceptor:
         epoll: select.epoll,
         handlers: Handlers,
         loop: Any,
-        admit: Callable[[socket.socket], None],
+        admit: Callable[[socket.socket, str], None],
+        admission: Admission,
         connections: Sized,
         limit: int,
         report: Callable[[str], None],
@@ -46,6 +49,7 @@ class Acceptor:
         self._handlers = handlers
         self._loop = loop
         self._admit = admit
+        self._admission = admission
         self._connections = connections
         self._limit = limit
         self._report = report
@@ -71,8 +75,9 @@ class Acceptor:
             self._epoll.unregister(listener)
             del self._handlers[listener.fileno()]
 
-    def connection_closed(self) -> None:
-        """A descriptor is free again."""
+    def connection_closed(self, fd: int) -> None:
+        """The descriptor is free again."""
+        self._admission.closed(fd)
         if self._pause is not None:
             self._loop.run_callback(self._resume)
 
@@ -84,7 +89,7 @@ class Acceptor:
                 )
                 return
             try:
-                sock, _ = listener.accept()
+                sock, peer = listener.accept()
             except BlockingIOError:
                 return
             except ConnectionError:
@@ -95,11 +100,15 @@ class Acceptor:
             except MemoryError:
                 self._begin_pause(f"accept(): {os.strerror(errno.ENOMEM)}")
                 return
+            address: str = "" if sock.family == socket.AF_UNIX else peer[0]
+            if not self._admission.admits(address):
+                sock.close()
+                continue
             sock.setblocking(False)
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
-                self._admit(sock)
+                self._admit(sock, address)
             except OSError as error:  # epoll has a limit of its own
                 sock.close()
                 self._begin_pause(f"epoll: {error.strerror}; see fs.epoll.max_user_watches")

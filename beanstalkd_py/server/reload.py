@@ -12,6 +12,7 @@ from beanstalkd_py.config import changes, file
 from beanstalkd_py.config.flags import CommandLine
 from beanstalkd_py.config.options import Options
 from beanstalkd_py.host.notify import Notify
+from beanstalkd_py.server.limits import set_limits
 from beanstalkd_py.server.server import Server
 
 
@@ -67,3 +68,4 @@ def apply(server: Server, options: Options) -> None:
     server.dispatcher.max_job_size = options.max_job_size
     for connection in server.connections.values():
         connection.session.parser.max_job_size = options.max_job_size
+    set_limits(server, options)

@@ -38,10 +38,12 @@ from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.protocol.trace import TracingSession
 from beanstalkd_py.queue.model import NEVER
 from beanstalkd_py.server.acceptor import Acceptor, Handlers
+from beanstalkd_py.server.admission import Admission
 from beanstalkd_py.server.batchedio import Received
 from beanstalkd_py.server.collector import Collector
 from beanstalkd_py.server.connection import Connection
 from beanstalkd_py.server.context import Context, SessionOwner
+from beanstalkd_py.server.limit_reports import LimitReports
 from beanstalkd_py.server.listen import Listeners
 from beanstalkd_py.server.memory import INTERVAL_S, Memory, keep_free_heap
 from beanstalkd_py.server.outbox import Outbox
@@ -97,9 +99,10 @@ class Server:
         self.epoll = self.context.poller.epoll
         self._handlers: Handlers = {}
         self._admitted: list[Connection] = []  # in this batch
+        self.admission = Admission(LimitReports(report, boot_ns))
         self._acceptor = Acceptor(
             listeners.sockets, self.epoll, self._handlers, self.loop, self._admit,
-            self.connections, max_connections, report,
+            self.admission, self.connections, max_connections, report,
         )  # fmt: skip
         self._log_event = os.eventfd(0)  # never read: edge-triggered, each write to it is an event
         self.epoll.register(self._log_event, select.EPOLLIN | select.EPOLLET)
@@ -337,7 +340,7 @@ class Server:
 
     # --- connections ------------------------------------------------------------------------------
 
-    def _admit(self, sock: socket.socket) -> None:
+    def _admit(self, sock: socket.socket, address: str) -> None:
         if self.verbosity:
             self.say(f"accept {sock.fileno()}")
         try:
@@ -347,6 +350,7 @@ class Server:
             sock.close()
             return
         self.connections[connection.fd] = connection
+        self.admission.opened(connection.fd, address)
         self._admitted.append(connection)
 
     def _register_admitted(self) -> None:
@@ -368,7 +372,7 @@ class Server:
         self._handlers.pop(fd, None)
         if self.verbosity:
             self.say(f"close {fd}")
-        self._acceptor.connection_closed()
+        self._acceptor.connection_closed(fd)
 
 
 def wait_s(left_ns: int) -> float:

@@ -20,6 +20,8 @@ accept_damaged_import = true
 address = "unix:/run/socket"
 port = 11301
 socket_mode = "0660"
+max_connections = 5
+max_connections_per_address = 6
 socket_group = "mail"
 max_job_size = 0
 user = "nobody"
@@ -46,7 +48,20 @@ def test_every_key_is_read(path: Path) -> None:
     values = file.read(str(path))
     assert values.keys() == IN_FILE.keys() == set(Options._fields)
     assert Options(**values) == Options(  # type: ignore[arg-type]
-        "jobs", 50, False, "unix:/run/socket", "11301", "nobody", 0, 1048576, 2, True, 0o660, "mail"
+        "jobs",
+        50,
+        False,
+        "unix:/run/socket",
+        "11301",
+        "nobody",
+        0,
+        1048576,
+        2,
+        True,
+        0o660,
+        "mail",
+        5,
+        6,
     )
 
 

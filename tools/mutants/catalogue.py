@@ -6,6 +6,7 @@ from .commands import COMMANDS
 from .configuration import CONFIGURATION
 from .disk_invariants import DISK
 from .invariants import Invariant
+from .limits import LIMITS
 from .log_invariants import LOG
 from .memory_invariants import MEMORY
 from .operation import OPERATION
@@ -24,6 +25,7 @@ _ALL = (
     *MEMORY,
     *OPERATION,
     *CONFIGURATION,
+    *LIMITS,
     *COMMANDS,
     *WRITER,
 )
