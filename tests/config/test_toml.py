@@ -113,8 +113,8 @@ def test_line_does_not_depend_on_the_statements_before(forms: list[int]) -> None
 
 
 def test_keys_of_deep_values_have_lines() -> None:
-    text = ".".join("a" * 1100) + " = 1"
-    assert toml.parse(text).lines[("a",) * 1100] == 1
+    text = ".".join("a" * 200) + " = 1"
+    assert toml.parse(text).lines[("a",) * 200] == 1
 
 
 @pytest.mark.parametrize(
