@@ -5,7 +5,7 @@ the server for 50 to 100 ms, and the table takes 40 to 100 bytes a job. Ids are 
 order, so most blocks are full: then a job takes 8 bytes, and a new block takes 2 us.
 
 Promises: a job of a full block takes 8 bytes, and a job without neighbours about 400. A lack of
-memory (MemoryError) in `add` changes nothing. Iteration is by ascending id.
+memory (MemoryError) in `add` or `remove` changes nothing. Iteration is by ascending id.
 """
 
 from collections.abc import Iterator
@@ -65,13 +65,15 @@ class JobTable(Generic[T]):
 
     def add(self, id: int, job: T) -> None:
         """The id must be free."""
+        count = self._count + 1  # before a change: a large integer takes memory too
         block = self._blocks.get(id >> BLOCK_BITS)
         if block is None:
             self._add_to_small(id, job)
         else:
+            in_block = block.count + 1
             block.places[id & BLOCK_MASK] = job
-            block.count += 1
-        self._count += 1
+            block.count = in_block
+        self._count = count
 
     def _add_to_small(self, id: int, job: T) -> None:
         number = id >> BLOCK_BITS
@@ -89,24 +91,29 @@ class JobTable(Generic[T]):
 
     def remove(self, id: int) -> None:
         """The job must be there."""
-        block = self._blocks.get(id >> BLOCK_BITS)
+        count = self._count - 1
+        number = id >> BLOCK_BITS
+        block = self._blocks.get(number)
         if block is None:
-            small = self._small[id >> BLOCK_BITS]
+            small = self._small[number]
             del small[id]
+            self._count = count
             if not small:
-                del self._small[id >> BLOCK_BITS]
+                del self._small[number]
         else:
+            in_block = block.count - 1
             block.places[id & BLOCK_MASK] = None
-            block.count -= 1
-            if block.count < FEW:
-                self._make_small(id >> BLOCK_BITS, block)
-        self._count -= 1
+            block.count = in_block
+            self._count = count
+            if in_block < FEW:
+                self._make_small(number, block)
 
     def _make_small(self, number: int, block: Block[T]) -> None:
-        try:
-            self._small[number] = dict(_jobs_of(number, block))
-        except MemoryError:  # the next removal tries it again
-            return
+        if block.count:
+            try:
+                self._small[number] = dict(_jobs_of(number, block))
+            except MemoryError:  # the next removal tries it again
+                return
         del self._blocks[number]
 
     def items(self) -> Iterator[tuple[int, T]]:

@@ -134,3 +134,52 @@ def test_removal_without_memory_for_a_small_block_is_done(
     table.remove(BLOCK_IDS - 1)
     assert [*table] == list(range(BLOCK_IDS - FEW + 1, BLOCK_IDS - 1))
     assert not table._blocks
+
+
+@pytest.mark.sources
+@pytest.mark.parametrize("jobs", [0, 1, MANY, 300, 3000])
+def test_every_lack_of_memory_leaves_the_counts_right(jobs: int) -> None:
+    """Each allocation of an `add` and of a `remove` fails in turn; also those of the counts."""
+    testcapi = pytest.importorskip("_testcapi")
+    table: JobTable[int] = JobTable()
+    for id in range(jobs):
+        table.add(id, id)
+
+    def call(start: int, act: Callable[..., None], *arguments: int) -> bool:
+        testcapi.set_nomemory(start, start + 1)
+        try:
+            act(*arguments)
+        except MemoryError:
+            return False
+        finally:
+            testcapi.remove_mem_hooks()
+        return True
+
+    for start in range(12):
+        added = call(start, table.add, jobs, jobs)
+        assert ((jobs in table), len(table), len([*table])) == (added, jobs + added, jobs + added)
+        if not added:
+            table.add(jobs, jobs)
+        removed = call(start, table.remove, jobs)
+        left = jobs + 1 - removed
+        assert ((jobs in table), len(table), len([*table])) == (not removed, left, left)
+        if not removed:
+            table.remove(jobs)
+        places = [block.count for block in table._blocks.values()]
+        assert sum(places) + sum(map(len, table._small.values())) == jobs
+
+
+@pytest.mark.sources
+def test_block_without_jobs_needs_no_memory_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    table: JobTable[int] = JobTable()
+    for id in range(BLOCK_IDS):
+        table.add(id, id)
+
+    def no_memory(number: int, block: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobtable, "_jobs_of", no_memory)
+        for id in range(BLOCK_IDS):
+            table.remove(id)
+    assert not table._blocks and not table._small
