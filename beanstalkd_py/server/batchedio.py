@@ -13,8 +13,8 @@ events. `received` is
 - the errno of the failed recv;
 - None in all other cases, and if the batch has received much already: the caller must receive.
 
-It polls for `busy_us`, at least once, and then waits for `timeout_ms`. The list is empty if no
-event comes or a signal arrives. Raises OSError.
+It polls for `busy_us`, at least once and at most BUSY_POLLS_MAX times, and then waits for
+`timeout_ms`. The list is empty if no event comes or a signal arrives. Raises OSError.
 
 send_all(items) sends to descriptors. Each item is a tuple: the descriptor, the bytes, and what else
 the caller needs. Returns None if all were sent. If one is not sent whole, nothing after it is sent,
@@ -31,6 +31,7 @@ from time import monotonic_ns
 from typing import Any
 
 EVENTS_MAX = 256  # in one poll batch
+BUSY_POLLS_MAX = 1000  # also if the clock stands still, as under a test's clock
 BATCHED_BYTES = 16 * 1024  # at most, from one descriptor
 INPUT_BYTES = 512 * 1024  # at most, in one poll batch
 
@@ -66,8 +67,10 @@ def _wait_for_events(epoll: select.epoll, timeout_ms: int, busy_us: int) -> list
     events = epoll.poll(0, EVENTS_MAX)
     if busy_us and not events:
         end = monotonic_ns() + busy_us * 1000
-        while not events and monotonic_ns() < end:
+        for _ in range(BUSY_POLLS_MAX):
             events = epoll.poll(0, EVENTS_MAX)
+            if events or monotonic_ns() >= end:
+                break
     if timeout_ms and not events:
         events = epoll.poll(timeout_ms / 1000, EVENTS_MAX)
     return events
