@@ -9,10 +9,8 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #define EVENTS_MAX 256
-#define BUSY_POLLS_MAX 1000 /* also if the clock stands still, as under a test's clock */
 #define SENDS 256 /* without the lock in between */
 #define BATCHED_BYTES (16 * 1024)
 #define INPUT_BYTES (512 * 1024)
@@ -39,25 +37,12 @@ static Py_ssize_t stopped_at = -1, stopped_taken; /* an unreported result of sen
 
 /* --- receive_ready --- */
 
-static long long
-now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000000LL + now.tv_nsec;
-}
-
 static int
-wait_for_events(int epoll, int timeout_ms, long busy_us, struct epoll_event *found)
+wait_for_events(int epoll, int timeout_ms, long polls, struct epoll_event *found)
 {
     int count = epoll_wait(epoll, found, EVENTS_MAX, 0);
-    if (count == 0 && busy_us > 0) {
-        long long end = now_ns() + busy_us * 1000LL;
-        int polls = BUSY_POLLS_MAX;
-        do
-            count = epoll_wait(epoll, found, EVENTS_MAX, 0);
-        while (count == 0 && --polls > 0 && now_ns() < end);
-    }
+    for (; count == 0 && polls > 1; polls--)
+        count = epoll_wait(epoll, found, EVENTS_MAX, 0);
     if (count == 0 && timeout_ms != 0)
         count = epoll_wait(epoll, found, EVENTS_MAX, timeout_ms);
     return count;
@@ -80,11 +65,11 @@ receive(struct event *event, Py_ssize_t *used)
 
 /* Returns how many events there are, or -1 and sets errno. Runs without Python's lock. */
 static int
-fill_events(int epoll, int timeout_ms, long busy_us, const char *receivable, Py_ssize_t size)
+fill_events(int epoll, int timeout_ms, long polls, const char *receivable, Py_ssize_t size)
 {
     struct epoll_event found[EVENTS_MAX];
     Py_ssize_t used = 0;
-    int count = wait_for_events(epoll, timeout_ms, busy_us, found);
+    int count = wait_for_events(epoll, timeout_ms, polls, found);
     for (int i = 0; i < count; i++) {
         struct event *event = &events[i];
         *event = (struct event){
@@ -138,11 +123,11 @@ receive_ready(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nar
     int epoll = PyObject_AsFileDescriptor(args[0]);
     if (epoll < 0)
         return NULL;
-    long timeout_ms = PyLong_AsLong(args[1]), busy_us = PyLong_AsLong(args[2]);
+    long timeout_ms = PyLong_AsLong(args[1]), polls = PyLong_AsLong(args[2]);
     if (PyErr_Occurred() || PyObject_GetBuffer(args[3], &receivable, PyBUF_SIMPLE) < 0)
         return NULL;
     Py_BEGIN_ALLOW_THREADS
-    count = fill_events(epoll, (int)timeout_ms, busy_us, receivable.buf, receivable.len);
+    count = fill_events(epoll, (int)timeout_ms, polls, receivable.buf, receivable.len);
     error = errno;
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&receivable);

@@ -4,7 +4,7 @@
 Python's lock, which saves more than a microsecond per command. It is built where a C compiler is.
 Without it, the functions below are used.
 
-receive_ready(epoll, timeout_ms, busy_us, receivable) waits until descriptors are ready, and
+receive_ready(epoll, timeout_ms, polls, receivable) waits until descriptors are ready, and
 receives from them. It returns a list of (descriptor, flags of epoll, received) in the order of the
 events. `received` is
 
@@ -13,8 +13,8 @@ events. `received` is
 - the errno of the failed recv;
 - None in all other cases, and if the batch has received much already: the caller must receive.
 
-It polls for `busy_us`, at least once and at most BUSY_POLLS_MAX times, and then waits for
-`timeout_ms`. The list is empty if no event comes or a signal arrives. Raises OSError.
+It polls `polls` times, at least once, and then waits for `timeout_ms`. The list is empty if no
+event comes or a signal arrives. No clock is read. Raises OSError.
 
 send_all(items) sends to descriptors. Each item is a tuple: the descriptor, the bytes, and what else
 the caller needs. Returns None if all were sent. If one is not sent whole, nothing after it is sent,
@@ -27,11 +27,9 @@ functions below the process must end.
 
 import os
 import select
-from time import monotonic_ns
 from typing import Any
 
 EVENTS_MAX = 256  # in one poll batch
-BUSY_POLLS_MAX = 1000  # also if the clock stands still, as under a test's clock
 BATCHED_BYTES = 16 * 1024  # at most, from one descriptor
 INPUT_BYTES = 512 * 1024  # at most, in one poll batch
 
@@ -40,11 +38,11 @@ Events = list[tuple[int, int, Received]]
 
 
 def receive_ready_in_python(
-    epoll: select.epoll, timeout_ms: int, busy_us: int, receivable: bytearray
+    epoll: select.epoll, timeout_ms: int, polls: int, receivable: bytearray
 ) -> Events:
     ready: Events = []
     left = INPUT_BYTES
-    for fd, flags in _wait_for_events(epoll, timeout_ms, busy_us):
+    for fd, flags in _wait_for_events(epoll, timeout_ms, polls):
         received: Received = None
         if (
             flags == select.EPOLLIN
@@ -63,14 +61,12 @@ def receive_ready_in_python(
     return ready
 
 
-def _wait_for_events(epoll: select.epoll, timeout_ms: int, busy_us: int) -> list[tuple[int, int]]:
+def _wait_for_events(epoll: select.epoll, timeout_ms: int, polls: int) -> list[tuple[int, int]]:
     events = epoll.poll(0, EVENTS_MAX)
-    if busy_us and not events:
-        end = monotonic_ns() + busy_us * 1000
-        for _ in range(BUSY_POLLS_MAX):
-            events = epoll.poll(0, EVENTS_MAX)
-            if events or monotonic_ns() >= end:
-                break
+    for _ in range(polls - 1):
+        if events:
+            break
+        events = epoll.poll(0, EVENTS_MAX)
     if timeout_ms and not events:
         events = epoll.poll(timeout_ms / 1000, EVENTS_MAX)
     return events

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import array
 import errno
-import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -17,8 +14,6 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from judge.clock import Clock
-from testkit.waiting import HANG_S
 
 from beanstalkd_py.server import batchedio
 from beanstalkd_py.server.batchedio import BATCHED_BYTES, BUILT, INPUT_BYTES, Events, Received
@@ -315,24 +310,3 @@ def test_lack_of_memory_sends_nothing_twice(in_c: Form) -> None:
             found += len(full_s.recv(1 << 20))
         assert found == taken
     assert failures > 0
-
-
-STUCK = """
-import select
-from beanstalkd_py.server import batchedio
-for receive_ready in batchedio.receive_ready, batchedio.receive_ready_in_python:
-    print(receive_ready(select.epoll(), 0, 40, bytearray()))
-"""
-
-
-def test_busy_poll_ends_though_the_clock_stands_still() -> None:
-    with Clock() as clock:
-        clock.reset(drift_ns=0)
-        done = subprocess.run(
-            [sys.executable, "-c", STUCK],
-            env={**os.environ, **clock.environment},
-            stdout=subprocess.PIPE,
-            timeout=HANG_S,
-            check=True,
-        )
-    assert done.stdout == b"[]\n[]\n"
