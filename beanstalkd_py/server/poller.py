@@ -5,8 +5,8 @@ import select
 from beanstalkd_py.queue.memory import MemoryReserve
 from beanstalkd_py.server.batchedio import BUILT, Events, receive_ready
 
-# A busy-poll: so many polls take 15 to 40 us, depending on the machine. To block and to wake up costs
-# as much CPU time, and 30 us more latency.
+# A busy-poll: so many polls take 15 to 40 us, depending on the machine. To block and to wake up
+# costs as much CPU time, and 30 us more latency.
 BUSY_POLLS = 200 if BUILT else 60
 FAILED_BUSY_POLLS = 4  # in a row, before the server blocks without a busy-poll
 BLOCKING_POLLS = 64  # without a busy-poll, before the server tries one again
