@@ -42,7 +42,7 @@ SOCKETS = (
         "if memory runs out while a batch is received, its input is lost",
         "beanstalkd_py/server/poller.py",
         "            self._memory.release()\n"
-        "            return receive_ready(self.epoll, timeout_ms, busy_us, self.receivable)\n",
+        "            return receive_ready(self.epoll, timeout_ms, polls, self.receivable)\n",
         "            self._memory.release()\n            return []\n",
         _BATCHED,
     ),
