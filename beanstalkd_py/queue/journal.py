@@ -39,7 +39,7 @@ class Journal(Protocol):
         """The job is deleted."""
 
     def take_back(self, job: Job) -> bool:
-        """The latest put has made no job after all. job: its id, tube, body and `full_segment`."""
+        """The latest put has a record but no job. job: its id, tube, body and `full_segment`."""
 
     def pause(self, tube: Tube, pause: int, until: int) -> bool:
         """A pause of `pause` ns, until the instant `until`. If both are 0, the pause ends."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 
 import pytest
@@ -59,6 +60,20 @@ def test_table_is_a_dict(ids: Callable[[random.Random, int], int], removed: floa
     same(table, {})
     with pytest.raises(KeyError):
         table[1]
+
+
+@contextmanager
+def no_memory_for_small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Iterator[int]]:
+    """Yields a counter of the failures."""
+    calls = count()
+
+    def no_memory(number: int, block: object) -> None:
+        next(calls)
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobtable, "_jobs_of", no_memory)
+        yield calls
 
 
 @pytest.mark.sources
@@ -120,14 +135,7 @@ def test_removal_without_memory_for_a_small_block_is_done(
     table: JobTable[int] = JobTable()
     for id in range(BLOCK_IDS):
         table.add(id, id)
-    calls = count()
-
-    def no_memory(number: int, block: object) -> None:
-        next(calls)
-        raise MemoryError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(jobtable, "_jobs_of", no_memory)
+    with no_memory_for_small_blocks(monkeypatch) as calls:
         for id in range(BLOCK_IDS - FEW + 1):
             table.remove(id)
     assert next(calls) == 1 and len(table) == FEW - 1
@@ -174,12 +182,7 @@ def test_block_without_jobs_needs_no_memory_to_go(monkeypatch: pytest.MonkeyPatc
     table: JobTable[int] = JobTable()
     for id in range(BLOCK_IDS):
         table.add(id, id)
-
-    def no_memory(number: int, block: object) -> None:
-        raise MemoryError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(jobtable, "_jobs_of", no_memory)
+    with no_memory_for_small_blocks(monkeypatch):
         for id in range(BLOCK_IDS):
             table.remove(id)
     assert not table._blocks and not table._small

@@ -8,6 +8,7 @@ import argparse
 import sys
 
 from testkit.daemon import ROOT
+from testkit.page import replaced
 
 from .difference import RESTART, STATS, WIRE, Difference
 from .differences import TABLE
@@ -15,10 +16,6 @@ from .differences import TABLE
 PAGE = ROOT / "docs" / "protocol.md"
 BEGIN = "<!-- Generated from tools/judge/differences.py by `python -m judge.table --write`. -->\n"
 END = "<!-- End of the generated table. -->\n"
-
-
-class NoPlace(ValueError):
-    """The page does not have the two marks."""
 
 
 def render() -> str:
@@ -41,11 +38,7 @@ def _row(row: Difference) -> str:
 
 def placed(page: str) -> str:
     """The page with the current table. Raises NoPlace."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise NoPlace(f"{PAGE} must have the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n{render()}\n{END}{after}"
+    return replaced(page, BEGIN, END, render())
 
 
 def main(argv: list[str]) -> int:

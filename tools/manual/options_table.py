@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from testkit.page import replaced
+
 from beanstalkd_py.config.table import OPTIONS, Option
 
 BEGIN, END = "<!-- options: begin -->", "<!-- options: end -->"
@@ -27,12 +29,8 @@ def _row(option: Option) -> str:
 
 
 def with_table(page: str) -> str:
-    """The page with an up-to-date table. Raises ValueError if a mark is missing."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{PAGE} lacks {BEGIN} or {END}")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    """The page with an up-to-date table. Raises NoPlace."""
+    return replaced(page, BEGIN, END, table())
 
 
 def write(root: Path) -> None:

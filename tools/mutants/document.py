@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from testkit.page import replaced
+
 from .mutant import Mutant
 
 BEGIN, END = "<!-- mutants: begin -->", "<!-- mutants: end -->"
@@ -26,12 +28,8 @@ def _row(mutant: Mutant) -> str:
 
 
 def with_table(page: str, mutants: Sequence[Mutant]) -> str:
-    """The page with an up-to-date table. Raises ValueError if a mark is missing."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{PAGE} lacks {BEGIN} or {END}")
-    return f"{before}{BEGIN}\n{table(mutants)}\n{END}{after}"
+    """The page with an up-to-date table. Raises NoPlace."""
+    return replaced(page, BEGIN, END, table(mutants))
 
 
 def write(root: Path, mutants: Sequence[Mutant]) -> None:

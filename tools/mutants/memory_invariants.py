@@ -111,11 +111,11 @@ MEMORY = (
     Mutant(
         Invariant.OPERATOR_IS_TOLD,
         "committer-dies-without-memory",
-        "without memory for its list of batches, the committer ends and nobody hears of it",
+        "without memory for its batches, the committer's thread ends and the log does not fail",
         "wal/beanstalkd_wal/committer.py",
         "            except MemoryError as error:  # `execute` handles its own\n",
         "            except ZeroDivisionError as error:\n",
-        ("tests/wal/test_threads.py -k memory_for_its_batches",),
+        ("tests/wal/test_thread_shortages.py -k memory_for_its_batches",),
     ),
     Mutant(
         Invariant.LACK_OF_MEMORY_REFUSES_PUTS,

@@ -64,7 +64,7 @@ OPERATION = (
         "wal/beanstalkd_wal/threads.py",
         "        raise NoThread(_limits()) from error\n",
         "        raise\n",
-        ("tests/wal/test_threads.py::test_refused_thread_is_an_error_of_its_own",),
+        ("tests/wal/test_thread_shortages.py::test_refused_thread_is_an_error_of_its_own",),
     ),
     Mutant(
         Invariant.OPERATOR_IS_TOLD,

@@ -15,8 +15,9 @@ from judge.line_differences import line_difference
 from judge.probes import Prober, Stale, transcript
 from judge.reply_comparison import differences as differing
 from judge.server_pair import ServerPair
-from judge.table import PAGE, NoPlace, placed, render
+from judge.table import PAGE, placed, render
 from killtest.small_disk import NotPermitted
+from testkit.page import NoPlace
 
 
 @pytest.fixture(scope="module")
