@@ -1,4 +1,8 @@
-"""The program: `python -m beanstalkd_py`, and the console script. It runs the daemon."""
+"""The program: `python -m beanstalkd_py`, and the console script. It runs the daemon.
+
+If the first argument is the word `ping`, it asks a server for an answer instead. No flag of the
+server can be that word: the C server, too, refuses an argument that does not begin with a hyphen.
+"""
 
 import sys
 from typing import NoReturn
@@ -7,6 +11,10 @@ from beanstalkd_py.host import signals
 
 
 def run() -> NoReturn:
+    if sys.argv[1:2] == ["ping"]:
+        from beanstalkd_py import ping
+
+        sys.exit(ping.main(sys.argv))
     signals.block()
     from beanstalkd_py import cli
 

@@ -35,6 +35,7 @@ BELOW = {
     },
     "beanstalkd_py.config": set[str](),
     "beanstalkd_py.cli": {"beanstalkd_py", "beanstalkd_wal"},
+    "beanstalkd_py.ping": set[str](),
     "beanstalkd_py.__main__": {"beanstalkd_py"},
 }
 
@@ -52,6 +53,7 @@ USES_SYSTEM = (
     "beanstalkd_py.__main__",
     "beanstalkd_py.cli",
     "beanstalkd_py.host",
+    "beanstalkd_py.ping",
     "beanstalkd_py.server",
 )
 USES_FILES = (

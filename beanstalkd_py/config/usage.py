@@ -38,7 +38,10 @@ def short(prog: str) -> str:
 
 def full(prog: str) -> str:
     """All options, by group."""
-    parts = [f"Use: {prog} [OPTIONS]\n"]
+    parts = [
+        f"Use: {prog} [OPTIONS]\n",
+        f"     {prog} ping [--help | OPTIONS]    ask a server for an answer\n",
+    ]
     for group in Group:
         rows = [option for option in OPTIONS if option.group is group]
         parts.append(f"\n{group.value}:\n")

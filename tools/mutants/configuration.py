@@ -87,4 +87,22 @@ CONFIGURATION = (
         "SIGNALS",
         ("tests/server/test_reload.py -k as_in_c",),
     ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
+        "ping-takes-any-answer",
+        "`ping` takes the answer of any other server",
+        "beanstalkd_py/ping.py",
+        'if not reply.startswith(b"USING "):',
+        "if not reply:",
+        ("tests/test_ping.py",),
+    ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
+        "ping-without-deadline",
+        "each byte of a slow answer gives `ping` the whole timeout again",
+        "beanstalkd_py/ping.py",
+        "max(0.001, deadline - time.monotonic())",
+        "timeout_s",
+        ("tests/test_ping.py -k extend",),
+    ),
 )

@@ -1,0 +1,129 @@
+"""`beanstalkd-py ping`: asks a server for an answer. It is meant for health checks and probes.
+
+The question is `list-tube-used`: every beanstalkd server answers it, and it changes nothing. Exit
+status: 0 if the server answered. 1 if not, with one line on stderr. 5 for a wrong command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from typing import NoReturn
+
+NO_ANSWER, USAGE_ERROR = 1, 5
+LONGEST_REPLY = 256
+DEFAULT_ADDRESS = "127.0.0.1:11300"
+DEFAULT_TIMEOUT_S = 3.0
+
+Address = tuple[str, int] | str  # str: the path of a unix socket
+
+
+class NoAnswer(Exception):
+    """The text says what came in place of the answer."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """argv[1] is the word `ping`."""
+    prog = f"{argv[0]} ping"
+    chosen = parser(prog).parse_args(argv[2:])
+    try:
+        ask(chosen.address, chosen.timeout)
+        return 0
+    except TimeoutError:
+        reason = f"no answer within {chosen.timeout:g} s"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except NoAnswer as error:
+        reason = str(error)
+    print(f"{prog}: {shown(chosen.address)}: {reason}", file=sys.stderr)
+    return NO_ANSWER
+
+
+def ask(address: Address, timeout_s: float) -> None:
+    """Returns when the server has answered. Raises OSError or NoAnswer."""
+    deadline = time.monotonic() + timeout_s
+    with _connected(address, timeout_s) as server:
+        server.sendall(b"list-tube-used\r\n")
+        reply = b""
+        while not reply.endswith(b"\n"):
+            server.settimeout(max(0.001, deadline - time.monotonic()))
+            data = server.recv(LONGEST_REPLY)
+            if not data:
+                raise NoAnswer("the connection was closed")
+            reply += data
+            if len(reply) > LONGEST_REPLY:
+                break
+    if not reply.startswith(b"USING "):
+        raise NoAnswer(f"not the answer of a beanstalkd server: {reply.decode('latin-1')!a}")
+
+
+def _connected(address: Address, timeout_s: float) -> socket.socket:
+    if not isinstance(address, str):
+        return socket.create_connection(address, timeout_s)
+    server = socket.socket(socket.AF_UNIX)
+    try:
+        server.settimeout(timeout_s)
+        server.connect(address)
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE_ERROR, f"{self.prog}: {message}\n{self.format_usage()}")
+
+
+def parser(prog: str) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog,
+        description="Ask a beanstalkd server for an answer. The exit status is 0 if it answers, "
+        "and 1 if it does not. A server that still reads its log does not answer.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--address",
+        metavar="ADDR",
+        type=_address,
+        default=DEFAULT_ADDRESS,
+        help="HOST:PORT or unix:PATH (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="S",
+        type=_timeout,
+        default=DEFAULT_TIMEOUT_S,
+        help="seconds to wait for the answer (default: %(default)g)",
+    )
+    return parser
+
+
+def _address(text: str) -> Address:
+    kind, _, path = text.partition(":")
+    if kind == "unix" and path:
+        return path
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise argparse.ArgumentTypeError(f"neither HOST:PORT nor unix:PATH: {text}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _timeout(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"not a number of seconds from 0 to 3600: {text}")
+    return seconds
+
+
+def shown(address: Address) -> str:
+    if isinstance(address, str):
+        return f"unix:{address}"
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,165 @@
+"""`beanstalkd-py ping`: status 0 when a server answers, 1 with one line when none does."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from testkit.daemon import OURS, Daemon
+from testkit.start import Start
+
+from beanstalkd_py import ping
+from tests.wire.reference import need_c_server
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRON = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/wal"}
+
+
+def pinged(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    """The exit status and stderr."""
+    try:
+        status = ping.main(["beanstalkd-py", "ping", *words])
+    except SystemExit as end:
+        status = int(str(end.code))
+    return status, capfd.readouterr().err
+
+
+def test_server_that_answers_is_status_0(start: Start) -> None:
+    daemon = start(at="127.0.0.1")
+    command = [*OURS, "ping", "--address", f"127.0.0.1:{daemon.port}"]
+    run = subprocess.run(command, capture_output=True, cwd=ROOT, env=ENVIRON)
+    assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")
+
+
+def test_unix_socket_is_pinged(
+    start: Start, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    start()
+    assert pinged(capfd, "--address", f"unix:{tmp_path}/socket") == (0, "")
+
+
+def test_c_server_is_pinged(capfd: pytest.CaptureFixture[str]) -> None:
+    with Daemon(program=(need_c_server(),)).start() as daemon:
+        assert pinged(capfd, "--address", f"127.0.0.1:{daemon.port}") == (0, "")
+
+
+def test_word_ping_is_the_first_argument_only(launch: Start) -> None:
+    daemon = launch("-V", "ping")
+    assert daemon.wait_end() == 5
+    assert "unknown argument: ping\n" in daemon.said()
+
+
+def test_server_that_is_down_is_status_1(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    at = f"unix:{tmp_path}/socket"
+    line = f"beanstalkd-py ping: {at}: No such file or directory\n"
+    assert pinged(capfd, "--address", at) == (1, line)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        at = f"127.0.0.1:{server.getsockname()[1]}"
+    line = f"beanstalkd-py ping: {at}: Connection refused\n"
+    assert pinged(capfd, "--address", at) == (1, line)
+
+
+def test_server_that_does_not_answer_is_status_1(capfd: pytest.CaptureFixture[str]) -> None:
+    """Like a server that still reads its log: it listens, and accepts nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        at = f"127.0.0.1:{server.getsockname()[1]}"
+        line = f"beanstalkd-py ping: {at}: no answer within 0.01 s\n"
+        assert pinged(capfd, "--address", at, "--timeout", "0.01") == (1, line)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"", "the connection was closed"),
+        (b"USING defau", "the connection was closed"),
+        (b"-ERR\r\n", r"not the answer of a beanstalkd server: '-ERR\r\n'"),
+        (b"x" * 300, "not the answer of a beanstalkd server: 'xxx"),
+    ],
+    ids=["none", "half", "another protocol", "without an end"],
+)
+def test_wrong_answer_is_status_1(
+    answer: bytes, reason: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(answer)
+        theirs.shutdown(socket.SHUT_WR)
+        monkeypatch.setattr(ping, "_connected", lambda *_: ours)
+        status, said = pinged(capfd)
+    assert status == 1
+    assert said.startswith(f"beanstalkd-py ping: 127.0.0.1:11300: {reason}")
+    assert said.count("\n") == 1
+
+
+def test_slow_answer_does_not_extend_the_timeout(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A byte at a time, the answer would take forever."""
+    clock = iter(range(20))
+    monkeypatch.setattr(ping.time, "monotonic", lambda: next(clock))
+
+    class Dripping:
+        left = 0.0
+
+        def __enter__(self) -> Dripping:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def sendall(self, _: bytes) -> None:
+            pass
+
+        def settimeout(self, left: float) -> None:
+            self.left = left
+
+        def recv(self, _: int) -> bytes:
+            if self.left < 1:
+                raise TimeoutError
+            return b"U"
+
+    monkeypatch.setattr(ping, "_connected", lambda *_: Dripping())
+    line = "beanstalkd-py ping: 127.0.0.1:11300: no answer within 7 s\n"
+    assert pinged(capfd, "--timeout", "7") == (1, line)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["more"],
+        ["--addr", "127.0.0.1:11300"],
+        ["--address", "127.0.0.1"],
+        ["--address", ":11300"],
+        ["--address", "127.0.0.1:0"],
+        ["--address", "127.0.0.1:65536"],
+        ["--address", "unix:"],
+        ["--timeout", "0"],
+        ["--timeout", "nan"],
+        ["--timeout", "soon"],
+    ],
+)
+def test_wrong_command_line_of_ping_is_status_5(
+    words: Sequence[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    status, said = pinged(capfd, *words)
+    assert status == 5
+    assert said.startswith("beanstalkd-py ping: ")
+    assert "\nusage: beanstalkd-py ping " in said
+
+
+def test_address_may_be_ipv6() -> None:
+    parsed = ping.parser("").parse_args(["--address", "[::1]:11300"]).address
+    assert parsed == ("::1", 11300)
+    assert ping.shown(parsed) == "[::1]:11300"
+
+
+def test_ping_loads_no_module_of_the_server() -> None:
+    """A probe runs every few seconds."""
+    code = "import sys; from beanstalkd_py import ping; print('gevent' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, env=ENVIRON)
+    assert run.stdout == b"False\n", run.stderr
