@@ -15,6 +15,7 @@ compaction has caught up. (L, S, slack and the marks are explained in `headroom`
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from beanstalkd_py.binlog.headroom import LONG_BODY, Headroom
 from beanstalkd_py.binlog.log import Log
@@ -23,16 +24,16 @@ from beanstalkd_py.binlog.usage import SegmentUsage, Usage, full_bytes
 from beanstalkd_py.queue.model import Job
 from beanstalkd_py.queue.state import State
 
-STEP_BYTES = 64 * 1024  # rewritten per iteration: about 1 ms for jobs of 100 bytes
+STEP_BYTES: Final = 64 * 1024  # rewritten per iteration: about 1 ms for jobs of 100 bytes
 # Bytes rewritten for each byte that clients append. Four are enough: when the files are as large as
 # the invariant allows, a quarter of the oldest segment is dead.
-GROWTH_SHARE = 4
+GROWTH_SHARE: Final = 4
 # An iteration rewrites STEP_BYTES and an eighth of the bytes that are due. If it rewrote all of
 # them, 10 ms of compaction would follow four jobs of 60 000 bytes.
-SPREAD = 8
-DEAD_SHARE = 50  # compact_all leaves a fiftieth of the bytes dead
-NO_LIMIT = 1 << 62  # for a step
-LOOKUP_BYTES = 16  # a lookup of an id takes as long as rewriting so many bytes
+SPREAD: Final = 8
+DEAD_SHARE: Final = 50  # compact_all leaves a fiftieth of the bytes dead
+NO_LIMIT: Final = 1 << 62  # for a step
+LOOKUP_BYTES: Final = 16  # a lookup of an id takes as long as rewriting so many bytes
 
 
 class Compactor:

@@ -30,13 +30,16 @@ From this follow four marks, all in bytes:
   the target. Headroom above the target is freed.
 """
 
+from typing import Final
+
 import beanstalkd_wal as wal
 
 from beanstalkd_py.binlog.log import Log
 from beanstalkd_py.binlog.usage import SegmentUsage, Usage
 
-FRAME_BYTES = 48  # a record may need a frame of its own: this is the frame's header
-LONG_BODY = 256 * 1024  # bytes; the record of a longer body is appended without a copy of the body
+FRAME_BYTES: Final = 48  # a record may need a frame of its own: this is the frame's header
+# Bytes. The record of a longer body is appended without a copy of the body.
+LONG_BODY: Final = 256 * 1024
 
 
 class Headroom:

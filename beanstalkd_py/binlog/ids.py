@@ -15,6 +15,8 @@ If replies wait for syncs (-f0), all ids that a client knows are in durable reco
 is the next id, and nothing is reserved.
 """
 
+from typing import Final
+
 from beanstalkd_py.binlog.records import Ids, encode, encode_meta
 from beanstalkd_py.binlog.usage import FULL_OVERHEAD
 from beanstalkd_py.queue.state import State
@@ -22,7 +24,7 @@ from beanstalkd_py.queue.state import State
 # Ids are also used up by puts that have no record, such as refused ones. So many of them may come
 # with one segment before a put must wait.
 SPARE_IDS = 1 << 16
-NO_BOUND = 1 << 64  # above every id
+NO_BOUND: Final = 1 << 64  # above every id
 
 
 def ids_per_segment(segment_bytes: int) -> int:

@@ -11,6 +11,7 @@ no clock: the server tells it the time at the end of each iteration of its loop.
 from collections.abc import Callable
 from contextlib import suppress
 from struct import error as StructError
+from typing import Final
 
 import beanstalkd_wal as wal
 
@@ -49,9 +50,9 @@ from beanstalkd_py.queue.state import State
 
 # The end of an iteration looks at headroom and compaction only after a 64th of a segment was
 # appended or became dead. That saves 3 us per iteration.
-LITTLE_SHARE = 64
-DELETE_BYTES = DELETE_STRUCT.size + LENGTH_FIELD
-DELETE_COST = DELETE_BYTES + FRAME_BYTES
+LITTLE_SHARE: Final = 64
+DELETE_BYTES: Final = DELETE_STRUCT.size + LENGTH_FIELD
+DELETE_COST: Final = DELETE_BYTES + FRAME_BYTES
 
 
 def _no_progress(done: int, total: int) -> None:

@@ -39,13 +39,19 @@ Version 1 has no id bound there, and no IDS records.
 
 from struct import Struct
 from struct import error as StructError
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from beanstalkd_py.queue.model import DELAYED, RESERVED, Job
 
-VERSION = 2
-FULL, UPDATE, DELETE, PAUSE, IMPORT, LOST, IDS = 1, 2, 3, 4, 5, 6, 7
-KIND_NAMES = {
+VERSION: Final = 2
+FULL: Final = 1
+UPDATE: Final = 2
+DELETE: Final = 3
+PAUSE: Final = 4
+IMPORT: Final = 5
+LOST: Final = 6
+IDS: Final = 7
+KIND_NAMES: Final = {
     FULL: "full",
     UPDATE: "update",
     DELETE: "delete",
@@ -54,27 +60,28 @@ KIND_NAMES = {
     LOST: "lost",
     IDS: "ids",
 }
-IMPORT_BEGIN, IMPORT_END = 1, 2
+IMPORT_BEGIN: Final = 1
+IMPORT_END: Final = 2
 
 FULL_STRUCT = Struct("<BBHIQqqqq5I")
-UPDATE_STRUCT = Struct("<BBHIQqq5I")
+UPDATE_STRUCT: Final = Struct("<BBHIQqq5I")
 # The layout of FULL again, with fewer and larger fields, which is quicker to unpack. The first
 # field holds kind, state and name length; the last three hold the five counters.
-READY_STRUCT = Struct("<IIQqqqqQQI")
-DELETE_STRUCT = Struct("<BQ")
-PAUSE_STRUCT = Struct("<BBHqq")
-IMPORT_STRUCT = Struct("<BBH")
-IDS_STRUCT = Struct("<BQ")
-META_STRUCT = Struct("<HHIQQ")
-META_1_STRUCT = Struct("<HHIQ")  # of version 1
+READY_STRUCT: Final = Struct("<IIQqqqqQQI")
+DELETE_STRUCT: Final = Struct("<BQ")
+PAUSE_STRUCT: Final = Struct("<BBHqq")
+IMPORT_STRUCT: Final = Struct("<BBH")
+IDS_STRUCT: Final = Struct("<BQ")
+META_STRUCT: Final = Struct("<HHIQQ")
+META_1_STRUCT: Final = Struct("<HHIQ")  # of version 1
 
-MAX_NAME = 200
+MAX_NAME: Final = 200
 # Larger ids can only come from corruption, for example in an imported binlog of the C server. A job
 # keeps such an id, but the next id is not computed from it. Ids that follow the highest plausible
 # one are our own.
-MAX_PLAUSIBLE_ID = 1 << 63
-IDS_IN_SEQUENCE = 1 << 32  # an id that is so near to the highest one before it follows it
-LAST_NEXT_ID = 3 << 62  # more than any server reaches
+MAX_PLAUSIBLE_ID: Final = 1 << 63
+IDS_IN_SEQUENCE: Final = 1 << 32  # an id that is so near to the highest one before it follows it
+LAST_NEXT_ID: Final = 3 << 62  # more than any server reaches
 
 
 class Full(NamedTuple):
@@ -172,8 +179,8 @@ def _limited(record: Record) -> Record:
     )
 
 
-_U32 = {"pri", "reserves", "timeouts", "releases", "buries", "kicks"}
-_I64 = {"delay", "ttr", "created_at", "deadline_at", "pause", "until"}
+_U32: Final = {"pri", "reserves", "timeouts", "releases", "buries", "kicks"}
+_I64: Final = {"delay", "ttr", "created_at", "deadline_at", "pause", "until"}
 
 
 def _pack(record: Record) -> bytes:

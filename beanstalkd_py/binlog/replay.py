@@ -10,6 +10,7 @@ pause ends, even if it is empty.
 
 from struct import Struct
 from struct import error as StructError
+from typing import Final
 
 from beanstalkd_wal import Frame
 
@@ -49,10 +50,11 @@ from beanstalkd_py.queue.model import (
 )
 from beanstalkd_py.queue.state import State
 
-_STATES = frozenset((READY, RESERVED, BURIED, DELAYED))
-_HEAD = Struct("<I")
-_COUNTS = Struct("<5I")  # the counters: the last fields of a FULL record before the tube name
-_COUNTS_OFFSET = FULL_STRUCT.size - _COUNTS.size
+_STATES: Final = frozenset((READY, RESERVED, BURIED, DELAYED))
+_HEAD: Final = Struct("<I")
+# The counters: the last fields of a FULL record before the tube name.
+_COUNTS: Final = Struct("<5I")
+_COUNTS_OFFSET: Final = FULL_STRUCT.size - _COUNTS.size
 
 
 class BadRecord(Exception):

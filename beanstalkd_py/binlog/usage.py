@@ -13,17 +13,18 @@ take 8 bytes of memory for each FULL record in the segment.
 
 from array import array
 from collections.abc import Mapping
+from typing import Final
 
 from beanstalkd_py.binlog.records import FULL_STRUCT, PAUSE_STRUCT, UPDATE_STRUCT
 from beanstalkd_py.queue.model import Job
 
-LENGTH_FIELD = 4  # bytes per record in a frame
-FULL_OVERHEAD = FULL_STRUCT.size + LENGTH_FIELD
-UPDATE_BYTES = UPDATE_STRUCT.size + LENGTH_FIELD
-PAUSE_OVERHEAD = PAUSE_STRUCT.size + LENGTH_FIELD
+LENGTH_FIELD: Final = 4  # bytes per record in a frame
+FULL_OVERHEAD: Final = FULL_STRUCT.size + LENGTH_FIELD
+UPDATE_BYTES: Final = UPDATE_STRUCT.size + LENGTH_FIELD
+PAUSE_OVERHEAD: Final = PAUSE_STRUCT.size + LENGTH_FIELD
 # Bytes that every sealed segment has in addition to its records: its header (1024 bytes) and two
 # frame headers (48 bytes each). Compaction cannot save them, because it writes segments too.
-SEGMENT_OVERHEAD = 1024 + 2 * 48
+SEGMENT_OVERHEAD: Final = 1024 + 2 * 48
 
 
 class SegmentUsage:

@@ -9,12 +9,12 @@ is that of the counters in `stats`.
 
 import re
 from enum import Enum, auto
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-U32 = 0xFFFFFFFF
-U64 = 0xFFFFFFFFFFFFFFFF
-MAX_TIMEOUT_S = 0x7FFFFFFF
-SECOND = 1_000_000_000  # ns
+U32: Final = 0xFFFFFFFF
+U64: Final = 0xFFFFFFFFFFFFFFFF
+MAX_TIMEOUT_S: Final = 0x7FFFFFFF
+SECOND: Final = 1_000_000_000  # ns
 
 Command = tuple[Any, ...]  # (operation, *arguments): a hot path, so a plain tuple
 
@@ -29,14 +29,14 @@ class Argument(NamedTuple):
     in_seconds: bool = False
 
 
-ID = Argument("id", U64)
-PRI = Argument("pri", U32)
-DELAY = Argument("delay", U32, in_seconds=True)
-TTR = Argument("ttr", U32, in_seconds=True)
-SIZE = Argument("bytes", U32)
-TIMEOUT = Argument("seconds", MAX_TIMEOUT_S, in_seconds=True)
-BOUND = Argument("bound", U32)
-TUBE = Argument("tube", 0)
+ID: Final = Argument("id", U64)
+PRI: Final = Argument("pri", U32)
+DELAY: Final = Argument("delay", U32, in_seconds=True)
+TTR: Final = Argument("ttr", U32, in_seconds=True)
+SIZE: Final = Argument("bytes", U32)
+TIMEOUT: Final = Argument("seconds", MAX_TIMEOUT_S, in_seconds=True)
+BOUND: Final = Argument("bound", U32)
+TUBE: Final = Argument("tube", 0)
 
 
 class Form(Enum):
@@ -76,9 +76,9 @@ class Row(NamedTuple):
         return re.compile(b" +".join([rb"([0-9]+)"] * len(self.arguments)).join((b" *", rb"\Z")))
 
 
-_NOT_IN_C = "the C server does not count it"
+_NOT_IN_C: Final = "the C server does not count it"
 
-COMMANDS = (
+COMMANDS: Final = (
     Row(b"put ", (PRI, DELAY, TTR, SIZE), Form.PUT),
     Row(b"peek ", (ID,)),
     Row(b"peek-ready"),
@@ -108,21 +108,21 @@ COMMANDS = (
 
 # An operation is the number of its row. Only those that code or tools refer to have a name.
 OPERATIONS: dict[str, int] = {row.name: number for number, row in enumerate(COMMANDS)}
-PUT = OPERATIONS["put"]
-PEEK = OPERATIONS["peek"]
-RESERVE = OPERATIONS["reserve"]
-RESERVE_TIMEOUT = OPERATIONS["reserve-with-timeout"]
-DELETE = OPERATIONS["delete"]
-RELEASE = OPERATIONS["release"]
-USE = OPERATIONS["use"]
-WATCH = OPERATIONS["watch"]
-IGNORE = OPERATIONS["ignore"]
-STATS_JOB = OPERATIONS["stats-job"]
-PAUSE_TUBE = OPERATIONS["pause-tube"]
-QUIT = OPERATIONS["quit"]
+PUT: Final = OPERATIONS["put"]
+PEEK: Final = OPERATIONS["peek"]
+RESERVE: Final = OPERATIONS["reserve"]
+RESERVE_TIMEOUT: Final = OPERATIONS["reserve-with-timeout"]
+DELETE: Final = OPERATIONS["delete"]
+RELEASE: Final = OPERATIONS["release"]
+USE: Final = OPERATIONS["use"]
+WATCH: Final = OPERATIONS["watch"]
+IGNORE: Final = OPERATIONS["ignore"]
+STATS_JOB: Final = OPERATIONS["stats-job"]
+PAUSE_TUBE: Final = OPERATIONS["pause-tube"]
+QUIT: Final = OPERATIONS["quit"]
 
 # What the parser returns besides commands. Their numbers follow those of the commands.
-_EVENTS = (
+_EVENTS: Final = (
     "put_begin",  # a put whose body is incomplete: (PUT_BEGIN,)
     "put_end",  # its body: (PUT_END, pri, delay, ttr, body)
     "put_abort",  # its body did not end in CRLF: (PUT_ABORT, reply)

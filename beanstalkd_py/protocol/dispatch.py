@@ -10,6 +10,7 @@ is ready again.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from beanstalkd_py.protocol import replies, yaml
 from beanstalkd_py.protocol.commands import COUNTERS, HANDLERS, PUT, Command
@@ -30,8 +31,8 @@ _REPLIES: dict[Outcome, bytes] = {
 }
 Handler = Callable[[Client, int, Command], bytes | None]
 
-LONG_BODY = 256 * 1024  # bytes; a reply with a longer body is not joined
-_ATTEMPTS = 2  # to allocate a reply; before the second one the memory reserve is released
+LONG_BODY: Final = 256 * 1024  # bytes; a reply with a longer body is not joined
+_ATTEMPTS: Final = 2  # to allocate a reply; before the second one the memory reserve is released
 
 
 class Dispatcher:

@@ -6,6 +6,7 @@ Words are matched by prefix. Numbers are read as its read_u32, read_u64 and strt
 
 import re
 from collections.abc import Callable
+from typing import Final
 
 from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.commands import (
@@ -24,19 +25,19 @@ from beanstalkd_py.protocol.commands import (
     Row,
 )
 
-MAX_NAME = 200  # bytes of a tube name
+MAX_NAME: Final = 200  # bytes of a tube name
 
 BAD_FORMAT: Command = (REPLY, replies.BAD_FORMAT)
 UNKNOWN: Command = (REPLY, replies.UNKNOWN_COMMAND)
 BAD_PUT: Command = (COUNTED_REPLY, replies.BAD_FORMAT, PUT)
 _BAD_PAUSE: Command = (COUNTED_REPLY, replies.BAD_FORMAT, PAUSE_TUBE)
 
-_NAME_BYTES = rb"[A-Za-z0-9\-+/;.$_()]"
-_NAME = re.compile(rb"(?!-)" + _NAME_BYTES + rb"{1,%d}\Z" % MAX_NAME)
-_PUT = re.compile(rb" *([0-9]+) +([0-9]+) +([0-9]+) +([0-9]+)(.*)\Z", re.DOTALL)
-_NUMBER = re.compile(rb" *([0-9]+)")
-_STRTOUL = re.compile(rb"[ \t\n\v\f\r]*([+-]?)([0-9]+)")
-_GLUED = re.compile(rb" *(" + _NAME_BYTES + rb"+) *([0-9]+)\Z")
+_NAME_BYTES: Final = rb"[A-Za-z0-9\-+/;.$_()]"
+_NAME: Final = re.compile(rb"(?!-)" + _NAME_BYTES + rb"{1,%d}\Z" % MAX_NAME)
+_PUT: Final = re.compile(rb" *([0-9]+) +([0-9]+) +([0-9]+) +([0-9]+)(.*)\Z", re.DOTALL)
+_NUMBER: Final = re.compile(rb" *([0-9]+)")
+_STRTOUL: Final = re.compile(rb"[ \t\n\v\f\r]*([+-]?)([0-9]+)")
+_GLUED: Final = re.compile(rb" *(" + _NAME_BYTES + rb"+) *([0-9]+)\Z")
 
 
 def word_of(line: bytes) -> str:
@@ -128,9 +129,9 @@ def _parser_of(row: Row) -> Callable[[int, bytes], Command]:
 
 
 # By operation.
-_PARSERS = [_parser_of(row) for row in COMMANDS]
-_PATTERNS = [row.pattern for row in COMMANDS]
-_LIMITS = [
+_PARSERS: Final = [_parser_of(row) for row in COMMANDS]
+_PATTERNS: Final = [row.pattern for row in COMMANDS]
+_LIMITS: Final = [
     [(argument.most, SECOND if argument.in_seconds else 1) for argument in row.arguments]
     for row in COMMANDS
 ]

@@ -12,6 +12,7 @@ line ends at the first CRLF, also after a lone CR.
 """
 
 from io import SEEK_CUR, BytesIO
+from typing import Final
 
 from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.commands import (
@@ -39,15 +40,20 @@ from beanstalkd_py.protocol.lines import (
 )
 from beanstalkd_py.queue.memory import PROBED_BODY, MemoryReserve
 
-MAX_LINE = 224  # bytes, CRLF included (the C server's LINE_BUF_SIZE)
+MAX_LINE: Final = 224  # bytes, CRLF included (the C server's LINE_BUF_SIZE)
 # The buffer of a body of this size is allocated at once, so that a lack of memory shows before it
 # concerns other clients. The system gives the pages one by one, as they are written to. The buffers
 # of smaller bodies grow.
-LARGE_BODY = 1 << 20
+LARGE_BODY: Final = 1 << 20
 
-_D = ord("d")
+_D: Final = ord("d")
 # What the next byte belongs to.
-_LINE, _LONG_LINE, _SKIPPED_BODY, _LOST_BODY, _BODY, _BAD_BODY = range(6)
+_LINE: Final = 0
+_LONG_LINE: Final = 1
+_SKIPPED_BODY: Final = 2
+_LOST_BODY: Final = 3
+_BODY: Final = 4
+_BAD_BODY: Final = 5
 
 # Lines whose command is looked up without parsing: the lines of commands without arguments, and a
 # cache of lines of put, as (PUT, pri, delay, ttr, size). Most producers repeat one line, which
@@ -58,7 +64,7 @@ _EXACT: dict[bytes, Command] = {
     if not row.arguments and row.form is Form.PLAIN
 }
 _KNOWN: dict[bytes, Command] = dict(_EXACT)
-KNOWN_MAX = 256  # lines in `_KNOWN`, which is then cleared
+KNOWN_MAX: Final = 256  # lines in `_KNOWN`, which is then cleared
 # By the word without the space at its end.
 _BY_ID: dict[bytes, int] = {
     row.word[:-1]: operation for operation, row in enumerate(COMMANDS) if row.arguments == (ID,)

@@ -9,6 +9,8 @@ OUTPUT_LIMIT bytes, or while a kick is unfinished. `run` continues afterwards. S
 never reads its replies uses bounded memory.
 """
 
+from typing import Final
+
 from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.commands import QUIT
 from beanstalkd_py.protocol.dispatch import LONG_BODY, Dispatcher
@@ -16,7 +18,7 @@ from beanstalkd_py.protocol.parser import Parser
 from beanstalkd_py.queue.model import Client, Job
 from beanstalkd_py.queue.outcome import Outcome
 
-OUTPUT_LIMIT = 256 * 1024  # bytes of replies in `_output`; the last reply may exceed it
+OUTPUT_LIMIT: Final = 256 * 1024  # bytes of replies in `_output`; the last reply may exceed it
 
 
 class Session:

@@ -1,13 +1,15 @@
 """What -VV prints: each command and each reply, in the format of the C server, which may change."""
 
 from collections.abc import Callable
+from typing import Final
 
 from beanstalkd_py.protocol.commands import Command
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.lines import word_of
 from beanstalkd_py.protocol.session import Session
 
-_WITH_BYTES = (b"RESERVED ", b"FOUND ", b"OK ")  # replies whose first line is followed by a body
+# Replies whose first line is followed by a body.
+_WITH_BYTES: Final = (b"RESERVED ", b"FOUND ", b"OK ")
 
 
 class TracingSession(Session):

@@ -5,6 +5,7 @@ Source: doc/protocol.txt and the C server's fmt_stats, fmt_stats_tube, fmt_job_s
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.commands import SECOND
@@ -18,7 +19,7 @@ from beanstalkd_py.queue.snapshot import (
 
 # Tube names are ASCII, because clients cannot make others. But a damaged binlog of the C server may
 # have a name of any bytes.
-NAME_ERRORS = "surrogateescape"
+NAME_ERRORS: Final = "surrogateescape"
 
 
 def _yaml(lines: Iterable[tuple[str, object]]) -> bytes:

@@ -9,17 +9,17 @@ memory (MemoryError) in `add` or `remove` changes nothing. Iteration is by ascen
 """
 
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-BLOCK_BITS = 10
-BLOCK_IDS = 1 << BLOCK_BITS
-BLOCK_MASK = BLOCK_IDS - 1
+BLOCK_BITS: Final = 10
+BLOCK_IDS: Final = 1 << BLOCK_BITS
+BLOCK_MASK: Final = BLOCK_IDS - 1
 # A block is a list of BLOCK_IDS places, or a dict if it has few jobs. A list has at least FEW jobs:
 # then the empty places take at most 256 bytes a job. A dict becomes a list at MANY.
-FEW = 32
-MANY = 128
+FEW: Final = 32
+MANY: Final = 128
 
 
 class Block(Generic[T]):

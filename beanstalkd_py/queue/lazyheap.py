@@ -13,18 +13,22 @@ whole sweep. So the memory of a heap is at most a constant times the memory of i
 
 from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from beanstalkd_py.queue.jobtable import JobTable
 
-READY, RESERVED, BURIED, DELAYED = 1, 2, 3, 4  # states; the C server's numbers
-ID_BITS = 64
-ID_MASK = (1 << ID_BITS) - 1
+# States; the C server's numbers.
+READY: Final = 1
+RESERVED: Final = 2
+BURIED: Final = 3
+DELAYED: Final = 4
+ID_BITS: Final = 64
+ID_MASK: Final = (1 << ID_BITS) - 1
 STALE_ALLOWED = 64  # so many stale entries cause no rebuild
 LARGE_ENTRIES = 4096  # a heap of more entries is large; a rebuild of so many takes 1 ms
 # Entries of a large heap that a sweep looks at for each new stale entry. If half of the heap is
 # stale, such a step removes four entries.
-STEPS = 8
+STEPS: Final = 8
 
 
 class Queued:

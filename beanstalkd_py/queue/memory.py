@@ -13,14 +13,15 @@ larger bodies of BODIES_A_PROBE bytes in total.
 """
 
 from collections.abc import Callable
+from typing import Final
 
-RESERVE_BYTES = 8 << 20
+RESERVE_BYTES: Final = 8 << 20
 # A job, its record and the frame of the record: that is three times the body and 1 kB.
-PROBE_BYTES = 8 << 20
-PUTS_A_PROBE = 512
-SMALL_BODY = 2048  # bytes; larger bodies are counted
-BODIES_A_PROBE = 1 << 20  # bytes
-PROBED_BODY = 64 << 10  # bytes; the parser makes a probe for each larger body
+PROBE_BYTES: Final = 8 << 20
+PUTS_A_PROBE: Final = 512
+SMALL_BODY: Final = 2048  # bytes; larger bodies are counted
+BODIES_A_PROBE: Final = 1 << 20  # bytes
+PROBED_BODY: Final = 64 << 10  # bytes; the parser makes a probe for each larger body
 
 
 class MemoryReserve:

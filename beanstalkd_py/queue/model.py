@@ -1,16 +1,16 @@
 """Jobs, tubes and clients as the queue keeps them: fields and counts, no decisions."""
 
 from collections import OrderedDict
-from typing import Any
+from typing import Any, Final
 
 from beanstalkd_py.queue.jobtable import JobTable
 from beanstalkd_py.queue.lazyheap import BURIED, DELAYED, READY, RESERVED, LazyHeap, Queued
 from beanstalkd_py.queue.ready import ReadyJobs
 from beanstalkd_py.queue.timers import NEVER, TimerOwner
 
-STATE_NAMES = {READY: "ready", RESERVED: "reserved", DELAYED: "delayed", BURIED: "buried"}
-URGENT = 1024  # priorities below count as urgent
-MARGIN = 1_000_000_000  # ns; a reserve gets DEADLINE_SOON this long before a deadline
+STATE_NAMES: Final = {READY: "ready", RESERVED: "reserved", DELAYED: "delayed", BURIED: "buried"}
+URGENT: Final = 1024  # priorities below count as urgent
+MARGIN: Final = 1_000_000_000  # ns; a reserve gets DEADLINE_SOON this long before a deadline
 
 # One object for all jobs that had no change except reserves. (With another type, mypyc would copy
 # it.)

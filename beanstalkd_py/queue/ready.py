@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Iterable
 from heapq import heappop, heappush
 from itertools import groupby
-from typing import Generic
+from typing import Final, Generic
 
 from beanstalkd_py.queue import lazyheap
 from beanstalkd_py.queue.jobtable import JobTable
 from beanstalkd_py.queue.lazyheap import ID_BITS, ID_MASK, READY, J, LazyHeap
 
-BUCKETS = 1024  # at most, in one tube; jobs of further priorities are in the heap
+BUCKETS: Final = 1024  # at most, in one tube; jobs of further priorities are in the heap
 JOBS_PER_BUCKET = 8  # at least, on average: an empty bucket takes 760 bytes
 
 

@@ -12,6 +12,8 @@ Not journalled are: a reserve of a ready job, a touch, the end of a delay, and t
 a lost client. Replay makes every reserved job ready anyway.
 """
 
+from typing import Final
+
 from beanstalkd_py.queue.jobtable import JobTable
 from beanstalkd_py.queue.journal import Counters, Journal
 from beanstalkd_py.queue.memory import MemoryReserve
@@ -31,9 +33,9 @@ from beanstalkd_py.queue.model import (
 from beanstalkd_py.queue.outcome import DEADLINE_SOON, TIMED_OUT, Outcome
 from beanstalkd_py.queue.timers import Timers
 
-DEFAULT_TUBE = b"default"
-SLICE_JOBS = 500  # jobs in one slice of a tick or a kick; a slice takes 1 to 3 ms
-YIELD_NS = 1_000_000  # until the next slice of a tick; other clients are served meanwhile
+DEFAULT_TUBE: Final = b"default"
+SLICE_JOBS: Final = 500  # jobs in one slice of a tick or a kick; a slice takes 1 to 3 ms
+YIELD_NS: Final = 1_000_000  # until the next slice of a tick; other clients are served meanwhile
 
 
 class State:

@@ -6,8 +6,9 @@ the heap.
 """
 
 from heapq import heappop, heappush
+from typing import Final
 
-NEVER = 1 << 126  # an instant (ns) that is never reached
+NEVER: Final = 1 << 126  # an instant (ns) that is never reached
 STALE_ALLOWED = 64  # so many stale entries cause no rebuild
 
 

@@ -11,6 +11,7 @@ may have left bytes in its transport, receives in the next iteration without an 
 
 import errno
 import os
+from typing import Final
 
 from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.protocol.session import Session
@@ -36,8 +37,8 @@ from beanstalkd_py.server.transport import (
 )
 from beanstalkd_py.server.unsent import Unsent, drop, keep
 
-QUEUE_LIMIT = 256 * 1024  # bytes of replies that the transport has not taken yet
-INPUT_LIMIT = 64 * 1024  # bytes that a client may send after a reserve that waits
+QUEUE_LIMIT: Final = 256 * 1024  # bytes of replies that the transport has not taken yet
+INPUT_LIMIT: Final = 64 * 1024  # bytes that a client may send after a reserve that waits
 
 
 class Connection:

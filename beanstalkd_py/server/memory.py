@@ -17,6 +17,7 @@ The same timer looks for puts that were refused for lack of memory (`memory_refu
 import ctypes
 import os
 from collections.abc import Callable, Collection, Iterable
+from typing import Final
 
 from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.queue.model import Client
@@ -24,15 +25,16 @@ from beanstalkd_py.queue.state import State
 from beanstalkd_py.server.connection import Connection
 from beanstalkd_py.server.memory_refusals import MemoryRefusals
 
-INTERVAL_S = 2.0  # between two calls of `check`
-QUIET = 500  # commands between two calls, up to which the server counts as quiet
-GROWTH_BYTES = 32 << 20  # the process may grow by so much, and a quarter, before it gives back
-KEPT_BYTES = 16 << 20  # that the C library keeps free at the end of its heap
+INTERVAL_S: Final = 2.0  # between two calls of `check`
+QUIET: Final = 500  # commands between two calls, up to which the server counts as quiet
+# The process may grow by so many bytes, and a quarter, before it gives back.
+GROWTH_BYTES: Final = 32 << 20
+KEPT_BYTES: Final = 16 << 20  # that the C library keeps free at the end of its heap
 # From this size on, the C library maps a block separately: a growing body is not copied, and the
 # whole block is given back.
-MAPPED_BYTES = 1 << 20
+MAPPED_BYTES: Final = 1 << 20
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class Memory:

@@ -19,21 +19,21 @@ One poll batch of an owner with a log:
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.queue.model import NEVER
 
-MS = 1_000_000  # in ns
+MS: Final = 1_000_000  # in ns
 # An inline commit runs on the loop thread: a single client gets its reply sooner. If an inline
 # commit takes longer than the limit, the disk is slow, and commits go to the log's thread for the
 # time of the back-off.
-INLINE_COMMIT_LIMIT_NS = 20 * MS
-INLINE_COMMIT_BACKOFF_NS = 10_000 * MS
+INLINE_COMMIT_LIMIT_NS: Final = 20 * MS
+INLINE_COMMIT_BACKOFF_NS: Final = 10_000 * MS
 # When nothing was appended for this time, the log writes its durable watermark. Then recovery can
 # distinguish a torn tail from damage; docs/durability.md promises at most one second.
-WATERMARK_NS = 500 * MS
-RETRY_NS = 500 * MS  # between attempts to allocate space on a full disk
+WATERMARK_NS: Final = 500 * MS
+RETRY_NS: Final = 500 * MS  # between attempts to allocate space on a full disk
 
 
 class Recipient(Protocol):

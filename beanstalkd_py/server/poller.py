@@ -1,18 +1,19 @@
 """Waits for readiness events of the server's sockets, and receives from those that allow it."""
 
 import select
+from typing import Final
 
 from beanstalkd_py.queue.memory import MemoryReserve
 from beanstalkd_py.server.batchedio import BUILT, Events, receive_ready
 
 # A busy-poll: so many polls take 15 to 40 us, depending on the machine. To block and to wake up
 # costs as much CPU time, and 30 us more latency.
-BUSY_POLLS = 200 if BUILT else 60
-FAILED_BUSY_POLLS = 4  # in a row, before the server blocks without a busy-poll
-BLOCKING_POLLS = 64  # without a busy-poll, before the server tries one again
+BUSY_POLLS: Final = 200 if BUILT else 60
+FAILED_BUSY_POLLS: Final = 4  # in a row, before the server blocks without a busy-poll
+BLOCKING_POLLS: Final = 64  # without a busy-poll, before the server tries one again
 # How long the server waits for the next batch before it returns to the loop. So with a single
 # client the loop does not look at its watchers for each command.
-BATCH_WAIT_MS = 1
+BATCH_WAIT_MS: Final = 1
 
 
 class Poller:

@@ -25,7 +25,7 @@ import socket
 import sys
 from collections.abc import Callable
 from time import monotonic_ns, time_ns
-from typing import Any
+from typing import Any, Final
 
 import beanstalkd_wal as wal
 import gevent
@@ -50,16 +50,16 @@ from beanstalkd_py.server.outbox import Outbox
 from beanstalkd_py.server.poller import BATCH_WAIT_MS
 from beanstalkd_py.server.transport import PlainTransport
 
-READ = 1  # what the loop's watchers wait for
-BATCHES = 8  # at most, before the server returns to the loop, which has other watchers
+READ: Final = 1  # what the loop's watchers wait for
+BATCHES: Final = 8  # at most, before the server returns to the loop, which has other watchers
 # For sys.setswitchinterval (Python's default is 5 ms). When the log's thread waits for Python's
 # lock, an iteration that compacts gives the lock up after this time.
-SWITCH_S = 0.0005
-WAIT_MAX_S = 1.0  # for an instant
-LINGER_S = 3.0  # at the end, for clients that are slow to read their replies
-POLL_S = 0.005  # at the end, between two checks for pending replies
-LOCK_CHECK_S = 1.0  # between two looks at the log's lock file
-TRACE_COMMANDS = 2  # from this verbosity on
+SWITCH_S: Final = 0.0005
+WAIT_MAX_S: Final = 1.0  # for an instant
+LINGER_S: Final = 3.0  # at the end, for clients that are slow to read their replies
+POLL_S: Final = 0.005  # at the end, between two checks for pending replies
+LOCK_CHECK_S: Final = 1.0  # between two looks at the log's lock file
+TRACE_COMMANDS: Final = 2  # from this verbosity on
 
 
 class Server:

@@ -29,24 +29,24 @@ from contextlib import suppress
 from fcntl import ioctl
 from struct import Struct
 from termios import TIOCOUTQ
-from typing import Protocol
+from typing import Final, Protocol
 
-READABLE = select.EPOLLIN
-WRITABLE = select.EPOLLOUT
+READABLE: Final = select.EPOLLIN
+WRITABLE: Final = select.EPOLLOUT
 # the peer closed or shut down its side, or the connection broke
-HUNG_UP = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-EVENTS = READABLE | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
-RECEIVE_BYTES = 64 * 1024  # at most, by one call of `receive`
+HUNG_UP: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+EVENTS: Final = READABLE | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
+RECEIVE_BYTES: Final = 64 * 1024  # at most, by one call of `receive`
 # errors of recv and send when the peer's machine is gone
-UNREACHABLE = (
+UNREACHABLE: Final = (
     errno.ETIMEDOUT,
     errno.EHOSTUNREACH,
     errno.ENETUNREACH,
     errno.EHOSTDOWN,
     errno.ENETDOWN,
 )
-DISCARDS = 64  # at most, calls of recv that discard unread input before a close
-_INT = Struct("i")
+DISCARDS: Final = 64  # at most, calls of recv that discard unread input before a close
+_INT: Final = Struct("i")
 
 
 class Transport(Protocol):

@@ -1,8 +1,10 @@
 """Replies that a transport has not taken: short ones joined, long ones as they are."""
 
+from typing import Final
+
 from beanstalkd_py.queue.memory import MemoryReserve
 
-JOINED_BYTES = 256 * 1024  # The bytes of a longer piece are not copied.
+JOINED_BYTES: Final = 256 * 1024  # The bytes of a longer piece are not copied.
 
 Unsent = list[bytearray | memoryview]
 

@@ -38,33 +38,34 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import Final
 
 from beanstalkd_wal.checksum import crc
 
-VERSION = 1
+VERSION: Final = 1
 
-HEADER_BYTES = 1024  # both copies: frames begin here
-COPY_BYTES = 512
-META_BYTES = 256
-FRAME_BYTES = 48  # the header of a frame
-LENGTH_BYTES = 4  # of a record's length; all lengths come before the records of a payload
-RECORD_BYTES_MAX = (1 << 32) - 64
+HEADER_BYTES: Final = 1024  # both copies: frames begin here
+COPY_BYTES: Final = 512
+META_BYTES: Final = 256
+FRAME_BYTES: Final = 48  # the header of a frame
+LENGTH_BYTES: Final = 4  # of a record's length; all lengths come before the records of a payload
+RECORD_BYTES_MAX: Final = (1 << 32) - 64
 # The checksum of a longer range is computed in pieces of this size. Each piece is copied first; one
 # copy of all could be a gigabyte.
-CRC_BYTES = 256 * 1024
+CRC_BYTES: Final = 256 * 1024
 # The highest base LSN and segment number that a header may have. Numbers that count up from there
 # still fit into 64 bits.
-LAST = (1 << 62) - 1
+LAST: Final = (1 << 62) - 1
 
-SEGMENT_MAGIC = b"\x89WAL\r\n\x1a\n"  # like PNG's: a transfer in text mode changes it
-FRAME_MAGIC = b"\xf7wF\x91"
+SEGMENT_MAGIC: Final = b"\x89WAL\r\n\x1a\n"  # like PNG's: a transfer in text mode changes it
+FRAME_MAGIC: Final = b"\xf7wF\x91"
 
-CREATED_UNDER_NEVER = 1  # flag: created under Durability.NEVER
+CREATED_UNDER_NEVER: Final = 1  # flag: created under Durability.NEVER
 
-_COPY = struct.Struct("<8sIIQQQQqQQI256s176x")
-_VERSION = struct.Struct("<8sI")
-_BODY = struct.Struct("<QQqIIII")
-_U32 = struct.Struct("<I")
+_COPY: Final = struct.Struct("<8sIIQQQQqQQI256s176x")
+_VERSION: Final = struct.Struct("<8sI")
+_BODY: Final = struct.Struct("<QQqIIII")
+_U32: Final = struct.Struct("<I")
 
 
 class Header:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import takewhile
+from typing import Final
 
 from beanstalkd_wal.directory import OVERHEAD, Durability, Spare
 from beanstalkd_wal.errors import LogFull, SecondWriter
@@ -41,7 +42,7 @@ from beanstalkd_wal.threads import Threads
 
 # A frame is closed at this length, in bytes. Longer frames do not make the checksum cheaper, and a
 # torn frame is lost as a whole.
-FRAME_MAX = 256 * 1024
+FRAME_MAX: Final = 256 * 1024
 
 
 class Log(LogState):

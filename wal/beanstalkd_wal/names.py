@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from typing import Final
 
-_SEGMENT = re.compile(r"(\d{8,})\.wal")
-_SPARE = re.compile(r"spare\.(\d+)")
+_SEGMENT: Final = re.compile(r"(\d{8,})\.wal")
+_SPARE: Final = re.compile(r"spare\.(\d+)")
 
-LOCK = "lock"  # the C server's name for it, so that the two never share a directory
+LOCK: Final = "lock"  # the C server's name for it, so that the two never share a directory
 
 
 def segment_path(directory: str, number: int) -> str:

@@ -8,6 +8,7 @@ a torn tail or corruption, because that depends on the other segments (`replay`)
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from beanstalkd_wal.format import (
     COPY_BYTES,
@@ -23,7 +24,7 @@ from beanstalkd_wal.format import (
     version_of,
 )
 
-_CHUNK = bytes(1 << 16)
+_CHUNK: Final = bytes(1 << 16)
 
 
 class HeaderBlock:
