@@ -43,11 +43,12 @@ class Refusals:
         self._new += count
         self.pending = True
 
-    def check(self, now: int, accepts: bool, reason: int) -> None:
+    def check(self, now: int, accepts: bool, reason: int, text: str = "") -> None:
         """Reports a change. Called soon after each refused put, and now and then while `pending`.
 
         now: boot time, ns. accepts: whether a put would be accepted, as far as is known.
-        reason: the errno of the full disk, or ENOMEM; 0 if there is none.
+        reason: the errno of the full disk, or ENOMEM; 0 if there is none. text: replaces what is
+        said about the errno.
         """
         if self._new:
             self._count += self._new
@@ -56,7 +57,7 @@ class Refusals:
             if not self._reported and now >= self._may_report_at:
                 self._reported = True
                 self._may_report_at = now + INTERVAL_NS
-                self._report(_refused(reason))
+                self._report(f"puts are refused: {text}" if text else _refused(reason))
         elif accepts and now - self._refused_at >= QUIET_NS:
             if self._reported:
                 self._report(f"puts are accepted again; {self._count} were refused")

@@ -39,6 +39,7 @@ from beanstalkd_py.binlog.usage import (
     full_bytes,
 )
 from beanstalkd_py.queue.lazyheap import ID_BITS
+from beanstalkd_py.queue.memory import JOB_BYTES
 from beanstalkd_py.queue.model import (
     BURIED,
     DELAYED,
@@ -210,6 +211,7 @@ class Replayer:
         tube.urgent_count += urgent
         state.ready_count += count
         state.urgent_count += urgent
+        state.memory.used += live + (JOB_BYTES - body_offset) * count
         self.highest_id = highest
         self.usage.add(segment, live + LENGTH_FIELD * count)
         self.usage.largest = max(self.usage.largest, largest + LENGTH_FIELD)

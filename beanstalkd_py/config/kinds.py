@@ -58,6 +58,25 @@ class Number(NamedTuple):
         return f"an integer from {self.least} to {self.most}{unit}"
 
 
+class Auto(NamedTuple):
+    """A number, or "auto": the server chooses it."""
+
+    number: Number
+
+    def from_word(self, word: str) -> int | str:
+        return word if word == "auto" else self.number.from_word(word)
+
+    def from_file(self, value: object) -> int | str:
+        if value == "auto":
+            return "auto"
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _unexpected(str(self), value)
+        return self.number.from_file(value)
+
+    def __str__(self) -> str:
+        return f'{self.number}, or "auto"'
+
+
 class Text(NamedTuple):
     may_be_empty: bool = False
 
@@ -127,7 +146,7 @@ class Mode(NamedTuple):
         return 'a string of octal digits, such as "660"'
 
 
-Kind = Number | Text | Port | Switch | Mode
+Kind = Number | Auto | Text | Port | Switch | Mode
 
 
 def _integer(value: object) -> int:

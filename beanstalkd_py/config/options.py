@@ -26,6 +26,7 @@ class Options(NamedTuple):
     accept_damaged_import: bool = False
     socket_mode: int | None = None
     socket_group: str | None = None
+    max_memory: int | str = 0  # bytes, or "auto"; 0: no limit
     max_connections: int = 0  # 0: no limit
     max_connections_per_address: int = 0  # 0: no limit
 

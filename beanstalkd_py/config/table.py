@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from beanstalkd_py.config.kinds import Kind, Mode, Number, Port, Switch, Text, Value
+from beanstalkd_py.config.kinds import Auto, Kind, Mode, Number, Port, Switch, Text, Value
 from beanstalkd_py.config.options import (
     LARGEST_MAX_JOB_SIZE,
     LARGEST_SEGMENT_BYTES,
@@ -20,6 +20,7 @@ from beanstalkd_py.config.options import (
 
 DAY_MS = 24 * 60 * 60 * 1000
 MANY = 1_000_000_000
+LARGEST_MEMORY = 1 << 50
 
 
 class Group(Enum):
@@ -130,6 +131,12 @@ OPTIONS = (
         "max_job_size", Group.LIMITS, Number(0, LARGEST_MAX_JOB_SIZE, "bytes"),
         "size of the largest job",
         letter="z", value="BYTES", reload=ALWAYS, capped="maximum job size was set to {}",
+    ),
+    Option(
+        "max_memory", Group.LIMITS, Auto(Number(0, LARGEST_MEMORY, "bytes")),
+        "bytes of all jobs, with 400 for each; put replies OUT_OF_MEMORY above it. auto: 80 % of "
+        "the memory of the cgroup or the machine, less what the server takes without jobs",
+        value="BYTES|auto", unset="no limit", reload=ALWAYS,
     ),
     Option(
         "max_connections", Group.LIMITS, Number(0, MANY),

@@ -284,6 +284,8 @@ class Parser:
     def _has_buffer(self, nbytes: int) -> bool:
         """Makes the buffer of a body that comes in pieces. False if there is no memory for it."""
         memory = self._memory
+        if memory.exceeds_limit(nbytes):
+            return False
         if (memory.short or nbytes > PROBED_BODY) and not memory.has_room():
             return False
         try:

@@ -10,6 +10,9 @@ Puts also stop before the last memory is gone: now and then a put must find PROB
 failures cannot be handled where they occur, such as those in the event loop's own code, or of an
 integer in a compiled module. A probe takes 8 us, so it is made after PUTS_A_PROBE puts, or after
 larger bodies of BODIES_A_PROBE bytes in total.
+
+`limit` is the limit of --max-memory on the bytes of all jobs. It costs a put no comparison of its
+own: `probe_at` comes before the first put that could reach the limit.
 """
 
 from collections.abc import Callable
@@ -21,6 +24,9 @@ PROBE_BYTES: Final = 8 << 20
 PUTS_A_PROBE: Final = 512
 SMALL_BODY: Final = 2048  # bytes; larger bodies are counted
 BODIES_A_PROBE: Final = 1 << 20  # bytes
+JOB_BYTES: Final = 400  # that a job takes beside its body, about
+UNASKED_BYTES: Final = SMALL_BODY + JOB_BYTES  # at most, of a job whose put does not ask `may_put`
+NO_LIMIT: Final = 1 << 60
 PROBED_BODY: Final = 64 << 10  # bytes; the parser makes a probe for each larger body
 
 
@@ -30,16 +36,23 @@ class MemoryReserve:
 
     short: the reserve was released, and is not set aside again yet. probe_at: a put with this id,
     or with a higher one, must ask `may_put`. refused: puts that were refused for lack of memory;
-    the operator is told.
+    the operator is told. used: bytes of all jobs. limit: puts may not raise `used` above it.
+    over_limit: puts that were refused for it.
     """
 
-    __slots__ = ("_bodies", "_reserve", "allocate", "probe_at", "refused", "short")
+    __slots__ = (
+        "_bodies", "_reserve", "allocate", "limit", "over_limit", "probe_at", "refused", "short",
+        "used",
+    )  # fmt: skip
 
     def __init__(self, allocate: Callable[[int], bytes] = bytes) -> None:
         self.allocate = allocate
         self.short = False
         self.probe_at = 0
         self.refused = 0
+        self.used = 0
+        self.limit = NO_LIMIT
+        self.over_limit = 0
         self._bodies = 0  # bytes of larger bodies since the latest probe
         self._reserve = b""
 
@@ -56,14 +69,30 @@ class MemoryReserve:
         """Whether a put of a body of `nbytes` may take memory. To be called for ids from `probe_at`
         on, and for each body of more than SMALL_BODY bytes.
         """
+        if self.exceeds_limit(nbytes + JOB_BYTES):
+            return False
+        left = self.limit - self.used - nbytes - JOB_BYTES
+        safe = id + left // UNASKED_BYTES  # puts up to this id cannot exceed the limit
         if id < self.probe_at:
             self._bodies += nbytes
             if self._bodies < BODIES_A_PROBE:
+                self.probe_at = min(self.probe_at, safe)
                 return True
         if not self.has_room():
             return False
-        self.probe_at = id + PUTS_A_PROBE
+        self.probe_at = min(id + PUTS_A_PROBE, safe)
         self._bodies = 0
+        return True
+
+    def set_limit(self, limit: int) -> None:
+        self.limit = limit
+        self.probe_at = 0
+
+    def exceeds_limit(self, nbytes: int) -> bool:
+        """Whether so many bytes more would exceed the limit. If so, a put is refused."""
+        if self.used + nbytes <= self.limit:
+            return False
+        self.over_limit += 1
         return True
 
     def has_room(self) -> bool:

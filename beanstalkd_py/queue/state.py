@@ -16,7 +16,7 @@ from typing import Final
 
 from beanstalkd_py.queue.jobtable import JobTable
 from beanstalkd_py.queue.journal import Counters, Journal
-from beanstalkd_py.queue.memory import MemoryReserve
+from beanstalkd_py.queue.memory import JOB_BYTES, MemoryReserve
 from beanstalkd_py.queue.model import (
     BURIED,
     DELAYED,
@@ -231,6 +231,7 @@ class State:
         else:
             self._enter(job)
         tube.jobs += 1
+        self.memory.used += len(body) + JOB_BYTES
         return job
 
     def apply_change(
@@ -260,6 +261,7 @@ class State:
             self._leave(job)
         self.jobs.remove(job.id)
         job.tube.jobs -= 1
+        self.memory.used -= len(job.body) + JOB_BYTES
 
     def apply_pause(self, tube: Tube, pause: int, until: int) -> None:
         """Pauses the tube for `pause` ns, until the instant `until`. Both 0: the pause ends."""

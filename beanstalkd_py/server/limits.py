@@ -1,6 +1,8 @@
 """The limits of a server: set at the start and at each reload, and shown."""
 
 from beanstalkd_py.config.options import Options
+from beanstalkd_py.host.memory import automatic_limit
+from beanstalkd_py.queue.memory import NO_LIMIT
 from beanstalkd_py.queue.snapshot import LimitsSnapshot
 from beanstalkd_py.server.server import Server
 
@@ -9,11 +11,20 @@ def set_limits(server: Server, options: Options) -> None:
     admission = server.admission
     admission.limit = options.max_connections
     admission.per_address = options.max_connections_per_address
+    memory = server.queue.memory
+    limit = options.max_memory
+    if isinstance(limit, str):
+        limit = automatic_limit(memory.used)
+    memory.set_limit(min(limit, NO_LIMIT) if limit else NO_LIMIT)
 
 
 def limits_snapshot(server: Server) -> LimitsSnapshot:
     admission = server.admission
+    memory = server.queue.memory
     return LimitsSnapshot(
+        max_memory_bytes=0 if memory.limit == NO_LIMIT else memory.limit,
+        job_bytes=memory.used,
+        refused_puts=memory.over_limit,
         max_connections=admission.limit,
         max_connections_per_address=admission.per_address,
         refused_connections=admission.refused,

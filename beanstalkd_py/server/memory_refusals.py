@@ -1,4 +1,6 @@
-"""Tells the operator when puts are refused for lack of memory, and when they are accepted again."""
+"""Tells the operator when puts are refused for lack of memory, or by the limit of --max-memory, and
+when they are accepted again.
+"""
 
 import errno
 from collections.abc import Callable
@@ -13,7 +15,9 @@ class MemoryRefusals:
     def __init__(self, memory: MemoryReserve, report: Callable[[str], None]) -> None:
         self._memory = memory
         self._refusals = Refusals(report)
+        self._over_limit = Refusals(report)
         self._seen = 0  # of the puts that the memory reserve has counted
+        self._seen_over_limit = 0
 
     def check(self, now: int) -> None:
         """To be called every few seconds. now: boot time, ns."""
@@ -26,3 +30,13 @@ class MemoryRefusals:
             # While no put comes, nothing else tries to set the memory reserve aside again.
             accepts = not memory.short or memory.recovers()
             self._refusals.check(now, accepts, errno.ENOMEM)
+        over_limit = memory.over_limit - self._seen_over_limit
+        self._seen_over_limit += over_limit
+        if over_limit:
+            self._over_limit.add(over_limit)
+        if self._over_limit.pending:
+            text = (
+                f"jobs take {memory.used} of {memory.limit} bytes; "
+                "delete jobs, or raise --max-memory"
+            )
+            self._over_limit.check(now, memory.used < memory.limit, 0, text)

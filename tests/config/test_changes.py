@@ -21,6 +21,7 @@ def test_equal_options_change_nothing() -> None:
         ({"max_job_size": 10}, "max_job_size 65535 -> 10"),
         ({"verbosity": 2}, "verbosity 0 -> 2"),
         ({"max_connections": 9}, "max_connections 0 -> 9"),
+        ({"max_memory": "auto"}, "max_memory 0 -> auto"),
     ],
 )
 def test_value_changes_while_running(wanted: dict[str, Any], line: str) -> None:

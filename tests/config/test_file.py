@@ -20,6 +20,7 @@ accept_damaged_import = true
 address = "unix:/run/socket"
 port = 11301
 socket_mode = "0660"
+max_memory = "auto"
 max_connections = 5
 max_connections_per_address = 6
 socket_group = "mail"
@@ -29,6 +30,7 @@ verbosity = 2
 """
 A_PORT = "an integer from 0 to 65535, or the name of a service"
 A_MODE = 'a string of octal digits, such as "660"'
+A_MEMORY = 'an integer from 0 to 1125899906842624 bytes, or "auto"'
 A_SIZE = "an integer from 0 to 1073741824 bytes"
 
 
@@ -60,6 +62,7 @@ def test_every_key_is_read(path: Path) -> None:
         True,
         0o660,
         "mail",
+        "auto",
         5,
         6,
     )
@@ -111,6 +114,11 @@ def test_port_may_be_the_name_of_a_service(path: Path) -> None:
         ("socket_mode = '668'", f"socket_mode: expected {A_MODE}, found '668'"),
         ("wal_dir = ''", "wal_dir: expected a string, found an empty one"),
         (r'user = "a\u0000"', "user: a zero byte is not allowed"),
+        ("max_memory = 'all'", f"max_memory: expected {A_MEMORY}, found a string"),
+        (
+            "max_memory = -1",
+            "max_memory: expected an integer from 0 to 1125899906842624 bytes, found -1",
+        ),
         # unknown keys
         ("max_job_sise = 1", "unknown key: max_job_sise; did you mean max_job_size?"),
         ("max-job-size = 1", "unknown key: max-job-size; did you mean max_job_size?"),

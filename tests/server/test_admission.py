@@ -15,6 +15,7 @@ from testkit.daemon import Daemon
 from testkit.start import Start
 from testkit.waiting import wait_until
 
+from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.queue.snapshot import LimitsSnapshot
 from beanstalkd_py.server.admission import Admission
 from beanstalkd_py.server.limit_reports import INTERVAL_NS, LimitReports
@@ -58,7 +59,7 @@ def test_client_over_the_limit_is_refused_until_another_leaves(world: World) -> 
     assert [world.connect(), world.connect("10.0.0.2"), world.connect("10.0.0.3")] == [1, 2, None]
     world.admission.closed(1)
     assert [world.connect("10.0.0.4"), world.connect("10.0.0.4")] == [3, None]
-    server = cast(Server, SimpleNamespace(admission=world.admission))
+    server = cast(Server, SimpleNamespace(admission=world.admission, queue=Queue()))
     assert limits_snapshot(server) == LimitsSnapshot(max_connections=2, refused_connections=2)
 
 

@@ -108,3 +108,29 @@ def test_start_without_memory_for_the_jobs_says_so(start: Start, log: str) -> No
     assert refused.value.status == 71
     (line,) = refused.value.said.splitlines()
     assert "out of memory" in line
+
+
+def test_automatic_limit_refuses_puts_before_memory_ends(start: Start) -> None:
+    nbytes = 300 * MIB
+
+    def restrict() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (nbytes, nbytes))
+
+    daemon = start("--max-memory", "auto", before=restrict)
+    client, other = daemon.client(), daemon.client()
+    puts = 10
+    command = (b"put 0 0 60 %d\r\n%b\r\n" % (len(BODY), BODY)) * puts
+    replies: list[bytes] = []
+    while OUT not in replies:
+        client.say(command)
+        replies += client.hear(puts)
+    accepted = len([reply for reply in replies if reply != OUT])
+    assert accepted * len(BODY) > 100 * MIB
+    wait_until(daemon.errors, "the operator is told")
+    assert "puts are refused: jobs take " in daemon.errors()
+    assert daemon.errors().endswith(" bytes; delete jobs, or raise --max-memory\n")
+    assert client.ask(b"delete 1\r\n") == b"DELETED\r\n"
+    assert other.put(BODY) > accepted
+    assert other.ask(b"reserve\r\n").startswith(b"RESERVED 2 60000\r\n")
+    assert only_refusals(daemon)
+    assert daemon.stop() == 0

@@ -110,6 +110,16 @@ def test_each_place_that_refuses_a_put_counts(
     assert world.lines == [REFUSED]
 
 
+def test_limit_has_its_own_lines(world: World) -> None:
+    world.memory.set_limit(1000)
+    assert [world.put(500), world.put(500), world.put(500)] == [b"INSERTED 1\r\n", OUT, OUT]
+    world.check_later()
+    refused = "puts are refused: jobs take 900 of 1000 bytes; delete jobs, or raise --max-memory"
+    assert world.lines == [refused]
+    world.check_later()
+    assert world.lines == [refused, "puts are accepted again; 2 were refused"]
+
+
 @pytest.mark.sources
 @pytest.mark.parametrize(
     "place", ["beanstalkd_py.binlog.journal.FULL_STRUCT", "beanstalkd_py.queue.state.Job"]

@@ -5,9 +5,37 @@ from __future__ import annotations
 from .invariants import Invariant
 from .mutant import Mutant
 
+_LIMIT = ("tests/queue/test_bytes_of_jobs.py",)
 _ADMISSION = ("tests/server/test_admission.py",)
 
 LIMITS = (
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "small-puts-exceed-limit",
+        "small puts exceed the limit of --max-memory until the next probe",
+        "beanstalkd_py/queue/memory.py",
+        "        self.probe_at = min(id + PUTS_A_PROBE, safe)\n",
+        "        self.probe_at = id + PUTS_A_PROBE\n",
+        _LIMIT,
+    ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "large-puts-leave-probe",
+        "after puts of larger bodies, small ones exceed the limit of --max-memory",
+        "beanstalkd_py/queue/memory.py",
+        "                self.probe_at = min(self.probe_at, safe)\n",
+        "",
+        _LIMIT,
+    ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "replayed-jobs-not-counted",
+        "jobs from the log do not count for --max-memory",
+        "beanstalkd_py/binlog/replay.py",
+        "        state.memory.used += live + (JOB_BYTES - body_offset) * count\n",
+        "",
+        _LIMIT,
+    ),
     Mutant(
         Invariant.OPERATOR_IS_TOLD,
         "closed-connection-counts",

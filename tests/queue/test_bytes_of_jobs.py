@@ -1,0 +1,130 @@
+"""--max-memory: the bytes of all jobs, and puts that would exceed the limit."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from testkit.queue_server import QueueServer
+
+from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.memory import JOB_BYTES, NO_LIMIT, PUTS_A_PROBE, UNASKED_BYTES
+
+OUT = b"OUT_OF_MEMORY\r\n"
+ROOM = 400_000
+
+
+def counted(server: QueueServer) -> int:
+    """What the jobs take, counted one by one."""
+    return sum(len(job.body) + JOB_BYTES for job in server.queue.jobs.values())
+
+
+def put(server: QueueServer, client: Session, nbytes: int, delay: int = 0) -> bytes:
+    return server.say(client, b"put 0 %d 60 %d" % (delay, nbytes), bytes(nbytes))
+
+
+@pytest.fixture
+def server() -> QueueServer:
+    return QueueServer()
+
+
+@pytest.mark.parametrize("sizes", [(0, 1), (2048,), (0, 2048, 2049), (3000, 10), (60_000, 1)])
+def test_puts_stop_exactly_at_the_limit(server: QueueServer, sizes: tuple[int, ...]) -> None:
+    """No put exceeds the limit, and the refused put would have, in any order of sizes."""
+    client, memory, rng = server.session(), server.queue.memory, random.Random(1)
+    memory.set_limit(ROOM)
+    while True:
+        nbytes = rng.choice(sizes)
+        used = memory.used
+        refused = put(server, client, nbytes) == OUT
+        assert refused is (used + nbytes + JOB_BYTES > ROOM)
+        if refused:
+            break
+    assert memory.used == counted(server) <= ROOM
+    assert memory.over_limit == 1 and not memory.refused and not memory.short
+
+
+def test_small_puts_stop_at_the_limit_after_large_ones(server: QueueServer) -> None:
+    client, memory = server.session(), server.queue.memory
+    memory.set_limit(ROOM)
+    for nbytes in (1, *[60_000] * 6):
+        assert put(server, client, nbytes).startswith(b"INSERTED")
+    while put(server, client, 1) != OUT:
+        assert memory.used <= ROOM
+    assert memory.used + 1 + JOB_BYTES > ROOM
+
+
+def test_delete_makes_room_for_a_put(server: QueueServer) -> None:
+    client = server.session()
+    server.queue.memory.set_limit(3 * (10 + JOB_BYTES))
+    assert [put(server, client, 10, delay) for delay in (0, 5, 0, 0)][-1] == OUT
+    for id in 2, 3:
+        assert server.say(client, b"reserve-job %d" % id).startswith(b"RESERVED")
+        assert server.say(client, b"delete %d" % id) == b"DELETED\r\n"
+        assert put(server, client, 10).startswith(b"INSERTED")
+        assert put(server, client, 10) == OUT
+    assert server.queue.memory.used == counted(server)
+
+
+def test_body_in_pieces_is_thrown_away_from_its_beginning(server: QueueServer) -> None:
+    client, other = server.session(), server.session()
+    server.queue.memory.set_limit(5000)
+    client.receive(b"put 0 0 60 6000\r\n" + bytes(3000), server.now)
+    assert client.parser.buffered == 0
+    assert put(server, other, 10).startswith(b"INSERTED")
+    client.receive(bytes(3000) + b"\r\nlist-tube-used\r\n", server.now)
+    assert server.iterate()[client] == OUT + b"USING default\r\n"
+
+
+def test_limit_reached_while_a_body_came(server: QueueServer) -> None:
+    client, other = server.session(), server.session()
+    server.queue.memory.set_limit(5000)
+    client.receive(b"put 0 0 60 3000\r\n" + bytes(1000), server.now)
+    assert put(server, other, 3000).startswith(b"INSERTED")
+    client.receive(bytes(2000) + b"\r\n", server.now)
+    assert server.iterate()[client] == OUT
+
+
+def test_new_limit_counts_at_once(server: QueueServer) -> None:
+    client, memory = server.session(), server.queue.memory
+    assert put(server, client, 10).startswith(b"INSERTED")
+    memory.set_limit(500)
+    assert put(server, client, 10) == OUT
+    memory.set_limit(NO_LIMIT)
+    assert put(server, client, 10).startswith(b"INSERTED")
+
+
+def test_probes_stay_rare_far_from_the_limit(server: QueueServer) -> None:
+    client, memory = server.session(), server.queue.memory
+    probes = 0
+
+    def allocate(nbytes: int) -> bytes:
+        nonlocal probes
+        probes += 1
+        return b""
+
+    memory.allocate = allocate
+    memory.set_limit(100 * PUTS_A_PROBE * UNASKED_BYTES)
+    for _ in range(3 * PUTS_A_PROBE):
+        put(server, client, 1)
+    assert probes == 3
+
+
+def test_jobs_of_the_log_count(tmp_path: Path) -> None:
+    server = QueueServer(tmp_path)
+    client = server.session()
+    for number in range(50):
+        put(server, client, number, number % 3)
+    for id in 1, 10, 20:
+        server.say(client, b"delete %d" % id)
+    used = server.queue.memory.used
+    assert used == counted(server)
+    server.binlog.close(0)
+    again = QueueServer(tmp_path)
+    assert again.queue.memory.used == used == counted(again)
+    again.queue.memory.set_limit(used - 1)  # a start takes them all, but no put
+    client = again.session()
+    assert put(again, client, 0) == OUT
+    assert again.say(client, b"delete 2") == b"DELETED\r\n"
+    again.binlog.close(0)
