@@ -65,10 +65,13 @@ class Queue(State):
         delay, ttr: ns. The order is journal, then memory (invariant "log before state").
         """
         id = client.upload_id
+        memory = self.memory
         if id:
             client.upload_id = 0
             created_at = client.upload_at
+            probe_at = 0  # ids of later puts may have asked `may_put` already
         else:
+            probe_at = memory.probe_at
             if not client.producer:
                 self._mark_producer(client)
             id = self.next_id
@@ -76,9 +79,8 @@ class Queue(State):
             created_at = now
         if self.draining:
             return DRAINING
-        memory = self.memory
         nbytes = len(body)
-        if (id >= memory.probe_at or nbytes > SMALL_BODY) and not memory.may_put(id, nbytes):
+        if (id >= probe_at or nbytes > SMALL_BODY) and not memory.may_put(id, nbytes):
             return NO_MEMORY
         tube = client.used
         state = DELAYED if delay else READY

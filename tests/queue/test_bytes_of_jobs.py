@@ -86,6 +86,22 @@ def test_limit_reached_while_a_body_came(server: QueueServer) -> None:
     assert server.iterate()[client] == OUT
 
 
+def test_small_bodies_in_pieces_stop_at_the_limit(server: QueueServer) -> None:
+    """Their ids are lower than those of puts that have asked already."""
+    clients = [server.session() for _ in range(10)]
+    first = clients[0]
+    server.queue.memory.set_limit(8 * (10 + JOB_BYTES))
+    for client in clients:
+        client.receive(b"put 0 0 60 10\r\n" + bytes(5), server.now)
+    for client in reversed(clients):
+        client.receive(bytes(5) + b"\r\n", server.now)
+    replies = server.iterate()
+    assert [replies[client] == OUT for client in clients] == [True] * 2 + [False] * 8
+    assert server.say(first, b"delete 3") == b"DELETED\r\n"
+    assert put(server, first, 10).startswith(b"INSERTED")
+    assert put(server, first, 10) == OUT
+
+
 def test_new_limit_counts_at_once(server: QueueServer) -> None:
     client, memory = server.session(), server.queue.memory
     assert put(server, client, 10).startswith(b"INSERTED")

@@ -29,6 +29,15 @@ LIMITS = (
     ),
     Mutant(
         Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "uploads-leave-probe",
+        "bodies in pieces exceed the limit of --max-memory, because their ids are low",
+        "beanstalkd_py/queue/queue.py",
+        "            probe_at = 0  # ids of later puts may have asked `may_put` already\n",
+        "            probe_at = memory.probe_at\n",
+        _LIMIT,
+    ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
         "replayed-jobs-not-counted",
         "jobs from the log do not count for --max-memory",
         "beanstalkd_py/binlog/replay.py",
