@@ -84,7 +84,7 @@ MEMORY = (
         "puts-take-the-last-memory",
         "puts go on until an allocation fails somewhere",
         "beanstalkd_py/queue/queue.py",
-        "        if (id >= memory.probe_at or nbytes > SMALL_BODY)",
+        "        if (id >= probe_at or nbytes > SMALL_BODY)",
         "        if memory.short",
         ("tests/queue/test_out_of_memory.py -k probe",),
     ),
