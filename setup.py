@@ -32,6 +32,7 @@ COMPILED = [
         "beanstalkd_py/protocol": (
             "commands",
             "dispatch",
+            "extensions",
             "lines",
             "parser",
             "replies",

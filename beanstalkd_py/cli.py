@@ -39,7 +39,7 @@ from beanstalkd_py.host.progress import Progress
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.server.diskwatch import DiskWatch, WatchedFileSystem
-from beanstalkd_py.server.limits import set_limits
+from beanstalkd_py.server.limits import limits_snapshot, set_limits
 from beanstalkd_py.server.listen import Listeners, ListenFailed, address_of, listen
 from beanstalkd_py.server.process import process_snapshots
 from beanstalkd_py.server.reload import Reloader
@@ -225,6 +225,7 @@ def _serve(command_line: CommandLine, chosen: Options, report: Callable[[str], N
                 say=say,
             )
         set_limits(server, chosen)
+        dispatcher.limits = lambda: limits_snapshot(server)
         if command_line.config is not None:
             Reloader(server, command_line, chosen, report, notify).start()
         progress = Progress(f"reading {chosen.wal_dir}", report, notify)

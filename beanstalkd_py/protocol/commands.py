@@ -1,10 +1,10 @@
 """The command table: one row per command. Parser, dispatcher, trace and stats are derived from it.
 
-A new command needs one row here, one method of `Dispatcher` (`Row.handler`), and one transcript in
-tests/wire/transcripts.
+A new command needs one row in `EXTENSIONS`, one method of `Extensions` (`Row.handler`), and one
+transcript in tests/wire/transcripts.
 
-Source: beanstalkd 1.13, doc/protocol.txt, and the C server's table of words. The order of the rows
-is that of the counters in `stats`.
+Source of `C_COMMANDS`: beanstalkd 1.13, doc/protocol.txt, and the C server's table of words. The
+order of the rows is that of the counters in `stats`.
 """
 
 import re
@@ -52,8 +52,9 @@ class Form(Enum):
 class Row(NamedTuple):
     """One command.
 
-    word: the prefix of the command's lines. A space at its end is part of the word. -VV logs the
-    word too. not_counted: why `stats` has no counter for the command; "" if it has one.
+    word: the prefix of the command's lines; of an extension, their whole first word. A space at its
+    end is part of the word. -VV logs the word too. not_counted: why `stats` has no counter for the
+    command; "" if it has one.
     """
 
     word: bytes
@@ -67,7 +68,7 @@ class Row(NamedTuple):
 
     @property
     def handler(self) -> str:
-        """The method of `Dispatcher`."""
+        """The method of `Dispatcher`, or of `Extensions`."""
         return self.name.replace("-", "_")
 
     @property
@@ -78,7 +79,7 @@ class Row(NamedTuple):
 
 _NOT_IN_C: Final = "the C server does not count it"
 
-COMMANDS: Final = (
+C_COMMANDS: Final = (
     Row(b"put ", (PRI, DELAY, TTR, SIZE), Form.PUT),
     Row(b"peek ", (ID,)),
     Row(b"peek-ready"),
@@ -105,6 +106,16 @@ COMMANDS: Final = (
     Row(b"kick-job ", (ID,), not_counted=_NOT_IN_C),
     Row(b"quit", form=Form.LOOSE, not_counted=_NOT_IN_C),
 )
+
+# What the C server does not have. These commands stand behind those of the C server wherever there
+# is an order, and only whole words match: a line that begins with a longer word means what it
+# means to the C server.
+EXTENSIONS: Final = (
+    Row(b"capabilities"),
+    Row(b"ping"),
+)
+
+COMMANDS: Final = C_COMMANDS + EXTENSIONS
 
 # An operation is the number of its row. Only those that code or tools refer to have a name.
 OPERATIONS: dict[str, int] = {row.name: number for number, row in enumerate(COMMANDS)}
@@ -138,9 +149,15 @@ PUT_BEGIN, PUT_END, PUT_ABORT, REPLY, COUNTED_REPLY, COUNT = range(
 HANDLERS: tuple[str, ...] = (*(row.handler for row in COMMANDS), *_EVENTS)
 # The counters of `stats`: key and operation.
 COUNTERS: tuple[tuple[str, int], ...] = tuple(
-    (f"cmd-{row.name}", number) for number, row in enumerate(COMMANDS) if not row.not_counted
+    (f"cmd-{row.name}", number) for number, row in enumerate(C_COMMANDS) if not row.not_counted
 )
+# Those that only a client with capabilities gets.
+EXTENSION_COUNTERS: tuple[tuple[str, int], ...] = tuple(
+    (f"cmd-{row.name}", OPERATIONS[row.name]) for row in EXTENSIONS
+)
+# By the word without the space at its end.
+EXTENSION_WORDS: dict[bytes, int] = {row.word.rstrip(): OPERATIONS[row.name] for row in EXTENSIONS}
 # Longer words first, so that a shorter word does not match their lines, as in the C server.
 PREFIXES: tuple[tuple[bytes, int], ...] = tuple(
-    sorted(((row.word, number) for number, row in enumerate(COMMANDS)), key=lambda p: -len(p[0]))
+    sorted(((row.word, number) for number, row in enumerate(C_COMMANDS)), key=lambda p: -len(p[0]))
 )

@@ -13,12 +13,20 @@ from collections.abc import Callable
 from typing import Final
 
 from beanstalkd_py.protocol import replies, yaml
-from beanstalkd_py.protocol.commands import COUNTERS, HANDLERS, PUT, Command
+from beanstalkd_py.protocol.commands import (
+    COUNTERS,
+    EXTENSION_COUNTERS,
+    EXTENSIONS,
+    HANDLERS,
+    PUT,
+    Command,
+)
+from beanstalkd_py.protocol.extensions import Extensions
 from beanstalkd_py.queue import snapshot
 from beanstalkd_py.queue.model import NEVER, RESERVED, Client, Job
 from beanstalkd_py.queue.outcome import DONE, UNFINISHED, WAITING, Outcome
 from beanstalkd_py.queue.queue import Queue
-from beanstalkd_py.queue.snapshot import LogSnapshot, ProcessSnapshot
+from beanstalkd_py.queue.snapshot import LimitsSnapshot, LogSnapshot, ProcessSnapshot
 
 _REPLIES: dict[Outcome, bytes] = {
     Outcome.NOT_FOUND: replies.NOT_FOUND,
@@ -36,10 +44,11 @@ _ATTEMPTS: Final = 2  # to allocate a reply; before the second one the memory re
 
 
 class Dispatcher:
-    """The commands on one queue.
+    """The commands on one queue. Those that the C server does not have are in `Extensions`.
 
     max_job_size: bytes of the largest body that put accepts. binlog_max_size: the bytes of -s, for
-    `stats` only. process, log: return figures for `stats`; log returns None without a binlog.
+    `stats` only. process, log, limits: return figures for `stats`; log returns None without a
+    binlog.
     """
 
     def __init__(
@@ -50,13 +59,19 @@ class Dispatcher:
         binlog_max_size: int = 10485760,
         process: Callable[[], ProcessSnapshot] = ProcessSnapshot,
         log: Callable[[], LogSnapshot | None] = lambda: None,
+        limits: Callable[[], LimitsSnapshot] = LimitsSnapshot,
     ) -> None:
         self.queue = queue
         self.max_job_size = max_job_size
         self.binlog_max_size = binlog_max_size
         self.process = process
         self.log = log
-        self.handlers: list[Handler] = [getattr(self, name) for name in HANDLERS]
+        self.limits = limits
+        extensions = Extensions(process)
+        names = {row.handler for row in EXTENSIONS}
+        self.handlers: list[Handler] = [
+            getattr(extensions if name in names else self, name) for name in HANDLERS
+        ]
         self.pieces: list[bytes] = []  # of a reply with a long body; the session takes them at once
         self.counts = [0] * len(self.handlers)  # by operation; `Session.run` counts commands
 
@@ -227,17 +242,30 @@ class Dispatcher:
     # --- stats and lists --------------------------------------------------------------------------
 
     def stats(self, client: Client, now: int, command: Command) -> bytes:
+        more = self._more_stats() if client.has_capabilities else []
         return self._report(
             lambda: yaml.server(
                 snapshot.of_queue(self.queue),
                 self.process(),
                 self.log() or LogSnapshot(),
-                [(key, self.counts[operation]) for key, operation in COUNTERS],
+                self._counted(COUNTERS),
                 self.max_job_size,
                 self.binlog_max_size,
                 now,
+                more,
             )
         )
+
+    def _counted(self, counters: tuple[tuple[str, int], ...]) -> list[tuple[str, int]]:
+        return [(key, self.counts[operation]) for key, operation in counters]
+
+    def _more_stats(self) -> list[tuple[str, object]]:
+        """What only a client with capabilities gets."""
+        return [
+            *self._counted(EXTENSION_COUNTERS),
+            ("current-job-bytes", self.queue.memory.used),
+            *yaml.limits(self.limits()),
+        ]
 
     def stats_job(self, client: Client, now: int, command: Command) -> bytes:
         job = self.queue.jobs.get(command[1])

@@ -12,6 +12,7 @@ from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.commands import (
     COMMANDS,
     COUNTED_REPLY,
+    EXTENSION_WORDS,
     PAUSE_TUBE,
     PREFIXES,
     PUT,
@@ -42,6 +43,9 @@ _GLUED: Final = re.compile(rb" *(" + _NAME_BYTES + rb"+) *([0-9]+)\Z")
 
 def word_of(line: bytes) -> str:
     """The command word of any line, well-formed or not, as the C server logs it."""
+    extension = EXTENSION_WORDS.get(line.partition(b" ")[0])
+    if extension is not None:
+        return COMMANDS[extension].word.decode()
     for word, _ in PREFIXES:
         if line.startswith(word):
             return word.decode()
@@ -52,6 +56,12 @@ def parse_line(line: bytes) -> Command:
     """Any line except put's."""
     if b"\0" in line:
         return BAD_FORMAT
+    extension = EXTENSION_WORDS.get(line.partition(b" ")[0])
+    if extension is not None:
+        word = COMMANDS[extension].word
+        return (
+            parse_arguments(extension, line[len(word) :]) if line.startswith(word) else BAD_FORMAT
+        )
     for word, operation in PREFIXES:
         if line.startswith(word):
             return parse_arguments(operation, line[len(word) :])

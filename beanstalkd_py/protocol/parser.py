@@ -70,9 +70,9 @@ _BY_ID: dict[bytes, int] = {
     row.word[:-1]: operation for operation, row in enumerate(COMMANDS) if row.arguments == (ID,)
 }
 _WITH_ARGUMENTS: dict[bytes, int] = {
-    row.word[:-1]: operation
+    row.word.rstrip(): operation
     for operation, row in enumerate(COMMANDS)
-    if row.word.endswith(b" ") and row.form is not Form.PUT
+    if row.arguments and row.form is not Form.PUT
 }
 
 

@@ -29,6 +29,8 @@ FOUND_LINE: bytes = b"FOUND %d %d\r\n"
 NOT_FOUND: bytes = b"NOT_FOUND\r\n"
 OK: bytes = b"OK %d\r\n%b\r\n"
 
+PONG: bytes = b"PONG\r\n"
+
 BAD_FORMAT: bytes = b"BAD_FORMAT\r\n"
 UNKNOWN_COMMAND: bytes = b"UNKNOWN_COMMAND\r\n"
 OUT_OF_MEMORY: bytes = b"OUT_OF_MEMORY\r\n"

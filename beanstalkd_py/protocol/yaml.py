@@ -11,6 +11,7 @@ from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.commands import SECOND
 from beanstalkd_py.queue.snapshot import (
     JobSnapshot,
+    LimitsSnapshot,
     LogSnapshot,
     ProcessSnapshot,
     QueueSnapshot,
@@ -53,9 +54,10 @@ def server(
     max_job_size: int,
     binlog_max_size: int,
     now: int,
+    more: Iterable[tuple[str, object]] = (),
 ) -> bytes:
     """51 keys, in the C server's order. counts: of commands, by key; now: boot time, ns; sizes:
-    bytes.
+    bytes. more: what stands behind the C server's keys.
     """
     return _yaml(
         [
@@ -89,8 +91,27 @@ def server(
             ("hostname", f'"{process.hostname}"'),
             ("os", f'"{process.os}"'),
             ("platform", f'"{process.platform}"'),
+            *more,
         ]
     )
+
+
+def limits(limits: LimitsSnapshot) -> list[tuple[str, object]]:
+    """Each limit under the name of its option, and how often clients have reached it."""
+    return [
+        ("max-memory", limits.max_memory_bytes),
+        ("max-memory-reached", limits.max_memory_reached),
+        ("max-connections", limits.max_connections),
+        ("max-connections-per-address", limits.max_connections_per_address),
+        ("max-connections-reached", limits.max_connections_reached),
+    ]
+
+
+def capabilities(process: ProcessSnapshot, names: Iterable[str]) -> bytes:
+    """names: of the extensions."""
+    text = f'---\nserver: "beanstalkd-py"\nversion: "{process.version}"\nextensions:\n'
+    data = (text + "".join(f"- {name}\n" for name in names)).encode()
+    return replies.OK % (len(data), data)
 
 
 def job(job: JobSnapshot) -> bytes:

@@ -122,11 +122,14 @@ class Kick:
 
 
 class Client(TimerOwner):
-    """One connection as the queue knows it. `session` belongs to the protocol."""
+    """One connection as the queue knows it. `session` and `has_capabilities` belong to the
+    protocol.
+    """
 
     __slots__ = (
         "used", "watched", "places", "reserved", "deadlines", "producer", "worker", "waiting",
         "wait_until", "half_closed", "upload_id", "upload_at", "kick", "session",
+        "has_capabilities",
     )  # fmt: skip
 
     def __init__(self, used: Tube, order: int) -> None:
@@ -145,6 +148,7 @@ class Client(TimerOwner):
         self.timer_at = NEVER
         self.kick: Kick | None = None  # unfinished
         self.session: object = None
+        self.has_capabilities = False  # it has said `capabilities`
 
     def soonest_deadline(self) -> int:
         """The earliest end of a TTR (ns) among the jobs it holds; NEVER without one."""

@@ -99,11 +99,10 @@ class LimitsSnapshot(NamedTuple):
     """The server's limits, 0 where there is none, and how often clients reached them."""
 
     max_memory_bytes: int = 0
-    job_bytes: int = 0  # that count for it
-    refused_puts: int = 0
+    max_memory_reached: int = 0
     max_connections: int = 0
     max_connections_per_address: int = 0
-    refused_connections: int = 0
+    max_connections_reached: int = 0  # also those of one address
 
 
 class _Numbered(Protocol):

@@ -23,9 +23,8 @@ def limits_snapshot(server: Server) -> LimitsSnapshot:
     memory = server.queue.memory
     return LimitsSnapshot(
         max_memory_bytes=0 if memory.limit == NO_LIMIT else memory.limit,
-        job_bytes=memory.used,
-        refused_puts=memory.over_limit,
+        max_memory_reached=memory.over_limit,
         max_connections=admission.limit,
         max_connections_per_address=admission.per_address,
-        refused_connections=admission.refused,
+        max_connections_reached=admission.refused,
     )

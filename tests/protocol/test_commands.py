@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from beanstalkd_py.protocol.commands import (
+    C_COMMANDS,
     COMMANDS,
     COUNTERS,
+    EXTENSION_COUNTERS,
+    EXTENSIONS,
     HANDLERS,
     OPERATIONS,
     PREFIXES,
@@ -16,7 +19,8 @@ from beanstalkd_py.protocol.commands import (
     Row,
 )
 from beanstalkd_py.protocol.dispatch import Dispatcher
-from beanstalkd_py.protocol.lines import parse_line, word_of
+from beanstalkd_py.protocol.extensions import Extensions
+from beanstalkd_py.protocol.lines import BAD_FORMAT, UNKNOWN, parse_line, word_of
 from beanstalkd_py.queue.queue import Queue
 
 TRANSCRIPTS = Path(__file__).parents[1] / "wire" / "transcripts"
@@ -28,13 +32,15 @@ def rows(row: Row) -> str:
 
 @pytest.mark.parametrize("row", COMMANDS, ids=rows)
 def test_row_has_a_handler(row: Row) -> None:
-    dispatcher = Dispatcher(Queue())
-    assert dispatcher.handlers[OPERATIONS[row.name]] == getattr(dispatcher, row.handler)
+    handler = Dispatcher(Queue()).handlers[OPERATIONS[row.name]]
+    owner = Extensions if row in EXTENSIONS else Dispatcher
+    assert type(handler.__self__) is owner and handler.__name__ == row.handler
 
 
 @pytest.mark.parametrize("row", COMMANDS, ids=rows)
 def test_row_has_a_counter_or_a_reason(row: Row) -> None:
-    assert ((f"cmd-{row.name}", OPERATIONS[row.name]) in COUNTERS) is not bool(row.not_counted)
+    counters = EXTENSION_COUNTERS if row in EXTENSIONS else COUNTERS
+    assert ((f"cmd-{row.name}", OPERATIONS[row.name]) in counters) is not bool(row.not_counted)
 
 
 @pytest.mark.parametrize("row", COMMANDS, ids=rows)
@@ -44,7 +50,7 @@ def test_row_has_a_transcript(row: Row) -> None:
     assert any(word in line.replace("|", " ").split() for line in lines)
 
 
-@pytest.mark.parametrize("row", COMMANDS, ids=rows)
+@pytest.mark.parametrize("row", C_COMMANDS, ids=rows)
 def test_word_is_not_hidden_by_a_shorter_one(row: Row) -> None:
     assert word_of(row.word + b"1") == row.word.decode()
     words = [word for word, _ in PREFIXES]
@@ -59,6 +65,15 @@ def test_well_formed_line_becomes_its_operation(row: Row) -> None:
     command = parse_line(line)
     assert command[0] == OPERATIONS[row.name]
     assert len(command) == 1 + len(row.arguments)
+
+
+@pytest.mark.parametrize("row", EXTENSIONS, ids=rows)
+def test_only_the_whole_word_is_an_extension(row: Row) -> None:
+    name = row.name.encode()
+    assert word_of(name + b" 1" if row.arguments else name) == row.word.decode()
+    longer = name + b"-and-more"
+    assert parse_line(longer) in (UNKNOWN, BAD_FORMAT)  # as in the C server
+    assert word_of(longer) not in (row.word.decode(), row.name)
 
 
 def test_events_follow_the_commands() -> None:

@@ -70,6 +70,10 @@ def test_server_has_51_keys_in_order() -> None:
     reply = yaml.server(QUEUE, process, LogSnapshot(1, 2, 3, 4), counts, 65535, 10, 5 * SECOND)
     shown = keys(reply)
     assert len(shown) == 51
+    more = yaml.server(
+        QUEUE, process, LogSnapshot(1, 2, 3, 4), counts, 65535, 10, 5 * SECOND, [("new", 1)]
+    )
+    assert list(keys(more).items()) == [*shown.items(), ("new", "1")]
     assert list(shown.items())[4:7] == [
         ("current-jobs-buried", "5"),
         ("cmd-put", "100"),

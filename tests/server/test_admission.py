@@ -60,7 +60,7 @@ def test_client_over_the_limit_is_refused_until_another_leaves(world: World) -> 
     world.admission.closed(1)
     assert [world.connect("10.0.0.4"), world.connect("10.0.0.4")] == [3, None]
     server = cast(Server, SimpleNamespace(admission=world.admission, queue=Queue()))
-    assert limits_snapshot(server) == LimitsSnapshot(max_connections=2, refused_connections=2)
+    assert limits_snapshot(server) == LimitsSnapshot(max_connections=2, max_connections_reached=2)
 
 
 def test_limit_of_an_address_concerns_no_other_address(world: World) -> None:
@@ -127,6 +127,9 @@ def test_client_over_the_limit_is_closed_and_others_notice_nothing(daemon: Daemo
     assert held.put(b"x") == 1
     assert waiting.hear() == [b"RESERVED 1 1\r\nx\r\n"]
     assert third.stat(b"current-connections") == b"3"
+    assert third.ask(b"capabilities\r\n").startswith(b"OK ")
+    assert third.stat(b"max-connections") == b"3"
+    assert third.stat(b"max-connections-reached") == b"5"
     connections = int(third.stat(b"total-connections"))
     clients[0].close()
     wait_until(lambda: third.stat(b"current-connections") == b"2", "the first one is gone")

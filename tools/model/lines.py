@@ -60,6 +60,7 @@ QUERIES = [
     "stats-tube {tube}",
 ]
 LISTS = ["list-tubes", "list-tube-used", "list-tubes-watched"]
+EXTENSIONS = ["capabilities", "ping"]
 PUTS = ["put {pri} {delay} {ttr} {size}", "put 0 0 1 {size}"]
 RESERVES = ["reserve", "reserve-with-timeout {seconds}", "reserve-job {job}"]
 TEMPLATES = [
@@ -70,6 +71,7 @@ TEMPLATES = [
     *BY_TUBE,
     *QUERIES,
     *LISTS,
+    *EXTENSIONS,
     "kick {bound}",
     "kick {bound}",
     "quit",

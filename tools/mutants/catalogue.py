@@ -5,6 +5,7 @@ from __future__ import annotations
 from .commands import COMMANDS
 from .configuration import CONFIGURATION
 from .disk_invariants import DISK
+from .extensions import EXTENSIONS
 from .invariants import Invariant
 from .limits import LIMITS
 from .log_invariants import LOG
@@ -27,6 +28,7 @@ _ALL = (
     *CONFIGURATION,
     *LIMITS,
     *COMMANDS,
+    *EXTENSIONS,
     *WRITER,
 )
 

@@ -22,7 +22,7 @@ INVALID = (
     b"reserve-with-timeout -1", b"peek", b"peek 1 ", b"PEEK 1", b"delete 99999999999999999999",
     b"use -tube", b"watch " + b"w" * 201, b"kick", b"kick -1", b"pause-tube default",
     b"pause-tube -x 1", b"x" * 300, b"stats-job 0", b"touch 0", b"list-tubes\r", b"release 1 2",
-    b"bury 1", b"quitfoo\0", b"stats\0",
+    b"bury 1", b"quitfoo\0", b"stats\0", b"ping ", b"pingpong", b"capabilities 1",
 )  # fmt: skip
 
 
@@ -131,7 +131,7 @@ class CommandGenerator:
         lines = (
             b"peek %d" % id, b"stats-job %d" % id, b"stats-tube %b" % tube, b"stats",
             b"list-tubes", b"list-tube-used", b"list-tubes-watched", b"peek-ready",
-            b"peek-delayed", b"peek-buried",
+            b"peek-delayed", b"peek-buried", b"capabilities", b"ping",
         )  # fmt: skip
         return self._rng.choice(lines) + b"\r\n"
 

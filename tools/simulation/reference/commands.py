@@ -264,7 +264,7 @@ def list_tubes_watched(state: State, client: Client, now: int) -> bytes:
 
 
 def stats_server(state: State, client: Client, now: int) -> bytes:
-    return stats.server(state, now)
+    return stats.server(state, client, now)
 
 
 def stats_job(state: State, client: Client, now: int, id: int) -> bytes:
@@ -274,6 +274,18 @@ def stats_job(state: State, client: Client, now: int, id: int) -> bytes:
 def stats_tube(state: State, client: Client, now: int, name: bytes) -> bytes:
     tube = state.tube(name)
     return NOT_FOUND if tube is None else stats.tube(state, tube, now)
+
+
+# --- what the C server does not have
+
+
+def capabilities(state: State, client: Client, now: int) -> bytes:
+    client.has_capabilities = True
+    return stats.capabilities()
+
+
+def ping(state: State, client: Client, now: int) -> bytes:
+    return b"PONG\r\n"
 
 
 def quit(state: State, client: Client, now: int) -> bytes:
@@ -307,4 +319,6 @@ BY_WORD: dict[str, Command] = {
     "list-tubes-watched": list_tubes_watched,
     "pause-tube": pause_tube,
     "quit": quit,
+    "capabilities": capabilities,
+    "ping": ping,
 }

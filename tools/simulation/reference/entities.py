@@ -72,6 +72,7 @@ class Client:
     ended: bool = False  # all its bytes have arrived
     closed: bool = False  # no further command is executed
     wait_until: int | None = None  # None: for ever
+    has_capabilities: bool = False  # it has said `capabilities`
 
 
 def swap_remove(tubes: list[Tube], tube: Tube) -> None:

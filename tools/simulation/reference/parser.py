@@ -26,6 +26,7 @@ BARE = (
     "list-tube-used",
     "list-tubes",
 )
+EXTENSIONS = ("capabilities", "ping")  # only the whole word is one
 
 
 class BadLine(Exception):
@@ -68,6 +69,10 @@ def words(line: bytes) -> tuple[str, list[object]]:
     """The word and the arguments of any line except a put. Durations are in ns."""
     if b"\0" in line:
         raise BadLine
+    extension = line.split(b" ")[0].decode("latin-1")
+    if extension in EXTENSIONS:
+        Reader(line[len(extension) :]).end()
+        return extension, []
     for word in (*ONE_ID, *ONE_NAME, "reserve-with-timeout", "release", "bury", "kick"):
         if line.startswith(word.encode() + b" "):
             return word, _arguments(word, Reader(line[len(word) + 1 :]))

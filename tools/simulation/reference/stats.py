@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import re
 
-from .entities import Job, Tube
+from .entities import Client, Job, Tube
+from .parser import EXTENSIONS
 from .state import SECOND, State
 
 URGENT = 1024  # priorities below this are urgent
@@ -21,6 +22,12 @@ UNKNOWN = (
     "binlog-current-index", "binlog-records-migrated", "binlog-records-written", "id",
     "hostname", "os", "platform",
 )  # fmt: skip
+# The limits of a server, and how often each was reached: the servers to compare with have none.
+LIMITS = (
+    "max-memory", "max-memory-reached", "max-connections", "max-connections-per-address",
+    "max-connections-reached",
+)  # fmt: skip
+JOB_BYTES = 400  # that count for each job in current-job-bytes, beside its body
 
 
 def _ok(text: str) -> bytes:
@@ -57,7 +64,7 @@ def _counts_by_state(jobs: list[Job]) -> dict[str, int]:
     return counts
 
 
-def server(state: State, now: int) -> bytes:
+def server(state: State, client: Client, now: int) -> bytes:
     clients = list(state.clients.values())
     return _yaml(
         **_counts_by_state(list(state.jobs.values())),
@@ -77,7 +84,22 @@ def server(state: State, now: int) -> bytes:
         binlog_max_size=state.binlog_max_size,
         draining=_bool(state.draining),
         **dict.fromkeys(UNKNOWN[8:], "?"),
+        **(_more(state) if client.has_capabilities else {}),
     )
+
+
+def _more(state: State) -> dict[str, int]:
+    """What only a client that has said `capabilities` gets."""
+    return {
+        **{f"cmd-{word}": state.counts.get(word, 0) for word in EXTENSIONS},
+        "current-job-bytes": sum(len(job.body) + JOB_BYTES for job in state.jobs.values()),
+        **dict.fromkeys(LIMITS, 0),
+    }
+
+
+def capabilities() -> bytes:
+    names = "".join(f"- {word}\n" for word in EXTENSIONS)
+    return _ok(f'---\nserver: "beanstalkd-py"\nversion: ?\nextensions:\n{names}')
 
 
 def job(job: Job, now: int) -> bytes:
@@ -115,7 +137,9 @@ def tube(state: State, tube: Tube, now: int) -> bytes:
     )
 
 
-_REPLY = re.compile(rb"OK [0-9]+\r\n(---\n(?:current-jobs-urgent|id): [0-9]+\n[^\r]*)\r\n")
+_REPLY = re.compile(
+    rb"OK [0-9]+\r\n(---\n(?:(?:current-jobs-urgent|id): [0-9]+|server: \"[^\n]*)\n[^\r]*)\r\n"
+)
 _VALUE = re.compile(
     rf"^({'|'.join(UNKNOWN[:-4])}|file|hostname|os|platform): .*$|^(id): [0-9a-f]{{16}}$".encode(),
     re.MULTILINE,

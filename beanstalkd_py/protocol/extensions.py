@@ -1,0 +1,26 @@
+"""Commands that the C server does not have. docs/protocol.md describes them for clients.
+
+Their methods are those of `Dispatcher`: `(client, now, command) -> reply`. A client learns of them
+by `capabilities`. From then on its replies to `stats` have more keys, behind those of the C server.
+"""
+
+from collections.abc import Callable
+
+from beanstalkd_py.protocol import replies, yaml
+from beanstalkd_py.protocol.commands import EXTENSIONS, Command
+from beanstalkd_py.queue.model import Client
+from beanstalkd_py.queue.snapshot import ProcessSnapshot
+
+
+class Extensions:
+    """process: returns figures of the process, such as its version."""
+
+    def __init__(self, process: Callable[[], ProcessSnapshot]) -> None:
+        self._process = process
+
+    def capabilities(self, client: Client, now: int, command: Command) -> bytes:
+        client.has_capabilities = True
+        return yaml.capabilities(self._process(), [row.name for row in EXTENSIONS])
+
+    def ping(self, client: Client, now: int, command: Command) -> bytes:
+        return replies.PONG
