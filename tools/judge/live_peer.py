@@ -21,7 +21,10 @@ _UNKNOWN = b"UNKNOWN_COMMAND\r\n"
 
 
 class LiveConn:
-    """The connection of one client."""
+    """The connection of one client.
+
+    reset: the server has reset it. Replies that the server had still to send are lost then.
+    """
 
     def __init__(self, daemon: Daemon, cut: Cut, timeout_s: float = REPLY_SECONDS) -> None:
         self._socket = daemon.connect()
@@ -29,13 +32,16 @@ class LiveConn:
         self._timeout_s = timeout_s
         self._got = b""
         self.open = True
+        self.reset = False
 
     def send(self, block: bytes) -> None:
         try:
             for chunk in self._cut.chunks(block):
                 self._send(chunk)
-        except (BrokenPipeError, ConnectionResetError):
+        except BrokenPipeError:
             pass  # the server has closed already (`quit`); earlier replies can still be read
+        except ConnectionResetError:
+            self.reset = True
 
     def _send(self, chunk: bytes) -> None:
         """Reads replies while sending: the C server does not read while its replies are blocked.
@@ -86,6 +92,7 @@ class LiveConn:
         try:
             data = self._socket.recv(1 << 20)
         except ConnectionResetError:  # the server closed with unread input
+            self.reset = True
             data = b""
         self._got += data
         if not data:

@@ -27,6 +27,7 @@ class Side:
         self.daemon = daemon
         self.replies: dict[str, list[bytes]] = defaultdict(list)  # complete replies by client
         self.closed: set[str] = set()  # clients whose connection the server has closed
+        self.reset: set[str] = set()  # of these, the clients whose connection it has reset
         self._conns: dict[str, LiveConn] = {}
         self._rests: dict[str, bytes] = defaultdict(bytes)
         self._observer = LiveConn(daemon, WHOLE)
@@ -36,6 +37,7 @@ class Side:
         if action.verb == "open":
             self._conns[action.name] = LiveConn(self.daemon, WHOLE)
             self.closed.discard(action.name)
+            self.reset.discard(action.name)
         elif action.verb == "restart":
             self._restart()
         elif action.verb == "drain":
@@ -52,6 +54,7 @@ class Side:
         self.daemon.kill()
         self.close()
         self.closed.update(self._conns)
+        self.reset.clear()
         self._conns.clear()
         self._rests.clear()
         self.daemon.start()
@@ -83,6 +86,7 @@ class Side:
                 data = taken[1]
             self._rests[name] = data
         self.closed.update(name for name, conn in self._conns.items() if not conn.open)
+        self.reset.update(name for name, conn in self._conns.items() if conn.reset)
 
     def close(self) -> None:
         for conn in self._conns.values():

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -83,6 +84,38 @@ SEQUENCE = sequence_of(b"put 0 0 60 3\r\nabc\r\nreserve\r\n", b"stats\r\n", b"re
 def test_wrong_reply_is_detected(pair: ServerPair, program: list[str], kind: str) -> None:
     assert replay(replace(pair, ours=program), SEQUENCE, TRIES).kind == kind
     assert replay(pair, SEQUENCE).kind == ""
+
+
+# In place of the C server: it replies to `?` and `use a`, and loses the replies before `quit`.
+RESETTING = """#!{python}
+import socket, struct, sys, threading
+
+if "-v" in sys.argv:
+    sys.exit(print("beanstalkd 1.12"))
+
+def serve(client):
+    while data := client.recv(1000):
+        if data.endswith(b"quit\\r\\n"):
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, {linger}))
+            return client.close()
+        client.send(b"UNKNOWN_COMMAND\\r\\n" if data == b"?\\r\\n" else b"USING a\\r\\n")
+
+with socket.create_server(("127.0.0.1", 0)) as listening:
+    while True:
+        threading.Thread(target=serve, args=listening.accept()[:1]).start()
+"""
+
+
+@pytest.mark.parametrize(("linger", "kind"), [("0", ""), ("1", "more")])
+def test_a_reset_loses_replies_of_the_c_server(
+    pair: ServerPair, tmp_path: Path, linger: str, kind: str
+) -> None:
+    """Its kernel sends a reset after `quit` and further bytes. The end of a stream loses none."""
+    program = tmp_path / "resetting"
+    program.write_text(RESETTING.format(python=sys.executable, linger=linger))
+    program.chmod(0o755)
+    sequence = sequence_of(b"use a\r\n", b"use a\r\n" * 3 + b"quit\r\n")
+    assert replay(replace(pair, c=str(program)), sequence, TRIES).kind == kind
 
 
 def test_wrong_clock_is_detected(pair: ServerPair) -> None:
