@@ -12,7 +12,7 @@ from beanstalkd_binlog import times
 from beanstalkd_binlog.moment import Moment
 
 
-class Instant(click.ParamType[int]):
+class Instant(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no type argument
     """Wall-clock nanoseconds."""
 
     name = "time"
@@ -24,7 +24,7 @@ class Instant(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
-class At(click.ParamType[Moment]):
+class At(click.ParamType):  # type: ignore[type-arg]
     """Digits alone are an LSN; everything else is a time."""
 
     name = "lsn|time"
@@ -39,7 +39,7 @@ class At(click.ParamType[Moment]):
         return Moment(at=Instant().convert(value, param, ctx))
 
 
-class Lsns(click.ParamType[tuple[int, "int | None"]]):
+class Lsns(click.ParamType):  # type: ignore[type-arg]
     """First and last LSN; None: no last."""
 
     name = "a:b"

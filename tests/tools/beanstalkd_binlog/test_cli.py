@@ -400,3 +400,14 @@ def test_bytes_of_a_path_are_written_as_they_are(tmp_path, encoding):
             assert directory in shown[0]
         else:
             assert b"caf\xe9 \\u20ac" in shown[0] or b"caf\\udce9 \\u20ac" in shown[0]
+
+
+def test_program_runs_with_click_8_1():
+    """Debian 12 has it. There, a type of parameters has no type argument."""
+    code = (
+        f"import sys; sys.path[:0] = {[str(ROOT / folder) for folder in ('', 'wal', 'tools')]}\n"
+        "import click; click.ParamType.__class_getitem__ = None\n"
+        "from beanstalkd_binlog.cli import cli; cli(['--help'], prog_name='program')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.startswith("Usage: program "), done.stderr
