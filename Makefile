@@ -12,12 +12,13 @@ LENGTH = $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS))
 PROGRAM_OPTION = $(if $(PROGRAM),--program $(PROGRAM))
 SERVE = .venv/serve
 READY = .venv/ready
+RELEASE = .venv/release
 COMPILED = build/compiled
 PLAIN = build/plain
 ADDRESS = build/address
 CONFIG = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("$(1)"))')
 PARTS = .ci Makefile setup.cfg setup.py pyproject.toml README.md CHANGELOG.md CONTRIBUTING.md \
-	LICENSE beanstalkd_py wal tools tests docs deploy
+	LICENSE MANIFEST.in Dockerfile .dockerignore beanstalkd_py wal tools tests docs deploy debian
 
 .PHONY: help
 help:               ## list the targets
@@ -128,6 +129,20 @@ bench: $(READY)     ## what became slower: speed and memory beside the C server
 prove: $(READY)     ## all checks except bench, about an hour (MINUTES= ARGUMENTS=)
 	$(CHECK) prove $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGUMENTS)
 
+# A release. All of it is built in dist and tried there; CONTRIBUTING.md has the steps around it.
+
+.PHONY: release
+release: $(RELEASE) ## build and try all of a release in dist (Debian, as root), about 15 minutes
+	PYTHONPATH=.:wal:tools $(BIN)/python -m release
+
+.PHONY: wheels
+wheels: $(RELEASE)  ## build the source distribution, a compiled wheel and a pure one in dist
+	PYTHONPATH=.:wal:tools $(BIN)/python -m release wheels
+
+.PHONY: debian
+debian: $(RELEASE)  ## build the Debian package in dist, and try it in a clean root (as root)
+	PYTHONPATH=.:wal:tools $(BIN)/python -m release debian
+
 .PHONY: clean
 clean:              ## remove all that was built and installed here; the jobs of `make serve` stay
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -155,3 +170,7 @@ $(READY): $(BUILD) | $(BIN)/pip
 	$(BIN)/pip install --quiet --editable '.[test]'
 	@$(SAY_IF_PLAIN)
 	@touch $(SERVE) $@
+
+$(RELEASE): $(BUILD) | $(READY)
+	$(BIN)/pip install --quiet --editable '.[release]'
+	@touch $@

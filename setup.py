@@ -4,6 +4,7 @@ The extension `_batchedio` is written in C. It is built where a C compiler and P
 Elsewhere the installation succeeds without it, and the server uses the same functions in Python.
 
 With BEANSTALKD_COMPILED=1, mypyc also compiles the modules below, from the sources beside them.
+With BEANSTALKD_COMPILED=0, nothing is compiled: the wheel runs on every machine.
 """
 
 import os
@@ -85,7 +86,10 @@ BATCHED_IO = Extension(
 
 
 def compiled() -> dict[str, Any]:
-    if os.environ.get("BEANSTALKD_COMPILED") != "1":
+    wanted = os.environ.get("BEANSTALKD_COMPILED")
+    if wanted == "0":
+        return {}
+    if wanted != "1":
         return {"ext_modules": [BATCHED_IO]}
     try:
         from mypyc.build import mypycify

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -51,7 +50,7 @@ class Machine:
             command.replace(DIRECTORY, str(self.directory)),
             shell=True,
             cwd=self.folder,
-            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            env={**os.environ, "PATH": f"{Path(INSTALLED[0]).parent}:{os.environ['PATH']}"},
             capture_output=True,
             text=True,
         )

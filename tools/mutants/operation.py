@@ -111,4 +111,22 @@ OPERATION = (
         "        uid, gid = -1, -1\n",
         ("tests/server/test_socket_file.py",),
     ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
+        "incomplete-source-distribution",
+        "a release is made although its source distribution lacks files",
+        "tools/release/wheels.py",
+        "    if missing:\n",
+        "    if False:\n",
+        ("tests/tools/release/test_release.py -k stops",),
+    ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
+        "notes-of-another-version",
+        "a release is made with the notes of another version",
+        "tools/release/notes.py",
+        '    if name not in (version, "Unreleased"):\n',
+        "    if not name:\n",
+        ("tests/tools/release/test_release.py -k stops",),
+    ),
 )

@@ -26,8 +26,11 @@ from .closing import Closing
 from .waiting import HANG_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = (sys.executable, "-m", "beanstalkd_py")
-INSTALLED = (str(Path(sys.executable).with_name("beanstalkd-py")),)  # the script that pip installs
+# Another environment's program, which a release is tried with; otherwise the modules of this tree.
+ANOTHER = os.environ.get("BEANSTALKD_PROGRAM")
+OURS = (ANOTHER,) if ANOTHER else (sys.executable, "-m", "beanstalkd_py")
+# The script that pip installs.
+INSTALLED = (ANOTHER or str(Path(sys.executable).with_name("beanstalkd-py")),)
 POLL_S = 0.002
 READY_LINE = re.compile(
     r"^[^\n]*: ready: \d+\.\d+\.\d+ on [^\n]+, "
