@@ -59,6 +59,7 @@ COMPILED = [
             "poller",
             "sends",
             "server",
+            "timeouts",
             "transport",
             "unsent",
         ),

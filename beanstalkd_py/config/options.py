@@ -7,6 +7,7 @@ from typing import NamedTuple
 DEFAULT_MAX_JOB_SIZE = 65535
 LARGEST_MAX_JOB_SIZE = 1073741824
 DEFAULT_SEGMENT_BYTES = 10485760
+DEFAULT_MAX_PENDING = 256 * 1024
 SMALLEST_SEGMENT_BYTES = 65536
 LARGEST_SEGMENT_BYTES = 1 << 30
 
@@ -29,6 +30,9 @@ class Options(NamedTuple):
     max_memory: int | str = 0  # bytes, or "auto"; 0: no limit
     max_connections: int = 0  # 0: no limit
     max_connections_per_address: int = 0  # 0: no limit
+    idle_timeout: int = 0  # seconds; 0: no limit
+    input_timeout: int = 0  # seconds; 0: no limit
+    max_pending: int = DEFAULT_MAX_PENDING
 
     @property
     def sync_window_ms(self) -> int:

@@ -19,6 +19,7 @@ from beanstalkd_py.config.options import (
 )
 
 DAY_MS = 24 * 60 * 60 * 1000
+YEAR_S = 365 * 24 * 60 * 60
 MANY = 1_000_000_000
 LARGEST_MEMORY = 1 << 50
 
@@ -147,6 +148,22 @@ OPTIONS = (
         "max_connections_per_address", Group.LIMITS, Number(0, MANY),
         "the same for the clients of one IP address",
         value="N", unset="no limit", reload=ALWAYS,
+    ),
+    Option(
+        "idle_timeout", Group.LIMITS, Number(0, YEAR_S, "seconds"),
+        "close a client that has sent nothing for so long, does not wait in reserve and holds no "
+        "jobs",
+        value="SECONDS", unset="no limit", reload=ALWAYS,
+    ),
+    Option(
+        "input_timeout", Group.LIMITS, Number(0, YEAR_S, "seconds"),
+        "close a client that takes longer for one line or one body",
+        value="SECONDS", unset="no limit", reload=ALWAYS,
+    ),
+    Option(
+        "max_pending", Group.LIMITS, Number(1, LARGEST_MAX_JOB_SIZE, "bytes"),
+        "while more bytes of replies wait for a client, no further command of it is executed",
+        value="BYTES", reload=ALWAYS,
     ),
     Option(
         "user", Group.PROCESS, Text(), "become USER, with its groups, after the port is bound",

@@ -40,6 +40,7 @@ _REPLIES: dict[Outcome, bytes] = {
 Handler = Callable[[Client, int, Command], bytes | None]
 
 LONG_BODY: Final = 256 * 1024  # bytes; a reply with a longer body is not joined
+OUTPUT_LIMIT: Final = 256 * 1024  # bytes of replies that a session makes at once
 _ATTEMPTS: Final = 2  # to allocate a reply; before the second one the memory reserve is released
 
 
@@ -48,7 +49,8 @@ class Dispatcher:
 
     max_job_size: bytes of the largest body that put accepts. binlog_max_size: the bytes of -s, for
     `stats` only. process, log, limits: return figures for `stats`; log returns None without a
-    binlog.
+    binlog. output_limit: a session with more bytes of replies makes no more of them before they are
+    taken; the owner may change it at any time.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Dispatcher:
         self.process = process
         self.log = log
         self.limits = limits
+        self.output_limit = OUTPUT_LIMIT
         extensions = Extensions(process)
         names = {row.handler for row in EXTENSIONS}
         self.handlers: list[Handler] = [

@@ -82,11 +82,14 @@ class Parser:
     `max_job_size` (bytes): the body of a larger put is skipped. The owner may change it at any
     time; a body that is being received goes on. The buffer is bounded: a line of
     224 bytes, one body, and the data of one `feed`.
+
+    unfinished: when all whole commands are taken, a number for the line or body that has begun,
+    which no other line or body had before. 0 if nothing has begun.
     """
 
     __slots__ = (
-        "_buffer", "_collected", "_left", "_memory", "_position", "_put", "_within",
-        "max_job_size",
+        "_begun", "_buffer", "_collected", "_left", "_memory", "_position", "_put", "_within",
+        "max_job_size", "unfinished",
     )  # fmt: skip
 
     def __init__(self, max_job_size: int, memory: MemoryReserve | None = None) -> None:
@@ -98,6 +101,8 @@ class Parser:
         self._memory = MemoryReserve() if memory is None else memory
         self._collected: BytesIO | None = None  # of a body that comes in pieces
         self._put: tuple[int, int, int] = (0, 0, 0)  # its pri, delay, ttr
+        self._begun = 0  # lines and bodies that were unfinished
+        self.unfinished = 0
 
     @property
     def buffered(self) -> int:
@@ -121,7 +126,12 @@ class Parser:
 
     def feed(self, data: bytes) -> None:
         """More bytes from the client. After a MemoryError the bytes are not taken."""
-        self._buffer = self._buffer[self._position :] + data if self._buffer else data
+        if self._buffer:
+            if self._position:
+                self.unfinished = 0  # commands were taken, but not yet all
+            self._buffer = self._buffer[self._position :] + data
+        else:
+            self._buffer = data
         self._position = 0
 
     def next_command(self) -> Command | None:
@@ -133,11 +143,13 @@ class Parser:
         if start == len(buffer):  # as in _need_more, without the call: frequent
             self._buffer = b""
             self._position = 0
+            self.unfinished = 0
             return None
         end = buffer.find(b"\r\n", start, start + MAX_LINE)
         if end < 0:
             if len(buffer) - start >= MAX_LINE:
                 self._within = _LONG_LINE
+                self._begin()
                 self._position = start + MAX_LINE - 1  # its last byte may be the CR
                 return self._continue() or self._need_more()
             return self._need_more()
@@ -180,6 +192,8 @@ class Parser:
         """More bytes are needed. Drops the bytes that were parsed: while the client is silent, up
         to 64 kB would stay in memory.
         """
+        if self._within == _LINE and (self._position or not self.unfinished):
+            self._begin()
         if self._position:
             try:
                 self._buffer = self._buffer[self._position :]
@@ -187,6 +201,11 @@ class Parser:
             except MemoryError:
                 pass  # they stay until the next feed
         return None
+
+    def _begin(self) -> None:
+        """A line or a body has begun, and more bytes of it are needed."""
+        self._begun += 1
+        self.unfinished = self._begun
 
     # --- put --------------------------------------------------------------------------------------
 
@@ -224,6 +243,7 @@ class Parser:
         if size > self.max_job_size:
             self._within = _SKIPPED_BODY
             self._left = size + 2
+            self._begin()
             return (COUNT, PUT)
         if command[0] != PUT:
             return BAD_PUT
@@ -237,6 +257,7 @@ class Parser:
         end = start + size
         if len(buffer) < end + 2:
             self._left = size + 2
+            self._begin()
             self._within = _BODY if self._has_buffer(size + 2) else _LOST_BODY
         else:
             self._position = end + 2

@@ -4,21 +4,17 @@ clock.
 The owner passes input and its end to the session (`receive`, `end_of_input`, `lost`), and takes the
 replies (`take_output`). It calls `settle` after each call that may have woken other clients.
 
-A session executes no commands while its client waits in reserve, while its output exceeds
-OUTPUT_LIMIT bytes, or while a kick is unfinished. `run` continues afterwards. So a client that
-never reads its replies uses bounded memory.
+A session executes no commands while its client waits in reserve, while its output exceeds the
+output limit of the dispatcher, or while a kick is unfinished. `run` continues afterwards. So a
+client that never reads its replies uses bounded memory.
 """
-
-from typing import Final
 
 from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.commands import QUIT
-from beanstalkd_py.protocol.dispatch import LONG_BODY, Dispatcher
+from beanstalkd_py.protocol.dispatch import LONG_BODY, OUTPUT_LIMIT, Dispatcher
 from beanstalkd_py.protocol.parser import Parser
 from beanstalkd_py.queue.model import Client, Job
 from beanstalkd_py.queue.outcome import Outcome
-
-OUTPUT_LIMIT: Final = 256 * 1024  # bytes of replies in `_output`; the last reply may exceed it
 
 
 class Session:
@@ -110,7 +106,7 @@ class Session:
 
     def run(self, now: int) -> bool:
         """Executes commands until no whole command is left, the client waits, or the output exceeds
-        OUTPUT_LIMIT. Returns True if no whole command is left and more input may come.
+        output limit. Returns True if no whole command is left and more input may come.
         """
         if self.closed or self.client.waiting:
             return False
@@ -120,6 +116,7 @@ class Session:
         client = self.client
         output = self._output
         pending = self._pending
+        output_limit = self.dispatcher.output_limit
         if self.held:
             self.held = False
             if client.kick is not None:
@@ -130,7 +127,7 @@ class Session:
                 output.append(reply)
                 pending += len(reply)
         while True:
-            if pending > OUTPUT_LIMIT:
+            if pending > output_limit:
                 self.held = True
                 break
             command = next_command()

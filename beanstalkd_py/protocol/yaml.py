@@ -104,6 +104,12 @@ def limits(limits: LimitsSnapshot) -> list[tuple[str, object]]:
         ("max-connections", limits.max_connections),
         ("max-connections-per-address", limits.max_connections_per_address),
         ("max-connections-reached", limits.max_connections_reached),
+        ("idle-timeout", limits.idle_timeout_s),
+        ("idle-timeout-reached", limits.idle_timeout_reached),
+        ("input-timeout", limits.input_timeout_s),
+        ("input-timeout-reached", limits.input_timeout_reached),
+        ("max-pending", limits.max_pending_bytes),
+        ("max-pending-reached", limits.max_pending_reached),
     ]
 
 

@@ -103,6 +103,12 @@ class LimitsSnapshot(NamedTuple):
     max_connections: int = 0
     max_connections_per_address: int = 0
     max_connections_reached: int = 0  # also those of one address
+    idle_timeout_s: int = 0
+    idle_timeout_reached: int = 0
+    input_timeout_s: int = 0
+    input_timeout_reached: int = 0
+    max_pending_bytes: int = 0
+    max_pending_reached: int = 0
 
 
 class _Numbered(Protocol):

@@ -42,6 +42,10 @@ class Admission:
         self.refused += 1
         self._reports.reached(option, f"a new client was closed: {why}")
 
+    def address(self, fd: int) -> str:
+        """Of an open connection; "" for a unix socket."""
+        return self._addresses[fd]
+
     def opened(self, fd: int, address: str) -> None:
         self._addresses[fd] = address
         self._counts[address] = self._counts.get(address, 0) + 1

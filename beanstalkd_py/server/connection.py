@@ -2,8 +2,8 @@
 
 For a readable transport, the connection receives once, calls the session once and adds the replies
 to the outbox as one piece. From a client that does not read its replies the connection receives
-nothing (backpressure). It keeps at most QUEUE_LIMIT bytes of replies and one more reply for this
-client, and the bytes of one receive.
+nothing (backpressure). It keeps at most `Context.max_pending` bytes of replies and what one run of
+the session makes, and the bytes of one receive.
 
 epoll reports each event once (see `transport`). So a connection that becomes READING again, or that
 may have left bytes in its transport, receives in the next iteration without an event.
@@ -35,19 +35,20 @@ from beanstalkd_py.server.transport import (
     WRITABLE,
     Transport,
 )
-from beanstalkd_py.server.unsent import Unsent, drop, keep
+from beanstalkd_py.server.unsent import Unsent, keep, send_kept
 
-QUEUE_LIMIT: Final = 256 * 1024  # bytes of replies that the transport has not taken yet
 INPUT_LIMIT: Final = 64 * 1024  # bytes that a client may send after a reserve that waits
 
 
 class Connection:
     """queued: bytes of replies that the transport has not taken. They wait for the end of the
-    batch, for the log, or for the transport.
+    batch, for the log, or for the transport. active: an event has come. `Timeouts` resets it, and
+    has its own notes in idle_since, unfinished and unfinished_since.
     """
 
     __slots__ = (
-        "context", "transport", "fd", "session", "queued", "life",
+        "context", "transport", "fd", "session", "queued", "life", "active", "idle_since",
+        "unfinished", "unfinished_since",
         "_batched", "_receive", "_send", "_receive_again_from", "_early", "_large", "_hung_up",
         "_unsent", "_resumes",
     )  # fmt: skip
@@ -57,9 +58,10 @@ class Connection:
         self.fd = transport.fd
         self.queued = 0
         self.life: Life = READING
+        self.active = True
+        self.idle_since = self.unfinished = self.unfinished_since = 0
         self._hung_up = False  # the peer closed or shut down its side; input may be left
-        # Received in a batch in which an earlier event ended READING.
-        self._early: bytes | None = None
+        self._early: bytes | None = None  # received after an earlier event ended READING
         self._large = False  # the poller received BATCHED_BYTES for this client not long ago
         self._unsent: Unsent = []
         self._resumes = False  # `_resume` is in `Context.later`
@@ -86,12 +88,18 @@ class Connection:
     def gone(self) -> bool:
         return self.life is GONE
 
+    @property
+    def stalled(self) -> bool:
+        """Whether the client must read replies before the transport takes more."""
+        return bool(self._unsent)
+
     # --- input ------------------------------------------------------------------------------------
 
     def on_event(self, event: int, received: Received) -> None:
         """Handles a readiness event (flags of epoll). received: what `receive_ready` says. Hot,
         therefore flat: it repeats the code of `flush` and `Context.tick_if_due`.
         """
+        self.active = True
         if isinstance(received, bytes) and self.life is READING:
             data = received
             if len(data) >= BATCHED_BYTES:
@@ -126,7 +134,7 @@ class Connection:
         if data:
             self.queued += len(data)
             context.outbox.add(self, data)
-            if self.queued > QUEUE_LIMIT or session.has_output:
+            if self.queued > context.max_pending or session.has_output:
                 self.flush(now)
 
     def _receive_alone(self, event: int, received: Received) -> bytes | None:
@@ -241,7 +249,8 @@ class Connection:
                 data = session.take_output()
                 self.queued += len(data)
                 self.context.outbox.add(self, data)
-        if session.held and self.queued <= QUEUE_LIMIT and not self._resumes:
+        over = self.queued > self.context.max_pending
+        if session.held and not over and not self._resumes:
             self._resumes = True
             self.context.later.append(self._resume)
         if (  # `_update` may have something to change: seldom true
@@ -249,7 +258,7 @@ class Connection:
             or session.closed
             or session.held
             or session.client.waiting
-            or self.queued > QUEUE_LIMIT
+            or over
         ):
             self._update()
 
@@ -281,13 +290,15 @@ class Connection:
             return DRAINING
         if session.client.waiting and session.parser.buffered > INPUT_LIMIT:
             return AHEAD
-        return PAUSED if session.held or self.queued > QUEUE_LIMIT else READING
+        return PAUSED if session.held or self.queued > self.context.max_pending else READING
 
     def _become(self, life: Life) -> None:
         assert life in MAY_BECOME[self.life], f"{self.life.name} to {life.name}"
         self.life = life
         self._set_receivable()
-        if life is READING:  # input may have arrived: its event came while not READING
+        if life is PAUSED:
+            self.context.paused[self.fd] = 0
+        elif life is READING:  # input may have arrived: its event came while not READING
             self.context.later.append(self._receive_more)
         elif life is AHEAD and self._hung_up:
             self._end_wait()
@@ -329,23 +340,15 @@ class Connection:
             if sent < len(data):
                 keep(self._unsent, memoryview(data)[sent:], self.context.queue.memory)
                 self.transport.await_writable(True)
-        if self.life is not READING or self.queued > QUEUE_LIMIT:
+        if self.life is not READING or self.queued > self.context.max_pending:
             self.flush(boot_ns())
 
     def _on_writable(self) -> None:
-        while self._unsent:
-            first = self._unsent[0]
-            try:
-                with memoryview(first) as view:
-                    sent = self._send(view)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                self.lost(error)
-                return
-            self.queued -= sent
-            if not drop(self._unsent, sent):
-                break
+        try:
+            self.queued -= send_kept(self._unsent, self._send)
+        except OSError as error:
+            self.lost(error)
+            return
         if not self._unsent:
             self.transport.await_writable(False)
         self.flush(boot_ns())

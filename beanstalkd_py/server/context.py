@@ -8,6 +8,7 @@ from collections.abc import Callable
 from time import time_ns
 from typing import Protocol, cast
 
+from beanstalkd_py.config.options import DEFAULT_MAX_PENDING
 from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
@@ -43,6 +44,12 @@ class Context:
         self.outbox = Outbox(None, 0, boot_ns, time_ns)  # until the log is open
         self.sends = Sends(self.queue.memory)
         self.poller = Poller(self.queue.memory)
+        # Bytes of replies that wait for one client, from which on no more of its commands are
+        # executed.
+        self.max_pending = DEFAULT_MAX_PENDING
+        # Descriptors of connections that became PAUSED, for `Timeouts`: with the bytes that waited
+        # when it looked.
+        self.paused: dict[int, int] = {}
         self.later: list[Callable[[], None]] = []  # calls for the next iteration
         self.ending = False  # the server stops: a closed connection no longer changes jobs
         self._settling = False

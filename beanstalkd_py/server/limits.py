@@ -2,6 +2,7 @@
 
 from beanstalkd_py.config.options import Options
 from beanstalkd_py.host.memory import automatic_limit
+from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT
 from beanstalkd_py.queue.memory import NO_LIMIT
 from beanstalkd_py.queue.snapshot import LimitsSnapshot
 from beanstalkd_py.server.server import Server
@@ -11,6 +12,9 @@ def set_limits(server: Server, options: Options) -> None:
     admission = server.admission
     admission.limit = options.max_connections
     admission.per_address = options.max_connections_per_address
+    server.timeouts.set(options.idle_timeout, options.input_timeout)
+    server.context.max_pending = options.max_pending
+    server.dispatcher.output_limit = min(options.max_pending, OUTPUT_LIMIT)
     memory = server.queue.memory
     limit = options.max_memory
     if isinstance(limit, str):
@@ -20,6 +24,7 @@ def set_limits(server: Server, options: Options) -> None:
 
 def limits_snapshot(server: Server) -> LimitsSnapshot:
     admission = server.admission
+    timeouts = server.timeouts
     memory = server.queue.memory
     return LimitsSnapshot(
         max_memory_bytes=0 if memory.limit == NO_LIMIT else memory.limit,
@@ -27,4 +32,10 @@ def limits_snapshot(server: Server) -> LimitsSnapshot:
         max_connections=admission.limit,
         max_connections_per_address=admission.per_address,
         max_connections_reached=admission.refused,
+        idle_timeout_s=timeouts.idle_s,
+        idle_timeout_reached=timeouts.idle_closed,
+        input_timeout_s=timeouts.input_s,
+        input_timeout_reached=timeouts.input_closed,
+        max_pending_bytes=server.context.max_pending,
+        max_pending_reached=timeouts.stalled,
     )

@@ -48,6 +48,7 @@ from beanstalkd_py.server.listen import Listeners
 from beanstalkd_py.server.memory import INTERVAL_S, Memory, keep_free_heap
 from beanstalkd_py.server.outbox import Outbox
 from beanstalkd_py.server.poller import BATCH_WAIT_MS
+from beanstalkd_py.server.timeouts import TIMEOUT_CHECK_S, Timeouts
 from beanstalkd_py.server.transport import PlainTransport
 
 READ: Final = 1  # what the loop's watchers wait for
@@ -99,7 +100,9 @@ class Server:
         self.epoll = self.context.poller.epoll
         self._handlers: Handlers = {}
         self._admitted: list[Connection] = []  # in this batch
-        self.admission = Admission(LimitReports(report, boot_ns))
+        reports = LimitReports(report, boot_ns)
+        self.admission = Admission(reports)
+        self.timeouts = Timeouts(self.connections, self.context, reports, self.admission.address)
         self._acceptor = Acceptor(
             listeners.sockets, self.epoll, self._handlers, self.loop, self._admit,
             self.admission, self.connections, max_connections, report,
@@ -155,6 +158,7 @@ class Server:
         self._events.start(self._on_events)
         self._iteration.start(self._on_iteration)
         self._memory_timer.start(self._memory.check)
+        self.every(TIMEOUT_CHECK_S, lambda: self.timeouts.check(boot_ns()))
         self._acceptor.start()
         self.queue.tick(boot_ns())
         ready()

@@ -1,5 +1,6 @@
 """Replies that a transport has not taken: short ones joined, long ones as they are."""
 
+from collections.abc import Callable
 from typing import Final
 
 from beanstalkd_py.queue.memory import MemoryReserve
@@ -22,6 +23,23 @@ def keep(unsent: Unsent, data: bytes | memoryview, memory: MemoryReserve) -> Non
     except MemoryError:
         memory.release()
     unsent.append(memoryview(data))
+
+
+def send_kept(unsent: Unsent, send: Callable[[bytes | bytearray | memoryview], int]) -> int:
+    """Sends as much as the transport takes now. Returns the number of bytes. Raises what `send`
+    raises, except BlockingIOError.
+    """
+    total = 0
+    while unsent:
+        try:
+            with memoryview(unsent[0]) as view:
+                sent = send(view)
+        except BlockingIOError:
+            break
+        total += sent
+        if not drop(unsent, sent):
+            break
+    return total
 
 
 def drop(unsent: Unsent, sent: int) -> bool:

@@ -21,6 +21,9 @@ def test_equal_options_change_nothing() -> None:
         ({"max_job_size": 10}, "max_job_size 65535 -> 10"),
         ({"verbosity": 2}, "verbosity 0 -> 2"),
         ({"max_connections": 9}, "max_connections 0 -> 9"),
+        ({"idle_timeout": 60}, "idle_timeout 0 -> 60"),
+        ({"input_timeout": 5}, "input_timeout 0 -> 5"),
+        ({"max_pending": 1000}, "max_pending 262144 -> 1000"),
         ({"max_memory": "auto"}, "max_memory 0 -> auto"),
     ],
 )

@@ -23,6 +23,9 @@ socket_mode = "0660"
 max_memory = "auto"
 max_connections = 5
 max_connections_per_address = 6
+idle_timeout = 7
+input_timeout = 8
+max_pending = 9
 socket_group = "mail"
 max_job_size = 0
 user = "nobody"
@@ -65,6 +68,9 @@ def test_every_key_is_read(path: Path) -> None:
         "auto",
         5,
         6,
+        7,
+        8,
+        9,
     )
 
 
@@ -119,6 +125,7 @@ def test_port_may_be_the_name_of_a_service(path: Path) -> None:
             "max_memory = -1",
             "max_memory: expected an integer from 0 to 1125899906842624 bytes, found -1",
         ),
+        ("max_pending = 0", "max_pending: expected an integer from 1 to 1073741824 bytes, found 0"),
         # unknown keys
         ("max_job_sise = 1", "unknown key: max_job_sise; did you mean max_job_size?"),
         ("max-job-size = 1", "unknown key: max-job-size; did you mean max_job_size?"),

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from beanstalkd_py.config.options import DEFAULT_MAX_PENDING
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.memory import MemoryReserve
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.server import poller, sends
 from beanstalkd_py.server.batchedio import BATCHED_BYTES
-from beanstalkd_py.server.connection import QUEUE_LIMIT, Connection
+from beanstalkd_py.server.connection import Connection
 from beanstalkd_py.server.context import Context, SessionOwner
 from beanstalkd_py.server.life import Life
 from beanstalkd_py.server.poller import Poller
@@ -110,7 +111,7 @@ def pause(world: World) -> tuple[Connection, socket.socket]:
     connection, theirs = world.connect()
     theirs.send(PEEK * 4)
     world.settle()
-    assert connection.life is Life.READING and QUEUE_LIMIT - 60_000 < connection.queued
+    assert connection.life is Life.READING and DEFAULT_MAX_PENDING - 60_000 < connection.queued
     return connection, theirs
 
 

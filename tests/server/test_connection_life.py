@@ -1,83 +1,20 @@
-"""A connection on a fake transport: its state machine (`Life`), and the seam.
-
-The transport holds what the client has sent and takes as many bytes as the test allows.
-"""
+"""A connection on a fake transport: its state machine (`Life`), and the seam."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from beanstalkd_py.protocol.dispatch import Dispatcher
-from beanstalkd_py.protocol.session import OUTPUT_LIMIT, Session
+from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT, Dispatcher
+from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.server.connection import INPUT_LIMIT, Connection
 from beanstalkd_py.server.context import Context, SessionOwner
 from beanstalkd_py.server.life import MAY_BECOME, Life
 from beanstalkd_py.server.transport import HUNG_UP, READABLE, WRITABLE
+from tests.server.fake_transport import EVERYTHING, FakeTransport
 
-EVERYTHING = 1 << 40
 ASK = b"list-tube-used\r\n"
 ANSWER = b"USING default\r\n"
-
-
-class FakeTransport:
-    """Receives in pieces of `piece` bytes, and reports one event for all that has arrived, as TLS
-    does with records that it has decrypted.
-    """
-
-    fd = 7
-    batched = False
-
-    def __init__(self, piece: int = EVERYTHING) -> None:
-        self.piece = piece
-        self.receive_again_from = 1
-        self.arrived = b""
-        self.ended = False
-        self.takes = EVERYTHING
-        self.sent = b""
-        self.closed = self.awaits_writable = False
-
-    @property
-    def receive(self) -> Callable[[int], bytes]:
-        return self._receive
-
-    @property
-    def send(self) -> Callable[[bytes | bytearray | memoryview], int]:
-        return self._send
-
-    def _receive(self, nbytes: int) -> bytes:
-        data, self.arrived = (
-            self.arrived[: min(nbytes, self.piece)],
-            self.arrived[min(nbytes, self.piece) :],
-        )
-        if not data and not self.ended:
-            raise BlockingIOError
-        return data
-
-    def _send(self, data: bytes | bytearray | memoryview) -> int:
-        taken = bytes(data)[: self.takes]
-        if not taken:
-            raise BlockingIOError
-        self.sent += taken
-        self.takes -= len(taken)
-        return len(taken)
-
-    def translate(self, event: int) -> int:
-        return event
-
-    def await_writable(self, wanted: bool) -> None:
-        self.awaits_writable = wanted
-
-    def undelivered(self) -> int:
-        return 0
-
-    def shutdown(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self.closed = True
 
 
 class World:

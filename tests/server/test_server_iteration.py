@@ -12,7 +12,7 @@ from testkit.start import Start
 from testkit.waiting import HANG_S, wait_until
 
 from beanstalkd_py.binlog.records import Delete, Full, encode, encode_meta
-from beanstalkd_py.protocol.session import OUTPUT_LIMIT
+from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT
 from beanstalkd_py.queue.model import READY
 
 ALWAYS_MORE = """

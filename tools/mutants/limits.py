@@ -7,6 +7,7 @@ from .mutant import Mutant
 
 _LIMIT = ("tests/queue/test_bytes_of_jobs.py",)
 _ADMISSION = ("tests/server/test_admission.py",)
+_TIMEOUTS = ("tests/server/test_timeouts.py",)
 
 LIMITS = (
     Mutant(
@@ -62,5 +63,50 @@ LIMITS = (
         "        self._report_at[option] = now + INTERVAL_NS\n",
         "",
         _ADMISSION,
+    ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
+        "idle-client-holds-a-job",
+        "a client that holds a job is closed by --idle-timeout",
+        "beanstalkd_py/server/timeouts.py",
+        " or client.waiting or client.reserved:\n",
+        " or client.waiting:\n",
+        _TIMEOUTS,
+    ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
+        "single-bytes-prolong-input",
+        "each byte of a line begins the time of --input-timeout again",
+        "beanstalkd_py/protocol/parser.py",
+        "        if self._within == _LINE and (self._position or not self.unfinished):\n",
+        "        if self._within == _LINE:\n",
+        _TIMEOUTS,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "cut-commands-are-one",
+        "a client whose commands come in pieces is closed by --input-timeout",
+        "beanstalkd_py/protocol/parser.py",
+        "            self._position = 0\n            self.unfinished = 0\n",
+        "            self._position = 0\n",
+        _TIMEOUTS,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "server-work-is-idle",
+        "a client whose reply waits for a slow disk is closed by --idle-timeout",
+        "beanstalkd_py/server/timeouts.py",
+        "        if connection.active or works or client",
+        "        if connection.active or client",
+        _TIMEOUTS,
+    ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
+        "stalled-client-counts-again",
+        "a client that does not read counts again each second",
+        "beanstalkd_py/server/timeouts.py",
+        "                paused[fd] = _REPORTED\n",
+        "",
+        _TIMEOUTS,
     ),
 )

@@ -12,7 +12,7 @@ import itertools
 import re
 from collections.abc import Hashable, Mapping
 
-from beanstalkd_py.protocol.session import OUTPUT_LIMIT
+from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT
 
 from .contents import Contents, JobContents
 from .history import Change, History, RecordedJob, RecordedPause

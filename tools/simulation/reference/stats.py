@@ -25,7 +25,8 @@ UNKNOWN = (
 # The limits of a server, and how often each was reached: the servers to compare with have none.
 LIMITS = (
     "max-memory", "max-memory-reached", "max-connections", "max-connections-per-address",
-    "max-connections-reached",
+    "max-connections-reached", "idle-timeout", "idle-timeout-reached", "input-timeout",
+    "input-timeout-reached", "max-pending", "max-pending-reached",
 )  # fmt: skip
 JOB_BYTES = 400  # that count for each job in current-job-bytes, beside its body
 
