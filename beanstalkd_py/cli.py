@@ -205,8 +205,11 @@ def _serve(command_line: CommandLine, chosen: Options, report: Callable[[str], N
     signals.install(drain, reloads=command_line.config is not None)
     notify = Notify(os.environ, report)
     watch = DiskWatch(report)
+    if (chosen.address or "").startswith("unix:"):
+        signals.hold()  # until there is someone to remove the socket file
     listeners = listen(chosen, report, os.environ)
     try:
+        signals.release()
         if chosen.verbosity:
             for listener in listeners.sockets:
                 say(f"bind {listener.fileno()} {address_of(listener)}")

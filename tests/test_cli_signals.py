@@ -53,6 +53,27 @@ def test_stop_during_replay_ends_in_order(
     assert start("-b", log).client().stat(b"current-jobs-ready") == b"1"
 
 
+SIGNAL_AT_BIND = """
+import os, signal, socket, sys
+from beanstalkd_py import cli
+
+class Socket(socket.socket):
+    def bind(self, address):
+        super().bind(address)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+socket.socket = Socket
+sys.exit(cli.main(["signalled", *sys.argv[1:]]))
+"""
+
+
+def test_stop_as_soon_as_the_socket_file_exists_removes_it(launch: Start, tmp_path: Path) -> None:
+    daemon = launch(program=(sys.executable, "-c", SIGNAL_AT_BIND))
+    assert daemon.wait_end() == 0
+    assert daemon.said() == ""
+    assert not (tmp_path / "socket").exists()
+
+
 def test_drain_during_replay_is_kept(reading: Daemon, tmp_path: Path) -> None:
     reading.send_signal(signal.SIGUSR1)
     (tmp_path / "go").touch()

@@ -35,6 +35,16 @@ def install(drain: Callable[[], None], reloads: bool = False) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS if reloads else [*SIGNALS, signal.SIGHUP])
 
 
+def hold() -> None:
+    """Signals wait until `release`."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def release() -> None:
+    """May raise Stopped."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
 def _stop(number: int, frame: object) -> NoReturn:
     ignore()
     raise Stopped

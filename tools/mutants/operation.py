@@ -10,6 +10,15 @@ from .mutant import Mutant
 OPERATION = (
     Mutant(
         Invariant.OPERATOR_IS_TOLD,
+        "stop-leaves-socket-file",
+        "a stop in the moment in which the socket file is made leaves it behind",
+        "beanstalkd_py/cli.py",
+        "        signals.hold()  # until there is someone to remove the socket file\n",
+        "        pass\n",
+        ("tests/test_cli_signals.py -k as_soon_as",),
+    ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
         "stop-waits-for-preparation",
         "a stop waits for preallocation and for deletions",
         "wal/beanstalkd_wal/threads.py",
