@@ -38,7 +38,7 @@ class StartRow(NamedTuple):
 START_ROWS = (
     StartRow("start-replay", f"start with {JOBS} jobs", Goal(1.0), "replayed_per_s"),
     StartRow("start-memory", "memory per job", Goal(1.5, at_most=True), "memory_bytes"),
-    StartRow("start-disk", "disk per job", Goal(0.5, at_most=True), "disk_bytes"),
+    StartRow("start-disk", "disk per job", Goal(0.7, at_most=True), "disk_bytes"),
 )
 
 
