@@ -45,6 +45,7 @@ COMPILED = [
             "compactor",
             "headroom",
             "ids",
+            "jobrecord",
             "journal",
             "records",
             "replay",

@@ -7,9 +7,9 @@ compaction has caught up. (L, S, slack and the marks are explained in `headroom`
 - Otherwise compaction runs while the slack is more than L + 2 S, less S/8. On a full disk it runs
   while headroom is less than `Headroom.low` + S/2.
 - In both cases compaction runs only if it can gain enough: the dead bytes of sealed segments
-  (`Usage.dead`) must be more than (S + L)/8 or, on a full disk, (S + L)/16.
+  (`Usage.dead`) must be more than (S + L)/8 or, on a full disk, (S + L)/64.
 - Only clients make bytes dead. One pass of compaction over all segments brings the dead bytes down
-  to zero. So compaction always stops, and it writes at most 16 bytes to gain one.
+  to zero. So compaction always stops, and it writes at most 64 bytes to gain one.
 - Compaction works in small steps at the end of iterations, so that clients do not wait. If a
   command on a full disk finds too little headroom, the command waits for as many steps as it needs.
 """
@@ -18,9 +18,10 @@ from collections.abc import Callable
 from typing import Final
 
 from beanstalkd_py.binlog.headroom import LONG_BODY, Headroom
+from beanstalkd_py.binlog.jobrecord import encode_head
 from beanstalkd_py.binlog.log import Log
-from beanstalkd_py.binlog.records import encode_job, encode_job_head, encode_pause
-from beanstalkd_py.binlog.usage import SegmentUsage, Usage, full_bytes
+from beanstalkd_py.binlog.records import FULL, encode_pause
+from beanstalkd_py.binlog.usage import FULL_OVERHEAD, LENGTH_FIELD, Place, SegmentUsage, Usage
 from beanstalkd_py.queue.model import Job
 from beanstalkd_py.queue.state import State
 
@@ -76,7 +77,7 @@ class Compactor:
         size = self.headroom.segment_bytes
         return (
             self.log.headroom < self.headroom.low + size // 2
-            and self.usage.dead > (size + self.usage.kept) // 16
+            and self.usage.dead > (size + self.usage.kept) // 64
             and self._can_rewrite(oldest)
         )
 
@@ -112,32 +113,40 @@ class Compactor:
                 return False
             job = jobs.get(ids[self._cursor])
             limit -= LOOKUP_BYTES
-            if job is not None and job.full_segment is oldest:
-                nbytes = full_bytes(job)
-                if not self._rewrite(job, nbytes):
-                    return False
-                limit -= nbytes
+            if job is not None:
+                place = job.full_segment
+                if isinstance(place, Place) and place.segment is oldest:
+                    if not self._rewrite(job, place):
+                        return False
+                    limit -= place.overhead + len(job.body)
             self._cursor += 1
         return True
 
-    def _rewrite(self, job: Job, nbytes: int) -> bool:
-        """Writes the job's FULL record again, as the job is now. False if there is no headroom, or
-        no memory for the record.
+    def _rewrite(self, job: Job, place: Place) -> bool:
+        """Writes the job's record again, as the job is now. False if there is no headroom, or no
+        memory for the record.
         """
         long_body = b""
+        is_new = not place.has_grown
         try:
-            if nbytes > LONG_BODY:
-                record = encode_job_head(job, self.offset)
+            record = encode_head(job, self.offset, is_new)
+            if record[0] == FULL and place.overhead < FULL_OVERHEAD:
+                if self.headroom.allows_growth(FULL_OVERHEAD - place.overhead):
+                    nbytes = len(record) + len(job.body) + LENGTH_FIELD
+                    self.usage.largest = max(self.usage.largest, nbytes)
+                else:
+                    record = encode_head(job, self.offset, is_new, is_limited=True)
+            if len(job.body) > LONG_BODY:
                 long_body = job.body
             else:
-                record = encode_job(job, self.offset)
+                record += job.body
         except MemoryError:
             return False
         segment = self.headroom.append(record, long_body=long_body)
         if segment is None:
             return False
         self.migrated += 1
-        self.usage.full_written(job, segment, nbytes)
+        self.usage.job_written(job, segment.place(record[0]))
         return True
 
     def _rewrite_pauses(self, oldest: SegmentUsage) -> bool:
@@ -221,7 +230,7 @@ class Compactor:
             # The log keeps deleted segments as spares only up to the latest target. So a target is
             # set first: otherwise the log would delete the spares that the last run left for a full
             # disk.
-            target = headroom.put_reserve + headroom.segment_bytes // 2
+            target = headroom.put_reserve + headroom.segment_bytes // 4
             self.log.preallocate(min(self.log.unsealed_bytes, target))
         # One pass is enough. All slack is headroom then, and `Headroom.keep` frees what is too
         # much.

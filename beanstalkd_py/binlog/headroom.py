@@ -4,40 +4,53 @@ On a full disk the server must refuse puts and nothing else. So puts are refused
 is still enough headroom for compaction. Compaction needs headroom to rewrite jobs before it can
 delete old segments.
 
-Let S be the segment size (or the size of the largest segment). Let L be the bytes of all live FULL
-and PAUSE records (`Usage.kept`). The **slack** is all other bytes of the log's files: dead bytes,
-headroom, and live UPDATE records, which compaction merges into the FULL records.
+Let S be the segment size (or the size of the largest segment). Let L be the bytes of all live
+records of jobs and pauses, as compaction will write them (`Usage.kept`). The **slack** is all other
+bytes of the log's files: dead bytes, headroom, and live UPDATE records, which compaction merges
+into the records of the jobs.
 
 - A put takes its bytes from the slack, because L grows by them.
-- An UPDATE or DELETE record does not reduce the slack: its bytes move from headroom to live UPDATE
-  records or dead bytes, and all three are slack.
+- The first change of a job with a NEW record takes GROWTH bytes (18) from the slack: compaction
+  will write a SHORT record, which is so much longer. Let G be these bytes for all jobs that have
+  not grown yet. All of them may grow while the disk is full, so puts leave G bytes more. A change
+  moves bytes from G to L, and their sum stays.
+- While slack is short, compaction writes no record that is longer than its `Place` says: counters
+  above 255 become 255 (see `allows_growth`). So no job takes more than GROWTH bytes, however often
+  it is changed.
+- Any other UPDATE or DELETE record does not reduce the slack: its bytes move from headroom to live
+  UPDATE records or dead bytes, and all three are slack.
 - Compaction of all sealed segments turns the slack into headroom, except the slack in the active
-  segment.
+  segment. A start frees the rest of the active segment, and another program may take it.
 
 From this follow four marks, all in bytes:
 
-- `minimum` = min(L, S) + S/16 + L/32 + two of the largest records. With so much headroom,
-  compaction can rewrite any one segment. S/16 and L/32 are for headers and for the unused ends of
-  the segments that compaction writes. On a full disk only compaction and deletes may leave less
-  headroom. So there is always headroom to rewrite the oldest segment, and then to delete it.
+- `minimum` = min(L, S) + M + S/16 + (L + G)/32 + two of the largest records. M is what the jobs of
+  one segment may grow by: G at most, and GROWTH for twice as many jobs as any segment has had. With
+  so much headroom, compaction can rewrite any one segment. S/16 and (L + G)/32 are for headers and
+  for the unused ends of the segments that compaction writes. On a full disk only compaction and
+  deletes may leave less headroom. So there is always headroom to rewrite the oldest segment, and
+  then to delete it.
 - `low` = minimum + S/16. A put must leave this much headroom. On a full disk, compaction runs when
   headroom comes near it (see `compactor`).
-- `put_reserve` = minimum + S + (S + L)/8. A put must leave this much slack. So compaction of all
-  segments always gives back (S + L)/8, even if the active segment holds S dead bytes. One pass
-  rewrites L bytes. Thus for each byte of an UPDATE on a full disk, at most eight bytes are
-  rewritten, however large the log is.
-- `target` = put_reserve + S/2, less the slack that is not headroom. Headroom is preallocated up to
+- `put_reserve` = minimum + S + the larger of (S + L)/8 and G + (S + L + G)/32. A put must leave
+  this much slack. So compaction of all segments always gives back (S + L)/8, even if the active
+  segment holds S dead bytes. One pass rewrites L bytes. Thus for each byte of an UPDATE on a full
+  disk, at most eight bytes are rewritten, however large the log is. Growth may use up a part of
+  that. When all jobs have grown, compaction still gives back (S + L)/32.
+- `target` = put_reserve + S/4, less the slack that is not headroom. Headroom is preallocated up to
   the target. Headroom above the target is freed.
 """
 
+from collections.abc import Sized
 from typing import Final
 
 import beanstalkd_wal as wal
 
 from beanstalkd_py.binlog.log import Log
-from beanstalkd_py.binlog.usage import SegmentUsage, Usage
+from beanstalkd_py.binlog.usage import GROWTH, NEW_OVERHEAD, SegmentUsage, Usage
 
 FRAME_BYTES: Final = 48  # a record may need a frame of its own: this is the frame's header
+SHORTEST: Final = NEW_OVERHEAD + 1  # bytes of a record of a job, at least
 # Bytes. The record of a longer body is appended without a copy of the body.
 LONG_BODY: Final = 256 * 1024
 
@@ -45,10 +58,11 @@ LONG_BODY: Final = 256 * 1024
 class Headroom:
     """The marks, and appending with respect to them."""
 
-    def __init__(self, log: Log, usage: Usage, segment_bytes: int, wall: int) -> None:
-        """segment_bytes: bytes of a segment. wall: wall clock, ns."""
+    def __init__(self, log: Log, usage: Usage, jobs: Sized, segment_bytes: int, wall: int) -> None:
+        """jobs: all jobs. segment_bytes: bytes of a segment. wall: wall clock, ns."""
         self.log = log
         self.usage = usage
+        self.jobs = jobs
         self.segment_bytes = segment_bytes
         self.wall = wall  # wall clock at the end of the latest iteration, ns
         self.full = False  # the latest allocation met a full disk; `retry` resets this
@@ -63,7 +77,7 @@ class Headroom:
     # --- the marks
 
     def update_marks(self, more: int = 0) -> None:
-        """Computes the marks for the present live bytes. more: bytes of a FULL record that a put is
+        """Computes the marks for the present live bytes. more: bytes of the record that a put is
         about to append.
 
         Called at the end of an iteration, when a segment begins, and by puts that would leave less
@@ -72,18 +86,26 @@ class Headroom:
         usage = self.usage
         headroom = self.log.headroom
         kept = usage.kept + more
+        growth = GROWTH * (len(self.jobs) - usage.grown + (more > 0))
+        grown = kept + growth
         size = self.segment_bytes
-        largest = min(usage.largest, kept)  # the largest record ever seen may be dead
+        # The largest record ever seen may be dead.
+        largest = min(usage.largest + GROWTH, grown)
         span = max(size, usage.largest_segment, largest)
-        self.minimum = min(kept, span) + size // 16 + 2 * largest + kept // 32
+        most = 2 * max(usage.most_ids, len(usage.current.ids) + 1)
+        growing = min(growth, GROWTH * most, GROWTH * span // SHORTEST)
+        self.minimum = min(kept, span) + growing + size // 16 + 2 * largest + grown // 32
         self.low = self.minimum + size // 16
-        self.put_reserve = self.minimum + span + (size + kept) // 8
+        self.put_reserve = (
+            self.minimum + span + max((size + kept) // 8, growth + (size + grown) // 32)
+        )
         self.slack = self.count_slack() - more
         # Each byte of a put takes one byte of headroom and one byte of slack, and raises `low` and
-        # `put_reserve` by less than 5 bytes each. So the distance shrinks by less than 6 bytes.
-        # Until a sixth of it is used up, headroom is above `low`, and slack is above `put_reserve`.
+        # `put_reserve` by less than 8 bytes each (growth is at most 18/29 of a record). So the
+        # distance shrinks by less than 9 bytes. Until a ninth of it is used up, headroom is above
+        # `low`, and slack is above `put_reserve`.
         distance = min(headroom - self.low, self.slack - self.put_reserve)
-        self.put_mark = headroom - distance // 6
+        self.put_mark = headroom - distance // 9
 
     def count_slack(self) -> int:
         """Bytes of the log's files beyond L. A retired segment does not count. After it is deleted,
@@ -91,6 +113,10 @@ class Headroom:
         """
         usage = self.usage
         return self.log.unsealed_bytes + usage.sealed_bytes - usage.kept
+
+    def allows_growth(self, nbytes: int) -> bool:
+        """Whether compaction may make a job nbytes longer than its `Place` says."""
+        return not self.is_full and self.count_slack() - nbytes >= self.put_reserve
 
     @property
     def is_full(self) -> bool:
@@ -107,7 +133,7 @@ class Headroom:
     def target(self, slack: int) -> int:
         """The target of preallocation, in bytes of headroom. slack: now or later, in bytes."""
         size = self.segment_bytes
-        target = self.log.headroom + self.put_reserve + size // 2 - slack
+        target = self.log.headroom + self.put_reserve + size // 4 - slack
         return max(target, self.low + size // 8)
 
     def _target_now(self) -> int:
@@ -155,7 +181,7 @@ class Headroom:
         return not self.full
 
     def slack_for_put(self, nbytes: int) -> bool:
-        """Whether a put with a FULL record of nbytes leaves `put_reserve` bytes of slack."""
+        """Whether a put with a record of nbytes leaves `put_reserve` bytes of slack."""
         self.usage.largest = max(self.usage.largest, nbytes)
         self.update_marks(nbytes)
         lack = self.put_reserve - self.slack

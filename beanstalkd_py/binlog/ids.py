@@ -18,7 +18,7 @@ is the next id, and nothing is reserved.
 from typing import Final
 
 from beanstalkd_py.binlog.records import Ids, encode, encode_meta
-from beanstalkd_py.binlog.usage import FULL_OVERHEAD
+from beanstalkd_py.binlog.usage import NEW_OVERHEAD
 from beanstalkd_py.queue.state import State
 
 # Ids are also used up by puts that have no record, such as refused ones. So many of them may come
@@ -29,7 +29,7 @@ NO_BOUND: Final = 1 << 64  # above every id
 
 def ids_per_segment(segment_bytes: int) -> int:
     """How many ids to reserve: more than there are puts in a segment of so many bytes."""
-    return segment_bytes // FULL_OVERHEAD + SPARE_IDS
+    return segment_bytes // NEW_OVERHEAD + SPARE_IDS
 
 
 class ReservedIds:

@@ -18,12 +18,17 @@ import beanstalkd_wal as wal
 from beanstalkd_py.binlog.compactor import Compactor
 from beanstalkd_py.binlog.headroom import FRAME_BYTES, LONG_BODY, Headroom
 from beanstalkd_py.binlog.ids import ReservedIds
+from beanstalkd_py.binlog.jobrecord import whole_seconds
 from beanstalkd_py.binlog.log import Log
 from beanstalkd_py.binlog.records import (
     DELETE,
     DELETE_STRUCT,
-    FULL,
-    FULL_STRUCT,
+    ID_SHIFT,
+    NAME_SHIFT,
+    NEW,
+    NEW_STRUCT,
+    SHORT,
+    SHORT_STRUCT,
     UPDATE,
     UPDATE_STRUCT,
     Full,
@@ -36,15 +41,13 @@ from beanstalkd_py.binlog.records import (
 from beanstalkd_py.binlog.refusals import Refusals
 from beanstalkd_py.binlog.replay import Replayer
 from beanstalkd_py.binlog.usage import (
-    FULL_OVERHEAD,
     LENGTH_FIELD,
     PAUSE_OVERHEAD,
     UPDATE_BYTES,
-    SegmentUsage,
-    full_bytes,
+    Place,
 )
 from beanstalkd_py.queue.journal import Counters
-from beanstalkd_py.queue.model import DELAYED, Job, Tube
+from beanstalkd_py.queue.model import READY, Job, Tube
 from beanstalkd_py.queue.snapshot import LogSnapshot
 from beanstalkd_py.queue.state import State
 
@@ -53,10 +56,6 @@ from beanstalkd_py.queue.state import State
 LITTLE_SHARE: Final = 64
 DELETE_BYTES: Final = DELETE_STRUCT.size + LENGTH_FIELD
 DELETE_COST: Final = DELETE_BYTES + FRAME_BYTES
-
-
-def _no_progress(done: int, total: int) -> None:
-    pass
 
 
 class Binlog:
@@ -80,12 +79,13 @@ class Binlog:
         self.ids = ids
         self.usage = usage = replayer.usage
         usage.begin(log.segment_sizes, log.segment, log.active_bytes)
-        self.headroom = Headroom(log, usage, segment_bytes, wall)
+        self.headroom = Headroom(log, usage, state.jobs, segment_bytes, wall)
         self.compactor = Compactor(state, log, usage, self.headroom)
         self.refusals = Refusals(report)
         self._memory = state.memory
         self.offset = self.compactor.offset = replayer.offset  # wall clock minus boot time, ns
         self._first_lsn = log.lsn
+        self._ttr = self._ttr_s = 0  # of the latest put: ns, and the same in seconds
         self._little = segment_bytes // LITTLE_SHARE
         # log.appended_bytes and usage.kept when headroom and compaction were looked at last:
         self._appended = log.appended_bytes
@@ -104,37 +104,36 @@ class Binlog:
         body: bytes,
         created_at: int,
         deadline_at: int,
-    ) -> SegmentUsage | None:
-        """Appends a FULL record. Returns the usage of its segment; None when there is no headroom,
-        or no memory for the record. Raises LogFailed. Instants are boot time, ns, durations ns.
+    ) -> Place | None:
+        """Appends the record of a new job. Returns its place; None when there is no headroom, or no
+        memory for the record. Raises LogFailed. Instants are boot time, ns, durations ns.
 
         Hot path, so calls are written out here: 0.8 us.
         """
         if id >= self.ids.bound and not self._reserve_ids(id):
             return None
-        offset = self.offset
-        on_disk = deadline_at + offset if state == DELAYED else deadline_at
+        created_at += self.offset
         if len(body) > LONG_BODY:
-            full = Full(
-                state, pri, id, delay, ttr, created_at + offset, on_disk, 0, 0, 0, 0, 0, tube, b""
-            )
+            on_disk = deadline_on_disk(state, deadline_at, self.offset)
+            full = Full(state, pri, id, delay, ttr, created_at, on_disk, 0, 0, 0, 0, 0, tube, b"")
             return self._put_long(full, body)
+        if ttr != self._ttr:
+            self._ttr, self._ttr_s = ttr, whole_seconds(ttr)
+        first = id << ID_SHIFT | len(tube) << NAME_SHIFT
         try:
-            record = (
-                FULL_STRUCT.pack(
-                    FULL, state, len(tube), pri, id, delay, ttr, created_at + offset, on_disk,
-                    0, 0, 0, 0, 0,
-                )
-                + tube
-                + body
-            )  # fmt: skip
-        except StructError:  # the wall clock is far ahead
+            if state == READY and not delay:
+                record = NEW_STRUCT.pack(first | NEW, pri, self._ttr_s, created_at) + tube + body
+            else:
+                on_disk = deadline_on_disk(state, deadline_at, self.offset)
+                record = SHORT_STRUCT.pack(
+                    first | SHORT, pri, self._ttr_s, created_at, whole_seconds(delay), on_disk,
+                    state, 0, 0, 0, 0, 0,
+                ) + tube + body  # fmt: skip
+        except StructError:  # the wall clock is far ahead, or the id is very large
+            on_disk = deadline_on_disk(state, deadline_at, self.offset)
             record = encode(
-                Full(
-                    state, pri, id, delay, ttr, created_at + offset, on_disk, 0, 0, 0, 0, 0, tube,
-                    body,
-                )
-            )  # fmt: skip
+                Full(state, pri, id, delay, ttr, created_at, on_disk, 0, 0, 0, 0, 0, tube, body)
+            )
         except MemoryError:
             self._memory.refuse()
             return None
@@ -166,9 +165,9 @@ class Binlog:
             return None
         segment.live += nbytes
         usage.live += nbytes
-        return segment
+        return segment.new if record[0] == NEW else usage.place_of_put(segment, record[0])
 
-    def _put_long(self, full: Full, body: bytes) -> SegmentUsage | None:
+    def _put_long(self, full: Full, body: bytes) -> Place | None:
         """`put` of a long body, which is not copied. full: the record without its body."""
         record = encode(full)
         nbytes = len(record) + len(body) + LENGTH_FIELD
@@ -183,7 +182,7 @@ class Binlog:
         segment.ids.append(full.id)
         segment.live += nbytes
         usage.live += nbytes
-        return segment
+        return usage.place_of_put(segment, record[0])
 
     def _undo_put(self, id: int) -> None:
         """Memory ran out after the record of a put. A DELETE record makes it void."""
@@ -231,18 +230,20 @@ class Binlog:
         else:
             if number != usage.current.number:
                 headroom.rotated(number)
-        segment = job.full_segment
-        if job.update_segment is None and isinstance(segment, SegmentUsage):
-            nbytes = FULL_OVERHEAD + len(job.tube.name) + len(job.body)
-            segment.live -= nbytes
+        place = job.full_segment
+        if job.update_segment is None and isinstance(place, Place):
+            nbytes = place.overhead + len(job.tube.name) + len(job.body)
+            place.segment.live -= nbytes
             usage.live -= nbytes
+            if place.has_grown:
+                usage.grown -= 1
         else:
-            usage.forget(job, full_bytes(job))
+            usage.forget(job)
         return True
 
     def take_back(self, job: Job) -> bool:
         """As `delete`. Compaction for the DELETE record must find no live record without a job."""
-        self.usage.forget(job, full_bytes(job))
+        self.usage.forget(job)
         job.full_segment = None
         return self.delete(job)
 
@@ -394,6 +395,6 @@ class Binlog:
 
     # --- while no client is served
 
-    def compact_all(self, progress: Callable[[int, int], None] = _no_progress) -> bool:
+    def compact_all(self, progress: Callable[[int, int], None] = lambda done, total: None) -> bool:
         """Compacts even what the invariant allows, for operators. See `Compactor.compact_all`."""
         return self.compactor.compact_all(progress)

@@ -32,7 +32,7 @@ from beanstalkd_py.queue.state import State
 
 class Unreadable(Exception):
     """The log is intact, but its records cannot be used: they have a newer version or invalid
-    content, or an UPDATE record has no FULL record. Nothing was changed.
+    content, or a job with an UPDATE record has no other. Nothing was changed.
     """
 
 

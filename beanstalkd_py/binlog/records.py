@@ -13,6 +13,15 @@ record does not contain its own length: the log's frame does.
     IMPORT   kind=5 u8 | phase u8 | 0 u16 | JSON
     LOST     kind=6 u8
     IDS      kind=7 u8 | id bound u64
+    NEW      kind=8 u8 | tube name length u8 | id u48 | pri u32 | ttr in s u32 | created_at i64
+             | tube name | body
+    SHORT    kind=9 u8 | tube name length u8 | id u48 | pri u32 | ttr in s u32 | created_at i64
+             | delay in s u32 | deadline_at i64 | state u8 | reserves u8 | timeouts u8 | releases u8
+             | buries u8 | kicks u8 | tube name | body
+
+FULL, NEW and SHORT are three forms of one record: everything about a job. `encode` takes the
+shortest form that holds the job's numbers. A NEW record has no state, delay, deadline and counters:
+the job is ready, without a delay, and was never changed. FULL holds every number.
 
 `state` is the C server's number: 1 ready, 2 reserved, 3 buried, 4 delayed. `deadline_at` of a
 delayed job is the time at which it becomes ready. Of a reserved job it is the end of its TTR. For a
@@ -34,16 +43,16 @@ The metadata of a segment, which is written when the segment begins:
 
     record format version u16 | 0 u16 | 0 u32 | next job id u64 | id bound u64
 
-Version 1 has no id bound there, and no IDS records.
+Version 1 has no id bound there, and no IDS records. Version 2 has no NEW and SHORT records.
 """
 
 from struct import Struct
 from struct import error as StructError
 from typing import Final, NamedTuple
 
-from beanstalkd_py.queue.model import DELAYED, RESERVED, Job
+from beanstalkd_py.queue.model import DELAYED, READY, RESERVED
 
-VERSION: Final = 2
+VERSION: Final = 3
 FULL: Final = 1
 UPDATE: Final = 2
 DELETE: Final = 3
@@ -51,6 +60,8 @@ PAUSE: Final = 4
 IMPORT: Final = 5
 LOST: Final = 6
 IDS: Final = 7
+NEW: Final = 8
+SHORT: Final = 9
 KIND_NAMES: Final = {
     FULL: "full",
     UPDATE: "update",
@@ -59,15 +70,18 @@ KIND_NAMES: Final = {
     IMPORT: "import",
     LOST: "lost",
     IDS: "ids",
+    NEW: "new",
+    SHORT: "short",
 }
 IMPORT_BEGIN: Final = 1
 IMPORT_END: Final = 2
 
-FULL_STRUCT = Struct("<BBHIQqqqq5I")
+FULL_STRUCT: Final = Struct("<BBHIQqqqq5I")
 UPDATE_STRUCT: Final = Struct("<BBHIQqq5I")
-# The layout of FULL again, with fewer and larger fields, which is quicker to unpack. The first
-# field holds kind, state and name length; the last three hold the five counters.
-READY_STRUCT: Final = Struct("<IIQqqqqQQI")
+# The first field of NEW and SHORT holds kind, name length and id.
+NEW_STRUCT = Struct("<QIIq")
+SHORT_STRUCT = Struct("<QIIqIq6B")
+JOB_STRUCTS: Final = {FULL: FULL_STRUCT, NEW: NEW_STRUCT, SHORT: SHORT_STRUCT}
 DELETE_STRUCT: Final = Struct("<BQ")
 PAUSE_STRUCT: Final = Struct("<BBHqq")
 IMPORT_STRUCT: Final = Struct("<BBH")
@@ -76,6 +90,10 @@ META_STRUCT: Final = Struct("<HHIQQ")
 META_1_STRUCT: Final = Struct("<HHIQ")  # of version 1
 
 MAX_NAME: Final = 200
+SECOND_NS: Final = 1_000_000_000
+ID_SHIFT: Final = 16  # of the id in the first field of NEW and SHORT
+NAME_SHIFT: Final = 8  # of the name length there
+LARGEST_SHORT_COUNT: Final = 255
 # Larger ids can only come from corruption, for example in an imported binlog of the C server. A job
 # keeps such an id, but the next id is not computed from it. Ids that follow the highest plausible
 # one are our own.
@@ -85,7 +103,7 @@ LAST_NEXT_ID: Final = 3 << 62  # more than any server reaches
 
 
 class Full(NamedTuple):
-    """Everything about a job. Instants are wall-clock ns, durations ns."""
+    """Everything about a job: FULL, NEW or SHORT. Instants are wall-clock ns, durations ns."""
 
     state: int
     pri: int
@@ -153,7 +171,7 @@ class Meta(NamedTuple):
 
 
 def encode(record: Record) -> bytes:
-    """A record's bytes. The hot path in `journal` packs records itself; a test checks that both
+    """A record's bytes. `journal` and `jobrecord` pack records themselves; tests check that all
     agree.
 
     A number that is too large for its field becomes the largest one that fits. A counter may be too
@@ -185,9 +203,7 @@ _I64: Final = {"delay", "ttr", "created_at", "deadline_at", "pause", "until"}
 
 def _pack(record: Record) -> bytes:
     if isinstance(record, Full):
-        *fields, tube, body = record
-        state, *rest = fields
-        return FULL_STRUCT.pack(FULL, state, len(tube), *rest) + tube + body
+        return _pack_job(record) + record.tube + record.body
     if isinstance(record, Update):
         return UPDATE_STRUCT.pack(UPDATE, record[0], 0, *record[1:])
     if isinstance(record, Delete):
@@ -201,31 +217,26 @@ def _pack(record: Record) -> bytes:
     return PAUSE_STRUCT.pack(PAUSE, 0, len(record.tube), record.pause, record.until) + record.tube
 
 
-def encode_job(job: Job, offset: int) -> bytes:
-    """The FULL record of a job, as the job is now. offset: wall clock minus boot time, ns."""
-    body: bytes = job.body
-    return encode_job_head(job, offset) + body
+def _pack_job(job: Full) -> bytes:
+    """The record up to the tube name, in the shortest form."""
+    state, pri, id, delay, ttr, created_at, deadline_at, *counts, tube, _ = job
+    first = id << ID_SHIFT | len(tube) << NAME_SHIFT
+    if id >> 48 or not (_is_short(ttr) and _is_short(delay)) or max(counts) > LARGEST_SHORT_COUNT:
+        return FULL_STRUCT.pack(
+            FULL, state, len(tube), pri, id, delay, ttr, created_at, deadline_at, *counts
+        )
+    if state == READY and not delay and not deadline_at and not any(counts):
+        return NEW_STRUCT.pack(first | NEW, pri, ttr // SECOND_NS, created_at)
+    return SHORT_STRUCT.pack(
+        first | SHORT, pri, ttr // SECOND_NS, created_at, delay // SECOND_NS, deadline_at, state,
+        *counts,
+    )  # fmt: skip
 
 
-def encode_job_head(job: Job, offset: int) -> bytes:
-    """The same without the body, which is the end of the record."""
-    name = job.tube.name
-    created_at = job.created_at + offset
-    deadline_at = deadline_on_disk(job.state, job.deadline_at, offset)
-    _, timeouts, releases, buries, kicks = job.history
-    counts = job.reserves, timeouts, releases, buries, kicks
-    try:
-        head = FULL_STRUCT.pack(
-            FULL, job.state, len(name), job.pri, job.id, job.delay, job.ttr, created_at,
-            deadline_at, *counts,
-        )  # fmt: skip
-        return head + name
-    except StructError:
-        full = Full(
-            job.state, job.pri, job.id, job.delay, job.ttr, created_at, deadline_at, *counts,
-            name, b"",
-        )  # fmt: skip
-        return encode(full)
+def _is_short(duration: int) -> bool:
+    """Whether NEW and SHORT records can hold this duration (ns)."""
+    seconds, rest = divmod(duration, SECOND_NS)
+    return not rest and 0 <= seconds < 1 << 32
 
 
 def encode_pause(tube: bytes, pause: int, until: int, offset: int) -> bytes:
@@ -250,6 +261,16 @@ def decode(data: bytes) -> Record:
         name_end = FULL_STRUCT.size + name_length
         _check(state, name_length, name_end <= len(data))
         return Full._make((state, *fields, data[FULL_STRUCT.size : name_end], data[name_end:]))
+    if kind == NEW and len(data) >= NEW_STRUCT.size:
+        first, pri, ttr, created_at = NEW_STRUCT.unpack_from(data)
+        fields = [pri, first >> ID_SHIFT, 0, ttr * SECOND_NS, created_at, 0, 0, 0, 0, 0, 0]
+        return _job(READY, fields, data, NEW_STRUCT.size, first)
+    if kind == SHORT and len(data) >= SHORT_STRUCT.size:
+        first, pri, ttr, created_at, delay, deadline_at, state, *counts = SHORT_STRUCT.unpack_from(
+            data
+        )
+        fields = [pri, first >> ID_SHIFT, delay * SECOND_NS, ttr * SECOND_NS, created_at]
+        return _job(state, [*fields, deadline_at, *counts], data, SHORT_STRUCT.size, first)
     if kind == UPDATE and len(data) == UPDATE_STRUCT.size:
         _, state, _, *fields = UPDATE_STRUCT.unpack(data)
         _check(state, 1, True)
@@ -267,6 +288,28 @@ def decode(data: bytes) -> Record:
     if kind == IDS and len(data) == IDS_STRUCT.size:
         return Ids(IDS_STRUCT.unpack(data)[1])
     raise ValueError(f"no record of kind {kind} has {len(data)} bytes")
+
+
+def _job(state: int, fields: list[int], data: bytes, size: int, first: int) -> Full:
+    """size: of the struct. first: its first field."""
+    name_length = first >> NAME_SHIFT & 0xFF
+    name_end = size + name_length
+    _check(state, name_length, name_end <= len(data))
+    return Full._make((state, *fields, data[size:name_end], data[name_end:]))
+
+
+def job_head(record: bytes) -> tuple[int, int] | None:
+    """Id of the job and offset of the body in a record of a job, in any of its forms. None for
+    other records. The end of the record may be missing.
+    """
+    layout = JOB_STRUCTS.get(record[0] if record else 0)
+    if layout is None or len(record) < layout.size:
+        return None
+    if layout is FULL_STRUCT:
+        _, _, name_length, _, id, *_ = layout.unpack_from(record)
+        return id, layout.size + name_length
+    first = layout.unpack_from(record)[0]
+    return first >> ID_SHIFT, layout.size + (first >> NAME_SHIFT & 0xFF)
 
 
 def _check(state: int, name_length: int, whole: bool) -> None:

@@ -19,11 +19,17 @@ from beanstalkd_py.binlog.records import (
     DELETE_STRUCT,
     FULL,
     FULL_STRUCT,
+    ID_SHIFT,
     IDS_IN_SEQUENCE,
     IMPORT_BEGIN,
+    JOB_STRUCTS,
     MAX_NAME,
     MAX_PLAUSIBLE_ID,
-    READY_STRUCT,
+    NAME_SHIFT,
+    NEW,
+    NEW_STRUCT,
+    SECOND_NS,
+    SHORT_STRUCT,
     UPDATE,
     UPDATE_STRUCT,
     Ids,
@@ -31,13 +37,8 @@ from beanstalkd_py.binlog.records import (
     Pause,
     decode,
 )
-from beanstalkd_py.binlog.usage import (
-    FULL_OVERHEAD,
-    LENGTH_FIELD,
-    SegmentUsage,
-    Usage,
-    full_bytes,
-)
+from beanstalkd_py.binlog.usage import LENGTH_FIELD, SegmentUsage, Usage
+from beanstalkd_py.queue.journal import Counters
 from beanstalkd_py.queue.lazyheap import ID_BITS
 from beanstalkd_py.queue.memory import JOB_BYTES
 from beanstalkd_py.queue.model import (
@@ -52,10 +53,12 @@ from beanstalkd_py.queue.model import (
 from beanstalkd_py.queue.state import State
 
 _STATES: Final = frozenset((READY, RESERVED, BURIED, DELAYED))
-_HEAD: Final = Struct("<I")
-# The counters: the last fields of a FULL record before the tube name.
-_COUNTS: Final = Struct("<5I")
-_COUNTS_OFFSET: Final = FULL_STRUCT.size - _COUNTS.size
+_HEAD: Final = Struct("<H")  # kind and name length of a NEW record
+_NOT_CHANGED: Final = (0, 0, 0, 0, 0)  # counters
+
+
+def _counters(counts: list[int]) -> Counters:
+    return counts[0], counts[1], counts[2], counts[3], counts[4]
 
 
 class BadRecord(Exception):
@@ -70,14 +73,6 @@ class BadRecord(Exception):
         self.offset = offset
         self.lsn = lsn
         self.reason = reason
-
-
-def _with_history(job: Job, data: bytes, at: int) -> None:
-    """Gives the job the counters of the FULL record that begins at `at`."""
-    reserves, timeouts, releases, buries, kicks = _COUNTS.unpack_from(data, at + _COUNTS_OFFSET)
-    job.reserves = reserves
-    if timeouts or releases or buries or kicks:
-        job.history = (reserves, timeouts, releases, buries, kicks)
 
 
 class Replayer:
@@ -99,7 +94,9 @@ class Replayer:
         self.id_bound = (0, 0)  # of the latest IDS record: its segment, and the bound in it
         self.importing = False  # IMPORT phase 1 was read, and phase 2 was not
         self.imported = b""  # JSON of the latest IMPORT record
-        self._orphans: dict[int, BadRecord] = {}  # by job id: UPDATE records without a FULL record
+        self._orphans: dict[
+            int, BadRecord
+        ] = {}  # by job id: UPDATE records without a record of their job
 
     def apply(self, frame: Frame) -> None:
         """Applies every record of one frame. Raises BadRecord."""
@@ -116,8 +113,8 @@ class Replayer:
                 lsn = frame.first_lsn + done
                 end = at + lengths[done]
                 try:
-                    if lengths[done] >= FULL_STRUCT.size and data[at] == FULL:
-                        self._full(data, at, end, segment)  # without a copy of the record
+                    if lengths[done] and data[at] in JOB_STRUCTS:
+                        self._job(data, at, end, segment)  # without a copy of the record
                     else:
                         self.apply_record(data[at:end], segment, frame, lsn)
                 except (ValueError, StructError) as error:
@@ -129,19 +126,21 @@ class Replayer:
     def _new_jobs(
         self, data: bytes, at: int, lengths: tuple[int, ...], done: int, segment: SegmentUsage
     ) -> int:
-        """Applies the FULL records from `at` on, as long as they are of new, ready jobs in one
-        tube. Returns their number.
+        """Applies the NEW records from `at` on, as long as they are of new jobs in one tube.
+        Returns their number.
 
-        Does the same as `_full`, but without calls. Most records of a long log are of this kind, so
+        Does the same as `_job`, but without calls. Most records of a long log are of this kind, so
         they decide how long a start takes. Successive jobs with an equal TTR or creation time share
         the integer, to save memory.
         """
         length = lengths[done]
-        if length < FULL_STRUCT.size or data[at] != FULL or data[at + 1] not in (READY, RESERVED):
+        if length < NEW_STRUCT.size or data[at] != NEW:
             return 0
         head = _HEAD.unpack_from(data, at)[0]
-        name_length = head >> 16
-        name = data[at + FULL_STRUCT.size : at + FULL_STRUCT.size + name_length]
+        name_length = head >> NAME_SHIFT
+        name_offset = NEW_STRUCT.size
+        body_offset = name_offset + name_length
+        name = data[at + name_offset : at + body_offset]
         if not 0 < name_length <= MAX_NAME or len(name) < name_length:
             return 0
         state = self.state
@@ -151,11 +150,11 @@ class Replayer:
         ready = tube.ready.keys
         ids = segment.ids
         offset = self.offset
-        unpack = READY_STRUCT.unpack_from
-        name_offset = FULL_STRUCT.size
-        body_offset = name_offset + name_length
+        place = segment.new
+        unpack = NEW_STRUCT.unpack_from
         highest = self.highest_id
         ttr = tube.ttr
+        ttr_s = -1
         created_on_disk, created_at = 0, -offset  # wall clock; boot time, ns
         live = urgent = largest = 0
         start = done
@@ -163,16 +162,18 @@ class Replayer:
             length = lengths[index]
             if length < body_offset:
                 break
-            found, pri, id, delay, its_ttr, its_created, _, counts, more, last = unpack(data, at)
+            first, pri, its_ttr_s, its_created = unpack(data, at)
+            id = first >> ID_SHIFT
             if (
-                found != head
+                first & 0xFFFF != head
                 or id in jobs
                 or data[at + name_offset : at + body_offset] != name
-                or id >= MAX_PLAUSIBLE_ID
             ):
                 break
-            if its_ttr != ttr:
-                ttr = its_ttr
+            if its_ttr_s != ttr_s:
+                ttr_s = its_ttr_s
+                if ttr != ttr_s * SECOND_NS:
+                    ttr = ttr_s * SECOND_NS
             if its_created != created_on_disk:
                 created_on_disk = its_created
                 created_at = created_on_disk - offset
@@ -181,16 +182,14 @@ class Replayer:
                 tube,
                 READY,
                 pri,
-                delay,
+                0,
                 ttr,
                 data[at + body_offset : at + length],
                 created_at,
                 0,
             )
             jobs.add(id, job)
-            job.full_segment = segment
-            if counts or more or last:
-                _with_history(job, data, at)
+            job.full_segment = place
             if orphans:
                 orphans.pop(id, None)
             ids.append(id)
@@ -220,8 +219,8 @@ class Replayer:
     def apply_record(self, record: bytes, segment: SegmentUsage, frame: Frame, lsn: int) -> None:
         """Applies one record of a frame. Raises ValueError or struct.error if it is not valid."""
         kind = record[0] if record else 0
-        if kind == FULL:
-            self._full(record, 0, len(record), segment)
+        if kind in JOB_STRUCTS:
+            self._job(record, 0, len(record), segment)
         elif kind == UPDATE:
             self._update(record, segment, frame, lsn)
         elif kind == DELETE:
@@ -235,53 +234,63 @@ class Replayer:
             elif isinstance(decoded, Ids):
                 self.id_bound = frame.segment, decoded.bound
 
-    def _full(self, data: bytes, at: int, end: int, segment: SegmentUsage) -> None:
+    def _job(self, data: bytes, at: int, end: int, segment: SegmentUsage) -> None:
+        """A record of a job, in any of its forms: the bytes of `data` from `at` to `end`."""
         # Without a Full object: one million records take 3 s, and 4 s with records.decode.
-        _, state, name_length, pri, id, delay, ttr, created_at, deadline_at, *counts = (
-            FULL_STRUCT.unpack_from(data, at)
-        )
-        name_end = at + FULL_STRUCT.size + name_length
+        kind = data[at]
+        name_at = at + JOB_STRUCTS[kind].size
+        if name_at > end:
+            decode(data[at:end])
+        state, delay, deadline_at, counters = READY, 0, 0, _NOT_CHANGED
+        if kind == FULL:
+            _, state, name_length, pri, id, delay, ttr, created_at, deadline_at, *counts = (
+                FULL_STRUCT.unpack_from(data, at)
+            )
+            counters = _counters(counts)
+        else:
+            if kind == NEW:
+                first, pri, ttr_s, created_at = NEW_STRUCT.unpack_from(data, at)
+            else:
+                first, pri, ttr_s, created_at, delay_s, deadline_at, state, *counts = (
+                    SHORT_STRUCT.unpack_from(data, at)
+                )
+                delay = delay_s * SECOND_NS
+                counters = _counters(counts)
+            id = first >> ID_SHIFT
+            name_length = first >> NAME_SHIFT & 0xFF
+            ttr = ttr_s * SECOND_NS
+        name_end = name_at + name_length
         if state not in _STATES or not 0 < name_length <= MAX_NAME or name_end > end:
             decode(data[at:end])
         state, deadline_at = self._in_memory(state, delay, deadline_at)
         if id > self.highest_id:
             self._count_id(id)
         queue = self.state
+        place = segment.place(kind)
+        created_at -= self.offset
         job = queue.jobs.get(id)
         if job is None:
-            tube = queue.tube(data[at + FULL_STRUCT.size : name_end])
+            tube = queue.tube(data[name_at:name_end])
             job = queue.apply_put(
-                id,
-                tube,
-                state,
-                pri,
-                delay,
-                ttr,
-                data[name_end:end],
-                created_at - self.offset,
-                deadline_at,
+                id, tube, state, pri, delay, ttr, data[name_end:end], created_at, deadline_at
             )
-            _with_history(job, data, at)
+            if counters != _NOT_CHANGED:
+                job.reserves = counters[0]
+                job.history = counters
             if self._orphans:
                 self._orphans.pop(id, None)
-            job.full_segment = segment
+            job.full_segment = place
             segment.ids.append(id)
-            nbytes = FULL_OVERHEAD + end - at - FULL_STRUCT.size
+            nbytes = place.kept(job)
             self.usage.add(segment, nbytes)
+            self.usage.grown += place.has_grown
             if nbytes > self.usage.largest:
                 self.usage.largest = nbytes
         else:
-            queue.apply_change(
-                job,
-                state,
-                pri,
-                delay,
-                deadline_at,
-                (counts[0], counts[1], counts[2], counts[3], counts[4]),
-            )
+            queue.apply_change(job, state, pri, delay, deadline_at, counters)
             # Differs from the earlier record's if the wall clock was set between the two records.
-            job.created_at = created_at - self.offset
-            self.usage.full_written(job, segment, full_bytes(job))
+            job.created_at = created_at
+            self.usage.job_written(job, place)
 
     def _update(self, record: bytes, segment: SegmentUsage, frame: Frame, lsn: int) -> None:
         _, state, _, pri, id, delay, deadline_at, *counts = UPDATE_STRUCT.unpack(record)
@@ -291,17 +300,13 @@ class Replayer:
         job = self.state.jobs.get(id)
         if job is None:
             self._orphans[id] = BadRecord(
-                frame.segment, frame.offset, lsn, f"job {id} has an UPDATE but no FULL record"
+                frame.segment,
+                frame.offset,
+                lsn,
+                f"job {id} has an UPDATE but no record with its body",
             )
             return
-        self.state.apply_change(
-            job,
-            state,
-            pri,
-            delay,
-            deadline_at,
-            (counts[0], counts[1], counts[2], counts[3], counts[4]),
-        )
+        self.state.apply_change(job, state, pri, delay, deadline_at, _counters(counts))
         self.usage.update_written(job, segment)
 
     def _delete(self, id: int) -> None:
@@ -310,7 +315,7 @@ class Replayer:
             self._count_id(id)
         job = self.state.jobs.get(id)
         if job is not None:
-            self.usage.forget(job, full_bytes(job))
+            self.usage.forget(job)
             self.state.apply_delete(job)
 
     def _count_id(self, id: int) -> None:
@@ -353,7 +358,7 @@ class Replayer:
 
     @property
     def orphans(self) -> list[int]:
-        """Ids of jobs with an UPDATE record and no FULL record."""
+        """Ids of jobs with an UPDATE record and no record with their body."""
         return sorted(self._orphans)
 
     def finish(self) -> BadRecord | None:

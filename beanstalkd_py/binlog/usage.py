@@ -1,25 +1,39 @@
 """What each segment of the log holds for the queue: live bytes, dead bytes, and the ids in it.
 
-A job's live bytes are its latest FULL record and the latest UPDATE record after that. A tube's live
-bytes are the PAUSE record of a pause that is not over. Each record counts with its length field in
-the frame. All other records in the log are dead.
+A job's live bytes are those of the record that compaction would write for it, and those of the
+latest UPDATE record, if there is one. A tube's live bytes are the PAUSE record of a pause that is
+not over. Each record counts with its length field in the frame. All other records in the log are
+dead.
 
-Compaction merges the UPDATE record into the FULL record that it writes. So only FULL and PAUSE
-records (`kept`) remain after compaction.
+Compaction merges the UPDATE record into the record that it writes. So only the records of jobs and
+PAUSE records (`kept`) remain after compaction. A job with a NEW record and an UPDATE record becomes
+a SHORT record. The SHORT record counts as soon as the UPDATE record is there: it is GROWTH bytes
+longer than the NEW record, and the UPDATE record is longer than that.
 
 Compaction finds the jobs of a segment by `SegmentUsage.ids`, and does not read the disk. The ids
-take 8 bytes of memory for each FULL record in the segment.
+take 8 bytes of memory for each record of a job in the segment.
 """
 
 from array import array
 from collections.abc import Mapping
 from typing import Final
 
-from beanstalkd_py.binlog.records import FULL_STRUCT, PAUSE_STRUCT, UPDATE_STRUCT
+from beanstalkd_py.binlog.records import (
+    FULL_STRUCT,
+    NEW,
+    NEW_STRUCT,
+    PAUSE_STRUCT,
+    SHORT,
+    SHORT_STRUCT,
+    UPDATE_STRUCT,
+)
 from beanstalkd_py.queue.model import Job
 
 LENGTH_FIELD: Final = 4  # bytes per record in a frame
 FULL_OVERHEAD: Final = FULL_STRUCT.size + LENGTH_FIELD
+SHORT_OVERHEAD: Final = SHORT_STRUCT.size + LENGTH_FIELD
+NEW_OVERHEAD: Final = NEW_STRUCT.size + LENGTH_FIELD
+GROWTH: Final = SHORT_OVERHEAD - NEW_OVERHEAD
 UPDATE_BYTES: Final = UPDATE_STRUCT.size + LENGTH_FIELD
 PAUSE_OVERHEAD: Final = PAUSE_STRUCT.size + LENGTH_FIELD
 # Bytes that every sealed segment has in addition to its records: its header (1024 bytes) and two
@@ -30,13 +44,38 @@ SEGMENT_OVERHEAD: Final = 1024 + 2 * 48
 class SegmentUsage:
     """One segment: how many of its bytes are live, and which jobs they belong to."""
 
-    __slots__ = ("ids", "live", "nbytes", "number")
+    __slots__ = ("full", "ids", "live", "nbytes", "new", "number", "short")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.live = 0  # bytes
         self.nbytes = 0  # of its file; 0 until it is sealed
-        self.ids = array("Q")  # of the jobs whose FULL records were written to it
+        self.ids = array("Q")  # of the jobs whose records were written to it
+        self.new = Place(self, NEW_OVERHEAD)
+        self.short = Place(self, SHORT_OVERHEAD)
+        self.full = Place(self, FULL_OVERHEAD)
+
+    def place(self, kind: int) -> "Place":
+        """Of a job with a record of this kind."""
+        return self.new if kind == NEW else self.short if kind == SHORT else self.full
+
+
+class Place:
+    """What `Job.full_segment` refers to: the segment of a job's latest record, and the form of the
+    record that compaction will write. The jobs of a segment share three of them.
+    """
+
+    __slots__ = ("has_grown", "number", "overhead", "segment")
+
+    def __init__(self, segment: SegmentUsage, overhead: int) -> None:
+        self.segment = segment
+        self.number = segment.number
+        self.overhead = overhead  # bytes of the record, without tube name and body
+        self.has_grown = overhead > NEW_OVERHEAD
+
+    def kept(self, job: Job) -> int:
+        """Bytes of the record that compaction will write for the job."""
+        return self.overhead + len(job.tube.name) + len(job.body)
 
 
 class Usage:
@@ -46,8 +85,8 @@ class Usage:
     """
 
     __slots__ = (
-        *("active_bytes", "by_number", "current", "largest", "largest_segment", "live", "oldest"),
-        *("pauses", "sealed", "sealed_bytes", "updates"),
+        *("active_bytes", "by_number", "current", "grown", "largest", "largest_segment", "live"),
+        *("most_ids", "oldest", "pauses", "sealed", "sealed_bytes", "updates"),
     )
 
     def __init__(self) -> None:
@@ -55,18 +94,20 @@ class Usage:
         self.current = SegmentUsage(0)  # of the segment that is now written or replayed
         self.live = 0  # bytes, in all segments
         self.updates = 0  # live bytes in UPDATE records
-        self.largest = 0  # bytes of the largest FULL record seen so far
+        self.grown = 0  # jobs for which compaction will write a SHORT or FULL record
+        self.largest = 0  # bytes of the largest record of a job seen so far
         # tube name -> (segment of its latest PAUSE record, bytes of that record)
         self.pauses: dict[bytes, tuple[SegmentUsage, int]] = {}
         self.sealed: dict[int, SegmentUsage] = {}
         self.sealed_bytes = 0  # of the files of all in `sealed`
         self.oldest: SegmentUsage | None = None  # the first of `sealed`
         self.active_bytes = 0  # of the active segment's file
+        self.most_ids = 0  # the most ids of a sealed segment so far
         self.largest_segment = 0  # bytes of the largest file among the active and sealed segments
 
     @property
     def kept(self) -> int:
-        """Bytes of live FULL and PAUSE records: all that remains after compaction."""
+        """Bytes of live records of jobs and pauses: all that remains after compaction."""
         return self.live - self.updates
 
     @property
@@ -114,6 +155,7 @@ class Usage:
         segment = self.sealed[number] = self.at(number)
         segment.nbytes = nbytes
         self.sealed_bytes += nbytes
+        self.most_ids = max(self.most_ids, len(segment.ids))
 
     def _activate(self, active: int, active_bytes: int) -> None:
         self.of(active)
@@ -125,6 +167,8 @@ class Usage:
         del self.by_number[oldest.number], self.sealed[oldest.number]
         self.sealed_bytes -= oldest.nbytes
         self._sealed_changed()
+        # No reference cycles, so that the memory is free now.
+        oldest.new = oldest.short = oldest.full = NOWHERE
 
     def _sealed_changed(self) -> None:
         self.oldest = next(iter(self.sealed.values()), None)
@@ -138,15 +182,27 @@ class Usage:
         segment.live += nbytes
         self.live += nbytes
 
-    def full_written(self, job: Job, segment: SegmentUsage, full_bytes: int) -> None:
-        """A FULL record was written for a job that has one. The old FULL and UPDATE are dead."""
-        self.forget(job, full_bytes)
-        job.full_segment = segment
-        segment.ids.append(job.id)
-        self.add(segment, full_bytes)
+    def place_of_put(self, segment: SegmentUsage, kind: int) -> Place:
+        """A record of this kind was written for a new job."""
+        place = segment.place(kind)
+        self.grown += place.has_grown
+        return place
+
+    def job_written(self, job: Job, place: Place) -> None:
+        """A record was written for a job that has one. The old one and its UPDATE are dead."""
+        self.forget(job)
+        job.full_segment = place
+        place.segment.ids.append(job.id)
+        self.add(place.segment, place.kept(job))
+        self.grown += place.has_grown
 
     def update_written(self, job: Job, segment: SegmentUsage) -> None:
         """An UPDATE record was written. The job's earlier UPDATE record is dead."""
+        place = job.full_segment
+        if isinstance(place, Place) and not place.has_grown:
+            job.full_segment = place.segment.short
+            self.add(place.segment, GROWTH)
+            self.grown += 1
         if isinstance(job.update_segment, SegmentUsage):
             self.add(job.update_segment, -UPDATE_BYTES)
         else:
@@ -166,16 +222,16 @@ class Usage:
             self.pauses[tube] = (segment, nbytes)
             self.add(segment, nbytes)
 
-    def forget(self, job: Job, full_bytes: int) -> None:
+    def forget(self, job: Job) -> None:
         """All records of the job are dead."""
-        if isinstance(job.full_segment, SegmentUsage):
-            self.add(job.full_segment, -full_bytes)
+        place = job.full_segment
+        if isinstance(place, Place):
+            self.add(place.segment, -place.kept(job))
+            self.grown -= place.has_grown
         if isinstance(job.update_segment, SegmentUsage):
             self.add(job.update_segment, -UPDATE_BYTES)
             self.updates -= UPDATE_BYTES
             job.update_segment = None
 
 
-def full_bytes(job: Job) -> int:
-    """Bytes of the job's FULL record in a frame."""
-    return FULL_OVERHEAD + len(job.tube.name) + len(job.body)
+NOWHERE: Final = SegmentUsage(0).full  # no job is there

@@ -58,8 +58,9 @@ class Job(Queued):
         self.reserves = 0
         self.history: tuple[int, ...] = NO_HISTORY
         self.owner: Client | None = None  # the client that has reserved it
-        self.full_segment: object = None  # the segment of its latest FULL record
-        self.update_segment: object = None  # the segment of the latest UPDATE record after that
+        # The place of its latest record with a body, and the segment of the UPDATE record after it.
+        self.full_segment: object = None
+        self.update_segment: object = None
 
     @property
     def timeouts(self) -> int:

@@ -66,11 +66,7 @@ def live_bytes(queue: Queue) -> int:
     """Live bytes, counted from the jobs alone."""
     total = 0
     for job in queue.jobs.values():
-        total += 4 + len(
-            records.encode(
-                records.Full(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, job.tube.name, job.body)
-            )
-        )
+        total += job.full_segment.kept(job)
         total += (4 + records.UPDATE_STRUCT.size) * (job.update_segment is not None)
     return total
 

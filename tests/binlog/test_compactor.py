@@ -9,7 +9,7 @@ import pytest
 from simulation.disk import MemoryDisk
 
 from beanstalkd_py.binlog.compactor import GROWTH_SHARE, SPREAD, STEP_BYTES
-from beanstalkd_py.binlog.usage import FULL_OVERHEAD
+from beanstalkd_py.binlog.usage import NEW_OVERHEAD
 from tests.binlog.daemon import (
     SEGMENT,
     Daemon,
@@ -72,7 +72,7 @@ def test_compaction_takes_small_steps_when_a_segment_begins(tmp_path: Path) -> N
     for _ in churn(daemon):
         before = daemon.binlog.compactor.migrated
         daemon.turn()
-        steps.append((daemon.binlog.compactor.migrated - before) * FULL_OVERHEAD)
+        steps.append((daemon.binlog.compactor.migrated - before) * NEW_OVERHEAD)
         if daemon.binlog.compactor.migrated >= 120_000:
             break
     assert max(steps) <= STEP_BYTES + GROWTH_SHARE * 110_000

@@ -159,6 +159,8 @@ def test_puts_go_on_when_jobs_were_deleted(segment, largest):
         assert set(queue.say(*[b"delete %d" % id for id in gone])) == {b"DELETED"}
         queue.rest()
         new = queue.fill(random_, largest)
+        queue.rest()
+        new += queue.fill(random_, largest)
         assert len(new) > len(gone) // 2
         ids += new
         go_on(queue, random_, ids, 2000)

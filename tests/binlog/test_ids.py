@@ -102,7 +102,7 @@ def test_put_waits_for_more_ids_if_many_were_used_up(
     """Refused puts use ids up, and write no record. The bound is raised, durably, before a client
     is told an id above it.
     """
-    monkeypatch.setattr(ids, "SPARE_IDS", 2 - SEGMENT // ids.FULL_OVERHEAD)
+    monkeypatch.setattr(ids, "SPARE_IDS", 2 - SEGMENT // ids.NEW_OVERHEAD)
     disk = MemoryDisk()
     daemon = Daemon(DIRECTORY, fs=disk, durability=durability)
     client = daemon.session()
@@ -126,11 +126,11 @@ def test_raised_bound_is_followed_by_the_end_of_an_iteration(
         def pack(self, *fields: int) -> bytes:
             raise MemoryError
 
-    monkeypatch.setattr(ids, "SPARE_IDS", 1 - SEGMENT // ids.FULL_OVERHEAD)
+    monkeypatch.setattr(ids, "SPARE_IDS", 1 - SEGMENT // ids.NEW_OVERHEAD)
     daemon = Daemon(DIRECTORY, fs=MemoryDisk(), durability=durability)
     put(daemon)
     daemon.rest()
-    monkeypatch.setattr(journal, "FULL_STRUCT", NoMemory())
+    monkeypatch.setattr(journal, "NEW_STRUCT", NoMemory())
     before = daemon.binlog.log.lsn
     session = daemon.session()
     session.receive(b"put 0 0 60 1\r\nx\r\n", daemon.now)
@@ -149,14 +149,25 @@ def test_bound_grows_with_each_segment(durability: wal.Durability) -> None:
     assert daemon.binlog.log.segment > 2
 
 
-def test_log_of_version_1_is_read(tmp_path: Path) -> None:
-    shutil.copytree(GOLDEN / "records_v1", tmp_path, dirs_exist_ok=True)
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_log_of_each_version_is_read(tmp_path: Path, version: int) -> None:
+    shutil.copytree(GOLDEN / f"records_v{version}", tmp_path, dirs_exist_ok=True)
     _check_golden(Daemon(tmp_path))
 
 
-def test_log_of_version_2_is_read(tmp_path: Path) -> None:
-    shutil.copytree(GOLDEN / "records_v2", tmp_path, dirs_exist_ok=True)
-    _check_golden(Daemon(tmp_path))
+@pytest.mark.parametrize("version", [1, 2])
+def test_older_log_goes_on_in_the_newest_version(tmp_path: Path, version: int) -> None:
+    """Compaction writes its jobs in the forms of this version."""
+    shutil.copytree(GOLDEN / f"records_v{version}", tmp_path, dirs_exist_ok=True)
+    daemon = Daemon(tmp_path)
+    before = daemon.binlog.usage.kept
+    (oldest,) = daemon.binlog.usage.sealed
+    assert daemon.binlog.compactor.step(1 << 20)
+    assert before - daemon.binlog.usage.kept == 2 * (68 - 42) + (68 - 24)
+    daemon.turn()
+    assert not (tmp_path / f"{oldest:08}.wal").exists()
+    daemon.binlog.close(daemon.now + daemon.wall)
+    _check_golden(daemon.restarted(tmp_path))
 
 
 def _check_golden(daemon: Daemon) -> None:

@@ -51,13 +51,14 @@ def test_update_without_a_job_refuses_the_start(tmp_path: Path) -> None:
 
 
 def test_invalid_record_refuses_the_start(tmp_path: Path) -> None:
-    append(tmp_path, b"\x09abc")
-    assert "kind 9" in _refusal(tmp_path)
+    append(tmp_path, b"\x63abc")
+    assert "kind 99" in _refusal(tmp_path)
 
 
 def test_newer_records_are_named_and_left_alone(tmp_path: Path) -> None:
-    append(tmp_path, b"\x09abc", meta=records.META_1_STRUCT.pack(3, 0, 0, 1))
-    assert "records of version 3 are newer than 2" in _refusal(tmp_path)
+    newer = records.VERSION + 1
+    append(tmp_path, b"\x63abc", meta=records.META_1_STRUCT.pack(newer, 0, 0, 1))
+    assert f"records of version {newer} are newer than {records.VERSION}" in _refusal(tmp_path)
 
 
 def test_implausible_next_id_refuses_the_start(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from simulation.disk import MemoryDisk
 
 from beanstalkd_py.binlog.compactor import NO_LIMIT
 from beanstalkd_py.binlog.journal import Binlog
-from beanstalkd_py.binlog.usage import SEGMENT_OVERHEAD, UPDATE_BYTES, Usage, full_bytes
+from beanstalkd_py.binlog.usage import SEGMENT_OVERHEAD, UPDATE_BYTES, Usage
 from beanstalkd_py.queue.queue import Queue
 from tests.binlog.daemon import Daemon, one_command
 
@@ -23,7 +23,7 @@ def recount(queue: Queue, usage: Usage) -> Counter[int]:
     """Live bytes by segment number."""
     live: Counter[int] = Counter()
     for job in queue.jobs.values():
-        live[job.full_segment.number] += full_bytes(job)
+        live[job.full_segment.number] += job.full_segment.kept(job)
         if job.update_segment is not None:
             live[job.update_segment.number] += UPDATE_BYTES
     for segment, nbytes in usage.pauses.values():

@@ -10,8 +10,7 @@ import pytest
 from testkit.queue_server import QueueServer
 
 from beanstalkd_py.binlog.journal import Binlog
-from beanstalkd_py.binlog.records import FULL_STRUCT
-from beanstalkd_py.binlog.usage import full_bytes
+from beanstalkd_py.binlog.records import NEW_STRUCT
 from beanstalkd_py.protocol.dispatch import LONG_BODY
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue import state
@@ -105,7 +104,7 @@ def test_compaction_for_a_put_that_is_taken_back_finds_no_record_without_a_job(
 
     def headroom_for_change(binlog: Binlog, nbytes: int) -> bool:
         jobs = server.queue.jobs.values()
-        seen.append((binlog.usage.live, sum(full_bytes(job) for job in jobs)))
+        seen.append((binlog.usage.live, sum(job.full_segment.kept(job) for job in jobs)))
         return True
 
     monkeypatch.setattr(state, "Job", NoMemory)
@@ -145,10 +144,10 @@ def test_put_without_memory_for_its_record_changes_nothing(
 ) -> None:
     before, lsn = counts(server), server.binlog.log.lsn
     with monkeypatch.context() as patch:
-        patch.setattr("beanstalkd_py.binlog.journal.FULL_STRUCT", NoMemory)
+        patch.setattr("beanstalkd_py.binlog.journal.NEW_STRUCT", NoMemory)
         assert server.say(client, b"put 0 0 60 1", b"b") == OUT
     assert (counts(server), server.binlog.log.lsn) == (before, lsn)
-    assert FULL_STRUCT.size == 68
+    assert NEW_STRUCT.size == 24
 
 
 def test_put_is_refused_until_the_memory_reserve_is_back() -> None:

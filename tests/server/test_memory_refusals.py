@@ -122,7 +122,7 @@ def test_limit_has_its_own_lines(world: World) -> None:
 
 @pytest.mark.sources
 @pytest.mark.parametrize(
-    "place", ["beanstalkd_py.binlog.journal.FULL_STRUCT", "beanstalkd_py.queue.state.Job"]
+    "place", ["beanstalkd_py.binlog.journal.NEW_STRUCT", "beanstalkd_py.queue.state.Job"]
 )
 def test_put_without_memory_for_record_or_job_counts(
     world: World, place: str, monkeypatch: pytest.MonkeyPatch

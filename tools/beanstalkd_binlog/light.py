@@ -8,20 +8,18 @@ goes on.
 from __future__ import annotations
 
 import os
-from struct import Struct
 from struct import error as StructError
 
 import beanstalkd_wal as wal
 from beanstalkd_wal.names import segment_path
 
-from beanstalkd_py.binlog.records import FULL, FULL_STRUCT
+from beanstalkd_py.binlog.records import job_head
 from beanstalkd_py.binlog.replay import BadRecord, Replayer
 from beanstalkd_py.binlog.usage import Usage
 from beanstalkd_py.queue.model import Job
 from beanstalkd_py.queue.state import State
 
 _U64 = (1 << 64) - 1
-_NAME_AND_ID = Struct("<2xH4xQ")  # length of the tube's name, and job id, of a full record
 
 
 class Stored:
@@ -114,9 +112,9 @@ class LightReplayer:
         except (ValueError, StructError) as error:
             self.bad.append(BadRecord(frame.segment, frame.offset, lsn, str(error)))
             return
-        if record[0] == FULL:
-            name_length, id = _NAME_AND_ID.unpack_from(record)
-            start = FULL_STRUCT.size + name_length
+        head = job_head(record)
+        if head is not None:
+            id, start = head
             body = Stored(frame.segment, offset, lsn, start, len(record) - start)
             self.state.jobs[id].body = body
 
@@ -148,7 +146,8 @@ class Bodies:
             data = os.pread(self._handle(place.segment), end, place.offset)
         except FileNotFoundError:
             return None
-        if len(data) < end or data[0] != FULL or FULL_STRUCT.unpack_from(data)[4] != job.id:
+        head = job_head(data)
+        if len(data) < end or head is None or head[0] != job.id:
             return None
         return data[place.start :]
 

@@ -75,7 +75,7 @@ def _fields(segment: Segment, live: int, oldest: Job | None) -> Fields:
         "records": segment.records,
         "record_bytes": segment.record_bytes,
         "live_bytes": live,
-        "dead_bytes": segment.record_bytes - live,
+        "dead_bytes": max(segment.record_bytes - live, 0),
         "base_lsn": segment.base_lsn,
         "first_lsn": segment.first_lsn if has_records else None,
         "last_lsn": segment.last_lsn if has_records else None,
@@ -90,7 +90,7 @@ def _fields(segment: Segment, live: int, oldest: Job | None) -> Fields:
 def _cells(segment: Segment, live: int, oldest: Job | None, output: Output) -> list[str]:
     lsns = [str(segment.first_lsn), str(segment.last_lsn)] if segment.records else ["", ""]
     times = [local(segment.first_at), local(segment.last_at)] if segment.records else ["", ""]
-    sizes = map(output.size, (segment.file_bytes, live, segment.record_bytes - live))
+    sizes = map(output.size, (segment.file_bytes, live, max(segment.record_bytes - live, 0)))
     job = str(oldest.id) if oldest else ""
     return [str(segment.number), segment.state, *sizes, str(segment.records), job, *lsns, *times]
 

@@ -23,8 +23,6 @@ from beanstalkd_binlog.text import count
 from beanstalkd_binlog.walk import Finding, Walk
 from beanstalkd_py.binlog.opening import Unreadable, find_next_id, names_not_synced, read_meta
 from beanstalkd_py.binlog.records import (
-    FULL,
-    FULL_STRUCT,
     UPDATE,
     UPDATE_STRUCT,
     Delete,
@@ -33,6 +31,7 @@ from beanstalkd_py.binlog.records import (
     decode_meta,
     encode,
     encode_meta,
+    job_head,
 )
 
 SHOWN_IDS = 20  # in a line of text; JSON has all
@@ -161,11 +160,10 @@ def _read(walk: Walk) -> dict[int, int]:
 
 
 def _job_id(record: bytes) -> int | None:
-    if record[:1] == bytes((FULL,)) and len(record) >= FULL_STRUCT.size:
-        return int(FULL_STRUCT.unpack_from(record)[4])
     if record[:1] == bytes((UPDATE,)) and len(record) == UPDATE_STRUCT.size:
         return int(UPDATE_STRUCT.unpack(record)[4])
-    return None
+    head = job_head(record)
+    return None if head is None else head[0]
 
 
 def _affected(last_lsns: dict[int, int], planned: Plan) -> list[int]:

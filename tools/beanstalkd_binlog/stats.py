@@ -106,7 +106,7 @@ def _fields(walk: Walk, growth: Growth, jobs: Jobs, sizes: Sizes, now: int) -> d
         "log_bytes": sizes.log_bytes,
         "record_bytes": sizes.record_bytes,
         "live_bytes": sizes.live_bytes,
-        "dead_bytes": sizes.record_bytes - sizes.live_bytes,
+        "dead_bytes": max(sizes.record_bytes - sizes.live_bytes, 0),
         "spares": sizes.other.spares,
         "spare_bytes": sizes.other.spare_bytes,
         "torn_bytes": sizes.other.torn_bytes,

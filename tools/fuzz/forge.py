@@ -17,7 +17,7 @@ from .mutate import NUMBERS, mutated
 
 HEADER = struct.Struct("<8sIIQQQQQQQI256s176x")
 BODY = struct.Struct("<QQQIIII")
-RECORD_STARTS = (b"\x01", b"\x02", b"\x03", b"\x04", b"\x05", b"\x06", b"\x07", b"\x08", b"\x00")
+RECORD_STARTS = [bytes((kind,)) for kind in range(12)]
 FRAMES_AT = 1024
 
 
@@ -62,7 +62,7 @@ def _header(rng: Random, data: bytes) -> bytes:
             (
                 b"",
                 rng.randbytes(256),
-                struct.pack("<HHIQ", rng.choice((0, 1, 2)), 0, 0, rng.choice(NUMBERS)),
+                struct.pack("<HHIQ", rng.choice((0, 1, 2, 3)), 0, 0, rng.choice(NUMBERS)),
             )
         )
         fields[10] = rng.choice((16, len(fields[which])))
@@ -172,6 +172,9 @@ FIELDS = {
     3: "BQ",
     4: "BBHqq",
     5: "BBH",
+    7: "BQ",
+    8: "BBHIIIq",  # the id has 48 bits: H and I
+    9: "BBHIIIqIqBBBBBB",
 }  # by kind: see beanstalkd_py.binlog.records
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from testkit.daemon import Daemon
 from testkit.waiting import wait_until
 
-from beanstalkd_py.binlog.usage import FULL_OVERHEAD, PAUSE_OVERHEAD
+from beanstalkd_py.binlog.usage import PAUSE_OVERHEAD, SHORT_OVERHEAD
 
 from .directory import sizes
 from .fault import Fault
@@ -116,7 +116,7 @@ def live_bytes(knowledge: Knowledge) -> int:
 
 
 def full_bytes(job: Job) -> int:
-    return FULL_OVERHEAD + len(job.tube) + len(job.body)
+    return SHORT_OVERHEAD + len(job.tube) + len(job.body)
 
 
 def verify(daemon: Daemon) -> None:

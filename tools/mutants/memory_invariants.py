@@ -30,7 +30,7 @@ MEMORY = (
         "taken-back-put-stays-live",
         "while a put is taken back, compaction meets its record as a live one without a job",
         "beanstalkd_py/binlog/journal.py",
-        "        self.usage.forget(job, full_bytes(job))\n        job.full_segment = None\n",
+        "        self.usage.forget(job)\n        job.full_segment = None\n",
         "",
         ("tests/queue/test_out_of_memory.py -k taken_back",),
     ),

@@ -60,14 +60,8 @@ QUEUE = (
         "release-forgets-priority",
         "replay ignores the new priority of a released job, like the C server",
         "beanstalkd_py/binlog/replay.py",
-        "        self.state.apply_change(\n"
-        "            job,\n"
-        "            state,\n"
-        "            pri,\n",
-        "        self.state.apply_change(\n"
-        "            job,\n"
-        "            state,\n"
-        "            job.pri,\n",
+        "        self.state.apply_change(job, state, pri, delay",
+        "        self.state.apply_change(job, state, job.pri, delay",
         (
             "tests/binlog/test_journal.py::test_release_keeps_priority_after_restart",
             SIMULATION,

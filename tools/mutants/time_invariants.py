@@ -56,7 +56,7 @@ TIME = (
         "put-fails-on-a-far-clock",
         "a put whose instants do not fit into 64 bits is refused",
         "beanstalkd_py/binlog/journal.py",
-        "        except StructError:  # the wall clock is far ahead\n",
+        "        except StructError:  # the wall clock is far ahead, or the id is very large\n",
         "        except StructError:\n            return None\n        except ZeroDivisionError:\n",
         ("tests/binlog/test_clocks.py -k far_clock",),
     ),

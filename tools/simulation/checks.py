@@ -10,7 +10,7 @@ from __future__ import annotations
 import beanstalkd_wal as wal
 from beanstalkd_wal.directory import steps_of
 
-from beanstalkd_py.binlog.records import FULL_STRUCT
+from beanstalkd_py.binlog.records import SHORT_STRUCT
 from beanstalkd_py.binlog.usage import UPDATE_BYTES
 from beanstalkd_py.config.options import SMALLEST_SEGMENT_BYTES
 
@@ -110,7 +110,7 @@ def _check_proportion(run: ServerRun) -> None:
     # The active segment may be larger than the others: on a full disk all headroom becomes one.
     size = max([run.options.segment_bytes, log.active_bytes, *log.segment_sizes.values()])
     live = sum(
-        FULL_STRUCT.size + UPDATE_BYTES + LENGTH_FIELD + len(job.tube.name) + len(job.body)
+        SHORT_STRUCT.size + UPDATE_BYTES + LENGTH_FIELD + len(job.tube.name) + len(job.body)
         for job in run.model.jobs.values()
     )
     files = _log_files(run)

@@ -17,7 +17,7 @@ import beanstalkd_wal.committer as committer
 from beanstalkd_wal.format import encode_frame
 
 from beanstalkd_py.binlog import journal
-from beanstalkd_py.binlog.records import FULL_STRUCT
+from beanstalkd_py.binlog.records import NEW_STRUCT, SHORT_STRUCT
 from beanstalkd_py.protocol import parser, replies
 from beanstalkd_py.queue import state
 from beanstalkd_py.queue.model import Job
@@ -114,7 +114,8 @@ def failing(memory: Memory) -> Iterator[None]:
     replaced: list[tuple[Any, str, Any]] = [
         (parser, "LARGE_BODY", LARGE_BODY),
         (state, "Job", memory.checked(Job)),
-        (journal, "FULL_STRUCT", _CheckedStruct(memory, FULL_STRUCT)),
+        (journal, "NEW_STRUCT", _CheckedStruct(memory, NEW_STRUCT)),
+        (journal, "SHORT_STRUCT", _CheckedStruct(memory, SHORT_STRUCT)),
         (replies, "FOUND", _checked_template(memory, replies.FOUND)),
         (committer, "_join", memory.checked_always(committer._join)),
         (committer, "encode_frame", memory.checked_always(encode_frame)),

@@ -330,8 +330,8 @@ def test_full_is_not_cut_on_a_terminal(golden):
 
 def test_sizes_have_units_on_a_terminal(golden):
     shown = on_terminal("ls", golden["clean"], columns=200)
-    assert " 1.6 KiB " in shown and " 162 B " in shown
-    assert "4 segments, 11.8 KiB, of which 4.5 KiB live\r\n" in shown
+    assert " 1.5 KiB " in shown and " 110 B " in shown
+    assert "4 segments, 11.5 KiB, of which 4.3 KiB live\r\n" in shown
     assert "0 preallocated segments, 0 B\r\n" in shown
     assert "5 jobs, 4.0 KiB of bodies\r\n" in on_terminal("stats", golden["clean"], columns=200)
 

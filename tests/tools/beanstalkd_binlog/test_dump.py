@@ -37,7 +37,7 @@ def test_dump_lists_each_record_in_order(run, golden):
 
 def test_dump_row_shows_the_changes(run, golden):
     said = run("dump", golden["clean"]).stdout.splitlines()
-    row = "     5        1      1498  2026-01-01 00:00:03.000  bury          1  default     "
+    row = "     5        1      1384  2026-01-01 00:00:03.000  bury          1  default     "
     row += "state ready -> buried, pri 5 -> 9, reserves 0 -> 1, buries 0 -> 1"
     assert said[5] == row
     assert said[2].split()[-1] == "wörld"
@@ -104,11 +104,12 @@ def test_dump_json_has_the_documented_fields(lines, golden):
     body = {"body", "body_encoding", "body_bytes", "body_cut"}
     found = lines("dump", golden["clean"])
     fixed = {
-        "full": common | changing | body | {"ttr_ns", "created_at", "created_at_ns"},
+        "new": common | changing | body | {"ttr_ns", "created_at", "created_at_ns"},
         "update": common | changing,
         "delete": common,
         "pause": common | {"pause_ns"},
     }
+    fixed["short"] = fixed["new"]
     optional = {
         "was",
         "ready_at",
@@ -135,7 +136,8 @@ def test_dump_json_has_the_documented_fields(lines, golden):
         (["--job", "1"], [1, 5, 15]),
         (["--job", "3", "--job", "4"], [3, 6, 7, 11, 12]),
         (["--kind", "delete"], [12]),
-        (["--kind", "full", "--tube", "mail"], [2, 3]),
+        (["--kind", "new", "--tube", "mail"], [3]),
+        (["--kind", "new", "--kind", "short", "--tube", "mail"], [2, 3]),
         (["--kind", "kick", "--kind", "unpause"], [8, 13]),
         (["--since", "2026-01-01T00:00:07Z"], [12, 13, 14, 15]),
         (["--until", "2026-01-01 00:00:01"], [1, 2, 3]),
@@ -177,7 +179,7 @@ def test_times_without_a_zone_are_local(lines, golden, monkeypatch):
 def test_bodies_are_text_if_they_can_be(lines, golden):
     found = {
         line["lsn"]: (line["body"], line["body_encoding"])
-        for line in lines("dump", golden["clean"], "--kind", "full")
+        for line in lines("dump", golden["clean"], "--kind", "put")
     }
     assert found[2] == ("wörld", "text")
     assert found[3] == ("AP8NCg==", "base64")
@@ -212,12 +214,12 @@ def test_damage_is_listed_where_records_are_lost(run, lines, golden):
         "segment": 1,
         "offset": 1024,
         "kind": "damage",
-        "bytes": 132,
+        "bytes": 88,
         "reason": "a payload with a wrong checksum",
     }
     assert found[1] == {
         "segment": 1,
-        "offset": 1156,
+        "offset": 1112,
         "kind": "damage",
         "bytes": 0,
         "reason": "LSN 1 missing",
@@ -225,7 +227,7 @@ def test_damage_is_listed_where_records_are_lost(run, lines, golden):
     assert [line["lsn"] for line in found[2:]] == list(range(2, 16))
     assert found[-1]["event"] == "rewrite"  # a buried job was put earlier
     row = run("dump", golden["flipped"]).stdout.splitlines()[1].split(maxsplit=3)
-    assert row == ["1", "1024", "damage", "132 bytes: a payload with a wrong checksum"]
+    assert row == ["1", "1024", "damage", "88 bytes: a payload with a wrong checksum"]
 
 
 def test_tube_of_a_job_without_a_full_record_is_unknown(lines, golden):

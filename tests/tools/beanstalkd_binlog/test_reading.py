@@ -315,7 +315,7 @@ def test_stats_counts_growth_from_the_gap_on(lines, tmp_path, at_read):
     log = four_segments(tmp_path / "log")
     at_read(once(lambda: delete(log, 1, 2, 3), 3))
     (found,) = lines("stats", log)
-    assert found["kinds"].keys() == {"full"} and found["kinds"]["full"]["records"] == 2
+    assert found["kinds"].keys() == {"new"} and found["kinds"]["new"]["records"] == 2
 
 
 def test_reading_gives_up_after_many_attempts(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from beanstalkd_wal.format import HEADER_BYTES
 from testkit.daemon import ROOT
 from testkit.waiting import HANG_S
 
+from beanstalkd_py.binlog.records import VERSION
 from tests.tools.beanstalkd_binlog import logs
 from tests.tools.beanstalkd_binlog.logs import (
     AT,
@@ -55,6 +56,16 @@ def test_verify_of_a_clean_log(run, golden):
     )
 
 
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_log_of_each_version_is_read(run, lines, version):
+    log = ROOT / f"tests/binlog/data/records_v{version}"
+    assert run("verify", log).exit_code == 0
+    found = {line["job"]: (line["pri"], line["body"]) for line in lines("jobs", log)}
+    assert found == {1: (7, "ready"), 2: (0, "delayed"), 3: (9, "buried")}
+    events = [line["event"] for line in lines("dump", log)]
+    assert events[:7] == ["put", "put", "put", "put", "bury", "delete", "pause"]
+
+
 def test_verify_json_has_the_documented_fields(lines, golden):
     verdict, damage, missing, summary = lines("verify", golden["flipped"])
     path = str(segment(golden["flipped"], 1))
@@ -75,16 +86,16 @@ def test_verify_json_has_the_documented_fields(lines, golden):
         "segment": 1,
         "path": path,
         "offset": 1024,
-        "bytes": 132,
+        "bytes": 88,
         "reason": reason,
         "server_says": None,
     }
-    assert (missing["offset"], missing["reason"]) == (1156, "LSN 1 missing")
+    assert (missing["offset"], missing["reason"]) == (1112, "LSN 1 missing")
     assert summary == {
         "state": "corrupt",
         "status": 2,
         "segments": 4,
-        "bytes": 12080,
+        "bytes": 11808,
         "records": 14,
         "jobs": 5,
         "next_lsn": 16,
@@ -202,7 +213,7 @@ def test_newer_metadata_without_records_is_reported(run, tmp_path):
     wal.Log.open(
         logs.replayed(log),
         segment_bytes=4096,
-        meta=lambda: b"\x03\0" + bytes(14),
+        meta=lambda: bytes((VERSION + 1, 0)) + bytes(14),
         at=AT,
         threaded=False,
     ).close(AT)
@@ -245,16 +256,17 @@ def test_verify_lists_all_damage(lines, tmp_path):
     *found, summary = lines("verify", log)
     places = [(line["segment"], line["offset"], line["bytes"]) for line in found[1:]]
     assert places == [
-        (1, 1156, 210),
-        (1, 1366, 0),
-        (3, 1024, 1679),
-        (3, 2703, 0),
+        (1, 1112, 140),
+        (1, 1252, 0),
+        (3, 1024, 1635),
+        (3, 2659, 0),
         (4, 0, 512),
         (2, 1024, 0),
     ]
     assert [line["reason"] for line in found[2:3] + found[-1:]] == [
-        "LSN 2 to 3 missing", "LSN 8: job 2 has an UPDATE but no FULL record; 1 more job like it",
-    ]  # fmt: skip
+        "LSN 2 to 3 missing",
+        "LSN 8: job 2 has an UPDATE but no record with its body; 1 more job like it",
+    ]
     assert [bool(line["server_says"]) for line in found] == [True] + [False] * 6
     assert summary["state"] == "corrupt"
 
@@ -300,7 +312,7 @@ def test_orphan_above_the_watermark_is_torn(run, tmp_path):
     assert found.exit_code == 1
     assert (
         found.stdout.splitlines()[0] == f"{last_segment(log)}: offset {frames(log)[1].offset}: "
-        "LSN 2: job 7 has an UPDATE but no FULL record; "
+        "LSN 2: job 7 has an UPDATE but no record with its body; "
         "it is not known to be durable, so it is discarded"
     )
 

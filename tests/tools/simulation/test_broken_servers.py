@@ -14,12 +14,11 @@ from simulation.scenario import run
 from simulation.violation import Violation
 
 import beanstalkd_py.binlog.ids
-import beanstalkd_py.binlog.usage
 import beanstalkd_py.queue.state
 from beanstalkd_py.binlog.compactor import Compactor
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.records import encode_meta
-from beanstalkd_py.binlog.usage import Usage
+from beanstalkd_py.binlog.usage import Place, Usage
 from beanstalkd_py.queue.model import NEVER, Tube
 from beanstalkd_py.queue.outcome import Outcome
 from beanstalkd_py.queue.queue import Queue
@@ -65,7 +64,7 @@ def deletes_are_not_written(patch: pytest.MonkeyPatch) -> None:
     """Violates "log before state"."""
 
     def delete(self: Binlog, job: object) -> bool:
-        self.usage.forget(job, beanstalkd_py.binlog.usage.full_bytes(job))
+        self.usage.forget(job)
         return True
 
     patch.setattr(Binlog, "delete", delete)
@@ -84,8 +83,8 @@ def releases_without_delay_are_not_written(patch: pytest.MonkeyPatch) -> None:
 
 
 def compaction_loses_jobs(patch: pytest.MonkeyPatch) -> None:
-    def rewrite(self: Compactor, job: object, nbytes: int) -> bool:
-        self.usage.add(job.full_segment, -nbytes)
+    def rewrite(self: Compactor, job: object, place: Place) -> bool:
+        self.usage.add(place.segment, -place.kept(job))
         return True
 
     patch.setattr(Compactor, "_rewrite", rewrite)
@@ -138,9 +137,9 @@ def updates_stay_counted_as_live(patch: pytest.MonkeyPatch) -> None:
     """In the usage that compaction is based on."""
     forget = Usage.forget
 
-    def forget_less(self: Usage, job: object, full_bytes: int) -> None:
+    def forget_less(self: Usage, job: object) -> None:
         job.update_segment = None
-        forget(self, job, full_bytes)
+        forget(self, job)
 
     patch.setattr(Usage, "forget", forget_less)
 
