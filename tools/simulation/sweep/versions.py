@@ -19,14 +19,17 @@ from .views import JobView, Key, PauseView, View, view_all
 
 class Version:
     """A job or a pause as it is from some record on. The LSN of the record is above `low` and at
-    most `high`; the two are equal if the record may be missing. `view` None: it is gone.
+    most `high`. certain: there is such a record. `view` None: it is gone.
     """
 
-    __slots__ = ("high", "low", "reserves", "view")
+    __slots__ = ("certain", "high", "low", "reserves", "view")
 
-    def __init__(self, low: int, high: int, view: View | None, reserves: range) -> None:
+    def __init__(
+        self, low: int, high: int, view: View | None, reserves: range, certain: bool = True
+    ) -> None:
         self.low = low
         self.high = high
+        self.certain = certain
         self.view = view
         self.reserves = reserves  # any of these counts may be on disk
 
@@ -44,7 +47,7 @@ class Found(NamedTuple):
     reserves: int
 
 
-_GONE = Version(0, 0, None, range(1))
+_GONE = Version(0, 0, None, range(1), certain=False)
 
 
 class VersionHistory:
@@ -84,8 +87,8 @@ class VersionHistory:
         if isinstance(view, JobView) and isinstance(key, int):
             job = state.jobs[key]
             count = _counts(versions[-1].view if versions else None, view, job.reserves, job.state)
-        low = lsn if full and _cannot_be_refused(old, view) else self.lsn
-        versions.append(Version(low, lsn, view, count))
+        certain = self.lsn < lsn and not (full and _cannot_be_refused(old, view))
+        versions.append(Version(self.lsn, lsn, view, count, certain))
 
     def _count(self, id: int, state: State) -> None:
         """A reserve has no record of its own; any later record may contain the new count."""
@@ -105,7 +108,7 @@ class VersionHistory:
             if version.low >= lsn and version.high > lsn:
                 continue
             found.append(version)
-            if version.low < version.high <= lsn:
+            if version.certain and version.high <= lsn:
                 return found
         return [*found, _GONE]
 
@@ -148,17 +151,13 @@ class VersionHistory:
                 (version for version in self.candidates(key, lsn) if _same(version, back, wall)),
                 _GONE,
             )
-            kept = [
-                version
-                for version in versions
-                if version.high <= lsn
-                and (version.low < came.low or version.low == version.high == came.low)
-            ]
+            older = versions[: versions.index(came)] if came in versions else []
+            kept = [version for version in older if version.high <= lsn]
             if back is not None or kept:
                 reserves = (
                     range(came.reserves.start, back.reserves + 1) if back is not None else range(1)
                 )
-                high = min(came.high, lsn) if came.low < came.high else lsn
+                high = min(came.high, lsn) if came.certain else lsn
                 kept.append(Version(min(came.low, lsn - 1), high, back and back.view, reserves))
             self.versions[key] = kept
         self.versions = {key: versions for key, versions in self.versions.items() if versions}
