@@ -147,7 +147,7 @@ class Headroom:
         """
         log = self.log
         self.changes = log.changes
-        self.slack = self.count_slack()
+        self.update_marks()
         target = self._target_now()
         if log.headroom > target:
             log.trim(target)
@@ -176,6 +176,8 @@ class Headroom:
         if self.is_full:
             return False
         self.full = not self.log.ensure_headroom(nbytes, minimum)
+        # The mark was computed for less headroom. So the next put computes it again.
+        self.put_mark = self.log.headroom
         # Compaction may make the headroom that is missing, although nothing was appended.
         self.recheck = self.recheck or self.full
         return not self.full

@@ -13,6 +13,7 @@ import pytest
 from simulation.disk import MemoryDisk
 from testkit.queue_server import QueueServer
 
+from beanstalkd_py.binlog.usage import NEW_OVERHEAD
 from tests.binlog.daemon import SEGMENT, Daemon, S
 
 KIB = 1024
@@ -221,6 +222,26 @@ def test_refused_put_does_not_raise_the_put_reserve():
     for _ in range(100):
         said = queue.say(b"put 0 0 60 65000\r\n" + bytes(65000), b"pause-tube default 0")
         assert said == [b"OUT_OF_MEMORY", b"PAUSED"]
+
+
+@pytest.mark.parametrize("largest", [3000, 30_000])
+@pytest.mark.parametrize("preallocates", [False, True])
+def test_each_put_leaves_the_put_reserve(largest: int, preallocates: bool) -> None:
+    """The marks are not computed for each put. A deleted large job makes them rise the most."""
+    queue = FullQueue(full_disk(60 << 20), 4 * KIB)
+    queue.say(b"put 0 0 60 %d\r\n%b" % (largest, bytes(largest)), b"delete 1", b"use x")
+    queue.rest()
+    headroom, log = queue.binlog.headroom, queue.binlog.log
+    for count in range(400):
+        queue.client.receive(b"put 0 0 60 0\r\n\r\n", queue.now)
+        put_mark = headroom.put_mark
+        headroom.update_marks()
+        assert headroom.slack >= headroom.put_reserve
+        assert log.headroom >= headroom.low - NEW_OVERHEAD  # a rotation leaves the rest unused
+        headroom.put_mark = put_mark
+        if preallocates and count % 10 == 0:
+            log.preallocate(log.headroom + 2 * KIB)
+            queue.binlog.collect()
 
 
 def test_start_on_a_full_disk_gives_back_no_headroom():

@@ -129,6 +129,24 @@ DISK = (
     ),
     Mutant(
         Invariant.DISK_IN_PROPORTION,
+        "put-mark-too-low",
+        "puts go on unchecked until a quarter of the distance to the put reserve is used up",
+        "beanstalkd_py/binlog/headroom.py",
+        "distance // 9",
+        "distance // 4",
+        ("tests/binlog/test_headroom.py -k each_put",),
+    ),
+    Mutant(
+        Invariant.DISK_IN_PROPORTION,
+        "put-mark-outlives-allocation",
+        "after an allocation, puts use up the new headroom unchecked",
+        "beanstalkd_py/binlog/headroom.py",
+        "        self.put_mark = self.log.headroom\n",
+        "",
+        ("tests/binlog/test_headroom.py -k each_put",),
+    ),
+    Mutant(
+        Invariant.DISK_IN_PROPORTION,
         "counters-not-limited",
         "on a full disk compaction writes FULL records for counters above 255",
         "beanstalkd_py/binlog/headroom.py",
@@ -143,7 +161,7 @@ DISK = (
         "beanstalkd_py/binlog/headroom.py",
         "self.minimum + span + max(",
         "self.minimum + max(",
-        ("tests/binlog/test_headroom.py", "tests/crash_recovery/test_full_disk.py -k clean_stop"),
+        ("tests/binlog/test_headroom.py",),
     ),
     Mutant(
         Invariant.LOG_BEFORE_STATE,
