@@ -171,9 +171,10 @@ class Headroom:
 
     def _allocate(self, nbytes: int, minimum: int) -> bool:
         """Either preallocation is late, or the disk is full. Tries to allocate, to find out. If the
-        disk is full, no later record tries again until `retry`.
+        disk is full, no later record tries again until `retry`. A full disk that the preparer met
+        may have space: this thread may have begun to allocate a whole segment at that moment.
         """
-        if self.is_full:
+        if self.full:
             return False
         self.full = not self.log.ensure_headroom(nbytes, minimum)
         # The mark was computed for less headroom. So the next put computes it again.

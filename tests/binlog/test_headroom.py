@@ -244,6 +244,21 @@ def test_each_put_leaves_the_put_reserve(largest: int, preallocates: bool) -> No
             queue.binlog.collect()
 
 
+def test_put_allocates_although_the_preparer_met_a_full_disk() -> None:
+    """The space that the preparer lacked may be that of a segment which the loop thread began to
+    allocate and gave up.
+    """
+    queue = FullQueue(full_disk(60 << 20), 4 * KIB)
+    queue.disk.capacity = queue.disk.used()
+    queue.binlog.log.preallocate(1 << 20)
+    queue.binlog.log.collect()
+    queue.disk.capacity = 60 << 20
+    assert queue.binlog.log.disk_full
+    random_ = random.Random(1)
+    bodies = [b"put 0 0 60 1000\r\n" + random_.randbytes(1000)] * 40
+    assert set(queue.say(*bodies)) == {b"INSERTED"}
+
+
 def test_start_on_a_full_disk_gives_back_no_headroom():
     """Compaction at the start retires segments before the first target is known."""
     random_ = random.Random(1)

@@ -165,6 +165,19 @@ def test_disk_full_ends_when_headroom_reaches_the_target():
     assert not log.disk_full
 
 
+@pytest.mark.parametrize("freed", [STEP // 2, 2 * STEP, 2 * SEGMENT])
+def test_disk_full_ends_when_space_is_freed(freed: int) -> None:
+    """By the log itself, which may allocate it again. Less than a step is not freed."""
+    disk = MemoryDisk()
+    log = opened(disk)
+    disk.capacity = physical(disk) + 2 * SEGMENT + 3 * STEP
+    log.preallocate(log.headroom + 4 * SEGMENT)
+    assert log.disk_full
+    before = physical(disk)
+    log.trim(log.headroom - freed)
+    assert log.disk_full == (physical(disk) == before) == (freed < STEP)
+
+
 def test_old_spares_are_deleted_when_headroom_suffices():
     """An empty file counts as no bytes; it is one all the same."""
     disk = MemoryDisk()

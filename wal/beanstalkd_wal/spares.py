@@ -143,7 +143,7 @@ class Spares:
 
     def trim(self, excess: int) -> None:
         """Frees at most `excess` bytes of headroom: whole spares, the latest first, then the end of
-        one more. Raises OSError.
+        one more. The disk is not full then. Raises OSError.
         """
         self._directory.check_lock()
         for spare in self._spares[::-1]:
@@ -160,6 +160,7 @@ class Spares:
         with spare.lock:
             self._directory.fs.close(spare.handle)
             self._directory.fs.unlink(spare.path)
+        self.disk_full = False
 
     def _shorten(self, spare: Spare, nbytes: int) -> None:
         with spare.lock:
@@ -168,6 +169,7 @@ class Spares:
         self.nbytes -= spare.known - nbytes
         self.headroom -= spare.known - nbytes
         spare.known = nbytes
+        self.disk_full = False
 
     def close(self) -> None:
         """Closes the files. They stay on disk for the next start, which fills them with zeros
