@@ -31,6 +31,7 @@ COMPILED = [
             "timers",
         ),
         "beanstalkd_py/protocol": (
+            "answers",
             "commands",
             "dispatch",
             "extensions",

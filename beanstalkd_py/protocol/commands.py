@@ -20,13 +20,15 @@ Command = tuple[Any, ...]  # (operation, *arguments): a hot path, so a plain tup
 
 
 class Argument(NamedTuple):
-    """A number from 0 to `most`, or a tube name if `most` is 0. A number of seconds becomes ns in
-    the command.
+    """A number from `least` to `most`, a tube name if `most` is 0, or one of `words`. A number of
+    seconds becomes ns in the command.
     """
 
     name: str
     most: int
     in_seconds: bool = False
+    least: int = 0
+    words: tuple[bytes, ...] = ()
 
 
 ID: Final = Argument("id", U64)
@@ -37,6 +39,7 @@ SIZE: Final = Argument("bytes", U32)
 TIMEOUT: Final = Argument("seconds", MAX_TIMEOUT_S, in_seconds=True)
 BOUND: Final = Argument("bound", U32)
 TUBE: Final = Argument("tube", 0)
+PEEKED_STATE: Final = Argument("state", 0, words=(b"ready", b"delayed", b"buried"))
 
 
 class Form(Enum):
@@ -47,6 +50,7 @@ class Form(Enum):
     LOOSE = auto()  # anything may follow them
     STRTOUL = auto()  # a number as C's strtoul reads it
     GLUED = auto()  # no space is needed before the tube name
+    STRICT = auto()  # of extensions: exactly one space before each, nothing after them
 
 
 class Row(NamedTuple):
@@ -113,6 +117,8 @@ C_COMMANDS: Final = (
 EXTENSIONS: Final = (
     Row(b"capabilities"),
     Row(b"ping"),
+    Row(b"peek-tube ", (TUBE, PEEKED_STATE), Form.STRICT),
+    Row(b"kick-tube ", (TUBE, BOUND), Form.STRICT),
 )
 
 COMMANDS: Final = C_COMMANDS + EXTENSIONS

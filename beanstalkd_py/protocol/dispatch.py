@@ -4,15 +4,13 @@ Each command is a method `(client, now, command) -> reply`: `now` is boot time i
 parser's tuple. It returns None if there is no reply now: the client waits or quits, or a kick is
 unfinished. It returns b"" if the command has no reply of its own. A reply with a long body is not
 joined, because the copy could be a gigabyte: the method returns None, and the reply is in `pieces`.
-
-If there is no memory for a reply, the reply is OUT_OF_MEMORY, and a job that the client was to get
-is ready again.
 """
 
 from collections.abc import Callable
 from typing import Final
 
 from beanstalkd_py.protocol import replies, yaml
+from beanstalkd_py.protocol.answers import LONG_BODY, REPLIES, Answers
 from beanstalkd_py.protocol.commands import (
     COUNTERS,
     EXTENSION_COUNTERS,
@@ -24,27 +22,16 @@ from beanstalkd_py.protocol.commands import (
 from beanstalkd_py.protocol.extensions import Extensions
 from beanstalkd_py.queue import snapshot
 from beanstalkd_py.queue.model import NEVER, RESERVED, Client, Job
-from beanstalkd_py.queue.outcome import DONE, UNFINISHED, WAITING, Outcome
+from beanstalkd_py.queue.outcome import DONE, WAITING
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.queue.snapshot import LimitsSnapshot, LogSnapshot, ProcessSnapshot
 
-_REPLIES: dict[Outcome, bytes] = {
-    Outcome.NOT_FOUND: replies.NOT_FOUND,
-    Outcome.NO_HEADROOM: replies.OUT_OF_MEMORY,
-    Outcome.NO_MEMORY: replies.OUT_OF_MEMORY,
-    Outcome.DRAINING: replies.DRAINING,
-    Outcome.NOT_IGNORED: replies.NOT_IGNORED,
-    Outcome.DEADLINE_SOON: replies.DEADLINE_SOON,
-    Outcome.TIMED_OUT: replies.TIMED_OUT,
-}
 Handler = Callable[[Client, int, Command], bytes | None]
 
-LONG_BODY: Final = 256 * 1024  # bytes; a reply with a longer body is not joined
 OUTPUT_LIMIT: Final = 256 * 1024  # bytes of replies that a session makes at once
-_ATTEMPTS: Final = 2  # to allocate a reply; before the second one the memory reserve is released
 
 
-class Dispatcher:
+class Dispatcher(Answers):
     """The commands on one queue. Those that the C server does not have are in `Extensions`.
 
     max_job_size: bytes of the largest body that put accepts. binlog_max_size: the bytes of -s, for
@@ -63,19 +50,18 @@ class Dispatcher:
         log: Callable[[], LogSnapshot | None] = lambda: None,
         limits: Callable[[], LimitsSnapshot] = LimitsSnapshot,
     ) -> None:
-        self.queue = queue
+        super().__init__(queue)
         self.max_job_size = max_job_size
         self.binlog_max_size = binlog_max_size
         self.process = process
         self.log = log
         self.limits = limits
         self.output_limit = OUTPUT_LIMIT
-        extensions = Extensions(process)
+        extensions = Extensions(self, process)
         names = {row.handler for row in EXTENSIONS}
         self.handlers: list[Handler] = [
             getattr(extensions if name in names else self, name) for name in HANDLERS
         ]
-        self.pieces: list[bytes] = []  # of a reply with a long body; the session takes them at once
         self.counts = [0] * len(self.handlers)  # by operation; `Session.run` counts commands
 
     # --- jobs -------------------------------------------------------------------------------------
@@ -84,7 +70,7 @@ class Dispatcher:
         """A put that came with its whole body."""
         _, pri, delay, ttr, body = command
         outcome = self.queue.put(client, now, pri, delay, ttr, body)
-        return b"INSERTED %d\r\n" % outcome if isinstance(outcome, int) else _REPLIES[outcome]
+        return b"INSERTED %d\r\n" % outcome if isinstance(outcome, int) else REPLIES[outcome]
 
     def put_begin(self, client: Client, now: int, command: Command) -> bytes:
         """A put whose body is incomplete."""
@@ -111,7 +97,7 @@ class Dispatcher:
                 except MemoryError:
                     pass
             return self.reserved(client, now, outcome)
-        return None if outcome is WAITING else _REPLIES[outcome]
+        return None if outcome is WAITING else REPLIES[outcome]
 
     def reserve_with_timeout(self, client: Client, now: int, command: Command) -> bytes | None:
         outcome = self.queue.reserve(client, now, now + command[1])
@@ -124,7 +110,7 @@ class Dispatcher:
                 except MemoryError:
                     pass
             return self.reserved(client, now, outcome)
-        return None if outcome is WAITING else _REPLIES[outcome]
+        return None if outcome is WAITING else REPLIES[outcome]
 
     def reserve_job(self, client: Client, now: int, command: Command) -> bytes | None:
         """The reply is made first: without memory for it, the job stays as it is."""
@@ -132,98 +118,51 @@ class Dispatcher:
         job = self.queue.jobs.get(id)
         reply = None
         if job is not None and job.state != RESERVED:
-            reply = self._with_body(replies.RESERVED, replies.RESERVED_LINE, job)
+            reply = self.with_body(replies.RESERVED, replies.RESERVED_LINE, job)
             if reply is replies.OUT_OF_MEMORY:
                 return reply
         outcome = self.queue.reserve_job(client, now, id)
         if isinstance(outcome, Job):
             return reply
         self.pieces = []
-        return _REPLIES[outcome]
-
-    def reserved(self, client: Client, now: int, outcome: Job | Outcome) -> bytes | None:
-        """The reply to a reserve, at once or after waiting."""
-        if not isinstance(outcome, Job):
-            return _REPLIES[outcome]
-        reply = self._with_body(replies.RESERVED, replies.RESERVED_LINE, outcome)
-        if reply is replies.OUT_OF_MEMORY:
-            self.queue.give_back(outcome, now)
-        return reply
-
-    def _found(self, outcome: Job | Outcome) -> bytes | None:
-        if not isinstance(outcome, Job):
-            return _REPLIES[outcome]
-        return self._with_body(replies.FOUND, replies.FOUND_LINE, outcome)
-
-    def _with_body(self, template: bytes, line: bytes, job: Job) -> bytes | None:
-        """A reply with the job's body: whole, or in `pieces` without a copy of the body."""
-        body = job.body
-        nbytes = len(body)
-        for _ in range(_ATTEMPTS):
-            try:
-                if nbytes > LONG_BODY:
-                    self.pieces = [line % (job.id, nbytes), body, b"\r\n"]
-                    return None
-                return template % (job.id, nbytes, body)
-            except MemoryError:
-                self.queue.memory.release()
-        return replies.OUT_OF_MEMORY
-
-    def _report(self, make: Callable[[], bytes]) -> bytes:
-        """The reply that `make` returns. It may be long: `list-tubes` names every tube."""
-        for _ in range(_ATTEMPTS):
-            try:
-                return make()
-            except MemoryError:
-                self.queue.memory.release()
-        return replies.OUT_OF_MEMORY
+        return REPLIES[outcome]
 
     def delete(self, client: Client, now: int, command: Command) -> bytes:
         outcome = self.queue.delete(client, command[1])
-        return replies.DELETED if outcome is DONE else _REPLIES[outcome]
+        return replies.DELETED if outcome is DONE else REPLIES[outcome]
 
     def release(self, client: Client, now: int, command: Command) -> bytes:
         _, id, pri, delay = command
         outcome = self.queue.release(client, now, id, pri, delay)
-        return replies.RELEASED if outcome is DONE else _REPLIES[outcome]
+        return replies.RELEASED if outcome is DONE else REPLIES[outcome]
 
     def bury(self, client: Client, now: int, command: Command) -> bytes:
         _, id, pri = command
         outcome = self.queue.bury(client, id, pri)
-        return replies.BURIED if outcome is DONE else _REPLIES[outcome]
+        return replies.BURIED if outcome is DONE else REPLIES[outcome]
 
     def touch(self, client: Client, now: int, command: Command) -> bytes:
         outcome = self.queue.touch(client, now, command[1])
-        return replies.TOUCHED if outcome is DONE else _REPLIES[outcome]
+        return replies.TOUCHED if outcome is DONE else REPLIES[outcome]
 
     def kick(self, client: Client, now: int, command: Command) -> bytes | None:
-        return self._kicked(self.queue.kick(client, now, command[1]))
-
-    def continue_kick(self, client: Client, now: int) -> bytes | None:
-        """Continues the client's kick. None if it is still unfinished."""
-        assert client.kick is not None
-        return self._kicked(self.queue.continue_kick(client, client.kick, now))
-
-    def _kicked(self, outcome: int | Outcome) -> bytes | None:
-        if outcome is UNFINISHED:
-            return None
-        return replies.KICKED_COUNT % outcome if isinstance(outcome, int) else _REPLIES[outcome]
+        return self.kick_in_slices(client, now, client.used, command[1])
 
     def kick_job(self, client: Client, now: int, command: Command) -> bytes:
         outcome = self.queue.kick_job(now, command[1])
-        return replies.KICKED if outcome is DONE else _REPLIES[outcome]
+        return replies.KICKED if outcome is DONE else REPLIES[outcome]
 
     def peek(self, client: Client, now: int, command: Command) -> bytes | None:
-        return self._found(self.queue.peek(command[1]))
+        return self.found(self.queue.peek(command[1]))
 
     def peek_ready(self, client: Client, now: int, command: Command) -> bytes | None:
-        return self._found(self.queue.peek_ready(client.used))
+        return self.found(self.queue.peek_ready(client.used))
 
     def peek_delayed(self, client: Client, now: int, command: Command) -> bytes | None:
-        return self._found(self.queue.peek_delayed(client.used))
+        return self.found(self.queue.peek_delayed(client.used))
 
     def peek_buried(self, client: Client, now: int, command: Command) -> bytes | None:
-        return self._found(self.queue.peek_buried(client.used))
+        return self.found(self.queue.peek_buried(client.used))
 
     # --- tubes ------------------------------------------------------------------------------------
 
@@ -235,18 +174,18 @@ class Dispatcher:
 
     def ignore(self, client: Client, now: int, command: Command) -> bytes:
         outcome = self.queue.ignore(client, command[1])
-        return replies.WATCHING % outcome if isinstance(outcome, int) else _REPLIES[outcome]
+        return replies.WATCHING % outcome if isinstance(outcome, int) else REPLIES[outcome]
 
     def pause_tube(self, client: Client, now: int, command: Command) -> bytes:
         _, name, pause = command
         outcome = self.queue.pause_tube(now, name, pause)
-        return replies.PAUSED if outcome is DONE else _REPLIES[outcome]
+        return replies.PAUSED if outcome is DONE else REPLIES[outcome]
 
     # --- stats and lists --------------------------------------------------------------------------
 
     def stats(self, client: Client, now: int, command: Command) -> bytes:
         more = self._more_stats() if client.has_capabilities else []
-        return self._report(
+        return self.report(
             lambda: yaml.server(
                 snapshot.of_queue(self.queue),
                 self.process(),
@@ -279,13 +218,13 @@ class Dispatcher:
         return replies.NOT_FOUND if tube is None else yaml.tube(snapshot.of_tube(tube, now))
 
     def list_tubes(self, client: Client, now: int, command: Command) -> bytes:
-        return self._report(lambda: yaml.names(tube.name for tube in self.queue.tube_list))
+        return self.report(lambda: yaml.names(tube.name for tube in self.queue.tube_list))
 
     def list_tube_used(self, client: Client, now: int, command: Command) -> bytes:
         return replies.USING % client.used.name
 
     def list_tubes_watched(self, client: Client, now: int, command: Command) -> bytes:
-        return self._report(lambda: yaml.names(tube.name for tube in client.watched))
+        return self.report(lambda: yaml.names(tube.name for tube in client.watched))
 
     # --- commands that do not reach the queue -----------------------------------------------------
 

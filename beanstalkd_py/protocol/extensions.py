@@ -7,6 +7,7 @@ by `capabilities`. From then on its replies to `stats` have more keys, behind th
 from collections.abc import Callable
 
 from beanstalkd_py.protocol import replies, yaml
+from beanstalkd_py.protocol.answers import Answers
 from beanstalkd_py.protocol.commands import EXTENSIONS, Command
 from beanstalkd_py.queue.model import Client
 from beanstalkd_py.queue.snapshot import ProcessSnapshot
@@ -15,7 +16,9 @@ from beanstalkd_py.queue.snapshot import ProcessSnapshot
 class Extensions:
     """process: returns figures of the process, such as its version."""
 
-    def __init__(self, process: Callable[[], ProcessSnapshot]) -> None:
+    def __init__(self, answers: Answers, process: Callable[[], ProcessSnapshot]) -> None:
+        self._answers = answers
+        self._queue = answers.queue
         self._process = process
 
     def capabilities(self, client: Client, now: int, command: Command) -> bytes:
@@ -24,3 +27,21 @@ class Extensions:
 
     def ping(self, client: Client, now: int, command: Command) -> bytes:
         return replies.PONG
+
+    def peek_tube(self, client: Client, now: int, command: Command) -> bytes | None:
+        _, name, state = command
+        tube = self._queue.tubes.get(name)
+        if tube is None:
+            return replies.NOT_FOUND
+        if state == b"ready":
+            return self._answers.found(self._queue.peek_ready(tube))
+        if state == b"delayed":
+            return self._answers.found(self._queue.peek_delayed(tube))
+        return self._answers.found(self._queue.peek_buried(tube))
+
+    def kick_tube(self, client: Client, now: int, command: Command) -> bytes | None:
+        _, name, bound = command
+        tube = self._queue.tubes.get(name)
+        if tube is None:
+            return replies.NOT_FOUND
+        return self._answers.kick_in_slices(client, now, tube, bound)

@@ -21,6 +21,7 @@ from beanstalkd_py.protocol.commands import (
     TUBE,
     U32,
     U64,
+    Argument,
     Command,
     Form,
     Row,
@@ -126,9 +127,36 @@ def _glued(operation: int, rest: bytes) -> Command:
     return (operation, match[1], int(match[2]) * SECOND)
 
 
+def _strict(operation: int, rest: bytes) -> Command:
+    words = rest.split(b" ")
+    arguments = COMMANDS[operation].arguments
+    if len(words) != len(arguments):
+        return BAD_FORMAT
+    command: list[object] = [operation]
+    for argument, word in zip(arguments, words, strict=True):
+        value = _value(argument, word)
+        if value is None:
+            return BAD_FORMAT
+        command.append(value)
+    return tuple(command)
+
+
+def _value(argument: Argument, word: bytes) -> bytes | int | None:
+    """None: the word is malformed."""
+    if argument.words:
+        return word if word in argument.words else None
+    if not argument.most:
+        return word if _NAME.match(word) else None
+    if not word.isdigit() or not argument.least <= int(word) <= argument.most:
+        return None
+    return int(word) * SECOND if argument.in_seconds else int(word)
+
+
 def _parser_of(row: Row) -> Callable[[int, bytes], Command]:
     if row.form is Form.STRTOUL:
         return _strtoul
+    if row.form is Form.STRICT:
+        return _strict
     if row.form is Form.GLUED:
         return _glued
     if row.form is Form.LOOSE:

@@ -5,13 +5,14 @@ The owner passes input and its end to the session (`receive`, `end_of_input`, `l
 replies (`take_output`). It calls `settle` after each call that may have woken other clients.
 
 A session executes no commands while its client waits in reserve, while its output exceeds the
-output limit of the dispatcher, or while a kick is unfinished. `run` continues afterwards. So a
+output limit of the dispatcher, or while a command is unfinished. `run` continues afterwards. So a
 client that never reads its replies uses bounded memory.
 """
 
 from beanstalkd_py.protocol import replies
+from beanstalkd_py.protocol.answers import LONG_BODY
 from beanstalkd_py.protocol.commands import QUIT
-from beanstalkd_py.protocol.dispatch import LONG_BODY, OUTPUT_LIMIT, Dispatcher
+from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT, Dispatcher
 from beanstalkd_py.protocol.parser import Parser
 from beanstalkd_py.queue.model import Client, Job
 from beanstalkd_py.queue.outcome import Outcome
@@ -41,7 +42,7 @@ class Session:
         self.client: Client = dispatcher.queue.connect()
         self.client.session = self
         self.closed = False  # no more commands are executed: close when the output is sent
-        self.held = False  # `run` must be called after `take_output`: commands or a kick are left
+        self.held = False  # `run` must be called after `take_output`: commands are left
         self._output: list[bytes] = []
         self._pending = 0  # bytes in _output
         self._ended = False  # the client sent its last byte
@@ -91,6 +92,7 @@ class Session:
     def lost(self, now: int) -> None:
         """The connection is lost. Its reserved jobs become ready."""
         self.closed = True
+        self.client.unfinished = None
         self._output = []
         self._pending = 0
         self.dispatcher.queue.disconnect(self.client, now)
@@ -119,11 +121,12 @@ class Session:
         output_limit = self.dispatcher.output_limit
         if self.held:
             self.held = False
-            if client.kick is not None:
-                reply = self.dispatcher.continue_kick(client, now)
+            if client.unfinished is not None:
+                reply = client.unfinished(now)
                 if reply is None:
                     self.held = True
                     return False
+                client.unfinished = None
                 output.append(reply)
                 pending += len(reply)
         while True:
@@ -143,7 +146,7 @@ class Session:
                     pending += self._add_pieces()
                     continue
                 self.closed = operation == QUIT
-                self.held = client.kick is not None
+                self.held = client.unfinished is not None
                 break
             if reply:
                 output.append(reply)

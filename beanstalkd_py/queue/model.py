@@ -114,22 +114,23 @@ class Tube(TimerOwner):
 class Kick:
     """A kick of many jobs, which is done in slices. The client gets one reply, after the last."""
 
-    __slots__ = ("buried", "kicked", "left")
+    __slots__ = ("buried", "kicked", "left", "tube")
 
-    def __init__(self, buried: bool, left: int) -> None:
+    def __init__(self, tube: Tube, buried: bool, left: int) -> None:
+        self.tube = tube
         self.buried = buried  # whether it kicks buried jobs; else delayed ones
         self.left = left  # jobs
         self.kicked = 0
 
 
 class Client(TimerOwner):
-    """One connection as the queue knows it. `session` and `has_capabilities` belong to the
-    protocol.
+    """One connection as the queue knows it. `session`, `unfinished` and `has_capabilities` belong
+    to the protocol.
     """
 
     __slots__ = (
         "used", "watched", "places", "reserved", "deadlines", "producer", "worker", "waiting",
-        "wait_until", "half_closed", "upload_id", "upload_at", "kick", "session",
+        "wait_until", "half_closed", "upload_id", "upload_at", "session", "unfinished",
         "has_capabilities",
     )  # fmt: skip
 
@@ -147,8 +148,8 @@ class Client(TimerOwner):
         self.upload_at = 0
         self.order = order
         self.timer_at = NEVER
-        self.kick: Kick | None = None  # unfinished
         self.session: object = None
+        self.unfinished: Any = None  # continues a command that is done in slices
         self.has_capabilities = False  # it has said `capabilities`
 
     def soonest_deadline(self) -> int:

@@ -16,7 +16,7 @@ class Outcome(Enum):
     DEADLINE_SOON = auto()  # the TTR of a job that the client holds is about to end
     TIMED_OUT = auto()
     WAITING = auto()  # the client waits for a job; the outcome follows in `Queue.woken`
-    UNFINISHED = auto()  # a kick of many jobs; `Queue.continue_kick` continues it
+    UNFINISHED = auto()  # a kick of many jobs; `Queue.kick` continues it
 
 
 # Read as globals: an attribute of an Enum class costs 30 ns more.

@@ -249,31 +249,24 @@ class Queue(State):
 
     # --- kick -------------------------------------------------------------------------------------
 
-    def kick(self, client: Client, now: int, bound: int) -> int | Outcome:
-        """Makes up to `bound` buried jobs ready; if there are none, up to `bound` delayed ones.
-
-        Returns how many were kicked; NO_HEADROOM if the journal refused the first one. Many jobs
-        are kicked in slices, so that other clients are served between two slices. UNFINISHED means
-        that `continue_kick` must be called, until it returns something else.
-        """
-        tube = client.used
+    def begin_kick(self, tube: Tube, bound: int) -> Kick:
+        """A kick of up to `bound` buried jobs; if there are none, of up to `bound` delayed ones."""
         buried = bool(tube.buried)
-        client.kick = Kick(buried, min(bound, len(tube.buried) if buried else tube.delayed_count))
-        return self.continue_kick(client, client.kick, now)
+        return Kick(tube, buried, min(bound, len(tube.buried) if buried else tube.delayed_count))
 
-    def continue_kick(self, client: Client, kick: Kick, now: int) -> int | Outcome:
-        """Kicks the next slice. Returns what `kick` does."""
+    def kick(self, kick: Kick, now: int) -> int | Outcome:
+        """Makes the next slice of jobs ready, so that other clients are served between two slices.
+
+        Returns how many were kicked in all, or NO_HEADROOM if the journal refused the first one.
+        UNFINISHED: it must be called again.
+        """
         for _ in range(min(kick.left, SLICE_JOBS)):
-            job = self._kickable(client.used, kick.buried)
+            job = self._kickable(kick.tube, kick.buried)
             if job is None or not self._kick(job, now):
-                client.kick = None
                 return kick.kicked if kick.kicked or job is None else NO_HEADROOM
             kick.kicked += 1
             kick.left -= 1
-        if kick.left:
-            return UNFINISHED
-        client.kick = None
-        return kick.kicked
+        return UNFINISHED if kick.left else kick.kicked
 
     def _kickable(self, tube: Tube, buried: bool) -> Job | None:
         return next(iter(tube.buried.values()), None) if buried else tube.delayed.first()

@@ -60,7 +60,10 @@ def test_word_is_not_hidden_by_a_shorter_one(row: Row) -> None:
 
 @pytest.mark.parametrize("row", [row for row in COMMANDS if row.name != "put"], ids=rows)
 def test_well_formed_line_becomes_its_operation(row: Row) -> None:
-    arguments = b" ".join(b"a" if not argument.most else b"7" for argument in row.arguments)
+    arguments = b" ".join(
+        argument.words[0] if argument.words else b"7" if argument.most else b"a"
+        for argument in row.arguments
+    )
     line = row.word.rstrip() + (b" " + arguments if arguments else b"")
     command = parse_line(line)
     assert command[0] == OPERATIONS[row.name]

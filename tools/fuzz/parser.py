@@ -27,7 +27,7 @@ def run(seed: int, count: Count) -> None:
     """Generates and checks some inputs from the seed."""
     rng = Random(f"parser {seed}")
     for max_job_size in (MAX_JOB_SIZE, 500, LARGEST):
-        stream = b"".join(block(rng) for _ in range(BLOCKS))
+        stream = b"".join(block(rng, extensions=True) for _ in range(BLOCKS))
         count.input(len(stream))
         check_cuts(rng, stream, max_job_size)
     clients(rng, count)
@@ -83,7 +83,7 @@ def clients(rng: Random, count: Count) -> None:
             pair.connect(name)
         what = rng.random()
         if what < 0.88:
-            data = block(rng)
+            data = block(rng, extensions=True)
             count.input(len(data))
             for piece in cut(rng, data, rng.choice((0, 1, 5))):
                 if name in pair.sessions:

@@ -24,13 +24,16 @@ WORDS = (
     b"pause-tube default 1\r\n", b"4294967296", b"18446744073709551616", b" ", b"\r\n", b"\r",
     b"\n", b"\0",
 )  # fmt: skip
+# Commands that the C server does not have.
+EXTENSIONS = (b"ping\r\n", b"peek-tube a ready\r\n", b"kick-tube a 10\r\n")
 
 
 @cache
-def corpus() -> tuple[bytes, ...]:
+def corpus(extensions: bool) -> tuple[bytes, ...]:
     blocks = {
         step.data(World())
         for transcript in load()
+        if extensions or "c" in transcript.targets
         for step in transcript.steps
         if step.verb == "send"
     }
@@ -43,21 +46,24 @@ def corpus() -> tuple[bytes, ...]:
     )
 
 
-def block(rng: Random) -> bytes:
-    """A block to send: from a transcript, mutated, or random."""
+def block(rng: Random, extensions: bool = False) -> bytes:
+    """A block to send: from a transcript, mutated, or random. extensions: also of commands that the
+    C server does not have.
+    """
+    words = WORDS + EXTENSIONS if extensions else WORDS
     kind = rng.random()
     if kind < 0.004:
         return rng.choice([b"quit\r\n", b"put 0 0 60 4294967295\r\n"])
     if kind < 0.35:
-        return rng.choice(corpus())
+        return rng.choice(corpus(extensions))
     if kind < 0.75:
-        return mutated(rng, rng.choice(corpus()))
+        return mutated(rng, rng.choice(corpus(extensions)), words, corpus(extensions))
     if kind < 0.95:
-        return b"".join(rng.choice(WORDS) for _ in range(rng.randrange(1, 12)))
+        return b"".join(rng.choice(words) for _ in range(rng.randrange(1, 12)))
     return bytes(rng.choice(RANDOM_BYTES) for _ in range(rng.randrange(1, 400)))
 
 
-def mutated(rng: Random, data: bytes) -> bytes:
+def mutated(rng: Random, data: bytes, words: tuple[bytes, ...], corpus: tuple[bytes, ...]) -> bytes:
     for _ in range(rng.randrange(1, 4)):
         at = rng.randrange(len(data) + 1)
         end = min(len(data), at + rng.randrange(1, 8))
@@ -69,8 +75,8 @@ def mutated(rng: Random, data: bytes) -> bytes:
         elif change == 2:
             data = data[:at] + data[at:end] * rng.randrange(2, 40) + data[end:]
         elif change == 3:
-            data = data[:at] + rng.choice(WORDS) + data[at:]
+            data = data[:at] + rng.choice(words) + data[at:]
         else:
-            other = rng.choice(corpus())
+            other = rng.choice(corpus)
             data = data[:at] + other[rng.randrange(len(other)) :]
     return data or b"\r\n"

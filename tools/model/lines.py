@@ -60,7 +60,14 @@ QUERIES = [
     "stats-tube {tube}",
 ]
 LISTS = ["list-tubes", "list-tube-used", "list-tubes-watched"]
-EXTENSIONS = ["capabilities", "ping"]
+EXTENSIONS = [
+    "capabilities",
+    "ping",
+    "peek-tube {tube} ready",
+    "peek-tube {tube} delayed",
+    "peek-tube {tube} buried",
+    "kick-tube {tube} {bound}",
+]
 PUTS = ["put {pri} {delay} {ttr} {size}", "put 0 0 1 {size}"]
 RESERVES = ["reserve", "reserve-with-timeout {seconds}", "reserve-job {job}"]
 TEMPLATES = [

@@ -26,4 +26,22 @@ EXTENSIONS = (
         "    sorted(((row.word, number) for number, row in enumerate(COMMANDS)),",
         _EXTENSIONS,
     ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "kick-tube-in-used",
+        "kick-tube kicks jobs of the tube that the client uses",
+        "beanstalkd_py/protocol/extensions.py",
+        "        return self._answers.kick_in_slices(client, now, tube, bound)\n",
+        "        return self._answers.kick_in_slices(client, now, client.used, bound)\n",
+        _EXTENSIONS,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "extensions-two-spaces",
+        "an extension command with two spaces before an argument is accepted",
+        "beanstalkd_py/protocol/lines.py",
+        '    words = rest.split(b" ")\n',
+        "    words = rest.split()\n",
+        _EXTENSIONS,
+    ),
 )

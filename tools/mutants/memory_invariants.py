@@ -102,7 +102,7 @@ MEMORY = (
         Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
         "job-stays-with-client-without-reply",
         "a client holds a job although there was no memory to tell it",
-        "beanstalkd_py/protocol/dispatch.py",
+        "beanstalkd_py/protocol/answers.py",
         "        if reply is replies.OUT_OF_MEMORY:\n"
         "            self.queue.give_back(outcome, now)\n",
         "",
@@ -130,7 +130,7 @@ MEMORY = (
         Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
         "long-reply-joined",
         "the reply with a long body is joined",
-        "beanstalkd_py/protocol/dispatch.py",
+        "beanstalkd_py/protocol/answers.py",
         "                if nbytes > LONG_BODY:\n",
         "                if nbytes < 0:\n",
         ("tests/protocol/test_dispatch.py -k long_body",),

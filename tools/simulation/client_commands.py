@@ -23,6 +23,9 @@ INVALID = (
     b"use -tube", b"watch " + b"w" * 201, b"kick", b"kick -1", b"pause-tube default",
     b"pause-tube -x 1", b"x" * 300, b"stats-job 0", b"touch 0", b"list-tubes\r", b"release 1 2",
     b"bury 1", b"quitfoo\0", b"stats\0", b"ping ", b"pingpong", b"capabilities 1",
+    b"peek-tube a", b"peek-tube a reserved", b"peek-tube  a ready", b"kick-tube a",
+    b"kick-tube a 1 ",
+    b"kick-tube a 4294967296",
 )  # fmt: skip
 
 
@@ -117,7 +120,8 @@ class CommandGenerator:
 
     def _kick(self, model: RecordingModel, name: Hashable) -> bytes:
         kick = b"kick %d\r\n" % self._rng.choice((0, 1, 2, 100))
-        return self._rng.choice((kick, b"kick-job %d\r\n" % self._any_id(model)))
+        kick_tube = b"kick-tube %b %d\r\n" % (self._rng.choice(TUBES), self._rng.choice((1, 100)))
+        return self._rng.choice((kick, kick_tube, b"kick-job %d\r\n" % self._any_id(model)))
 
     def _use(self, model: RecordingModel, name: Hashable) -> bytes:
         command = self._rng.choice((b"use ", b"watch ", b"ignore "))
@@ -131,7 +135,8 @@ class CommandGenerator:
         lines = (
             b"peek %d" % id, b"stats-job %d" % id, b"stats-tube %b" % tube, b"stats",
             b"list-tubes", b"list-tube-used", b"list-tubes-watched", b"peek-ready",
-            b"peek-delayed", b"peek-buried", b"capabilities", b"ping",
+            b"peek-delayed", b"peek-buried", b"capabilities", b"ping", b"peek-tube %b ready" % tube,
+            b"peek-tube %b %b" % (tube, self._rng.choice((b"delayed", b"buried"))),
         )  # fmt: skip
         return self._rng.choice(lines) + b"\r\n"
 

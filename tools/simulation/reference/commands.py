@@ -148,10 +148,14 @@ def touch(state: State, client: Client, now: int, id: int) -> bytes:
 
 
 def kick(state: State, client: Client, now: int, bound: int) -> bytes:
+    return _kick_some(state, now, client.used, bound)
+
+
+def _kick_some(state: State, now: int, tube: Tube, bound: int) -> bytes:
     """Kicks buried jobs if there are any, else delayed ones. If the disk is full midway, the reply
     counts the jobs before.
     """
-    jobs = (_buried(state, client.used) or state.delayed(client.used))[:bound]
+    jobs = (_buried(state, tube) or state.delayed(tube))[:bound]
     for kicked, job in enumerate(jobs):
         if state.refused():
             return b"KICKED %d\r\n" % kicked if kicked else OUT_OF_MEMORY
@@ -288,6 +292,23 @@ def ping(state: State, client: Client, now: int) -> bytes:
     return b"PONG\r\n"
 
 
+def peek_tube(state: State, client: Client, now: int, name: bytes, kind: str) -> bytes:
+    tube = state.tube(name)
+    if tube is None:
+        return NOT_FOUND
+    jobs = {
+        "ready": state.ready([tube]),
+        "delayed": state.delayed(tube),
+        "buried": _buried(state, tube),
+    }
+    return _found(jobs[kind])
+
+
+def kick_tube(state: State, client: Client, now: int, name: bytes, bound: int) -> bytes:
+    tube = state.tube(name)
+    return NOT_FOUND if tube is None else _kick_some(state, now, tube, bound)
+
+
 def quit(state: State, client: Client, now: int) -> bytes:
     client.closed = True
     return b""
@@ -321,4 +342,6 @@ BY_WORD: dict[str, Command] = {
     "quit": quit,
     "capabilities": capabilities,
     "ping": ping,
+    "peek-tube": peek_tube,
+    "kick-tube": kick_tube,
 }

@@ -26,7 +26,14 @@ BARE = (
     "list-tube-used",
     "list-tubes",
 )
-EXTENSIONS = ("capabilities", "ping")  # only the whole word is one
+# Only the whole word is one. The arguments: what each must match.
+NUMBER = rb"[0-9]+"
+EXTENSIONS: dict[str, tuple[bytes, ...]] = {
+    "capabilities": (),
+    "ping": (),
+    "peek-tube": (NAME, rb"ready|delayed|buried"),
+    "kick-tube": (NAME, NUMBER),
+}
 
 
 class BadLine(Exception):
@@ -71,8 +78,7 @@ def words(line: bytes) -> tuple[str, list[object]]:
         raise BadLine
     extension = line.split(b" ")[0].decode("latin-1")
     if extension in EXTENSIONS:
-        Reader(line[len(extension) :]).end()
-        return extension, []
+        return extension, _strict(line, EXTENSIONS[extension])
     for word in (*ONE_ID, *ONE_NAME, "reserve-with-timeout", "release", "bury", "kick"):
         if line.startswith(word.encode() + b" "):
             return word, _arguments(word, Reader(line[len(word) + 1 :]))
@@ -85,6 +91,26 @@ def words(line: bytes) -> tuple[str, list[object]]:
     if line.startswith(b"pause-tube"):
         return "pause-tube", _pause(Reader(line[len(b"pause-tube") :]))
     raise BadLine(b"UNKNOWN_COMMAND\r\n")
+
+
+def _strict(line: bytes, patterns: tuple[bytes, ...]) -> list[object]:
+    """One space before each argument, and nothing behind them."""
+    texts = line.split(b" ")[1:]
+    if len(texts) != len(patterns):
+        raise BadLine
+    arguments: list[object] = []
+    for text, pattern in zip(texts, patterns, strict=True):
+        if not re.fullmatch(pattern, text):
+            raise BadLine
+        if pattern == NAME:
+            arguments.append(_name(text))
+        elif pattern == NUMBER:
+            arguments.append(int(text))
+            if int(text) > U32:
+                raise BadLine
+        else:
+            arguments.append(text.decode())
+    return arguments
 
 
 def _arguments(word: str, reader: Reader) -> list[object]:

@@ -1,0 +1,90 @@
+"""Outcomes of the queue as replies: what the commands of `Dispatcher` and `Extensions` share.
+
+If there is no memory for a reply, the reply is OUT_OF_MEMORY, and a job that the client was to get
+is ready again.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from beanstalkd_py.protocol import replies
+from beanstalkd_py.queue.model import Client, Job, Tube
+from beanstalkd_py.queue.outcome import UNFINISHED, Outcome
+from beanstalkd_py.queue.queue import Queue
+
+REPLIES: Final[dict[Outcome, bytes]] = {
+    Outcome.NOT_FOUND: replies.NOT_FOUND,
+    Outcome.NO_HEADROOM: replies.OUT_OF_MEMORY,
+    Outcome.NO_MEMORY: replies.OUT_OF_MEMORY,
+    Outcome.DRAINING: replies.DRAINING,
+    Outcome.NOT_IGNORED: replies.NOT_IGNORED,
+    Outcome.DEADLINE_SOON: replies.DEADLINE_SOON,
+    Outcome.TIMED_OUT: replies.TIMED_OUT,
+}
+
+LONG_BODY: Final = 256 * 1024  # bytes; a reply with a longer body is not joined
+_ATTEMPTS: Final = 2  # to allocate a reply; before the second one the memory reserve is released
+
+
+class Answers:
+    """pieces: of a reply that is not joined; the session takes them at once."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+        self.pieces: list[bytes] = []
+
+    def reserved(self, client: Client, now: int, outcome: Job | Outcome) -> bytes | None:
+        """The reply to a reserve, at once or after waiting."""
+        if not isinstance(outcome, Job):
+            return REPLIES[outcome]
+        reply = self.with_body(replies.RESERVED, replies.RESERVED_LINE, outcome)
+        if reply is replies.OUT_OF_MEMORY:
+            self.queue.give_back(outcome, now)
+        return reply
+
+    def found(self, outcome: Job | Outcome) -> bytes | None:
+        if not isinstance(outcome, Job):
+            return REPLIES[outcome]
+        return self.with_body(replies.FOUND, replies.FOUND_LINE, outcome)
+
+    def with_body(self, template: bytes, line: bytes, job: Job) -> bytes | None:
+        """A reply with the job's body: whole, or in `pieces` without a copy of the body."""
+        body = job.body
+        nbytes = len(body)
+        for _ in range(_ATTEMPTS):
+            try:
+                if nbytes > LONG_BODY:
+                    self.pieces = [line % (job.id, nbytes), body, b"\r\n"]
+                    return None
+                return template % (job.id, nbytes, body)
+            except MemoryError:
+                self.queue.memory.release()
+        return replies.OUT_OF_MEMORY
+
+    def report(self, make: Callable[[], bytes]) -> bytes:
+        """The reply that `make` returns. It may be long: `list-tubes` names every tube."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return make()
+            except MemoryError:
+                self.queue.memory.release()
+        return replies.OUT_OF_MEMORY
+
+    def kick_in_slices(self, client: Client, now: int, tube: Tube, bound: int) -> bytes | None:
+        kick = self.queue.begin_kick(tube, bound)
+        return in_slices(client, now, lambda now: self._kicked(self.queue.kick(kick, now)))
+
+    def _kicked(self, outcome: int | Outcome) -> bytes | None:
+        if outcome is UNFINISHED:
+            return None
+        return replies.KICKED_COUNT % outcome if isinstance(outcome, int) else REPLIES[outcome]
+
+
+def in_slices(client: Client, now: int, go_on: Callable[[int], bytes | None]) -> bytes | None:
+    """The reply to a command that may take long. Each call of `go_on` does one slice and returns
+    the reply, or None if more is left. Other clients are served between two slices.
+    """
+    reply = go_on(now)
+    if reply is None:
+        client.unfinished = go_on
+    return reply
