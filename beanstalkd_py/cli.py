@@ -12,13 +12,12 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 import beanstalkd_wal as wal
 
-from beanstalkd_py import __version__
 from beanstalkd_py.binlog import opening
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.refusals import what_helps
@@ -29,6 +28,7 @@ from beanstalkd_py.foreign import old_files
 from beanstalkd_py.foreign.old_files import DamagedImport
 from beanstalkd_py.host import disk, privileges, signals
 from beanstalkd_py.host.clock import boot_ns
+from beanstalkd_py.host.events import INTERVAL_NS, EventLog, Report, is_journal
 from beanstalkd_py.host.notify import Notify
 from beanstalkd_py.host.process import (
     START_DESCRIPTORS,
@@ -36,11 +36,13 @@ from beanstalkd_py.host.process import (
     require_descriptors,
 )
 from beanstalkd_py.host.progress import Progress
+from beanstalkd_py.host.stderr import Stderr
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.server.diskwatch import DiskWatch, WatchedFileSystem
+from beanstalkd_py.server.lifecycle import drain, report_ready
 from beanstalkd_py.server.limits import limits_snapshot, set_limits
-from beanstalkd_py.server.listen import Listeners, ListenFailed, address_of, listen
+from beanstalkd_py.server.listen import ListenFailed, address_of, listen
 from beanstalkd_py.server.process import process_snapshots
 from beanstalkd_py.server.reload import Reloader
 from beanstalkd_py.server.server import Server
@@ -48,6 +50,7 @@ from beanstalkd_py.server.server import Server
 STDOUT, STDERR = 1, 2
 NO_SPACE, LOCKED, BAD_LOG, BUG, NO_RESOURCES, LOG_FAILED = 1, 10, 65, 70, 71, 74
 PID_1_TERMINATED = 143
+EVENTS_CHECK_S = INTERVAL_NS / 1e9
 
 
 class NoDirectory(Exception):
@@ -79,69 +82,65 @@ def main(argv: list[str]) -> int:
     """Runs the daemon until it must stop. Returns the exit status. Messages begin with argv[0]."""
     prog = argv[0]
     _fill_standard_descriptors()
+    events = EventLog(prog, Stderr(STDERR).write, is_journal(STDERR, os.environ))
 
-    def report(line: str) -> None:
-        _write(STDERR, f"{prog}: {line}\n")
+    def fail(status: int, *lines: str) -> int:
+        for line in lines:
+            events.error(line, status=status)
+        return status
 
     try:
         command_line = flags.parse(argv[1:], prog)
-        chosen = command_line.over(file.read(command_line.config) if command_line.config else {})
+        chosen = command_line.over({})
+        if not command_line.check_config:
+            events.set(chosen.log_format, chosen.log_level)
+        if command_line.config is not None:
+            chosen = command_line.over(file.read(command_line.config))
     except flags.Exit as end:
         _write(STDOUT, end.stdout)
         _write(STDERR, end.stderr)
         return end.status
     except file.WrongFile as error:
-        for line in error.lines:
-            report(line)
-        return flags.USAGE_ERROR
+        return fail(flags.USAGE_ERROR, *error.lines)
+    if not command_line.check_config:
+        events.set(chosen.log_format, chosen.log_level)
     for warning in command_line.warnings:
-        report(warning)
+        events(warning)
     if command_line.check_config:
         _write(STDOUT, f"{prog}: {command_line.config}: no mistakes\n")
         return 0
     try:
-        return _serve_until_the_end(command_line, chosen, report)
+        return _serve_until_the_end(command_line, chosen, events)
     except ListenFailed as error:
-        for line in error.lines:
-            report(line)
-        return error.status
+        return fail(error.status, *error.lines)
     except privileges.PrivilegesFailed as error:
-        report(error.line)
-        return error.status
+        return fail(error.status, error.line)
     except (wal.Locked, wal.SecondWriter, NoDirectory) as error:
-        report(str(error))
-        return LOCKED
+        return fail(LOCKED, str(error))
     except (wal.NoThread, NoResources) as error:
-        report(str(error))
-        return NO_RESOURCES
+        return fail(NO_RESOURCES, str(error))
     except (wal.NewerVersion, opening.NewerRecords) as error:
-        report(str(error))
-        return BAD_LOG
+        return fail(BAD_LOG, str(error))
     except wal.WrongName as error:
-        report(f"{error} (nothing was changed)")
-        return BAD_LOG
+        return fail(BAD_LOG, f"{error} (nothing was changed)")
     except (wal.Corrupt, opening.Unreadable) as error:
-        report(
-            f"{error} (nothing was changed; to mend it: beanstalkd-binlog repair {chosen.wal_dir})"
-        )
-        return BAD_LOG
+        repair = f"to mend it: beanstalkd-binlog repair {chosen.wal_dir}"
+        return fail(BAD_LOG, f"{error} (nothing was changed; {repair})")
     except DamagedImport as error:
-        for line in error.lines:
-            report(line)
-        return BAD_LOG
+        return fail(BAD_LOG, *error.lines)
     except NoSpace as error:
-        report(str(error))
-        return NO_SPACE
+        return fail(NO_SPACE, str(error))
     except (wal.LogFailed, NotReadable) as error:
-        report(str(error))
-        return LOG_FAILED
-    except signals.Stopped:
+        return fail(LOG_FAILED, str(error))
+    except signals.Stopped as stop:
+        events.info(
+            f"stopping: {stop} before the server was ready", event="stopping", why=f"{stop}"
+        )
         return _stopped()
     except MemoryError as error:
-        report(_out_of_memory(error))
-        return NO_RESOURCES
-    except Exception:  # a broken invariant: print the traceback, and stop
-        _write(STDERR, traceback.format_exc())
+        return fail(NO_RESOURCES, _out_of_memory(error))
+    except Exception as error:  # a broken invariant
+        events.bug(error)
         return BUG
 
 
@@ -172,17 +171,16 @@ def _write(fd: int, text: str) -> None:
             data = data[os.write(fd, data) :]
 
 
-def _serve_until_the_end(
-    command_line: CommandLine, chosen: Options, report: Callable[[str], None]
-) -> int:
+def _serve_until_the_end(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
     """A signal that comes after the end, or after the failure, does not change the status."""
     try:
-        return _serve(command_line, chosen, report)
+        return _serve(command_line, chosen, events)
     finally:
         signals.ignore()
+        events.close()
 
 
-def _serve(command_line: CommandLine, chosen: Options, report: Callable[[str], None]) -> int:
+def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
     def say(line: str) -> None:
         _write(STDOUT, line + "\n")
 
@@ -199,15 +197,12 @@ def _serve(command_line: CommandLine, chosen: Options, report: Callable[[str], N
         process=process_snapshots(),
     )
 
-    def drain() -> None:
-        queue.draining = True
-
-    signals.install(drain, reloads=command_line.config is not None)
-    notify = Notify(os.environ, report)
-    watch = DiskWatch(report)
+    signals.install(lambda: drain(queue, events), reloads=command_line.config is not None)
+    notify = Notify(os.environ, events)
+    watch = DiskWatch(events)
     if (chosen.address or "").startswith("unix:"):
         signals.hold()  # until there is someone to remove the socket file
-    listeners = listen(chosen, report, os.environ)
+    listeners = listen(chosen, events, os.environ)
     try:
         signals.release()
         if chosen.verbosity:
@@ -221,7 +216,7 @@ def _serve(command_line: CommandLine, chosen: Options, report: Callable[[str], N
             server = Server(
                 dispatcher,
                 listeners,
-                report,
+                events,
                 max_connections(logged=chosen.wal_dir is not None),
                 sync_ms=chosen.sync_window_ms,
                 verbosity=chosen.verbosity,
@@ -230,8 +225,9 @@ def _serve(command_line: CommandLine, chosen: Options, report: Callable[[str], N
         set_limits(server, chosen)
         dispatcher.limits = lambda: limits_snapshot(server)
         if command_line.config is not None:
-            Reloader(server, command_line, chosen, report, notify).start()
-        progress = Progress(f"reading {chosen.wal_dir}", report, notify)
+            Reloader(server, command_line, chosen, events, notify).start()
+        is_text = chosen.log_format == "text"
+        progress = Progress(f"reading {chosen.wal_dir}", events.info, notify, may_show_bar=is_text)
         if chosen.user is not None:
             privileges.become(chosen.user)
         log = None
@@ -239,7 +235,7 @@ def _serve(command_line: CommandLine, chosen: Options, report: Callable[[str], N
         if chosen.wal_dir is not None:
             lock = _lock(chosen.wal_dir)
             try:
-                log = _open(chosen, lock, queue, server, report, progress, watch)
+                log = _open(chosen, lock, queue, server, events, progress, watch)
                 dispatcher.log = log.snapshot
             except wal.LogFull as error:
                 raise NoSpace(f"{chosen.wal_dir}: {error}") from error
@@ -255,12 +251,22 @@ def _serve(command_line: CommandLine, chosen: Options, report: Callable[[str], N
                 ) from error
 
         def ready() -> None:
-            report(_ready_line(listeners, queue, log, chosen.wal_dir))
+            addresses = [address_of(listener) for listener in listeners.sockets]
+            report_ready(events, addresses, len(queue.jobs), log, chosen.wal_dir)
+            events.limit()
+            server.every(EVENTS_CHECK_S, events.check)
             notify(READY=1, STATUS="serving")
             if notify.watchdog_s:
                 server.every(notify.watchdog_s / 2, lambda: notify(WATCHDOG=1))
 
-        server.serve(log, ready, lambda: notify(STOPPING=1))
+        def stopping() -> None:
+            if server.failure is None:
+                events.info(
+                    f"stopping: {server.stopped_by}", event="stopping", why=server.stopped_by
+                )
+            notify(STOPPING=1)
+
+        server.serve(log, ready, stopping)
         if lock is not None:
             lock.close()
     finally:
@@ -278,23 +284,6 @@ def _needed() -> Iterator[None]:
         yield
     except OSError as error:
         raise NoResources(f"cannot start: {error.strerror}; the limit may be ulimit -n") from error
-
-
-def _ready_line(
-    listeners: Listeners, queue: Queue, log: Binlog | None, directory: str | None
-) -> str:
-    addresses = ", ".join(address_of(listener) for listener in listeners.sockets)
-    held = "memory only"
-    if log is not None:
-        shown = log.snapshot()
-        segments = shown.current_segment - shown.oldest_segment + 1
-        jobs = _counted(len(queue.jobs), "job")
-        held = f"log {directory}: {jobs} in {_counted(segments, 'segment')}"
-    return f"ready: {__version__} on {addresses}, {held}"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _stopped() -> int:
@@ -324,7 +313,7 @@ def _open(
     lock: wal.Lock,
     queue: Queue,
     server: Server,
-    report: Callable[[str], None],
+    report: Report,
     progress: Progress,
     watch: DiskWatch,
 ) -> Binlog:
@@ -369,7 +358,7 @@ def _no_space(error: OSError) -> NoSpace:
     return NoSpace(f"{error.filename}: {error.strerror}; {what_helps(error.errno or 0)}")
 
 
-def _segment_bytes(directory: str, asked: int, report: Callable[[str], None]) -> int:
+def _segment_bytes(directory: str, asked: int, report: Report) -> int:
     """The size of segments: `asked`, or less where such segments do not fit. The headroom that puts
     must leave is more than a segment, so a file system of only two segments would refuse every put.
     """

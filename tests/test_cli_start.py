@@ -19,7 +19,9 @@ from testkit.daemon import Daemon
 from testkit.start import Start
 
 from beanstalkd_py import __version__
+from beanstalkd_py.config import version
 
+BUILD = f"{__version__} ({version.build()})"
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 USAGE = "\nUse: beanstalkd-py "
 
@@ -244,27 +246,29 @@ def test_closed_streams_do_not_change_the_exit_status(launch: Start, tmp_path: P
 
 
 def ready_line(daemon: Daemon) -> str:
-    return daemon.ready_line().removeprefix("beanstalkd-py: ready: ")
+    """Without the time that the start took."""
+    line = daemon.ready_line().removeprefix("beanstalkd-py: ready: ")
+    return re.sub(r", after \d+\.\d s\n", "", line)
 
 
-def test_ready_line_names_version_address_and_memory_only(start: Start, tmp_path: Path) -> None:
-    assert ready_line(start()) == f"{__version__} on {tmp_path}/socket, memory only\n"
+def test_ready_line_names_build_address_and_memory_only(start: Start, tmp_path: Path) -> None:
+    assert ready_line(start()) == f"{BUILD} on {tmp_path}/socket, memory only"
     daemon = start(at="127.0.0.1")
-    assert ready_line(daemon) == f"{__version__} on 127.0.0.1:{daemon.port}, memory only\n"
+    assert ready_line(daemon) == f"{BUILD} on 127.0.0.1:{daemon.port}, memory only"
     assert daemon.said() == ""  # the kit leaves out this line only
 
 
 def test_ready_line_counts_jobs_and_segments(start: Start, log: str, tmp_path: Path) -> None:
-    where = f"{__version__} on {tmp_path}/socket, log {log}"
+    where = f"{BUILD} on {tmp_path}/socket, log {log}"
     daemon = start("-b", log, "-s", "65536")
-    assert ready_line(daemon) == f"{where}: 0 jobs in 1 segment\n"
+    assert ready_line(daemon) == f"{where}: 0 jobs in 1 segment"
     client = daemon.client()
     for _ in range(3):
         client.put(b"x" * 50_000)
     daemon.stop()
     line = ready_line(start("-b", log, "-s", "65536"))
     segments = len(list(Path(log).glob("*.wal")))
-    assert segments >= 3 and line == f"{where}: 3 jobs in {segments} segments\n"
+    assert segments >= 3 and line == f"{where}: 3 jobs in {segments} segments"
 
 
 def test_failed_start_prints_no_ready_line(launch: Start, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ from beanstalkd_py.binlog.records import (
 )
 from beanstalkd_py.binlog.refusals import Refusals
 from beanstalkd_py.binlog.replay import Replayer
+from beanstalkd_py.binlog.report import Report
 from beanstalkd_py.binlog.usage import (
     LENGTH_FIELD,
     PAUSE_OVERHEAD,
@@ -69,11 +70,10 @@ class Binlog:
         ids: ReservedIds,
         segment_bytes: int,
         wall: int,
-        report: Callable[[str], None],
+        report: Report,
     ) -> None:
         """replayer: has applied the whole log to `state`. ids: what `log` asks for the metadata of
-        its segments. segment_bytes: bytes of a segment. wall: wall clock, ns. report: called with
-        a line for the operator.
+        its segments. segment_bytes: bytes of a segment. wall: wall clock, ns.
         """
         self.log = log
         self.ids = ids

@@ -26,6 +26,7 @@ from beanstalkd_py.binlog.records import (
     encode,
 )
 from beanstalkd_py.binlog.replay import BadRecord, Replayer
+from beanstalkd_py.binlog.report import Report, about, unreported
 from beanstalkd_py.binlog.usage import Usage
 from beanstalkd_py.queue.state import State
 
@@ -49,7 +50,7 @@ def open_binlog(
     now: int,
     wall_now: int,
     notify: Callable[[], None],
-    report: Callable[[str], None] = lambda line: None,
+    report: Report = unreported,
     progress: Callable[[int, int], None] = lambda done, total: None,
     threaded: bool = True,
     fs: wal.FileSystem | None = None,
@@ -99,7 +100,7 @@ def open_binlog(
         ids,
         segment_bytes=segment_bytes,
         wall_now=wall_now,
-        report=lambda line: report(f"{directory}: {line}"),
+        report=about(directory, report),
     )
 
 
@@ -110,7 +111,7 @@ def begin(
     *,
     segment_bytes: int,
     wall_now: int,
-    report: Callable[[str], None],
+    report: Report,
 ) -> Binlog:
     """Begins to write on a log that was replayed. ids: what `log` asks for the metadata of its
     segments. Other arguments are those of `open_binlog`; the lines that are reported do not name

@@ -6,9 +6,10 @@ the time.
 """
 
 import errno
-from collections.abc import Callable
 
 from beanstalkd_wal.errors import reason_of
+
+from beanstalkd_py.binlog.report import Report
 
 SECOND_NS = 1_000_000_000
 INTERVAL_NS = 60 * SECOND_NS  # at least, from one "are refused" to the next
@@ -29,7 +30,7 @@ def what_helps(reason: int) -> str:
 
 
 class Refusals:
-    def __init__(self, report: Callable[[str], None]) -> None:
+    def __init__(self, report: Report) -> None:
         self.pending = False  # `check` has something to do, now or later
         self._report = report
         self._reported = False  # the operator was told that puts are refused
@@ -57,12 +58,23 @@ class Refusals:
             if not self._reported and now >= self._may_report_at:
                 self._reported = True
                 self._may_report_at = now + INTERVAL_NS
-                self._report(f"puts are refused: {text}" if text else _refused(reason))
+                line = f"puts are refused: {text}" if text else _refused(reason)
+                name = "limit" if text else _name(reason)
+                self._report(line, event="puts_refused", reason=name)
         elif accepts and now - self._refused_at >= QUIET_NS:
             if self._reported:
-                self._report(f"puts are accepted again; {self._count} were refused")
+                self._report(
+                    f"puts are accepted again; {self._count} were refused",
+                    event="puts_accepted",
+                    refused=self._count,
+                )
             self._reported = self.pending = False
             self._count = 0
+
+
+def _name(reason: int) -> str:
+    """ENOSPC, or "" if there is no reason."""
+    return errno.errorcode.get(reason, "")
 
 
 def _refused(reason: int) -> str:

@@ -112,6 +112,24 @@ class Port(NamedTuple):
         return "an integer from 0 to 65535, or the name of a service"
 
 
+class Choice(NamedTuple):
+    words: tuple[str, ...]
+
+    def from_word(self, word: str) -> str:
+        if word not in self.words:
+            raise Invalid(f"value (expected {self})")
+        return word
+
+    def from_file(self, value: object) -> str:
+        text = _string(value, str(self))
+        if text not in self.words:
+            raise Invalid(f"expected {self}, found {_short(text)}")
+        return text
+
+    def __str__(self) -> str:
+        return " or ".join(f'"{word}"' for word in self.words)
+
+
 class Switch(NamedTuple):
     """Has no value on the command line."""
 
@@ -146,7 +164,7 @@ class Mode(NamedTuple):
         return 'a string of octal digits, such as "660"'
 
 
-Kind = Number | Auto | Text | Port | Switch | Mode
+Kind = Number | Auto | Text | Port | Choice | Switch | Mode
 
 
 def _integer(value: object) -> int:

@@ -33,6 +33,8 @@ class Options(NamedTuple):
     idle_timeout: int = 0  # seconds; 0: no limit
     input_timeout: int = 0  # seconds; 0: no limit
     max_pending: int = DEFAULT_MAX_PENDING
+    log_format: str = "text"
+    log_level: str = "info"
 
     @property
     def sync_window_ms(self) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from beanstalkd_py.config.kinds import Auto, Kind, Mode, Number, Port, Switch, Text, Value
+from beanstalkd_py.config.kinds import Auto, Choice, Kind, Mode, Number, Port, Switch, Text, Value
 from beanstalkd_py.config.options import (
     LARGEST_MAX_JOB_SIZE,
     LARGEST_SEGMENT_BYTES,
@@ -31,6 +31,7 @@ class Group(Enum):
     LISTEN = "Address"
     LIMITS = "Limits"
     PROCESS = "Process"
+    EVENTS = "Events on stderr"
     CONFIG = "Configuration file"
     HELP = "Information"
 
@@ -174,6 +175,16 @@ OPTIONS = (
         "1: print connections; 2: also print the commands of connections that are accepted from "
         "now on. Each -V adds 1",
         letter="V", value="LEVEL", reload=ALWAYS,
+    ),
+    Option(
+        "log_format", Group.EVENTS, Choice(("text", "json")),
+        "one line of text or JSON for each event",
+        value="FORMAT", reload=ALWAYS,
+    ),
+    Option(
+        "log_level", Group.EVENTS, Choice(("error", "warning", "info")),
+        "the least level of events that are written",
+        value="LEVEL", reload=ALWAYS,
     ),
     Option(
         "config", Group.CONFIG, Text(),

@@ -3,10 +3,10 @@
 import io
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from beanstalkd_py.host.events import Report
 from beanstalkd_py.host.notify import Notify
 
 QUIET_S = 2.0  # a shorter replay shows nothing
@@ -17,13 +17,15 @@ EXTEND_S = 60  # by which each report extends the service manager's start timeou
 class Progress:
     """To be called with the bytes done and the bytes in total; `close` ends the display."""
 
-    def __init__(self, label: str, report: Callable[[str], None], notify: Notify) -> None:
+    def __init__(
+        self, label: str, report: Report, notify: Notify, may_show_bar: bool = True
+    ) -> None:
         self._label = label
         self._report = report
         self._notify = notify
         self._next = time.monotonic() + QUIET_S
         # sys.stderr is None if descriptor 2 was closed at the start.
-        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._terminal = may_show_bar and sys.stderr is not None and sys.stderr.isatty()
         # Created now, because after -u the user may not be able to read click. Only for a
         # terminal, because to import click takes a tenth of the time of a start.
         self._bar: Any = _bar(label) if self._terminal else None
@@ -43,7 +45,7 @@ class Progress:
                 self._bar.update(done - self._bar.pos)
         else:
             self._next = now + EVERY_S
-            self._report(share)
+            self._report(share, event="reading", done=done, total=total)
 
     def close(self) -> None:
         if self._shown:

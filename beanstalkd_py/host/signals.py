@@ -17,7 +17,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 class Stopped(BaseException):
     """SIGTERM or SIGINT before the loop runs. A BaseException, so that no `except Exception` treats
-    it as an error.
+    it as an error. Its text is the signal's name.
     """
 
 
@@ -47,7 +47,7 @@ def release() -> None:
 
 def _stop(number: int, frame: object) -> NoReturn:
     ignore()
-    raise Stopped
+    raise Stopped(signal.Signals(number).name)
 
 
 def ignore() -> None:

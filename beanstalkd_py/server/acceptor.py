@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from beanstalkd_py.host.clock import boot_ns
+from beanstalkd_py.host.events import Report
 from beanstalkd_py.server.admission import Admission
 from beanstalkd_py.server.batchedio import Received
 
@@ -42,7 +43,7 @@ class Acceptor:
         admission: Admission,
         connections: Sized,
         limit: int,
-        report: Callable[[str], None],
+        report: Report,
     ) -> None:
         self._listeners = listeners
         self._epoll = epoll
@@ -121,7 +122,7 @@ class Acceptor:
         now = boot_ns()
         if now >= self._report_at:
             self._report_at = now + REPORT_NS
-            self._report(why)
+            self._report(why, event="accepting_paused")
         if self._pause is None:
             self._unregister()
             self._pause = self._loop.timer(PAUSE_S)

@@ -211,7 +211,7 @@ class Connection:
         """
         memory = self.context.queue.memory
         if memory.short:
-            self.context.report(f"connection: {os.strerror(errno.ENOMEM)}")
+            self.context.report(f"connection: {os.strerror(errno.ENOMEM)}", event="connection")
             self.close()
             return
         memory.release()
@@ -358,7 +358,7 @@ class Connection:
     def lost(self, error: OSError) -> None:
         """The connection is broken. A peer that went away or cannot be reached is not reported."""
         if not isinstance(error, ConnectionError) and error.errno not in UNREACHABLE:
-            self.context.report(f"connection: {error.strerror}")
+            self.context.report(f"connection: {error.strerror}", event="connection")
         self.close()
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 from beanstalkd_py.config.options import DEFAULT_MAX_PENDING
 from beanstalkd_py.host.clock import boot_ns
+from beanstalkd_py.host.events import Report
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.server.outbox import Outbox
@@ -32,7 +33,7 @@ class Context:
     def __init__(
         self,
         dispatcher: Dispatcher,
-        report: Callable[[str], None],
+        report: Report,
         make_session: Callable[[SessionOwner, int], Session],
         forget: Callable[[int], None],
     ) -> None:

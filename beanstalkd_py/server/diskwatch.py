@@ -17,6 +17,8 @@ from threading import get_ident
 
 import beanstalkd_wal as wal
 
+from beanstalkd_py.host.events import Field, Report
+
 SECOND_NS = 1_000_000_000
 LIMIT_NS = SECOND_NS  # a call that takes longer is slow
 QUIET_NS = 60 * SECOND_NS  # after a slow call
@@ -31,6 +33,8 @@ def open_file(handle: int) -> str:
         return "a file of the log"
 
 
+# A line for the operator: message, event, fields.
+Line = tuple[str, str, dict[str, Field]]
 Call = tuple[int, str, int]  # begin, what, handle; a NamedTuple would take 0.3 us more
 
 
@@ -41,7 +45,7 @@ class DiskWatch:
 
     def __init__(
         self,
-        report: Callable[[str], None],
+        report: Report,
         now: Callable[[], int] = time.monotonic_ns,
         file_of: Callable[[int], str] = open_file,
     ) -> None:
@@ -54,7 +58,7 @@ class DiskWatch:
         self._quiet_until = 0
         self._missed = 0  # slow calls without a line
         self._longest_ns = 0  # of these
-        self._lines: list[str] = []  # for the operator
+        self._lines: list[Line] = []  # for the operator
         self._wake = threading.Event()  # there is a line: `check` is due
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -73,12 +77,12 @@ class DiskWatch:
                 self._ended(thread, call, now)
 
     def _ended(self, thread: int, call: Call, now: int) -> None:
-        began_at, what, handle = call
+        began_at, what, _ = call
         took_ns = now - began_at
         if thread in self._reported or now >= self._quiet_until:
             self._reported.discard(thread)
             self._quiet_until = now + QUIET_NS
-            self._lines.append(f"{self._file_of(handle)}: the {what} took {_seconds(took_ns)}")
+            self._add(f"the {what} took {_seconds(took_ns)}", "slow_call_ended", call, took_ns)
             self._wake.set()
         else:
             self._missed += 1
@@ -90,8 +94,8 @@ class DiskWatch:
         with self._lock:
             wait_ns = self._look(self._now())
             lines, self._lines = self._lines, []
-        for line in lines:
-            self._report(line)
+        for message, event, fields in lines:
+            self._report(message, event=event, **fields)
         return wait_ns
 
     def _look(self, now: int) -> int:
@@ -108,20 +112,38 @@ class DiskWatch:
         return wait_ns
 
     def _add_slow(self, thread: int, call: Call, now: int) -> None:
-        began_at, what, handle = call
+        took_ns = now - call[0]
         self._reported.add(thread)
         self._quiet_until = now + QUIET_NS
-        self._lines.append(
-            f"{self._file_of(handle)}: a {what} has not returned for "
-            f"{_seconds(now - began_at)}, and clients may wait for it; check the disk"
+        self._add(
+            f"a {call[1]} has not returned for {_seconds(took_ns)}, and clients may wait for it; "
+            "check the disk",
+            "slow_call",
+            call,
+            took_ns,
         )
+
+    def _add(self, text: str, event: str, call: Call, took_ns: int) -> None:
+        _, what, handle = call
+        file = self._file_of(handle)
+        fields: dict[str, Field] = {
+            "file": file,
+            "call": what,
+            "seconds": round(took_ns / SECOND_NS, 3),
+        }
+        self._lines.append((f"{file}: {text}", event, fields))
 
     def _add_missed(self) -> None:
         calls = "call" if self._missed == 1 else "calls"
-        self._lines.append(
+        text = (
             f"{self._missed} more {calls} to the disk took over {_seconds(LIMIT_NS)} within a "
             f"minute, the longest {_seconds(self._longest_ns)}"
         )
+        fields: dict[str, Field] = {
+            "count": self._missed,
+            "longest": round(self._longest_ns / SECOND_NS, 3),
+        }
+        self._lines.append((text, "slow_calls", fields))
         self._missed = self._longest_ns = 0
 
     def start(self) -> None:

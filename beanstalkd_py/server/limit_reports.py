@@ -6,13 +6,15 @@ of times the limit was reached since the line before it.
 
 from collections.abc import Callable
 
+from beanstalkd_py.host.events import Report
+
 INTERVAL_NS = 60_000_000_000
 
 
 class LimitReports:
     """report: called with a line for the operator. now: returns the boot time, ns."""
 
-    def __init__(self, report: Callable[[str], None], now: Callable[[], int]) -> None:
+    def __init__(self, report: Report, now: Callable[[], int]) -> None:
         self._report = report
         self._now = now
         self._report_at: dict[str, int] = {}  # by option
@@ -27,4 +29,6 @@ class LimitReports:
         self._report_at[option] = now + INTERVAL_NS
         silent = self._silent.pop(option, 0)
         more = f"; {silent} more since the last such line" if silent else ""
-        self._report(f"{text} ({option}){more}")
+        self._report(
+            f"{text} ({option}){more}", event="limit_reached", limit=option, times=silent + 1
+        )

@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from beanstalkd_py.host.clock import boot_ns
+from beanstalkd_py.host.events import Report
 from beanstalkd_py.queue.model import Client
 from beanstalkd_py.queue.state import State
 from beanstalkd_py.server.connection import Connection
@@ -49,7 +50,7 @@ class Memory:
         counts: list[int],
         connections: Collection[Connection],
         collect: Callable[[], object],
-        report: Callable[[str], None],
+        report: Report,
         resident: Callable[[], int] | None = None,
         trim: Callable[[], None] | None = None,
     ) -> None:

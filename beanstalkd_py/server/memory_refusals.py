@@ -3,16 +3,16 @@ when they are accepted again.
 """
 
 import errno
-from collections.abc import Callable
 
 from beanstalkd_py.binlog.refusals import Refusals
+from beanstalkd_py.binlog.report import Report
 from beanstalkd_py.queue.memory import MemoryReserve
 
 
 class MemoryRefusals:
     """report: called with a line for the operator."""
 
-    def __init__(self, memory: MemoryReserve, report: Callable[[str], None]) -> None:
+    def __init__(self, memory: MemoryReserve, report: Report) -> None:
         self._memory = memory
         self._refusals = Refusals(report)
         self._over_limit = Refusals(report)

@@ -5,12 +5,12 @@ a regular file.
 """
 
 import signal
-from collections.abc import Callable
 from time import monotonic_ns
 
 from beanstalkd_py.config import changes, file
 from beanstalkd_py.config.flags import CommandLine
 from beanstalkd_py.config.options import Options
+from beanstalkd_py.host.events import EventLog
 from beanstalkd_py.host.notify import Notify
 from beanstalkd_py.server.limits import set_limits
 from beanstalkd_py.server.server import Server
@@ -24,7 +24,7 @@ class Reloader:
         server: Server,
         command_line: CommandLine,
         running: Options,
-        report: Callable[[str], None],
+        events: EventLog,
         notify: Notify,
     ) -> None:
         assert command_line.config is not None
@@ -32,7 +32,7 @@ class Reloader:
         self._server = server
         self._command_line = command_line
         self._running = running
-        self._report = report
+        self._events = events
         self._notify = notify
 
     def start(self) -> None:
@@ -44,21 +44,26 @@ class Reloader:
 
     def reload(self) -> None:
         self._notify(RELOADING=1, MONOTONIC_USEC=monotonic_ns() // 1000)
-        self._report(self._reload())
+        self._reload()
         self._notify(READY=1)
 
-    def _reload(self) -> str:
-        """Returns the line for the operator."""
+    def _reload(self) -> None:
         try:
             wanted = self._command_line.over(file.read(self._path))
         except file.WrongFile as error:
             more = len(error.lines) - 1
             rest = f" ({more} more: see --check-config)" if more else ""
-            return f"not reloaded: {error.lines[0]}{rest}; nothing has changed"
+            self._events(
+                f"not reloaded: {error.lines[0]}{rest}; nothing has changed",
+                event="not_reloaded",
+                file=self._path,
+            )
+            return
         found = changes.compare(self._running, wanted)
         self._running = found.options
         apply(self._server, found.options)
-        return f"reloaded {self._path}: {found}"
+        self._events.set(found.options.log_format, found.options.log_level)
+        self._events.info(f"reloaded {self._path}: {found}", event="reloaded", file=self._path)
 
 
 def apply(server: Server, options: Options) -> None:

@@ -24,6 +24,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from time import monotonic_ns, time_ns
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ import gevent.event
 
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.host.clock import boot_ns
+from beanstalkd_py.host.events import Report
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.protocol.trace import TracingSession
@@ -43,6 +45,7 @@ from beanstalkd_py.server.batchedio import Received
 from beanstalkd_py.server.collector import Collector
 from beanstalkd_py.server.connection import Connection
 from beanstalkd_py.server.context import Context, SessionOwner
+from beanstalkd_py.server.lifecycle import drain
 from beanstalkd_py.server.limit_reports import LimitReports
 from beanstalkd_py.server.listen import Listeners
 from beanstalkd_py.server.memory import INTERVAL_S, Memory, keep_free_heap
@@ -74,7 +77,7 @@ class Server:
         self,
         dispatcher: Dispatcher,
         listeners: Listeners,
-        report: Callable[[str], None],
+        report: Report,
         max_connections: int,
         sync_ms: int = 0,
         verbosity: int = 0,
@@ -88,6 +91,7 @@ class Server:
         self.say = say
         self.sync_ms = sync_ms
         self.failure: BaseException | None = None
+        self.stopped_by = ""  # the signal
         # Set here, so that the environment cannot choose another: libuv needs cffi, and other
         # backends look through all descriptors.
         gevent.config.loop = ["libev-cext", "libev-cffi"]
@@ -146,11 +150,12 @@ class Server:
         self.hub.handle_error = self._on_error
         # These watchers are never stopped: without them, a second SIGTERM during the end would kill
         # the process.
-        self.on_signal(signal.SIGTERM, self._stop.set)
-        self.on_signal(signal.SIGINT, self._stop.set)
+        for stop in signal.SIGTERM, signal.SIGINT:
+            self.on_signal(stop, partial(self._stop_on, stop.name))
         # A handler of Python, not a watcher: it runs also during a blocking poll. A command that is
         # sent after the signal then finds the server in drain mode.
-        signal.signal(signal.SIGUSR1, lambda number, frame: self._drain())
+        report = self.context.report
+        signal.signal(signal.SIGUSR1, lambda number, frame: drain(self.queue, report))
         if binlog is not None:
             self.wake_up()  # the log may have reported progress before the loop ran
             self._lock_timer.start(self._check_lock, binlog)
@@ -179,8 +184,9 @@ class Server:
         timer.start(callback)
         self._timers.append(timer)
 
-    def _drain(self) -> None:
-        self.queue.draining = True
+    def _stop_on(self, name: str) -> None:
+        self.stopped_by = self.stopped_by or name
+        self._stop.set()
 
     def fail(self, failure: BaseException) -> None:
         """Stops the server at once. Pending replies are discarded, because their promises cannot be

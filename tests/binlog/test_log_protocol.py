@@ -16,6 +16,7 @@ from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.log import Log, Promises
 from beanstalkd_py.binlog.opening import begin
 from beanstalkd_py.binlog.replay import Replayer
+from beanstalkd_py.binlog.report import unreported
 from beanstalkd_py.binlog.usage import Usage
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
@@ -163,7 +164,7 @@ class Clients:
             ReservedIds(replayer.state, 0),
             segment_bytes=SEGMENT,
             wall_now=self.now + WALL,
-            report=print,
+            report=unreported,
         )
         self.queue = replayer.state
         assert isinstance(self.queue, Queue)

@@ -12,6 +12,7 @@ from beanstalkd_py.binlog import records
 from beanstalkd_py.binlog.compactor import Compactor
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import Unreadable, open_binlog
+from beanstalkd_py.binlog.report import messages_only
 from beanstalkd_py.queue.model import READY
 from beanstalkd_py.queue.queue import Queue
 from tests.binlog.daemon import (
@@ -83,7 +84,7 @@ def _synced(directory: Path, report: Callable[[str], None] = print) -> Binlog:
         now=0,
         wall_now=0,
         notify=lambda: None,
-        report=report,
+        report=messages_only(report),
         threaded=False,
     )
 
@@ -173,8 +174,8 @@ def test_start_says_what_a_power_failure_may_have_taken(tmp_path: Path) -> None:
         lines.clear()
         opened = open_binlog(
             str(tmp_path), Queue(), segment_bytes=SEGMENT, durability=durability, now=daemon.now,
-            wall_now=daemon.now + daemon.wall, notify=lambda: None, report=lines.append,
-            threaded=False,
+            wall_now=daemon.now + daemon.wall, notify=lambda: None,
+            report=messages_only(lines.append), threaded=False,
         )  # fmt: skip
         lsn = opened.log.lsn
     assert lines == [
@@ -199,7 +200,7 @@ def test_torn_tail_is_reported_before_it_is_cut(tmp_path: Path) -> None:
             now=daemon.now,
             wall_now=daemon.now + daemon.wall,
             notify=lambda: None,
-            report=lines.append,
+            report=messages_only(lines.append),
             threaded=False,
             fs=_ReadOnly(),
         )

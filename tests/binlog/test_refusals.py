@@ -12,8 +12,13 @@ FULL = "puts are refused: No space left on device; free some space, or delete jo
 class World:
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.refusals = Refusals(self.lines.append)
+        self.events: list[tuple[str, dict[str, object]]] = []
+        self.refusals = Refusals(self.report)
         self.now = 0
+
+    def report(self, message: str, event: str = "", **fields: object) -> None:
+        self.lines.append(message)
+        self.events.append((event, fields))
 
     def refuse(self, count: int = 1, reason: int = errno.ENOSPC) -> None:
         for _ in range(count):
@@ -31,6 +36,16 @@ def test_first_refused_put_is_reported_at_once():
     world.refuse(2)
     assert world.lines == [FULL]
     assert world.refusals.pending
+
+
+def test_fields_have_the_reason_and_the_number_of_refused_puts():
+    world = World()
+    world.refuse(3)
+    world.wait(QUIET_NS)
+    assert world.events == [
+        ("puts_refused", {"reason": "ENOSPC"}),
+        ("puts_accepted", {"refused": 3}),
+    ]
 
 
 def test_end_is_reported_once_after_a_quiet_time():

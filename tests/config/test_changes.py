@@ -25,6 +25,8 @@ def test_equal_options_change_nothing() -> None:
         ({"input_timeout": 5}, "input_timeout 0 -> 5"),
         ({"max_pending": 1000}, "max_pending 262144 -> 1000"),
         ({"max_memory": "auto"}, "max_memory 0 -> auto"),
+        ({"log_format": "json"}, "log_format text -> json"),
+        ({"log_level": "error"}, "log_level info -> error"),
     ],
 )
 def test_value_changes_while_running(wanted: dict[str, Any], line: str) -> None:

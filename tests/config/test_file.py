@@ -30,6 +30,8 @@ socket_group = "mail"
 max_job_size = 0
 user = "nobody"
 verbosity = 2
+log_format = "json"
+log_level = "error"
 """
 A_PORT = "an integer from 0 to 65535, or the name of a service"
 A_MODE = 'a string of octal digits, such as "660"'
@@ -71,6 +73,8 @@ def test_every_key_is_read(path: Path) -> None:
         7,
         8,
         9,
+        "json",
+        "error",
     )
 
 
@@ -126,6 +130,11 @@ def test_port_may_be_the_name_of_a_service(path: Path) -> None:
             "max_memory: expected an integer from 0 to 1125899906842624 bytes, found -1",
         ),
         ("max_pending = 0", "max_pending: expected an integer from 1 to 1073741824 bytes, found 0"),
+        (
+            'log_level = "debug"',
+            """log_level: expected "error" or "warning" or "info", found 'debug'""",
+        ),
+        ("log_format = true", 'log_format: expected "text" or "json", found a boolean'),
         # unknown keys
         ("max_job_sise = 1", "unknown key: max_job_sise; did you mean max_job_size?"),
         ("max-job-size = 1", "unknown key: max-job-size; did you mean max_job_size?"),

@@ -367,6 +367,14 @@ def test_flags_win_over_the_file():
     assert parse(["-z65535"], PROG).over(file).max_job_size == 65535  # the default, but given
 
 
+def test_word_that_is_no_choice_is_a_usage_error():
+    assert read("--log-format=json", "--log-level", "error") == Options(
+        log_format="json", log_level="error"
+    )
+    expected = f'{PROG}: invalid value (expected "text" or "json"): xml\n{USAGE}'
+    assert (end("--log-format=xml").status, end("--log-format=xml").stderr) == (5, expected)
+
+
 def test_check_config_needs_a_file():
     assert parse(["--check-config", "--config=a"], PROG) == CommandLine(
         config="a", check_config=True

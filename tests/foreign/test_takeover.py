@@ -14,6 +14,7 @@ import pytest
 
 from beanstalkd_py.binlog import records
 from beanstalkd_py.binlog.opening import Unreadable, open_binlog
+from beanstalkd_py.binlog.report import messages_only
 from beanstalkd_py.foreign import cbinlog, exporting, importing, old_files, takeover
 from beanstalkd_py.foreign.cbinlog import CJob
 from beanstalkd_py.protocol.dispatch import Dispatcher
@@ -51,7 +52,7 @@ def opened(directory: Path, report: Callable[[str], None] = print) -> Queue:
         now=WALL,
         wall_now=WALL,
         notify=lambda: None,
-        report=report,
+        report=messages_only(report),
         threaded=False,
     ).log
     log.close(WALL)

@@ -13,6 +13,7 @@ from testkit.daemon import Daemon
 from testkit.start import Start
 from testkit.waiting import wait_until
 
+from beanstalkd_py.binlog.report import messages_only
 from beanstalkd_py.server.admission import Admission
 from beanstalkd_py.server.limit_reports import INTERVAL_NS, LimitReports
 
@@ -27,7 +28,7 @@ class World:
     def __init__(self) -> None:
         self.now = 0
         self.lines: list[str] = []
-        self.admission = Admission(LimitReports(self.lines.append, lambda: self.now))
+        self.admission = Admission(LimitReports(messages_only(self.lines.append), lambda: self.now))
         self.fds = 0
 
     def connect(self, address: str = "10.0.0.1") -> int | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from beanstalkd_py.binlog.report import messages_only
 from beanstalkd_py.server.connection import Connection
 
 
@@ -16,7 +17,8 @@ def lost(number: int) -> list[str]:
     said: list[str] = []
     closed: list[bool] = []
     connection: Any = SimpleNamespace(
-        context=SimpleNamespace(report=said.append), close=lambda: closed.append(True)
+        context=SimpleNamespace(report=messages_only(said.append)),
+        close=lambda: closed.append(True),
     )
     Connection.lost(connection, OSError(number, os.strerror(number)))
     assert closed == [True]

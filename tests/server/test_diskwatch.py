@@ -10,6 +10,7 @@ import pytest
 from beanstalkd_wal.fs import FileSystem
 from simulation.disk import MemoryDisk
 
+from beanstalkd_py.binlog.report import messages_only
 from beanstalkd_py.server.diskwatch import LIMIT_NS, DiskWatch, WatchedFileSystem, open_file
 
 SECOND = 1_000_000_000
@@ -31,7 +32,9 @@ class Watched:
         self.clock = Clock()
         self.lines: list[str] = []
         self.locked: list[bool] = []  # at each line: whether a call of the disk would have to wait
-        self.watch = DiskWatch(self._report, self.clock, lambda handle: f"file {handle}")
+        self.watch = DiskWatch(
+            messages_only(self._report), self.clock, lambda handle: f"file {handle}"
+        )
 
     def _report(self, line: str) -> None:
         self.lines.append(line)
@@ -172,7 +175,7 @@ class WatchedDisk(WatchedFileSystem, MemoryDisk):
         self.clock = Clock()
         self.lines: list[str] = []
         self.watch = DiskWatch(
-            self.lines.append, self.clock, lambda handle: self.handles[handle][0]
+            messages_only(self.lines.append), self.clock, lambda handle: self.handles[handle][0]
         )
         WatchedFileSystem.__init__(self, self.watch)
         MemoryDisk.__init__(self)
@@ -206,7 +209,7 @@ def test_calls_of_the_log_are_watched(slow: str, first: str) -> None:
 
 
 def failing(act: Callable[[FileSystem], None]) -> None:
-    fs = WatchedFileSystem(DiskWatch(pytest.fail))
+    fs = WatchedFileSystem(DiskWatch(messages_only(pytest.fail)))
     with pytest.raises(OSError):
         act(fs)
     assert not fs._watch._calls

@@ -8,6 +8,7 @@ import pytest
 from testkit.queue_server import QueueServer
 
 from beanstalkd_py.binlog.refusals import QUIET_NS
+from beanstalkd_py.binlog.report import messages_only
 from beanstalkd_py.protocol.parser import LARGE_BODY
 from beanstalkd_py.queue.memory import PROBE_BYTES, RESERVE_BYTES
 from beanstalkd_py.server.memory_refusals import MemoryRefusals
@@ -32,7 +33,7 @@ class World:
         self.client = self.server.session()
         self.memory = self.server.queue.memory
         self.lines: list[str] = []
-        self.refusals = MemoryRefusals(self.memory, self.lines.append)
+        self.refusals = MemoryRefusals(self.memory, messages_only(self.lines.append))
         self.now = 0
 
     def put(self, nbytes: int = 1) -> bytes:

@@ -152,7 +152,8 @@ def test_reloads_under_load_lose_no_connection_and_no_job(
             id = reserved.split()[1]
             assert client.ask(b"delete %s\r\n" % id) == b"DELETED\r\n"
             deleted.add(id)
-    wait_until(lambda: f"-> {1000 + rounds - 1}\n" in daemon.errors(), "the last file is read")
+    last = b"%d" % (1000 + rounds - 1)
+    wait_until(lambda: connected[0].stat(b"max-job-size") == last, "the last file is read")
     assert len(added) == rounds * clients * puts
     assert len(deleted) == rounds * clients
     assert connected[0].stat(b"total-connections") == connections

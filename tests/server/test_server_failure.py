@@ -32,9 +32,9 @@ def test_broken_invariant_ends_the_server_with_a_traceback(start: Start, log: st
     # with the rest.
     assert [client.rest() for client in (before, culprit, behind)] == [b"", b"", b""]
     assert daemon.wait_end() == 70
-    assert daemon.said().startswith("Traceback") and daemon.said().endswith(
-        "AssertionError: an invariant\n"
-    )
+    line, traceback, *_, last = daemon.said().splitlines()
+    assert line == "broken: a bug in the server: AssertionError: an invariant"
+    assert traceback.startswith("Traceback ") and last == "AssertionError: an invariant"
     assert start("-b", log).client().put() == 1
 
 

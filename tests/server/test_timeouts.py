@@ -9,6 +9,7 @@ from itertools import count
 import pytest
 from testkit.start import Start
 
+from beanstalkd_py.binlog.report import messages_only
 from beanstalkd_py.config.options import DEFAULT_MAX_PENDING
 from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT, Dispatcher
 from beanstalkd_py.protocol.session import Session
@@ -64,7 +65,7 @@ class World:
         self.connections: dict[int, Connection] = {}
         self.dispatcher = Dispatcher(Queue())
         self.context = Context(self.dispatcher, print, self._session, self._forget)
-        reports = LimitReports(self.lines.append, lambda: round(self.now * SECOND))
+        reports = LimitReports(messages_only(self.lines.append), lambda: round(self.now * SECOND))
         self.timeouts = Timeouts(
             self.connections, self.context, reports, lambda fd: "10.0.0.7" if fd % 2 else ""
         )

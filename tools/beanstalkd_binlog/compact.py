@@ -14,6 +14,7 @@ from beanstalkd_binlog.status import CLEAN, UNREADABLE, BadLog, DiskError, warn
 from beanstalkd_binlog.text import count
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import Unreadable, open_binlog
+from beanstalkd_py.binlog.report import messages_only
 from beanstalkd_py.queue.queue import Queue
 
 DEFAULT_SEGMENT_BYTES = 10 << 20
@@ -62,7 +63,7 @@ def _open(directory: str, queue: Queue, at: int, messages: list[str]) -> Binlog:
             now=at,
             wall_now=at,
             notify=lambda: None,
-            report=messages.append,
+            report=messages_only(messages.append),
             progress=progress,
             threaded=False,
         )

@@ -14,6 +14,7 @@ from simulation.disk import MemoryDisk
 from simulation.reference.model import Recovered, ReferenceModel, without_unknowns
 
 from beanstalkd_py.binlog.opening import open_binlog
+from beanstalkd_py.binlog.report import messages_only
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.queue import Queue
@@ -65,7 +66,7 @@ class Pair:
                 now=self.now,
                 wall_now=self.wall,
                 notify=lambda: None,
-                report=_unexpected,
+                report=messages_only(_unexpected),
                 threaded=False,
                 fs=self.disk,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .commands import COMMANDS
 from .configuration import CONFIGURATION
 from .disk_invariants import DISK
+from .events import EVENTS
 from .extensions import EXTENSIONS
 from .invariants import Invariant
 from .limits import LIMITS
@@ -26,6 +27,7 @@ _ALL = (
     *MEMORY,
     *OPERATION,
     *CONFIGURATION,
+    *EVENTS,
     *LIMITS,
     *COMMANDS,
     *EXTENSIONS,

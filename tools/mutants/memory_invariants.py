@@ -141,8 +141,7 @@ MEMORY = (
         "a lack of memory ends the server with a traceback",
         "beanstalkd_py/cli.py",
         "    except MemoryError as error:\n"
-        "        report(_out_of_memory(error))\n"
-        "        return NO_RESOURCES\n",
+        "        return fail(NO_RESOURCES, _out_of_memory(error))\n",
         "",
         ("tests/server/test_server_failure.py -k lack_of_memory",),
     ),

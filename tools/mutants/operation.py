@@ -52,9 +52,8 @@ OPERATION = (
         "slow-sync-line-holds-replies",
         "replies wait until the operator's terminal has taken the line about a slow sync",
         "beanstalkd_py/server/diskwatch.py",
-        "        for line in lines:\n            self._report(line)\n",
-        "        with self._lock:\n"
-        "            for line in lines:\n                self._report(line)\n",
+        "        for message, event, fields in lines:\n            self._report(",
+        "        for message, event, fields in lines:\n            with self._lock: self._report(",
         ("tests/server/test_diskwatch.py -k operator_who_reads",),
     ),
     Mutant(

@@ -33,8 +33,8 @@ OURS = (ANOTHER,) if ANOTHER else (sys.executable, "-m", "beanstalkd_py")
 INSTALLED = (ANOTHER or str(Path(sys.executable).with_name("beanstalkd-py")),)
 POLL_S = 0.002
 READY_LINE = re.compile(
-    r"^[^\n]*: ready: \d+\.\d+\.\d+ on [^\n]+, "
-    r"(memory only|log [^\n]+: \d+ jobs? in \d+ segments?)\n",
+    r"^[^\n]*: ready: \d+\.\d+\.\d+ \((?:pure|compiled)\) on [^\n]+, "
+    r"(memory only|log [^\n]+: \d+ jobs? in \d+ segments?), after \d+\.\d s\n",
     re.MULTILINE,
 )
 # What our server says about a slow disk, which a test cannot exclude.
@@ -43,6 +43,9 @@ SLOW_DISK_LINES = re.compile(
     r"[^\n]*\n",
     re.MULTILINE,
 )
+# Time and level, which each line of our server has.
+STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?:error|warning|info) ", re.MULTILINE)
+STOPPING_LINE = re.compile(r"^[^\n]*: stopping: [^\n]*\n", re.MULTILINE)
 _MODULES = os.pathsep.join(str(ROOT / folder) for folder in ("", "wal", "tools"))
 
 Address = tuple[str, int] | str
@@ -273,16 +276,23 @@ class Daemon(Closing):
 
     def ready_line(self) -> str:
         """The line that says that our server is ready; "" before."""
-        found = READY_LINE.search(_read(self._errors))
+        found = READY_LINE.search(STAMP.sub("", self.events()))
         return found[0] if found else ""
 
     def errors(self) -> str:
-        """stderr since the last start, without the ready line and lines about a slow disk."""
-        return SLOW_DISK_LINES.sub("", READY_LINE.sub("", _read(self._errors), count=1))
+        """stderr since the last start, without time and level, and without the lines of every run
+        (ready, stopping) and of a slow disk.
+        """
+        lines = READY_LINE.sub("", STAMP.sub("", self.events()), count=1)
+        return SLOW_DISK_LINES.sub("", STOPPING_LINE.sub("", lines))
+
+    def events(self) -> str:
+        """All of stderr since the last start."""
+        return _read(self._errors)
 
     def slow_disk_lines(self) -> list[str]:
         """What our server has said about a slow disk since the last start."""
-        return SLOW_DISK_LINES.findall(_read(self._errors))
+        return SLOW_DISK_LINES.findall(STAMP.sub("", self.events()))
 
     def said(self) -> str:
         """stdout, then stderr."""

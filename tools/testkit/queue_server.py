@@ -12,6 +12,7 @@ import beanstalkd_wal as wal
 
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import open_binlog
+from beanstalkd_py.binlog.report import messages_only
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.queue import Queue
@@ -57,7 +58,7 @@ class QueueServer:
                 now=now,
                 wall_now=now + wall,
                 notify=lambda: None,
-                report=report or self.lines.append,
+                report=messages_only(report or self.lines.append),
                 threaded=False,
                 fs=fs,
             )

@@ -25,6 +25,7 @@ from beanstalkd_py.binlog.records import (
     encode,
     encode_meta,
 )
+from beanstalkd_py.binlog.report import messages_only
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED
 from beanstalkd_py.queue.state import State
 
@@ -282,7 +283,7 @@ def server_report(directory: Path) -> ServerReport:
             now=0,
             wall_now=AT,
             notify=lambda: None,
-            report=messages.append,
+            report=messages_only(messages.append),
             threaded=False,
         )
     except (wal.Corrupt, wal.NewerVersion, Unreadable) as error:

@@ -1,0 +1,48 @@
+"""Steps in the life of a server that its operator hears of."""
+
+from beanstalkd_py import __version__
+from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.config import version
+from beanstalkd_py.host.events import EventLog, Field, Report
+from beanstalkd_py.host.process import age_s
+from beanstalkd_py.queue.queue import Queue
+
+
+def report_ready(
+    events: EventLog,
+    addresses: list[str],
+    jobs: int,
+    log: Binlog | None,
+    directory: str | None,
+) -> None:
+    """log, directory: None if jobs are in memory only."""
+    seconds = age_s()
+    listens = ", ".join(addresses)
+    fields: dict[str, Field] = {
+        "version": __version__,
+        "build": version.build(),
+        "address": listens,
+        "seconds": seconds,
+    }
+    held = "memory only"
+    if log is not None and directory is not None:
+        shown = log.snapshot()
+        segments = shown.current_segment - shown.oldest_segment + 1
+        held = f"log {directory}: {_counted(jobs, 'job')} in {_counted(segments, 'segment')}"
+        fields |= {"directory": directory, "jobs": jobs, "segments": segments}
+    events.info(
+        f"ready: {__version__} ({version.build()}) on {listens}, {held}, after {seconds:.1f} s",
+        event="ready",
+        **fields,
+    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def drain(queue: Queue, report: Report) -> None:
+    """For SIGUSR1."""
+    was, queue.draining = queue.draining, True
+    if not was:
+        report("draining: puts are refused until the end", event="draining")
