@@ -19,6 +19,10 @@ USER = "beanstalkd-py"
 MIRROR = "http://deb.debian.org/debian"
 # Everything that is mounted disappears with the process.
 _IN_ROOT = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+# systemd says what is wrong with a unit, and its exit status is 0.
+_VERIFY = 'said=$(systemd-analyze verify --man=no "$@" 2>&1); echo "$said"; test -z "$said"'
+_UNITS = ["beanstalkd-py.service", "beanstalkd-py.socket"]
+_MOST_EXPOSED = "--threshold=20"  # 2.0 of 10
 _APT = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-y", "--no-install-recommends"]
 
 
@@ -27,6 +31,8 @@ def try_package(package: Path, work: Path) -> None:
     root.make()
     root.install(package)
     root.run(["dpkg", "--verify", "beanstalkd-py"])
+    root.run(["sh", "-c", _VERIFY, "sh", *_UNITS])
+    root.run(["systemd-analyze", "security", "--offline=true", _MOST_EXPOSED, _UNITS[0]])
     root.run(["test", "-e", f"/usr/share/man/man1/{USER}.1.gz"])
     with root.server() as server:
         trial.through_a_kill(server, root.words("/usr/bin/beanstalkd-py"))

@@ -34,7 +34,7 @@ def build(work: Path, dist: Path) -> None:
 def unpack(archive: Path, to: Path, names: Iterable[str]) -> Path:
     """The directory in the archive, which must have all these files."""
     with tarfile.open(archive) as tar:
-        tar.extractall(to)
+        tar.extractall(to, filter="data")
     unpacked = to / archive.name.removesuffix(".tar.gz")
     missing = [name for name in names if not (unpacked / name).exists()]
     if missing:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shlex
 import signal
 import socket
 import subprocess
@@ -26,11 +27,11 @@ from .closing import Closing
 from .waiting import HANG_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-# Another environment's program, which a release is tried with; otherwise the modules of this tree.
-ANOTHER = os.environ.get("BEANSTALKD_PROGRAM")
-OURS = (ANOTHER,) if ANOTHER else (sys.executable, "-m", "beanstalkd_py")
+# Another environment's program, perhaps with options. A release is tried with it.
+ANOTHER = tuple(shlex.split(os.environ.get("BEANSTALKD_PROGRAM", "")))
+OURS = ANOTHER or (sys.executable, "-m", "beanstalkd_py")
 # The script that pip installs.
-INSTALLED = (ANOTHER or str(Path(sys.executable).with_name("beanstalkd-py")),)
+INSTALLED = ANOTHER or (str(Path(sys.executable).with_name("beanstalkd-py")),)
 POLL_S = 0.002
 READY_LINE = re.compile(
     r"^[^\n]*: ready: \d+\.\d+\.\d+ \((?:pure|compiled)\) on [^\n]+, "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from release import __main__ as program
-from release import command, notes, sbom, tree, trial, unit, wheels
+from release import check, command, notes, sbom, tree, trial, unit, wheels
 from release.command import ROOT, Failed, run
 from testkit.daemon import INSTALLED
 
@@ -122,6 +122,17 @@ def test_wheels_are_found_by_their_kind(tmp_path: Path) -> None:
         wheels.source(tmp_path)
 
 
+def test_image_is_built_from_the_files_that_docker_gets(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "a" / "b").mkdir(parents=True)
+    for name in "a/b/file", "a/other", "kept", "left":
+        (tree / name).touch()
+    (tree / ".dockerignore").write_text("# All but these.\n*\n!kept\n!a/b\n**/*.so\n")
+    copied = check.context(tree, tmp_path / "to")
+    files = {str(path.relative_to(copied)) for path in copied.rglob("*") if path.is_file()}
+    assert files == {"kept", "a/b/file"}
+
+
 def test_sums_are_those_of_sha256sum(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     (tmp_path / "SHA256SUMS").write_text("")
@@ -140,11 +151,9 @@ def test_command_of_the_unit_is_started_elsewhere() -> None:
     assert words == ["/opt/beanstalkd-py", "--config", "/opt/file"]
 
 
-def test_server_is_tried_with_the_files_of_the_service(tmp_path: Path) -> None:
+def test_server_is_tried_with_the_files_of_the_service() -> None:
     """As for a release, with the program of this environment."""
-    config = tmp_path / "beanstalkd-py.toml"
-    config.write_text(unit.CONFIG.read_text().replace(unit.DIRECTORY, str(tmp_path)))
-    with trial.daemon(unit.command(*INSTALLED, str(config))) as server:
+    with check.service(Path(INSTALLED[0])) as words, trial.daemon(words) as server:
         trial.through_a_kill(server, INSTALLED)
         trial.take(server.start())
         with pytest.raises(Failed, match="TIMED_OUT"):
