@@ -23,6 +23,7 @@ REPLIES: Final[dict[Outcome, bytes]] = {
 }
 
 LONG_BODY: Final = 256 * 1024  # bytes; a reply with a longer body is not joined
+BATCH_BYTES: Final = 256 * 1024  # a batch ends with the job that reaches it
 _ATTEMPTS: Final = 2  # to allocate a reply; before the second one the memory reserve is released
 
 
@@ -35,12 +36,40 @@ class Answers:
 
     def reserved(self, client: Client, now: int, outcome: Job | Outcome) -> bytes | None:
         """The reply to a reserve, at once or after waiting."""
+        if client.batch:
+            return self.reserved_batch(client, now, outcome)
         if not isinstance(outcome, Job):
             return REPLIES[outcome]
         reply = self.with_body(replies.RESERVED, replies.RESERVED_LINE, outcome)
         if reply is replies.OUT_OF_MEMORY:
             self.queue.give_back(outcome, now)
         return reply
+
+    def reserved_batch(self, client: Client, now: int, outcome: Job | Outcome) -> bytes | None:
+        """The reply to a reserve-batch. The client gets more jobs that are ready now, until their
+        bodies have BATCH_BYTES.
+        """
+        most = client.batch
+        client.batch = 0
+        if not isinstance(outcome, Job):
+            return REPLIES[outcome]
+        jobs = [outcome]
+        nbytes = len(outcome.body)
+        while len(jobs) < most and nbytes < BATCH_BYTES:
+            more = self.queue.reserve(client, now, now)
+            if not isinstance(more, Job):
+                break
+            jobs.append(more)
+            nbytes += len(more.body)
+        for _ in range(_ATTEMPTS):
+            try:
+                self.pieces = _batch(jobs)
+                return None
+            except MemoryError:
+                self.queue.memory.release()
+        for job in jobs:
+            self.queue.give_back(job, now)
+        return replies.OUT_OF_MEMORY
 
     def found(self, outcome: Job | Outcome) -> bytes | None:
         if not isinstance(outcome, Job):
@@ -78,6 +107,18 @@ class Answers:
         if outcome is UNFINISHED:
             return None
         return replies.KICKED_COUNT % outcome if isinstance(outcome, int) else REPLIES[outcome]
+
+
+def _batch(jobs: list[Job]) -> list[bytes]:
+    pieces = [replies.RESERVED_BATCH % len(jobs)]
+    for job in jobs:
+        body = job.body
+        nbytes = len(body)
+        if nbytes > LONG_BODY:
+            pieces += [replies.RESERVED_LINE % (job.id, nbytes), body, b"\r\n"]
+        else:
+            pieces.append(replies.RESERVED % (job.id, nbytes, body))
+    return pieces
 
 
 def in_slices(client: Client, now: int, go_on: Callable[[int], bytes | None]) -> bytes | None:

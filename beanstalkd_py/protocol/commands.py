@@ -15,6 +15,7 @@ U32: Final = 0xFFFFFFFF
 U64: Final = 0xFFFFFFFFFFFFFFFF
 MAX_TIMEOUT_S: Final = 0x7FFFFFFF
 SECOND: Final = 1_000_000_000  # ns
+BATCH_MOST: Final = 500  # jobs of one reserve-batch, which takes 1 to 3 ms
 
 Command = tuple[Any, ...]  # (operation, *arguments): a hot path, so a plain tuple
 
@@ -39,6 +40,8 @@ SIZE: Final = Argument("bytes", U32)
 TIMEOUT: Final = Argument("seconds", MAX_TIMEOUT_S, in_seconds=True)
 BOUND: Final = Argument("bound", U32)
 TUBE: Final = Argument("tube", 0)
+AT_MOST: Final = Argument("max", BATCH_MOST, least=1)
+SWITCH: Final = Argument("switch", 0, words=(b"on", b"off", b"status"))
 PEEKED_STATE: Final = Argument("state", 0, words=(b"ready", b"delayed", b"buried"))
 
 
@@ -119,6 +122,9 @@ EXTENSIONS: Final = (
     Row(b"ping"),
     Row(b"peek-tube ", (TUBE, PEEKED_STATE), Form.STRICT),
     Row(b"kick-tube ", (TUBE, BOUND), Form.STRICT),
+    Row(b"put-in-tube ", (TUBE, PRI, DELAY, TTR, SIZE), Form.STRICT),
+    Row(b"reserve-batch ", (AT_MOST, TIMEOUT), Form.STRICT),
+    Row(b"drain ", (SWITCH,), Form.STRICT),
 )
 
 COMMANDS: Final = C_COMMANDS + EXTENSIONS
@@ -146,13 +152,19 @@ _EVENTS: Final = (
     "reply",  # a malformed line: (REPLY, reply)
     "counted_reply",  # the same, counted as that command: (COUNTED_REPLY, reply, operation)
     "count",  # no reply yet, counted as that command: (COUNT, operation)
+    "other_put_begin",  # as put_begin, of an extension: (OTHER_PUT_BEGIN, operation)
+    "other_put_end",  # its body: (OTHER_PUT_END, operation, *arguments, body)
 )
-PUT_BEGIN, PUT_END, PUT_ABORT, REPLY, COUNTED_REPLY, COUNT = range(
+PUT_BEGIN, PUT_END, PUT_ABORT, REPLY, COUNTED_REPLY, COUNT, OTHER_PUT_BEGIN, OTHER_PUT_END = range(
     len(COMMANDS), len(COMMANDS) + len(_EVENTS)
 )
 
 # Methods of `Dispatcher`, by operation.
 HANDLERS: tuple[str, ...] = (*(row.handler for row in COMMANDS), *_EVENTS)
+# Extensions with a body, by their word.
+OTHER_PUTS: dict[bytes, int] = {
+    row.word.rstrip(): OPERATIONS[row.name] for row in EXTENSIONS if SIZE in row.arguments
+}
 # The counters of `stats`: key and operation.
 COUNTERS: tuple[tuple[str, int], ...] = tuple(
     (f"cmd-{row.name}", number) for number, row in enumerate(C_COMMANDS) if not row.not_counted

@@ -69,7 +69,7 @@ class Dispatcher(Answers):
     def put(self, client: Client, now: int, command: Command) -> bytes:
         """A put that came with its whole body."""
         _, pri, delay, ttr, body = command
-        outcome = self.queue.put(client, now, pri, delay, ttr, body)
+        outcome = self.queue.put(client, client.used, now, pri, delay, ttr, body)
         return b"INSERTED %d\r\n" % outcome if isinstance(outcome, int) else REPLIES[outcome]
 
     def put_begin(self, client: Client, now: int, command: Command) -> bytes:
@@ -80,6 +80,15 @@ class Dispatcher(Answers):
 
     def put_end(self, client: Client, now: int, command: Command) -> bytes:
         return self.put(client, now, command)
+
+    def other_put_begin(self, client: Client, now: int, command: Command) -> bytes:
+        """A put of an extension, whose body follows."""
+        self.counts[command[1]] += 1
+        self.queue.begin_put(client, now)
+        return b""
+
+    def other_put_end(self, client: Client, now: int, command: Command) -> bytes | None:
+        return self.handlers[command[1]](client, now, command[1:])
 
     def put_abort(self, client: Client, now: int, command: Command) -> bytes:
         self.queue.abort_put(client)

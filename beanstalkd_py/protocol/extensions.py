@@ -7,9 +7,10 @@ by `capabilities`. From then on its replies to `stats` have more keys, behind th
 from collections.abc import Callable
 
 from beanstalkd_py.protocol import replies, yaml
-from beanstalkd_py.protocol.answers import Answers
-from beanstalkd_py.protocol.commands import EXTENSIONS, Command
+from beanstalkd_py.protocol.answers import REPLIES, Answers
+from beanstalkd_py.protocol.commands import EXTENSIONS, SECOND, Command
 from beanstalkd_py.queue.model import Client
+from beanstalkd_py.queue.outcome import WAITING
 from beanstalkd_py.queue.snapshot import ProcessSnapshot
 
 
@@ -45,3 +46,19 @@ class Extensions:
         if tube is None:
             return replies.NOT_FOUND
         return self._answers.kick_in_slices(client, now, tube, bound)
+
+    def put_in_tube(self, client: Client, now: int, command: Command) -> bytes:
+        _, name, pri, delay, ttr, body = command
+        outcome = self._queue.put_in(client, name, now, pri, delay, ttr or SECOND, body)
+        return b"INSERTED %d\r\n" % outcome if isinstance(outcome, int) else REPLIES[outcome]
+
+    def reserve_batch(self, client: Client, now: int, command: Command) -> bytes | None:
+        _, client.batch, timeout = command
+        outcome = self._queue.reserve(client, now, now + timeout)
+        return None if outcome is WAITING else self._answers.reserved(client, now, outcome)
+
+    def drain(self, client: Client, now: int, command: Command) -> bytes:
+        """On: puts are refused, as after SIGUSR1."""
+        if command[1] != b"status":
+            self._queue.draining = command[1] == b"on"
+        return replies.DRAIN_ON if self._queue.draining else replies.DRAIN_OFF

@@ -20,6 +20,9 @@ from beanstalkd_py.protocol.commands import (
     COUNT,
     DELETE,
     ID,
+    OTHER_PUT_BEGIN,
+    OTHER_PUT_END,
+    OTHER_PUTS,
     PUT,
     PUT_ABORT,
     PUT_BEGIN,
@@ -72,7 +75,7 @@ _BY_ID: dict[bytes, int] = {
 _WITH_ARGUMENTS: dict[bytes, int] = {
     row.word.rstrip(): operation
     for operation, row in enumerate(COMMANDS)
-    if row.arguments and row.form is not Form.PUT
+    if row.arguments and row.form is not Form.PUT and row.word.rstrip() not in OTHER_PUTS
 }
 
 
@@ -88,8 +91,8 @@ class Parser:
     """
 
     __slots__ = (
-        "_begun", "_buffer", "_collected", "_left", "_memory", "_position", "_put", "_within",
-        "max_job_size", "unfinished",
+        "_after", "_begun", "_buffer", "_collected", "_left", "_memory", "_position", "_put",
+        "_within", "max_job_size", "unfinished",
     )  # fmt: skip
 
     def __init__(self, max_job_size: int, memory: MemoryReserve | None = None) -> None:
@@ -100,7 +103,8 @@ class Parser:
         self._left = 0  # missing bytes of the body, CRLF included
         self._memory = MemoryReserve() if memory is None else memory
         self._collected: BytesIO | None = None  # of a body that comes in pieces
-        self._put: tuple[int, int, int] = (0, 0, 0)  # its pri, delay, ttr
+        self._put: Command = ()  # without its body
+        self._after: Command = ()  # follows a body that is skipped
         self._begun = 0  # lines and bodies that were unfinished
         self.unfinished = 0
 
@@ -186,7 +190,8 @@ class Parser:
         operation = _WITH_ARGUMENTS.get(word)
         if operation is not None and len(words) > 1 and b"\0" not in line:
             return parse_arguments(operation, line[len(word) + 1 :])
-        return parse_line(line)
+        operation = OTHER_PUTS.get(word)
+        return parse_line(line) if operation is None else self._other_put(operation, line)
 
     def _need_more(self) -> Command | None:
         """More bytes are needed. Drops the bytes that were parsed: while the client is silent, up
@@ -241,9 +246,7 @@ class Parser:
             return command
         size: int = command[-1]
         if size > self.max_job_size:
-            self._within = _SKIPPED_BODY
-            self._left = size + 2
-            self._begin()
+            self._skip(size, (REPLY, replies.JOB_TOO_BIG))
             return (COUNT, PUT)
         if command[0] != PUT:
             return BAD_PUT
@@ -267,8 +270,38 @@ class Parser:
                 except MemoryError:
                     return self._lose_whole_body()
             self._within = _BAD_BODY
-        self._put = (pri, delay, ttr)
+        self._put = (PUT_END, pri, delay, ttr)
         return (PUT_BEGIN,)
+
+    def _other_put(self, operation: int, line: bytes) -> Command | None:
+        """A put of an extension. The body of a malformed line is skipped too, if the line has as
+        many arguments as it must have, and the last one is a size.
+        """
+        command = parse_line(line)
+        if command[0] == operation:
+            size: int = command[-1]
+            if size > self.max_job_size:
+                self._skip(size, (REPLY, replies.JOB_TOO_BIG))
+                return (COUNT, operation)
+            self._put = (OTHER_PUT_END, *command[:-1])
+            self._left = size + 2
+            self._begin()
+            self._within = _BODY if self._has_buffer(size + 2) else _LOST_BODY
+            return (OTHER_PUT_BEGIN, operation)
+        words = line.split(b" ")
+        last = words[-1]
+        count = 1 + len(COMMANDS[operation].arguments)
+        if len(words) != count or not last.isdigit() or int(last) > U32:
+            return command
+        self._skip(int(last), command)
+        return self._continue() or self._need_more()
+
+    def _skip(self, size: int, after: Command) -> None:
+        """Skips a body of this size. `after` follows."""
+        self._within = _SKIPPED_BODY
+        self._left = size + 2
+        self._after = after
+        self._begin()
 
     # --- bodies in pieces, and lines that are too long --------------------------------------------
 
@@ -289,7 +322,7 @@ class Parser:
             return None
         lost = self._within == _LOST_BODY
         self._within = _LINE
-        return (PUT_ABORT, replies.OUT_OF_MEMORY) if lost else (REPLY, replies.JOB_TOO_BIG)
+        return (PUT_ABORT, replies.OUT_OF_MEMORY) if lost else self._after
 
     def _skip_line(self) -> Command | None:
         end = self._buffer.find(b"\r\n", self._position)
@@ -338,7 +371,7 @@ class Parser:
         collected.truncate(size)
         command: Command = (PUT_ABORT, replies.EXPECTED_CRLF)
         if whole:
-            command = (PUT_END, *self._put, collected.getvalue())
+            command = (*self._put, collected.getvalue())
         self._collected = None
         self._within = _LINE
         return command

@@ -29,6 +29,9 @@ FOUND_LINE: bytes = b"FOUND %d %d\r\n"
 NOT_FOUND: bytes = b"NOT_FOUND\r\n"
 OK: bytes = b"OK %d\r\n%b\r\n"
 
+RESERVED_BATCH: bytes = b"RESERVED_BATCH %d\r\n"
+DRAIN_ON: bytes = b"DRAIN on\r\n"
+DRAIN_OFF: bytes = b"DRAIN off\r\n"
 PONG: bytes = b"PONG\r\n"
 
 BAD_FORMAT: bytes = b"BAD_FORMAT\r\n"

@@ -124,14 +124,12 @@ class Kick:
 
 
 class Client(TimerOwner):
-    """One connection as the queue knows it. `session`, `unfinished` and `has_capabilities` belong
-    to the protocol.
-    """
+    """One connection as the queue knows it. The last four fields belong to the protocol."""
 
     __slots__ = (
         "used", "watched", "places", "reserved", "deadlines", "producer", "worker", "waiting",
         "wait_until", "half_closed", "upload_id", "upload_at", "session", "unfinished",
-        "has_capabilities",
+        "has_capabilities", "batch",
     )  # fmt: skip
 
     def __init__(self, used: Tube, order: int) -> None:
@@ -151,6 +149,7 @@ class Client(TimerOwner):
         self.session: object = None
         self.unfinished: Any = None  # continues a command that is done in slices
         self.has_capabilities = False  # it has said `capabilities`
+        self.batch = 0  # at most so many jobs, if it waits in reserve-batch
 
     def soonest_deadline(self) -> int:
         """The earliest end of a TTR (ns) among the jobs it holds; NEVER without one."""

@@ -57,10 +57,9 @@ class Queue(State):
         client.upload_id = 0
 
     def put(
-        self, client: Client, now: int, pri: int, delay: int, ttr: int, body: bytes
+        self, client: Client, tube: Tube, now: int, pri: int, delay: int, ttr: int, body: bytes
     ) -> int | Outcome:
-        """A new job in the tube that the client uses. Returns its id, DRAINING, NO_HEADROOM or
-        NO_MEMORY.
+        """A new job in this tube. Returns its id, DRAINING, NO_HEADROOM or NO_MEMORY.
 
         delay, ttr: ns. The order is journal, then memory (invariant "log before state").
         """
@@ -82,7 +81,6 @@ class Queue(State):
         nbytes = len(body)
         if (id >= probe_at or nbytes > SMALL_BODY) and not memory.may_put(id, nbytes):
             return NO_MEMORY
-        tube = client.used
         state = DELAYED if delay else READY
         deadline_at = now + delay if delay else 0
         segment = None
@@ -102,6 +100,18 @@ class Queue(State):
         if tube.waiting:
             self._offer(tube, now)
         return id
+
+    def put_in(
+        self, client: Client, name: bytes, now: int, pri: int, delay: int, ttr: int, body: bytes
+    ) -> int | Outcome:
+        """As `put`, by the name of the tube. A tube that does not exist is created, unless the put
+        is refused.
+        """
+        tube = self.tube(name)
+        outcome = self.put(client, tube, now, pri, delay, ttr, body)
+        if not tube.jobs:
+            self.remove_if_unused(tube)
+        return outcome
 
     def _take_back(self, id: int, tube: Tube, body: bytes, segment: object) -> Outcome:
         """Memory ran out between the record of a put and the job. A DELETE record follows, so that

@@ -81,7 +81,7 @@ def test_only_the_whole_word_is_an_extension(row: Row) -> None:
 
 def test_events_follow_the_commands() -> None:
     assert PUT_BEGIN == len(COMMANDS)
-    assert len(HANDLERS) == len(set(HANDLERS)) == len(COMMANDS) + 6
+    assert len(HANDLERS) == len(set(HANDLERS)) == len(COMMANDS) + 8
 
 
 def test_counters_stand_in_the_order_of_stats() -> None:

@@ -197,6 +197,19 @@ def test_reserve_without_memory_for_its_reply_gives_the_job_back(command: bytes)
     assert server.say(client, command) == b"RESERVED 1 1\r\na\r\n"
 
 
+def test_batch_without_memory_for_its_reply_gives_all_jobs_back() -> None:
+    server = QueueServer()
+    client = server.session()
+    server.say(client, b"put 0 0 60 1", b"a")
+    server.say(client, b"put 0 0 60 1", b"b")
+    server.queue.jobs[2].body = NoCopy()
+    assert server.say(client, b"reserve-batch 5 0") == OUT
+    assert (server.queue.ready_count, server.queue.reserved_count) == (2, 0)
+    server.queue.jobs[2].body = b"b"
+    batch = b"RESERVED_BATCH 2\r\nRESERVED 1 1\r\na\r\nRESERVED 2 1\r\nb\r\n"
+    assert server.say(client, b"reserve-batch 5 0") == batch
+
+
 def test_reserve_job_without_memory_for_its_reply_leaves_a_buried_job_as_it_is(
     server: QueueServer, client: Session
 ) -> None:

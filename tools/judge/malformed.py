@@ -12,6 +12,7 @@ RARE = (
     b"quit",
     b"4294967295 ",
     b"4294967295\r",
+    b"drain on",
 )  # after these the server ignores or consumes all further input, so they are rare
 RANDOM_BYTES = b"\r\n\r\n\r\n\0 \t0123456789-+abcdefghijklmnopqrstuvwxyz\x80\xff"
 WORDS = (
@@ -25,7 +26,13 @@ WORDS = (
     b"\n", b"\0",
 )  # fmt: skip
 # Commands that the C server does not have.
-EXTENSIONS = (b"ping\r\n", b"peek-tube a ready\r\n", b"kick-tube a 10\r\n")
+EXTENSIONS = (
+    b"ping\r\n",
+    b"peek-tube a ready\r\n",
+    b"kick-tube a 10\r\n",
+    b"put-in-tube a 0 0 60 2\r\n",
+    b"reserve-batch 2 0\r\n",
+)
 
 
 @cache

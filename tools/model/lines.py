@@ -21,6 +21,7 @@ class Picks:
     size: int
     seconds: int
     bound: int
+    batch: int
     tube: str
 
     def __repr__(self) -> str:
@@ -37,6 +38,7 @@ PICKS = st.builds(
     size=st.sampled_from([0, 1, 7, 300, 600, 601]),
     seconds=st.sampled_from([0, 1, 2, 50]),
     bound=st.sampled_from([0, 1, 2, 100]),
+    batch=st.sampled_from([0, 1, 2, 100, 500]),
     tube=st.sampled_from(["default", "a", "b", "c", "d", "e", "-none-"]),
 )
 
@@ -67,9 +69,20 @@ EXTENSIONS = [
     "peek-tube {tube} delayed",
     "peek-tube {tube} buried",
     "kick-tube {tube} {bound}",
+    "drain status",
+    "drain off",
 ]
-PUTS = ["put {pri} {delay} {ttr} {size}", "put 0 0 1 {size}"]
-RESERVES = ["reserve", "reserve-with-timeout {seconds}", "reserve-job {job}"]
+PUTS = [
+    "put {pri} {delay} {ttr} {size}",
+    "put 0 0 1 {size}",
+    "put-in-tube {tube} {pri} {delay} {ttr} {size}",
+]
+RESERVES = [
+    "reserve",
+    "reserve-with-timeout {seconds}",
+    "reserve-job {job}",
+    "reserve-batch {batch} {seconds}",
+]
 TEMPLATES = [
     *PUTS,
     *RESERVES,

@@ -25,7 +25,8 @@ INVALID = (
     b"bury 1", b"quitfoo\0", b"stats\0", b"ping ", b"pingpong", b"capabilities 1",
     b"peek-tube a", b"peek-tube a reserved", b"peek-tube  a ready", b"kick-tube a",
     b"kick-tube a 1 ",
-    b"kick-tube a 4294967296",
+    b"kick-tube a 4294967296", b"put-in-tube", b"put-in-tube a 0 0 60 4294967296",
+    b"reserve-batch 1", b"reserve-batch 0 0", b"reserve-batch 501 0", b"drain", b"drain now",
 )  # fmt: skip
 
 
@@ -57,6 +58,7 @@ class CommandGenerator:
             (self._invalid, 0.7),
             (self._bad_put, 0.4),
             (lambda model, name: b"quit\r\n", 0.1),
+            (self._drain, 0.1),
         ]
         self._kinds = [kind for kind, _ in kinds]
         # A factor for each kind, so that a scenario has some kinds often and some never.
@@ -86,19 +88,22 @@ class CommandGenerator:
         size = rng.choice(self._sizes)
         body = rng.randbytes(min(size, 30)) * (size // 30 + 1)
         pri, delay, ttr = rng.choice(PRIORITIES), rng.choice(DELAYS), rng.choice(TTRS)
-        return b"put %d %d %d %d\r\n%b\r\n" % (pri, delay, ttr, size, body[:size])
+        word = b"put-in-tube " + rng.choice(TUBES) if rng.random() < 0.15 else b"put"
+        return b"%b %d %d %d %d\r\n%b\r\n" % (word, pri, delay, ttr, size, body[:size])
 
     def _bad_put(self, model: RecordingModel, name: Hashable) -> bytes:
-        """Too big, or without the CRLF after its body."""
+        """Too big, without the CRLF after its body, or into no tube."""
+        if self._rng.random() < 0.2:
+            return b"put-in-tube -a 0 0 60 11\r\ndelete 1\r\n.\r\n"
         if self._rng.random() < 0.5:
             size = self._max_job_size + self._rng.choice((1, 100))
             return b"put 0 0 60 %d\r\n%b\r\n" % (size, b"b" * size)
         return b"put 0 0 60 4\r\nfour--\r\n"
 
     def _reserve(self, model: RecordingModel, name: Hashable) -> bytes:
-        return self._rng.choice(
-            (b"reserve\r\n", b"reserve-with-timeout %d\r\n" % self._rng.choice(TIMEOUTS))
-        )
+        timeout = self._rng.choice(TIMEOUTS)
+        batch = b"reserve-batch %d %d\r\n" % (self._rng.choice((1, 2, 500)), timeout)
+        return self._rng.choice((b"reserve\r\n", b"reserve-with-timeout %d\r\n" % timeout, batch))
 
     def _reserve_job(self, model: RecordingModel, name: Hashable) -> bytes:
         return b"reserve-job %d\r\n" % self._any_id(model)
@@ -139,6 +144,12 @@ class CommandGenerator:
             b"peek-tube %b %b" % (tube, self._rng.choice((b"delayed", b"buried"))),
         )  # fmt: skip
         return self._rng.choice(lines) + b"\r\n"
+
+    def _drain(self, model: RecordingModel, name: Hashable) -> bytes:
+        """On, and off again with the next command: without puts nothing happens."""
+        return self._rng.choice(
+            (b"drain status\r\n", b"drain on\r\nput 0 0 1 1\r\nx\r\ndrain off\r\n")
+        )
 
     def _invalid(self, model: RecordingModel, name: Hashable) -> bytes:
         return self._rng.choice(INVALID) + b"\r\n"

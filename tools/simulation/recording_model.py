@@ -91,9 +91,8 @@ class RecordingModel(ReferenceModel):
         if not self._ran_out(client):
             return False
         self.record_changes()
-        job = Job(
-            upload.id, client.used, upload.pri, upload.delay, upload.ttr, body, upload.begun_at
-        )
+        tube = Tube(upload.tube, 0) if upload.tube else client.used
+        job = Job(upload.id, tube, upload.pri, upload.delay, upload.ttr, body, upload.begun_at)
         job.state = "delayed" if upload.delay else "ready"
         job.deadline_at = now + upload.delay if upload.delay else 0
         job.save()

@@ -9,10 +9,11 @@ from typing import Any
 
 from . import stats
 from .entities import Client, Job, Tube, Upload, swap_remove
-from .state import DEADLINE_SOON, TIMED_OUT, State
+from .state import DEADLINE_SOON, SECOND, TIMED_OUT, State
 
 NOT_FOUND = b"NOT_FOUND\r\n"
 OUT_OF_MEMORY = b"OUT_OF_MEMORY\r\n"
+BATCH_BYTES = 256 * 1024  # of bodies: a batch ends with the job that reaches it
 
 
 # --- put
@@ -22,10 +23,10 @@ def put_line(
     state: State, client: Client, now: int, pri: int, delay: int, ttr: int, nbytes: int
 ) -> bytes:
     """The line of a put. The job gets its id now, unless the body is too big."""
-    client.upload = Upload(
-        state.next_id, pri, delay, ttr, nbytes, now, too_big=nbytes > state.max_job_size
-    )
-    if not client.upload.too_big:
+    client.upload = Upload(state.next_id, pri, delay, ttr, nbytes, now)
+    if nbytes > state.max_job_size:
+        client.upload.refusal = b"JOB_TOO_BIG\r\n"
+    else:
         client.producer = True
         state.next_id += 1
     return b""
@@ -36,7 +37,8 @@ def put_body(state: State, client: Client, now: int, upload: Upload, body: bytes
         return b"DRAINING\r\n"
     if state.refused():
         return OUT_OF_MEMORY
-    job = Job(upload.id, client.used, upload.pri, upload.delay, upload.ttr, body, upload.begun_at)
+    tube = state.tube_or_new(upload.tube) if upload.tube else client.used
+    job = Job(upload.id, tube, upload.pri, upload.delay, upload.ttr, body, upload.begun_at)
     state.jobs[job.id] = job
     state.highest_put = max(state.highest_put, job.id)
     state.total_jobs += 1
@@ -309,6 +311,44 @@ def kick_tube(state: State, client: Client, now: int, name: bytes, bound: int) -
     return NOT_FOUND if tube is None else _kick_some(state, now, tube, bound)
 
 
+def put_in_tube(
+    state: State, client: Client, now: int, name: bytes, pri: int, delay: int, ttr: int, nbytes: int
+) -> bytes:
+    put_line(state, client, now, pri, delay, ttr or SECOND, nbytes)
+    assert client.upload is not None
+    client.upload.tube = name
+    return b""
+
+
+def reserve_batch(state: State, client: Client, now: int, most: int, timeout: int) -> bytes | None:
+    client.batch = most
+    reply = _reserve(state, client, now, now + timeout)
+    return None if reply is None else with_batch(state, client, now, reply)
+
+
+def with_batch(state: State, client: Client, now: int, reply: bytes) -> bytes:
+    """The reply to a reserve or, with more jobs, to a reserve-batch."""
+    most, client.batch = client.batch, 0
+    if not most or not reply.startswith(b"RESERVED"):
+        return reply
+    replies = [reply]
+    nbytes = _body_bytes(reply)
+    while len(replies) < most and nbytes < BATCH_BYTES and (jobs := state.on_offer(client)):
+        replies.append(state.take(client, jobs[0], now))
+        nbytes += _body_bytes(replies[-1])
+    return b"RESERVED_BATCH %d\r\n" % len(replies) + b"".join(replies)
+
+
+def _body_bytes(reply: bytes) -> int:
+    return int(reply.split(None, 3)[2])
+
+
+def drain(state: State, client: Client, now: int, switch: str) -> bytes:
+    if switch != "status":
+        state.draining = switch == "on"
+    return b"DRAIN on\r\n" if state.draining else b"DRAIN off\r\n"
+
+
 def quit(state: State, client: Client, now: int) -> bytes:
     client.closed = True
     return b""
@@ -344,4 +384,7 @@ BY_WORD: dict[str, Command] = {
     "ping": ping,
     "peek-tube": peek_tube,
     "kick-tube": kick_tube,
+    "put-in-tube": put_in_tube,
+    "reserve-batch": reserve_batch,
+    "drain": drain,
 }

@@ -55,7 +55,8 @@ class Upload:
     ttr: int
     nbytes: int
     begun_at: int
-    too_big: bool = False  # the body will be discarded
+    refusal: bytes = b""  # the reply, if the body will be discarded
+    tube: bytes = b""  # the name; empty: the tube that the client uses
 
 
 @dataclass(eq=False)
@@ -73,6 +74,7 @@ class Client:
     closed: bool = False  # no further command is executed
     wait_until: int | None = None  # None: for ever
     has_capabilities: bool = False  # it has said `capabilities`
+    batch: int = 0  # it waits in reserve-batch, for so many jobs at most
 
 
 def swap_remove(tubes: list[Tube], tube: Tube) -> None:

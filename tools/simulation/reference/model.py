@@ -76,6 +76,7 @@ class ReferenceModel(State):
         client.ended = client.ended or ended
         if client in self.waiting:
             self.waiting.remove(client)
+            client.batch = 0
             client.outbox += DEADLINE_SOON if self.is_soon(client, now) else TIMED_OUT
         self._run(client, now)
 
@@ -103,7 +104,7 @@ class ReferenceModel(State):
         while self.woken:
             client, reply = self.woken.pop(0)
             if not client.closed:
-                client.outbox += reply
+                client.outbox += commands.with_batch(self, client, now, reply)
                 self._run(client, now)
 
     def take_output(self, name: Hashable) -> bytes:
@@ -148,7 +149,10 @@ class ReferenceModel(State):
             return reply
         except BadLine as bad:
             self._count(bad.counts)
-            return bad.reply
+            if bad.skips is None:
+                return bad.reply
+            client.upload = Upload(0, 0, 0, 0, bad.skips, now, refusal=bad.reply)
+            return b""
 
     def _count(self, word: str) -> None:
         self.counts[word] = self.counts.get(word, 0) + 1
@@ -161,8 +165,8 @@ class ReferenceModel(State):
         body, end = client.inbox[: upload.nbytes], client.inbox[upload.nbytes : upload.nbytes + 2]
         client.inbox = client.inbox[upload.nbytes + 2 :]
         client.upload = None
-        if upload.too_big:
-            return b"JOB_TOO_BIG\r\n"
+        if upload.refusal:
+            return upload.refusal
         if self.is_lost(client, now, upload, body):
             return commands.OUT_OF_MEMORY
         return (

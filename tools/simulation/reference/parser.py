@@ -5,6 +5,7 @@ raises `BadLine`. Nothing is kept between lines.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from .state import SECOND
 
@@ -26,13 +27,26 @@ BARE = (
     "list-tube-used",
     "list-tubes",
 )
-# Only the whole word is one. The arguments: what each must match.
-NUMBER = rb"[0-9]+"
-EXTENSIONS: dict[str, tuple[bytes, ...]] = {
+
+
+class Number(NamedTuple):
+    """An argument of an extension."""
+
+    most: int = U32
+    least: int = 0
+    unit: int = 1
+
+
+SECONDS = Number(unit=SECOND)
+# Only the whole word is one. Its arguments: what each must match.
+EXTENSIONS: dict[str, tuple[bytes | Number, ...]] = {
     "capabilities": (),
     "ping": (),
     "peek-tube": (NAME, rb"ready|delayed|buried"),
-    "kick-tube": (NAME, NUMBER),
+    "kick-tube": (NAME, Number()),
+    "put-in-tube": (NAME, Number(), SECONDS, SECONDS, Number()),
+    "reserve-batch": (Number(500, least=1), Number(MAX_TIMEOUT_S, unit=SECOND)),
+    "drain": (rb"on|off|status",),
 }
 
 
@@ -43,6 +57,7 @@ class BadLine(Exception):
         super().__init__(reply)
         self.reply = reply
         self.counts = counts
+        self.skips: int | None = None  # bytes of a body that is skipped
 
 
 class Reader:
@@ -78,7 +93,13 @@ def words(line: bytes) -> tuple[str, list[object]]:
         raise BadLine
     extension = line.split(b" ")[0].decode("latin-1")
     if extension in EXTENSIONS:
-        return extension, _strict(line, EXTENSIONS[extension])
+        try:
+            return extension, _strict(line, EXTENSIONS[extension])
+        except BadLine as bad:
+            texts = line.split(b" ")
+            if extension == "put-in-tube" and len(texts) == 6 and re.fullmatch(rb"\d+", texts[5]):
+                bad.skips = int(texts[5]) if int(texts[5]) <= U32 else None
+            raise
     for word in (*ONE_ID, *ONE_NAME, "reserve-with-timeout", "release", "bury", "kick"):
         if line.startswith(word.encode() + b" "):
             return word, _arguments(word, Reader(line[len(word) + 1 :]))
@@ -93,24 +114,22 @@ def words(line: bytes) -> tuple[str, list[object]]:
     raise BadLine(b"UNKNOWN_COMMAND\r\n")
 
 
-def _strict(line: bytes, patterns: tuple[bytes, ...]) -> list[object]:
+def _strict(line: bytes, kinds: tuple[bytes | Number, ...]) -> list[object]:
     """One space before each argument, and nothing behind them."""
     texts = line.split(b" ")[1:]
-    if len(texts) != len(patterns):
+    if len(texts) != len(kinds):
         raise BadLine
-    arguments: list[object] = []
-    for text, pattern in zip(texts, patterns, strict=True):
-        if not re.fullmatch(pattern, text):
+    return [_strict_argument(text, kind) for text, kind in zip(texts, kinds, strict=True)]
+
+
+def _strict_argument(text: bytes, kind: bytes | Number) -> object:
+    if not re.fullmatch(rb"[0-9]+" if isinstance(kind, Number) else kind, text):
+        raise BadLine
+    if isinstance(kind, Number):
+        if not kind.least <= int(text) <= kind.most:
             raise BadLine
-        if pattern == NAME:
-            arguments.append(_name(text))
-        elif pattern == NUMBER:
-            arguments.append(int(text))
-            if int(text) > U32:
-                raise BadLine
-        else:
-            arguments.append(text.decode())
-    return arguments
+        return int(text) * kind.unit
+    return _name(text) if kind == NAME else text.decode()
 
 
 def _arguments(word: str, reader: Reader) -> list[object]:
