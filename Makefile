@@ -63,6 +63,7 @@ testaddress: $(READY)## run the tests of the sockets on the C extension with the
 		-o $(ADDRESS)/beanstalkd_py/server/_batchedio$(call CONFIG,EXT_SUFFIX)
 	cd $(ADDRESS) && LD_PRELOAD=$$(cc -print-file-name=libasan.so) PYTHONMALLOC=malloc \
 		ASAN_OPTIONS=detect_leaks=0 ../../$(PYTEST) tests/server/test_batchedio.py \
+		tests/tools/fuzz/test_fuzz_batchedio.py \
 		tests/server/test_connection_*.py tests/server/test_server_closing.py \
 		tests/server/test_server_order.py -k 'not bounded_memory'
 

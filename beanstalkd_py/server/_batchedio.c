@@ -35,6 +35,17 @@ static int unreported; /* events */
 static struct send sends[SENDS];
 static Py_ssize_t stopped_at = -1, stopped_taken; /* an unreported result of send_all */
 
+/* As PyLong_AsLong. Raises OverflowError for a number that is no int. */
+static int
+as_int(PyObject *number)
+{
+    long value = PyLong_AsLong(number);
+    if (value == (int)value)
+        return (int)value;
+    PyErr_SetString(PyExc_OverflowError, "number too large");
+    return -1;
+}
+
 /* --- receive_ready --- */
 
 static int
@@ -123,11 +134,14 @@ receive_ready(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nar
     int epoll = PyObject_AsFileDescriptor(args[0]);
     if (epoll < 0)
         return NULL;
-    long timeout_ms = PyLong_AsLong(args[1]), polls = PyLong_AsLong(args[2]);
+    int timeout_ms = as_int(args[1]);
+    if (timeout_ms == -1 && PyErr_Occurred())
+        return NULL;
+    long polls = PyLong_AsLong(args[2]);
     if (PyErr_Occurred() || PyObject_GetBuffer(args[3], &receivable, PyBUF_SIMPLE) < 0)
         return NULL;
     Py_BEGIN_ALLOW_THREADS
-    count = fill_events(epoll, (int)timeout_ms, polls, receivable.buf, receivable.len);
+    count = fill_events(epoll, timeout_ms, polls, receivable.buf, receivable.len);
     error = errno;
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&receivable);
@@ -171,10 +185,10 @@ take_items(PyObject *items, Py_ssize_t first)
             return -1;
         }
         PyObject *piece = PyTuple_GET_ITEM(item, 1);
-        long fd = PyLong_AsLong(PyTuple_GET_ITEM(item, 0));
+        int fd = as_int(PyTuple_GET_ITEM(item, 0));
         if (fd == -1 && PyErr_Occurred())
             return -1;
-        sends[i] = (struct send){(int)fd, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece)};
+        sends[i] = (struct send){fd, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece)};
     }
     return count;
 }

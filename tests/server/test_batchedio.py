@@ -247,7 +247,15 @@ def in_c() -> Iterator[Form]:
 @built
 @pytest.mark.parametrize(
     "arguments",
-    [(), (1, 2, 3), ("x", 0, 0, b""), (0, "x", 0, b""), (0, 0, 0, 5), (0, 0, 1 << 80, b"")],
+    [
+        (),
+        (1, 2, 3),
+        ("x", 0, 0, b""),
+        (0, "x", 0, b""),
+        (0, 0, 0, 5),
+        (0, 0, 1 << 80, b""),
+        (0, 1 << 32, 0, b""),
+    ],
 )
 def test_wrong_arguments_of_receive_ready_are_refused(in_c: Form, arguments: Any) -> None:
     with pytest.raises((TypeError, OverflowError)):
@@ -257,7 +265,16 @@ def test_wrong_arguments_of_receive_ready_are_refused(in_c: Form, arguments: Any
 @built
 @pytest.mark.parametrize(
     "items",
-    [(), [1], [(1,)], [(1, "text")], [(1, bytearray(b"x"))], [("1", b"x")], [(1 << 80, b"x")]],
+    [
+        (),
+        [1],
+        [(1,)],
+        [(1, "text")],
+        [(1, bytearray(b"x"))],
+        [("1", b"x")],
+        [(1 << 80, b"x")],
+        [(1 << 32, b"x")],
+    ],
 )
 def test_wrong_arguments_of_send_all_are_refused(in_c: Form, items: Any) -> None:
     with pytest.raises((TypeError, OverflowError)):

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import cfiles, commands, config, daemon, parser, segments
+from . import batchedio, cfiles, commands, config, daemon, parser, segments
 from .count import Count
 
 READERS: dict[str, Callable[[int, Count], None]] = {
@@ -17,6 +17,7 @@ READERS: dict[str, Callable[[int, Count], None]] = {
     "commands": commands.run,
     "cfiles": cfiles.run,
     "config": config.run,
+    "batchedio": batchedio.run,
     "daemon": daemon.run,
 }
 
