@@ -14,6 +14,7 @@ from model.pair import MAX_JOB_SIZE, SECOND, Pair
 
 from beanstalkd_py.protocol.commands import PUT, PUT_BEGIN, PUT_END, Command
 from beanstalkd_py.protocol.parser import MAX_LINE, Parser
+from beanstalkd_py.queue.memory import MemoryReserve
 
 from .bounds import bounded
 from .count import Count
@@ -45,7 +46,8 @@ def commands(pieces: list[bytes], max_job_size: int) -> list[Command]:
 
     A put whose body arrived with it is written like one whose body arrived later.
     """
-    parser = Parser(max_job_size)
+    # A probe and the buffer of a large body take address space, but no memory.
+    parser = Parser(max_job_size, MemoryReserve(lambda nbytes: b""))
     found: list[Command] = []
     for piece in pieces:
         parser.feed(piece)
