@@ -113,31 +113,29 @@ class Binlog:
         if id >= self.ids.bound and not self._reserve_ids(id):
             return None
         created_at += self.offset
-        if len(body) > LONG_BODY:
-            on_disk = deadline_on_disk(state, deadline_at, self.offset)
-            full = Full(state, pri, id, delay, ttr, created_at, on_disk, 0, 0, 0, 0, 0, tube, b"")
-            return self._put_long(full, body)
+        long_body = body if len(body) > LONG_BODY else b""  # it is not copied
+        end = b"" if long_body else body
         if ttr != self._ttr:
             self._ttr, self._ttr_s = ttr, whole_seconds(ttr)
         first = id << ID_SHIFT | len(tube) << NAME_SHIFT
         try:
             if state == READY and not delay:
-                record = NEW_STRUCT.pack(first | NEW, pri, self._ttr_s, created_at) + tube + body
+                record = NEW_STRUCT.pack(first | NEW, pri, self._ttr_s, created_at) + tube + end
             else:
                 on_disk = deadline_on_disk(state, deadline_at, self.offset)
                 record = SHORT_STRUCT.pack(
                     first | SHORT, pri, self._ttr_s, created_at, whole_seconds(delay), on_disk,
                     state, 0, 0, 0, 0, 0,
-                ) + tube + body  # fmt: skip
+                ) + tube + end  # fmt: skip
         except StructError:  # the wall clock is far ahead, or the id is very large
             on_disk = deadline_on_disk(state, deadline_at, self.offset)
             record = encode(
-                Full(state, pri, id, delay, ttr, created_at, on_disk, 0, 0, 0, 0, 0, tube, body)
+                Full(state, pri, id, delay, ttr, created_at, on_disk, 0, 0, 0, 0, 0, tube, end)
             )
         except MemoryError:
             self._memory.refuse()
             return None
-        nbytes = len(record) + LENGTH_FIELD
+        nbytes = len(record) + len(long_body) + LENGTH_FIELD
         log = self.log
         usage = self.usage
         largest = usage.largest
@@ -148,9 +146,9 @@ class Binlog:
             return None
         segment = usage.current
         try:
-            number = log.append(record)
+            number = log.append_long(record, long_body) if long_body else log.append(record)
         except wal.LogFull:  # the record is larger than any preallocated segment
-            appended = self.headroom.append(record, self.headroom.low)
+            appended = self.headroom.append(record, self.headroom.low, long_body)
             if appended is None:
                 self._refuse_put(largest)
                 return None
@@ -166,23 +164,6 @@ class Binlog:
         segment.live += nbytes
         usage.live += nbytes
         return segment.new if record[0] == NEW else usage.place_of_put(segment, record[0])
-
-    def _put_long(self, full: Full, body: bytes) -> Place | None:
-        """`put` of a long body, which is not copied. full: the record without its body."""
-        record = encode(full)
-        nbytes = len(record) + len(body) + LENGTH_FIELD
-        usage = self.usage
-        largest = usage.largest
-        segment = None
-        if self._headroom_for_put(nbytes):
-            segment = self.headroom.append(record, self.headroom.low, body)
-        if segment is None:
-            self._refuse_put(largest)
-            return None
-        segment.ids.append(full.id)
-        segment.live += nbytes
-        usage.live += nbytes
-        return usage.place_of_put(segment, record[0])
 
     def _undo_put(self, id: int) -> None:
         """Memory ran out after the record of a put. A DELETE record makes it void."""

@@ -4,6 +4,7 @@ changed.
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,35 @@ def test_put_without_memory_for_its_record_changes_nothing(
         assert server.say(client, b"put 0 0 60 1", b"b") == OUT
     assert (counts(server), server.binlog.log.lsn) == (before, lsn)
     assert NEW_STRUCT.size == 24
+
+
+@pytest.mark.sources
+@pytest.mark.parametrize("place", ["record", "ids"])
+def test_long_put_without_memory_is_refused(
+    server: QueueServer,
+    client: Session,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+) -> None:
+    """For its record, and for its id in the usage of the segment."""
+
+    class NoArray(array):  # type: ignore[type-arg]
+        append = NoMemory
+
+    body = bytes(LONG_BODY + 1)
+    client.parser.max_job_size = len(body)
+    line = b"put 0 0 60 %d" % len(body)
+    before = counts(server)
+    with monkeypatch.context() as patch:
+        if place == "record":
+            patch.setattr("beanstalkd_py.binlog.journal.NEW_STRUCT", NoMemory)
+        else:
+            patch.setattr("beanstalkd_py.binlog.usage.array", NoArray)  # of the next segment
+        assert server.say(client, line, body) == OUT
+    assert counts(server) == before
+    assert ids_after_restart(tmp_path) == []
+    assert server.say(client, line, body) == b"INSERTED 2\r\n"
 
 
 def test_put_is_refused_until_the_memory_reserve_is_back() -> None:
