@@ -39,13 +39,14 @@ class Session:
         self.owner = owner  # takes the output; a `SessionOwner` in the server
         self.parser = Parser(dispatcher.max_job_size, dispatcher.queue.memory)
         self._next_command = self.parser.next_command
-        self.client: Client = dispatcher.queue.connect()
-        self.client.session = self
         self.closed = False  # no more commands are executed: close when the output is sent
         self.held = False  # `run` must be called after `take_output`: commands are left
         self._output: list[bytes] = []
         self._pending = 0  # bytes in _output
         self._ended = False  # the client sent its last byte
+        # The last one: a client that was counted is not forgotten for lack of memory.
+        self.client: Client = dispatcher.queue.connect()
+        self.client.session = self
 
     def receive(self, data: bytes, now: int) -> bool:
         """Bytes from the client, in any pieces. `now`: boot time, ns. Returns what `run` does.

@@ -65,8 +65,8 @@ class Connection:
         self._large = False  # the poller received BATCHED_BYTES for this client not long ago
         self._unsent: Unsent = []
         self._resumes = False  # `_resume` is in `Context.later`
-        self.session: Session = context.make_session(self, self.fd)
         self.use(transport)
+        self.session: Session = context.make_session(self, self.fd)  # the last one: see there
 
     def use(self, transport: Transport) -> None:
         """Reads and writes through this transport from now on."""

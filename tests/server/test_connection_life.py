@@ -54,6 +54,25 @@ class World:
         return self.connection.life
 
 
+def test_connection_without_memory_is_not_counted() -> None:
+    testcapi = pytest.importorskip("_testcapi")
+    world = World()
+    failures = 0
+    for start in range(60):
+        before = world.dispatcher.queue.connections
+        transport = FakeTransport()
+        connection = None
+        testcapi.set_nomemory(start, start + 1)
+        try:
+            connection = Connection(world.context, transport)
+        except MemoryError:
+            failures += 1
+        finally:
+            testcapi.remove_mem_hooks()
+        assert world.dispatcher.queue.connections - before == (connection is not None), start
+    assert failures > 5
+
+
 def test_commands_are_answered() -> None:
     world = World()
     world.say(ASK)
