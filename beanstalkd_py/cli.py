@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import ENOMEM
 from typing import NoReturn
 
 import beanstalkd_wal as wal
@@ -130,7 +131,11 @@ def main(argv: list[str]) -> int:
         return fail(BAD_LOG, *error.lines)
     except NoSpace as error:
         return fail(NO_SPACE, str(error))
-    except (wal.LogFailed, NotReadable) as error:
+    except wal.LogFailed as error:
+        if error.errno == ENOMEM:
+            return fail(NO_RESOURCES, f"{error}; {what_helps(ENOMEM)}")
+        return fail(LOG_FAILED, str(error))
+    except NotReadable as error:
         return fail(LOG_FAILED, str(error))
     except signals.Stopped as stop:
         events.info(
@@ -246,9 +251,10 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
             except OSError as error:
                 if error.errno in wal.DISK_FULL:
                     raise _no_space(error) from error
-                raise NotReadable(
-                    f"{error.filename or chosen.wal_dir}: {error.strerror or error}"
-                ) from error
+                line = f"{error.filename or chosen.wal_dir}: {error.strerror or error}"
+                if error.errno == ENOMEM:
+                    raise NoResources(f"{line}; {what_helps(ENOMEM)}") from error
+                raise NotReadable(line) from error
 
         def ready() -> None:
             addresses = [address_of(listener) for listener in listeners.sockets]

@@ -54,16 +54,20 @@ def test_directory_that_cannot_be_synced_is_a_warning(directory, faults, error):
             )
 
 
-def test_failed_sync_of_a_directory_is_final(directory, faults):
-    environ = faults(FSYNC_OF_DIRECTORY=errno.EIO)
+@pytest.mark.parametrize(
+    ("error", "status", "helps"),
+    [(errno.EIO, 74, ""), (errno.ENOMEM, 71, "; allow more memory (ulimit -v, LimitAS=)")],
+)
+def test_failed_sync_of_a_directory_is_final(directory, faults, error, status, helps):
+    environ = faults(FSYNC_OF_DIRECTORY=error)
     with (
         Daemon(directory=directory, environ=environ) as daemon,
         pytest.raises(DidNotStart) as caught,
     ):
         daemon.start()
-    assert caught.value.status == 74
+    assert caught.value.status == status
     assert caught.value.said == (
-        f"beanstalkd-py: {directory}: failed: errno 5: {os.strerror(errno.EIO)}\n"
+        f"beanstalkd-py: {directory}: failed: errno {error}: {os.strerror(error)}{helps}\n"
     )
 
 

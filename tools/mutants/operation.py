@@ -31,6 +31,15 @@ OPERATION = (
     ),
     Mutant(
         Invariant.OPERATOR_IS_TOLD,
+        "no-memory-is-a-disk-error",
+        "a call of the log that fails for lack of memory ends with the status of a failed disk",
+        "beanstalkd_py/cli.py",
+        "        if error.errno == ENOMEM:\n            return fail(",
+        "        if False:\n            return fail(",
+        ("tests/crash_recovery/test_sync_faults.py -k is_final",),
+    ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
         "slow-sync-in-silence",
         "a sync that hangs is not reported while it hangs",
         "beanstalkd_py/server/diskwatch.py",
