@@ -21,6 +21,7 @@ COMPILED = [
             "jobtable",
             "journal",
             "lazyheap",
+            "listing",
             "memory",
             "model",
             "outcome",

@@ -15,6 +15,7 @@ U32: Final = 0xFFFFFFFF
 U64: Final = 0xFFFFFFFFFFFFFFFF
 MAX_TIMEOUT_S: Final = 0x7FFFFFFF
 SECOND: Final = 1_000_000_000  # ns
+LIST_MOST: Final = 1000  # jobs of one list-jobs
 BATCH_MOST: Final = 500  # jobs of one reserve-batch, which takes 1 to 3 ms
 
 Command = tuple[Any, ...]  # (operation, *arguments): a hot path, so a plain tuple
@@ -30,6 +31,7 @@ class Argument(NamedTuple):
     in_seconds: bool = False
     least: int = 0
     words: tuple[bytes, ...] = ()
+    optional: bool = False  # None in the command, if it is not there
 
 
 ID: Final = Argument("id", U64)
@@ -42,6 +44,9 @@ BOUND: Final = Argument("bound", U32)
 TUBE: Final = Argument("tube", 0)
 AT_MOST: Final = Argument("max", BATCH_MOST, least=1)
 SWITCH: Final = Argument("switch", 0, words=(b"on", b"off", b"status"))
+STATE: Final = Argument("state", 0, words=(b"ready", b"reserved", b"delayed", b"buried"))
+LIMIT: Final = Argument("limit", LIST_MOST, least=1, optional=True)
+CURSOR: Final = Argument("after", 0, optional=True)  # two numbers with a dot between them
 PEEKED_STATE: Final = Argument("state", 0, words=(b"ready", b"delayed", b"buried"))
 
 
@@ -125,6 +130,7 @@ EXTENSIONS: Final = (
     Row(b"put-in-tube ", (TUBE, PRI, DELAY, TTR, SIZE), Form.STRICT),
     Row(b"reserve-batch ", (AT_MOST, TIMEOUT), Form.STRICT),
     Row(b"drain ", (SWITCH,), Form.STRICT),
+    Row(b"list-jobs ", (TUBE, STATE, LIMIT, CURSOR), Form.STRICT),
 )
 
 COMMANDS: Final = C_COMMANDS + EXTENSIONS

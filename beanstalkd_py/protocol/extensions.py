@@ -5,13 +5,20 @@ by `capabilities`. From then on its replies to `stats` have more keys, behind th
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from beanstalkd_py.protocol import replies, yaml
-from beanstalkd_py.protocol.answers import REPLIES, Answers
+from beanstalkd_py.protocol.answers import REPLIES, Answers, in_slices
 from beanstalkd_py.protocol.commands import EXTENSIONS, SECOND, Command
-from beanstalkd_py.queue.model import Client
+from beanstalkd_py.queue import snapshot
+from beanstalkd_py.queue.listing import Listing
+from beanstalkd_py.queue.model import STATE_NAMES, Client
 from beanstalkd_py.queue.outcome import WAITING
 from beanstalkd_py.queue.snapshot import ProcessSnapshot
+
+_STATES: Final = {name.encode(): state for state, name in STATE_NAMES.items()}
+PAGE_JOBS: Final = 100  # of list-jobs, without a limit
+SLICE_LISTED: Final = 100  # jobs of a list that are rendered in one slice, in at most 1 ms
 
 
 class Extensions:
@@ -62,3 +69,24 @@ class Extensions:
         if command[1] != b"status":
             self._queue.draining = command[1] == b"on"
         return replies.DRAIN_ON if self._queue.draining else replies.DRAIN_OFF
+
+    def list_jobs(self, client: Client, now: int, command: Command) -> bytes | None:
+        _, name, state, limit, after = command
+        tube = self._queue.tubes.get(name)
+        if tube is None:
+            return replies.NOT_FOUND
+        listing = Listing(
+            self._queue, tube, _STATES[state], limit or PAGE_JOBS, -1 if after is None else after
+        )
+        found: list[bytes] = []
+
+        def go_on(now: int) -> bytes | None:
+            if not listing.search():
+                return None
+            for key, job in listing.take(SLICE_LISTED):
+                found.append(yaml.listed(key, snapshot.of_job(job, now), len(job.body)))
+            if not listing.is_taken or (not found and listing.search_on()):
+                return None
+            return self._answers.report(lambda: yaml.listing(found))
+
+        return in_slices(client, now, go_on)

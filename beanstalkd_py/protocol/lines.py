@@ -12,6 +12,7 @@ from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.commands import (
     COMMANDS,
     COUNTED_REPLY,
+    CURSOR,
     EXTENSION_WORDS,
     PAUSE_TUBE,
     PREFIXES,
@@ -39,6 +40,7 @@ _NAME: Final = re.compile(rb"(?!-)" + _NAME_BYTES + rb"{1,%d}\Z" % MAX_NAME)
 _PUT: Final = re.compile(rb" *([0-9]+) +([0-9]+) +([0-9]+) +([0-9]+)(.*)\Z", re.DOTALL)
 _NUMBER: Final = re.compile(rb" *([0-9]+)")
 _STRTOUL: Final = re.compile(rb"[ \t\n\v\f\r]*([+-]?)([0-9]+)")
+_CURSOR: Final = re.compile(rb"([0-9]+)\.([0-9]+)\Z")
 _GLUED: Final = re.compile(rb" *(" + _NAME_BYTES + rb"+) *([0-9]+)\Z")
 
 
@@ -130,19 +132,22 @@ def _glued(operation: int, rest: bytes) -> Command:
 def _strict(operation: int, rest: bytes) -> Command:
     words = rest.split(b" ")
     arguments = COMMANDS[operation].arguments
-    if len(words) != len(arguments):
+    missing = arguments[len(words) :]
+    if len(words) > len(arguments) or not all(argument.optional for argument in missing):
         return BAD_FORMAT
     command: list[object] = [operation]
-    for argument, word in zip(arguments, words, strict=True):
+    for argument, word in zip(arguments, words, strict=False):
         value = _value(argument, word)
         if value is None:
             return BAD_FORMAT
         command.append(value)
-    return tuple(command)
+    return (*command, *[None for _ in missing])
 
 
 def _value(argument: Argument, word: bytes) -> bytes | int | None:
     """None: the word is malformed."""
+    if argument.name == CURSOR.name:
+        return _cursor(word)
     if argument.words:
         return word if word in argument.words else None
     if not argument.most:
@@ -150,6 +155,14 @@ def _value(argument: Argument, word: bytes) -> bytes | int | None:
     if not word.isdigit() or not argument.least <= int(word) <= argument.most:
         return None
     return int(word) * SECOND if argument.in_seconds else int(word)
+
+
+def _cursor(word: bytes) -> int | None:
+    """A key, as in `queue.listing`."""
+    match = _CURSOR.match(word)
+    if match is None or int(match[1]) > U64 or int(match[2]) > U64:
+        return None
+    return int(match[1]) << 64 | int(match[2])
 
 
 def _parser_of(row: Row) -> Callable[[int, bytes], Command]:

@@ -122,24 +122,45 @@ def capabilities(process: ProcessSnapshot, names: Iterable[str]) -> bytes:
 
 def job(job: JobSnapshot) -> bytes:
     """14 keys. Durations are cut to whole seconds."""
-    return _yaml(
-        [
-            ("id", job.id),
-            ("tube", _quoted(job.tube)),
-            ("state", job.state),
-            ("pri", job.pri),
-            ("age", job.age_ns // SECOND),
-            ("delay", job.delay_ns // SECOND),
-            ("ttr", job.ttr_ns // SECOND),
-            ("time-left", _seconds_left(job.left_ns)),
-            ("file", job.segment),
-            ("reserves", job.reserves),
-            ("timeouts", job.timeouts),
-            ("releases", job.releases),
-            ("buries", job.buries),
-            ("kicks", job.kicks),
-        ]
-    )
+    return _yaml(_job_lines(job))
+
+
+def _job_lines(job: JobSnapshot) -> list[tuple[str, object]]:
+    return [
+        ("id", job.id),
+        ("tube", _quoted(job.tube)),
+        ("state", job.state),
+        ("pri", job.pri),
+        ("age", job.age_ns // SECOND),
+        ("delay", job.delay_ns // SECOND),
+        ("ttr", job.ttr_ns // SECOND),
+        ("time-left", _seconds_left(job.left_ns)),
+        ("file", job.segment),
+        ("reserves", job.reserves),
+        ("timeouts", job.timeouts),
+        ("releases", job.releases),
+        ("buries", job.buries),
+        ("kicks", job.kicks),
+    ]
+
+
+def listed(key: int, snapshot: JobSnapshot, nbytes: int) -> bytes:
+    """One job of a list. key: its key in `queue.listing`, which is the cursor."""
+    lines = _job_lines(snapshot)
+    lines.append(("size", nbytes))
+    lines.append(("cursor", f"{key >> 64}.{snapshot.id}"))
+    return item(lines)
+
+
+def item(lines: list[tuple[str, object]]) -> bytes:
+    """One item of a list."""
+    text = "\n  ".join([f"{key}: {value}" for key, value in lines])
+    return f"- {text}\n".encode(errors=NAME_ERRORS)
+
+
+def listing(items: list[bytes]) -> bytes:
+    data = b"---\n" + (b"".join(items) or b"[]\n")
+    return replies.OK % (len(data), data)
 
 
 def tube(tube: TubeSnapshot) -> bytes:

@@ -125,7 +125,7 @@ class ReadyJobs(Generic[J]):
         """Sorts all live entries into buckets and the heap, and drops stale ones. count: ready
         jobs.
         """
-        keys = self._all_keys()
+        keys = self.all_keys()
         if len(keys) != count:
             keys = list({key for key in keys if self.heap.is_live(key)})
         keys.sort()
@@ -137,7 +137,8 @@ class ReadyJobs(Generic[J]):
             else:
                 self._new_bucket(pri, group)
 
-    def _all_keys(self) -> list[int]:
+    def all_keys(self) -> list[int]:
+        """All entries, in no order. Some may be stale, or there twice."""
         return [
             *self.keys,
             *(key_of(pri, id) for pri, bucket in self.buckets.items() for id in bucket),

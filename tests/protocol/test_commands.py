@@ -10,12 +10,14 @@ from beanstalkd_py.protocol.commands import (
     C_COMMANDS,
     COMMANDS,
     COUNTERS,
+    CURSOR,
     EXTENSION_COUNTERS,
     EXTENSIONS,
     HANDLERS,
     OPERATIONS,
     PREFIXES,
     PUT_BEGIN,
+    Argument,
     Row,
 )
 from beanstalkd_py.protocol.dispatch import Dispatcher
@@ -58,12 +60,15 @@ def test_word_is_not_hidden_by_a_shorter_one(row: Row) -> None:
     assert not any(row.word.startswith(word) for word in before)
 
 
+def example(argument: Argument) -> bytes:
+    if argument == CURSOR:
+        return b"7.7"
+    return argument.words[0] if argument.words else b"7" if argument.most else b"a"
+
+
 @pytest.mark.parametrize("row", [row for row in COMMANDS if row.name != "put"], ids=rows)
 def test_well_formed_line_becomes_its_operation(row: Row) -> None:
-    arguments = b" ".join(
-        argument.words[0] if argument.words else b"7" if argument.most else b"a"
-        for argument in row.arguments
-    )
+    arguments = b" ".join(map(example, row.arguments))
     line = row.word.rstrip() + (b" " + arguments if arguments else b"")
     command = parse_line(line)
     assert command[0] == OPERATIONS[row.name]

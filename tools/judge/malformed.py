@@ -32,6 +32,7 @@ EXTENSIONS = (
     b"kick-tube a 10\r\n",
     b"put-in-tube a 0 0 60 2\r\n",
     b"reserve-batch 2 0\r\n",
+    b"list-jobs a ready 2 0.1\r\n",
 )
 
 

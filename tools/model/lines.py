@@ -22,6 +22,7 @@ class Picks:
     seconds: int
     bound: int
     batch: int
+    state: str
     tube: str
 
     def __repr__(self) -> str:
@@ -39,6 +40,7 @@ PICKS = st.builds(
     seconds=st.sampled_from([0, 1, 2, 50]),
     bound=st.sampled_from([0, 1, 2, 100]),
     batch=st.sampled_from([0, 1, 2, 100, 500]),
+    state=st.sampled_from(["ready", "reserved", "delayed", "buried"]),
     tube=st.sampled_from(["default", "a", "b", "c", "d", "e", "-none-"]),
 )
 
@@ -71,6 +73,9 @@ EXTENSIONS = [
     "kick-tube {tube} {bound}",
     "drain status",
     "drain off",
+    "list-jobs {tube} {state}",
+    "list-jobs {tube} {state} {batch}",
+    "list-jobs {tube} ready {batch} {pri}.{job}",
 ]
 PUTS = [
     "put {pri} {delay} {ttr} {size}",

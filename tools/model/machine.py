@@ -32,7 +32,7 @@ PIECES = [
     b"default", b"-a", b"list-tubes", b"use ", b"-watched", b"quit", b"x" * 199, b"bury 1 ",
     b"delete ", b"601", b"600 ", b"a,b", b"put 0 0 1 3\r\nabc",
     b"ping", b"capabilities", b"peek-tube ", b"kick-tube ", b" ready",
-    b"put-in-tube a", b"reserve-batch ", b"drain ",
+    b"put-in-tube a", b"reserve-batch ", b"drain ", b"list-jobs a ready 5", b" 7.1",
 ]  # fmt: skip
 MALFORMED = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map(b"".join)
 

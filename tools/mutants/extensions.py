@@ -5,6 +5,7 @@ from __future__ import annotations
 from .invariants import Invariant
 from .mutant import Mutant
 
+_LISTING = ("tests/queue/test_listing.py",)
 _EXTENSIONS = ("tests/wire/test_engine.py -k extensions",)
 
 EXTENSIONS = (
@@ -108,5 +109,41 @@ EXTENSIONS = (
         'self._queue.draining = command[1] == b"on"',
         "self._queue.draining = True",
         _EXTENSIONS,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "list-ends-at-last-id",
+        "list-jobs does not go on with lower ids than that of its cursor",
+        "beanstalkd_py/queue/listing.py",
+        "        self._blocks = blocks[place:] + blocks[:place]\n",
+        "        self._blocks = blocks[place:]\n",
+        _LISTING,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "list-repeats-cursor",
+        "a page of list-jobs begins with the job of its cursor",
+        "beanstalkd_py/queue/listing.py",
+        "            if key > after:\n",
+        "            if key >= after:\n",
+        _LISTING,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "list-shows-changed-jobs",
+        "list-jobs shows jobs that have left the state meanwhile",
+        "beanstalkd_py/queue/listing.py",
+        "            if job is not None and self._is_wanted(job) and self._key(job) == key\n",
+        "            if job is not None\n",
+        _LISTING,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "list-in-one-slice",
+        "list-jobs looks at all jobs before another client is served",
+        "beanstalkd_py/queue/listing.py",
+        "        end = min(self._next + SLICE_BLOCKS, len(self._blocks))\n",
+        "        end = len(self._blocks)\n",
+        _LISTING,
     ),
 )

@@ -17,6 +17,7 @@ DELAYS = (0, 0, 0, 1, 3, 100, 100_000)
 TTRS = (0, 1, 2, 5, 60, 60)
 TIMEOUTS = (0, 0, 1, 2, 30)
 PAUSES = (0, 1, 3, 100)
+STATES = (b"ready", b"reserved", b"delayed", b"buried")
 INVALID = (
     b"", b"put", b"put 1 2 3", b"put x 0 60 1", b"put 0 0 60 1 1", b"reserve now",
     b"reserve-with-timeout -1", b"peek", b"peek 1 ", b"PEEK 1", b"delete 99999999999999999999",
@@ -27,6 +28,7 @@ INVALID = (
     b"kick-tube a 1 ",
     b"kick-tube a 4294967296", b"put-in-tube", b"put-in-tube a 0 0 60 4294967296",
     b"reserve-batch 1", b"reserve-batch 0 0", b"reserve-batch 501 0", b"drain", b"drain now",
+    b"list-jobs a", b"list-jobs a ready 0", b"list-jobs a ready 1 1",
 )  # fmt: skip
 
 
@@ -141,6 +143,8 @@ class CommandGenerator:
             b"peek %d" % id, b"stats-job %d" % id, b"stats-tube %b" % tube, b"stats",
             b"list-tubes", b"list-tube-used", b"list-tubes-watched", b"peek-ready",
             b"peek-delayed", b"peek-buried", b"capabilities", b"ping", b"peek-tube %b ready" % tube,
+            b"list-jobs %b %b" % (tube, self._rng.choice(STATES)),
+            b"list-jobs %b ready 2 %d.%d" % (tube, self._rng.choice(PRIORITIES), id),
             b"peek-tube %b %b" % (tube, self._rng.choice((b"delayed", b"buried"))),
         )  # fmt: skip
         return self._rng.choice(lines) + b"\r\n"

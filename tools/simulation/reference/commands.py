@@ -349,6 +349,28 @@ def drain(state: State, client: Client, now: int, switch: str) -> bytes:
     return b"DRAIN on\r\n" if state.draining else b"DRAIN off\r\n"
 
 
+def list_jobs(
+    state: State,
+    client: Client,
+    now: int,
+    name: bytes,
+    kind: str,
+    limit: int = 100,
+    after: tuple[int, int] = (-1, 0),
+) -> bytes:
+    """A cursor is a priority or an instant, with an id. For buried jobs it is one that only the
+    server knows, so a list of them begins with the first.
+    """
+    tube = state.tube(name)
+    if tube is None:
+        return NOT_FOUND
+    if kind == "buried":
+        return stats.jobs(_buried(state, tube)[:limit], now)
+    jobs = [job for job in state.jobs.values() if job.tube is tube and job.state == kind]
+    places = {(job.pri if kind == "ready" else job.deadline_at, job.id): job for job in jobs}
+    return stats.jobs([places[place] for place in sorted(places) if place > after][:limit], now)
+
+
 def quit(state: State, client: Client, now: int) -> bytes:
     client.closed = True
     return b""
@@ -387,4 +409,5 @@ BY_WORD: dict[str, Command] = {
     "put-in-tube": put_in_tube,
     "reserve-batch": reserve_batch,
     "drain": drain,
+    "list-jobs": list_jobs,
 }

@@ -38,6 +38,7 @@ class Number(NamedTuple):
 
 
 SECONDS = Number(unit=SECOND)
+CURSOR = rb"[0-9]+\.[0-9]+"
 # Only the whole word is one. Its arguments: what each must match.
 EXTENSIONS: dict[str, tuple[bytes | Number, ...]] = {
     "capabilities": (),
@@ -47,7 +48,9 @@ EXTENSIONS: dict[str, tuple[bytes | Number, ...]] = {
     "put-in-tube": (NAME, Number(), SECONDS, SECONDS, Number()),
     "reserve-batch": (Number(500, least=1), Number(MAX_TIMEOUT_S, unit=SECOND)),
     "drain": (rb"on|off|status",),
+    "list-jobs": (NAME, rb"ready|reserved|delayed|buried", Number(1000, least=1), CURSOR),
 }
+OPTIONAL = {"list-jobs": 2}  # of the arguments
 
 
 class BadLine(Exception):
@@ -94,7 +97,7 @@ def words(line: bytes) -> tuple[str, list[object]]:
     extension = line.split(b" ")[0].decode("latin-1")
     if extension in EXTENSIONS:
         try:
-            return extension, _strict(line, EXTENSIONS[extension])
+            return extension, _strict(line, EXTENSIONS[extension], OPTIONAL.get(extension, 0))
         except BadLine as bad:
             texts = line.split(b" ")
             if extension == "put-in-tube" and len(texts) == 6 and re.fullmatch(rb"\d+", texts[5]):
@@ -114,12 +117,12 @@ def words(line: bytes) -> tuple[str, list[object]]:
     raise BadLine(b"UNKNOWN_COMMAND\r\n")
 
 
-def _strict(line: bytes, kinds: tuple[bytes | Number, ...]) -> list[object]:
+def _strict(line: bytes, kinds: tuple[bytes | Number, ...], optional: int) -> list[object]:
     """One space before each argument, and nothing behind them."""
     texts = line.split(b" ")[1:]
-    if len(texts) != len(kinds):
+    if not len(kinds) - optional <= len(texts) <= len(kinds):
         raise BadLine
-    return [_strict_argument(text, kind) for text, kind in zip(texts, kinds, strict=True)]
+    return [_strict_argument(text, kind) for text, kind in zip(texts, kinds, strict=False)]
 
 
 def _strict_argument(text: bytes, kind: bytes | Number) -> object:
@@ -129,6 +132,11 @@ def _strict_argument(text: bytes, kind: bytes | Number) -> object:
         if not kind.least <= int(text) <= kind.most:
             raise BadLine
         return int(text) * kind.unit
+    if kind == CURSOR:
+        numbers = [int(number) for number in text.split(b".")]
+        if max(numbers) > U64:
+            raise BadLine
+        return tuple(numbers)
     return _name(text) if kind == NAME else text.decode()
 
 

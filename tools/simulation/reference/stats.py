@@ -104,22 +104,36 @@ def capabilities() -> bytes:
 
 
 def job(job: Job, now: int) -> bytes:
-    return _yaml(
-        id=job.id,
-        tube=f'"{job.tube.name.decode()}"',
-        state=job.state,
-        pri=job.pri,
-        age=max(now - job.created_at, 0) // SECOND,
-        delay=job.delay // SECOND,
-        ttr=job.ttr // SECOND,
-        time_left=seconds_left(job.deadline_at, now),
-        file="?",
-        reserves=job.reserves,
-        timeouts=job.timeouts,
-        releases=job.releases,
-        buries=job.buries,
-        kicks=job.kicks,
-    )
+    return _yaml(**_of_job(job, now))
+
+
+def _of_job(job: Job, now: int) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "tube": f'"{job.tube.name.decode()}"',
+        "state": job.state,
+        "pri": job.pri,
+        "age": max(now - job.created_at, 0) // SECOND,
+        "delay": job.delay // SECOND,
+        "ttr": job.ttr // SECOND,
+        "time_left": seconds_left(job.deadline_at, now),
+        "file": "?",
+        "reserves": job.reserves,
+        "timeouts": job.timeouts,
+        "releases": job.releases,
+        "buries": job.buries,
+        "kicks": job.kicks,
+    }
+
+
+def jobs(jobs: list[Job], now: int) -> bytes:
+    values = [{**_of_job(job, now), "size": len(job.body), "cursor": "?"} for job in jobs]
+    return _ok("---\n" + ("".join(map(_item, values)) or "[]\n"))
+
+
+def _item(values: dict[str, object]) -> str:
+    lines = [f"{key.replace('_', '-')}: {value}\n" for key, value in values.items()]
+    return "- " + "  ".join(lines)
 
 
 def tube(state: State, tube: Tube, now: int) -> bytes:
@@ -139,10 +153,11 @@ def tube(state: State, tube: Tube, now: int) -> bytes:
 
 
 _REPLY = re.compile(
-    rb"OK [0-9]+\r\n(---\n(?:(?:current-jobs-urgent|id): [0-9]+|server: \"[^\n]*)\n[^\r]*)\r\n"
+    rb"OK [0-9]+\r\n(---\n(?:(?:current-jobs-urgent|id|- id): [0-9]+|server: \"[^\n]*)\n[^\r]*)\r\n"
 )
 _VALUE = re.compile(
-    rf"^({'|'.join(UNKNOWN[:-4])}|file|hostname|os|platform): .*$|^(id): [0-9a-f]{{16}}$".encode(),
+    rf"^( *(?:{'|'.join(UNKNOWN[:-4])}|file|cursor|hostname|os|platform)): .*$"
+    r"|^(id): [0-9a-f]{16}$".encode(),
     re.MULTILINE,
 )
 
