@@ -13,7 +13,7 @@ CONFIGURATION = (
         "beanstalkd_py/server/outbox.py",
         "min(self._sync_at, self._now() + self._sync_ns)",
         "self._sync_at",
-        ("tests/server/test_outbox.py -k shorter_window",),
+        ("tests/server/test_outbox_timers.py -k shorter_window",),
     ),
     Mutant(
         Invariant.OPERATOR_IS_TOLD,

@@ -80,7 +80,7 @@ LOG = (
         "beanstalkd_py/server/outbox.py",
         "        if self._sync_at == NEVER and self._sync_ns",
         "        if False and self._sync_ns",
-        ("tests/server/test_outbox.py", SIMULATION),
+        ("tests/server/test_outbox_timers.py", SIMULATION),
     ),
     Mutant(
         Invariant.DURABLE_BY_DEFAULT,
@@ -300,7 +300,7 @@ LOG = (
         "beanstalkd_py/server/outbox.py",
         "            log.write_watermark(self._wall())\n",
         "            pass\n",
-        ("tests/server/test_outbox.py", SIMULATION),
+        ("tests/server/test_outbox_timers.py", SIMULATION),
     ),
     Mutant(
         Invariant.TORN_IS_NOT_CORRUPT,
@@ -309,7 +309,7 @@ LOG = (
         "beanstalkd_py/server/outbox.py",
         "        if log.watermark_behind or not idle:\n",
         "        if not idle:\n",
-        ("tests/server/test_outbox.py", SIMULATION),
+        ("tests/server/test_outbox_timers.py", SIMULATION),
     ),
     Mutant(
         Invariant.ZEROS_ARE_NEVER_VALID,

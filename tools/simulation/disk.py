@@ -20,35 +20,16 @@ import errno
 import os
 from collections.abc import Callable
 from random import Random
-from typing import NamedTuple
 
 from beanstalkd_wal.fs import FileSystem
 from simulation.file import SECTOR, File
+from simulation.names import Changes, NameChange, Names, changed, surviving
 
 __all__ = ["ROOMY", "SECTOR", "File", "MemoryDisk", "PowerFailure", "fail_at"]
 
 ROOMY = 1 << 40  # a capacity (bytes) that is never reached
 
-Names = dict[str, File]
-Changes = list["NameChange"]
 Hook = Callable[[str, str], object]
-
-
-class NameChange(NamedTuple):
-    """The name `old` is removed and `new` becomes a name of the file; either may be "".
-
-    at: see `Change.at`.
-    """
-
-    at: int
-    old: str
-    new: str
-    file: File
-
-    def apply(self, names: Names) -> None:
-        names.pop(self.old, None)
-        if self.new:
-            names[self.new] = self.file
 
 
 class PowerFailure(BaseException):
@@ -316,27 +297,17 @@ class MemoryDisk(FileSystem):
         instants = self._instants()
         if instants and rng.randrange(4) == 0:
             at = rng.choice(instants)
-            names = self._names([change for change in self.changes if change.at <= at])
+            names = changed(
+                self.synced_names, [change for change in self.changes if change.at <= at]
+            )
             return self._synced(names, lambda file: file.at_instant(at, rng))
-        names = self._names(self._surviving_changes(rng))
+        names = changed(self.synced_names, surviving(self.changes, rng))
         return self._synced(names, lambda file: file.after_crash(rng))
 
     def _instants(self) -> tuple[int, ...]:
         """The instants of all changes that are not synced."""
         changes = [change.at for file in self._files() for change in file.changes]
         return tuple(sorted(changes + [change.at for change in self.changes]))
-
-    def _surviving_changes(self, rng: Random) -> Changes:
-        way = rng.randrange(4)
-        if way == 3:
-            return [change for change in self.changes if rng.random() < 0.5]
-        return self.changes[: (0, len(self.changes), rng.randrange(len(self.changes) + 1))[way]]
-
-    def _names(self, changes: Changes) -> Names:
-        names = dict(self.synced_names)
-        for change in changes:
-            change.apply(names)
-        return names
 
     def _files(self) -> set[File]:
         return {
