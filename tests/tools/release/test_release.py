@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from release import __main__ as program
@@ -152,10 +154,16 @@ def test_command_of_the_unit_is_started_elsewhere() -> None:
 
 
 def test_server_is_tried_with_the_files_of_the_service() -> None:
-    """As for a release, with the program of this environment."""
+    """As for a release, with the program of this environment. The log is that of the file."""
     with check.service(Path(INSTALLED[0])) as words, trial.daemon(words) as server:
         trial.through_a_kill(server, INSTALLED)
-        trial.take(server.start())
+        directory = Path(words[-1]).parent
+        assert f"log {directory}: 1 job in " in server.ready_line()
+
+
+def test_lost_job_stops_the_release() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(b"TIMED_OUT\r\n")
         with pytest.raises(Failed, match="TIMED_OUT"):
-            trial.take(server)
-        assert server.stop() == 0
+            trial.take(SimpleNamespace(connect=lambda: ours))
