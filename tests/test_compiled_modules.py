@@ -10,10 +10,12 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # Tests and checks replace these, so their values must be looked up at run time.
 REPLACED = {
+    "FEW_JOBS",
     "JOBS_PER_BUCKET",
     "LARGE_ENTRIES",
     "NEW_STRUCT",
     "SHORT_STRUCT",
+    "SLICE_BLOCKS",
     "SPARE_IDS",
     "STALE_ALLOWED",
 }

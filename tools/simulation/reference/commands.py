@@ -9,11 +9,10 @@ from typing import Any
 
 from . import stats
 from .entities import Client, Job, Tube, Upload, swap_remove
-from .state import DEADLINE_SOON, SECOND, TIMED_OUT, State
+from .state import DEADLINE_SOON, TIMED_OUT, State
 
 NOT_FOUND = b"NOT_FOUND\r\n"
 OUT_OF_MEMORY = b"OUT_OF_MEMORY\r\n"
-BATCH_BYTES = 256 * 1024  # of bodies: a batch ends with the job that reaches it
 
 
 # --- put
@@ -60,14 +59,14 @@ def ready_or_delayed(state: State, job: Job, now: int) -> None:
 
 
 def reserve(state: State, client: Client, now: int) -> bytes | None:
-    return _reserve(state, client, now, None)
+    return reserve_until(state, client, now, None)
 
 
 def reserve_with_timeout(state: State, client: Client, now: int, timeout: int) -> bytes | None:
-    return _reserve(state, client, now, now + timeout)
+    return reserve_until(state, client, now, now + timeout)
 
 
-def _reserve(state: State, client: Client, now: int, until: int | None) -> bytes | None:
+def reserve_until(state: State, client: Client, now: int, until: int | None) -> bytes | None:
     client.worker = True
     jobs = state.on_offer(client)
     if jobs:
@@ -150,14 +149,14 @@ def touch(state: State, client: Client, now: int, id: int) -> bytes:
 
 
 def kick(state: State, client: Client, now: int, bound: int) -> bytes:
-    return _kick_some(state, now, client.used, bound)
+    return kick_some(state, now, client.used, bound)
 
 
-def _kick_some(state: State, now: int, tube: Tube, bound: int) -> bytes:
+def kick_some(state: State, now: int, tube: Tube, bound: int) -> bytes:
     """Kicks buried jobs if there are any, else delayed ones. If the disk is full midway, the reply
     counts the jobs before.
     """
-    jobs = (_buried(state, tube) or state.delayed(tube))[:bound]
+    jobs = (buried(state, tube) or state.delayed(tube))[:bound]
     for kicked, job in enumerate(jobs):
         if state.refused():
             return b"KICKED %d\r\n" % kicked if kicked else OUT_OF_MEMORY
@@ -165,7 +164,7 @@ def _kick_some(state: State, now: int, tube: Tube, bound: int) -> bytes:
     return b"KICKED %d\r\n" % len(jobs)
 
 
-def _buried(state: State, tube: Tube) -> list[Job]:
+def buried(state: State, tube: Tube) -> list[Job]:
     """In the order of burying."""
     return [job for job in state.buried if job.tube is tube]
 
@@ -190,7 +189,7 @@ def _kick(state: State, job: Job, now: int) -> None:
 # --- peek
 
 
-def _found(jobs: list[Job]) -> bytes:
+def found(jobs: list[Job]) -> bytes:
     return (
         b"FOUND %d %d\r\n%b\r\n" % (jobs[0].id, len(jobs[0].body), jobs[0].body)
         if jobs
@@ -199,19 +198,19 @@ def _found(jobs: list[Job]) -> bytes:
 
 
 def peek(state: State, client: Client, now: int, id: int) -> bytes:
-    return _found([state.jobs[id]] if id in state.jobs else [])
+    return found([state.jobs[id]] if id in state.jobs else [])
 
 
 def peek_ready(state: State, client: Client, now: int) -> bytes:
-    return _found(state.ready([client.used]))
+    return found(state.ready([client.used]))
 
 
 def peek_delayed(state: State, client: Client, now: int) -> bytes:
-    return _found(state.delayed(client.used))
+    return found(state.delayed(client.used))
 
 
 def peek_buried(state: State, client: Client, now: int) -> bytes:
-    return _found(_buried(state, client.used))
+    return found(buried(state, client.used))
 
 
 # --- tubes
@@ -282,95 +281,6 @@ def stats_tube(state: State, client: Client, now: int, name: bytes) -> bytes:
     return NOT_FOUND if tube is None else stats.tube(state, tube, now)
 
 
-# --- what the C server does not have
-
-
-def capabilities(state: State, client: Client, now: int) -> bytes:
-    client.has_capabilities = True
-    return stats.capabilities()
-
-
-def ping(state: State, client: Client, now: int) -> bytes:
-    return b"PONG\r\n"
-
-
-def peek_tube(state: State, client: Client, now: int, name: bytes, kind: str) -> bytes:
-    tube = state.tube(name)
-    if tube is None:
-        return NOT_FOUND
-    jobs = {
-        "ready": state.ready([tube]),
-        "delayed": state.delayed(tube),
-        "buried": _buried(state, tube),
-    }
-    return _found(jobs[kind])
-
-
-def kick_tube(state: State, client: Client, now: int, name: bytes, bound: int) -> bytes:
-    tube = state.tube(name)
-    return NOT_FOUND if tube is None else _kick_some(state, now, tube, bound)
-
-
-def put_in_tube(
-    state: State, client: Client, now: int, name: bytes, pri: int, delay: int, ttr: int, nbytes: int
-) -> bytes:
-    put_line(state, client, now, pri, delay, ttr or SECOND, nbytes)
-    assert client.upload is not None
-    client.upload.tube = name
-    return b""
-
-
-def reserve_batch(state: State, client: Client, now: int, most: int, timeout: int) -> bytes | None:
-    client.batch = most
-    reply = _reserve(state, client, now, now + timeout)
-    return None if reply is None else with_batch(state, client, now, reply)
-
-
-def with_batch(state: State, client: Client, now: int, reply: bytes) -> bytes:
-    """The reply to a reserve or, with more jobs, to a reserve-batch."""
-    most, client.batch = client.batch, 0
-    if not most or not reply.startswith(b"RESERVED"):
-        return reply
-    replies = [reply]
-    nbytes = _body_bytes(reply)
-    while len(replies) < most and nbytes < BATCH_BYTES and (jobs := state.on_offer(client)):
-        replies.append(state.take(client, jobs[0], now))
-        nbytes += _body_bytes(replies[-1])
-    return b"RESERVED_BATCH %d\r\n" % len(replies) + b"".join(replies)
-
-
-def _body_bytes(reply: bytes) -> int:
-    return int(reply.split(None, 3)[2])
-
-
-def drain(state: State, client: Client, now: int, switch: str) -> bytes:
-    if switch != "status":
-        state.draining = switch == "on"
-    return b"DRAIN on\r\n" if state.draining else b"DRAIN off\r\n"
-
-
-def list_jobs(
-    state: State,
-    client: Client,
-    now: int,
-    name: bytes,
-    kind: str,
-    limit: int = 100,
-    after: tuple[int, int] = (-1, 0),
-) -> bytes:
-    """A cursor is a priority or an instant, with an id. For buried jobs it is one that only the
-    server knows, so a list of them begins with the first.
-    """
-    tube = state.tube(name)
-    if tube is None:
-        return NOT_FOUND
-    if kind == "buried":
-        return stats.jobs(_buried(state, tube)[:limit], now)
-    jobs = [job for job in state.jobs.values() if job.tube is tube and job.state == kind]
-    places = {(job.pri if kind == "ready" else job.deadline_at, job.id): job for job in jobs}
-    return stats.jobs([places[place] for place in sorted(places) if place > after][:limit], now)
-
-
 def quit(state: State, client: Client, now: int) -> bytes:
     client.closed = True
     return b""
@@ -402,12 +312,4 @@ BY_WORD: dict[str, Command] = {
     "list-tubes-watched": list_tubes_watched,
     "pause-tube": pause_tube,
     "quit": quit,
-    "capabilities": capabilities,
-    "ping": ping,
-    "peek-tube": peek_tube,
-    "kick-tube": kick_tube,
-    "put-in-tube": put_in_tube,
-    "reserve-batch": reserve_batch,
-    "drain": drain,
-    "list-jobs": list_jobs,
 }

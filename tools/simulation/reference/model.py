@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from . import commands, parser
+from . import commands, extensions, parser
 from .entities import Client, Job, Tube, Upload, swap_remove
 from .parser import BadLine
 from .state import DEADLINE_SOON, TIMED_OUT, State
@@ -41,6 +41,9 @@ class Recovered:
     made: list[bytes]  # the same, in the order of their creation
     # Reserves and timeouts of each job. They may be on disk only with the job's next record.
     counts: dict[int, tuple[int, int]]
+
+
+BY_WORD = commands.BY_WORD | extensions.BY_WORD
 
 
 class ReferenceModel(State):
@@ -104,7 +107,7 @@ class ReferenceModel(State):
         while self.woken:
             client, reply = self.woken.pop(0)
             if not client.closed:
-                client.outbox += commands.with_batch(self, client, now, reply)
+                client.outbox += extensions.with_batch(self, client, now, reply)
                 self._run(client, now)
 
     def take_output(self, name: Hashable) -> bytes:
@@ -145,7 +148,7 @@ class ReferenceModel(State):
                 return commands.put_line(self, client, now, *numbers)
             word, arguments = parser.words(line)
             self._count(word)
-            reply: bytes | None = commands.BY_WORD[word](self, client, now, *arguments)
+            reply: bytes | None = BY_WORD[word](self, client, now, *arguments)
             return reply
         except BadLine as bad:
             self._count(bad.counts)
