@@ -154,6 +154,7 @@ def apply_all(
                 read_meta(replay.segments[-1].path, replay.segments[-1].meta)
             replayer.apply(frame)
             progress(replay.bytes_done, replay.bytes_total)
+            del frame  # it holds the bytes of its segment, and the next one may be read now
         orphan = replayer.finish()
         if orphan is not None and orphan.lsn <= replay.watermark:
             raise orphan

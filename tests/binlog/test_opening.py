@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import beanstalkd_wal as wal
 import pytest
+from simulation.disk import MemoryDisk
 
 from beanstalkd_py.binlog import records
 from beanstalkd_py.binlog.compactor import Compactor
 from beanstalkd_py.binlog.journal import Binlog
-from beanstalkd_py.binlog.opening import Unreadable, open_binlog
+from beanstalkd_py.binlog.opening import Unreadable, apply_all, open_binlog
+from beanstalkd_py.binlog.replay import Replayer
 from beanstalkd_py.binlog.report import messages_only
+from beanstalkd_py.binlog.usage import Usage
 from beanstalkd_py.queue.model import READY
 from beanstalkd_py.queue.queue import Queue
 from tests.binlog.daemon import (
@@ -205,3 +209,35 @@ def test_torn_tail_is_reported_before_it_is_cut(tmp_path: Path) -> None:
             fs=_ReadOnly(),
         )
     assert len(lines) == 1 and ": torn at offset" in lines[0]
+
+
+def test_start_holds_one_segment_in_memory() -> None:
+    """Not the segment before it too."""
+    segment_bytes = 1 << 20
+    disk = MemoryDisk()
+    new = wal.Replay("/log", fs=disk)
+    assert list(new) == []
+    log = wal.Log.open(
+        new,
+        segment_bytes=segment_bytes,
+        meta=lambda: records.encode_meta(1),
+        threaded=False,
+        fs=disk,
+    )
+    log.preallocate(4 * segment_bytes)
+    log.collect()
+    body = bytes(10_000)
+    for id in range(1, 400):
+        job = records.Full(READY, 0, id, 0, S, 0, 0, 0, 0, 0, 0, 0, b"default", body)
+        log.append(records.encode(job))
+        log.append(records.encode(records.Delete(id)))
+    log.close(0)
+    assert len(log.segment_sizes) >= 3
+    queue = Queue()
+    replayer = Replayer(queue, Usage(), 0)
+    tracemalloc.start()
+    apply_all(wal.Replay("/log", fs=disk), replayer, print, lambda done, total: None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert replayer.records == 798 and not queue.jobs
+    assert segment_bytes < peak < 1.5 * segment_bytes

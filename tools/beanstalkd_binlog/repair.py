@@ -124,6 +124,7 @@ def _recover(directory: str, at: int, next_id: int, skipped: int) -> tuple[list[
     replayer = LightReplayer()
     for frame in replay:
         replayer.apply(frame)
+        del frame  # it holds the bytes of its segment
     replayer.finish()
     meta = read_meta(directory, replay.meta)
     next_id = max(next_id, find_next_id(meta, replay.last_segment, replayer) + skipped)

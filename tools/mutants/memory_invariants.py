@@ -36,6 +36,15 @@ MEMORY = (
     ),
     Mutant(
         Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "start-holds-two-segments",
+        "a start holds a segment in memory while it reads the next one",
+        "beanstalkd_py/binlog/opening.py",
+        "            del frame  #",
+        "            #",
+        ("tests/binlog/test_opening.py -k holds_one",),
+    ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
         "delete-needs-memory",
         "a delete fails if there is no memory to make its block of the job table small",
         "beanstalkd_py/queue/jobtable.py",

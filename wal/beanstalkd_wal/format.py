@@ -114,9 +114,9 @@ class Frame:
     """One frame, decoded. A frame without records holds only a watermark.
 
     segment: number of its segment; offset, end: of the frame in the segment; at: wall time, ns;
-    durable_lsn: its durable watermark; data: bytes of the whole segment. The records are in data
-    from `start` on, without gaps; `lengths` are their lengths in bytes. `records` copies them at
-    the first access.
+    durable_lsn: its durable watermark; data: bytes of the whole segment, which are in memory as
+    long as one of its frames is. The records are in data from `start` on, without gaps; `lengths`
+    are their lengths in bytes. `records` copies them at the first access.
     """
 
     __slots__ = (
