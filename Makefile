@@ -27,7 +27,7 @@ help:               ## list the targets
 .PHONY: serve
 serve: $(SERVE)     ## run the server on 127.0.0.1:11300, with its jobs in ./beanstalk
 	@mkdir -p beanstalk
-	exec $(BIN)/beanstalkd-py -l 127.0.0.1 -p 11300 -b beanstalk
+	exec $(BIN)/beanstalkd-py -l 127.0.0.1 -p 11300 -b beanstalk --http 127.0.0.1:11380
 
 .PHONY: test
 test: lint          ## lint, then run all tests (four at once, because many of them wait)

@@ -208,13 +208,13 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
     if (chosen.address or "").startswith("unix:"):
         signals.hold()  # until there is someone to remove the socket file
     listeners = listen(chosen, events, os.environ)
+    http = None
     try:
         signals.release()
         if chosen.verbosity:
             for listener in listeners.sockets:
                 say(f"bind {listener.fileno()} {address_of(listener)}")
-        # Before the change of the user: all three load modules that the user may not be able to
-        # read.
+        # Before the change of the user: all load modules that the user may not be able to read.
         with _needed():
             require_descriptors(START_DESCRIPTORS)
             _load_take_over(chosen.wal_dir)
@@ -222,7 +222,7 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
                 dispatcher,
                 listeners,
                 events,
-                max_connections(logged=chosen.wal_dir is not None),
+                max_connections(chosen.wal_dir is not None, chosen.http is not None),
                 sync_ms=chosen.sync_window_ms,
                 verbosity=chosen.verbosity,
                 say=say,
@@ -233,6 +233,12 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
             Reloader(server, command_line, chosen, events, notify).start()
         is_text = chosen.log_format == "text"
         progress = Progress(f"reading {chosen.wal_dir}", events.info, notify, may_show_bar=is_text)
+        if chosen.http is not None:
+            from beanstalkd_py.http import side  # without --http nothing of it is imported
+
+            http = side.start(chosen.http, chosen, queue, events)
+            signals.release()
+            progress.each = http.turn
         if chosen.user is not None:
             privileges.become(chosen.user)
         log = None
@@ -258,6 +264,9 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
 
         def ready() -> None:
             addresses = [address_of(listener) for listener in listeners.sockets]
+            if http is not None:
+                http.ready(log)
+                addresses.append(f"http on {http.address}")
             report_ready(events, addresses, len(queue.jobs), log, chosen.wal_dir)
             events.limit()
             server.every(EVENTS_CHECK_S, events.check)
@@ -270,6 +279,8 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
                 events.info(
                     f"stopping: {server.stopped_by}", event="stopping", why=server.stopped_by
                 )
+            if http is not None:
+                http.stopping()
             notify(STOPPING=1)
 
         server.serve(log, ready, stopping)
@@ -277,6 +288,8 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
             lock.close()
     finally:
         listeners.close()
+        if http is not None:
+            http.close()
         watch.close()
     return _stopped()
 

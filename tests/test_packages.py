@@ -34,6 +34,10 @@ BELOW = {
         *("beanstalkd_py.protocol", "beanstalkd_py.binlog", "beanstalkd_wal"),
     },
     "beanstalkd_py.config": set[str](),
+    "beanstalkd_py.http": {
+        *("beanstalkd_py.config", "beanstalkd_py.host", "beanstalkd_py.queue"),
+        *("beanstalkd_py.binlog", "beanstalkd_py.protocol", "beanstalkd_py.server"),
+    },
     "beanstalkd_py.cli": {"beanstalkd_py", "beanstalkd_wal"},
     "beanstalkd_py.ping": set[str](),
     "beanstalkd_py.__main__": {"beanstalkd_py"},
@@ -53,6 +57,7 @@ USES_SYSTEM = (
     "beanstalkd_py.__main__",
     "beanstalkd_py.cli",
     "beanstalkd_py.host",
+    "beanstalkd_py.http",
     "beanstalkd_py.ping",
     "beanstalkd_py.server",
 )
@@ -63,7 +68,8 @@ USES_FILES = (
     "beanstalkd_py.foreign.old_files",
     "beanstalkd_py.foreign.cbinlog.files",
 )
-USES_GEVENT = ("beanstalkd_py.server",)
+USES_GEVENT = ("beanstalkd_py.server", "beanstalkd_py.http")
+USES_HTTP = ("beanstalkd_py.http",)
 USES_CLICK = ("beanstalkd_py.host",)
 USES_TOML = ("beanstalkd_py.config",)
 
@@ -169,6 +175,8 @@ def broken_rules(module: str, source: str) -> set[str]:
         allowed |= hit(names, GEVENT) - hit(names, {"gevent.monkey"})
     if within(module, *USES_CLICK):
         allowed |= hit(names, {"click"})
+    if within(module, *USES_HTTP):
+        allowed |= hit(names, {"prometheus_client", "werkzeug"})
     if within(module, *USES_TOML):
         allowed |= hit(names, {"tomli", "tomllib"})
     broken |= not_standard(names) - allowed
@@ -272,6 +280,10 @@ def test_every_package_is_installed() -> None:
         ("beanstalkd_py.config.table", "import os"),
         ("beanstalkd_py.config.file", "from beanstalkd_py.server.server import Server"),
         ("beanstalkd_py.server.server", "import tomli"),
+        ("beanstalkd_py.server.server", "import werkzeug"),
+        ("beanstalkd_py.server.server", "from beanstalkd_py.http import side"),
+        ("beanstalkd_py.http.side", "from beanstalkd_py import cli"),
+        ("beanstalkd_py.http.side", "from gevent import monkey"),
         ("beanstalkd_py.a_package_without_a_rule.x", "import time"),
         ("beanstalkd_py.a_package_without_a_rule.x", "from beanstalkd_py.queue import model"),
         ("tools.bench.load", "from gevent.monkey import patch_all"),

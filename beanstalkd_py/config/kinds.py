@@ -10,6 +10,8 @@ import re
 from typing import NamedTuple
 
 _SIZE_MAX = 2**64 - 1
+# An IPv6 address is in brackets.
+_ENDPOINT = re.compile(r"unix:.+|(?:\[[0-9a-fA-F:.]+\]|[^:\s]+):([0-9]{1,5})", re.ASCII | re.DOTALL)
 _TYPES = {
     bool: "a boolean",
     int: "an integer",
@@ -130,6 +132,26 @@ class Choice(NamedTuple):
         return " or ".join(f'"{word}"' for word in self.words)
 
 
+class Endpoint(NamedTuple):
+    """Where something listens besides the protocol's own socket: ADDR:PORT or unix:PATH."""
+
+    def from_word(self, word: str) -> str:
+        match = _ENDPOINT.fullmatch(word)
+        if match is None or int(match[1] or 0) > 65535:
+            raise Invalid("address")
+        return word
+
+    def from_file(self, value: object) -> str:
+        text = Text().from_file(value)
+        try:
+            return self.from_word(text)
+        except Invalid:
+            raise Invalid(f"expected {self}, found {_short(text)}") from None
+
+    def __str__(self) -> str:
+        return 'a string, such as "127.0.0.1:11380" or "unix:/run/socket"'
+
+
 class Switch(NamedTuple):
     """Has no value on the command line."""
 
@@ -164,7 +186,7 @@ class Mode(NamedTuple):
         return 'a string of octal digits, such as "660"'
 
 
-Kind = Number | Auto | Text | Port | Choice | Switch | Mode
+Kind = Number | Auto | Text | Port | Endpoint | Choice | Switch | Mode
 
 
 def _integer(value: object) -> int:

@@ -35,6 +35,7 @@ class Options(NamedTuple):
     max_pending: int = DEFAULT_MAX_PENDING
     log_format: str = "text"
     log_level: str = "info"
+    http: str | None = None  # ADDR:PORT or unix:PATH
 
     @property
     def sync_window_ms(self) -> int:

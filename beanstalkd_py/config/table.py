@@ -10,7 +10,18 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from beanstalkd_py.config.kinds import Auto, Choice, Kind, Mode, Number, Port, Switch, Text, Value
+from beanstalkd_py.config.kinds import (
+    Auto,
+    Choice,
+    Endpoint,
+    Kind,
+    Mode,
+    Number,
+    Port,
+    Switch,
+    Text,
+    Value,
+)
 from beanstalkd_py.config.options import (
     LARGEST_MAX_JOB_SIZE,
     LARGEST_SEGMENT_BYTES,
@@ -128,6 +139,11 @@ OPTIONS = (
         "socket_group", Group.LISTEN, Text(),
         "name or number of the group of the unix socket",
         value="GROUP", unset="the group of USER",
+    ),
+    Option(
+        "http", Group.LISTEN, Endpoint(),
+        "also serve health checks over HTTP, on a loopback address or a unix socket",
+        value="ADDR:PORT|unix:PATH", unset="no HTTP",
     ),
     Option(
         "max_job_size", Group.LIMITS, Number(0, LARGEST_MAX_JOB_SIZE, "bytes"),

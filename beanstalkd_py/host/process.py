@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 START_DESCRIPTORS = 12  # that a start needs, after it listens, to serve one client
 SPARE_DESCRIPTORS = 16  # that no connection may use
+HTTP_DESCRIPTORS = 72  # with --http, but at most a quarter of all descriptors
 LOG_DESCRIPTORS = 64  # the same with a log, but at most a quarter of all descriptors
 _START_TIME = 19  # of the fields in /proc/PID/stat after the name: since boot, in clock ticks
 
@@ -53,7 +54,7 @@ def require_descriptors(count: int) -> None:
             os.close(descriptor)
 
 
-def max_connections(logged: bool) -> int:
+def max_connections(logged: bool, http: bool) -> int:
     """The number of all descriptors, less those that the process itself needs. So neither accept()
     nor the log runs out of descriptors.
 
@@ -71,4 +72,5 @@ def max_connections(logged: bool) -> int:
     except OSError:
         in_use = 8  # without /proc: an estimate that is a little too high
     spare = max(SPARE_DESCRIPTORS, min(LOG_DESCRIPTORS, soft // 4)) if logged else SPARE_DESCRIPTORS
+    spare += min(HTTP_DESCRIPTORS, soft // 4) if http else 0
     return max(1, soft - in_use - spare)

@@ -3,6 +3,7 @@
 import io
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +16,10 @@ EXTEND_S = 60  # by which each report extends the service manager's start timeou
 
 
 class Progress:
-    """To be called with the bytes done and the bytes in total; `close` ends the display."""
+    """To be called with the bytes done and the bytes in total; `close` ends the display.
+
+    each: called at each call.
+    """
 
     def __init__(
         self, label: str, report: Report, notify: Notify, may_show_bar: bool = True
@@ -30,8 +34,10 @@ class Progress:
         # terminal, because to import click takes a tenth of the time of a start.
         self._bar: Any = _bar(label) if self._terminal else None
         self._shown = False
+        self.each: Callable[[], None] = lambda: None
 
     def __call__(self, done: int, total: int) -> None:
+        self.each()
         now = time.monotonic()
         if now < self._next:
             return

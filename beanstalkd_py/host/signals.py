@@ -9,10 +9,13 @@ can be stopped at any point. After `ignore`, no signal changes how the process e
 """
 
 import signal
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+_deferred: list[int] = []  # of each `deferred` that is open: the signal that has arrived
 
 
 class Stopped(BaseException):
@@ -45,7 +48,24 @@ def release() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
-def _stop(number: int, frame: object) -> NoReturn:
+@contextmanager
+def deferred() -> Iterator[None]:
+    """A stop in the block takes effect at its end: may raise Stopped there. To block the signals is
+    not enough: another thread takes them, and Python calls the handler in the main thread.
+    """
+    _deferred.append(0)
+    try:
+        yield
+    finally:
+        number = _deferred.pop()
+    if number:
+        _stop(number, None)
+
+
+def _stop(number: int, frame: object) -> None:
+    if _deferred:
+        _deferred[-1] = number
+        return
     ignore()
     raise Stopped(signal.Signals(number).name)
 

@@ -86,11 +86,11 @@ def listen(options: Options, report: Report, environ: Mapping[str, str]) -> List
     if count:
         return Listeners([_inherit(count, options, report)])
     if options.address is not None and options.address.startswith("unix:"):
-        return _listen_unix(options.address.removeprefix("unix:"), options, report)
+        return listen_unix(options.address.removeprefix("unix:"), options, report)
     for flag, value in _socket_options(options):
         report(f"not a unix socket; ignoring option: {flag} {value}")
     port = DEFAULT_PORT if options.port is None else options.port
-    return Listeners([_listen_tcp(options.address, port)])
+    return Listeners([listen_tcp(options.address, port)])
 
 
 def address_of(listener: socket.socket) -> str:
@@ -109,7 +109,7 @@ def address_of(listener: socket.socket) -> str:
 # TCP
 
 
-def _listen_tcp(host: str | None, port: str) -> socket.socket:
+def listen_tcp(host: str | None, port: str) -> socket.socket:
     """Listens on the first address of a name that works."""
     where = f"{'*' if host is None else host}:{port}"
     lines = []
@@ -172,7 +172,7 @@ def _called(call: str) -> Iterator[None]:
 # Unix
 
 
-def _listen_unix(path: str, options: Options, report: Report) -> Listeners:
+def listen_unix(path: str, options: Options, report: Report) -> Listeners:
     _check_length(path)
     uid, gid = _owner(options)
     try:

@@ -26,6 +26,7 @@ max_connections_per_address = 6
 idle_timeout = 7
 input_timeout = 8
 max_pending = 9
+http = "127.0.0.1:11380"
 socket_group = "mail"
 max_job_size = 0
 user = "nobody"
@@ -75,6 +76,7 @@ def test_every_key_is_read(path: Path) -> None:
         9,
         "json",
         "error",
+        "127.0.0.1:11380",
     )
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import batchedio, cfiles, commands, config, daemon, parser, segments
+from . import batchedio, cfiles, commands, config, daemon, parser, requests, segments
 from .count import Count
 
 READERS: dict[str, Callable[[int, Count], None]] = {
@@ -19,6 +19,7 @@ READERS: dict[str, Callable[[int, Count], None]] = {
     "config": config.run,
     "batchedio": batchedio.run,
     "daemon": daemon.run,
+    "requests": requests.run,
 }
 
 

@@ -7,6 +7,7 @@ from .configuration import CONFIGURATION
 from .disk_invariants import DISK
 from .events import EVENTS
 from .extensions import EXTENSIONS
+from .http_side import HTTP_SIDE
 from .invariants import Invariant
 from .limits import LIMITS
 from .log_invariants import LOG
@@ -31,6 +32,7 @@ _ALL = (
     *LIMITS,
     *COMMANDS,
     *EXTENSIONS,
+    *HTTP_SIDE,
     *WRITER,
 )
 

@@ -11,7 +11,7 @@ from random import Random
 import beanstalkd_wal as wal
 import pytest
 from beanstalkd_wal import reader, repair_plan
-from fuzz import cfiles, commands, config, daemon, forge, logs, parser, segments
+from fuzz import cfiles, commands, config, daemon, forge, logs, parser, requests, segments
 from fuzz.bounds import TooMuch, bounded
 from fuzz.count import Count
 from judge.malformed import block
@@ -42,6 +42,12 @@ def test_malformed_input_from_many_connections(seed: int) -> None:
     count = Count()
     daemon.run(seed, count, steps=800)
     assert count.nbytes > 10_000
+
+
+def test_malformed_http_requests() -> None:
+    count = Count()
+    requests.run(1, count, requests=50)
+    assert count.of["200"] and count.of["400"] and count.of["404"]
 
 
 def first_failure(run: Callable[[int, Count], None], seeds: int = 20) -> str:

@@ -1,0 +1,113 @@
+"""The connections of the HTTP side: accepted, counted, and each served by a greenlet of its own.
+
+There are at most CONNECTIONS of them. One more takes the place of the connection whose request has
+been incomplete for the longest time. So neither idle clients nor slow ones keep out a client that
+sends a request. If all have complete requests, the new connection is closed at once.
+
+No error of a request may reach gevent's hub: there, every error ends the server.
+"""
+
+import os
+import socket
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gevent
+import gevent.socket
+from gevent.pywsgi import WSGIServer
+
+from beanstalkd_py.host.events import Report
+from beanstalkd_py.http.handler import Handler
+
+READ = 1
+CONNECTIONS = 64
+ACCEPTS = 16  # per event of a listener
+PAUSE_S = 1.0  # when no descriptor is left
+
+Application = Callable[[dict[str, Any], Any], Any]
+
+
+class Connections(WSGIServer):  # type: ignore[misc]
+    """incomplete: the handlers that wait for a whole request, with their greenlets; the one that
+    has waited the longest comes first. report: called with a line for the operator.
+
+    gevent's class is used for what `Handler` needs of it. It does not accept connections here: its
+    way to handle an error is to pass it to the hub.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        application: Application,
+        report: Report,
+    ) -> None:
+        # With SERVER_NAME, gevent does not look up the name of the host.
+        super().__init__(
+            listeners[0], application, log=None, error_log=None, handler_class=Handler,
+            environ={"SERVER_NAME": "", "SERVER_PORT": ""},
+        )  # fmt: skip
+        self.incomplete: dict[Handler, Any] = {}
+        self._greenlets: set[Any] = set()
+        self._report = report
+        self._accepting = [self.loop.io(listener.fileno(), READ) for listener in listeners]
+        self._listeners = listeners
+        self._pause: Any = None  # the timer that ends a pause
+
+    def begin(self) -> None:
+        """Accepts connections."""
+        for watcher, listener in zip(self._accepting, self._listeners, strict=True):
+            watcher.start(self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(ACCEPTS):
+            try:
+                accepted, address = listener.accept()
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                continue
+            except (OSError, MemoryError):
+                self._begin_pause()
+                return
+            self._admit(accepted, address)
+
+    def _begin_pause(self) -> None:
+        """No descriptor is left, most likely. Without a pause, the loop would spin."""
+        for watcher in self._accepting:
+            watcher.stop()
+        # A new one: a timer that has fired would fire again at once.
+        self._pause = self.loop.timer(PAUSE_S)
+        self._pause.start(self.begin, update=True)
+
+    def _admit(self, accepted: socket.socket, address: Any) -> None:
+        if len(self._greenlets) >= CONNECTIONS and not self._make_place():
+            accepted.close()
+            return
+        self._greenlets.add(gevent.spawn(self._serve, accepted, address))
+
+    def _make_place(self) -> bool:
+        """Closes the connection whose request has been incomplete for the longest time."""
+        for handler, greenlet in self.incomplete.items():
+            del self.incomplete[handler]
+            self._greenlets.remove(greenlet)  # now, because it ends later
+            greenlet.kill(block=False)
+            return True
+        return False
+
+    def _serve(self, accepted: socket.socket, address: Any) -> None:
+        connection = gevent.socket.socket(fileno=accepted.detach())
+        try:
+            self.handle(connection, address)
+        except Exception as error:
+            self.failed("a request", error)
+        finally:
+            connection.close()
+            self._greenlets.discard(gevent.getcurrent())
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Tells the operator of an error that is not the client's."""
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{os.path.basename(place.filename)}, line {place.lineno}"
+        message = f"http: {what[:100]!r} failed: {error!r} ({where}); please report it"
+        self._report(message, event="http_failed")

@@ -1,0 +1,101 @@
+"""The HTTP side of a server. This package is imported only if the server has --http.
+
+It runs on greenlets of the server's loop. While the start replays the log, the loop does not turn
+by itself: `turn` lets it turn now and then, so that /healthz and /readyz are answered.
+"""
+
+import socket
+from time import monotonic
+
+import gevent
+from werkzeug.wrappers import Request, Response
+
+from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.config.options import Options
+from beanstalkd_py.host import signals
+from beanstalkd_py.host.events import Report
+from beanstalkd_py.http.application import Application, text
+from beanstalkd_py.http.connections import Connections
+from beanstalkd_py.http.health import STOPPING, Health
+from beanstalkd_py.http.hosts import is_loopback_address
+from beanstalkd_py.queue.state import State
+from beanstalkd_py.server.listen import (
+    Listeners,
+    ListenFailed,
+    address_of,
+    listen_tcp,
+    listen_unix,
+)
+
+TURN_EVERY_S = 0.05  # while the log is replayed
+TURN_S = 0.001
+
+
+def start(where: str, options: Options, state: State, report: Report) -> "HttpSide":
+    """Holds signals: until the caller has it, nobody would remove the socket file. where: the value
+    of --http. Raises ListenFailed.
+    """
+    signals.hold()
+    return HttpSide(_listen(where, options, report), state, report)
+
+
+def _listen(where: str, options: Options, report: Report) -> Listeners:
+    if where.startswith("unix:"):
+        return listen_unix(where.removeprefix("unix:"), options, report)
+    host, _, port = where.rpartition(":")
+    listener = listen_tcp(host.strip("[]"), port)
+    if not is_loopback_address(listener.getsockname()[0]):
+        listener.close()
+        raise ListenFailed(
+            f"--http {where}: not a loopback address: others could use it without a login, which "
+            "this version does not have; use 127.0.0.1 or unix:PATH"
+        )
+    return Listeners([listener])
+
+
+class HttpSide:
+    """listeners: where it listens. It answers as soon as the loop turns."""
+
+    def __init__(self, listeners: Listeners, state: State, report: Report) -> None:
+        self._listeners = listeners
+        self._turn_at = 0.0
+        self._health = Health(state)
+        pages = {"/healthz": self._healthz, "/readyz": self._readyz}
+        loopback = listeners.sockets[0].family != socket.AF_UNIX
+        application = Application(pages, loopback)
+        self._connections = Connections(listeners.sockets, application, report)
+        self._connections.begin()
+
+    # --- the life of the server
+
+    def turn(self) -> None:
+        """To be called often while the log is replayed."""
+        if monotonic() >= self._turn_at:
+            # A signal raises an exception, which must end the start and no greenlet.
+            with signals.deferred():
+                gevent.sleep(TURN_S)
+            self._turn_at = monotonic() + TURN_EVERY_S
+
+    def ready(self, log: Binlog | None) -> None:
+        self._health.log = log
+        self._health.phase = ""
+
+    def stopping(self) -> None:
+        self._health.phase = STOPPING
+
+    def close(self) -> None:
+        self._listeners.close()
+
+    @property
+    def address(self) -> str:
+        return address_of(self._listeners.sockets[0])
+
+    # --- pages
+
+    def _healthz(self, request: Request) -> Response:
+        """The loop turns, so this is answered."""
+        return text("ok\n")
+
+    def _readyz(self, request: Request) -> Response:
+        reason = self._health.reason
+        return text(f"{reason or 'ready'}\n", 503 if reason else 200)

@@ -1,0 +1,133 @@
+"""Mutants of the HTTP side: what harms the server, and who may ask."""
+
+from __future__ import annotations
+
+from .invariants import Invariant
+from .mutant import Mutant
+
+_HEALTH = ("tests/http/test_health.py",)
+_REQUESTS = ("tests/http/test_requests.py",)
+_CONNECTIONS = ("tests/http/test_http_connections.py",)
+
+
+def _mutant(
+    name: str, broken: str, module: str, piece: str, replacement: str, caught_by: tuple[str, ...]
+) -> Mutant:
+    file = f"beanstalkd_py/{module}.py"
+    return Mutant(Invariant.C_PROTOCOL_FIRST, name, broken, file, piece, replacement, caught_by)
+
+
+HTTP_SIDE = (
+    _mutant(
+        "http-always-imported",
+        "a server without --http imports the HTTP side",
+        "cli",
+        "\nSTDOUT, STDERR = 1, 2\n",
+        "\nfrom beanstalkd_py.http import side\n\nSTDOUT, STDERR = 1, 2\n",
+        _HEALTH,
+    ),
+    _mutant(
+        "http-waits-for-replay",
+        "health checks are answered only after the replay",
+        "host/progress",
+        "        self.each()\n",
+        "",
+        _HEALTH,
+    ),
+    _mutant(
+        "stop-ends-a-greenlet",
+        "a stop signal during a replay is raised in a greenlet of HTTP",
+        "http/side",
+        "            with signals.deferred():\n",
+        "            if True:\n",
+        _HEALTH,
+    ),
+    _mutant(
+        "foreign-host-allowed",
+        "a page under a foreign name may ask on loopback (DNS rebinding)",
+        "http/application",
+        "        if self._loopback and not is_loopback_name(",
+        "        if not self._loopback and not is_loopback_name(",
+        _REQUESTS,
+    ),
+    _mutant(
+        "http-on-every-address",
+        "HTTP listens on other addresses although there is no login",
+        "http/side",
+        "    if not is_loopback_address(listener.getsockname()[0]):\n",
+        "    if not listener.getsockname()[0]:\n",
+        _REQUESTS,
+    ),
+    _mutant(
+        "page-error-ends-server",
+        "an error of a page reaches the hub, which ends the server",
+        "http/handler",
+        "    def handle_error(self, kind",
+        "    def _unused(self, kind",
+        _CONNECTIONS,
+    ),
+    _mutant(
+        "idle-http-connections-stay",
+        "a connection without a request is never closed",
+        "http/handler",
+        "        self._limit_to(IDLE_S)\n",
+        "",
+        _CONNECTIONS,
+    ),
+    _mutant(
+        "slow-heads-stay",
+        "a head of which each byte comes in time never ends (slow-loris)",
+        "http/handler",
+        "        self._limit_to(HEAD_S)\n",
+        "        self._no_limit()\n",
+        _CONNECTIONS,
+    ),
+    _mutant(
+        "slow-bodies-stay",
+        "a body without end is waited for",
+        "http/handler",
+        "        self._limit_to(BODY_S)\n",
+        "        self._no_limit()\n",
+        _CONNECTIONS,
+    ),
+    _mutant(
+        "heads-without-bound",
+        "a head may have any number of bytes",
+        "http/handler",
+        "        self._left -= len(line)\n",
+        "",
+        _REQUESTS,
+    ),
+    _mutant(
+        "bodies-without-bound",
+        "a body may have any number of bytes",
+        "http/handler",
+        "        if int(lengths[0]) > BODY_BYTES:\n",
+        "        if int(lengths[0]) < 0:\n",
+        _REQUESTS,
+    ),
+    _mutant(
+        "chunked-bodies",
+        "a chunked body is accepted, which a proxy may read in another way",
+        "http/handler",
+        '        if "transfer-encoding" in self.headers:\n',
+        '        if "transfer-encodings" in self.headers:\n',
+        _REQUESTS,
+    ),
+    _mutant(
+        "http-clients-keep-others-out",
+        "incomplete requests take all connections",
+        "http/connections",
+        "            greenlet.kill(block=False)\n            return True\n",
+        "            return False\n",
+        _CONNECTIONS,
+    ),
+    _mutant(
+        "http-accept-spins",
+        "without a descriptor the loop spins",
+        "http/connections",
+        "        for watcher in self._accepting:\n            watcher.stop()\n",
+        "",
+        _CONNECTIONS,
+    ),
+)

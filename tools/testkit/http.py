@@ -1,0 +1,56 @@
+"""A client of the HTTP side, over TCP or a unix socket: whole answers, or bytes as they are."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+
+from .waiting import HANG_S
+
+Address = tuple[str, int] | str
+
+
+class Answer:
+    """body: of the response, decoded."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read().decode()
+
+
+def connect(address: Address) -> socket.socket:
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    connection = socket.socket(family)
+    connection.settimeout(HANG_S)
+    try:
+        connection.connect(address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def get(address: Address, path: str, method: str = "GET", host: str = "localhost") -> Answer:
+    with connect(address) as connection:
+        client = http.client.HTTPConnection("localhost")
+        client.sock = connection
+        client.request(method, path, headers={"Host": host, "Connection": "close"})
+        return Answer(client.getresponse())
+
+
+def talk(address: Address, request: bytes) -> bytes:
+    """All that the server answers until it closes the connection."""
+    with connect(address) as connection:
+        connection.sendall(request)
+        return rest(connection)
+
+
+def rest(connection: socket.socket) -> bytes:
+    pieces = []
+    try:
+        while data := connection.recv(1 << 16):
+            pieces.append(data)
+    except ConnectionResetError:
+        pass
+    return b"".join(pieces)
