@@ -45,6 +45,25 @@ def world() -> World:
     return World()
 
 
+def test_fields_have_the_option_and_the_number_of_times() -> None:
+    events: list[tuple[str, dict[str, object]]] = []
+
+    def report(message: str, event: str = "", **fields: object) -> None:
+        events.append((event, fields))
+
+    now = 0
+    reports = LimitReports(report, lambda: now)
+    for _ in range(3):
+        reports.reached("--max-connections", "many")
+    now = INTERVAL_NS
+    reports.reached("--max-connections", "many")
+    limit = {"limit": "--max-connections"}
+    assert events == [
+        ("limit_reached", {**limit, "times": 1}),
+        ("limit_reached", {**limit, "times": 3}),
+    ]
+
+
 def test_without_limits_everyone_stays(world: World) -> None:
     assert all(world.connect() for _ in range(1000))
 

@@ -168,6 +168,31 @@ def test_slow_call_wakes_the_thread_of_the_watch(watched: Watched) -> None:
     assert watched.watch._wake.is_set()
 
 
+def test_fields_have_the_file_and_the_seconds() -> None:
+    events: list[tuple[str, dict[str, object]]] = []
+
+    def report(message: str, event: str = "", **fields: object) -> None:
+        events.append((event, fields))
+
+    clock = Clock()
+    watch = DiskWatch(report, clock, lambda handle: f"file {handle}")
+    for seconds in (2.5, 3.0):
+        watch.begin("sync", 7)
+        clock.now += SECOND
+        watch.check()
+        clock.now += int((seconds - 1) * SECOND)
+        watch.end()
+        watch.check()
+    clock.now += 61 * SECOND
+    watch.check()
+    call = {"file": "file 7", "call": "sync"}
+    assert events == [
+        ("slow_call", {**call, "seconds": 1.0}),
+        ("slow_call_ended", {**call, "seconds": 2.5}),
+        ("slow_calls", {"count": 1, "longest": 3.0}),
+    ]
+
+
 class WatchedDisk(WatchedFileSystem, MemoryDisk):
     """A disk in memory, on which one kind of call takes two seconds."""
 
