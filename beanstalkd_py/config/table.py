@@ -195,12 +195,12 @@ OPTIONS = (
     Option(
         "log_format", Group.EVENTS, Choice(("text", "json")),
         "one line of text or JSON for each event",
-        value="FORMAT", reload=ALWAYS,
+        value="text|json", reload=ALWAYS,
     ),
     Option(
         "log_level", Group.EVENTS, Choice(("error", "warning", "info")),
         "the least level of events that are written",
-        value="LEVEL", reload=ALWAYS,
+        value="error|warning|info", reload=ALWAYS,
     ),
     Option(
         "config", Group.CONFIG, Text(),

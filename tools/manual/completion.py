@@ -10,6 +10,7 @@ from beanstalkd_binlog.cli import cli
 from click.shell_completion import get_completion_class
 
 from beanstalkd_py import ping
+from beanstalkd_py.config.kinds import Choice
 from beanstalkd_py.config.table import OPTIONS, Option
 
 SERVER, BINLOG = "beanstalkd-py", "beanstalkd-binlog"
@@ -48,6 +49,7 @@ _beanstalkd_py() {{
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         ;;
+{_bash_choices()}\
     {_case(_other_values())}) ;;
     *)
         local words='{flags}'
@@ -60,6 +62,19 @@ complete -F _beanstalkd_py {SERVER}
 """
 
 
+def _bash_choices() -> str:
+    """An alternative of `case` for each option that has a few words as values."""
+    return "".join(
+        f"""\
+    {" | ".join(_flags(option))})
+        COMPREPLY=($(compgen -W '{" ".join(_words(option))}' -- "$word"))
+        ;;
+"""
+        for option in OPTIONS
+        if _words(option)
+    )
+
+
 def _case(values: tuple[str, ...]) -> str:
     """Alternatives of `case`: the options with such a value."""
     found = [flag for option in OPTIONS if option.value in values for flag in _flags(option)]
@@ -67,12 +82,15 @@ def _case(values: tuple[str, ...]) -> str:
 
 
 def _other_values() -> tuple[str, ...]:
-    named = {option.value for option in OPTIONS if option.value}
+    named = {option.value for option in OPTIONS if option.value and not _words(option)}
     return tuple(named.difference(FILES, DIRECTORIES))
 
 
 def zsh() -> str:
-    rows = [_zsh_row(_flags(option), _short(option.help), option.value) for option in OPTIONS]
+    rows = [
+        _zsh_row(_flags(option), _short(option.help), option.value, _words(option))
+        for option in OPTIONS
+    ]
     pings = [_zsh_row([long], text, value) for long, text, value in _PING]
     between = " \\\n        "
     return f"""\
@@ -91,11 +109,12 @@ fi
 """
 
 
-def _zsh_row(flags: list[str], text: str, value: str) -> str:
+def _zsh_row(flags: list[str], text: str, value: str, words: tuple[str, ...] = ()) -> str:
     """A word of `_arguments`, such as '(-b --wal-dir)'{-b,--wal-dir}'[text]:DIR:_files'."""
     names = f"'({' '.join(flags)})'{{{','.join(flags)}}}" if len(flags) > 1 else flags[0]
     text = text.replace("'", "'\\''").replace("[", "\\[").replace("]", "\\]").replace(":", "\\:")
     action = {"DIR": "_directories", "FILE": "_files"}.get(value, " ")
+    action = f"({' '.join(words)})" if words else action
     return f"{names}'[{text}]{f':{value}:{action}' if value else ''}'"
 
 
@@ -118,6 +137,8 @@ def fish() -> str:
 def _fish_row(condition: str, names: str, option: Option) -> str:
     kind = {"": "", "FILE": " -r -F", "DIR": " -x -a '(__fish_complete_directories)'"}
     needs = kind.get(option.value, " -x")
+    if words := _words(option):
+        needs = f" -x -a {_quoted(' '.join(words))}"
     return f"complete -c {SERVER} -n '{condition}'{names}{needs} -d {_quoted(_short(option.help))}"
 
 
@@ -129,6 +150,11 @@ def _short(text: str) -> str:
 def _quoted(text: str) -> str:
     """In single quotes of fish."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _words(option: Option) -> tuple[str, ...]:
+    """All values of the option, if they are a few words."""
+    return option.kind.words if isinstance(option.kind, Choice) else ()
 
 
 def _flags(option: Option) -> list[str]:

@@ -25,7 +25,13 @@ def _row(option: Option) -> str:
     long = f"`{option.long} {option.value}`".replace(" `", "`")
     key = f"`{option.key}`: {option.kind}" if option.in_file else "no key"
     reload = option.reload.shown if option.in_file else ""
-    return f"| {flag} | {long} | {key} | {option.help} | {option.default} | {reload} |"
+    cells = (flag, long, key, option.help, option.default, reload)
+    return "".join(f"| {_escaped(cell)} " for cell in cells) + "|"
+
+
+def _escaped(cell: str) -> str:
+    """A bar would end the cell, also in code."""
+    return cell.replace("|", "\\|")
 
 
 def with_table(page: str) -> str:

@@ -19,6 +19,11 @@ def test_page_has_a_row_for_each_option() -> None:
     assert with_table(TEXT) == TEXT, "run: PYTHONPATH=.:wal:tools .venv/bin/python -m manual"
 
 
+def test_bar_in_a_cell_does_not_end_it() -> None:
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 7 for row in table().splitlines())
+    assert r"`--log-format text\|json`" in table()
+
+
 def test_missing_mark_is_noticed() -> None:
     with pytest.raises(ValueError, match="lacks"):
         with_table(TEXT.replace(BEGIN, ""))

@@ -93,6 +93,11 @@ def test_completion_has_every_option(shell: str) -> None:
         assert f"--{name}" in text if shell != "fish" else f"-l {name} " in text
 
 
+def test_completion_has_the_words_that_are_values() -> None:
+    assert ":text|json:(text json)'" in completion.zsh()
+    assert " -l log-format -x -a 'text json' " in completion.fish()
+
+
 def test_apostrophe_ends_no_quotation() -> None:
     assert "beanstalkd'\\''s damaged" in completion.zsh()
     assert "beanstalkd\\'s damaged" in completion.fish()
@@ -118,6 +123,8 @@ printf '%s\\n' "${COMPREPLY[@]}"
         (["--config", "d"], ["directory"]),
         (["--config", "f"], ["file"]),
         (["-b", "f"], []),
+        (["--log-format", ""], ["text", "json"]),
+        (["--log-level", "w"], ["warning"]),
         (["ping", "--a"], ["--address"]),
         (["ping", "--max"], []),
     ],
