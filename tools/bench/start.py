@@ -35,6 +35,7 @@ class StartRow(NamedTuple):
     metric: str
 
 
+REST_S = 0.5  # between two looks at the size of the log
 START_ROWS = (
     StartRow("start-replay", f"start with {JOBS} jobs", Goal(1.0), "replayed_per_s"),
     StartRow("start-memory", "memory per job", Goal(1.5, at_most=True), "memory_bytes"),
@@ -48,10 +49,21 @@ def measure(beanload: Beanload, subject: Subject, directory: Path, jobs: int = J
         before = server.resident_bytes()
         beanload.run(server, 50, 0, 50, jobs)
         memory_bytes = (server.resident_bytes() - before) / jobs
+        _wait_for_rest(directory)
     disk_bytes = _disk_bytes(directory) / jobs
     started_at = time.monotonic()
     with running(subject, ["-F"], directory):
         return Start(jobs / (time.monotonic() - started_at), memory_bytes, disk_bytes)
+
+
+def _wait_for_rest(directory: Path) -> None:
+    """Waits until the size of the log no longer changes. Its threads may still preallocate, or free
+    what is too much.
+    """
+    sizes = [-1, _disk_bytes(directory)]
+    while sizes[-1] != sizes[-2]:
+        time.sleep(REST_S)
+        sizes.append(_disk_bytes(directory))
 
 
 def _disk_bytes(directory: Path) -> int:
