@@ -41,7 +41,7 @@ from beanstalkd_py.host.stderr import Stderr
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.server.diskwatch import DiskWatch, WatchedFileSystem
-from beanstalkd_py.server.lifecycle import drain, report_ready
+from beanstalkd_py.server.lifecycle import Draining, report_ready
 from beanstalkd_py.server.limits import limits_snapshot, set_limits
 from beanstalkd_py.server.listen import ListenFailed, address_of, listen
 from beanstalkd_py.server.process import process_snapshots
@@ -52,6 +52,7 @@ STDOUT, STDERR = 1, 2
 NO_SPACE, LOCKED, BAD_LOG, BUG, NO_RESOURCES, LOG_FAILED = 1, 10, 65, 70, 71, 74
 PID_1_TERMINATED = 143
 EVENTS_CHECK_S = INTERVAL_NS / 1e9
+DRAINING_CHECK_S = 1.0
 
 
 class NoDirectory(Exception):
@@ -202,7 +203,8 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
         process=process_snapshots(),
     )
 
-    signals.install(lambda: drain(queue, events), reloads=command_line.config is not None)
+    draining = Draining(queue, events)
+    signals.install(draining.begin, reloads=command_line.config is not None)
     notify = Notify(os.environ, events)
     watch = DiskWatch(events)
     if (chosen.address or "").startswith("unix:"):
@@ -270,6 +272,7 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
             report_ready(events, addresses, len(queue.jobs), log, chosen.wal_dir)
             events.limit()
             server.every(EVENTS_CHECK_S, events.check)
+            server.every(DRAINING_CHECK_S, draining.check)
             notify(READY=1, STATUS="serving")
             if notify.watchdog_s:
                 server.every(notify.watchdog_s / 2, lambda: notify(WATCHDOG=1))

@@ -40,7 +40,7 @@ def test_life_of_a_server_as_text(start: Start, log: str) -> None:
     address = re.escape(f"{build} on {daemon.address}, log {log}: 0 jobs in 1 segment")
     expected = [
         f"{STAMP} info beanstalkd-py: ready: {address}, {SECONDS}",
-        f"{STAMP} warning beanstalkd-py: draining: puts are refused until the end",
+        f"{STAMP} warning beanstalkd-py: draining: puts are refused",
         f"{STAMP} info beanstalkd-py: stopping: SIGTERM",
     ]
     assert re.fullmatch("\n".join([*expected, ""]), daemon.events())
@@ -71,6 +71,15 @@ def test_life_of_a_server_as_json(start: Start, log: str) -> None:
         "message": "stopping: SIGINT",
         "why": "SIGINT",
     }
+
+
+def test_client_that_switches_draining_is_noticed(start: Start) -> None:
+    daemon = start("--log-format=json")
+    client = daemon.client()
+    assert client.ask(b"drain on\r\n") == b"DRAIN on\r\n"
+    wait_until(lambda: '"draining"' in daemon.events(), "the operator is told")
+    assert client.ask(b"drain off\r\n") == b"DRAIN off\r\n"
+    wait_until(lambda: '"draining_ended"' in daemon.events(), "the operator is told")
 
 
 SIGNAL_WHILE_IMPORTING = """

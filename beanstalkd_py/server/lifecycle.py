@@ -41,8 +41,26 @@ def _counted(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def drain(queue: Queue, report: Report) -> None:
-    """For SIGUSR1."""
-    was, queue.draining = queue.draining, True
-    if not was:
-        report("draining: puts are refused until the end", event="draining")
+class Draining:
+    """Reports when the queue begins to drain, and when that ends. A signal or a client asks for it.
+
+    Clients may ask as often as they like, so a timer calls `check`.
+    """
+
+    def __init__(self, queue: Queue, report: Report) -> None:
+        self._queue = queue
+        self._report = report
+        self._reported = False
+
+    def begin(self) -> None:
+        """For SIGUSR1, in the handler of the signal."""
+        self._queue.draining = True
+        self.check()
+
+    def check(self) -> None:
+        now = self._queue.draining
+        before, self._reported = self._reported, now
+        if now and not before:
+            self._report("draining: puts are refused", event="draining")
+        elif before and not now:
+            self._report("draining has ended: puts are accepted", event="draining_ended")

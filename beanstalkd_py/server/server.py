@@ -45,7 +45,6 @@ from beanstalkd_py.server.batchedio import Received
 from beanstalkd_py.server.collector import Collector
 from beanstalkd_py.server.connection import Connection
 from beanstalkd_py.server.context import Context, SessionOwner
-from beanstalkd_py.server.lifecycle import drain
 from beanstalkd_py.server.limit_reports import LimitReports
 from beanstalkd_py.server.listen import Listeners
 from beanstalkd_py.server.memory import INTERVAL_S, Memory, keep_free_heap
@@ -152,10 +151,6 @@ class Server:
         # the process.
         for stop in signal.SIGTERM, signal.SIGINT:
             self.on_signal(stop, partial(self._stop_on, stop.name))
-        # A handler of Python, not a watcher: it runs also during a blocking poll. A command that is
-        # sent after the signal then finds the server in drain mode.
-        report = self.context.report
-        signal.signal(signal.SIGUSR1, lambda number, frame: drain(self.queue, report))
         if binlog is not None:
             self.wake_up()  # the log may have reported progress before the loop ran
             self._lock_timer.start(self._check_lock, binlog)
