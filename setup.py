@@ -18,12 +18,14 @@ COMPILED = [
     f"{folder}/{module}.py"
     for folder, modules in {
         "beanstalkd_py/queue": (
+            "bulk",
             "jobtable",
             "journal",
             "lazyheap",
             "listing",
             "memory",
             "model",
+            "moved",
             "outcome",
             "queue",
             "ready",
@@ -51,6 +53,7 @@ COMPILED = [
             "journal",
             "records",
             "replay",
+            "tuberecords",
             "usage",
         ),
         "beanstalkd_py/server": (

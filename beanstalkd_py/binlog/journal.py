@@ -6,6 +6,8 @@ no clock: the server tells it the time at the end of each iteration of its loop.
 - `Usage`: live and dead bytes of each segment,
 - `Headroom`: whether there is headroom for a record, and how much is preallocated,
 - `Compactor`: rewriting and retiring segments.
+
+Records about tubes are in `tuberecords`.
 """
 
 from collections.abc import Callable
@@ -36,19 +38,18 @@ from beanstalkd_py.binlog.records import (
     Update,
     deadline_on_disk,
     encode,
-    encode_pause,
 )
 from beanstalkd_py.binlog.refusals import Refusals
 from beanstalkd_py.binlog.replay import Replayer
 from beanstalkd_py.binlog.report import Report
+from beanstalkd_py.binlog.tuberecords import TubeRecords
 from beanstalkd_py.binlog.usage import (
     LENGTH_FIELD,
-    PAUSE_OVERHEAD,
     UPDATE_BYTES,
     Place,
 )
 from beanstalkd_py.queue.journal import Counters
-from beanstalkd_py.queue.model import READY, Job, Tube
+from beanstalkd_py.queue.model import READY, Job
 from beanstalkd_py.queue.snapshot import LogSnapshot
 from beanstalkd_py.queue.state import State
 
@@ -59,7 +60,7 @@ DELETE_BYTES: Final = DELETE_STRUCT.size + LENGTH_FIELD
 DELETE_COST: Final = DELETE_BYTES + FRAME_BYTES
 
 
-class Binlog:
+class Binlog(TubeRecords):
     """The queue's `Journal`, which writes to a `Log`."""
 
     def __init__(
@@ -75,13 +76,13 @@ class Binlog:
         """replayer: has applied the whole log to `state`. ids: what `log` asks for the metadata of
         its segments. segment_bytes: bytes of a segment. wall: wall clock, ns.
         """
+        usage = replayer.usage
+        usage.begin(log.segment_sizes, log.segment, log.active_bytes)
+        headroom = Headroom(log, usage, state.jobs, segment_bytes, wall)
+        compactor = Compactor(state, log, usage, headroom)
+        super().__init__(usage, headroom, compactor, Refusals(report))
         self.log = log
         self.ids = ids
-        self.usage = usage = replayer.usage
-        usage.begin(log.segment_sizes, log.segment, log.active_bytes)
-        self.headroom = Headroom(log, usage, state.jobs, segment_bytes, wall)
-        self.compactor = Compactor(state, log, usage, self.headroom)
-        self.refusals = Refusals(report)
         self._memory = state.memory
         self.offset = self.compactor.offset = replayer.offset  # wall clock minus boot time, ns
         self._first_lsn = log.lsn
@@ -141,8 +142,8 @@ class Binlog:
         largest = usage.largest
         if (
             log.headroom - nbytes < self.headroom.put_mark or nbytes > largest
-        ) and not self._headroom_for_put(nbytes):
-            self._refuse_put(largest)
+        ) and not self.headroom_for_put(nbytes):
+            self.refuse_put(largest)
             return None
         segment = usage.current
         try:
@@ -150,7 +151,7 @@ class Binlog:
         except wal.LogFull:  # the record is larger than any preallocated segment
             appended = self.headroom.append(record, self.headroom.low, long_body)
             if appended is None:
-                self._refuse_put(largest)
+                self.refuse_put(largest)
                 return None
             segment = appended
         else:
@@ -177,7 +178,7 @@ class Binlog:
         """Appends an UPDATE record: the job as it is after the change. False when there is no
         headroom. Raises LogFailed. deadline_at: boot time, ns.
         """
-        if not self._headroom_for_change(UPDATE_BYTES):
+        if not self.headroom_for_change(UPDATE_BYTES):
             return False
         on_disk = deadline_on_disk(state, deadline_at, self.offset)
         try:
@@ -201,7 +202,7 @@ class Binlog:
         if log.headroom - DELETE_COST < headroom.low:
             # The result is ignored: a delete may use the last headroom, because it makes more bytes
             # dead than its record takes.
-            self._headroom_for_change(DELETE_BYTES)
+            self.headroom_for_change(DELETE_BYTES)
         record = DELETE_STRUCT.pack(DELETE, job.id)
         try:
             number = log.append(record)
@@ -228,19 +229,6 @@ class Binlog:
         job.full_segment = None
         return self.delete(job)
 
-    def pause(self, tube: Tube, pause: int, until: int) -> bool:
-        """Appends a PAUSE record. False when there is no headroom. Raises LogFailed.
-
-        pause: ns; 0 ends the pause. until: boot time, ns.
-        """
-        if not self._headroom_for_change(PAUSE_OVERHEAD + len(tube.name)):
-            return False
-        segment = self.headroom.append(encode_pause(tube.name, pause, until, self.offset))
-        if segment is None:
-            return False
-        self.usage.pause_written(tube.name, segment, pause)
-        return True
-
     def _reserve_ids(self, id: int) -> bool:
         """Reserves ids from `id` on, and waits until this is durable. False when there is no
         headroom. Raises LogFailed. Seldom: only if many puts without a record came since the active
@@ -250,7 +238,7 @@ class Binlog:
         record = encode(Ids(bound))
         headroom = self.headroom
         if not headroom.above(headroom.low, len(record)) or headroom.append(record) is None:
-            self._refuse_put(self.usage.largest)
+            self.refuse_put(self.usage.largest)
             return False
         self.log.drain(headroom.wall)
         self.ids.bound = bound
@@ -258,30 +246,6 @@ class Binlog:
         # that the record needs a durable watermark.
         headroom.recheck = True
         return True
-
-    def _refuse_put(self, largest: int) -> None:
-        """largest: `usage.largest` before the put."""
-        self.headroom.put_refused(largest)
-        self.refusals.add()
-
-    def _headroom_for_put(self, nbytes: int) -> bool:
-        headroom = self.headroom
-        return headroom.slack_for_put(nbytes) and (
-            headroom.above(headroom.low, nbytes)
-            or self.compactor.make_headroom(headroom.low, nbytes)
-        )
-
-    def _headroom_for_change(self, nbytes: int) -> bool:
-        """For an UPDATE, PAUSE or DELETE record of nbytes: allocates to stay above `low`. If the
-        disk is full, the record may use headroom down to `minimum`. Below that, compaction runs at
-        once.
-        """
-        headroom = self.headroom
-        return (
-            headroom.above(headroom.low, nbytes)
-            or headroom.above(headroom.minimum, nbytes)
-            or self.compactor.make_headroom(headroom.minimum, nbytes)
-        )
 
     # --- numbers
 

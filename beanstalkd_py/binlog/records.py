@@ -18,6 +18,7 @@ record does not contain its own length: the log's frame does.
     SHORT    kind=9 u8 | tube name length u8 | id u48 | pri u32 | ttr in s u32 | created_at i64
              | delay in s u32 | deadline_at i64 | state u8 | reserves u8 | timeouts u8 | releases u8
              | buries u8 | kicks u8 | tube name | body
+    MOVE     kind=10 u8, then as UPDATE, with the tube name length in place of 0 | tube name
 
 FULL, NEW and SHORT are three forms of one record: everything about a job. `encode` takes the
 shortest form that holds the job's numbers. A NEW record has no state, delay, deadline and counters:
@@ -43,7 +44,8 @@ The metadata of a segment, which is written when the segment begins:
 
     record format version u16 | 0 u16 | 0 u32 | next job id u64 | id bound u64
 
-Version 1 has no id bound there, and no IDS records. Version 2 has no NEW and SHORT records.
+Version 1 has no id bound there, and no IDS records. Version 2 has no NEW and SHORT records, version
+3 no MOVE records.
 """
 
 from struct import Struct
@@ -52,7 +54,7 @@ from typing import Final, NamedTuple
 
 from beanstalkd_py.queue.model import DELAYED, READY, RESERVED
 
-VERSION: Final = 3
+VERSION: Final = 4
 FULL: Final = 1
 UPDATE: Final = 2
 DELETE: Final = 3
@@ -62,6 +64,7 @@ LOST: Final = 6
 IDS: Final = 7
 NEW: Final = 8
 SHORT: Final = 9
+MOVE: Final = 10
 KIND_NAMES: Final = {
     FULL: "full",
     UPDATE: "update",
@@ -72,6 +75,7 @@ KIND_NAMES: Final = {
     IDS: "ids",
     NEW: "new",
     SHORT: "short",
+    MOVE: "move",
 }
 IMPORT_BEGIN: Final = 1
 IMPORT_END: Final = 2
@@ -136,6 +140,22 @@ class Update(NamedTuple):
     kicks: int
 
 
+class Move(NamedTuple):
+    """The same, of a job that moves to another tube."""
+
+    state: int
+    pri: int
+    id: int
+    delay: int
+    deadline_at: int
+    reserves: int
+    timeouts: int
+    releases: int
+    buries: int
+    kicks: int
+    tube: bytes
+
+
 class Delete(NamedTuple):
     id: int
 
@@ -159,7 +179,7 @@ class Ids(NamedTuple):
     bound: int
 
 
-Record = Full | Update | Delete | Pause | Import | Lost | Ids
+Record = Full | Update | Move | Delete | Pause | Import | Lost | Ids
 
 
 class Meta(NamedTuple):
@@ -184,7 +204,7 @@ def encode(record: Record) -> bytes:
 
 
 def _limited(record: Record) -> Record:
-    if not isinstance(record, Full | Update | Pause):
+    if not isinstance(record, Full | Update | Move | Pause):
         return record
     fields = record._asdict()
     sizes = {
@@ -206,6 +226,9 @@ def _pack(record: Record) -> bytes:
         return _pack_job(record) + record.tube + record.body
     if isinstance(record, Update):
         return UPDATE_STRUCT.pack(UPDATE, record[0], 0, *record[1:])
+    if isinstance(record, Move):
+        state, *fields, tube = record
+        return UPDATE_STRUCT.pack(MOVE, state, len(tube), *fields) + tube
     if isinstance(record, Delete):
         return DELETE_STRUCT.pack(DELETE, record.id)
     if isinstance(record, Lost):
@@ -275,6 +298,10 @@ def decode(data: bytes) -> Record:
         _, state, _, *fields = UPDATE_STRUCT.unpack(data)
         _check(state, 1, True)
         return Update(state, *fields)
+    if kind == MOVE and len(data) >= UPDATE_STRUCT.size:
+        _, state, name_length, *fields = UPDATE_STRUCT.unpack_from(data)
+        _check(state, name_length, UPDATE_STRUCT.size + name_length == len(data))
+        return Move._make((state, *fields, data[UPDATE_STRUCT.size :]))
     if kind == DELETE and len(data) == DELETE_STRUCT.size:
         return Delete(DELETE_STRUCT.unpack(data)[1])
     if kind == PAUSE and len(data) >= PAUSE_STRUCT.size:

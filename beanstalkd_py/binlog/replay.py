@@ -25,6 +25,7 @@ from beanstalkd_py.binlog.records import (
     JOB_STRUCTS,
     MAX_NAME,
     MAX_PLAUSIBLE_ID,
+    MOVE,
     NAME_SHIFT,
     NEW,
     NEW_STRUCT,
@@ -50,6 +51,7 @@ from beanstalkd_py.queue.model import (
     URGENT,
     Job,
 )
+from beanstalkd_py.queue.moved import apply_move
 from beanstalkd_py.queue.state import State
 
 _STATES: Final = frozenset((READY, RESERVED, BURIED, DELAYED))
@@ -221,8 +223,8 @@ class Replayer:
         kind = record[0] if record else 0
         if kind in JOB_STRUCTS:
             self._job(record, 0, len(record), segment)
-        elif kind == UPDATE:
-            self._update(record, segment, frame, lsn)
+        elif kind in (UPDATE, MOVE):
+            self._change(record, segment, frame, lsn)
         elif kind == DELETE:
             self._delete(DELETE_STRUCT.unpack(record)[1])
         else:
@@ -288,13 +290,16 @@ class Replayer:
                 self.usage.largest = nbytes
         else:
             queue.apply_change(job, state, pri, delay, deadline_at, counters)
+            if data[name_at:name_end] != job.tube.name:  # a repair has lost the MOVE record
+                self._move(job, data[name_at:name_end], deadline_at)
             # Differs from the earlier record's if the wall clock was set between the two records.
             job.created_at = created_at
             self.usage.job_written(job, place)
 
-    def _update(self, record: bytes, segment: SegmentUsage, frame: Frame, lsn: int) -> None:
-        _, state, _, pri, id, delay, deadline_at, *counts = UPDATE_STRUCT.unpack(record)
-        if state not in _STATES:
+    def _change(self, record: bytes, segment: SegmentUsage, frame: Frame, lsn: int) -> None:
+        """An UPDATE or MOVE record."""
+        _, state, _, pri, id, delay, deadline_at, *counts = UPDATE_STRUCT.unpack_from(record)
+        if state not in _STATES or len(record) != UPDATE_STRUCT.size:
             decode(record)
         state, deadline_at = self._in_memory(state, delay, deadline_at)
         job = self.state.jobs.get(id)
@@ -308,6 +313,13 @@ class Replayer:
             return
         self.state.apply_change(job, state, pri, delay, deadline_at, _counters(counts))
         self.usage.update_written(job, segment)
+        name = record[UPDATE_STRUCT.size :]
+        if name:
+            self._move(job, name, deadline_at)
+
+    def _move(self, job: Job, tube: bytes, deadline_at: int) -> None:
+        self.usage.name_changes(job, tube)
+        apply_move(self.state, job, tube, deadline_at)
 
     def _delete(self, id: int) -> None:
         self._orphans.pop(id, None)

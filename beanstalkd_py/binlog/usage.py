@@ -210,6 +210,11 @@ class Usage:
         job.update_segment = segment
         self.add(segment, UPDATE_BYTES)
 
+    def name_changes(self, job: Job, tube: bytes) -> None:
+        """The job is about to move to the tube of this name."""
+        if isinstance(job.full_segment, Place):
+            self.add(job.full_segment.segment, len(tube) - len(job.tube.name))
+
     def pause_written(self, tube: bytes, segment: SegmentUsage, pause: int) -> None:
         """A PAUSE record was written. The tube's earlier PAUSE record is dead. A record that ends a
         pause (pause 0) is never live.

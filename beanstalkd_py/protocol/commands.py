@@ -47,7 +47,8 @@ SWITCH: Final = Argument("switch", 0, words=(b"on", b"off", b"status"))
 STATE: Final = Argument("state", 0, words=(b"ready", b"reserved", b"delayed", b"buried"))
 LIMIT: Final = Argument("limit", LIST_MOST, least=1, optional=True)
 CURSOR: Final = Argument("after", 0, optional=True)  # two numbers with a dot between them
-PEEKED_STATE: Final = Argument("state", 0, words=(b"ready", b"delayed", b"buried"))
+UNRESERVED: Final = Argument("state", 0, words=(b"ready", b"delayed", b"buried"))
+ONE_OR_ALL: Final = UNRESERVED._replace(optional=True)
 
 
 class Form(Enum):
@@ -125,12 +126,15 @@ C_COMMANDS: Final = (
 EXTENSIONS: Final = (
     Row(b"capabilities"),
     Row(b"ping"),
-    Row(b"peek-tube ", (TUBE, PEEKED_STATE), Form.STRICT),
+    Row(b"peek-tube ", (TUBE, UNRESERVED), Form.STRICT),
     Row(b"kick-tube ", (TUBE, BOUND), Form.STRICT),
     Row(b"put-in-tube ", (TUBE, PRI, DELAY, TTR, SIZE), Form.STRICT),
     Row(b"reserve-batch ", (AT_MOST, TIMEOUT), Form.STRICT),
     Row(b"drain ", (SWITCH,), Form.STRICT),
     Row(b"list-jobs ", (TUBE, STATE, LIMIT, CURSOR), Form.STRICT),
+    Row(b"truncate ", (TUBE, ONE_OR_ALL), Form.STRICT),
+    Row(b"move-job ", (ID, TUBE), Form.STRICT),
+    Row(b"move-jobs ", (TUBE, UNRESERVED, TUBE, BOUND), Form.STRICT),
 )
 
 COMMANDS: Final = C_COMMANDS + EXTENSIONS

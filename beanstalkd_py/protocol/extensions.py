@@ -9,11 +9,11 @@ from typing import Final
 
 from beanstalkd_py.protocol import replies, yaml
 from beanstalkd_py.protocol.answers import REPLIES, Answers, in_slices
-from beanstalkd_py.protocol.commands import EXTENSIONS, SECOND, Command
-from beanstalkd_py.queue import snapshot
+from beanstalkd_py.protocol.commands import EXTENSIONS, SECOND, U64, Command
+from beanstalkd_py.queue import bulk, snapshot
 from beanstalkd_py.queue.listing import Listing
-from beanstalkd_py.queue.model import STATE_NAMES, Client
-from beanstalkd_py.queue.outcome import WAITING
+from beanstalkd_py.queue.model import BURIED, DELAYED, READY, STATE_NAMES, Client
+from beanstalkd_py.queue.outcome import DONE, UNFINISHED, WAITING, Outcome
 from beanstalkd_py.queue.snapshot import ProcessSnapshot
 
 _STATES: Final = {name.encode(): state for state, name in STATE_NAMES.items()}
@@ -90,3 +90,43 @@ class Extensions:
             return self._answers.report(lambda: yaml.listing(found))
 
         return in_slices(client, now, go_on)
+
+    # --- many jobs
+
+    def truncate(self, client: Client, now: int, command: Command) -> bytes | None:
+        states = tuple(_STATES[word] for word in command[2:] if word) or (READY, DELAYED, BURIED)
+        sweep = self._sweep(command[1], states)
+        if sweep is None:
+            return replies.NOT_FOUND
+        queue = self._queue
+        return in_slices(
+            client, now, lambda now: _counted(replies.TRUNCATED, bulk.truncate(queue, sweep))
+        )
+
+    def move_jobs(self, client: Client, now: int, command: Command) -> bytes | None:
+        _, name, state, to, bound = command
+        sweep = self._sweep(name, (_STATES[state],), bound)
+        if sweep is None:
+            return replies.NOT_FOUND
+        queue = self._queue
+        return in_slices(
+            client,
+            now,
+            lambda now: _counted(replies.MOVED_COUNT, bulk.move_jobs(queue, sweep, to, now)),
+        )
+
+    def move_job(self, client: Client, now: int, command: Command) -> bytes:
+        _, id, name = command
+        outcome = bulk.move_job(self._queue, now, id, name)
+        return replies.MOVED if outcome is DONE else REPLIES[outcome]
+
+    def _sweep(self, name: bytes, states: tuple[int, ...], bound: int = U64) -> bulk.Sweep | None:
+        tube = self._queue.tubes.get(name)
+        return None if tube is None else bulk.Sweep(tube, states, bound)
+
+
+def _counted(template: bytes, outcome: int | Outcome) -> bytes | None:
+    """The reply to a command on many jobs. None if it is unfinished."""
+    if isinstance(outcome, int):
+        return template % outcome
+    return None if outcome is UNFINISHED else REPLIES[outcome]

@@ -35,6 +35,9 @@ class Journal(Protocol):
     ) -> bool:
         """A job's new state. `deadline_at` as in `Job`."""
 
+    def move(self, job: Job, tube: bytes, deadline_at: int) -> bool:
+        """The job moves to the tube of this name. `deadline_at` as in `change`."""
+
     def delete(self, job: Job) -> bool:
         """The job is deleted."""
 

@@ -98,7 +98,7 @@ class Queue(State):
         tube.total_jobs += 1
         self.total_jobs += 1
         if tube.waiting:
-            self._offer(tube, now)
+            self.offer(tube, now)
         return id
 
     def put_in(
@@ -231,7 +231,7 @@ class Queue(State):
             job, DELAYED if delay else READY, pri, delay, now + delay if delay else 0, counters
         ):
             return NO_HEADROOM
-        self._offer(job.tube, now)
+        self.offer(job.tube, now)
         return DONE
 
     def bury(self, client: Client, id: int, pri: int) -> Outcome:
@@ -293,7 +293,7 @@ class Queue(State):
         counters = (job.reserves, timeouts, releases, buries, kicks + 1)
         if not self._change(job, READY, job.pri, job.delay, 0, counters):
             return False
-        self._offer(job.tube, now)
+        self.offer(job.tube, now)
         return True
 
     # --- peek -------------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ class Queue(State):
             return NO_HEADROOM
         self.apply_pause(tube, pause, until)
         tube.pause_count += 1
-        self._offer(tube, now)
+        self.offer(tube, now)
         if not pause and tube.kept and tube is not self.default:  # replay kept it for its pause
             tube.kept = False
             self.remove_if_unused(tube)

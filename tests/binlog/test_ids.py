@@ -149,7 +149,7 @@ def test_bound_grows_with_each_segment(durability: wal.Durability) -> None:
     assert daemon.binlog.log.segment > 2
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_log_of_each_version_is_read(tmp_path: Path, version: int) -> None:
     shutil.copytree(GOLDEN / f"records_v{version}", tmp_path, dirs_exist_ok=True)
     _check_golden(Daemon(tmp_path))

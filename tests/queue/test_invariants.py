@@ -55,6 +55,10 @@ def command(rng: Random, queue: Queue, client: Client) -> str:
             f"touch {rng.choice(held)}",
             f"kick {rng.choice([0, 1, 3, 100])}",
             f"kick-job {id}",
+            f"truncate {tube}{rng.choice(['', ' ready', ' delayed', ' buried'])}",
+            *[f"move-job {id} {tube}"] * 2,
+            f"move-jobs {tube} {rng.choice(['ready', 'delayed', 'buried'])} {rng.choice(TUBES)} "
+            f"{rng.choice([0, 1, 2, 100])}",
             f"use {tube}",
             f"watch {tube}",
             f"ignore {tube}",
@@ -81,7 +85,7 @@ class Refusing:
     def change(self, *arguments: object) -> bool:
         return self.has_headroom()
 
-    delete = pause = change
+    delete = pause = move = change
 
 
 class Play:

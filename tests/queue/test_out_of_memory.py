@@ -109,7 +109,7 @@ def test_compaction_for_a_put_that_is_taken_back_finds_no_record_without_a_job(
         return True
 
     monkeypatch.setattr(state, "Job", NoMemory)
-    monkeypatch.setattr(Binlog, "_headroom_for_change", headroom_for_change)
+    monkeypatch.setattr(Binlog, "headroom_for_change", headroom_for_change)
     server.binlog.headroom.low = 1 << 40
     server.binlog.headroom.put_mark = 0
     assert server.say(client, b"put 0 0 60 1", b"b") == OUT

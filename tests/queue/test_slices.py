@@ -55,6 +55,37 @@ def test_disconnect_ends_a_kick() -> None:
     assert world.queue.ready_count == state.SLICE_JOBS
 
 
+@pytest.mark.parametrize("how", [{}, {"delay": 1000}])
+def test_truncate_of_many_jobs_is_done_in_slices(how: dict[str, int]) -> None:
+    world, client = buried(MANY, **how)
+    other = world.client()
+    world.say(other, put() * 3)
+    assert world.say(client, "truncate default\r\n") == b""
+    left = []
+    while client.held:
+        left.append(len(world.queue.jobs))
+        assert world.say(other, put()).startswith(b"INSERTED")
+        client.run(world.now)
+    assert left == [MANY + 3 - state.SLICE_JOBS, MANY + 4 - 2 * state.SLICE_JOBS]
+    assert client.take_output() == b"TRUNCATED %d\r\n" % (MANY + 3)
+    assert len(world.queue.jobs) == 2, "jobs that were put after the command"
+
+
+def test_truncate_ends_when_the_tube_is_gone() -> None:
+    """Another tube of its name is another tube."""
+    world, client = buried(MANY)
+    other = world.client()
+    world.say(client, "use a\r\n" + put() * MANY + "use default\r\ntruncate a\r\n")
+    world.say(other, "truncate a\r\n")
+    while other.held:
+        other.run(world.now)
+    world.say(other, "use a\r\n" + put())
+    while client.held:
+        client.run(world.now)
+    assert client.take_output() == b"TRUNCATED %d\r\n" % state.SLICE_JOBS
+    assert world.say(other, "stats-tube a\r\n").count(b"current-jobs-ready: 1\n") == 1
+
+
 @pytest.mark.parametrize("what", ["delay", "ttr"])
 def test_tick_of_many_jobs_is_done_in_slices(what: str) -> None:
     world = World()

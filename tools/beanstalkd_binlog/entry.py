@@ -21,6 +21,7 @@ from beanstalkd_py.binlog.records import (
     Full,
     Ids,
     Import,
+    Move,
     Pause,
     Record,
     Update,
@@ -90,7 +91,7 @@ class Entry:
     def changes(self) -> str:
         """What the record changed, for a table."""
         record = self.record
-        if isinstance(record, (Full, Update)):
+        if isinstance(record, (Full, Update, Move)):
             return ", ".join(_values(record) if self.was is None else _changes(record, self.was))
         if isinstance(record, Pause):
             until = f"for {duration(record.pause)}, until {local(record.until)}"
@@ -157,16 +158,18 @@ def _describe(entry: Entry, data: bytes, replayer: LightReplayer, new_id: int) -
     if isinstance(record, Pause):
         entry.tube = record.tube
         entry.event = "pause" if record.pause else "unpause"
-    elif isinstance(record, (Full, Update, Delete)):
+    elif isinstance(record, (Full, Update, Move, Delete)):
         _describe_job(entry, record, replayer, new_id)
 
 
 def _describe_job(
-    entry: Entry, record: Full | Update | Delete, replayer: LightReplayer, new_id: int
+    entry: Entry, record: Full | Update | Move | Delete, replayer: LightReplayer, new_id: int
 ) -> None:
     entry.job = record.id
     before = replayer.state.jobs.get(record.id)
-    entry.tube = record.tube if isinstance(record, Full) else before.tube.name if before else None
+    entry.tube = (
+        record.tube if isinstance(record, (Full, Move)) else before.tube.name if before else None
+    )
     if before is not None and not isinstance(record, Delete):
         entry.was = _old_values(record, before)
     if isinstance(record, Update):
@@ -208,7 +211,7 @@ def _record_fields(record: Record) -> Fields:
         return {"phase": phase, "source": bytes_as_text(record.text)}
     if isinstance(record, Ids):
         return {"id_bound": record.bound}
-    if not isinstance(record, (Full, Update)):
+    if not isinstance(record, (Full, Update, Move)):
         return {}
     found = {**mutable(record), **deadline(record.state, record.deadline_at)}
     if isinstance(record, Full):
@@ -216,15 +219,18 @@ def _record_fields(record: Record) -> Fields:
     return found
 
 
-def _old_values(record: Full | Update, before: Job) -> Fields:
+def _old_values(record: Full | Update | Move, before: Job) -> Fields:
     now = mutable(record)
-    return {name: value for name, value in mutable(before).items() if value != now[name]}
+    was = {name: value for name, value in mutable(before).items() if value != now[name]}
+    if isinstance(record, Move):
+        was["tube"] = bytes_as_text(before.tube.name)
+    return was
 
 
 # --- tables
 
 
-def _values(record: Full | Update) -> Iterable[str]:
+def _values(record: Full | Update | Move) -> Iterable[str]:
     yield STATE_NAMES[record.state]
     yield from _until(record)
     yield f"pri {record.pri}"
@@ -237,8 +243,10 @@ def _values(record: Full | Update) -> Iterable[str]:
             yield f"{name} {getattr(record, name)}"
 
 
-def _changes(record: Full | Update, was: Fields) -> Iterable[str]:
-    now = mutable(record)
+def _changes(record: Full | Update | Move, was: Fields) -> Iterable[str]:
+    now: Fields = mutable(record)
+    if isinstance(record, Move):
+        now["tube"] = bytes_as_text(record.tube)
     for name, before in was.items():
         if name == "delay_ns":
             yield f"delay {duration(int(str(before)))} -> {duration(record.delay)}"
@@ -248,6 +256,6 @@ def _changes(record: Full | Update, was: Fields) -> Iterable[str]:
         yield from _until(record)
 
 
-def _until(record: Full | Update) -> Iterable[str]:
+def _until(record: Full | Update | Move) -> Iterable[str]:
     if record.state in (DELAYED, RESERVED):
         yield f"until {local(record.deadline_at)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from beanstalkd_binlog.times import rfc3339
-from beanstalkd_py.binlog.records import Full, Update
+from beanstalkd_py.binlog.records import Full, Move, Update
 from beanstalkd_py.queue.model import BURIED, DELAYED, RESERVED, STATE_NAMES, Job
 
 COUNTERS = ("reserves", "timeouts", "releases", "buries", "kicks")
@@ -25,7 +25,7 @@ def deadline(state: int, deadline_at: int) -> Fields:
     return {"bury_order": deadline_at} if state == BURIED else {}
 
 
-def mutable(job: Job | Full | Update) -> Fields:
+def mutable(job: Job | Full | Update | Move) -> Fields:
     """Every field that a record can change, except the deadline."""
     found: Fields = {"state": STATE_NAMES[job.state], "pri": job.pri, "delay_ns": job.delay}
     found.update((name, getattr(job, name)) for name in COUNTERS)

@@ -23,8 +23,10 @@ from beanstalkd_binlog.fields import COUNTERS
 from beanstalkd_binlog.light import records_offset
 from beanstalkd_binlog.segment import Gap
 from beanstalkd_binlog.walk import Walk
-from beanstalkd_py.binlog.records import Delete, Full, Import, Record, Update, decode
+from beanstalkd_py.binlog.records import Delete, Full, Import, Move, Record, Update, decode
 from beanstalkd_py.queue.model import READY, RESERVED
+
+CHANGES = (Full, Update, Move, Delete)
 
 
 class Moment:
@@ -64,6 +66,7 @@ class Past:
         # Of jobs that have no full record up to the moment:
         self._updates: dict[int, bytes] = {}  # the latest update up to the moment
         self._updated_later: set[int] = set()
+        self._moved_later: set[int] = set()  # the full record has a later tube
 
     def read(self) -> None:
         for found in self._walk:
@@ -102,7 +105,7 @@ class Past:
         """A record up to the moment."""
         self.replayer.apply_one(data, frame, lsn, offset)
         record = _decoded(data)
-        if isinstance(record, Update) and record.id not in self.replayer.state.jobs:
+        if isinstance(record, (Update, Move)) and record.id not in self.replayer.state.jobs:
             self._updates[record.id] = data
         if self._moment.at is None:
             self.at = max(self.at, frame.at)
@@ -115,11 +118,13 @@ class Past:
         record = _decoded(data)
         if self._has_beginning() or isinstance(record, Import):
             return False
-        if not isinstance(record, (Full, Update, Delete)) or record.id in self.replayer.state.jobs:
+        if not isinstance(record, CHANGES) or record.id in self.replayer.state.jobs:
             return True
         if record.id >= self._next_id:
             return True  # put after the moment
-        if isinstance(record, Update):
+        if isinstance(record, Move):
+            self._moved_later.add(record.id)
+        if isinstance(record, (Update, Move)):
             self._updated_later.add(record.id)
         elif isinstance(record, Delete):
             self.lost += 1
@@ -131,6 +136,8 @@ class Past:
         """A job of the moment, from the full record that compaction wrote later."""
         self.replayer.apply_one(data, frame, lsn, offset)
         update = self._updates.pop(record.id, None)
+        if record.id in self._moved_later:
+            self.uncertain.add(record.id)
         if update is not None:
             self.replayer.apply_one(update, frame, lsn, offset)
         elif record.id in self._updated_later or self._may_have_been_delayed(record):

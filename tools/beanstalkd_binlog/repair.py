@@ -23,6 +23,7 @@ from beanstalkd_binlog.text import count
 from beanstalkd_binlog.walk import Finding, Walk
 from beanstalkd_py.binlog.opening import Unreadable, find_next_id, names_not_synced, read_meta
 from beanstalkd_py.binlog.records import (
+    MOVE,
     UPDATE,
     UPDATE_STRUCT,
     Delete,
@@ -161,8 +162,8 @@ def _read(walk: Walk) -> dict[int, int]:
 
 
 def _job_id(record: bytes) -> int | None:
-    if record[:1] == bytes((UPDATE,)) and len(record) == UPDATE_STRUCT.size:
-        return int(UPDATE_STRUCT.unpack(record)[4])
+    if record and record[0] in (UPDATE, MOVE) and len(record) >= UPDATE_STRUCT.size:
+        return int(UPDATE_STRUCT.unpack_from(record)[4])
     head = job_head(record)
     return None if head is None else head[0]
 

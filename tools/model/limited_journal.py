@@ -27,6 +27,9 @@ class LimitedJournal:
     def change(self, *_: object) -> bool:
         return self._accepts()
 
+    def move(self, *_: object) -> bool:
+        return self._accepts()
+
     def delete(self, *_: object) -> bool:
         return self._accepts()
 

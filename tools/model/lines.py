@@ -24,6 +24,7 @@ class Picks:
     batch: int
     state: str
     tube: str
+    other: str
 
     def __repr__(self) -> str:
         return "..."  # a failure shows the bytes that were sent
@@ -42,6 +43,7 @@ PICKS = st.builds(
     batch=st.sampled_from([0, 1, 2, 100, 500]),
     state=st.sampled_from(["ready", "reserved", "delayed", "buried"]),
     tube=st.sampled_from(["default", "a", "b", "c", "d", "e", "-none-"]),
+    other=st.sampled_from(["default", "a", "b", "x" * 190]),
 )
 
 BY_JOB = [
@@ -64,6 +66,7 @@ QUERIES = [
     "stats-tube {tube}",
 ]
 LISTS = ["list-tubes", "list-tube-used", "list-tubes-watched"]
+STATES = ("ready", "delayed", "buried")
 EXTENSIONS = [
     "capabilities",
     "ping",
@@ -76,6 +79,10 @@ EXTENSIONS = [
     "list-jobs {tube} {state}",
     "list-jobs {tube} {state} {batch}",
     "list-jobs {tube} ready {batch} {pri}.{job}",
+    "truncate {tube}",
+    *(f"truncate {{tube}} {state}" for state in STATES),
+    "move-job {job} {tube}",
+    *(f"move-jobs {{tube}} {state} {{other}} {{bound}}" for state in STATES),
 ]
 PUTS = [
     "put {pri} {delay} {ttr} {size}",

@@ -33,6 +33,7 @@ PIECES = [
     b"delete ", b"601", b"600 ", b"a,b", b"put 0 0 1 3\r\nabc",
     b"ping", b"capabilities", b"peek-tube ", b"kick-tube ", b" ready",
     b"put-in-tube a", b"reserve-batch ", b"drain ", b"list-jobs a ready 5", b" 7.1",
+    b"truncate a", b"move-job 1", b"move-jobs a",
 ]  # fmt: skip
 MALFORMED = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map(b"".join)
 

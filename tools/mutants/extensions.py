@@ -19,6 +19,66 @@ EXTENSIONS = (
         _EXTENSIONS,
     ),
     Mutant(
+        Invariant.LOG_BEFORE_STATE,
+        "truncate-not-logged",
+        "a truncate is not logged",
+        "beanstalkd_py/queue/bulk.py",
+        "        if queue.journal is not None and not queue.journal.delete(job):\n"
+        "            return sweep.end(queue, True)\n",
+        "",
+        ("tests/queue/test_bulk.py",),
+    ),
+    Mutant(
+        Invariant.LOG_BEFORE_STATE,
+        "move-not-logged",
+        "a move to another tube is not logged",
+        "beanstalkd_py/queue/moved.py",
+        "    if state.journal is not None and not state.journal.move(job, name, deadline_at):\n"
+        "        return False\n",
+        "",
+        ("tests/queue/test_bulk.py",),
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "moved-job-in-its-old-tube",
+        "the heap of a tube shows a job that has moved to another tube",
+        "beanstalkd_py/queue/moved.py",
+        "        while (job := super().first()) is not None and job.tube is not self._tube:\n"
+        "            heappop(self.keys)\n        return job\n",
+        "        return super().first()\n",
+        ("tests/queue/test_bulk.py",),
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "moved-job-in-its-old-bucket",
+        "a bucket of a tube shows a job that has moved to another tube",
+        "beanstalkd_py/queue/moved.py",
+        "            self.buckets[job.pri].popleft()\n            self.in_buckets -= 1\n"
+        "        return job\n",
+        "            return job\n        return job\n",
+        ("tests/queue/test_bulk.py",),
+    ),
+    Mutant(
+        Invariant.DISK_IN_PROPORTION,
+        "move-not-counted",
+        "the longer tube name of a moved job is not counted as live",
+        "beanstalkd_py/binlog/tuberecords.py",
+        "        usage.name_changes(job, tube)\n",
+        "",
+        ("tests/binlog/test_move_records.py", "tests/queue/test_bulk.py"),
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "truncate-in-one-go",
+        "a truncate of many jobs is not divided, so all other clients wait for it",
+        "beanstalkd_py/queue/bulk.py",
+        "    for _ in range(SLICE_JOBS):\n        job = sweep.next()\n        if job is None:\n"
+        "            return sweep.end(queue, False)\n        if queue.journal",
+        "    for _ in range(1 << 30):\n        job = sweep.next()\n        if job is None:\n"
+        "            return sweep.end(queue, False)\n        if queue.journal",
+        ("tests/queue/test_slices.py -k truncate",),
+    ),
+    Mutant(
         Invariant.C_PROTOCOL_FIRST,
         "extension-words-as-prefixes",
         "a line whose word only begins like an extension is taken for it",

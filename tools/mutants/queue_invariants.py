@@ -327,8 +327,8 @@ QUEUE = (
         "puts-use-the-reserve",
         "puts use the headroom that is reserved for a full disk",
         "beanstalkd_py/binlog/journal.py",
-        " and not self._headroom_for_put(nbytes):\n"
-        "            self._refuse_put(largest)\n"
+        " and not self.headroom_for_put(nbytes):\n"
+        "            self.refuse_put(largest)\n"
         "            return None\n",
         " and False:\n            return None\n",
         ("tests/binlog/test_headroom.py",),

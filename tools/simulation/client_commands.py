@@ -29,6 +29,8 @@ INVALID = (
     b"kick-tube a 4294967296", b"put-in-tube", b"put-in-tube a 0 0 60 4294967296",
     b"reserve-batch 1", b"reserve-batch 0 0", b"reserve-batch 501 0", b"drain", b"drain now",
     b"list-jobs a", b"list-jobs a ready 0", b"list-jobs a ready 1 1",
+    b"truncate", b"truncate a reserved", b"truncate  a", b"move-job 1", b"move-job a 1",
+    b"move-job 1 -a", b"move-jobs a ready b", b"move-jobs a reserved b 1",
 )  # fmt: skip
 
 
@@ -54,6 +56,7 @@ class CommandGenerator:
             (self._bury, 2),
             (self._touch, 1),
             (self._kick, 1.5),
+            (self._extension, 0.6),
             (self._use, 2),
             (self._pause, 1),
             (self._query, 2),
@@ -129,6 +132,20 @@ class CommandGenerator:
         kick = b"kick %d\r\n" % self._rng.choice((0, 1, 2, 100))
         kick_tube = b"kick-tube %b %d\r\n" % (self._rng.choice(TUBES), self._rng.choice((1, 100)))
         return self._rng.choice((kick, kick_tube, b"kick-job %d\r\n" % self._any_id(model)))
+
+    def _extension(self, model: RecordingModel, name: Hashable) -> bytes:
+        """What only our server has."""
+        rng = self._rng
+        state = rng.choice((b"ready", b"delayed", b"buried"))
+        tube, other = rng.choice(TUBES), rng.choice(TUBES)
+        lines = (
+            b"move-job %d %b" % (self._any_id(model), other),
+            b"move-job %d %b" % (self._any_id(model), other),
+            b"move-jobs %b %b %b %d" % (tube, state, other, rng.choice((1, 2, 100))),
+            b"truncate %b" % tube,
+            b"truncate %b %b" % (tube, state),
+        )
+        return rng.choice(lines) + b"\r\n"
 
     def _use(self, model: RecordingModel, name: Hashable) -> bytes:
         command = self._rng.choice((b"use ", b"watch ", b"ignore "))

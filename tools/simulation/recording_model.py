@@ -22,7 +22,7 @@ from .reference.model import ReferenceModel
 from .violation import Violation
 
 FIRST_RANK = 1 << 32  # above the ranks of jobs that a start recovered
-_KICKED = re.compile(rb"KICKED (\d+)\r\n")
+_COUNTED = re.compile(rb"(?:KICKED|TRUNCATED|MOVED) (\d+)\r\n")
 
 
 class RecordingModel(ReferenceModel):
@@ -42,6 +42,7 @@ class RecordingModel(ReferenceModel):
         self._born: dict[int, int] = {}
         self._pauses: dict[bytes, tuple[int, int]] = {}
         self._ticking = False
+        self._removing = False  # a tube, whose pause then ends: no client gets a refusal for it
         self._ranks = itertools.count(FIRST_RANK)
 
     # --- refusals, read from the server's replies
@@ -59,6 +60,8 @@ class RecordingModel(ReferenceModel):
     def refused(self) -> bool:
         """Called before each change."""
         self.record_changes()
+        if self._removing:
+            return False
         client = self._current
         if client is None:  # a TTR ends, whether its record finds space or not
             return self.may_refuse
@@ -67,8 +70,8 @@ class RecordingModel(ReferenceModel):
         accepted = accepted + 1 if (name, before) == (client.name, at) else 0
         self._asked = client.name, at, accepted
         reply = self._replies.get(client.name, b"")[at:]
-        kicked = _KICKED.match(reply)
-        stopped = kicked is not None and int(kicked[1]) <= accepted
+        counted = _COUNTED.match(reply)
+        stopped = counted is not None and int(counted[1]) <= accepted
         if reply.startswith(b"OUT_OF_MEMORY") or stopped:
             return self._is_refused()
         return False
@@ -111,7 +114,9 @@ class RecordingModel(ReferenceModel):
     # --- recording what must be durable
 
     def remove_if_unused(self, tube: Tube) -> None:
+        self._removing = True
         super().remove_if_unused(tube)
+        self._removing = False
         if tube.paused_until and tube not in self.tubes:
             self.record_changes()
 
@@ -213,7 +218,7 @@ class RecordingModel(ReferenceModel):
 
 def _version(job: Job) -> tuple[int, ...]:
     """Differs from record to record of one job."""
-    return job.saved_reserves, job.saved_timeouts, job.releases, job.buries, job.kicks
+    return (job.saved_reserves, job.saved_timeouts, job.releases, job.buries, job.kicks, job.moves)
 
 
 def _on_disk(job: Job) -> JobContents:

@@ -10,7 +10,8 @@ _PLAIN = re.compile(
     rb"WATCHING \d+|USING " + _NAME + rb"|"
     rb"TIMED_OUT|DEADLINE_SOON|NOT_FOUND|NOT_IGNORED|EXPECTED_CRLF|JOB_TOO_BIG|DRAINING|"
     rb"OUT_OF_MEMORY|INTERNAL_ERROR|BAD_FORMAT|UNKNOWN_COMMAND|PONG|"
-    rb"RESERVED_BATCH \d+|DRAIN (?:on|off)"
+    rb"RESERVED_BATCH \d+|DRAIN (?:on|off)|"
+    rb"TRUNCATED \d+|MOVED(?: \d+)?"
 )
 _WITH_BODY = re.compile(rb"(?:OK|(?:RESERVED|FOUND) \d+) (?P<size>\d+)")
 _LONGEST_LINE = 6 + 200 + 2  # USING <200 bytes>

@@ -19,6 +19,7 @@ from beanstalkd_py.binlog.records import (
     Delete,
     Full,
     Import,
+    Move,
     Pause,
     Record,
     Update,
@@ -54,6 +55,10 @@ def put(id: int, tube: bytes = b"default", body: bytes = b"", **changes: int) ->
 
 def update(id: int, state: int = READY, **changes: int) -> Update:
     return Update(state, 5, id, 0, 0, 0, 0, 0, 0, 0)._replace(**changes)
+
+
+def move(id: int, tube: bytes, state: int = READY, **changes: int) -> Move:
+    return Move(state, 5, id, 0, 0, 0, 0, 0, 0, 0, tube)._replace(**changes)
 
 
 def open_log(

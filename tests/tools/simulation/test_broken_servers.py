@@ -109,7 +109,7 @@ def newest_client_is_served_first(patch: pytest.MonkeyPatch) -> None:
             self._reserve(client, job, now)
             self.woken.append((client, job))
 
-    patch.setattr(Queue, "_offer", offer)
+    patch.setattr(Queue, "offer", offer)
 
 
 def pauses_are_ignored(patch: pytest.MonkeyPatch) -> None:
@@ -161,10 +161,10 @@ def put_without_memory_stays_in_the_log(patch: pytest.MonkeyPatch) -> None:
         (replies_are_sent_at_once, "is promised"),
         (newest_replies_are_sent_first, "gets its reply|is promised"),
         (window_never_ends, "is not durable yet|the watermark is"),
-        (syncs_do_nothing, "came back|does not start"),
+        (syncs_do_nothing, "came back|does not start|next id"),
         (deletes_are_not_written, "came back"),
         (releases_without_delay_are_not_written, "came back"),
-        (compaction_loses_jobs, "belong to no job"),
+        (compaction_loses_jobs, "belong to no job|came back"),
         (compaction_never_runs, "bytes on disk"),
         (next_id_is_not_kept, "next id"),
         (newest_client_is_served_first, "was told"),

@@ -36,6 +36,7 @@ class Job:
     releases: int = 0
     buries: int = 0
     kicks: int = 0
+    moves: int = 0  # to other tubes
     saved_reserves: int = 0  # the counts that its latest record has at least
     saved_timeouts: int = 0
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from . import commands, extensions, parser
+from . import commands, extensions, parser, tubes
 from .entities import Client, Job, Tube, Upload, swap_remove
 from .parser import BadLine
 from .state import DEADLINE_SOON, TIMED_OUT, State
@@ -43,7 +43,7 @@ class Recovered:
     counts: dict[int, tuple[int, int]]
 
 
-BY_WORD = commands.BY_WORD | extensions.BY_WORD
+BY_WORD = commands.BY_WORD | extensions.BY_WORD | tubes.BY_WORD
 
 
 class ReferenceModel(State):

@@ -39,18 +39,22 @@ class Number(NamedTuple):
 
 SECONDS = Number(unit=SECOND)
 CURSOR = rb"[0-9]+\.[0-9]+"
+STATE = rb"ready|delayed|buried"
 # Only the whole word is one. Its arguments: what each must match.
 EXTENSIONS: dict[str, tuple[bytes | Number, ...]] = {
     "capabilities": (),
     "ping": (),
-    "peek-tube": (NAME, rb"ready|delayed|buried"),
+    "peek-tube": (NAME, STATE),
     "kick-tube": (NAME, Number()),
     "put-in-tube": (NAME, Number(), SECONDS, SECONDS, Number()),
     "reserve-batch": (Number(500, least=1), Number(MAX_TIMEOUT_S, unit=SECOND)),
     "drain": (rb"on|off|status",),
     "list-jobs": (NAME, rb"ready|reserved|delayed|buried", Number(1000, least=1), CURSOR),
+    "truncate": (NAME, STATE),
+    "move-job": (Number(U64), NAME),
+    "move-jobs": (NAME, STATE, NAME, Number()),
 }
-OPTIONAL = {"list-jobs": 2}  # of the arguments
+OPTIONAL = {"list-jobs": 2, "truncate": 1}  # of the arguments
 
 
 class BadLine(Exception):

@@ -25,7 +25,7 @@ class Clients:
         self.live = live
         self._steps = (
             *[self._put] * 8, *[self._reserve] * 4, *[self._finish] * 8, *[self._any_job] * 4,
-            self._kick, self._pause, self._tube, self._disconnect, *[self._wait] * 3,
+            self._kick, self._move, self._pause, self._tube, self._disconnect, *[self._wait] * 3,
         )  # fmt: skip
 
     def step(self) -> None:
@@ -100,6 +100,15 @@ class Clients:
         session = self._idle_session()
         if session is not None:
             self._send(session, b"kick %d" % self.rng.choice((1, 2, 100)))
+
+    def _move(self) -> None:
+        session = self._idle_session()
+        if session is None or not self.process.queue.jobs:
+            return
+        id, tube = self.rng.choice(sorted(self.process.queue.jobs)), self.rng.choice(TUBES)
+        state = self.rng.choice((b"ready", b"delayed", b"buried"))
+        move_jobs = b"move-jobs %b %b %b 2" % (self.rng.choice(TUBES), state, tube)
+        self._send(session, self.rng.choice((b"move-job %d %b" % (id, tube), move_jobs)))
 
     def _pause(self) -> None:
         session = self._idle_session()

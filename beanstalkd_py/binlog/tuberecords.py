@@ -1,0 +1,90 @@
+"""The part of the journal that writes records about tubes: pauses, and moves of jobs. And whether
+there is headroom for the record of a change.
+"""
+
+from beanstalkd_py.binlog.compactor import Compactor
+from beanstalkd_py.binlog.headroom import Headroom
+from beanstalkd_py.binlog.records import Move, deadline_on_disk, encode, encode_pause
+from beanstalkd_py.binlog.refusals import Refusals
+from beanstalkd_py.binlog.usage import PAUSE_OVERHEAD, UPDATE_BYTES, Place, Usage
+from beanstalkd_py.queue.model import Job, Tube
+
+
+class TubeRecords:
+    def __init__(
+        self, usage: Usage, headroom: Headroom, compactor: Compactor, refusals: Refusals
+    ) -> None:
+        self.usage = usage
+        self.headroom = headroom
+        self.compactor = compactor
+        self.refusals = refusals
+        self.offset = 0  # wall clock minus boot time, ns
+
+    def move(self, job: Job, tube: bytes, deadline_at: int) -> bool:
+        """Appends a MOVE record. False when there is no headroom. Raises LogFailed. deadline_at:
+        boot time, ns.
+
+        The job grows with the name of its tube, so the disk must have space as for a put.
+        """
+        usage = self.usage
+        growth = len(tube) - len(job.tube.name)
+        largest = usage.largest
+        if growth > 0:
+            if not self.headroom_for_put(growth):
+                self.refuse_put(largest)
+                return False
+            if isinstance(job.full_segment, Place):
+                usage.largest = max(largest, job.full_segment.kept(job) + growth)
+        if not self.headroom_for_change(UPDATE_BYTES + len(tube)):
+            return False
+        _, timeouts, releases, buries, kicks = job.history
+        on_disk = deadline_on_disk(job.state, deadline_at, self.offset)
+        record = encode(
+            Move(
+                job.state, job.pri, job.id, job.delay, on_disk, job.reserves, timeouts, releases,
+                buries, kicks, tube,
+            )
+        )  # fmt: skip
+        segment = self.headroom.append(record)
+        if segment is None:
+            return False
+        usage.update_written(job, segment)
+        usage.name_changes(job, tube)
+        return True
+
+    def pause(self, tube: Tube, pause: int, until: int) -> bool:
+        """Appends a PAUSE record. False when there is no headroom. Raises LogFailed.
+
+        pause: ns; 0 ends the pause. until: boot time, ns.
+        """
+        if not self.headroom_for_change(PAUSE_OVERHEAD + len(tube.name)):
+            return False
+        segment = self.headroom.append(encode_pause(tube.name, pause, until, self.offset))
+        if segment is None:
+            return False
+        self.usage.pause_written(tube.name, segment, pause)
+        return True
+
+    def refuse_put(self, largest: int) -> None:
+        """largest: `usage.largest` before the put."""
+        self.headroom.put_refused(largest)
+        self.refusals.add()
+
+    def headroom_for_put(self, nbytes: int) -> bool:
+        headroom = self.headroom
+        return headroom.slack_for_put(nbytes) and (
+            headroom.above(headroom.low, nbytes)
+            or self.compactor.make_headroom(headroom.low, nbytes)
+        )
+
+    def headroom_for_change(self, nbytes: int) -> bool:
+        """For an UPDATE, PAUSE or DELETE record of nbytes: allocates to stay above `low`. If the
+        disk is full, the record may use headroom down to `minimum`. Below that, compaction runs at
+        once.
+        """
+        headroom = self.headroom
+        return (
+            headroom.above(headroom.low, nbytes)
+            or headroom.above(headroom.minimum, nbytes)
+            or self.compactor.make_headroom(headroom.minimum, nbytes)
+        )

@@ -1,0 +1,86 @@
+"""Jobs that move to another tube.
+
+The heap and the buckets of the old tube may keep entries of such a job. In the job's new state such
+an entry can look live. So from its first move on, a tube has collections that also look at the
+job's tube. Tubes without moves have the plain ones, and no command of theirs costs more.
+"""
+
+from heapq import heappop
+
+from beanstalkd_py.queue.lazyheap import BURIED, DELAYED, ID_MASK, READY, RESERVED, LazyHeap
+from beanstalkd_py.queue.model import Job, Tube
+from beanstalkd_py.queue.ready import ReadyJobs
+from beanstalkd_py.queue.state import State
+
+
+class GuardedHeap(LazyHeap[Job]):
+    """A heap that drops entries of jobs that are in another tube."""
+
+    __slots__ = ("_tube",)
+
+    def __init__(self, tube: Tube, state: int, heap: LazyHeap[Job]) -> None:
+        """Takes over the entries of `heap`."""
+        super().__init__(tube.table, state)
+        self.keys = heap.keys
+        self._tube = tube
+
+    def first(self) -> Job | None:
+        while (job := super().first()) is not None and job.tube is not self._tube:
+            heappop(self.keys)
+        return job
+
+    def is_live(self, key: int) -> bool:
+        return super().is_live(key) and self._jobs[key & ID_MASK].tube is self._tube
+
+
+class GuardedReadyJobs(ReadyJobs[Job]):
+    """The same for ready jobs."""
+
+    __slots__ = ("_tube",)
+
+    def __init__(self, tube: Tube) -> None:
+        super().__init__(tube.table)
+        old = tube.ready
+        self.buckets = old.buckets
+        self.priorities = old.priorities
+        self.in_buckets = old.in_buckets
+        self.heap = GuardedHeap(tube, READY, old.heap)
+        self.keys = self.heap.keys
+        self._tube = tube
+
+    def first(self) -> Job | None:
+        # The heap returns no job of another tube, so such a job is from the bucket.
+        while (job := super().first()) is not None and job.tube is not self._tube:
+            self.buckets[job.pri].popleft()
+            self.in_buckets -= 1
+        return job
+
+
+def apply_move(state: State, job: Job, name: bytes, deadline_at: int) -> None:
+    """Moves the job to the tube of this name. The old tube stays, even without jobs. deadline_at: a
+    buried job gets a new sequence number.
+    """
+    old = job.tube
+    new = state.tube(name)
+    state.leave(job)
+    if not isinstance(old.ready, GuardedReadyJobs):
+        old.ready = GuardedReadyJobs(old)
+        old.delayed = GuardedHeap(old, DELAYED, old.delayed)
+    old.jobs -= 1
+    new.jobs += 1
+    job.tube = new
+    job.deadline_at = deadline_at
+    state.enter(job)
+
+
+def move(state: State, job: Job, name: bytes, now: int) -> bool:
+    """Journal, then memory. False when the journal has no headroom: nothing has changed. The job is
+    in any state except reserved.
+    """
+    assert job.state != RESERVED
+    deadline_at = state.next_bury if job.state == BURIED else job.deadline_at
+    if state.journal is not None and not state.journal.move(job, name, deadline_at):
+        return False
+    apply_move(state, job, name, deadline_at)
+    state.offer(job.tube, now)
+    return True
