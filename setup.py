@@ -18,6 +18,7 @@ COMPILED = [
     f"{folder}/{module}.py"
     for folder, modules in {
         "beanstalkd_py/queue": (
+            "attempts",
             "bulk",
             "jobtable",
             "journal",
@@ -27,6 +28,7 @@ COMPILED = [
             "model",
             "moved",
             "outcome",
+            "policy",
             "queue",
             "ready",
             "snapshot",

@@ -20,9 +20,10 @@ from typing import Final
 from beanstalkd_py.binlog.headroom import LONG_BODY, Headroom
 from beanstalkd_py.binlog.jobrecord import encode_head
 from beanstalkd_py.binlog.log import Log
-from beanstalkd_py.binlog.records import FULL, encode_pause
+from beanstalkd_py.binlog.records import FULL, TubePolicy, encode, encode_pause
 from beanstalkd_py.binlog.usage import FULL_OVERHEAD, LENGTH_FIELD, Place, SegmentUsage, Usage
 from beanstalkd_py.queue.model import Job
+from beanstalkd_py.queue.policy import Policy
 from beanstalkd_py.queue.state import State
 
 STEP_BYTES: Final = 64 * 1024  # rewritten per iteration: about 1 ms for jobs of 100 bytes
@@ -98,6 +99,8 @@ class Compactor:
             return False
         if oldest.live > 0 and not self._rewrite_pauses(oldest):
             return False
+        if oldest.live > 0 and not self._rewrite_policies(oldest):
+            return False
         assert oldest.live == 0, (
             f"segment {oldest.number}: {oldest.live} live bytes that belong to no job"
         )
@@ -163,6 +166,20 @@ class Compactor:
                 return False
             self.migrated += 1
             usage.pause_written(name, segment, tube.pause)
+        return True
+
+    def _rewrite_policies(self, oldest: SegmentUsage) -> bool:
+        """Rewrites the policies of tubes. False if there is no headroom."""
+        usage = self.usage
+        for name in [name for name, (at, _) in usage.policies.items() if at is oldest]:
+            policy = self.state.policies[name]
+            assert isinstance(policy, Policy)
+            record = encode(TubePolicy(name, *policy))
+            segment = self.headroom.append(record)
+            if segment is None:
+                return False
+            self.migrated += 1
+            usage.policy_written(name, segment, len(record) + LENGTH_FIELD)
         return True
 
     def _retire(self, oldest: SegmentUsage) -> None:

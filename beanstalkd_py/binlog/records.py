@@ -19,6 +19,8 @@ record does not contain its own length: the log's frame does.
              | delay in s u32 | deadline_at i64 | state u8 | reserves u8 | timeouts u8 | releases u8
              | buries u8 | kicks u8 | tube name | body
     MOVE     kind=10 u8, then as UPDATE, with the tube name length in place of 0 | tube name
+    POLICY   kind=11 u8 | dead tube name length u8 | tube name length u16 | max attempts u32
+             | tube name | dead tube name
 
 FULL, NEW and SHORT are three forms of one record: everything about a job. `encode` takes the
 shortest form that holds the job's numbers. A NEW record has no state, delay, deadline and counters:
@@ -45,7 +47,7 @@ The metadata of a segment, which is written when the segment begins:
     record format version u16 | 0 u16 | 0 u32 | next job id u64 | id bound u64
 
 Version 1 has no id bound there, and no IDS records. Version 2 has no NEW and SHORT records, version
-3 no MOVE records.
+3 no MOVE and POLICY records.
 """
 
 from struct import Struct
@@ -65,6 +67,7 @@ IDS: Final = 7
 NEW: Final = 8
 SHORT: Final = 9
 MOVE: Final = 10
+POLICY: Final = 11
 KIND_NAMES: Final = {
     FULL: "full",
     UPDATE: "update",
@@ -76,6 +79,7 @@ KIND_NAMES: Final = {
     NEW: "new",
     SHORT: "short",
     MOVE: "move",
+    POLICY: "policy",
 }
 IMPORT_BEGIN: Final = 1
 IMPORT_END: Final = 2
@@ -89,6 +93,7 @@ JOB_STRUCTS: Final = {FULL: FULL_STRUCT, NEW: NEW_STRUCT, SHORT: SHORT_STRUCT}
 DELETE_STRUCT: Final = Struct("<BQ")
 PAUSE_STRUCT: Final = Struct("<BBHqq")
 IMPORT_STRUCT: Final = Struct("<BBH")
+POLICY_STRUCT: Final = Struct("<BBHI")
 IDS_STRUCT: Final = Struct("<BQ")
 META_STRUCT: Final = Struct("<HHIQQ")
 META_1_STRUCT: Final = Struct("<HHIQ")  # of version 1
@@ -166,6 +171,14 @@ class Pause(NamedTuple):
     until: int
 
 
+class TubePolicy(NamedTuple):
+    """0 and b"" stand for no rule; without any rule, the policy ends."""
+
+    tube: bytes
+    max_attempts: int
+    dead_tube: bytes
+
+
 class Lost(NamedTuple):
     pass
 
@@ -179,7 +192,7 @@ class Ids(NamedTuple):
     bound: int
 
 
-Record = Full | Update | Move | Delete | Pause | Import | Lost | Ids
+Record = TubePolicy | Full | Update | Move | Delete | Pause | Import | Lost | Ids
 
 
 class Meta(NamedTuple):
@@ -233,6 +246,9 @@ def _pack(record: Record) -> bytes:
         return DELETE_STRUCT.pack(DELETE, record.id)
     if isinstance(record, Lost):
         return bytes((LOST,))
+    if isinstance(record, TubePolicy):
+        tube, most, dead = record
+        return POLICY_STRUCT.pack(POLICY, len(dead), len(tube), most) + tube + dead
     if isinstance(record, Ids):
         return IDS_STRUCT.pack(IDS, record.bound)
     if isinstance(record, Import):
@@ -310,6 +326,11 @@ def decode(data: bytes) -> Record:
         return Pause(data[PAUSE_STRUCT.size :], pause, until)
     if kind == IMPORT and len(data) >= IMPORT_STRUCT.size and data[1] in (IMPORT_BEGIN, IMPORT_END):
         return Import(data[1], data[IMPORT_STRUCT.size :])
+    if kind == POLICY and len(data) >= POLICY_STRUCT.size:
+        _, dead_length, name_length, most = POLICY_STRUCT.unpack_from(data)
+        name_end = POLICY_STRUCT.size + name_length
+        _check(1, name_length, name_end + dead_length == len(data) and dead_length <= MAX_NAME)
+        return TubePolicy(data[POLICY_STRUCT.size : name_end], most, data[name_end:])
     if kind == LOST and len(data) == 1:
         return Lost()
     if kind == IDS and len(data) == IDS_STRUCT.size:

@@ -1,7 +1,6 @@
 """Replay: applies the records of a log to a state, and counts the usage of each segment.
 
-All changes go through the `apply_*` methods of the state, which commands use too. (`_new_jobs` does
-the same without them, because it is the hot path.)
+All changes go through the `apply_*` methods, as those of commands do; only `_new_jobs` does not.
 
 After replay a reserved job is ready. A delayed job whose time has passed becomes ready with the
 first tick. Buried jobs are in the order in which they were buried. A paused tube stays until its
@@ -36,9 +35,11 @@ from beanstalkd_py.binlog.records import (
     Ids,
     Import,
     Pause,
+    TubePolicy,
     decode,
 )
 from beanstalkd_py.binlog.usage import LENGTH_FIELD, SegmentUsage, Usage
+from beanstalkd_py.queue.attempts import apply_policy
 from beanstalkd_py.queue.journal import Counters
 from beanstalkd_py.queue.lazyheap import ID_BITS
 from beanstalkd_py.queue.memory import JOB_BYTES
@@ -52,6 +53,7 @@ from beanstalkd_py.queue.model import (
     Job,
 )
 from beanstalkd_py.queue.moved import apply_move
+from beanstalkd_py.queue.policy import NO_POLICY, Policy
 from beanstalkd_py.queue.state import State
 
 _STATES: Final = frozenset((READY, RESERVED, BURIED, DELAYED))
@@ -96,9 +98,8 @@ class Replayer:
         self.id_bound = (0, 0)  # of the latest IDS record: its segment, and the bound in it
         self.importing = False  # IMPORT phase 1 was read, and phase 2 was not
         self.imported = b""  # JSON of the latest IMPORT record
-        self._orphans: dict[
-            int, BadRecord
-        ] = {}  # by job id: UPDATE records without a record of their job
+        # By job id: UPDATE and MOVE records without a record of their job.
+        self._orphans: dict[int, BadRecord] = {}
 
     def apply(self, frame: Frame) -> None:
         """Applies every record of one frame. Raises BadRecord."""
@@ -231,6 +232,9 @@ class Replayer:
             decoded = decode(record)
             if isinstance(decoded, Pause):
                 self._pause(decoded, segment)
+            elif isinstance(decoded, TubePolicy):
+                nbytes = len(record) + LENGTH_FIELD
+                self._policy(decoded.tube, Policy(*decoded[1:]), segment, nbytes)
             elif isinstance(decoded, Import):
                 self._begin_or_end(decoded)
             elif isinstance(decoded, Ids):
@@ -343,6 +347,10 @@ class Replayer:
         self.state.apply_pause(tube, pause.pause, until if pause.pause else 0)
         self.usage.pause_written(pause.tube, segment, pause.pause)
 
+    def _policy(self, name: bytes, policy: Policy, segment: SegmentUsage, nbytes: int) -> None:
+        apply_policy(self.state, name, policy)
+        self.usage.policy_written(name, segment, nbytes if policy != NO_POLICY else 0)
+
     def _begin_or_end(self, record: Import) -> None:
         if record.phase == IMPORT_BEGIN:
             self._void()
@@ -358,6 +366,8 @@ class Replayer:
             tube.kept = tube is self.state.default
             self.state.apply_pause(tube, 0, 0)
             self.usage.pause_written(name, segment, 0)
+        for name, (segment, _) in list(self.usage.policies.items()):
+            self._policy(name, NO_POLICY, segment, 0)
         self._orphans.clear()
 
     def _in_memory(self, state: int, delay: int, deadline_at: int) -> tuple[int, int]:
@@ -374,9 +384,7 @@ class Replayer:
         return sorted(self._orphans)
 
     def finish(self) -> BadRecord | None:
-        """After the last frame: discards an unfinished import, restores the order of burying, and
-        removes unused tubes. Returns the first UPDATE record without a job, if there is one.
-        """
+        """After the last frame. Returns the first UPDATE record without a job, if there is one."""
         state = self.state
         if self.importing:
             self._void()

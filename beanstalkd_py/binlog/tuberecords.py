@@ -1,13 +1,15 @@
-"""The part of the journal that writes records about tubes: pauses, and moves of jobs. And whether
-there is headroom for the record of a change.
+"""The part of the journal that writes records about tubes: pauses, policies, and moves of jobs. And
+whether there is headroom for the record of a change.
 """
 
 from beanstalkd_py.binlog.compactor import Compactor
 from beanstalkd_py.binlog.headroom import Headroom
-from beanstalkd_py.binlog.records import Move, deadline_on_disk, encode, encode_pause
+from beanstalkd_py.binlog.records import Move, TubePolicy, deadline_on_disk, encode, encode_pause
 from beanstalkd_py.binlog.refusals import Refusals
-from beanstalkd_py.binlog.usage import PAUSE_OVERHEAD, UPDATE_BYTES, Place, Usage
+from beanstalkd_py.binlog.usage import LENGTH_FIELD, PAUSE_OVERHEAD, UPDATE_BYTES, Place, Usage
+from beanstalkd_py.queue.journal import Counters
 from beanstalkd_py.queue.model import Job, Tube
+from beanstalkd_py.queue.policy import NO_POLICY, Policy
 
 
 class TubeRecords:
@@ -20,7 +22,16 @@ class TubeRecords:
         self.refusals = refusals
         self.offset = 0  # wall clock minus boot time, ns
 
-    def move(self, job: Job, tube: bytes, deadline_at: int) -> bool:
+    def move(
+        self,
+        job: Job,
+        tube: bytes,
+        state: int,
+        pri: int,
+        delay: int,
+        deadline_at: int,
+        counters: Counters,
+    ) -> bool:
         """Appends a MOVE record. False when there is no headroom. Raises LogFailed. deadline_at:
         boot time, ns.
 
@@ -37,19 +48,25 @@ class TubeRecords:
                 usage.largest = max(largest, job.full_segment.kept(job) + growth)
         if not self.headroom_for_change(UPDATE_BYTES + len(tube)):
             return False
-        _, timeouts, releases, buries, kicks = job.history
-        on_disk = deadline_on_disk(job.state, deadline_at, self.offset)
-        record = encode(
-            Move(
-                job.state, job.pri, job.id, job.delay, on_disk, job.reserves, timeouts, releases,
-                buries, kicks, tube,
-            )
-        )  # fmt: skip
+        on_disk = deadline_on_disk(state, deadline_at, self.offset)
+        record = encode(Move(state, pri, job.id, delay, on_disk, *counters, tube))
         segment = self.headroom.append(record)
         if segment is None:
             return False
         usage.update_written(job, segment)
         usage.name_changes(job, tube)
+        return True
+
+    def policy(self, tube: bytes, policy: Policy) -> bool:
+        """Appends a POLICY record. False when there is no headroom. Raises LogFailed."""
+        record = encode(TubePolicy(tube, *policy))
+        nbytes = len(record) + LENGTH_FIELD
+        if not self.headroom_for_change(nbytes):
+            return False
+        segment = self.headroom.append(record)
+        if segment is None:
+            return False
+        self.usage.policy_written(tube, segment, nbytes if policy != NO_POLICY else 0)
         return True
 
     def pause(self, tube: Tube, pause: int, until: int) -> bool:

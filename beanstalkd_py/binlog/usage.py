@@ -86,7 +86,7 @@ class Usage:
 
     __slots__ = (
         *("active_bytes", "by_number", "current", "grown", "largest", "largest_segment", "live"),
-        *("most_ids", "oldest", "pauses", "sealed", "sealed_bytes", "updates"),
+        *("most_ids", "oldest", "pauses", "policies", "sealed", "sealed_bytes", "updates"),
     )
 
     def __init__(self) -> None:
@@ -98,6 +98,7 @@ class Usage:
         self.largest = 0  # bytes of the largest record of a job seen so far
         # tube name -> (segment of its latest PAUSE record, bytes of that record)
         self.pauses: dict[bytes, tuple[SegmentUsage, int]] = {}
+        self.policies: dict[bytes, tuple[SegmentUsage, int]] = {}  # the same of POLICY records
         self.sealed: dict[int, SegmentUsage] = {}
         self.sealed_bytes = 0  # of the files of all in `sealed`
         self.oldest: SegmentUsage | None = None  # the first of `sealed`
@@ -219,12 +220,24 @@ class Usage:
         """A PAUSE record was written. The tube's earlier PAUSE record is dead. A record that ends a
         pause (pause 0) is never live.
         """
-        old = self.pauses.pop(tube, None)
+        self._written(self.pauses, tube, segment, PAUSE_OVERHEAD + len(tube) if pause else 0)
+
+    def policy_written(self, tube: bytes, segment: SegmentUsage, nbytes: int) -> None:
+        """The same of a POLICY record of nbytes; 0 if it ends the policy."""
+        self._written(self.policies, tube, segment, nbytes)
+
+    def _written(
+        self,
+        records: dict[bytes, tuple[SegmentUsage, int]],
+        tube: bytes,
+        segment: SegmentUsage,
+        nbytes: int,
+    ) -> None:
+        old = records.pop(tube, None)
         if old is not None:
             self.add(old[0], -old[1])
-        if pause:
-            nbytes = PAUSE_OVERHEAD + len(tube)
-            self.pauses[tube] = (segment, nbytes)
+        if nbytes:
+            records[tube] = (segment, nbytes)
             self.add(segment, nbytes)
 
     def forget(self, job: Job) -> None:

@@ -51,6 +51,13 @@ UNRESERVED: Final = Argument("state", 0, words=(b"ready", b"delayed", b"buried")
 ONE_OR_ALL: Final = UNRESERVED._replace(optional=True)
 
 
+# The settings of a tube; 0 or no value removes one.
+TUBE_SETTINGS: Final = {
+    b"max-attempts": Argument("number", U32),
+    b"dead-tube": TUBE,
+}
+
+
 class Form(Enum):
     """The syntax of the arguments in a line."""
 
@@ -60,6 +67,7 @@ class Form(Enum):
     STRTOUL = auto()  # a number as C's strtoul reads it
     GLUED = auto()  # no space is needed before the tube name
     STRICT = auto()  # of extensions: exactly one space before each, nothing after them
+    SETTINGS = auto()  # the same, and `key=value` follow: one or more
 
 
 class Row(NamedTuple):
@@ -133,6 +141,7 @@ EXTENSIONS: Final = (
     Row(b"drain ", (SWITCH,), Form.STRICT),
     Row(b"list-jobs ", (TUBE, STATE, LIMIT, CURSOR), Form.STRICT),
     Row(b"truncate ", (TUBE, ONE_OR_ALL), Form.STRICT),
+    Row(b"set-tube ", (TUBE,), Form.SETTINGS),
     Row(b"move-job ", (ID, TUBE), Form.STRICT),
     Row(b"move-jobs ", (TUBE, UNRESERVED, TUBE, BOUND), Form.STRICT),
 )

@@ -224,7 +224,10 @@ class Dispatcher(Answers):
 
     def stats_tube(self, client: Client, now: int, command: Command) -> bytes:
         tube = self.queue.tubes.get(command[1])
-        return replies.NOT_FOUND if tube is None else yaml.tube(snapshot.of_tube(tube, now))
+        if tube is None:
+            return replies.NOT_FOUND
+        more = yaml.policy(tube.policy) if client.has_capabilities else []
+        return yaml.tube(snapshot.of_tube(tube, now), more)
 
     def list_tubes(self, client: Client, now: int, command: Command) -> bytes:
         return self.report(lambda: yaml.names(tube.name for tube in self.queue.tube_list))

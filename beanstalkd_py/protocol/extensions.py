@@ -14,6 +14,7 @@ from beanstalkd_py.queue import bulk, snapshot
 from beanstalkd_py.queue.listing import Listing
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, STATE_NAMES, Client
 from beanstalkd_py.queue.outcome import DONE, UNFINISHED, WAITING, Outcome
+from beanstalkd_py.queue.policy import NO_POLICY, Policy
 from beanstalkd_py.queue.snapshot import ProcessSnapshot
 
 _STATES: Final = {name.encode(): state for state, name in STATE_NAMES.items()}
@@ -90,6 +91,20 @@ class Extensions:
             return self._answers.report(lambda: yaml.listing(found))
 
         return in_slices(client, now, go_on)
+
+    def set_tube(self, client: Client, now: int, command: Command) -> bytes:
+        """Settings that the command does not name stay."""
+        _, name, settings = command
+        policy = self._queue.policies.get(name) or NO_POLICY
+        assert isinstance(policy, Policy)
+        outcome = self._queue.set_policy(
+            name,
+            Policy(
+                settings.get(b"max-attempts", policy.max_attempts),
+                settings.get(b"dead-tube", policy.dead_tube),
+            ),
+        )
+        return replies.TUBE_SET if outcome is DONE else REPLIES[outcome]
 
     # --- many jobs
 

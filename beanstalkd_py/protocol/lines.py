@@ -20,6 +20,7 @@ from beanstalkd_py.protocol.commands import (
     REPLY,
     SECOND,
     TUBE,
+    TUBE_SETTINGS,
     U32,
     U64,
     Argument,
@@ -144,6 +145,22 @@ def _strict(operation: int, rest: bytes) -> Command:
     return (*command, *[None for _ in missing])
 
 
+def _settings(operation: int, rest: bytes) -> Command:
+    """(operation, tube, {key: value}). No value is 0 or b""."""
+    name, *words = rest.split(b" ")
+    settings: dict[bytes, object] = {}
+    for word in words:
+        key, equals, text = word.partition(b"=")
+        argument = TUBE_SETTINGS.get(key)
+        if argument is None or not equals or key in settings:
+            return BAD_FORMAT
+        value = _value(argument, text) if text else 0 if argument.most else b""
+        if value is None:
+            return BAD_FORMAT
+        settings[key] = value
+    return (operation, name, settings) if _NAME.match(name) and settings else BAD_FORMAT
+
+
 def _value(argument: Argument, word: bytes) -> bytes | int | None:
     """None: the word is malformed."""
     if argument.name == CURSOR.name:
@@ -170,6 +187,8 @@ def _parser_of(row: Row) -> Callable[[int, bytes], Command]:
         return _strtoul
     if row.form is Form.STRICT:
         return _strict
+    if row.form is Form.SETTINGS:
+        return _settings
     if row.form is Form.GLUED:
         return _glued
     if row.form is Form.LOOSE:

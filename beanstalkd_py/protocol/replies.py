@@ -34,6 +34,7 @@ DRAIN_ON: bytes = b"DRAIN on\r\n"
 DRAIN_OFF: bytes = b"DRAIN off\r\n"
 PONG: bytes = b"PONG\r\n"
 TRUNCATED: bytes = b"TRUNCATED %d\r\n"
+TUBE_SET: bytes = b"TUBE_SET\r\n"
 MOVED: bytes = b"MOVED\r\n"
 MOVED_COUNT: bytes = b"MOVED %d\r\n"
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.commands import SECOND
+from beanstalkd_py.queue.policy import NO_POLICY, Policy
 from beanstalkd_py.queue.snapshot import (
     JobSnapshot,
     LimitsSnapshot,
@@ -163,8 +164,14 @@ def listing(items: list[bytes]) -> bytes:
     return replies.OK % (len(data), data)
 
 
-def tube(tube: TubeSnapshot) -> bytes:
-    """14 keys. Durations are cut to whole seconds."""
+def policy(policy: object) -> list[tuple[str, object]]:
+    """The settings of a tube, as `set-tube` names them."""
+    found = policy if isinstance(policy, Policy) else NO_POLICY
+    return [("max-attempts", found.max_attempts), ("dead-tube", _quoted(found.dead_tube))]
+
+
+def tube(tube: TubeSnapshot, more: Iterable[tuple[str, object]] = ()) -> bytes:
+    """14 keys. Durations are cut to whole seconds. more: what stands behind the C server's keys."""
     return _yaml(
         [
             ("name", _quoted(tube.name)),
@@ -181,5 +188,6 @@ def tube(tube: TubeSnapshot) -> bytes:
             ("cmd-pause-tube", tube.pauses),
             ("pause", tube.pause_ns // SECOND),
             ("pause-time-left", _seconds_left(tube.pause_left_ns)),
+            *more,
         ]
     )

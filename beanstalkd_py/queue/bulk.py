@@ -75,7 +75,7 @@ def move_jobs(queue: Queue, sweep: Sweep, name: bytes, now: int) -> int | Outcom
         job = sweep.next()
         if job is None:
             return sweep.end(queue, False)
-        if not moved.move(queue, job, name, now):
+        if not moved.move_as_it_is(queue, job, name, now):
             return sweep.end(queue, True)
         sweep.done += 1
     return UNFINISHED
@@ -88,7 +88,7 @@ def move_job(queue: Queue, now: int, id: int, name: bytes) -> Outcome:
         return NOT_FOUND
     old = job.tube
     if name != old.name:
-        if not moved.move(queue, job, name, now):
+        if not moved.move_as_it_is(queue, job, name, now):
             return NO_HEADROOM
         queue.remove_if_unused(old)
     return DONE

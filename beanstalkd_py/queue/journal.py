@@ -5,6 +5,7 @@
 from typing import Protocol
 
 from beanstalkd_py.queue.model import Job, Tube
+from beanstalkd_py.queue.policy import Policy
 
 Counters = tuple[int, int, int, int, int]  # reserves, timeouts, releases, buries, kicks
 
@@ -35,8 +36,20 @@ class Journal(Protocol):
     ) -> bool:
         """A job's new state. `deadline_at` as in `Job`."""
 
-    def move(self, job: Job, tube: bytes, deadline_at: int) -> bool:
-        """The job moves to the tube of this name. `deadline_at` as in `change`."""
+    def move(
+        self,
+        job: Job,
+        tube: bytes,
+        state: int,
+        pri: int,
+        delay: int,
+        deadline_at: int,
+        counters: Counters,
+    ) -> bool:
+        """The job moves to the tube of this name. The other arguments as in `change`."""
+
+    def policy(self, tube: bytes, policy: Policy) -> bool:
+        """The policy of the tube of this name."""
 
     def delete(self, job: Job) -> bool:
         """The job is deleted."""

@@ -86,12 +86,13 @@ class Tube(TimerOwner):
         "name", "ready", "delayed", "buried", "waiting", "ready_count", "urgent_count",
         "delayed_count", "reserved_count", "jobs", "using", "watching", "total_jobs",
         "delete_count", "pause_count", "pause", "paused_until", "kept", "place", "pause_segment",
-        "table", "ttr",
+        "policy", "table", "ttr",
     )  # fmt: skip
 
     def __init__(self, name: bytes, place: int, order: int, jobs: JobTable[Job]) -> None:
         self.name = name
         self.table = jobs  # all jobs of the server
+        self.policy: object = None  # a `Policy`
         self.ready: ReadyJobs[Job] = ReadyJobs(jobs)
         self.delayed: LazyHeap[Job] = LazyHeap(jobs, DELAYED)
         self.buried: OrderedDict[int, Job] = OrderedDict()

@@ -7,6 +7,7 @@ job's tube. Tubes without moves have the plain ones, and no command of theirs co
 
 from heapq import heappop
 
+from beanstalkd_py.queue.journal import Counters
 from beanstalkd_py.queue.lazyheap import BURIED, DELAYED, ID_MASK, READY, RESERVED, LazyHeap
 from beanstalkd_py.queue.model import Job, Tube
 from beanstalkd_py.queue.ready import ReadyJobs
@@ -73,14 +74,34 @@ def apply_move(state: State, job: Job, name: bytes, deadline_at: int) -> None:
     state.enter(job)
 
 
-def move(state: State, job: Job, name: bytes, now: int) -> bool:
-    """Journal, then memory. False when the journal has no headroom: nothing has changed. The job is
-    in any state except reserved.
-    """
+def move_as_it_is(state: State, job: Job, name: bytes, now: int) -> bool:
+    """`move` of a job in any state except reserved."""
     assert job.state != RESERVED
+    _, timeouts, releases, buries, kicks = job.history
+    counters = (job.reserves, timeouts, releases, buries, kicks)
     deadline_at = state.next_bury if job.state == BURIED else job.deadline_at
-    if state.journal is not None and not state.journal.move(job, name, deadline_at):
+    return move(state, job, name, now, job.state, job.pri, job.delay, deadline_at, counters)
+
+
+def move(
+    state: State,
+    job: Job,
+    name: bytes,
+    now: int,
+    to: int,
+    pri: int,
+    delay: int,
+    deadline_at: int,
+    counters: Counters,
+) -> bool:
+    """Journal, then memory. False when the journal has no headroom: nothing has changed. to: the
+    state in the tube of this name.
+    """
+    if state.journal is not None and not state.journal.move(
+        job, name, to, pri, delay, deadline_at, counters
+    ):
         return False
+    state.apply_change(job, to, pri, delay, deadline_at, counters)
     apply_move(state, job, name, deadline_at)
     state.offer(job.tube, now)
     return True

@@ -7,6 +7,7 @@ Source: beanstalkd 1.13, prot.c. Where the C server has a bug, the queue follows
 Such bugs are: a lost job, an upload that others can see, an unfair order of waiting clients.
 """
 
+from beanstalkd_py.queue.attempts import Attempts
 from beanstalkd_py.queue.journal import Counters
 from beanstalkd_py.queue.memory import SMALL_BODY
 from beanstalkd_py.queue.model import (
@@ -35,10 +36,10 @@ from beanstalkd_py.queue.outcome import (
     WAITING,
     Outcome,
 )
-from beanstalkd_py.queue.state import SLICE_JOBS, State
+from beanstalkd_py.queue.state import SLICE_JOBS
 
 
-class Queue(State):
+class Queue(Attempts):
     """All jobs of one server, and the requests of its clients."""
 
     # --- put --------------------------------------------------------------------------------------
@@ -227,6 +228,8 @@ class Queue(State):
             return NOT_FOUND
         _, timeouts, releases, buries, kicks = job.history
         counters = (job.reserves, timeouts, releases + 1, buries, kicks)
+        if job.tube.policy is not None and self.is_used_up(job):
+            return self.give_up(job, now, pri, counters)
         if not self._change(
             job, DELAYED if delay else READY, pri, delay, now + delay if delay else 0, counters
         ):

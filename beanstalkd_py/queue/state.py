@@ -1,5 +1,4 @@
-"""The state of one server: clients, tubes, jobs and their timers. The requests of clients are in
-`queue`.
+"""The state of one server: clients, tubes, jobs and their timers. Requests of clients: see `queue`.
 
 Deterministic: `now` (boot time, ns) is an argument. No I/O, no clock. When the wait of a client
 ends, the client and its outcome are appended to `woken`.
@@ -47,6 +46,7 @@ class State:
         self.memory = MemoryReserve()
         self.jobs: JobTable[Job] = JobTable()
         self.tubes: dict[bytes, Tube] = {}
+        self.policies: dict[bytes, object] = {}  # by tube name, also of tubes that do not exist
         self.tube_list: list[Tube] = []  # in the C server's order
         self.next_id = 1
         self.next_bury = 1  # sequence number of the next bury, for the job's `deadline_at`
@@ -83,7 +83,7 @@ class State:
         self.producers -= client.producer
         self.workers -= client.worker
         for job in list(client.reserved.values()):
-            self._to_ready(job, now)
+            self.lose(job, now)
         # In the C server's order, which list-tubes shows: the first tube is removed from the watch
         # list and the last one takes its place, until the list is empty.
         for tube in client.watched[:1] + client.watched[:0:-1]:
@@ -93,6 +93,10 @@ class State:
         self.remove_if_unused(client.used)
         client.watched = []
         client.places = {}
+
+    def lose(self, job: Job, now: int) -> None:
+        """The client of a reserved job is lost."""
+        self._to_ready(job, now)
 
     def half_close(self, client: Client, now: int) -> Outcome | None:
         """The client will send no more, so its wait in reserve ends at once. Returns the outcome of
@@ -168,7 +172,7 @@ class State:
             self.woken.append((client, DEADLINE_SOON))
         left = SLICE_JOBS
         while left and (job := client.deadlines.first()) is not None and job.deadline_at <= now:
-            self._time_out(job, now)
+            self.time_out(job, now)
             left -= 1
         if client.waiting and client.wait_until <= now:
             self._stop_waiting(client)
@@ -178,10 +182,8 @@ class State:
         else:
             self._plan(client, now + YIELD_NS)
 
-    def _time_out(self, job: Job, now: int) -> None:
-        """The TTR has ended: the job becomes ready. No client waits for a reply to that, so a
-        refusal is impossible: without headroom the timeout is not journalled.
-        """
+    def time_out(self, job: Job, now: int) -> None:
+        """The TTR has ended. No client waits for a reply, so this is made without headroom too."""
         self.timeouts += 1
         _, timeouts, releases, buries, kicks = job.history
         counters = (job.reserves, timeouts + 1, releases, buries, kicks)
@@ -264,7 +266,7 @@ class State:
         self.memory.used -= len(job.body) + JOB_BYTES
 
     def apply_pause(self, tube: Tube, pause: int, until: int) -> None:
-        """Pauses the tube for `pause` ns, until the instant `until`. Both 0: the pause ends."""
+        """Pauses the tube for `pause` ns, until `until`. Both 0: the pause ends."""
         tube.pause = pause
         tube.paused_until = until
         if until:
@@ -337,9 +339,7 @@ class State:
             self._plan(client, deadline_at)
 
     def _to_ready(self, job: Job, now: int) -> None:
-        """Makes the job ready: its delay has ended, or its client is lost. Not journalled, because
-        replay makes such a job ready too.
-        """
+        """Its delay has ended, or its client is lost. Not journalled: replay does the same."""
         self.leave(job)
         job.state = READY
         job.deadline_at = 0
@@ -382,6 +382,7 @@ class State:
         if tube is None:
             self.orders += 1
             tube = Tube(name, len(self.tube_list), self.orders, self.jobs)
+            tube.policy = self.policies.get(name)
             self.tubes[name] = tube
             self.tube_list.append(tube)
         return tube

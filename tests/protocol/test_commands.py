@@ -18,6 +18,7 @@ from beanstalkd_py.protocol.commands import (
     PREFIXES,
     PUT_BEGIN,
     Argument,
+    Form,
     Row,
 )
 from beanstalkd_py.protocol.dispatch import Dispatcher
@@ -70,9 +71,10 @@ def example(argument: Argument) -> bytes:
 def test_well_formed_line_becomes_its_operation(row: Row) -> None:
     arguments = b" ".join(map(example, row.arguments))
     line = row.word.rstrip() + (b" " + arguments if arguments else b"")
-    command = parse_line(line)
+    is_settings = row.form is Form.SETTINGS
+    command = parse_line(line + b" dead-tube=a" if is_settings else line)
     assert command[0] == OPERATIONS[row.name]
-    assert len(command) == 1 + len(row.arguments)
+    assert len(command) == 1 + len(row.arguments) + is_settings
 
 
 @pytest.mark.parametrize("row", EXTENSIONS, ids=rows)

@@ -85,7 +85,7 @@ class Refusing:
     def change(self, *arguments: object) -> bool:
         return self.has_headroom()
 
-    delete = pause = move = change
+    delete = pause = move = policy = change
 
 
 class Play:

@@ -24,6 +24,7 @@ from beanstalkd_py.binlog.records import (
     Move,
     Pause,
     Record,
+    TubePolicy,
     Update,
     decode,
     decode_meta,
@@ -96,6 +97,9 @@ class Entry:
         if isinstance(record, Pause):
             until = f"for {duration(record.pause)}, until {local(record.until)}"
             return until if record.pause else ""
+        if isinstance(record, TubePolicy):
+            dead = bytes_as_text(record.dead_tube) or "none"
+            return f"max-attempts {record.max_attempts}, dead-tube {dead}"
         if isinstance(record, Import):
             begin = record.phase == IMPORT_BEGIN
             return "begin: all earlier jobs are void" if begin else "end: the import is complete"
@@ -155,7 +159,9 @@ def frame_entries(frame: wal.Frame, replayer: LightReplayer, new_id: int) -> Ite
 def _describe(entry: Entry, data: bytes, replayer: LightReplayer, new_id: int) -> None:
     record = entry.record = decode(data)
     entry.kind = entry.event = KIND_NAMES[data[0]]
-    if isinstance(record, Pause):
+    if isinstance(record, TubePolicy):
+        entry.tube = record.tube
+    elif isinstance(record, Pause):
         entry.tube = record.tube
         entry.event = "pause" if record.pause else "unpause"
     elif isinstance(record, (Full, Update, Move, Delete)):
@@ -206,6 +212,9 @@ def _record_fields(record: Record) -> Fields:
     if isinstance(record, Pause):
         until = instant("until", record.until) if record.pause else {}
         return {"pause_ns": record.pause, **until}
+    if isinstance(record, TubePolicy):
+        dead = bytes_as_text(record.dead_tube)
+        return {"max_attempts": record.max_attempts, "dead_tube": dead}
     if isinstance(record, Import):
         phase = "begin" if record.phase == IMPORT_BEGIN else "end"
         return {"phase": phase, "source": bytes_as_text(record.text)}

@@ -92,6 +92,9 @@ def export_binlog(directory: str, target: str, output: Output, segment_bytes: in
     if not written.names_synced:
         warn(names_not_synced(target))
     _print(written, target, output)
+    policies = len(walk.replayer.state.policies)
+    if policies:
+        warn(f"{target}: the C server knows no policies: {count(policies, 'tube')} had one")
     return CLEAN
 
 

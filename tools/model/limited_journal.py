@@ -30,6 +30,9 @@ class LimitedJournal:
     def move(self, *_: object) -> bool:
         return self._accepts()
 
+    def policy(self, *_: object) -> bool:
+        return self._accepts()
+
     def delete(self, *_: object) -> bool:
         return self._accepts()
 

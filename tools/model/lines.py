@@ -25,6 +25,7 @@ class Picks:
     state: str
     tube: str
     other: str
+    attempts: str
 
     def __repr__(self) -> str:
         return "..."  # a failure shows the bytes that were sent
@@ -43,6 +44,7 @@ PICKS = st.builds(
     batch=st.sampled_from([0, 1, 2, 100, 500]),
     state=st.sampled_from(["ready", "reserved", "delayed", "buried"]),
     tube=st.sampled_from(["default", "a", "b", "c", "d", "e", "-none-"]),
+    attempts=st.sampled_from(["", "0", "1", "2", "4294967295"]),
     other=st.sampled_from(["default", "a", "b", "x" * 190]),
 )
 
@@ -79,6 +81,9 @@ EXTENSIONS = [
     "list-jobs {tube} {state}",
     "list-jobs {tube} {state} {batch}",
     "list-jobs {tube} ready {batch} {pri}.{job}",
+    "set-tube {tube} max-attempts={attempts}",
+    "set-tube {tube} max-attempts={attempts} dead-tube={other}",
+    "set-tube {tube} dead-tube=",
     "truncate {tube}",
     *(f"truncate {{tube}} {state}" for state in STATES),
     "move-job {job} {tube}",

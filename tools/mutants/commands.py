@@ -113,8 +113,7 @@ COMMANDS = (
         "disconnect-keeps-jobs",
         "jobs of a disconnected client stay reserved",
         "beanstalkd_py/queue/state.py",
-        "        for job in list(client.reserved.values()):\n"
-        "            self._to_ready(job, now)\n",
+        "        for job in list(client.reserved.values()):\n            self.lose(job, now)\n",
         "",
         (
             SIMULATION,

@@ -33,10 +33,58 @@ EXTENSIONS = (
         "move-not-logged",
         "a move to another tube is not logged",
         "beanstalkd_py/queue/moved.py",
-        "    if state.journal is not None and not state.journal.move(job, name, deadline_at):\n"
+        "    if state.journal is not None and not state.journal.move(\n"
+        "        job, name, to, pri, delay, deadline_at, counters\n"
+        "    ):\n"
         "        return False\n",
         "",
         ("tests/queue/test_bulk.py",),
+    ),
+    Mutant(
+        Invariant.LOG_BEFORE_STATE,
+        "policy-not-logged",
+        "set-tube is not logged",
+        "beanstalkd_py/queue/attempts.py",
+        "        if self.journal is not None and not self.journal.policy(name, policy):\n"
+        "            return NO_HEADROOM\n",
+        "",
+        ("tests/queue/test_attempts.py",),
+    ),
+    Mutant(
+        Invariant.LOG_BEFORE_STATE,
+        "lost-attempt-not-logged",
+        "a lost connection ends an attempt without a record",
+        "beanstalkd_py/queue/attempts.py",
+        "            self.journal.change(job, READY, job.pri, job.delay, 0, counters)\n",
+        "            pass\n",
+        ("tests/queue/test_attempts.py",),
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "attempt-too-many",
+        "a job is delivered once more than max-attempts",
+        "beanstalkd_py/queue/attempts.py",
+        "0 < policy.max_attempts <= job.reserves",
+        "0 < policy.max_attempts < job.reserves",
+        ("tests/queue/test_attempts.py",),
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "lost-connection-is-no-attempt",
+        "a job that kills its workers is delivered for ever",
+        "beanstalkd_py/queue/attempts.py",
+        "        if job.tube.policy is None:\n            super().lose(job, now)\n",
+        "        if True:\n            super().lose(job, now)\n",
+        ("tests/queue/test_attempts.py",),
+    ),
+    Mutant(
+        Invariant.DISK_IN_PROPORTION,
+        "compaction-loses-policies",
+        "compaction does not write the policy of a tube again",
+        "beanstalkd_py/binlog/compactor.py",
+        "            usage.policy_written(name, segment, len(record) + LENGTH_FIELD)\n",
+        "            usage.policy_written(name, segment, 0)\n",
+        ("tests/binlog/test_policy_records.py",),
     ),
     Mutant(
         Invariant.C_PROTOCOL_FIRST,

@@ -31,6 +31,8 @@ INVALID = (
     b"list-jobs a", b"list-jobs a ready 0", b"list-jobs a ready 1 1",
     b"truncate", b"truncate a reserved", b"truncate  a", b"move-job 1", b"move-job a 1",
     b"move-job 1 -a", b"move-jobs a ready b", b"move-jobs a reserved b 1",
+    b"set-tube a", b"set-tube", b"set-tube a max-attempts", b"set-tube a dead-tube=-b",
+    b"set-tube a max-attempts=1 max-attempts=1", b"set-tube a max-atempts=1", b"set-tube a  ",
 )  # fmt: skip
 
 
@@ -142,6 +144,9 @@ class CommandGenerator:
             b"move-job %d %b" % (self._any_id(model), other),
             b"move-job %d %b" % (self._any_id(model), other),
             b"move-jobs %b %b %b %d" % (tube, state, other, rng.choice((1, 2, 100))),
+            b"set-tube %b max-attempts=%d dead-tube=%b" % (tube, rng.choice((1, 2, 3)), other),
+            b"set-tube %b max-attempts=%d" % (tube, rng.choice((0, 1, 2))),
+            b"set-tube %b max-attempts= dead-tube=" % tube,
             b"truncate %b" % tube,
             b"truncate %b %b" % (tube, state),
         )

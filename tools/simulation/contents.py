@@ -9,7 +9,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from beanstalkd_py.queue.model import STATE_NAMES, Job
+from beanstalkd_py.queue.policy import Policy
 from beanstalkd_py.queue.queue import Queue
+
+POLICY = b"policy "  # and a tube name: the key of a policy
+
+
+def _policy(policy: Policy) -> dict[str, object]:
+    """Settings other than 0 and b"", by their names in `set-tube`."""
+    found = policy._asdict().items()
+    return {name.replace("_", "-"): value for name, value in found if value}
 
 
 class JobContents(NamedTuple):
@@ -45,6 +54,11 @@ class Contents:
         self.listed = [tube.name for tube in queue.tube_list]
         self.made = [tube.name for tube in sorted(queue.tube_list, key=lambda tube: tube.order)]
         self.next_id = queue.next_id
+        self.policies = {
+            POLICY + name: _policy(policy)
+            for name, policy in queue.policies.items()
+            if isinstance(policy, Policy)
+        }
 
 
 def _job(job: Job, offset: int) -> JobContents:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .contents import Contents, JobContents
+from .contents import POLICY, Contents, JobContents
 from .violation import Violation
 
 FIRST, LAST = -1 << 63, (1 << 63) - 1  # the instants that a record can hold
@@ -52,8 +52,13 @@ class RecordedPause:
     older: tuple[int, ...] = ()
 
 
-Key = int | bytes  # a job's id, or the name of a paused tube
-Recorded = RecordedJob | RecordedPause
+@dataclass(frozen=True)
+class RecordedPolicy:
+    settings: dict[str, object]
+
+
+Key = int | bytes  # a job's id, the name of a paused tube, or that of a policy (see `contents`)
+Recorded = RecordedJob | RecordedPause | RecordedPolicy
 
 
 class Change(NamedTuple):
@@ -134,6 +139,7 @@ class History:
             )
             for name, (pause, until) in contents.pauses.items()
         )
+        first.update((key, RecordedPolicy(each)) for key, each in contents.policies.items())
         self.first = first
         self.first_next_id = self.next_id = contents.next_id
         self.ahead = 0
@@ -151,6 +157,7 @@ class History:
             at = recorded.job.deadline_at
             times = self.wall_times(at, recorded.since) if recorded.job.state == "delayed" else []
             return [*times, *recorded.older]
+        assert isinstance(recorded, RecordedPause)
         # An end at 0 of a server's clock would mean "not paused", so replay sets it 1 ns earlier.
         # The record on disk keeps the end as it was, and a later start may read that.
         times = self.wall_times(recorded.until, recorded.since)
@@ -193,7 +200,9 @@ class Comparison:
         """For each position from `start` on: what differs, by job or tube."""
         for change in self.history.changes[:start]:
             self._apply(change)
-        for key in self.recorded.keys() | self.contents.jobs.keys() | self.contents.pauses.keys():
+        found = self.contents
+        keys = found.jobs.keys() | found.pauses.keys() | found.policies.keys()
+        for key in self.recorded.keys() | keys:
             self._compare(key)
         yield self._with_burying_order()
         for change in self.history.changes[start:]:
@@ -209,7 +218,12 @@ class Comparison:
     def _compare(self, key: Key) -> None:
         contents, recorded = self.contents, self.recorded.get(key)
         found = contents.jobs.get(key) if isinstance(key, int) else contents.pauses.get(key)
-        if self._is_possible(key, recorded, found):
+        if not isinstance(key, int) and key.startswith(POLICY):
+            settings = recorded.settings if isinstance(recorded, RecordedPolicy) else None
+            is_possible = contents.policies.get(key) == settings
+        else:
+            is_possible = self._is_possible(key, recorded, found)
+        if is_possible:
             self.differences.pop(key, None)
         else:
             self.differences[key] = (

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT
+from beanstalkd_py.queue.model import Job as ServerJob
 
-from .contents import Contents, JobContents
-from .history import Change, History, RecordedJob, RecordedPause
+from .contents import POLICY, Contents, JobContents
+from .history import Change, History, RecordedJob, RecordedPause, RecordedPolicy
 from .reference.commands import OUT_OF_MEMORY
 from .reference.entities import Client, Job, Tube, Upload
 from .reference.model import ReferenceModel
@@ -33,6 +34,7 @@ class RecordingModel(ReferenceModel):
         self.may_refuse = False
         self.refusals = 0
         self.may_run_out = False  # of memory
+        self.server_job: Callable[[int], ServerJob | None] = lambda id: None
         self._replies: Mapping[Hashable, bytes] = {}  # the server's, in this step
         self._current: Client | None = None  # whose command runs; None: a timer runs
         # The latest question to `refused`: client, offset of the reply, and how many changes of
@@ -41,6 +43,7 @@ class RecordingModel(ReferenceModel):
         self._versions: dict[int, tuple[int, ...]] = {}  # of each job's latest record
         self._born: dict[int, int] = {}
         self._pauses: dict[bytes, tuple[int, int]] = {}
+        self._policies: dict[bytes, RecordedPolicy] = {}
         self._ticking = False
         self._removing = False  # a tube, whose pause then ends: no client gets a refusal for it
         self._ranks = itertools.count(FIRST_RANK)
@@ -75,6 +78,19 @@ class RecordingModel(ReferenceModel):
         if reply.startswith(b"OUT_OF_MEMORY") or stopped:
             return self._is_refused()
         return False
+
+    def refuses_dead_letter(self, job: Job, name: bytes) -> bool:
+        """On a full disk no reply tells what became of the job. The server's queue does."""
+        self.record_changes()
+        actual = self.server_job(job.id)
+        return self.may_refuse and actual is not None and actual.tube.name != name
+
+    def refuses_burial(self, job: Job) -> bool:
+        if self._current is not None:
+            return self.refused()
+        self.record_changes()
+        actual = self.server_job(job.id)
+        return self.may_refuse and actual is not None and actual.buries <= job.buries
 
     def _is_refused(self) -> bool:
         if not self.may_refuse:
@@ -140,6 +156,7 @@ class RecordingModel(ReferenceModel):
                 history.changes.append(Change(id, self._recorded_job(self.jobs[id])))
         self._versions = versions
         self._record_pauses()
+        self._record_policies()
         history.next_id = self.next_id
         history.most.update((job.id, (job.reserves, job.timeouts)) for job in self.jobs.values())
 
@@ -162,6 +179,16 @@ class RecordingModel(ReferenceModel):
             Change(name, RecordedPause(*pause, since)) for name, pause in changed.items()
         ]
         self._pauses = pauses
+
+    def _record_policies(self) -> None:
+        now = {POLICY + name: RecordedPolicy(dict(each)) for name, each in self.policies.items()}
+        changed = {key: now.get(key) for key in {**self._policies, **now}}
+        self.history.changes += [
+            Change(key, policy)
+            for key, policy in changed.items()
+            if policy != self._policies.get(key)
+        ]
+        self._policies = now
 
     def _current_pauses(self) -> dict[bytes, tuple[int, int]]:
         return {
@@ -187,6 +214,10 @@ class RecordingModel(ReferenceModel):
         self._versions = {id: _version(job) for id, job in self.jobs.items()}
         self._born = dict.fromkeys(self.jobs, 0)
         self._pauses = self._current_pauses()
+        self._policies = {key: RecordedPolicy(each) for key, each in contents.policies.items()}
+        self.policies = {
+            key.removeprefix(POLICY): dict(each) for key, each in contents.policies.items()
+        }
 
     def _make_tube(self, name: bytes, made: int) -> None:
         if name == b"default":

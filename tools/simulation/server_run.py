@@ -109,6 +109,7 @@ class ServerRun:
         self.model.load(opened.contents, history.offsets[0])
         history.ahead = opened.binlog.ids.ahead
         self.model.may_refuse = machine.is_limited
+        self.model.server_job = opened.dispatcher.queue.jobs.get
         self.lockstep = Lockstep(opened.dispatcher, self.model, machine.memory)
         self.server = Server(
             self.lockstep, opened.binlog, self.clock, options.sync_ms, opened.log_event

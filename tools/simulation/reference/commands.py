@@ -119,6 +119,13 @@ def release(state: State, client: Client, now: int, id: int, pri: int, delay: in
     job = _reserved_by(state, client, id)
     if job is None:
         return NOT_FOUND
+    if state.is_used_up(job):
+        job.releases += 1
+        if state.give_up(job, pri, asked=True):
+            state.serve(now)
+            return b"RELEASED\r\n"
+        job.releases -= 1
+        return OUT_OF_MEMORY
     if state.refused():
         return OUT_OF_MEMORY
     job.pri, job.delay = pri, delay
@@ -278,7 +285,7 @@ def stats_job(state: State, client: Client, now: int, id: int) -> bytes:
 
 def stats_tube(state: State, client: Client, now: int, name: bytes) -> bytes:
     tube = state.tube(name)
-    return NOT_FOUND if tube is None else stats.tube(state, tube, now)
+    return NOT_FOUND if tube is None else stats.tube(state, client, tube, now)
 
 
 def quit(state: State, client: Client, now: int) -> bytes:

@@ -90,7 +90,7 @@ class ReferenceModel(State):
         if client in self.waiting:
             self.waiting.remove(client)
         for job in self.held(client):
-            self.move(job, "ready")
+            self.lose(job)
             self.serve(now)
         # The C server empties its set of watched tubes by removing the first one repeatedly.
         while client.watched:

@@ -40,6 +40,7 @@ class Number(NamedTuple):
 SECONDS = Number(unit=SECOND)
 CURSOR = rb"[0-9]+\.[0-9]+"
 STATE = rb"ready|delayed|buried"
+SETTINGS = rb"(?#key=value ...)"
 # Only the whole word is one. Its arguments: what each must match.
 EXTENSIONS: dict[str, tuple[bytes | Number, ...]] = {
     "capabilities": (),
@@ -51,6 +52,7 @@ EXTENSIONS: dict[str, tuple[bytes | Number, ...]] = {
     "drain": (rb"on|off|status",),
     "list-jobs": (NAME, rb"ready|reserved|delayed|buried", Number(1000, least=1), CURSOR),
     "truncate": (NAME, STATE),
+    "set-tube": (NAME, SETTINGS),
     "move-job": (Number(U64), NAME),
     "move-jobs": (NAME, STATE, NAME, Number()),
 }
@@ -124,9 +126,28 @@ def words(line: bytes) -> tuple[str, list[object]]:
 def _strict(line: bytes, kinds: tuple[bytes | Number, ...], optional: int) -> list[object]:
     """One space before each argument, and nothing behind them."""
     texts = line.split(b" ")[1:]
+    if SETTINGS in kinds:
+        return [_name(texts[0]) if texts else None, _settings(texts[1:])]
     if not len(kinds) - optional <= len(texts) <= len(kinds):
         raise BadLine
     return [_strict_argument(text, kind) for text, kind in zip(texts, kinds, strict=False)]
+
+
+def _settings(texts: list[bytes]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for text in texts:
+        match = re.fullmatch(rb"(max-attempts=[0-9]*|dead-tube=.*)", text)
+        key, _, value = text.partition(b"=")
+        if match is None or key.decode() in found:
+            raise BadLine
+        found[key.decode()] = _name(value) if value and key == b"dead-tube" else value
+        if key == b"max-attempts":
+            found["max-attempts"] = int(value or b"0")
+            if int(value or b"0") > U32:
+                raise BadLine
+    if not found:
+        raise BadLine
+    return found
 
 
 def _strict_argument(text: bytes, kind: bytes | Number) -> object:

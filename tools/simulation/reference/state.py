@@ -31,6 +31,8 @@ class State:
         self.buried: list[Job] = []  # in the order of burying
         self.waiting: list[Client] = []  # the longest wait first
         self.woken: list[tuple[Client, bytes]] = []  # with the replies that they get
+        # By tube name: settings other than 0 and "".
+        self.policies: dict[bytes, dict[str, object]] = {}
         self.counts: dict[str, int] = {}  # of commands, by word
         self.next_id = 1
         self.highest_put = 0  # the highest id in a reply to a put
@@ -195,9 +197,59 @@ class State:
         """
         self.timeouts += 1
         job.timeouts += 1
+        if self.is_used_up(job):
+            self.give_up(job, job.pri, asked=False)
+            return
         if not self.refused():
             job.save()
         self.move(job, "ready")
+
+    def lose(self, job: Job) -> None:
+        """The job's client is lost. Only in a tube with a policy that has a record."""
+        if self.is_used_up(job):
+            self.give_up(job, job.pri, asked=False)
+            return
+        if job.tube.name in self.policies and not self.refused():
+            job.save()
+        self.move(job, "ready")
+
+    # --- attempts
+
+    def refuses_dead_letter(self, job: Job, name: bytes) -> bool:
+        return self.refused()
+
+    def refuses_burial(self, job: Job) -> bool:
+        return self.refused()
+
+    def is_used_up(self, job: Job) -> bool:
+        most = self.policies.get(job.tube.name, {}).get("max-attempts", 0)
+        assert isinstance(most, int)
+        return 0 < most <= job.reserves
+
+    def give_up(self, job: Job, pri: int, asked: bool) -> bool:
+        """The job goes to the dead tube, or is buried if there is none. False if a full disk
+        refuses both. If no client asked for it, it is buried even then, without a record.
+        """
+        name = self.policies[job.tube.name].get("dead-tube", b"")
+        old = job.tube
+        assert isinstance(name, bytes)
+        if name and name != old.name and not self.refuses_dead_letter(job, name):
+            job.pri, job.delay = pri, 0
+            job.tube = self.tube_or_new(name)
+            job.moves += 1
+            self.move(job, "ready")
+            job.save()
+            self.remove_if_unused(old)
+            return True
+        if self.refuses_burial(job):
+            if not asked:
+                self.move(job, "buried")
+            return not asked
+        job.pri = pri
+        job.buries += 1
+        self.move(job, "buried")
+        job.save()
+        return True
 
 
 def _deadline(job: Job) -> tuple[int, int]:

@@ -136,8 +136,9 @@ def _item(values: dict[str, object]) -> str:
     return "- " + "  ".join(lines)
 
 
-def tube(state: State, tube: Tube, now: int) -> bytes:
+def tube(state: State, client: Client, tube: Tube, now: int) -> bytes:
     clients = state.clients.values()
+    policy = state.policies.get(tube.name, {})
     return _yaml(
         name=f'"{tube.name.decode()}"',
         **_counts_by_state([job for job in state.jobs.values() if job.tube is tube]),
@@ -149,7 +150,17 @@ def tube(state: State, tube: Tube, now: int) -> bytes:
         cmd_pause_tube=tube.pauses,
         pause=tube.pause // SECOND,
         pause_time_left=seconds_left(tube.paused_until, now),
+        **(_of_policy(policy) if client.has_capabilities else {}),
     )
+
+
+def _of_policy(policy: dict[str, object]) -> dict[str, object]:
+    dead_tube = policy.get("dead-tube", b"")
+    assert isinstance(dead_tube, bytes)
+    return {
+        "max-attempts": policy.get("max-attempts", 0),
+        "dead-tube": f'"{dead_tube.decode()}"',
+    }
 
 
 _REPLY = re.compile(

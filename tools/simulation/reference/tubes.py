@@ -16,6 +16,18 @@ def _jobs_of(state: State, tube: Tube, kind: str) -> list[Job]:
     return state.ready([tube]) if kind == "ready" else state.delayed(tube)
 
 
+def set_tube(
+    state: State, client: Client, now: int, name: bytes, settings: dict[str, object]
+) -> bytes:
+    if state.refused():
+        return OUT_OF_MEMORY
+    policy = {**state.policies.get(name, {}), **settings}
+    state.policies[name] = {key: value for key, value in policy.items() if value}
+    if not state.policies[name]:
+        del state.policies[name]
+    return b"TUBE_SET\r\n"
+
+
 def truncate(state: State, client: Client, now: int, name: bytes, kind: str = "") -> bytes:
     """If the disk is full midway, the reply counts the jobs before."""
     tube = state.tube(name)
@@ -72,6 +84,7 @@ def _move(state: State, job: Job, name: bytes, now: int) -> None:
 
 
 BY_WORD: dict[str, Command] = {
+    "set-tube": set_tube,
     "truncate": truncate,
     "move-job": move_job,
     "move-jobs": move_jobs,

@@ -1,0 +1,87 @@
+"""Attempts: how often the jobs of a tube are delivered, and what becomes of them afterwards.
+
+A delivery is an attempt. A release, the end of the TTR and a lost connection end one. The number of
+attempts is that of the job's reserves. A job whose attempts are used up goes to the dead tube of
+its tube's policy, and is buried if there is none, or if a full disk has no space for the move.
+
+Each end of an attempt in a tube with a limit has a record, also that by a lost connection. So after
+a kill the number is at most one too small: the job was delivered then.
+
+Tubes without a policy are not concerned: see the base class.
+"""
+
+from beanstalkd_py.queue import moved
+from beanstalkd_py.queue.journal import Counters
+from beanstalkd_py.queue.model import BURIED, READY, Job
+from beanstalkd_py.queue.outcome import DONE, NO_HEADROOM, Outcome
+from beanstalkd_py.queue.policy import NO_POLICY, Policy
+from beanstalkd_py.queue.state import State
+
+
+class Attempts(State):
+    def set_policy(self, name: bytes, policy: Policy) -> Outcome:
+        """Sets the policy of the tube of this name, which need not exist. DONE or NO_HEADROOM."""
+        if self.journal is not None and not self.journal.policy(name, policy):
+            return NO_HEADROOM
+        apply_policy(self, name, policy)
+        return DONE
+
+    def is_used_up(self, job: Job) -> bool:
+        policy = job.tube.policy
+        return isinstance(policy, Policy) and 0 < policy.max_attempts <= job.reserves
+
+    def give_up(self, job: Job, now: int, pri: int, counters: Counters) -> Outcome:
+        """The job's attempts are used up. Returns DONE; NO_HEADROOM if nothing has changed."""
+        old = job.tube
+        policy = old.policy
+        assert isinstance(policy, Policy)
+        name = policy.dead_tube
+        if name and name != old.name:
+            if moved.move(self, job, name, now, READY, pri, 0, 0, counters):
+                self.remove_if_unused(old)
+                return DONE
+        reserves, timeouts, releases, buries, kicks = counters
+        buried = (reserves, timeouts, releases, buries + 1, kicks)
+        if self.journal is not None and not self.journal.change(
+            job, BURIED, pri, job.delay, self.next_bury, buried
+        ):
+            return NO_HEADROOM
+        self.apply_change(job, BURIED, pri, job.delay, self.next_bury, buried)
+        return DONE
+
+    def time_out(self, job: Job, now: int) -> None:
+        if job.tube.policy is None or not self.is_used_up(job):
+            super().time_out(job, now)
+            return
+        self.timeouts += 1
+        _, timeouts, releases, buries, kicks = job.history
+        counters = (job.reserves, timeouts + 1, releases, buries, kicks)
+        if self.give_up(job, now, job.pri, counters) is NO_HEADROOM:
+            # No client waits for a reply, so the change is made without a record.
+            self.apply_change(job, BURIED, job.pri, job.delay, self.next_bury, counters)
+
+    def lose(self, job: Job, now: int) -> None:
+        if job.tube.policy is None:
+            super().lose(job, now)
+            return
+        _, timeouts, releases, buries, kicks = job.history
+        counters = (job.reserves, timeouts, releases, buries, kicks)
+        if self.is_used_up(job):
+            if self.give_up(job, now, job.pri, counters) is NO_HEADROOM:
+                self.apply_change(job, BURIED, job.pri, job.delay, self.next_bury, counters)
+            return
+        if self.journal is not None:
+            self.journal.change(job, READY, job.pri, job.delay, 0, counters)
+        self.apply_change(job, READY, job.pri, job.delay, 0, counters)
+        self.offer(job.tube, now)
+
+
+def apply_policy(state: State, name: bytes, policy: Policy) -> None:
+    """For commands and for replay."""
+    if policy == NO_POLICY:
+        state.policies.pop(name, None)
+    else:
+        state.policies[name] = policy
+    tube = state.tubes.get(name)
+    if tube is not None:
+        tube.policy = state.policies.get(name)
