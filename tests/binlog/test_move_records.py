@@ -8,6 +8,7 @@ from simulation.disk import MemoryDisk
 from beanstalkd_py.binlog.records import Full, Move, decode, encode
 from beanstalkd_py.binlog.usage import UPDATE_BYTES
 from beanstalkd_py.queue.model import READY
+from beanstalkd_py.queue.moved import move_as_it_is
 from tests.binlog.daemon import Daemon
 
 FULL = Full(READY, 5, 1, 0, 10**9, 0, 0, 0, 0, 0, 0, 0, b"a", b"body")
@@ -43,6 +44,16 @@ def test_usage_counts_the_longer_name() -> None:
     daemon = daemon_with(FULL, MOVE)
     assert daemon.binlog.usage.kept == first + 18 + len(b"other") - len(b"a")
     assert daemon.binlog.delete(daemon.queue.jobs[1])
+    assert daemon.binlog.usage.live == 0
+
+
+def test_move_counts_the_longer_name() -> None:
+    daemon = daemon_with(FULL)
+    job = daemon.queue.jobs[1]
+    first = daemon.binlog.usage.kept
+    assert move_as_it_is(daemon.queue, job, b"other", daemon.now)
+    assert daemon.binlog.usage.kept == first + 18 + len(b"other") - len(b"a")
+    assert daemon.binlog.delete(job)
     assert daemon.binlog.usage.live == 0
 
 

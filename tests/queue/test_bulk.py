@@ -67,3 +67,13 @@ def test_full_disk_refuses_a_move() -> None:
     pair.limit_changes(1)
     assert pair.send("a", b"move-jobs default ready a 9\r\n") == b"MOVED 1\r\n"
     pair.finish()
+
+
+def test_job_that_moved_leaves_its_bucket() -> None:
+    """Many ready jobs of one priority are in a bucket."""
+    pair = Pair("memory")
+    pair.connect("a")
+    pair.send("a", b"use x\r\nwatch x\r\n" + b"put 5 0 60 1\r\na\r\n" * 30 + b"move-job 13 y\r\n")
+    assert pair.queue.tubes[b"x"].ready.in_buckets
+    pair.send("a", b"reserve\r\n" * 29 + b"peek-ready\r\n")
+    pair.finish()

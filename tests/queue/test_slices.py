@@ -7,7 +7,7 @@ import re
 import pytest
 
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue import state
+from beanstalkd_py.queue import bulk, state
 from tests.queue.test_costs import SECOND, World, put
 
 MANY = 2 * state.SLICE_JOBS + state.SLICE_JOBS // 2
@@ -69,6 +69,20 @@ def test_truncate_of_many_jobs_is_done_in_slices(how: dict[str, int]) -> None:
     assert left == [MANY + 3 - state.SLICE_JOBS, MANY + 4 - 2 * state.SLICE_JOBS]
     assert client.take_output() == b"TRUNCATED %d\r\n" % (MANY + 3)
     assert len(world.queue.jobs) == 2, "jobs that were put after the command"
+
+
+def test_move_of_many_jobs_is_done_in_slices() -> None:
+    world, client = buried(MANY, pri=0)
+    other = world.client()
+    assert world.say(client, f"move-jobs default ready to {MANY}\r\n") == b""
+    left = []
+    while client.held:
+        left.append(client.client.used.ready_count)
+        assert world.say(other, put(pri=9)).startswith(b"INSERTED")
+        client.run(world.now)
+    assert left == [MANY - each * bulk.SLICE_MOVES + each - 1 for each in range(1, len(left) + 1)]
+    assert client.take_output() == b"MOVED %d\r\n" % MANY
+    assert world.queue.tubes[b"to"].ready_count == MANY
 
 
 def test_truncate_ends_when_the_tube_is_gone() -> None:
