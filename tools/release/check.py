@@ -69,9 +69,11 @@ def installed(
 
 def started(program: Path) -> None:
     """Tries the service: with a kill, and a job that is still there."""
-    with service(program) as command, trial.daemon(command) as server:
-        trial.through_a_kill(server, [program])
-        trial.take(server.start())
+    with service(program) as command:
+        http = Path(command[-1]).with_name("http")
+        with trial.daemon(command, http) as server:
+            trial.through_a_kill(server, [program], http)
+            trial.take(server.start())
 
 
 def scenarios(program: Path) -> None:

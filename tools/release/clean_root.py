@@ -16,6 +16,7 @@ from .command import Failed, run
 from .debian import SYSTEM
 
 USER = "beanstalkd-py"
+HTTP = "/tmp/http"
 MIRROR = "http://deb.debian.org/debian"
 # Everything that is mounted disappears with the process.
 _IN_ROOT = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
@@ -35,7 +36,7 @@ def try_package(package: Path, work: Path) -> None:
     root.run(["systemd-analyze", "security", "--offline=true", _MOST_EXPOSED, _UNITS[0]])
     root.run(["test", "-e", f"/usr/share/man/man1/{USER}.1.gz"])
     with root.server() as server:
-        trial.through_a_kill(server, root.words("/usr/bin/beanstalkd-py"))
+        trial.through_a_kill(server, root.words(unit.PROGRAM), root.path / HTTP[1:])
         server.start()
         root.install(package, "--reinstall")
         trial.take(server)  # the old server goes on until it is restarted
@@ -79,7 +80,7 @@ class Root:
 
     def server(self) -> Daemon:
         become = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
-        return trial.daemon(unit.command(), self.words(*become))
+        return trial.daemon(unit.command(), HTTP, self.words(*become))
 
     def jobs(self) -> dict[str, str]:
         """The files with jobs, with their checksums."""

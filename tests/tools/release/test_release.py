@@ -153,10 +153,11 @@ def test_command_of_the_unit_is_started_elsewhere() -> None:
     assert words == ["/opt/beanstalkd-py", "--config", "/opt/file"]
 
 
-def test_server_is_tried_with_the_files_of_the_service() -> None:
+def test_server_is_tried_with_the_files_of_the_service(tmp_path: Path) -> None:
     """As for a release, with the program of this environment. The log is that of the file."""
-    with check.service(Path(INSTALLED[0])) as words, trial.daemon(words) as server:
-        trial.through_a_kill(server, INSTALLED)
+    http = tmp_path / "http"
+    with check.service(Path(INSTALLED[0])) as words, trial.daemon(words, http) as server:
+        trial.through_a_kill(server, INSTALLED, http)
         directory = Path(words[-1]).parent
         assert f"log {directory}: 1 job in " in server.ready_line()
 
