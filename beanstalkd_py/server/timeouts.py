@@ -2,7 +2,9 @@
 
 There is no timer per client or command. `check` looks at all connections once a second. It notes
 what it finds and closes a client that has not changed for too long. So a client is closed up to a
-second late, and never early.
+second late, and never early. If the process was stopped or the machine suspended, a client may have
+sent bytes meanwhile that were not received yet. So the time between two checks counts LONGEST_NS at
+most.
 
 A client that is closed gets no answer, because it would take it for the reply to its next command.
 Replies that wait for a client are limited by `Connection`: above --max-pending, it executes no
@@ -19,6 +21,7 @@ from beanstalkd_py.server.limit_reports import LimitReports
 
 TIMEOUT_CHECK_S: Final = 1.0  # between two calls of `check`
 _SECOND: Final = 1_000_000_000  # ns
+LONGEST_NS: Final = 2 * _SECOND
 _REPORTED: Final = -1
 
 
@@ -42,6 +45,8 @@ class Timeouts:
         self._context = context
         self._reports = reports
         self._address = address
+        self._checked_at = 0
+        self._time = 0  # ns, as it counts
 
     def set(self, idle_s: int, input_s: int) -> None:
         """New limits. A limit that was 0 begins to count now."""
@@ -53,6 +58,8 @@ class Timeouts:
 
     def check(self, now: int) -> None:
         """To be called every TIMEOUT_CHECK_S. now: boot time, ns."""
+        self._time += min(now - self._checked_at, LONGEST_NS)
+        self._checked_at = now
         if self._context.paused:
             self._check_paused()
         if not self.idle_s and not self.input_s:
@@ -60,10 +67,10 @@ class Timeouts:
         for connection in list(self._connections.values()):
             if connection.gone:  # closed by a close before it
                 continue
-            if self.idle_s and self._is_idle(connection, now):
+            if self.idle_s and self._is_idle(connection, self._time):
                 self.idle_closed += 1
                 self._close(connection, f"it was idle for {self.idle_s} s", "--idle-timeout")
-            elif self.input_s and self._is_slow(connection, now):
+            elif self.input_s and self._is_slow(connection, self._time):
                 self.input_closed += 1
                 why = f"it took over {self.input_s} s for one line or body"
                 self._close(connection, why, "--input-timeout")

@@ -174,6 +174,21 @@ def test_client_that_reads_no_replies_is_idle(idle: World) -> None:
     assert client.gone
 
 
+def test_time_without_checks_counts_two_seconds(world: World) -> None:
+    """The process was stopped: what clients sent meanwhile was not received yet."""
+    silent, halfway = world.client(), world.client()
+    silent.say(ASK)
+    halfway.say(b"put 0 0 60 10\r\nhello")
+    world.timeouts.set(5, 5)
+    world.wait(2)
+    world.now += 1000
+    world.wait(2)
+    assert not silent.gone and not halfway.gone
+    assert halfway.say(b"world\r\n").startswith(b"INSERTED ")
+    world.wait(1)
+    assert silent.gone and not halfway.gone
+
+
 def test_new_idle_timeout_counts_from_its_reload(world: World) -> None:
     client = world.client()
     client.say(ASK)
@@ -198,8 +213,20 @@ def test_new_idle_timeout_counts_from_its_reload(world: World) -> None:
         b"put 0 0 60 100000\r\n" + bytes(70_000),
         b"put 0 0 60 " + b"1" * 300,
         b"put 0 0 60 200000\r\nx",
+        b"put-in-tube a 0 0 60 10\r\nhello",
+        b"put-in-tube a x 0 60 10\r\nhello",
     ],
-    ids=["line", "second line", "body", "end of body", "long body", "long line", "too big"],
+    ids=[
+        "line",
+        "second line",
+        "body",
+        "end of body",
+        "long body",
+        "long line",
+        "too big",
+        "in tube",
+        "malformed",
+    ],
 )
 def test_client_that_does_not_finish_is_closed(slow: World, begun: bytes) -> None:
     client, other = slow.client(), slow.client()

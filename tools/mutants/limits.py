@@ -109,4 +109,13 @@ LIMITS = (
         "",
         _TIMEOUTS,
     ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "stopped-server-closes-clients",
+        "clients are closed by --idle-timeout because the server itself was stopped",
+        "beanstalkd_py/server/timeouts.py",
+        "        self._time += min(now - self._checked_at, LONGEST_NS)\n",
+        "        self._time += now - self._checked_at\n",
+        _TIMEOUTS,
+    ),
 )
