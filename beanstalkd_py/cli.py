@@ -238,7 +238,7 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
         if chosen.http is not None:
             from beanstalkd_py.http import side  # without --http nothing of it is imported
 
-            http = side.start(chosen.http, chosen, queue, events)
+            http = side.start(chosen.http, chosen, server, watch, events)
             signals.release()
             progress.each = http.turn
         if chosen.user is not None:

@@ -142,7 +142,7 @@ OPTIONS = (
     ),
     Option(
         "http", Group.LISTEN, Endpoint(),
-        "also serve health checks over HTTP, on a loopback address or a unix socket",
+        "also serve health checks and metrics over HTTP, on a loopback address or a unix socket",
         value="ADDR:PORT|unix:PATH", unset="no HTTP",
     ),
     Option(

@@ -14,7 +14,7 @@ def automatic_limit(job_bytes: int) -> int:
     """80 % of the memory, less what the process takes without its jobs. job_bytes: what its jobs
     take now.
     """
-    space, resident = _in_use()
+    space, resident = in_use()
     limits = [_share(memory_bytes()) - max(resident - job_bytes, 0)]
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
@@ -65,7 +65,7 @@ def _number(path: Path) -> int:
         return 0
 
 
-def _in_use() -> tuple[int, int]:
+def in_use() -> tuple[int, int]:
     """Address space and resident memory of this process in bytes; 0 without /proc."""
     try:
         space, resident = Path("/proc/self/statm").read_text().split()[:2]

@@ -18,7 +18,9 @@ from beanstalkd_py.http.application import Application, text
 from beanstalkd_py.http.connections import Connections
 from beanstalkd_py.http.health import STOPPING, Health
 from beanstalkd_py.http.hosts import is_loopback_address
-from beanstalkd_py.queue.state import State
+from beanstalkd_py.http.measures import Measures
+from beanstalkd_py.http.metrics import Metrics
+from beanstalkd_py.server.diskwatch import DiskWatch
 from beanstalkd_py.server.listen import (
     Listeners,
     ListenFailed,
@@ -26,17 +28,20 @@ from beanstalkd_py.server.listen import (
     listen_tcp,
     listen_unix,
 )
+from beanstalkd_py.server.server import Server
 
 TURN_EVERY_S = 0.05  # while the log is replayed
 TURN_S = 0.001
 
 
-def start(where: str, options: Options, state: State, report: Report) -> "HttpSide":
+def start(
+    where: str, options: Options, server: Server, watch: DiskWatch, report: Report
+) -> "HttpSide":
     """Holds signals: until the caller has it, nobody would remove the socket file. where: the value
     of --http. Raises ListenFailed.
     """
     signals.hold()
-    return HttpSide(_listen(where, options, report), state, report)
+    return HttpSide(_listen(where, options, report), server, watch, report)
 
 
 def _listen(where: str, options: Options, report: Report) -> Listeners:
@@ -56,11 +61,17 @@ def _listen(where: str, options: Options, report: Report) -> Listeners:
 class HttpSide:
     """listeners: where it listens. It answers as soon as the loop turns."""
 
-    def __init__(self, listeners: Listeners, state: State, report: Report) -> None:
+    def __init__(
+        self, listeners: Listeners, server: Server, watch: DiskWatch, report: Report
+    ) -> None:
         self._listeners = listeners
         self._turn_at = 0.0
-        self._health = Health(state)
-        pages = {"/healthz": self._healthz, "/readyz": self._readyz}
+        self._server = server
+        self._measures = Measures()
+        watch.observe = self._measures.disk_call
+        self._health = Health(server.queue)
+        metrics = Metrics(server.dispatcher, self._health, self._measures)
+        pages = {"/healthz": self._healthz, "/readyz": self._readyz, "/metrics": metrics.page}
         loopback = listeners.sockets[0].family != socket.AF_UNIX
         application = Application(pages, loopback)
         self._connections = Connections(listeners.sockets, application, report)
@@ -78,6 +89,9 @@ class HttpSide:
 
     def ready(self, log: Binlog | None) -> None:
         self._health.log = log
+        if log is not None:
+            self._measures.commit(log.log.lsn)
+            self._server.context.outbox.on_commit = self._measures.commit
         self._health.phase = ""
 
     def stopping(self) -> None:

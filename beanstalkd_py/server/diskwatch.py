@@ -62,6 +62,8 @@ class DiskWatch:
         self._wake = threading.Event()  # there is a line: `check` is due
         self._thread: threading.Thread | None = None
         self._closed = False
+        # Called with what a call did, and how long it took in ns, by any thread.
+        self.observe: Callable[[str, int], None] | None = None
 
     def begin(self, what: str, handle: int) -> None:
         """The calling thread begins a call."""
@@ -72,6 +74,8 @@ class DiskWatch:
         thread = get_ident()
         call = self._calls.pop(thread)
         now = self._now()
+        if self.observe is not None:
+            self.observe(call[1], now - call[0])
         if now - call[0] >= LIMIT_NS:
             with self._lock:
                 self._ended(thread, call, now)

@@ -48,6 +48,8 @@ class Outbox:
 
     sync_ms: the window of -f, in milliseconds; 0 if each reply waits for a sync, or none does.
     now: boot time, in ns. wall: wall-clock time, in ns. next_at: when `on_timers` is due.
+
+    on_commit: called before each commit with the LSN of its last record.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Outbox:
         self._sync_at = self._watermark_at = self._retry_at = NEVER
         self._watermark_lsn = 0  # the log's LSN when the watermark's timer was set
         self.next_at = NEVER
+        self.on_commit: Callable[[int], None] | None = None
         if binlog is not None:
             # The start may have compacted: its records must be synced even if no client sends
             # anything.
@@ -133,6 +136,8 @@ class Outbox:
     def _commit(self, binlog: Binlog) -> bool:
         now = self._now()
         inline = (self._single or self._only_writes) and now >= self._inline_from
+        if self.on_commit is not None:
+            self.on_commit(binlog.log.lsn)
         more = binlog.end_iteration(now, self._wall(), inline)
         if inline and self._now() - now > INLINE_COMMIT_LIMIT_NS:
             self._inline_from = now + INLINE_COMMIT_BACKOFF_NS

@@ -54,11 +54,11 @@ def test_without_a_limit_the_machine_counts(tmp_path: Path, text: str | None) ->
 
 def test_automatic_limit_leaves_a_fifth_and_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "memory_bytes", lambda: 1000 * MIB)
-    monkeypatch.setattr(memory, "_in_use", lambda: (0, 50 * MIB))
+    monkeypatch.setattr(memory, "in_use", lambda: (0, 50 * MIB))
     assert automatic_limit(0) == 750 * MIB
     assert automatic_limit(20 * MIB) == 770 * MIB
     monkeypatch.setattr(memory.resource, "getrlimit", lambda which: (500 * MIB, 500 * MIB))
-    monkeypatch.setattr(memory, "_in_use", lambda: (100 * MIB, 50 * MIB))
+    monkeypatch.setattr(memory, "in_use", lambda: (100 * MIB, 50 * MIB))
     assert automatic_limit(0) == 300 * MIB
-    monkeypatch.setattr(memory, "_in_use", lambda: (500 * MIB, 50 * MIB))
+    monkeypatch.setattr(memory, "in_use", lambda: (500 * MIB, 50 * MIB))
     assert automatic_limit(0) == LEAST_BYTES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,3 +43,11 @@ def http_port(daemon: Daemon) -> int:
     """Of a server that was told to choose it, from its ready line."""
     wait_until(daemon.ready_line, "the server is ready")
     return int(daemon.ready_line().partition("http on 127.0.0.1:")[2].partition(",")[0])
+
+
+@pytest.fixture
+def promtool() -> str:
+    found = shutil.which("promtool")
+    if found is None:
+        pytest.skip("no promtool (Debian: apt-get install prometheus)")
+    return found

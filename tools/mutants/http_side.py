@@ -7,6 +7,7 @@ from .mutant import Mutant
 
 _HEALTH = ("tests/http/test_health.py",)
 _REQUESTS = ("tests/http/test_requests.py",)
+_METRICS = ("tests/http/test_metrics.py",)
 _CONNECTIONS = ("tests/http/test_http_connections.py",)
 
 
@@ -129,5 +130,45 @@ HTTP_SIDE = (
         "        for watcher in self._accepting:\n            watcher.stop()\n",
         "",
         _CONNECTIONS,
+    ),
+    _mutant(
+        "metrics-in-one-piece",
+        "the loop does not turn while the figures of tubes are rendered",
+        "http/metrics",
+        "            yield piece\n            gevent.sleep(TURN_S)\n",
+        "            yield piece\n",
+        _METRICS,
+    ),
+    _mutant(
+        "metrics-without-bound",
+        "a scrape has every tube, however many there are",
+        "http/tube_metrics",
+        "state.tube_list[:MOST_TUBES]",
+        "state.tube_list[:]",
+        _METRICS,
+    ),
+    _mutant(
+        "metrics-unescaped",
+        "an odd name of a tube makes a scrape that nobody can read",
+        "http/tube_metrics",
+        """.replace('"', '\\\\"')""",
+        "",
+        _METRICS,
+    ),
+    _mutant(
+        "commits-not-measured",
+        "commits of the log are not counted",
+        "server/outbox",
+        "            self.on_commit(binlog.log.lsn)\n",
+        "            pass\n",
+        _METRICS,
+    ),
+    _mutant(
+        "syncs-not-measured",
+        "the time of syncs is not measured",
+        "server/diskwatch",
+        "            self.observe(call[1], now - call[0])\n",
+        "            pass\n",
+        _METRICS,
     ),
 )
