@@ -18,7 +18,8 @@ PLAIN = build/plain
 ADDRESS = build/address
 CONFIG = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("$(1)"))')
 PARTS = .ci Makefile setup.cfg setup.py pyproject.toml README.md CHANGELOG.md CONTRIBUTING.md \
-	LICENSE MANIFEST.in Dockerfile .dockerignore beanstalkd_py wal tools tests docs deploy debian
+	LICENSE MANIFEST.in Dockerfile .dockerignore beanstalkd_py wal tools tests docs deploy debian \
+	monitoring
 
 .PHONY: help
 help:               ## list the targets

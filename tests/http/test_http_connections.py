@@ -95,6 +95,22 @@ def test_incomplete_requests_keep_out_nobody(serve: Start, web: str, begin: byte
     assert daemon.errors() == ""
 
 
+def test_client_that_does_not_read_is_closed(serve: Start, web: str) -> None:
+    """Its answer is larger than what the kernel buffers."""
+    daemon = serve(program=changed(SHORT.format("SEND_S")))
+    client = daemon.client()
+    client.say(b"".join(b"watch tube-%d\r\n" % number for number in range(2000)))
+    assert client.hear(2000)[-1] == b"WATCHING 2001\r\n"
+    before = daemon.descriptors()
+    with http.connect(web) as connection:
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: daemon.descriptors() > before, "the server has accepted")
+        assert client.put() == 1
+        wait_until(lambda: daemon.descriptors() == before, "the server has closed", 30)
+        assert http.rest(connection).startswith(OK)
+    assert daemon.errors() == ""
+
+
 def test_lack_of_descriptors_pauses_accepting(serve: Start, web: str) -> None:
     daemon = serve(program=changed("import beanstalkd_py.http.connections as c; c.PAUSE_S = 0.05"))
     client = daemon.client()

@@ -235,7 +235,7 @@ def test_commits_without_records_do_not_count() -> None:
 def test_page_has_every_metric(used: Scrape) -> None:
     """docs/operating.md names them all, and no others."""
     page = (ROOT / "docs" / "operating.md").read_text()
-    table = page.partition("\n## Metrics\n")[2].partition("\n## ")[0]
+    table = page.partition("\n## Metrics\n")[2].partition("\n##")[0]
     first = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
     named = {f"beanstalkd_{name}" for cell in first for name in re.findall(r"`(\w+)", cell)}
     found = {re.sub(r"_(bucket|count|sum)$", "", name) for name in used.names}

@@ -36,14 +36,6 @@ HTTP_SIDE = (
         _HEALTH,
     ),
     _mutant(
-        "stop-ends-a-greenlet",
-        "a stop signal during a replay is raised in a greenlet of HTTP",
-        "http/side",
-        "            with signals.deferred():\n",
-        "            if True:\n",
-        _HEALTH,
-    ),
-    _mutant(
         "foreign-host-allowed",
         "a page under a foreign name may ask on loopback (DNS rebinding)",
         "http/application",
@@ -89,6 +81,14 @@ HTTP_SIDE = (
         "http/handler",
         "        self._limit_to(BODY_S)\n",
         "        self._no_limit()\n",
+        _CONNECTIONS,
+    ),
+    _mutant(
+        "unread-answers-stay",
+        "a client that does not read its answer is never closed",
+        "http/handler",
+        "        self.socket.settimeout(SEND_S)\n        super().handle_one_response()\n",
+        "        super().handle_one_response()\n",
         _CONNECTIONS,
     ),
     _mutant(
