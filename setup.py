@@ -27,6 +27,7 @@ COMPILED = [
             "memory",
             "model",
             "moved",
+            "oldest",
             "outcome",
             "policy",
             "queue",

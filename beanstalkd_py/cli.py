@@ -44,6 +44,7 @@ from beanstalkd_py.server.diskwatch import DiskWatch, WatchedFileSystem
 from beanstalkd_py.server.lifecycle import Draining, report_ready
 from beanstalkd_py.server.limits import limits_snapshot, set_limits
 from beanstalkd_py.server.listen import ListenFailed, address_of, listen
+from beanstalkd_py.server.peers import peer_snapshot
 from beanstalkd_py.server.process import process_snapshots
 from beanstalkd_py.server.reload import Reloader
 from beanstalkd_py.server.server import Server
@@ -231,6 +232,7 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
             )
         set_limits(server, chosen)
         dispatcher.limits = lambda: limits_snapshot(server)
+        dispatcher.peer = peer_snapshot
         if command_line.config is not None:
             Reloader(server, command_line, chosen, events, notify).start()
         is_text = chosen.log_format == "text"

@@ -15,7 +15,7 @@ REPLACED = {
     "LARGE_ENTRIES",
     "NEW_STRUCT",
     "SHORT_STRUCT",
-    "SLICE_BLOCKS",
+    "SLICE_JOBS",
     "SPARE_IDS",
     "STALE_ALLOWED",
 }

@@ -11,6 +11,7 @@ from beanstalkd_py.protocol import replies
 from beanstalkd_py.queue.model import Client, Job, Tube
 from beanstalkd_py.queue.outcome import UNFINISHED, Outcome
 from beanstalkd_py.queue.queue import Queue
+from beanstalkd_py.queue.snapshot import PeerSnapshot
 
 REPLIES: Final[dict[Outcome, bytes]] = {
     Outcome.NOT_FOUND: replies.NOT_FOUND,
@@ -28,11 +29,15 @@ _ATTEMPTS: Final = 2  # to allocate a reply; before the second one the memory re
 
 
 class Answers:
-    """pieces: of a reply that is not joined; the session takes them at once."""
+    """pieces: of a reply that is not joined; the session takes them at once. clients: by the number
+    of their connection. peer: returns what the server knows of the client of a session.
+    """
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
         self.pieces: list[bytes] = []
+        self.clients: dict[int, Client] = {}
+        self.peer: Callable[[object, int], PeerSnapshot] = lambda session, now: PeerSnapshot()
 
     def reserved(self, client: Client, now: int, outcome: Job | Outcome) -> bytes | None:
         """The reply to a reserve, at once or after waiting."""

@@ -46,6 +46,7 @@ AT_MOST: Final = Argument("max", BATCH_MOST, least=1)
 SWITCH: Final = Argument("switch", 0, words=(b"on", b"off", b"status"))
 STATE: Final = Argument("state", 0, words=(b"ready", b"reserved", b"delayed", b"buried"))
 LIMIT: Final = Argument("limit", LIST_MOST, least=1, optional=True)
+CONNECTION: Final = Argument("id", U64, optional=True)
 CURSOR: Final = Argument("after", 0, optional=True)  # two numbers with a dot between them
 UNRESERVED: Final = Argument("state", 0, words=(b"ready", b"delayed", b"buried"))
 ONE_OR_ALL: Final = UNRESERVED._replace(optional=True)
@@ -144,6 +145,9 @@ EXTENSIONS: Final = (
     Row(b"set-tube ", (TUBE,), Form.SETTINGS),
     Row(b"move-job ", (ID, TUBE), Form.STRICT),
     Row(b"move-jobs ", (TUBE, UNRESERVED, TUBE, BOUND), Form.STRICT),
+    Row(b"list-connections"),
+    Row(b"stats-conn", (CONNECTION,), Form.STRICT),
+    Row(b"stats-tube-all"),
 )
 
 COMMANDS: Final = C_COMMANDS + EXTENSIONS

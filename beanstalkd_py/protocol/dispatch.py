@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from beanstalkd_py.protocol import replies, yaml
-from beanstalkd_py.protocol.answers import LONG_BODY, REPLIES, Answers
+from beanstalkd_py.protocol.answers import LONG_BODY, REPLIES, Answers, in_slices
 from beanstalkd_py.protocol.commands import (
     COUNTERS,
     EXTENSION_COUNTERS,
@@ -22,6 +22,7 @@ from beanstalkd_py.protocol.commands import (
 from beanstalkd_py.protocol.extensions import Extensions
 from beanstalkd_py.queue import snapshot
 from beanstalkd_py.queue.model import NEVER, RESERVED, Client, Job
+from beanstalkd_py.queue.oldest import Oldest
 from beanstalkd_py.queue.outcome import DONE, WAITING
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.queue.snapshot import LimitsSnapshot, LogSnapshot, ProcessSnapshot
@@ -192,8 +193,19 @@ class Dispatcher(Answers):
 
     # --- stats and lists --------------------------------------------------------------------------
 
-    def stats(self, client: Client, now: int, command: Command) -> bytes:
-        more = self._more_stats() if client.has_capabilities else []
+    def stats(self, client: Client, now: int, command: Command) -> bytes | None:
+        if not client.has_capabilities:
+            return self._stats(now, [])
+        oldest = Oldest(self.queue, None)
+        return in_slices(
+            client,
+            now,
+            lambda now: (
+                self._stats(now, self._more_stats(oldest, now)) if oldest.search() else None
+            ),
+        )
+
+    def _stats(self, now: int, more: list[tuple[str, object]]) -> bytes:
         return self.report(
             lambda: yaml.server(
                 snapshot.of_queue(self.queue),
@@ -210,24 +222,36 @@ class Dispatcher(Answers):
     def _counted(self, counters: tuple[tuple[str, int], ...]) -> list[tuple[str, int]]:
         return [(key, self.counts[operation]) for key, operation in counters]
 
-    def _more_stats(self) -> list[tuple[str, object]]:
+    def _more_stats(self, oldest: Oldest, now: int) -> list[tuple[str, object]]:
         """What only a client with capabilities gets."""
         return [
             *self._counted(EXTENSION_COUNTERS),
             ("current-job-bytes", self.queue.memory.used),
             *yaml.limits(self.limits()),
+            *yaml.oldest(oldest.job, now),
         ]
 
     def stats_job(self, client: Client, now: int, command: Command) -> bytes:
         job = self.queue.jobs.get(command[1])
         return replies.NOT_FOUND if job is None else yaml.job(snapshot.of_job(job, now))
 
-    def stats_tube(self, client: Client, now: int, command: Command) -> bytes:
+    def stats_tube(self, client: Client, now: int, command: Command) -> bytes | None:
         tube = self.queue.tubes.get(command[1])
         if tube is None:
             return replies.NOT_FOUND
-        more = yaml.policy(tube.policy) if client.has_capabilities else []
-        return yaml.tube(snapshot.of_tube(tube, now), more)
+        if not client.has_capabilities:
+            return yaml.tube(snapshot.of_tube(tube, now))
+        found = tube
+        oldest = Oldest(self.queue, tube)
+        return in_slices(
+            client,
+            now,
+            lambda now: (
+                yaml.tube(snapshot.of_tube(found, now), yaml.more_of_tube(found, oldest.job, now))
+                if oldest.search()
+                else None
+            ),
+        )
 
     def list_tubes(self, client: Client, now: int, command: Command) -> bytes:
         return self.report(lambda: yaml.names(tube.name for tube in self.queue.tube_list))

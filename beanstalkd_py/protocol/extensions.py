@@ -5,14 +5,15 @@ by `capabilities`. From then on its replies to `stats` have more keys, behind th
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from beanstalkd_py.protocol import replies, yaml
 from beanstalkd_py.protocol.answers import REPLIES, Answers, in_slices
 from beanstalkd_py.protocol.commands import EXTENSIONS, SECOND, U64, Command
 from beanstalkd_py.queue import bulk, snapshot
-from beanstalkd_py.queue.listing import Listing
+from beanstalkd_py.queue.listing import FEW_JOBS, Listing
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, STATE_NAMES, Client
+from beanstalkd_py.queue.oldest import Oldest
 from beanstalkd_py.queue.outcome import DONE, UNFINISHED, WAITING, Outcome
 from beanstalkd_py.queue.policy import NO_POLICY, Policy
 from beanstalkd_py.queue.snapshot import ProcessSnapshot
@@ -20,6 +21,10 @@ from beanstalkd_py.queue.snapshot import ProcessSnapshot
 _STATES: Final = {name.encode(): state for state, name in STATE_NAMES.items()}
 PAGE_JOBS: Final = 100  # of list-jobs, without a limit
 SLICE_LISTED: Final = 100  # jobs of a list that are rendered in one slice, in at most 1 ms
+
+# Of stats-tube-all, in entries of ready jobs that are looked at: a slice takes 1 to 2 ms.
+TUBE_COST: Final = 20  # to render a tube
+SLICE_COST: Final = 2000
 
 
 class Extensions:
@@ -105,6 +110,65 @@ class Extensions:
             ),
         )
         return replies.TUBE_SET if outcome is DONE else REPLIES[outcome]
+
+    def list_connections(self, client: Client, now: int, command: Command) -> bytes | None:
+        return self._list(client, now, list(self._answers.clients.values()), self._connection)
+
+    def _connection(self, client: Client, now: int) -> bytes:
+        """An item of a list; empty if the connection is closed."""
+        if client.id not in self._answers.clients:
+            return b""
+        return yaml.item(self._connection_lines(client, now))
+
+    def _connection_lines(self, client: Client, now: int) -> list[tuple[str, object]]:
+        peer = self._answers.peer(client.session, now)
+        return yaml.connection(snapshot.of_connection(client, now), peer)
+
+    def stats_conn(self, client: Client, now: int, command: Command) -> bytes:
+        shown = client if command[1] is None else self._answers.clients.get(command[1])
+        if shown is None:
+            return replies.NOT_FOUND
+        lines = self._connection_lines(shown, now)
+        tubes = [tube.name for tube in shown.watched]
+        return self._answers.report(lambda: yaml.stats_conn(lines, tubes))
+
+    def stats_tube_all(self, client: Client, now: int, command: Command) -> bytes | None:
+        searches: list[Oldest] = []  # of the last tube
+        tubes = list(reversed(self._queue.tube_list))
+        items: list[bytes] = []
+
+        def go_on(now: int) -> bytes | None:
+            cost = 0
+            while tubes and cost < SLICE_COST:
+                tube = tubes[-1]
+                if self._queue.tubes.get(tube.name) is tube:
+                    if not searches:
+                        searches.append(Oldest(self._queue, tube))
+                    if not searches[0].search():
+                        return None
+                    lines = yaml.tube_lines(snapshot.of_tube(tube, now))
+                    more = yaml.more_of_tube(tube, searches[0].job, now)
+                    items.append(yaml.item([*lines, *more]))
+                    searches.clear()
+                tubes.pop()
+                cost += TUBE_COST + min(len(tube.ready), FEW_JOBS)
+            return None if tubes else self._answers.report(lambda: yaml.listing(items))
+
+        return in_slices(client, now, go_on)
+
+    def _list(
+        self, client: Client, now: int, things: list[Any], make: Callable[[Any, int], bytes]
+    ) -> bytes | None:
+        """A list with an item of each thing, made in slices."""
+        things.reverse()
+        items: list[bytes] = []
+
+        def go_on(now: int) -> bytes | None:
+            for _ in range(min(SLICE_LISTED, len(things))):
+                items.append(make(things.pop(), now))
+            return None if things else self._answers.report(lambda: yaml.listing(items))
+
+        return in_slices(client, now, go_on)
 
     # --- many jobs
 

@@ -60,12 +60,10 @@ def parse_line(line: bytes) -> Command:
     """Any line except put's."""
     if b"\0" in line:
         return BAD_FORMAT
-    extension = EXTENSION_WORDS.get(line.partition(b" ")[0])
+    word, space, rest = line.partition(b" ")
+    extension = EXTENSION_WORDS.get(word)
     if extension is not None:
-        word = COMMANDS[extension].word
-        return (
-            parse_arguments(extension, line[len(word) :]) if line.startswith(word) else BAD_FORMAT
-        )
+        return parse_arguments(extension, rest) if bool(space) is bool(rest) else BAD_FORMAT
     for word, operation in PREFIXES:
         if line.startswith(word):
             return parse_arguments(operation, line[len(word) :])
@@ -131,7 +129,7 @@ def _glued(operation: int, rest: bytes) -> Command:
 
 
 def _strict(operation: int, rest: bytes) -> Command:
-    words = rest.split(b" ")
+    words = rest.split(b" ") if rest else []
     arguments = COMMANDS[operation].arguments
     missing = arguments[len(words) :]
     if len(words) > len(arguments) or not all(argument.optional for argument in missing):

@@ -75,7 +75,7 @@ _BY_ID: dict[bytes, int] = {
 _WITH_ARGUMENTS: dict[bytes, int] = {
     row.word.rstrip(): operation
     for operation, row in enumerate(COMMANDS)
-    if row.arguments and row.form is not Form.PUT and row.word.rstrip() not in OTHER_PUTS
+    if row.arguments and row.form not in (Form.PUT, Form.STRICT)
 }
 
 

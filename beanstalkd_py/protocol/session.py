@@ -47,6 +47,12 @@ class Session:
         # The last one: a client that was counted is not forgotten for lack of memory.
         self.client: Client = dispatcher.queue.connect()
         self.client.session = self
+        self.client.id = dispatcher.queue.total_connections
+        try:
+            dispatcher.clients[self.client.id] = self.client
+        except MemoryError:
+            dispatcher.queue.disconnect(self.client, 0)
+            raise
 
     def receive(self, data: bytes, now: int) -> bool:
         """Bytes from the client, in any pieces. `now`: boot time, ns. Returns what `run` does.
@@ -94,6 +100,7 @@ class Session:
         """The connection is lost. Its reserved jobs become ready."""
         self.closed = True
         self.client.unfinished = None
+        self.dispatcher.clients.pop(self.client.id, None)
         self._output = []
         self._pending = 0
         self.dispatcher.queue.disconnect(self.client, now)

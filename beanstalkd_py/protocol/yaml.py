@@ -9,11 +9,14 @@ from typing import Final
 
 from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.commands import SECOND
+from beanstalkd_py.queue.model import Job, Tube
 from beanstalkd_py.queue.policy import NO_POLICY, Policy
 from beanstalkd_py.queue.snapshot import (
+    ConnectionSnapshot,
     JobSnapshot,
     LimitsSnapshot,
     LogSnapshot,
+    PeerSnapshot,
     ProcessSnapshot,
     QueueSnapshot,
     TubeSnapshot,
@@ -32,6 +35,10 @@ def _yaml(lines: Iterable[tuple[str, object]]) -> bytes:
 
 def _quoted(name: bytes) -> str:
     return f'"{name.decode(errors=NAME_ERRORS)}"'
+
+
+def _bool(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _seconds_left(left_ns: int) -> int:
@@ -87,7 +94,7 @@ def server(
             ("binlog-records-migrated", log.records_migrated),
             ("binlog-records-written", log.records_written),
             ("binlog-max-size", binlog_max_size),
-            ("draining", "true" if queue.draining else "false"),
+            ("draining", _bool(queue.draining)),
             ("id", process.id),
             ("hostname", f'"{process.hostname}"'),
             ("os", f'"{process.os}"'),
@@ -159,6 +166,27 @@ def item(lines: list[tuple[str, object]]) -> bytes:
     return f"- {text}\n".encode(errors=NAME_ERRORS)
 
 
+def connection(connection: ConnectionSnapshot, peer: PeerSnapshot) -> list[tuple[str, object]]:
+    return [
+        ("id", connection.id),
+        ("address", f'"{peer.address}"'),
+        ("user", f'"{peer.user}"'),
+        ("age", peer.age_ns // SECOND),
+        ("tube", _quoted(connection.used)),
+        ("watching", connection.watched),
+        ("reserved", connection.reserved_jobs),
+        ("waiting", _bool(connection.is_waiting)),
+        ("waiting-time", connection.waited_ns // SECOND),
+        ("pending-bytes", peer.pending_bytes),
+    ]
+
+
+def stats_conn(lines: list[tuple[str, object]], watched: list[bytes]) -> bytes:
+    text = "---\n" + "".join([f"{key}: {value}\n" for key, value in lines]) + "watched:\n"
+    data = text.encode(errors=NAME_ERRORS) + b"".join([b"- %b\n" % name for name in watched])
+    return replies.OK % (len(data), data)
+
+
 def listing(items: list[bytes]) -> bytes:
     data = b"---\n" + (b"".join(items) or b"[]\n")
     return replies.OK % (len(data), data)
@@ -171,23 +199,38 @@ def policy(policy: object) -> list[tuple[str, object]]:
 
 
 def tube(tube: TubeSnapshot, more: Iterable[tuple[str, object]] = ()) -> bytes:
-    """14 keys. Durations are cut to whole seconds. more: what stands behind the C server's keys."""
-    return _yaml(
-        [
-            ("name", _quoted(tube.name)),
-            ("current-jobs-urgent", tube.urgent_jobs),
-            ("current-jobs-ready", tube.ready_jobs),
-            ("current-jobs-reserved", tube.reserved_jobs),
-            ("current-jobs-delayed", tube.delayed_jobs),
-            ("current-jobs-buried", tube.buried_jobs),
-            ("total-jobs", tube.total_jobs),
-            ("current-using", tube.using),
-            ("current-watching", tube.watching),
-            ("current-waiting", tube.waiting),
-            ("cmd-delete", tube.deletes),
-            ("cmd-pause-tube", tube.pauses),
-            ("pause", tube.pause_ns // SECOND),
-            ("pause-time-left", _seconds_left(tube.pause_left_ns)),
-            *more,
-        ]
-    )
+    """14 keys, and `more`. Durations are cut to whole seconds."""
+    return _yaml([*tube_lines(tube), *more])
+
+
+def oldest(job: Job | None, now: int) -> list[tuple[str, object]]:
+    """The oldest ready job. Both are 0 without one. now: boot time, ns."""
+    age_ns = 0 if job is None else max(now - job.created_at, 0)
+    return [
+        ("oldest-ready-age", age_ns // SECOND),
+        ("oldest-ready-id", 0 if job is None else job.id),
+    ]
+
+
+def more_of_tube(tube: Tube, oldest_job: Job | None, now: int) -> list[tuple[str, object]]:
+    """What only a client with capabilities gets."""
+    return [*oldest(oldest_job, now), *policy(tube.policy)]
+
+
+def tube_lines(tube: TubeSnapshot) -> list[tuple[str, object]]:
+    return [
+        ("name", _quoted(tube.name)),
+        ("current-jobs-urgent", tube.urgent_jobs),
+        ("current-jobs-ready", tube.ready_jobs),
+        ("current-jobs-reserved", tube.reserved_jobs),
+        ("current-jobs-delayed", tube.delayed_jobs),
+        ("current-jobs-buried", tube.buried_jobs),
+        ("total-jobs", tube.total_jobs),
+        ("current-using", tube.using),
+        ("current-watching", tube.watching),
+        ("current-waiting", tube.waiting),
+        ("cmd-delete", tube.deletes),
+        ("cmd-pause-tube", tube.pauses),
+        ("pause", tube.pause_ns // SECOND),
+        ("pause-time-left", _seconds_left(tube.pause_left_ns)),
+    ]

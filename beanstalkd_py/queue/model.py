@@ -126,12 +126,12 @@ class Kick:
 
 
 class Client(TimerOwner):
-    """One connection as the queue knows it. The last four fields belong to the protocol."""
+    """One connection as the queue knows it. The last five fields belong to the protocol."""
 
     __slots__ = (
         "used", "watched", "places", "reserved", "deadlines", "producer", "worker", "waiting",
-        "wait_until", "half_closed", "upload_id", "upload_at", "session", "unfinished",
-        "has_capabilities", "batch",
+        "wait_until", "waits_since", "half_closed", "upload_id", "upload_at", "session",
+        "unfinished", "has_capabilities", "batch", "id",
     )  # fmt: skip
 
     def __init__(self, used: Tube, order: int) -> None:
@@ -143,6 +143,7 @@ class Client(TimerOwner):
         self.producer = self.worker = False
         self.waiting = False
         self.wait_until = NEVER
+        self.waits_since = 0
         self.half_closed = False  # it has shut down its writing side
         self.upload_id = 0  # id of the put whose body is incomplete; 0 if there is none
         self.upload_at = 0
@@ -151,6 +152,7 @@ class Client(TimerOwner):
         self.session: object = None
         self.unfinished: Any = None  # continues a command that is done in slices
         self.has_capabilities = False  # it has said `capabilities`
+        self.id = 0  # the number of its connection
         self.batch = 0  # at most so many jobs, if it waits in reserve-batch
 
     def soonest_deadline(self) -> int:

@@ -157,6 +157,7 @@ class Queue(Attempts):
         if client.half_closed or wait_until <= now:
             return TIMED_OUT
         client.waiting = True
+        client.waits_since = now
         client.wait_until = wait_until
         self.waiting += 1
         for tube in client.watched:

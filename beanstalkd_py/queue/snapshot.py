@@ -64,12 +64,23 @@ class JobSnapshot(NamedTuple):
 
 
 class ConnectionSnapshot(NamedTuple):
+    id: int
     used: bytes
-    watched: tuple[bytes, ...]
+    watched: int  # tubes
     reserved_jobs: int
     is_producer: bool
     is_worker: bool
     is_waiting: bool
+    waited_ns: int  # 0 if it is not waiting
+
+
+class PeerSnapshot(NamedTuple):
+    """The client at the other end of a connection."""
+
+    address: str = ""  # with its port; "" for a unix socket
+    user: str = ""  # the number of the user, for a unix socket only
+    age_ns: int = 0
+    pending_bytes: int = 0  # of replies that the client's kernel has not taken
 
 
 class LogSnapshot(NamedTuple):
@@ -178,12 +189,15 @@ def of_job(job: Job, now: int) -> JobSnapshot:
     )
 
 
-def of_connection(client: Client) -> ConnectionSnapshot:
+def of_connection(client: Client, now: int) -> ConnectionSnapshot:
+    """`now`: boot time, ns."""
     return ConnectionSnapshot(
+        id=client.id,
         used=client.used.name,
-        watched=tuple(tube.name for tube in client.watched),
+        watched=len(client.watched),
         reserved_jobs=len(client.reserved),
         is_producer=client.producer,
         is_worker=client.worker,
         is_waiting=client.waiting,
+        waited_ns=max(now - client.waits_since, 0) if client.waiting else 0,
     )

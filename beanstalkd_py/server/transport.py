@@ -31,6 +31,8 @@ from struct import Struct
 from termios import TIOCOUTQ
 from typing import Final, Protocol
 
+from beanstalkd_py.host.clock import boot_ns
+
 READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
 # the peer closed or shut down its side, or the connection broke
@@ -47,6 +49,7 @@ UNREACHABLE: Final = (
 )
 DISCARDS: Final = 64  # at most, calls of recv that discard unread input before a close
 _INT: Final = Struct("i")
+_CREDENTIALS: Final = Struct("iII")  # of the peer: process, user, group
 
 
 class Transport(Protocol):
@@ -91,6 +94,13 @@ class Transport(Protocol):
     def undelivered(self) -> int:
         """Bytes that were taken by `send` and that the peer's kernel does not have yet."""
 
+    @property
+    def opened_at(self) -> int:
+        """Boot time, ns."""
+
+    def peer(self) -> tuple[str, str]:
+        """Address and port of the client; for a unix socket "" and the number of its user."""
+
     def shutdown(self) -> None:
         """Everything was sent. Prepares a close that does not destroy bytes which the peer has not
         read.
@@ -105,13 +115,16 @@ class PlainTransport:
 
     batched = True
 
-    __slots__ = ("_epoll", "_is_unix", "_socket", "fd", "receive", "receive_again_from", "send")
+    __slots__ = (
+        "_epoll", "_is_unix", "_socket", "fd", "opened_at", "receive", "receive_again_from", "send",
+    )  # fmt: skip
 
     def __init__(self, sock: socket.socket, epoll: select.epoll) -> None:
         self._socket = sock
         self._epoll = epoll
         self._is_unix = sock.family == socket.AF_UNIX
         self.fd = sock.fileno()
+        self.opened_at = boot_ns()
         # The socket's own methods: this saves a call in Python for each command.
         self.receive: Callable[[int], bytes] = sock.recv
         self.send: Callable[[bytes | bytearray | memoryview], int] = sock.send
@@ -135,6 +148,18 @@ class PlainTransport:
         except OSError:
             return 0
         return unacknowledged
+
+    def peer(self) -> tuple[str, str]:
+        try:
+            if self._is_unix:
+                credentials = self._socket.getsockopt(
+                    socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size
+                )
+                return "", str(_CREDENTIALS.unpack(credentials)[1])
+            host, port = self._socket.getpeername()[:2]
+        except OSError:
+            return "", ""
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}", ""
 
     def shutdown(self) -> None:
         """Reads and discards input. A close with unread input resets the connection. On a reset,

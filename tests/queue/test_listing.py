@@ -19,7 +19,7 @@ STATES = [READY, RESERVED, DELAYED, BURIED]
 @pytest.fixture(params=["sliced", "at once"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "FEW_JOBS", 0 if request.param == "sliced" else 2 * JOBS)
-    monkeypatch.setattr(listing, "SLICE_BLOCKS", 1)
+    monkeypatch.setattr(listing, "SLICE_JOBS", 1)
 
 
 def filled(rng: Random, jobs: int = JOBS, priorities: int = 5) -> tuple[Queue, Client]:
@@ -115,7 +115,7 @@ def test_job_that_does_not_change_is_listed_whatever_others_do() -> None:
 
 def test_page_of_one_priority_does_not_look_at_all_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "FEW_JOBS", 0)
-    monkeypatch.setattr(listing, "SLICE_BLOCKS", 1)
+    monkeypatch.setattr(listing, "SLICE_JOBS", 1)
     queue = Queue()
     client = queue.connect()
     for _ in range(4000):
@@ -128,7 +128,7 @@ def test_page_of_one_priority_does_not_look_at_all_jobs(monkeypatch: pytest.Monk
 
 
 def test_search_of_many_jobs_is_done_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "SLICE_BLOCKS", 1)
+    monkeypatch.setattr(listing, "SLICE_JOBS", 1)
     queue = Queue()
     client = queue.connect()
     for _ in range(4000):

@@ -71,10 +71,11 @@ def test_segment_is_zero_without_a_journal(queue: Queue) -> None:
     assert snapshot.of_job(job, NOW).segment == 7
 
 
-def test_connection_snapshot_names_its_tubes(queue: Queue) -> None:
+def test_connection_snapshot_has_its_tubes(queue: Queue) -> None:
     (waiting,) = queue.tubes[b"empty"].waiting
-    shown = snapshot.of_connection(waiting)
-    assert (shown.used, shown.watched, shown.reserved_jobs) == (b"default", (b"empty",), 0)
+    shown = snapshot.of_connection(waiting, NOW + 3)
+    assert (shown.used, shown.watched, shown.reserved_jobs) == (b"default", 1, 0)
+    assert shown.waited_ns == 3
     assert (shown.is_producer, shown.is_worker, shown.is_waiting) == (False, True, True)
 
 

@@ -20,6 +20,7 @@ class FakeTransport:
         self.fd = fd
         self.piece = piece
         self.receive_again_from = 1
+        self.opened_at = 0
         self.arrived = b""
         self.ended = False
         self.takes = EVERYTHING
@@ -29,6 +30,9 @@ class FakeTransport:
     @property
     def receive(self) -> Callable[[int], bytes]:
         return self._receive
+
+    def peer(self) -> tuple[str, str]:
+        return "", ""
 
     @property
     def send(self) -> Callable[[bytes | bytearray | memoryview], int]:

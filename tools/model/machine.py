@@ -35,6 +35,7 @@ PIECES = [
     b"put-in-tube a", b"reserve-batch ", b"drain ", b"list-jobs a ready 5", b" 7.1",
     b"truncate a", b"move-job 1", b"move-jobs a",
     b"set-tube a", b" max-attempts=", b" dead-tube=", b"set-tube a max-attempts=1",
+    b"stats-conn", b"stats-tube-all",
 ]  # fmt: skip
 MALFORMED = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map(b"".join)
 

@@ -33,6 +33,7 @@ INVALID = (
     b"move-job 1 -a", b"move-jobs a ready b", b"move-jobs a reserved b 1",
     b"set-tube a", b"set-tube", b"set-tube a max-attempts", b"set-tube a dead-tube=-b",
     b"set-tube a max-attempts=1 max-attempts=1", b"set-tube a max-atempts=1", b"set-tube a  ",
+    b"stats-conn ", b"stats-conn x", b"list-connections 1", b"stats-tube-all a",
 )  # fmt: skip
 
 
@@ -165,6 +166,8 @@ class CommandGenerator:
             b"peek %d" % id, b"stats-job %d" % id, b"stats-tube %b" % tube, b"stats",
             b"list-tubes", b"list-tube-used", b"list-tubes-watched", b"peek-ready",
             b"peek-delayed", b"peek-buried", b"capabilities", b"ping", b"peek-tube %b ready" % tube,
+            b"list-connections", b"stats-conn", b"stats-conn %d" % self._rng.randrange(1, 9),
+            b"stats-tube-all",
             b"list-jobs %b %b" % (tube, self._rng.choice(STATES)),
             b"list-jobs %b ready 2 %d.%d" % (tube, self._rng.choice(PRIORITIES), id),
             b"peek-tube %b %b" % (tube, self._rng.choice((b"delayed", b"buried"))),

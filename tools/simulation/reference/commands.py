@@ -76,6 +76,7 @@ def reserve_until(state: State, client: Client, now: int, until: int | None) -> 
     if client.half_closed or (until is not None and until <= now):
         return TIMED_OUT
     client.wait_until = until
+    client.waits_since = now
     state.waiting.append(client)
     return None
 

@@ -75,6 +75,8 @@ class Client:
     closed: bool = False  # no further command is executed
     wait_until: int | None = None  # None: for ever
     has_capabilities: bool = False  # it has said `capabilities`
+    number: int = 0  # of the connection
+    waits_since: int = 0
     batch: int = 0  # it waits in reserve-batch, for so many jobs at most
 
 

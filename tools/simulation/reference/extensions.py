@@ -96,6 +96,24 @@ def list_jobs(
     return stats.jobs([places[place] for place in sorted(places) if place > after][:limit], now)
 
 
+def list_connections(state: State, client: Client, now: int) -> bytes:
+    return stats.items(stats.connection(state, each, now) for each in state.clients.values())
+
+
+def stats_conn(state: State, client: Client, now: int, number: int | None = None) -> bytes:
+    found = [each for each in state.clients.values() if each.number == number]
+    if number is None:
+        found = [client]
+    return stats.one_connection(state, found[0], now) if found else NOT_FOUND
+
+
+def stats_tube_all(state: State, client: Client, now: int) -> bytes:
+    return stats.items(
+        {**stats.of_tube(state, tube, now), **stats.more_of_tube(state, tube, now)}
+        for tube in state.tubes
+    )
+
+
 BY_WORD: dict[str, Command] = {
     "capabilities": capabilities,
     "ping": ping,
@@ -105,4 +123,7 @@ BY_WORD: dict[str, Command] = {
     "reserve-batch": reserve_batch,
     "drain": drain,
     "list-jobs": list_jobs,
+    "list-connections": list_connections,
+    "stats-conn": stats_conn,
+    "stats-tube-all": stats_tube_all,
 }

@@ -61,7 +61,9 @@ class ReferenceModel(State):
     def connect(self, name: Hashable) -> None:
         assert name not in self.clients
         self.total_connections += 1
-        self.clients[name] = Client(name, self.default, [self.default])
+        self.clients[name] = Client(
+            name, self.default, [self.default], number=self.total_connections
+        )
 
     def receive(self, name: Hashable, data: bytes, now: int) -> None:
         """Bytes from the client, in any pieces."""

@@ -55,8 +55,11 @@ EXTENSIONS: dict[str, tuple[bytes | Number, ...]] = {
     "set-tube": (NAME, SETTINGS),
     "move-job": (Number(U64), NAME),
     "move-jobs": (NAME, STATE, NAME, Number()),
+    "list-connections": (),
+    "stats-conn": (Number(U64),),
+    "stats-tube-all": (),
 }
-OPTIONAL = {"list-jobs": 2, "truncate": 1}  # of the arguments
+OPTIONAL = {"list-jobs": 2, "truncate": 1, "stats-conn": 1}  # of the arguments
 
 
 class BadLine(Exception):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from .entities import Client, Job, Tube
 from .parser import EXTENSIONS
@@ -85,16 +86,17 @@ def server(state: State, client: Client, now: int) -> bytes:
         binlog_max_size=state.binlog_max_size,
         draining=_bool(state.draining),
         **dict.fromkeys(UNKNOWN[8:], "?"),
-        **(_more(state) if client.has_capabilities else {}),
+        **(_more(state, now) if client.has_capabilities else {}),
     )
 
 
-def _more(state: State) -> dict[str, int]:
+def _more(state: State, now: int) -> dict[str, object]:
     """What only a client that has said `capabilities` gets."""
     return {
         **{f"cmd-{word}": state.counts.get(word, 0) for word in EXTENSIONS},
         "current-job-bytes": sum(len(job.body) + JOB_BYTES for job in state.jobs.values()),
         **dict.fromkeys(LIMITS, 0),
+        **oldest(state, state.tubes, now),
     }
 
 
@@ -127,7 +129,10 @@ def _of_job(job: Job, now: int) -> dict[str, object]:
 
 
 def jobs(jobs: list[Job], now: int) -> bytes:
-    values = [{**_of_job(job, now), "size": len(job.body), "cursor": "?"} for job in jobs]
+    return items({**_of_job(job, now), "size": len(job.body), "cursor": "?"} for job in jobs)
+
+
+def items(values: Iterable[dict[str, object]]) -> bytes:
     return _ok("---\n" + ("".join(map(_item, values)) or "[]\n"))
 
 
@@ -136,10 +141,51 @@ def _item(values: dict[str, object]) -> str:
     return "- " + "  ".join(lines)
 
 
+def connection(state: State, client: Client, now: int) -> dict[str, object]:
+    """A client without a socket has no address and no age."""
+    waits = client in state.waiting
+    return {
+        "id": client.number,
+        "address": '""',
+        "user": '""',
+        "age": 0,
+        "tube": f'"{client.used.name.decode()}"',
+        "watching": len(client.watched),
+        "reserved": len(state.held(client)),
+        "waiting": _bool(waits),
+        "waiting_time": (now - client.waits_since) // SECOND if waits else 0,
+        "pending_bytes": 0,
+    }
+
+
+def one_connection(state: State, client: Client, now: int) -> bytes:
+    names = "".join(f"- {tube.name.decode()}\n" for tube in client.watched)
+    lines = connection(state, client, now).items()
+    text = "".join(f"{key.replace('_', '-')}: {value}\n" for key, value in lines)
+    return _ok(f"---\n{text}watched:\n{names}")
+
+
 def tube(state: State, client: Client, tube: Tube, now: int) -> bytes:
+    more = more_of_tube(state, tube, now) if client.has_capabilities else {}
+    return _yaml(**{**of_tube(state, tube, now), **more})
+
+
+def more_of_tube(state: State, tube: Tube, now: int) -> dict[str, object]:
+    return {**oldest(state, [tube], now), **_of_policy(state.policies.get(tube.name, {}))}
+
+
+def oldest(state: State, tubes: list[Tube], now: int) -> dict[str, object]:
+    """The ready job with the smallest id."""
+    ready = sorted(state.ready(tubes), key=lambda job: job.id)
+    return {
+        "oldest_ready_age": max(now - ready[0].created_at, 0) // SECOND if ready else 0,
+        "oldest_ready_id": ready[0].id if ready else 0,
+    }
+
+
+def of_tube(state: State, tube: Tube, now: int) -> dict[str, object]:
     clients = state.clients.values()
-    policy = state.policies.get(tube.name, {})
-    return _yaml(
+    return dict(
         name=f'"{tube.name.decode()}"',
         **_counts_by_state([job for job in state.jobs.values() if job.tube is tube]),
         total_jobs=tube.total_jobs,
@@ -150,7 +196,6 @@ def tube(state: State, client: Client, tube: Tube, now: int) -> bytes:
         cmd_pause_tube=tube.pauses,
         pause=tube.pause // SECOND,
         pause_time_left=seconds_left(tube.paused_until, now),
-        **(_of_policy(policy) if client.has_capabilities else {}),
     )
 
 
