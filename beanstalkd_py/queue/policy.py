@@ -2,7 +2,7 @@
 the name: it stays when the tube has no jobs and no clients.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Policy(NamedTuple):
@@ -14,4 +14,4 @@ class Policy(NamedTuple):
     dead_tube: bytes = b""
 
 
-NO_POLICY = Policy()
+NO_POLICY: Final = Policy()
