@@ -73,6 +73,10 @@ def test_messages_about_a_sound_end_of_a_c_binlog_are_allowed():
     )
 
 
+def test_progress_of_a_slow_start_is_allowed():
+    StartMessages().add("beanstalkd-py: reading /var/lib/beanstalkd: 18 % of 56 MB\n")
+
+
 def test_torn_files_need_a_message():
     messages = StartMessages()
     messages.add(

@@ -34,6 +34,7 @@ _LINES = (
         r".*/\d+\.wal: was written with -F and not closed: "
         r"if the power failed, the changes after LSN \d+ are gone"
     ),
+    re.compile(r"reading .*: \d+ % of \d+ MB"),  # on a slow machine
     re.compile(r".*: an unfinished import is discarded"),
     re.compile(r".*: puts are refused: No space left on device; free some space, or delete jobs"),
     re.compile(r".*: puts are accepted again; \d+ were refused"),
