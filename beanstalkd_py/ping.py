@@ -36,6 +36,8 @@ def main(argv: Sequence[str]) -> int:
         reason = f"no answer within {chosen.timeout:g} s"
     except OSError as error:
         reason = error.strerror or str(error)
+    except UnicodeError:  # of socket, which encodes the name
+        reason = "not a name of a host"
     except NoAnswer as error:
         reason = str(error)
     print(f"{prog}: {shown(chosen.address)}: {reason}", file=sys.stderr)

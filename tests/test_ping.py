@@ -58,6 +58,17 @@ def test_server_that_is_down_is_status_1(tmp_path: Path, capfd: pytest.CaptureFi
     assert pinged(capfd, "--address", at) == (1, line)
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, os.fsdecode(b"\xff")])
+def test_host_that_cannot_be_a_name_is_status_1(
+    host: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Python refuses to encode it, before anything is looked up."""
+    status, err = pinged(capfd, "--address", f"{host}:11300")
+    assert status == 1
+    assert err.endswith(":11300: not a name of a host\n")
+    assert err.count("\n") == 1
+
+
 def test_server_that_does_not_answer_is_status_1(capfd: pytest.CaptureFixture[str]) -> None:
     """Like a server that still reads its log: it listens, and accepts nobody."""
     with socket.create_server(("127.0.0.1", 0)) as server:

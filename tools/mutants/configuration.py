@@ -98,6 +98,15 @@ CONFIGURATION = (
     ),
     Mutant(
         Invariant.OPERATOR_IS_TOLD,
+        "ping-bad-host",
+        "`ping` ends with a traceback if the host cannot be a name",
+        "beanstalkd_py/ping.py",
+        "except UnicodeError:",
+        "except NotImplementedError:",
+        ("tests/test_ping.py -k cannot_be",),
+    ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
         "ping-without-deadline",
         "each byte of a slow answer gives `ping` the whole timeout again",
         "beanstalkd_py/ping.py",
