@@ -6,7 +6,7 @@ import errno
 
 from beanstalkd_py.binlog.refusals import Refusals
 from beanstalkd_py.binlog.report import Report
-from beanstalkd_py.queue.memory import MemoryReserve
+from beanstalkd_py.queue.memory import JOB_BYTES, MemoryReserve
 
 
 class MemoryRefusals:
@@ -39,4 +39,5 @@ class MemoryRefusals:
                 f"jobs take {memory.used} of {memory.limit} bytes; "
                 "delete jobs, or raise --max-memory"
             )
-            self._over_limit.check(now, memory.used < memory.limit, 0, text)
+            fits = memory.used + JOB_BYTES <= memory.limit  # an empty job
+            self._over_limit.check(now, fits, 0, text)

@@ -118,6 +118,9 @@ def test_limit_has_its_own_lines(world: World) -> None:
     refused = "puts are refused: jobs take 900 of 1000 bytes; delete jobs, or raise --max-memory"
     assert world.lines == [refused]
     world.check_later()
+    assert world.lines == [refused], "no put fits in the 100 bytes that are left"
+    world.memory.set_limit(1300)  # exactly an empty job fits
+    world.check_later()
     assert world.lines == [refused, "puts are accepted again; 2 were refused"]
 
 

@@ -98,6 +98,15 @@ CONFIGURATION = (
     ),
     Mutant(
         Invariant.OPERATOR_IS_TOLD,
+        "limit-ends-early",
+        "puts are said to be accepted again, although no job fits below --max-memory",
+        "beanstalkd_py/server/memory_refusals.py",
+        "memory.used + JOB_BYTES <= memory.limit",
+        "memory.used < memory.limit",
+        ("tests/server/test_memory_refusals.py -k own_lines",),
+    ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
         "ping-bad-host",
         "`ping` ends with a traceback if the host cannot be a name",
         "beanstalkd_py/ping.py",
