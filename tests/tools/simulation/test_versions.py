@@ -7,6 +7,8 @@ from simulation.sweep.versions import Found, VersionHistory
 from simulation.sweep.views import view_all
 from simulation.violation import Violation
 
+from beanstalkd_py.queue import bulk
+from beanstalkd_py.queue.outcome import DONE
 from beanstalkd_py.queue.queue import Queue
 
 S = 1_000_000_000
@@ -23,7 +25,7 @@ def timed_out(full: bool) -> tuple[VersionHistory, Found, Found]:
     """
     queue, history = Queue(), VersionHistory()
     client = queue.connect()
-    queue.put(client, 0, 0, 0, 1 * S, b"body")
+    queue.put(client, queue.default, 0, 0, 0, 1 * S, b"body")
     history.note(queue, WALL, 4, WALL, full=False)
     queue.reserve(client, 0, 0)
     history.note(queue, WALL, 6, WALL, full=False)
@@ -62,3 +64,15 @@ def test_log_goes_on_with_the_version_that_came_back(full: bool) -> None:
     history.cut({1: before}, 7, WALL)
     with pytest.raises(Violation):
         history.compare({1: after}, 7, WALL)
+
+
+def test_job_that_is_moved_and_reserved_at_once_has_the_count_before() -> None:
+    queue, history = Queue(), VersionHistory()
+    client = queue.connect()
+    queue.put(client, queue.tube(b"a"), 0, 0, 0, 1 * S, b"body")
+    history.note(queue, WALL, 4, WALL, full=False)
+    assert bulk.move_job(queue, 0, 1, b"default") is DONE
+    moved = found(queue)
+    queue.reserve(client, 0, 0)
+    history.note(queue, WALL, 6, WALL, full=False)
+    history.compare({1: moved}, 6, WALL)

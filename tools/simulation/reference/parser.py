@@ -101,8 +101,6 @@ class Reader:
 
 def words(line: bytes) -> tuple[str, list[object]]:
     """The word and the arguments of any line except a put. Durations are in ns."""
-    if b"\0" in line:
-        raise BadLine
     extension = line.split(b" ")[0].decode("latin-1")
     if extension in EXTENSIONS:
         try:
@@ -112,6 +110,8 @@ def words(line: bytes) -> tuple[str, list[object]]:
             if extension == "put-in-tube" and len(texts) == 6 and re.fullmatch(rb"\d+", texts[5]):
                 bad.skips = int(texts[5]) if int(texts[5]) <= U32 else None
             raise
+    if b"\0" in line:
+        raise BadLine
     for word in (*ONE_ID, *ONE_NAME, "reserve-with-timeout", "release", "bury", "kick"):
         if line.startswith(word.encode() + b" "):
             return word, _arguments(word, Reader(line[len(word) + 1 :]))

@@ -179,7 +179,8 @@ def _counts(old: View | None, new: JobView, reserves: int, state: int) -> range:
     """
     at_once = state == RESERVED and not (
         isinstance(old, JobView)
-        and (old.timeouts, old.releases, old.kicks) == (new.timeouts, new.releases, new.kicks)
+        and (old.tube, old.timeouts, old.releases, old.kicks)
+        == (new.tube, new.timeouts, new.releases, new.kicks)
     )
     return range(reserves - at_once, reserves + 1)
 
