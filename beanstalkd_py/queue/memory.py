@@ -4,7 +4,9 @@ When an allocation fails, the reserve is released. From then on puts are refused
 memory for everything else: replies, deletes, connections. The first put after more memory is free
 sets the reserve aside again. It is accepted if a probe succeeds too (see below).
 
-The reserve is never written to, so it takes address space and no memory of the machine.
+The reserve is never written to, so it takes address space and no memory of the machine. Both the
+reserve and a probe are one block where the system has one. The memory of deleted jobs may be in
+pieces, between blocks that are still used, so many small blocks do as well.
 
 Puts also stop before the last memory is gone: now and then a put must find PROBE_BYTES. Many
 failures cannot be handled where they occur, such as those in the event loop's own code, or of an
@@ -24,6 +26,7 @@ PROBE_BYTES: Final = 8 << 20
 PUTS_A_PROBE: Final = 512
 SMALL_BODY: Final = 2048  # bytes; larger bodies are counted
 BODIES_A_PROBE: Final = 1 << 20  # bytes
+PIECE_BYTES: Final = 256 << 10  # of a reserve or a probe that finds no block of the whole size
 JOB_BYTES: Final = 400  # that a job takes beside its body, about
 UNASKED_BYTES: Final = SMALL_BODY + JOB_BYTES  # at most, of a job whose put does not ask `may_put`
 NO_LIMIT: Final = 1 << 60
@@ -54,12 +57,12 @@ class MemoryReserve:
         self.limit = NO_LIMIT
         self.over_limit = 0
         self._bodies = 0  # bytes of larger bodies since the latest probe
-        self._reserve = b""
+        self._reserve: list[bytes] = []
 
     def hold(self) -> bool:
         """Sets the reserve aside. False if the system has not enough memory for it."""
         try:
-            self._reserve = self.allocate(RESERVE_BYTES)
+            self._reserve = self._blocks(RESERVE_BYTES)
         except MemoryError:
             return False
         self.short = False
@@ -109,11 +112,18 @@ class MemoryReserve:
         if self.short and not self.hold():
             return False
         try:
-            self.allocate(PROBE_BYTES)
+            self._blocks(PROBE_BYTES)
         except MemoryError:
             self.release()
             return False
         return True
+
+    def _blocks(self, nbytes: int) -> list[bytes]:
+        """So many bytes, in one block or in pieces. Raises MemoryError."""
+        try:
+            return [self.allocate(nbytes)]
+        except MemoryError:
+            return [self.allocate(PIECE_BYTES) for _ in range(nbytes // PIECE_BYTES)]
 
     def refuse(self) -> None:
         """An allocation for a put has failed."""
@@ -122,6 +132,6 @@ class MemoryReserve:
 
     def release(self) -> None:
         """An allocation has failed."""
-        self._reserve = b""
+        self._reserve = []
         self.short = True
         self.probe_at = 0

@@ -17,6 +17,7 @@ from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue import state
 from beanstalkd_py.queue.memory import (
     BODIES_A_PROBE,
+    PIECE_BYTES,
     PROBE_BYTES,
     PUTS_A_PROBE,
     RESERVE_BYTES,
@@ -202,16 +203,39 @@ def test_put_after_a_lack_of_memory_leaves_reserve_and_probe(missing: int, reply
     client, memory = server.session(), server.queue.memory
     free = RESERVE_BYTES + PROBE_BYTES - missing
 
+    class Block(bytes):
+        def __del__(self) -> None:
+            nonlocal free
+            free += len(self)
+
     def limited(nbytes: int) -> bytes:
-        if nbytes > free - (0 if memory.short else RESERVE_BYTES):
+        nonlocal free
+        if nbytes > free:
             raise MemoryError
-        return bytes(nbytes)
+        free -= nbytes
+        return Block(nbytes)
 
     memory.allocate = limited
     memory.release()
     replies = [server.say(client, b"put 0 0 60 1", b"a") for _ in range(3)]
     assert replies[-1] == reply
     assert memory.short is bool(missing)
+
+
+def test_free_memory_in_pieces_is_enough_for_puts() -> None:
+    """That of deleted jobs may stand between blocks that are still used."""
+    server = QueueServer()
+    client, memory = server.session(), server.queue.memory
+
+    def pieces(nbytes: int) -> bytes:
+        if nbytes > PIECE_BYTES:
+            raise MemoryError
+        return bytes(nbytes)
+
+    memory.allocate = pieces
+    memory.release()
+    assert server.say(client, b"put 0 0 60 1", b"a") == b"INSERTED 1\r\n"
+    assert not memory.short
 
 
 @pytest.mark.parametrize("command", [b"reserve", b"reserve-with-timeout 0", b"reserve-job 1"])
@@ -332,7 +356,7 @@ def test_probe_refuses_puts_before_an_allocation_fails(
     assert server.say(client, line, bytes(nbytes)) == b"INSERTED 1\r\n"
 
     def little(nbytes: int) -> bytes:
-        if nbytes >= PROBE_BYTES:
+        if nbytes >= PIECE_BYTES:
             raise MemoryError
         return bytes(nbytes)
 

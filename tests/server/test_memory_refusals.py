@@ -10,7 +10,7 @@ from testkit.queue_server import QueueServer
 from beanstalkd_py.binlog.refusals import QUIET_NS
 from beanstalkd_py.binlog.report import messages_only
 from beanstalkd_py.protocol.parser import LARGE_BODY
-from beanstalkd_py.queue.memory import PROBE_BYTES, RESERVE_BYTES
+from beanstalkd_py.queue.memory import PIECE_BYTES, PROBE_BYTES, RESERVE_BYTES
 from beanstalkd_py.server.memory_refusals import MemoryRefusals
 
 OUT = b"OUT_OF_MEMORY\r\n"
@@ -95,7 +95,7 @@ def fail_body(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("prepare", "nbytes"),
-    [(short, 1), (short, LARGE), (fail_from(PROBE_BYTES), 1), (fail_body, LARGE_BODY)],
+    [(short, 1), (short, LARGE), (fail_from(PIECE_BYTES), 1), (fail_body, LARGE_BODY)],
     ids=["short", "short-large-body", "probe", "buffer"],
 )
 def test_each_place_that_refuses_a_put_counts(

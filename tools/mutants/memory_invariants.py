@@ -7,6 +7,15 @@ from .mutant import SIMULATION, Mutant
 
 MEMORY = (
     Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "pieces-are-no-memory",
+        "puts are refused while free memory is in pieces",
+        "beanstalkd_py/queue/memory.py",
+        "            return [self.allocate(PIECE_BYTES) for _ in range(nbytes // PIECE_BYTES)]\n",
+        "            raise\n",
+        ("tests/queue/test_out_of_memory.py -k in_pieces",),
+    ),
+    Mutant(
         Invariant.OPERATOR_IS_TOLD,
         "memory-refuses-puts-in-silence",
         "the operator does not hear that puts are refused for lack of memory",
