@@ -15,7 +15,7 @@ class Report(Protocol):
 
 
 def unreported(message: str, event: str = "", **fields: Field) -> None:
-    """The report of nobody."""
+    """A report that goes nowhere."""
 
 
 def about(directory: str, report: Report) -> Report:

@@ -1,6 +1,6 @@
-"""Signals during the start and at the end. While it serves, the server has its own
-handlers, except for SIGUSR1: this handler of Python runs also during a blocking poll, so a command
-that is sent after the signal finds the server in drain mode.
+"""Signals during the start and at the end. While it serves, the server has its own handlers, except
+for SIGUSR1. The handler of SIGUSR1 also runs during a blocking poll. So a command that is sent
+after the signal finds the server in drain mode.
 
 SIGHUP has its default effect, as in the C server, unless there is a configuration file to reload:
 then it stays blocked until the server has a handler for it.

@@ -106,12 +106,9 @@ class Answers:
 
     def kick_in_slices(self, client: Client, now: int, tube: Tube, bound: int) -> bytes | None:
         kick = self.queue.begin_kick(tube, bound)
-        return in_slices(client, now, lambda now: self._kicked(self.queue.kick(kick, now)))
-
-    def _kicked(self, outcome: int | Outcome) -> bytes | None:
-        if outcome is UNFINISHED:
-            return None
-        return replies.KICKED_COUNT % outcome if isinstance(outcome, int) else REPLIES[outcome]
+        return in_slices(
+            client, now, lambda now: counted(replies.KICKED_COUNT, self.queue.kick(kick, now))
+        )
 
 
 def _batch(jobs: list[Job]) -> list[bytes]:
@@ -124,6 +121,13 @@ def _batch(jobs: list[Job]) -> list[bytes]:
         else:
             pieces.append(replies.RESERVED % (job.id, nbytes, body))
     return pieces
+
+
+def counted(template: bytes, outcome: int | Outcome) -> bytes | None:
+    """The reply to a command on many jobs. None if it is unfinished."""
+    if isinstance(outcome, int):
+        return template % outcome
+    return None if outcome is UNFINISHED else REPLIES[outcome]
 
 
 def in_slices(client: Client, now: int, go_on: Callable[[int], bytes | None]) -> bytes | None:

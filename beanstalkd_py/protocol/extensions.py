@@ -5,16 +5,16 @@ by `capabilities`. From then on its replies to `stats` have more keys, behind th
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from beanstalkd_py.protocol import replies, yaml
-from beanstalkd_py.protocol.answers import REPLIES, Answers, in_slices
+from beanstalkd_py.protocol.answers import REPLIES, Answers, counted, in_slices
 from beanstalkd_py.protocol.commands import EXTENSIONS, SECOND, U64, Command
 from beanstalkd_py.queue import bulk, snapshot
 from beanstalkd_py.queue.listing import FEW_JOBS, Listing
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, STATE_NAMES, Client
 from beanstalkd_py.queue.oldest import Oldest
-from beanstalkd_py.queue.outcome import DONE, UNFINISHED, WAITING, Outcome
+from beanstalkd_py.queue.outcome import DONE, WAITING
 from beanstalkd_py.queue.policy import NO_POLICY, Policy
 from beanstalkd_py.queue.snapshot import ProcessSnapshot
 
@@ -112,7 +112,15 @@ class Extensions:
         return replies.TUBE_SET if outcome is DONE else REPLIES[outcome]
 
     def list_connections(self, client: Client, now: int, command: Command) -> bytes | None:
-        return self._list(client, now, list(self._answers.clients.values()), self._connection)
+        connected = list(reversed(self._answers.clients.values()))
+        items: list[bytes] = []
+
+        def go_on(now: int) -> bytes | None:
+            for _ in range(min(SLICE_LISTED, len(connected))):
+                items.append(self._connection(connected.pop(), now))
+            return None if connected else self._answers.report(lambda: yaml.listing(items))
+
+        return in_slices(client, now, go_on)
 
     def _connection(self, client: Client, now: int) -> bytes:
         """An item of a list; empty if the connection is closed."""
@@ -156,20 +164,6 @@ class Extensions:
 
         return in_slices(client, now, go_on)
 
-    def _list(
-        self, client: Client, now: int, things: list[Any], make: Callable[[Any, int], bytes]
-    ) -> bytes | None:
-        """A list with an item of each thing, made in slices."""
-        things.reverse()
-        items: list[bytes] = []
-
-        def go_on(now: int) -> bytes | None:
-            for _ in range(min(SLICE_LISTED, len(things))):
-                items.append(make(things.pop(), now))
-            return None if things else self._answers.report(lambda: yaml.listing(items))
-
-        return in_slices(client, now, go_on)
-
     # --- many jobs
 
     def truncate(self, client: Client, now: int, command: Command) -> bytes | None:
@@ -179,7 +173,7 @@ class Extensions:
             return replies.NOT_FOUND
         queue = self._queue
         return in_slices(
-            client, now, lambda now: _counted(replies.TRUNCATED, bulk.truncate(queue, sweep))
+            client, now, lambda now: counted(replies.TRUNCATED, bulk.truncate(queue, sweep))
         )
 
     def move_jobs(self, client: Client, now: int, command: Command) -> bytes | None:
@@ -191,7 +185,7 @@ class Extensions:
         return in_slices(
             client,
             now,
-            lambda now: _counted(replies.MOVED_COUNT, bulk.move_jobs(queue, sweep, to, now)),
+            lambda now: counted(replies.MOVED_COUNT, bulk.move_jobs(queue, sweep, to, now)),
         )
 
     def move_job(self, client: Client, now: int, command: Command) -> bytes:
@@ -202,10 +196,3 @@ class Extensions:
     def _sweep(self, name: bytes, states: tuple[int, ...], bound: int = U64) -> bulk.Sweep | None:
         tube = self._queue.tubes.get(name)
         return None if tube is None else bulk.Sweep(tube, states, bound)
-
-
-def _counted(template: bytes, outcome: int | Outcome) -> bytes | None:
-    """The reply to a command on many jobs. None if it is unfinished."""
-    if isinstance(outcome, int):
-        return template % outcome
-    return None if outcome is UNFINISHED else REPLIES[outcome]

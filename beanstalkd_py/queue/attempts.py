@@ -56,9 +56,7 @@ class Attempts(State):
         self.timeouts += 1
         _, timeouts, releases, buries, kicks = job.history
         counters = (job.reserves, timeouts + 1, releases, buries, kicks)
-        if self.give_up(job, now, job.pri, counters) is NO_HEADROOM:
-            # No client waits for a reply, so the change is made without a record.
-            self.apply_change(job, BURIED, job.pri, job.delay, self.next_bury, counters)
+        self._end(job, now, counters)
 
     def lose(self, job: Job, now: int) -> None:
         if job.tube.policy is None:
@@ -67,13 +65,19 @@ class Attempts(State):
         _, timeouts, releases, buries, kicks = job.history
         counters = (job.reserves, timeouts, releases, buries, kicks)
         if self.is_used_up(job):
-            if self.give_up(job, now, job.pri, counters) is NO_HEADROOM:
-                self.apply_change(job, BURIED, job.pri, job.delay, self.next_bury, counters)
+            self._end(job, now, counters)
             return
         if self.journal is not None:
             self.journal.change(job, READY, job.pri, job.delay, 0, counters)
         self.apply_change(job, READY, job.pri, job.delay, 0, counters)
         self.offer(job.tube, now)
+
+    def _end(self, job: Job, now: int, counters: Counters) -> None:
+        """`give_up` where no client waits for a reply: without headroom, the job is buried without
+        a record.
+        """
+        if self.give_up(job, now, job.pri, counters) is NO_HEADROOM:
+            self.apply_change(job, BURIED, job.pri, job.delay, self.next_bury, counters)
 
 
 def apply_policy(state: State, name: bytes, policy: Policy) -> None:

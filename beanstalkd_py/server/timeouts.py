@@ -1,10 +1,10 @@
 """The limits on time: --idle-timeout and --input-timeout. Also tells about --max-pending.
 
 There is no timer per client or command. `check` looks at all connections once a second. It notes
-what it finds and closes a client that has not changed for too long. So a client is closed up to a
-second late, and never early. If the process was stopped or the machine suspended, a client may have
-sent bytes meanwhile that were not received yet. So the time between two checks counts LONGEST_NS at
-most.
+what it finds and closes a client that has not changed for too long. So a client is closed up to two
+seconds late, and never early. If the process was stopped or the machine suspended, a client may
+have sent bytes meanwhile that were not received yet. So the time between two checks counts
+LONGEST_NS at most.
 
 A client that is closed gets no answer, because it would take it for the reply to its next command.
 Replies that wait for a client are limited by `Connection`: above --max-pending, it executes no

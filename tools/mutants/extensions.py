@@ -268,8 +268,8 @@ EXTENSIONS = (
         "long-list-in-one-slice",
         "a list of all connections is made before another client is served",
         "beanstalkd_py/protocol/extensions.py",
-        "            for _ in range(min(SLICE_LISTED, len(things))):\n",
-        "            for _ in range(len(things)):\n",
+        "            for _ in range(min(SLICE_LISTED, len(connected))):\n",
+        "            for _ in range(len(connected)):\n",
         ("tests/protocol/test_extensions.py -k slices",),
     ),
     Mutant(
