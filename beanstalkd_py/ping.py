@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from threading import Thread
 from typing import NoReturn
 
 NO_ANSWER, USAGE_ERROR = 1, 5
@@ -30,44 +30,63 @@ def main(argv: Sequence[str]) -> int:
     prog = f"{argv[0]} ping"
     chosen = parser(prog).parse_args(argv[2:])
     try:
-        ask(chosen.address, chosen.timeout)
+        within(chosen.timeout, lambda: ask(chosen.address))
         return 0
-    except TimeoutError:
-        reason = f"no answer within {chosen.timeout:g} s"
+    except TimeoutError as error:  # the kernel's has a text
+        reason = error.strerror or f"no answer within {chosen.timeout:g} s"
     except OSError as error:
         reason = error.strerror or str(error)
     except UnicodeError:  # of socket, which encodes the name
         reason = "not a name of a host"
-    except NoAnswer as error:
+    except (NoAnswer, RuntimeError) as error:  # RuntimeError: the system refuses a thread
         reason = str(error)
     print(f"{prog}: {shown(chosen.address)}: {reason}", file=sys.stderr)
     return NO_ANSWER
 
 
-def ask(address: Address, timeout_s: float) -> None:
+def within(timeout_s: float, call: Callable[[], None]) -> None:
+    """Raises what the call raises, or TimeoutError if it takes longer.
+
+    The call runs on a thread, because nothing else bounds the look-up of a name. A name may also
+    have many addresses, which are tried in turn. The end of the process ends the thread.
+    """
+    outcome: list[Exception | None] = []
+
+    def run() -> None:
+        try:
+            call()
+            outcome.append(None)
+        except Exception as error:
+            outcome.append(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    if not outcome:
+        raise TimeoutError
+    if outcome[0] is not None:
+        raise outcome[0]
+
+
+def ask(address: Address) -> None:
     """Returns when the server has answered. Raises OSError or NoAnswer."""
-    deadline = time.monotonic() + timeout_s
-    with _connected(address, timeout_s) as server:
+    with _connected(address) as server:
         server.sendall(b"list-tube-used\r\n")
         reply = b""
-        while not reply.endswith(b"\n"):
-            server.settimeout(max(0.001, deadline - time.monotonic()))
+        while not reply.endswith(b"\n") and len(reply) <= LONGEST_REPLY:
             data = server.recv(LONGEST_REPLY)
             if not data:
                 raise NoAnswer("the connection was closed")
             reply += data
-            if len(reply) > LONGEST_REPLY:
-                break
     if not reply.startswith(b"USING "):
         raise NoAnswer(f"not the answer of a beanstalkd server: {reply.decode('latin-1')!a}")
 
 
-def _connected(address: Address, timeout_s: float) -> socket.socket:
+def _connected(address: Address) -> socket.socket:
     if not isinstance(address, str):
-        return socket.create_connection(address, timeout_s)
+        return socket.create_connection(address)
     server = socket.socket(socket.AF_UNIX)
     try:
-        server.settimeout(timeout_s)
         server.connect(address)
     except BaseException:
         server.close()
@@ -99,7 +118,7 @@ def parser(prog: str) -> argparse.ArgumentParser:
         metavar="S",
         type=_timeout,
         default=DEFAULT_TIMEOUT_S,
-        help="seconds to wait for the answer (default: %(default)g)",
+        help="seconds until the answer must have come (default: %(default)g)",
     )
     return parser
 

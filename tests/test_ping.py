@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from testkit.daemon import OURS, Daemon
 from testkit.start import Start
+from testkit.waiting import HANG_S
 
 from beanstalkd_py import ping
 from beanstalkd_py.config import flags
@@ -101,36 +104,42 @@ def test_wrong_answer_is_status_1(
     assert said.count("\n") == 1
 
 
-def test_slow_answer_does_not_extend_the_timeout(
+@pytest.mark.parametrize("place", ["getaddrinfo", "create_connection"])
+def test_timeout_bounds_the_whole(
+    place: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The look-up of a name has no timeout, and a name may have many addresses."""
+    ended = threading.Event()
+    monkeypatch.setattr(ping.socket, place, lambda *_, **__: ended.wait(HANG_S))
+    line = "beanstalkd-py ping: localhost:11300: no answer within 0.01 s\n"
+    try:
+        assert pinged(capfd, "--address", "localhost:11300", "--timeout", "0.01") == (1, line)
+    finally:
+        ended.set()
+
+
+def test_timeout_of_the_kernel_is_named(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A byte at a time, the answer would take forever."""
-    clock = iter(range(20))
-    monkeypatch.setattr(ping.time, "monotonic", lambda: next(clock))
+    """It gives up to connect after about two minutes, which may be before the timeout."""
 
-    class Dripping:
-        left = 0.0
+    def fail(*_: object) -> socket.socket:
+        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
 
-        def __enter__(self) -> Dripping:
-            return self
+    monkeypatch.setattr(ping.socket, "create_connection", fail)
+    line = "beanstalkd-py ping: 127.0.0.1:11300: Connection timed out\n"
+    assert pinged(capfd) == (1, line)
 
-        def __exit__(self, *_: object) -> None:
-            pass
 
-        def sendall(self, _: bytes) -> None:
-            pass
+def test_refused_thread_is_status_1(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
 
-        def settimeout(self, left: float) -> None:
-            self.left = left
-
-        def recv(self, _: int) -> bytes:
-            if self.left < 1:
-                raise TimeoutError
-            return b"U"
-
-    monkeypatch.setattr(ping, "_connected", lambda *_: Dripping())
-    line = "beanstalkd-py ping: 127.0.0.1:11300: no answer within 7 s\n"
-    assert pinged(capfd, "--timeout", "7") == (1, line)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    line = "beanstalkd-py ping: 127.0.0.1:11300: can't start new thread\n"
+    assert pinged(capfd) == (1, line)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import os
 import re
@@ -88,6 +89,9 @@ def _contents(path: str) -> bytes:
 
 
 def _decode(data: bytes) -> str:
+    if data.startswith(codecs.BOM_UTF8):
+        text = "begins with a byte-order mark (EF BB BF); save the file as UTF-8 without it"
+        raise _Refused(1, text)
     try:
         return data.decode()
     except UnicodeDecodeError as error:

@@ -197,6 +197,14 @@ def test_file_that_cannot_be_read_is_a_mistake_without_a_line(path: Path, tmp_pa
     assert mistakes(path / "file") == [(None, "Not a directory")]
 
 
+def test_byte_order_mark_is_named(path: Path) -> None:
+    """Some editors on Windows write one."""
+    path.write_bytes(b"\xef\xbb\xbfport = 11300\n")
+    assert mistakes(path) == [
+        (1, "begins with a byte-order mark (EF BB BF); save the file as UTF-8 without it")
+    ]
+
+
 def test_file_that_is_not_utf_8_has_the_line_of_the_byte(path: Path) -> None:
     path.write_bytes(b"# a\n# \xff\n")
     assert mistakes(path) == [(2, "not UTF-8, which TOML files must be")]
