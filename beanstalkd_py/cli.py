@@ -281,6 +281,7 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
 
         def stopping() -> None:
             if server.failure is None:
+                draining.check()
                 events.info(
                     f"stopping: {server.stopped_by}", event="stopping", why=server.stopped_by
                 )

@@ -7,10 +7,12 @@ import os
 import re
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from testkit.client import Client
 from testkit.daemon import ROOT, Daemon
 from testkit.start import Start
 from testkit.waiting import wait_until
@@ -80,6 +82,33 @@ def test_client_that_switches_draining_is_noticed(start: Start) -> None:
     wait_until(lambda: '"draining"' in daemon.events(), "the operator is told")
     assert client.ask(b"drain off\r\n") == b"DRAIN off\r\n"
     wait_until(lambda: '"draining_ended"' in daemon.events(), "the operator is told")
+
+
+def answered(client: Client) -> bytes:
+    """b"" if the server closes the connection."""
+    with suppress(ConnectionError):
+        return client.ask(b"list-tube-used\r\n")
+    return b""
+
+
+def test_last_moments_before_a_stop_are_reported(start: Start) -> None:
+    """Otherwise timers report refusals and drains, some seconds later."""
+    daemon = start("--log-format=json", "--max-memory=1000", "--max-connections=3")
+    client = daemon.client()
+    client.put(bytes(500))
+    client.say(b"put 0 0 60 500\r\n%b\r\n" % bytes(500) * 2 + b"drain on\r\n")
+    assert client.hear(3)[1:] == [b"OUT_OF_MEMORY\r\n", b"DRAIN on\r\n"]
+    clients = [daemon.client() for _ in range(6)]
+    refused = [client for client in clients if not answered(client)]
+    assert daemon.stop() == 0
+    ready, *between, stopping = [event["event"] for event in events(daemon)]
+    assert (ready, stopping) == ("ready", "stopping")
+    assert sorted(between) == ["draining", *["limit_reached"] * 2, *["puts_refused"] * 2]
+    assert [event["refused"] for event in events(daemon) if "refused" in event] == [2]
+    assert [event["times"] for event in events(daemon) if "times" in event] == [
+        1,
+        len(refused) - 1,
+    ]
 
 
 SIGNAL_WHILE_IMPORTING = """

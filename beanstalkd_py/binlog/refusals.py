@@ -1,8 +1,8 @@
 """Tells the operator when puts begin to be refused for want of headroom or memory, and when puts
 are accepted again.
 
-Promises: at most two lines in INTERVAL_NS, whatever clients do. Knows no clock: its caller passes
-the time.
+Promises: at most two lines in INTERVAL_NS, whatever clients do, and one at the stop. Knows no
+clock: its caller passes the time.
 """
 
 import errno
@@ -38,6 +38,7 @@ class Refusals:
         self._count = 0  # refused puts since the last time puts were accepted
         self._refused_at = 0  # the latest check that found refused puts, ns
         self._may_report_at = 0
+        self._reason = ""  # of the latest refused put, as in the event
 
     def add(self, count: int = 1) -> None:
         """Puts were refused."""
@@ -55,21 +56,34 @@ class Refusals:
             self._count += self._new
             self._new = 0
             self._refused_at = now
+            self._reason = "limit" if text else _name(reason)
             if not self._reported and now >= self._may_report_at:
                 self._reported = True
                 self._may_report_at = now + INTERVAL_NS
                 line = f"puts are refused: {text}" if text else _refused(reason)
-                name = "limit" if text else _name(reason)
-                self._report(line, event="puts_refused", reason=name)
+                self._report(line, event="puts_refused", reason=self._reason)
         elif accepts and now - self._refused_at >= QUIET_NS:
             if self._reported:
+                were = "was" if self._count == 1 else "were"
                 self._report(
-                    f"puts are accepted again; {self._count} were refused",
+                    f"puts are accepted again; {self._count} {were} refused",
                     event="puts_accepted",
                     refused=self._count,
                 )
             self._reported = self.pending = False
             self._count = 0
+
+    def end(self) -> None:
+        """The server stops: reports the refused puts that no line has counted."""
+        count = self._count + self._new
+        if count:
+            puts = "1 put was" if count == 1 else f"{count} puts were"
+            self._report(
+                f"{puts} refused until the stop",
+                event="puts_refused",
+                reason=self._reason,
+                refused=count,
+            )
 
 
 def _name(reason: int) -> str:

@@ -106,6 +106,7 @@ class EventLog:
         """The server ends: reports what `check` has not reported."""
         with self._lock:
             self._end_minute()
+            self._tell_lost(0.0)
 
     def _report(self, level: Level, message: str, event: str, fields: Mapping[str, Field]) -> None:
         if level > self._level:

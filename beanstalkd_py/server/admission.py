@@ -28,12 +28,12 @@ class Admission:
     def admits(self, address: str) -> bool:
         """Whether a client from this address may stay; "" for a unix socket."""
         if self.limit and len(self._addresses) >= self.limit:
-            self._refuse("--max-connections", f"{self.limit} connections are open")
+            self._refuse("--max-connections", f"{_open(self.limit)} open")
             return False
         if self.per_address and address and self._counts.get(address, 0) >= self.per_address:
             self._refuse(
                 "--max-connections-per-address",
-                f"{self.per_address} connections from {address} are open",
+                f"{_open(self.per_address, f' from {address}')} open",
             )
             return False
         return True
@@ -57,3 +57,7 @@ class Admission:
             self._counts[address] = left
         else:
             del self._counts[address]
+
+
+def _open(count: int, where: str = "") -> str:
+    return f"1 connection{where} is" if count == 1 else f"{count} connections{where} are"

@@ -104,7 +104,7 @@ class DiskWatch:
 
     def _look(self, now: int) -> int:
         """Adds lines about calls under way and about missed ones. Returns what `check` does."""
-        if now >= self._quiet_until and self._missed:
+        if self._missed and (now >= self._quiet_until or self._closed):
             self._add_missed()
         wait_ns = LIMIT_NS
         for thread, call in list(self._calls.items()):

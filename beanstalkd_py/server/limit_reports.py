@@ -32,3 +32,15 @@ class LimitReports:
         self._report(
             f"{text} ({option}){more}", event="limit_reached", limit=option, times=silent + 1
         )
+
+    def end(self) -> None:
+        """The server stops: reports the times that no line has counted."""
+        for option, count in self._silent.items():
+            times = "once" if count == 1 else f"{count} times"
+            self._report(
+                f"{option} was reached {times} more before the stop",
+                event="limit_reached",
+                limit=option,
+                times=count,
+            )
+        self._silent.clear()

@@ -70,6 +70,10 @@ class Memory:
         self._refusals.check(boot_ns())
         self.trim_if_due()
 
+    def end(self) -> None:
+        """The server stops."""
+        self._refusals.end(boot_ns())
+
     def trim_if_due(self) -> None:
         """Gives memory back if there is much of it and few commands come."""
         jobs = self._state.jobs

@@ -41,3 +41,9 @@ class MemoryRefusals:
             )
             fits = memory.used + JOB_BYTES <= memory.limit  # an empty job
             self._over_limit.check(now, fits, 0, text)
+
+    def end(self, now: int) -> None:
+        """The server stops: reports what no line has. now: boot time, ns."""
+        self.check(now)
+        self._refusals.end()
+        self._over_limit.end()

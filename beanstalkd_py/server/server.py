@@ -103,9 +103,11 @@ class Server:
         self.epoll = self.context.poller.epoll
         self._handlers: Handlers = {}
         self._admitted: list[Connection] = []  # in this batch
-        reports = LimitReports(report, boot_ns)
-        self.admission = Admission(reports)
-        self.timeouts = Timeouts(self.connections, self.context, reports, self.admission.address)
+        self._limits = LimitReports(report, boot_ns)
+        self.admission = Admission(self._limits)
+        self.timeouts = Timeouts(
+            self.connections, self.context, self._limits, self.admission.address
+        )
         self._acceptor = Acceptor(
             listeners.sockets, self.epoll, self._handlers, self.loop, self._admit,
             self.admission, self.connections, max_connections, report,
@@ -163,6 +165,11 @@ class Server:
         self.queue.tick(boot_ns())
         ready()
         self._stop.wait()
+        if self.failure is None:  # what timers would report later
+            self._memory.end()
+            self._limits.end()
+            if binlog is not None:
+                binlog.refusals.end()
         stopping()
         self._end(binlog)
         if self.failure is not None:

@@ -76,7 +76,7 @@ def test_lines_are_at_most_two_in_an_interval():
         world.wait(2 * QUIET_NS)
     assert len(world.lines) <= 20
     assert world.lines[::2] == [FULL] * 10
-    assert world.lines[1].endswith("1 were refused")
+    assert world.lines[1].endswith("1 was refused")
 
 
 def test_refusal_soon_after_the_end_is_reported_when_the_interval_is_over():
@@ -99,3 +99,32 @@ def test_line_names_what_helps():
         world = World()
         world.refuse(reason=reason)
         assert helps in world.lines[0]
+
+
+def test_stop_reports_the_refused_puts_that_no_line_has_counted():
+    world = World()
+    world.refusals.end()
+    assert world.lines == []
+    world.refuse(3)
+    world.refusals.add(2)  # after the last check
+    world.refusals.end()
+    assert world.lines == [FULL, "5 puts were refused until the stop"]
+    assert world.events[1] == ("puts_refused", {"reason": "ENOSPC", "refused": 5})
+
+
+def test_stop_reports_nothing_again_after_the_end():
+    world = World()
+    world.refuse()
+    world.wait(QUIET_NS)
+    world.refusals.end()
+    assert len(world.lines) == 2
+
+
+def test_stop_reports_what_the_interval_holds_back():
+    world = World()
+    world.refuse(reason=errno.EFBIG)
+    world.wait(QUIET_NS)
+    world.refuse(reason=errno.ENOSPC)
+    world.refusals.end()
+    assert world.lines[2:] == ["1 put was refused until the stop"]
+    assert world.events[2] == ("puts_refused", {"reason": "ENOSPC", "refused": 1})

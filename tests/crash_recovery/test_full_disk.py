@@ -5,6 +5,7 @@ free space.
 from __future__ import annotations
 
 import random
+import re
 import resource
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -251,6 +252,8 @@ def test_put_above_the_limit_of_file_sizes_is_refused(directory):
             ]
         assert daemon.stop() == 0
         assert "puts are refused: File too large" in daemon.errors()
+        # After more than five seconds they were accepted again.
+        assert re.search(": 1 put was refused until the stop|; 1 was refused", daemon.errors())
 
 
 def test_limit_of_file_sizes_below_a_segment_gives_smaller_segments(directory):

@@ -250,6 +250,14 @@ def test_count_of_lost_lines_comes_before_the_next_line(written: Written) -> Non
     ]
 
 
+def test_lost_lines_are_reported_at_the_end(written: Written) -> None:
+    written.takes = False
+    flood(written, 2)
+    written.takes = True
+    written.log.close()
+    assert written.lines == ["prog: 2 lines were left out, because stderr was not read\n"]
+
+
 def test_only_an_error_waits_for_stderr(written: Written) -> None:
     """The server ends then, so no client waits."""
     report(written.log)

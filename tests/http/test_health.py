@@ -29,9 +29,10 @@ LISTING = (
 # Replays frame after frame, but ends the replay only when a file exists.
 HELD = (
     "import os, time; from beanstalkd_py.host.progress import Progress\n"
+    "real = Progress.__call__\n"
     "def call(self, done, total):\n"
     "    while not os.path.exists({!r}):\n"
-    "        self.each(); time.sleep(0.001)\n"
+    "        real(self, done, total); time.sleep(0.001)\n"
     "Progress.__call__ = call"
 )
 

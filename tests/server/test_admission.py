@@ -64,6 +64,28 @@ def test_fields_have_the_option_and_the_number_of_times() -> None:
     ]
 
 
+def test_stop_reports_the_times_that_have_no_line() -> None:
+    events: list[tuple[str, str, dict[str, object]]] = []
+
+    def report(message: str, event: str = "", **fields: object) -> None:
+        events.append((message, event, fields))
+
+    reports = LimitReports(report, lambda: 0)
+    for _ in range(3):
+        reports.reached("--max-connections", "many")
+    reports.reached("--max-pending", "much")
+    del events[:]
+    reports.end()
+    reports.end()
+    assert events == [
+        (
+            "--max-connections was reached 2 times more before the stop",
+            "limit_reached",
+            {"limit": "--max-connections", "times": 2},
+        )
+    ]
+
+
 def test_without_limits_everyone_stays(world: World) -> None:
     assert all(world.connect() for _ in range(1000))
 
@@ -104,7 +126,7 @@ def test_each_limit_has_one_line_a_minute_with_the_number(world: World) -> None:
     world.admission.per_address = 1
     for _ in range(10):
         world.connect()
-    own = "a new client was closed: 1 connections from 10.0.0.1 are open"
+    own = "a new client was closed: 1 connection from 10.0.0.1 is open"
     assert world.lines == [f"{own} (--max-connections-per-address)"]
     world.admission.limit = 1
     world.connect("10.0.0.2")

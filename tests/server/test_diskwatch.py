@@ -126,6 +126,15 @@ def test_slow_calls_within_a_minute_are_counted_in_one_line(watched: Watched) ->
     ]
 
 
+def test_end_of_the_process_reports_the_counted_calls(watched: Watched) -> None:
+    watched.call(1.5)
+    watched.call(3)
+    watched.watch.close()
+    assert watched.lines[2:] == [
+        "1 more call to the disk took over 1.0 s within a minute, the longest 3.0 s"
+    ]
+
+
 def test_call_that_ended_before_the_check_is_reported_once(watched: Watched) -> None:
     watched.watch.begin("write", 7)
     watched.clock.now += SECOND

@@ -124,6 +124,14 @@ def test_limit_has_its_own_lines(world: World) -> None:
     assert world.lines == [refused, "puts are accepted again; 2 were refused"]
 
 
+def test_stop_reports_what_no_check_has_seen(world: World) -> None:
+    world.memory.set_limit(1000)
+    assert [world.put(700), world.put(700)] == [OUT, OUT]
+    world.refusals.end(0)
+    refused = "puts are refused: jobs take 0 of 1000 bytes; delete jobs, or raise --max-memory"
+    assert world.lines == [refused, "2 puts were refused until the stop"]
+
+
 @pytest.mark.sources
 @pytest.mark.parametrize(
     "place", ["beanstalkd_py.binlog.journal.NEW_STRUCT", "beanstalkd_py.queue.state.Job"]

@@ -325,11 +325,12 @@ class Daemon(Closing):
 
     def spins(self) -> bool:
         """Whether it computes for most of a second in which nobody asks anything. An idle server
-        uses a hundredth of that.
+        uses a hundredth of that. On a busy machine, a server that spins waits for a processor.
         """
-        before = self.cpu_s()
+        began_at, cpu_s, runnable_ns = time.monotonic_ns(), self.cpu_s(), proc.runnable_ns(self.pid)
         time.sleep(1.0)
-        return self.cpu_s() - before > 0.3
+        runnable = proc.runnable_ns(self.pid) - runnable_ns
+        return self.cpu_s() - cpu_s > 0.3 or runnable > 0.8 * (time.monotonic_ns() - began_at)
 
 
 def _read(file: IO[bytes]) -> str:

@@ -49,6 +49,12 @@ def cpu_ns(pid: int) -> int:
     return sum(int(path.read_text().split()[0]) for path in threads)
 
 
+def runnable_ns(pid: int) -> int:
+    """How long its threads ran or waited for a processor."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(sum(map(int, path.read_text().split()[:2])) for path in threads)
+
+
 def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
 
