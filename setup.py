@@ -38,6 +38,7 @@ COMPILED = [
         ),
         "beanstalkd_py/protocol": (
             "answers",
+            "bodies",
             "commands",
             "dispatch",
             "extensions",

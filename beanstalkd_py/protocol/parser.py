@@ -5,16 +5,22 @@ The commands are the same however the bytes are split. A command is a tuple: its
 integer of `commands`), then its arguments. An error of the client is a command too (`REPLY` with
 the bytes to send), so nothing here raises.
 
-Without memory for a body, the body is read and dropped, and the reply is OUT_OF_MEMORY.
-
 Source: beanstalkd 1.13, doc/protocol.txt and prot.c: lines of at most 224 bytes. One difference: a
 line ends at the first CRLF, also after a lone CR.
 """
 
-from io import SEEK_CUR, BytesIO
 from typing import Final
 
 from beanstalkd_py.protocol import replies
+from beanstalkd_py.protocol.bodies import (
+    BAD_BODY,
+    BODY,
+    IN_LINE,
+    LONG_LINE,
+    LOST_BODY,
+    MAX_LINE,
+    Bodies,
+)
 from beanstalkd_py.protocol.commands import (
     COMMANDS,
     COUNT,
@@ -24,7 +30,6 @@ from beanstalkd_py.protocol.commands import (
     OTHER_PUT_END,
     OTHER_PUTS,
     PUT,
-    PUT_ABORT,
     PUT_BEGIN,
     PUT_END,
     REPLY,
@@ -41,22 +46,8 @@ from beanstalkd_py.protocol.lines import (
     parse_line,
     parse_put,
 )
-from beanstalkd_py.queue.memory import PROBED_BODY, MemoryReserve
-
-MAX_LINE: Final = 224  # bytes, CRLF included (the C server's LINE_BUF_SIZE)
-# The buffer of a body of this size is allocated at once, so that a lack of memory shows before it
-# concerns other clients. The system gives the pages one by one, as they are written to. The buffers
-# of smaller bodies grow.
-LARGE_BODY: Final = 1 << 20
 
 _D: Final = ord("d")
-# What the next byte belongs to.
-_LINE: Final = 0
-_LONG_LINE: Final = 1
-_SKIPPED_BODY: Final = 2
-_LOST_BODY: Final = 3
-_BODY: Final = 4
-_BAD_BODY: Final = 5
 
 # Lines whose command is looked up without parsing: the lines of commands without arguments, and a
 # cache of lines of put, as (PUT, pri, delay, ttr, size). Most producers repeat one line, which
@@ -79,64 +70,20 @@ _WITH_ARGUMENTS: dict[bytes, int] = {
 }
 
 
-class Parser:
-    """Splits one client's bytes into commands.
+class Parser(Bodies):
+    """Splits one client's bytes into commands."""
 
-    `max_job_size` (bytes): the body of a larger put is skipped. The owner may change it at any
-    time; a body that is being received goes on. The buffer is bounded: a line of
-    224 bytes, one body, and the data of one `feed`.
-
-    unfinished: when all whole commands are taken, a number for the line or body that has begun,
-    which no other line or body had before. 0 if nothing has begun.
-    """
-
-    __slots__ = (
-        "_after", "_begun", "_buffer", "_collected", "_left", "_memory", "_position", "_put",
-        "_within", "max_job_size", "unfinished",
-    )  # fmt: skip
-
-    def __init__(self, max_job_size: int, memory: MemoryReserve | None = None) -> None:
-        self._buffer = b""
-        self._position = 0
-        self.max_job_size = max_job_size
-        self._within = _LINE
-        self._left = 0  # missing bytes of the body, CRLF included
-        self._memory = MemoryReserve() if memory is None else memory
-        self._collected: BytesIO | None = None  # of a body that comes in pieces
-        self._put: Command = ()  # without its body
-        self._after: Command = ()  # follows a body that is skipped
-        self._begun = 0  # lines and bodies that were unfinished
-        self.unfinished = 0
-
-    @property
-    def buffered(self) -> int:
-        """Bytes fed and not yet taken as commands."""
-        return len(self._buffer) - self._position
-
-    @property
-    def between_commands(self) -> bool:
-        """Whether the next byte begins a line."""
-        return self._within == _LINE
+    __slots__ = ()
 
     @property
     def next_line(self) -> bytes | None:
         """The line of the next command, for a trace. None if it is not complete, or if a body comes
         first.
         """
-        if self._within != _LINE:
+        if self._within != IN_LINE:
             return None
         line, end, _ = self._buffer[self._position : self._position + MAX_LINE].partition(b"\r\n")
         return line if end else None
-
-    def feed(self, data: bytes) -> None:
-        """More bytes from the client. After a MemoryError the bytes are not taken."""
-        if self._buffer:
-            if self._position:
-                self.unfinished = 0  # commands were taken, but not yet all
-            self._buffer = self._buffer[self._position :] + data
-        else:
-            self._buffer = data
-        self._position = 0
 
     def next_command(self) -> Command | None:
         """Returns the next whole command, or None if more bytes are needed."""
@@ -152,7 +99,7 @@ class Parser:
         end = buffer.find(b"\r\n", start, start + MAX_LINE)
         if end < 0:
             if len(buffer) - start >= MAX_LINE:
-                self._within = _LONG_LINE
+                self._within = LONG_LINE
                 self._begin()
                 self._position = start + MAX_LINE - 1  # its last byte may be the CR
                 return self._continue() or self._need_more()
@@ -192,25 +139,6 @@ class Parser:
             return parse_arguments(operation, line[len(word) + 1 :])
         operation = OTHER_PUTS.get(word)
         return parse_line(line) if operation is None else self._other_put(operation, line)
-
-    def _need_more(self) -> Command | None:
-        """More bytes are needed. Drops the bytes that were parsed: while the client is silent, up
-        to 64 kB would stay in memory.
-        """
-        if self._within == _LINE and (self._position or not self.unfinished):
-            self._begin()
-        if self._position:
-            try:
-                self._buffer = self._buffer[self._position :]
-                self._position = 0
-            except MemoryError:
-                pass  # they stay until the next feed
-        return None
-
-    def _begin(self) -> None:
-        """A line or a body has begun, and more bytes of it are needed."""
-        self._begun += 1
-        self.unfinished = self._begun
 
     # --- put --------------------------------------------------------------------------------------
 
@@ -261,7 +189,7 @@ class Parser:
         if len(buffer) < end + 2:
             self._left = size + 2
             self._begin()
-            self._within = _BODY if self._has_buffer(size + 2) else _LOST_BODY
+            self._within = BODY if self._has_buffer(size + 2) else LOST_BODY
         else:
             self._position = end + 2
             if buffer[end : end + 2] == b"\r\n":
@@ -269,7 +197,7 @@ class Parser:
                     return (PUT, pri, delay, ttr, buffer[start:end])
                 except MemoryError:
                     return self._lose_whole_body()
-            self._within = _BAD_BODY
+            self._within = BAD_BODY
         self._put = (PUT_END, pri, delay, ttr)
         return (PUT_BEGIN,)
 
@@ -286,7 +214,7 @@ class Parser:
             self._put = (OTHER_PUT_END, *command[:-1])
             self._left = size + 2
             self._begin()
-            self._within = _BODY if self._has_buffer(size + 2) else _LOST_BODY
+            self._within = BODY if self._has_buffer(size + 2) else LOST_BODY
             return (OTHER_PUT_BEGIN, operation)
         words = line.split(b" ")
         last = words[-1]
@@ -295,97 +223,3 @@ class Parser:
             return command
         self._skip(int(last), command)
         return self._continue() or self._need_more()
-
-    def _skip(self, size: int, after: Command) -> None:
-        """Skips a body of this size. `after` follows."""
-        self._within = _SKIPPED_BODY
-        self._left = size + 2
-        self._after = after
-        self._begin()
-
-    # --- bodies in pieces, and lines that are too long --------------------------------------------
-
-    def _continue(self) -> Command | None:
-        within = self._within
-        if within == _BODY:
-            return self._collect()
-        if within == _BAD_BODY:
-            self._within = _LINE
-            return (PUT_ABORT, replies.EXPECTED_CRLF)
-        return self._skip_line() if within == _LONG_LINE else self._skip_body()
-
-    def _skip_body(self) -> Command | None:
-        taken = min(self._left, len(self._buffer) - self._position)
-        self._position += taken
-        self._left -= taken
-        if self._left:
-            return None
-        lost = self._within == _LOST_BODY
-        self._within = _LINE
-        return (PUT_ABORT, replies.OUT_OF_MEMORY) if lost else self._after
-
-    def _skip_line(self) -> Command | None:
-        end = self._buffer.find(b"\r\n", self._position)
-        if end < 0:
-            length = len(self._buffer)
-            kept = 1 if self._buffer.endswith(b"\r") else 0
-            self._position = max(self._position, length - kept)
-            return None
-        self._position = end + 2
-        self._within = _LINE
-        return BAD_FORMAT
-
-    def _has_buffer(self, nbytes: int) -> bool:
-        """Makes the buffer of a body that comes in pieces. False if there is no memory for it."""
-        memory = self._memory
-        if memory.exceeds_limit(nbytes):
-            return False
-        if (memory.short or nbytes > PROBED_BODY) and not memory.has_room():
-            return False
-        try:
-            # BytesIO takes over the bytes object without a copy, and gives it back without one.
-            large = nbytes >= LARGE_BODY
-            self._collected = BytesIO(memory.allocate(nbytes)) if large else BytesIO()
-        except MemoryError:
-            memory.refused += 1
-            return False
-        return True
-
-    def _collect(self) -> Command | None:
-        collected = self._collected
-        assert collected is not None
-        start = self._position
-        try:
-            chunk = self._buffer[start : start + self._left]
-            collected.write(chunk)
-            self._position = start + len(chunk)
-            self._left -= len(chunk)
-            return self._end_of_body(collected) if not self._left else None
-        except MemoryError:
-            return self._lose_body()
-
-    def _end_of_body(self, collected: BytesIO) -> Command:
-        collected.seek(-2, SEEK_CUR)
-        size = collected.tell()
-        whole = collected.read(2) == b"\r\n"
-        collected.truncate(size)
-        command: Command = (PUT_ABORT, replies.EXPECTED_CRLF)
-        if whole:
-            command = (*self._put, collected.getvalue())
-        self._collected = None
-        self._within = _LINE
-        return command
-
-    def _lose_body(self) -> Command | None:
-        """Memory ran out while the body came. The rest of it is skipped."""
-        self._collected = None
-        self._memory.refuse()
-        self._within = _LOST_BODY
-        return self._skip_body()
-
-    def _lose_whole_body(self) -> Command:
-        """Memory ran out for a body that came in one piece, which is skipped already."""
-        self._memory.refuse()
-        self._left = 0
-        self._within = _LOST_BODY
-        return (PUT_BEGIN,)

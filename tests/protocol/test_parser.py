@@ -9,6 +9,7 @@ from testkit.memory import allocate_except_probes
 
 from beanstalkd_py.protocol import parser as module
 from beanstalkd_py.protocol import replies
+from beanstalkd_py.protocol.bodies import LARGE_BODY, MAX_LINE
 from beanstalkd_py.protocol.commands import (
     COUNT,
     DELETE,
@@ -22,7 +23,7 @@ from beanstalkd_py.protocol.commands import (
     SECOND,
     Command,
 )
-from beanstalkd_py.protocol.parser import MAX_LINE, Parser
+from beanstalkd_py.protocol.parser import Parser
 from beanstalkd_py.queue.memory import MemoryReserve
 
 BAD = (REPLY, replies.BAD_FORMAT)
@@ -180,7 +181,7 @@ def a_put(size: int) -> bytes:
     return b"put 1 0 1 %d\r\n%b\r\nquit\r\n" % (size, bytes(size))
 
 
-LARGE, PIECE = 4 * module.LARGE_BODY, 60_000
+LARGE, PIECE = 4 * LARGE_BODY, 60_000
 
 
 def test_large_body_without_memory_is_dropped() -> None:
@@ -217,7 +218,7 @@ def test_large_body_is_collected_without_a_copy() -> None:
     assert peak < LARGE + LARGE // 8
 
 
-@pytest.mark.parametrize("size", [module.LARGE_BODY - 3, module.LARGE_BODY, LARGE])
+@pytest.mark.parametrize("size", [LARGE_BODY - 3, LARGE_BODY, LARGE])
 def test_body_in_pieces_is_whole(size: int) -> None:
     body = bytes(range(256)) * (size // 256 + 1)
     stream = b"put 1 0 1 %d\r\n%b\r\nput 1 0 1 %d\r\n%bxx" % (size, body[:size], size, body[:size])

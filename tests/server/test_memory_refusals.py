@@ -9,7 +9,7 @@ from testkit.queue_server import QueueServer
 
 from beanstalkd_py.binlog.refusals import QUIET_NS
 from beanstalkd_py.binlog.report import messages_only
-from beanstalkd_py.protocol.parser import LARGE_BODY
+from beanstalkd_py.protocol.bodies import LARGE_BODY
 from beanstalkd_py.queue.memory import PIECE_BYTES, PROBE_BYTES, RESERVE_BYTES
 from beanstalkd_py.server.memory_refusals import MemoryRefusals
 

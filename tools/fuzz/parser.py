@@ -12,8 +12,9 @@ from random import Random
 from judge.malformed import block
 from model.pair import MAX_JOB_SIZE, SECOND, Pair
 
+from beanstalkd_py.protocol.bodies import MAX_LINE
 from beanstalkd_py.protocol.commands import PUT, PUT_BEGIN, PUT_END, Command
-from beanstalkd_py.protocol.parser import MAX_LINE, Parser
+from beanstalkd_py.protocol.parser import Parser
 from beanstalkd_py.queue.memory import MemoryReserve
 
 from .bounds import bounded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from beanstalkd_py.protocol.parser import MAX_LINE
+from beanstalkd_py.protocol.bodies import MAX_LINE
 
 from .differences import TABLE, shows
 from .lines import Line

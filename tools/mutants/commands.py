@@ -124,7 +124,7 @@ COMMANDS = (
         Invariant.C_PROTOCOL_FIRST,
         "split-body-loses-byte",
         "a body that arrives in pieces loses a byte",
-        "beanstalkd_py/protocol/parser.py",
+        "beanstalkd_py/protocol/bodies.py",
         "        collected.truncate(size)\n",
         "        collected.truncate(size - 1)\n",
         (SIMULATION, "tests/wire/test_engine.py -k bodies"),

@@ -77,9 +77,9 @@ LIMITS = (
         Invariant.OPERATOR_IS_TOLD,
         "single-bytes-prolong-input",
         "each byte of a line begins the time of --input-timeout again",
-        "beanstalkd_py/protocol/parser.py",
-        "        if self._within == _LINE and (self._position or not self.unfinished):\n",
-        "        if self._within == _LINE:\n",
+        "beanstalkd_py/protocol/bodies.py",
+        "        if self._within == IN_LINE and (self._position or not self.unfinished):\n",
+        "        if self._within == IN_LINE:\n",
         _TIMEOUTS,
     ),
     Mutant(

@@ -110,7 +110,7 @@ MEMORY = (
         Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
         "uploads-use-memory-reserve",
         "bodies are collected while memory is short",
-        "beanstalkd_py/protocol/parser.py",
+        "beanstalkd_py/protocol/bodies.py",
         "        if (memory.short or nbytes > PROBED_BODY) and not memory.has_room():\n"
         "            return False\n",
         "",
