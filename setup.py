@@ -42,6 +42,7 @@ COMPILED = [
             "commands",
             "dispatch",
             "extensions",
+            "known",
             "lines",
             "parser",
             "replies",

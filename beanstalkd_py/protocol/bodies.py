@@ -4,11 +4,14 @@ skipped, and lines that are too long. `parser` takes the commands from them. No 
 Without memory for a body, the body is read and dropped, and the reply is OUT_OF_MEMORY.
 """
 
+from collections.abc import Iterator
 from io import SEEK_CUR, BytesIO
+from operator import length_hint
 from typing import Final
 
 from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.commands import PUT_ABORT, PUT_BEGIN, Command
+from beanstalkd_py.protocol.known import RUN_START
 from beanstalkd_py.protocol.lines import BAD_FORMAT
 from beanstalkd_py.queue.memory import PROBED_BODY, MemoryReserve
 
@@ -34,13 +37,15 @@ class Bodies:
     time; a body that is being received goes on. The buffer is bounded: a line of 224 bytes, one
     body, and the data of one `feed`.
 
+    ahead: commands of the latest run that were not taken yet. They come before all other commands.
+
     unfinished: when all whole commands are taken, a number for the line or body that has begun,
     which no other line or body had before. 0 if nothing has begun.
     """
 
     __slots__ = (
-        "_after", "_begun", "_buffer", "_collected", "_left", "_memory", "_position", "_put",
-        "_within", "max_job_size", "unfinished",
+        "_after", "_ahead_bytes", "_begun", "_buffer", "_collected", "_left", "_memory",
+        "_position", "_put", "_runs_before", "_within", "ahead", "max_job_size", "unfinished",
     )  # fmt: skip
 
     def __init__(self, max_job_size: int, memory: MemoryReserve | None = None) -> None:
@@ -53,13 +58,19 @@ class Bodies:
         self._collected: BytesIO | None = None  # of a body that comes in pieces
         self._put: Command = ()  # without its body
         self._after: Command = ()  # follows a body that is skipped
+        self.ahead: Iterator[Command] = iter(())
+        self._ahead_bytes = 0  # of the latest run
+        self._runs_before = 0  # a run of commands may begin at a position below
         self._begun = 0  # lines and bodies that were unfinished
         self.unfinished = 0
 
     @property
     def buffered(self) -> int:
-        """Bytes fed and not yet taken as commands."""
-        return len(self._buffer) - self._position
+        """Bytes fed and not yet taken as commands. A run counts as a whole until all its commands
+        are taken.
+        """
+        ahead = self._ahead_bytes if length_hint(self.ahead) else 0
+        return len(self._buffer) - self._position + ahead
 
     @property
     def between_commands(self) -> bool:
@@ -75,6 +86,7 @@ class Bodies:
         else:
             self._buffer = data
         self._position = 0
+        self._runs_before = RUN_START
 
     def _need_more(self) -> Command | None:
         """More bytes are needed. Drops the bytes that were parsed: while the client is silent, up

@@ -1,14 +1,16 @@
 """The parser: one client's bytes in, commands out. No I/O, no clock, no knowledge of jobs.
 
 `Parser.feed` takes bytes in any pieces; `Parser.next_command` gives the next whole command or None.
-The commands are the same however the bytes are split. A command is a tuple: its operation (an
-integer of `commands`), then its arguments. An error of the client is a command too (`REPLY` with
-the bytes to send), so nothing here raises.
+A session calls `next_commands`, which is faster if the client pipelines. The commands are the same
+however the bytes are split. A command is a tuple: its operation (an integer of `commands`), then
+its arguments. An error of the client is a command too (`REPLY` with the bytes to send), so nothing
+here raises.
 
 Source: beanstalkd 1.13, doc/protocol.txt and prot.c: lines of at most 224 bytes. One difference: a
 line ends at the first CRLF, also after a lone CR.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from beanstalkd_py.protocol import replies
@@ -33,12 +35,12 @@ from beanstalkd_py.protocol.commands import (
     PUT_BEGIN,
     PUT_END,
     REPLY,
-    SECOND,
     U32,
     U64,
     Command,
     Form,
 )
+from beanstalkd_py.protocol.known import KNOWN, plain_put, run_of_commands
 from beanstalkd_py.protocol.lines import (
     BAD_FORMAT,
     BAD_PUT,
@@ -49,16 +51,6 @@ from beanstalkd_py.protocol.lines import (
 
 _D: Final = ord("d")
 
-# Lines whose command is looked up without parsing: the lines of commands without arguments, and a
-# cache of lines of put, as (PUT, pri, delay, ttr, size). Most producers repeat one line, which
-# saves 0.7 us per put.
-_EXACT: dict[bytes, Command] = {
-    row.word: (operation,)
-    for operation, row in enumerate(COMMANDS)
-    if not row.arguments and row.form is Form.PLAIN
-}
-_KNOWN: dict[bytes, Command] = dict(_EXACT)
-KNOWN_MAX: Final = 256  # lines in `_KNOWN`, which is then cleared
 # By the word without the space at its end.
 _BY_ID: dict[bytes, int] = {
     row.word[:-1]: operation for operation, row in enumerate(COMMANDS) if row.arguments == (ID,)
@@ -87,8 +79,18 @@ class Parser(Bodies):
 
     def next_command(self) -> Command | None:
         """Returns the next whole command, or None if more bytes are needed."""
+        for command in self.ahead:
+            return command
+        for command in self.next_commands() or ():
+            return command
+        return None
+
+    def next_commands(self) -> Iterable[Command] | None:
+        """Returns the next whole commands, or None if more bytes are needed. To be called when all
+        of `ahead` are taken. The commands of a run are in `ahead` until they are taken.
+        """
         if self._within:
-            return self._continue() or self._need_more()
+            return self._one(self._continue() or self._need_more())
         buffer = self._buffer
         start = self._position
         if start == len(buffer):  # as in _need_more, without the call: frequent
@@ -96,77 +98,74 @@ class Parser(Bodies):
             self._position = 0
             self.unfinished = 0
             return None
+        if 0 < start < self._runs_before and self._take_run(start):
+            return self.ahead
         end = buffer.find(b"\r\n", start, start + MAX_LINE)
         if end < 0:
             if len(buffer) - start >= MAX_LINE:
                 self._within = LONG_LINE
                 self._begin()
                 self._position = start + MAX_LINE - 1  # its last byte may be the CR
-                return self._continue() or self._need_more()
-            return self._need_more()
+                return self._one(self._continue() or self._need_more())
+            return self._one(self._need_more())
         self._position = end + 2
         line = buffer[start:end]
         if buffer[start] == _D and line.startswith(b"delete "):
             digits = line[7:]
             if digits.isdigit():
                 number = int(digits)
-                return (DELETE, number) if number <= U64 else BAD_FORMAT
-            return parse_line(line)
-        known = _KNOWN.get(line)
+                return ((DELETE, number) if number <= U64 else BAD_FORMAT,)
+            return (parse_line(line),)
+        known = KNOWN.get(line)
         if known is not None:
             if known[0] != PUT:
-                return known
+                return (known,)
             operation, pri, delay, ttr, size = known
             if size <= self.max_job_size:
                 body_end = end + 2 + size
                 if buffer.startswith(b"\r\n", body_end):
                     self._position = body_end + 2
                     try:
-                        return (operation, pri, delay, ttr, buffer[end + 2 : body_end])
+                        return ((operation, pri, delay, ttr, buffer[end + 2 : body_end]),)
                     except MemoryError:
-                        return self._lose_whole_body()
-                return self._body(pri, delay, ttr, size)
+                        return (self._lose_whole_body(),)
+                return (self._body(pri, delay, ttr, size),)
         words = line.split(b" ", 5)
         word = words[0]
         if word == b"put":
-            return self._plain_put(line, words) or self._unusual_put(line)
+            known = plain_put(line, words, self.max_job_size)
+            if known is None:
+                return (self._unusual_put(line),)
+            _, pri, delay, ttr, size = known
+            return (self._body(pri, delay, ttr, size),)
         operation = _BY_ID.get(word)
         if operation is not None and len(words) == 2 and words[1].isdigit():
             number = int(words[1])
-            return (operation, number) if number <= U64 else BAD_FORMAT
+            return ((operation, number) if number <= U64 else BAD_FORMAT,)
         operation = _WITH_ARGUMENTS.get(word)
         if operation is not None and len(words) > 1 and b"\0" not in line:
-            return parse_arguments(operation, line[len(word) + 1 :])
+            return (parse_arguments(operation, line[len(word) + 1 :]),)
         operation = OTHER_PUTS.get(word)
-        return parse_line(line) if operation is None else self._other_put(operation, line)
+        if operation is None:
+            return (parse_line(line),)
+        return self._one(self._other_put(operation, line))
+
+    def _take_run(self, start: int) -> bool:
+        """Takes a run of commands into `ahead`. False if there is none at `start`."""
+        try:
+            commands, end = run_of_commands(self._buffer, start, self.max_job_size)
+        except MemoryError:
+            commands, end = [], start
+        self._runs_before = len(self._buffer) if commands else 0
+        self._position = end
+        self._ahead_bytes = end - start
+        self.ahead = iter(commands)
+        return bool(commands)
+
+    def _one(self, command: Command | None) -> Iterable[Command] | None:
+        return None if command is None else (command,)
 
     # --- put --------------------------------------------------------------------------------------
-
-    def _plain_put(self, line: bytes, words: list[bytes]) -> Command | None:
-        """The usual form of a put line: four numbers, with one space before each. None if the line
-        has another form. This takes 0.6 us; `parse_put` takes 1.9 us.
-        """
-        if not (
-            len(words) == 5
-            and words[1].isdigit()
-            and words[2].isdigit()
-            and words[3].isdigit()
-            and words[4].isdigit()
-        ):
-            return None
-        pri = int(words[1])
-        delay = int(words[2])
-        ttr = int(words[3])
-        size = int(words[4])
-        if pri > U32 or delay > U32 or ttr > U32 or size > self.max_job_size:
-            return None
-        delay *= SECOND
-        ttr = (ttr or 1) * SECOND
-        if len(_KNOWN) >= KNOWN_MAX:
-            _KNOWN.clear()
-            _KNOWN.update(_EXACT)
-        _KNOWN[line] = (PUT, pri, delay, ttr, size)
-        return self._body(pri, delay, ttr, size)
 
     def _unusual_put(self, line: bytes) -> Command:
         command = parse_put(line)

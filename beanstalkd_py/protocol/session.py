@@ -9,9 +9,11 @@ output limit of the dispatcher, or while a command is unfinished. `run` continue
 client that never reads its replies uses bounded memory.
 """
 
+from collections.abc import Iterable
+
 from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.answers import LONG_BODY
-from beanstalkd_py.protocol.commands import QUIT
+from beanstalkd_py.protocol.commands import QUIT, Command
 from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT, Dispatcher
 from beanstalkd_py.protocol.parser import Parser
 from beanstalkd_py.queue.model import Client, Job
@@ -23,7 +25,7 @@ class Session:
 
     __slots__ = (
         "_ended",
-        "_next_command",
+        "_next_commands",
         "_output",
         "_pending",
         "client",
@@ -38,7 +40,7 @@ class Session:
         self.dispatcher = dispatcher
         self.owner = owner  # takes the output; a `SessionOwner` in the server
         self.parser = Parser(dispatcher.max_job_size, dispatcher.queue.memory)
-        self._next_command = self.parser.next_command
+        self._next_commands = self.parser.next_commands
         self.closed = False  # no more commands are executed: close when the output is sent
         self.held = False  # `run` must be called after `take_output`: commands are left
         self._output: list[bytes] = []
@@ -120,7 +122,8 @@ class Session:
         """
         if self.closed or self.client.waiting:
             return False
-        next_command = self._next_command
+        next_commands = self._next_commands
+        commands: Iterable[Command] = self.parser.ahead
         handlers = self.dispatcher.handlers
         counts = self.dispatcher.counts
         client = self.client
@@ -137,30 +140,35 @@ class Session:
                 client.unfinished = None
                 output.append(reply)
                 pending += len(reply)
+        if pending > output_limit:
+            self.held = True
+            self._pending = pending
+            return False
         while True:
-            if pending > output_limit:
-                self.held = True
-                break
-            command = next_command()
-            if command is None:
+            for command in commands:
+                operation = command[0]
+                counts[operation] += 1
+                reply = handlers[operation](client, now, command)
+                if reply:
+                    output.append(reply)
+                    pending += len(reply)
+                elif reply is None:
+                    if not self.dispatcher.pieces:
+                        self.closed = operation == QUIT
+                        self.held = client.unfinished is not None
+                        self._pending = pending
+                        return False
+                    pending += self._add_pieces()
+                if pending > output_limit:
+                    self.held = True
+                    self._pending = pending
+                    return False
+            more = next_commands()
+            if more is None:
                 self.closed = self._ended
                 self._pending = pending
                 return not self._ended
-            operation = command[0]
-            counts[operation] += 1
-            reply = handlers[operation](client, now, command)
-            if reply is None:
-                if self.dispatcher.pieces:
-                    pending += self._add_pieces()
-                    continue
-                self.closed = operation == QUIT
-                self.held = client.unfinished is not None
-                break
-            if reply:
-                output.append(reply)
-                pending += len(reply)
-        self._pending = pending
-        return False
+            commands = more
 
     def _add(self, reply: bytes) -> None:
         self._output.append(reply)

@@ -1,6 +1,6 @@
 """What -VV prints: each command and each reply, in the format of the C server, which may change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from beanstalkd_py.protocol.commands import Command
@@ -29,14 +29,16 @@ class TracingSession(Session):
         parser = self.parser
         next_command = parser.next_command
 
-        def traced() -> Command | None:
+        def traced() -> Iterable[Command] | None:
             line = parser.next_line
             command = next_command()
-            if command is not None and line is not None and b"\0" not in line:
+            if command is None:
+                return None
+            if line is not None and b"\0" not in line:
                 trace(f"<{fd} command {word_of(line)}")
-            return command
+            return (command,)
 
-        self._next_command = traced
+        self._next_commands = traced
 
     def take_output(self) -> bytes:
         output = self._output

@@ -7,7 +7,6 @@ import tracemalloc
 import pytest
 from testkit.memory import allocate_except_probes
 
-from beanstalkd_py.protocol import parser as module
 from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.bodies import LARGE_BODY, MAX_LINE
 from beanstalkd_py.protocol.commands import (
@@ -134,14 +133,6 @@ def test_next_line_is_none_within_a_body() -> None:
     assert parser.next_line == b"put 1 0 1 9"
     assert parser.next_command() == (PUT_BEGIN,)
     assert (parser.next_line, parser.between_commands) == (None, False)
-
-
-@pytest.mark.sources
-def test_cache_of_put_lines_is_bounded() -> None:
-    stream = b"".join(b"put %d 0 1 0\r\n\r\n" % pri for pri in range(3 * module.KNOWN_MAX))
-    assert len(commands(stream + b"reserve\r\n")) == 3 * module.KNOWN_MAX + 1
-    assert len(module._KNOWN) <= module.KNOWN_MAX
-    assert module._EXACT.items() <= module._KNOWN.items()
 
 
 def test_cached_put_line_obeys_a_smaller_limit() -> None:

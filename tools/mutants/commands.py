@@ -129,4 +129,22 @@ COMMANDS = (
         "        collected.truncate(size - 1)\n",
         (SIMULATION, "tests/wire/test_engine.py -k bodies"),
     ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "run-cuts-body-at-crlf",
+        "in a run of commands, a body ends at its first CRLF",
+        "beanstalkd_py/protocol/known.py",
+        "or at + 1 == whole or len(pieces[at + 1]) != size:\n",
+        "or at + 1 == whole:\n",
+        ("tests/protocol/test_known.py",),
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "run-is-lost-while-client-waits",
+        "the rest of a run is lost when its client waits",
+        "beanstalkd_py/protocol/session.py",
+        "        commands: Iterable[Command] = self.parser.ahead\n",
+        "        commands: Iterable[Command] = ()\n",
+        ("tests/protocol/test_known.py -k waits",),
+    ),
 )
