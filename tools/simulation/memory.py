@@ -18,7 +18,7 @@ from beanstalkd_wal.format import encode_frame
 
 from beanstalkd_py.binlog import journal
 from beanstalkd_py.binlog.records import NEW_STRUCT, SHORT_STRUCT
-from beanstalkd_py.protocol import parser, replies
+from beanstalkd_py.protocol import bodies, replies
 from beanstalkd_py.queue import state
 from beanstalkd_py.queue.model import Job
 
@@ -112,7 +112,7 @@ def failing(memory: Memory) -> Iterator[None]:
         yield
         return
     replaced: list[tuple[Any, str, Any]] = [
-        (parser, "LARGE_BODY", LARGE_BODY),
+        (bodies, "LARGE_BODY", LARGE_BODY),
         (state, "Job", memory.checked(Job)),
         (journal, "NEW_STRUCT", _CheckedStruct(memory, NEW_STRUCT)),
         (journal, "SHORT_STRUCT", _CheckedStruct(memory, SHORT_STRUCT)),
