@@ -199,9 +199,11 @@ class Queue(Attempts):
         """Deletes a job in any state; a reserved one only for the client that holds it. Returns
         DONE, NOT_FOUND or NO_HEADROOM.
         """
-        job = self.jobs.get(id)
-        if job is None or (job.state == RESERVED and job.owner is not client):
-            return NOT_FOUND
+        job = client.reserved.get(id)
+        if job is None:
+            job = self.jobs.get(id)
+            if job is None or job.state == RESERVED:
+                return NOT_FOUND
         if self.journal is not None and not self.journal.delete(job):
             return NO_HEADROOM
         tube = job.tube

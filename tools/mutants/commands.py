@@ -104,8 +104,9 @@ COMMANDS = (
         "foreign-delete",
         "delete removes a job that another client has reserved",
         "beanstalkd_py/queue/queue.py",
-        "        if job is None or (job.state == RESERVED and job.owner is not client):\n",
-        "        if job is None:\n",
+        "            if job is None or job.state == RESERVED:\n"
+        "                return NOT_FOUND\n        if self.journal",
+        "            if job is None:\n                return NOT_FOUND\n        if self.journal",
         (SIMULATION, "tests/wire/test_engine.py -k states"),
     ),
     Mutant(
