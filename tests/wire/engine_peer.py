@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from judge.cuts import Cut
 from judge.transcript import World
+from testkit.memory import allocate_except_probes
 from testkit.replies import split_replies
 
 from beanstalkd_py.protocol.dispatch import Dispatcher
@@ -90,6 +91,7 @@ class EnginePeer:
         self, options: dict[str, int], cut: Cut, half_closes: bool, step: int = STEP_NS
     ) -> None:
         self.queue = Queue()
+        self.queue.memory.allocate = allocate_except_probes
         self.dispatcher = Dispatcher(self.queue, max_job_size=options.get("-z", 65535))
         self.world = World()
         self.cut = cut

@@ -12,6 +12,7 @@ from collections.abc import Hashable
 import beanstalkd_wal as wal
 from simulation.disk import MemoryDisk
 from simulation.reference.model import Recovered, ReferenceModel, without_unknowns
+from testkit.memory import allocate_except_probes
 
 from beanstalkd_py.binlog.opening import open_binlog
 from beanstalkd_py.binlog.report import messages_only
@@ -52,6 +53,7 @@ class Pair:
     def begin(self) -> None:
         """Starts the server."""
         self.queue = Queue()
+        self.queue.memory.allocate = allocate_except_probes
         process = ProcessSnapshot(started_at=self.now)
         self.dispatcher = Dispatcher(self.queue, max_job_size=MAX_JOB_SIZE, process=lambda: process)
         self.binlog = None

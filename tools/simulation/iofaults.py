@@ -23,11 +23,20 @@ SPANS = (1, 1, 40)  # calls that find no space or no descriptor
 MakeWorkload = Callable[[Mode], Workload]
 
 
-def fail_each(make: MakeWorkload, plan: Plan, error: int, span: int, counts: Counter[str]) -> None:
+def fail_each(
+    make: MakeWorkload,
+    plan: Plan,
+    error: int,
+    span: int,
+    counts: Counter[str],
+    first: int = 1,
+    step: int = 1,
+) -> None:
     """Repeats the run and fails its first call, then its second, and so on, until the run has no
-    more calls. Raises Violation.
+    more calls. With a step, it fails only each call that is so many after the last. Raises
+    Violation.
     """
-    nth = 1
+    nth = first
     while True:
         fault = Fault(nth, error, span)
         try:
@@ -40,7 +49,7 @@ def fail_each(make: MakeWorkload, plan: Plan, error: int, span: int, counts: Cou
         except Violation as violation:
             raise Violation(violation.what, *violation.where, _where(fault, plan)) from violation
         counts["calls failed"] += len(fault.failed)
-        nth += 1
+        nth += step
 
 
 def _where(fault: Fault, plan: Plan) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 import beanstalkd_wal.committer as committer
 from beanstalkd_wal.format import encode_frame
+from testkit.memory import allocate_except_probes
 
 from beanstalkd_py.binlog import journal
 from beanstalkd_py.binlog.records import NEW_STRUCT, SHORT_STRUCT
@@ -48,7 +49,7 @@ class Memory:
 
     def allocate(self, nbytes: int) -> bytes:
         self.check()
-        return bytes(nbytes)
+        return allocate_except_probes(nbytes)
 
     def check(self) -> None:
         """Called before each allocation while commands are executed. Raises MemoryError."""

@@ -17,6 +17,8 @@ from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.queue import Queue
 
+from .memory import allocate_except_probes
+
 SECOND = 1_000_000_000
 START = 1000 * SECOND  # monotonic clock
 WALL = 1_700_000_000 * SECOND  # wall clock minus monotonic clock
@@ -47,6 +49,7 @@ class QueueServer:
         self.lines: list[str] = []
         self.sessions: list[Session] = []
         self.queue = Queue()
+        self.queue.memory.allocate = allocate_except_probes
         self.dispatcher = Dispatcher(self.queue, max_job_size=max_job_size)
         self._binlog: Binlog | None = None
         if directory is not None:

@@ -24,13 +24,13 @@ from beanstalkd_py.queue.outcome import Outcome
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.server.outbox import Outbox, Recipient
 
-SEEDS = range(1000, 1100)
+TRIES = 100  # scenarios
 Break = Callable[[pytest.MonkeyPatch], None]
 
 
-def first_violation() -> str:
+def first_violation(first_seed: int) -> str:
     """The message of the first scenario that fails."""
-    for seed in SEEDS:
+    for seed in range(first_seed, first_seed + TRIES):
         try:
             run(seed)
         except Violation as fault:
@@ -156,27 +156,28 @@ def put_without_memory_stays_in_the_log(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.sources
 @pytest.mark.parametrize(
-    ("break_it", "message"),
+    ("break_it", "first_seed", "message"),
     [
-        (replies_are_sent_at_once, "is promised"),
-        (newest_replies_are_sent_first, "gets its reply|is promised"),
-        (window_never_ends, "is not durable yet|the watermark is"),
-        (syncs_do_nothing, "came back|does not start|next id|expected a header"),
-        (deletes_are_not_written, "came back"),
-        (releases_without_delay_are_not_written, "came back"),
-        (compaction_loses_jobs, "belong to no job|came back"),
-        (compaction_never_runs, "bytes on disk"),
-        (next_id_is_not_kept, "next id"),
-        (newest_client_is_served_first, "was told"),
-        (pauses_are_ignored, "was told"),
-        (touch_does_nothing, "was told|is due"),
-        (timers_of_clients_are_not_set, "is due"),
-        (updates_stay_counted_as_live, "live bytes that belong to no job"),
-        (put_without_memory_stays_in_the_log, "came back|belong to no job"),
+        (replies_are_sent_at_once, 1000, "is promised"),
+        (newest_replies_are_sent_first, 1000, "gets its reply|is promised"),
+        (window_never_ends, 1007, "is not durable yet|the watermark is"),
+        (syncs_do_nothing, 1000, "came back|does not start|next id|expected a header"),
+        (deletes_are_not_written, 1000, "came back"),
+        (releases_without_delay_are_not_written, 1003, "came back"),
+        (compaction_loses_jobs, 1003, "belong to no job|came back"),
+        (compaction_never_runs, 1006, "bytes on disk"),
+        (next_id_is_not_kept, 1003, "next id"),
+        (newest_client_is_served_first, 1005, "was told"),
+        (pauses_are_ignored, 1011, "was told"),
+        (touch_does_nothing, 1065, "was told|is due"),
+        (timers_of_clients_are_not_set, 1000, "is due"),
+        (updates_stay_counted_as_live, 1003, "live bytes that belong to no job"),
+        (put_without_memory_stays_in_the_log, 1005, "came back|belong to no job"),
     ],
 )
 def test_broken_server_is_caught(
-    monkeypatch: pytest.MonkeyPatch, break_it: Break, message: str
+    monkeypatch: pytest.MonkeyPatch, break_it: Break, first_seed: int, message: str
 ) -> None:
+    """The first seed is one whose scenario failed when this was written."""
     break_it(monkeypatch)
-    assert re.search(message, first_violation())
+    assert re.search(message, first_violation(first_seed))

@@ -21,10 +21,10 @@ PLAN = pytest.mark.parametrize(
 @PLAN
 def test_log_keeps_promises_at_every_crash_point(plan):
     counts: Counter[str] = Counter()
-    for seed in range(1, 5):
+    for seed in (1, 2):
         print(f"seed {seed}")
         LogWorkload(seed, plan, counts, tries=1).run(runs=8, steps=40)
-    assert counts["recoveries"] > counts["crash points"] > 500
+    assert counts["recoveries"] > counts["crash points"] > 250
 
 
 @PLAN

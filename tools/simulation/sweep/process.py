@@ -12,6 +12,7 @@ from collections import Counter
 from typing import NamedTuple
 
 import beanstalkd_wal as wal
+from testkit.memory import allocate_except_probes
 
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import open_binlog
@@ -71,6 +72,7 @@ class Process:
         self.offset = wall - self.now
         self.history = history or VersionHistory()
         self.queue = Queue()
+        self.queue.memory.allocate = allocate_except_probes
         self.dispatcher = Dispatcher(self.queue)
         self.binlog: Binlog | None = None
         self.sessions: list[Session] = []
