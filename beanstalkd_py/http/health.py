@@ -28,6 +28,6 @@ class Health:
             return "full: the disk has no space for puts"
         if memory.short:
             return "full: the system gives no memory for puts"
-        if memory.used + JOB_BYTES > memory.limit:
+        if not memory.fits(JOB_BYTES):
             return "full: the jobs take the memory of --max-memory"
         return ""

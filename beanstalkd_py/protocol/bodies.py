@@ -1,7 +1,8 @@
 """The bytes of one client that are not parsed yet: the buffer, bodies that come in pieces or are
 skipped, and lines that are too long. `parser` takes the commands from them. No I/O, no clock.
 
-Without memory for a body, the body is read and dropped, and the reply is OUT_OF_MEMORY.
+Without memory for a body, or above the limit on memory, the body is read and dropped, and the reply
+is OUT_OF_MEMORY.
 """
 
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ class Bodies:
     """
 
     __slots__ = (
-        "_after", "_ahead_bytes", "_begun", "_buffer", "_collected", "_left", "_memory",
+        "_after", "_ahead_bytes", "_begun", "_buffer", "_collected", "_counted", "_left", "_memory",
         "_position", "_put", "_runs_before", "_within", "ahead", "max_job_size", "unfinished",
     )  # fmt: skip
 
@@ -56,6 +57,7 @@ class Bodies:
         self._left = 0  # missing bytes of the body, CRLF included
         self._memory = MemoryReserve() if memory is None else memory
         self._collected: BytesIO | None = None  # of a body that comes in pieces
+        self._counted = 0  # its bytes in `MemoryReserve.receiving`
         self._put: Command = ()  # without its body
         self._after: Command = ()  # follows a body that is skipped
         self.ahead: Iterator[Command] = iter(())
@@ -169,11 +171,18 @@ class Bodies:
         try:
             chunk = self._buffer[start : start + self._left]
             collected.write(chunk)
-            self._position = start + len(chunk)
-            self._left -= len(chunk)
-            return self._end_of_body(collected) if not self._left else None
+            nbytes = len(chunk)
+            self._position = start + nbytes
+            self._left -= nbytes
+            if not self._left:
+                return self._end_of_body(collected)
         except MemoryError:
+            self._memory.refuse()
             return self._lose_body()
+        if not self._memory.may_receive(nbytes):
+            return self._lose_body()
+        self._counted += nbytes
+        return None
 
     def _end_of_body(self, collected: BytesIO) -> Command:
         collected.seek(-2, SEEK_CUR)
@@ -183,14 +192,21 @@ class Bodies:
         command: Command = (PUT_ABORT, replies.EXPECTED_CRLF)
         if whole:
             command = (*self._put, collected.getvalue())
-        self._collected = None
+        self.drop_body()
         self._within = IN_LINE
         return command
 
-    def _lose_body(self) -> Command | None:
-        """Memory ran out while the body came. The rest of it is skipped."""
+    def drop_body(self) -> None:
+        """Forgets the body that comes in pieces, if there is one: it is complete, lost, or its
+        client is.
+        """
         self._collected = None
-        self._memory.refuse()
+        self._memory.receiving -= self._counted
+        self._counted = 0
+
+    def _lose_body(self) -> Command | None:
+        """There is no memory for more of the body that is coming. The rest of it is skipped."""
+        self.drop_body()
         self._within = LOST_BODY
         return self._skip_body()
 

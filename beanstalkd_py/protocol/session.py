@@ -101,6 +101,7 @@ class Session:
     def lost(self, now: int) -> None:
         """The connection is lost. Its reserved jobs become ready."""
         self.closed = True
+        self.parser.drop_body()
         self.client.unfinished = None
         self.dispatcher.clients.pop(self.client.id, None)
         self._output = []

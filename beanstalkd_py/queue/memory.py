@@ -13,8 +13,9 @@ failures cannot be handled where they occur, such as those in the event loop's o
 integer in a compiled module. A probe takes 8 us, so it is made after PUTS_A_PROBE puts, or after
 larger bodies of BODIES_A_PROBE bytes in total.
 
-`limit` is the limit of --max-memory on the bytes of all jobs. It costs a put no comparison of its
-own: `probe_at` comes before the first put that could reach the limit.
+`limit` is the limit of --max-memory on the bytes of all jobs, and of bodies that are being received
+in pieces. It costs a put no comparison of its own: `probe_at` comes before the first put that could
+reach the limit.
 """
 
 from collections.abc import Callable
@@ -39,13 +40,13 @@ class MemoryReserve:
 
     short: the reserve was released, and is not set aside again yet. probe_at: a put with this id,
     or with a higher one, must ask `may_put`. refused: puts that were refused for lack of memory;
-    the operator is told. used: bytes of all jobs. limit: puts may not raise `used` above it.
-    over_limit: puts that were refused for it.
+    the operator is told. used: bytes of all jobs. receiving: bytes of bodies that are not complete.
+    limit: puts may not raise the two above it. over_limit: puts that were refused for it.
     """
 
     __slots__ = (
-        "_bodies", "_reserve", "allocate", "limit", "over_limit", "probe_at", "refused", "short",
-        "used",
+        "_bodies", "_reserve", "allocate", "limit", "over_limit", "probe_at", "receiving",
+        "refused", "short", "used",
     )  # fmt: skip
 
     def __init__(self, allocate: Callable[[int], bytes] = bytes) -> None:
@@ -54,6 +55,7 @@ class MemoryReserve:
         self.probe_at = 0
         self.refused = 0
         self.used = 0
+        self.receiving = 0
         self.limit = NO_LIMIT
         self.over_limit = 0
         self._bodies = 0  # bytes of larger bodies since the latest probe
@@ -74,7 +76,7 @@ class MemoryReserve:
         """
         if self.exceeds_limit(nbytes + JOB_BYTES):
             return False
-        left = self.limit - self.used - nbytes - JOB_BYTES
+        left = self.limit - self.used - self.receiving - nbytes - JOB_BYTES
         safe = id + left // UNASKED_BYTES  # puts up to this id cannot exceed the limit
         if id < self.probe_at:
             self._bodies += nbytes
@@ -93,9 +95,23 @@ class MemoryReserve:
 
     def exceeds_limit(self, nbytes: int) -> bool:
         """Whether so many bytes more would exceed the limit. If so, a put is refused."""
-        if self.used + nbytes <= self.limit:
+        if self.used + self.receiving + nbytes <= self.limit:  # `fits`, without the call
             return False
         self.over_limit += 1
+        return True
+
+    def fits(self, nbytes: int) -> bool:
+        return self.used + self.receiving + nbytes <= self.limit
+
+    def may_receive(self, nbytes: int) -> bool:
+        """Whether so many bytes of a body may be kept until the rest of it comes. The caller takes
+        them off `receiving` at the end of the body.
+        """
+        if self.exceeds_limit(nbytes):
+            return False
+        self.receiving += nbytes
+        if self.limit != NO_LIMIT:
+            self.probe_at -= nbytes // UNASKED_BYTES + 1  # so much fewer puts are safe
         return True
 
     def has_room(self) -> bool:

@@ -18,7 +18,7 @@ def set_limits(server: Server, options: Options) -> None:
     memory = server.queue.memory
     limit = options.max_memory
     if isinstance(limit, str):
-        limit = automatic_limit(memory.used)
+        limit = automatic_limit(memory.used + memory.receiving)
     memory.set_limit(min(limit, NO_LIMIT) if limit else NO_LIMIT)
 
 

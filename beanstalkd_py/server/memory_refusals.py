@@ -35,12 +35,12 @@ class MemoryRefusals:
         if over_limit:
             self._over_limit.add(over_limit)
         if self._over_limit.pending:
+            bodies = f" and bodies that are being received {memory.receiving}"
             text = (
-                f"jobs take {memory.used} of {memory.limit} bytes; "
-                "delete jobs, or raise --max-memory"
+                f"jobs take {memory.used}{bodies if memory.receiving else ''} of {memory.limit} "
+                "bytes; delete jobs, or raise --max-memory"
             )
-            fits = memory.used + JOB_BYTES <= memory.limit  # an empty job
-            self._over_limit.check(now, fits, 0, text)
+            self._over_limit.check(now, memory.fits(JOB_BYTES), 0, text)  # an empty job
 
     def end(self, now: int) -> None:
         """The server stops: reports what no line has. now: boot time, ns."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_small_bodies_in_pieces_stop_at_the_limit(server: QueueServer) -> None:
     """Their ids are lower than those of puts that have asked already."""
     clients = [server.session() for _ in range(10)]
     first = clients[0]
-    server.queue.memory.set_limit(8 * (10 + JOB_BYTES))
+    server.queue.memory.set_limit(8 * (10 + JOB_BYTES) + 2 * 5)  # the two last have 5 bytes then
     for client in clients:
         client.receive(b"put 0 0 60 10\r\n" + bytes(5), server.now)
     for client in reversed(clients):
@@ -100,6 +101,81 @@ def test_small_bodies_in_pieces_stop_at_the_limit(server: QueueServer) -> None:
     assert server.say(first, b"delete 3") == b"DELETED\r\n"
     assert put(server, first, 10).startswith(b"INSERTED")
     assert put(server, first, 10) == OUT
+
+
+# --- bodies that are being received
+
+
+def test_received_bytes_count_until_the_body_is_complete(server: QueueServer) -> None:
+    client, other, memory = server.session(), server.session(), server.queue.memory
+    memory.set_limit(5000)
+    client.receive(b"put 0 0 60 4000\r\n" + bytes(1000), server.now)
+    client.receive(bytes(2000), server.now)
+    assert memory.receiving == 3000
+    assert put(server, other, 2000 - JOB_BYTES + 1) == OUT
+    assert put(server, other, 2000 - JOB_BYTES).startswith(b"INSERTED")
+    assert server.say(other, b"delete 3") == b"DELETED\r\n"
+    client.receive(bytes(1000) + b"\r\n", server.now)
+    assert server.iterate()[client].startswith(b"INSERTED")
+    assert (memory.receiving, memory.used) == (0, 4000 + JOB_BYTES)
+
+
+def test_bodies_together_stay_below_the_limit(server: QueueServer) -> None:
+    """Each of them would fit. The one that reaches the limit is thrown away at once."""
+    one, two, memory = server.session(), server.session(), server.queue.memory
+    memory.set_limit(5000)
+    for client, nbytes in (one, 1000), (two, 1000):
+        client.receive(b"put 0 0 60 3000\r\n" + bytes(nbytes), server.now)
+    one.receive(bytes(1900), server.now)
+    assert (memory.receiving, memory.over_limit) == (3900, 0)
+    two.receive(bytes(1101), server.now)
+    assert (memory.receiving, memory.over_limit) == (2900, 1)
+    assert not memory.refused and not memory.short, "there is memory"
+    one.receive(bytes(100) + b"\r\n", server.now)
+    two.receive(bytes(899) + b"\r\n", server.now)
+    replies = server.iterate()
+    assert (replies[one], replies[two]) == (b"INSERTED 1\r\n", OUT)
+    assert memory.receiving == 0
+
+
+def test_small_puts_stop_at_the_limit_while_a_body_comes(server: QueueServer) -> None:
+    client, other, memory = server.session(), server.session(), server.queue.memory
+    memory.set_limit(ROOM)
+    assert put(server, other, 1).startswith(b"INSERTED")  # asks, for the next hundred
+    client.receive(b"put 0 0 60 300000\r\n" + bytes(200_000), server.now)
+    while put(server, other, 1) != OUT:
+        assert memory.used + memory.receiving <= ROOM
+    assert memory.used + memory.receiving + 1 + JOB_BYTES > ROOM
+
+
+def end_well(server: QueueServer, client: Session) -> None:
+    client.receive(bytes(50_000) + b"\r\n", server.now)
+
+
+def end_without_line_end(server: QueueServer, client: Session) -> None:
+    client.receive(bytes(50_002), server.now)
+
+
+def end_connection(server: QueueServer, client: Session) -> None:
+    client.lost(server.now)
+
+
+def end_for_lack_of_memory(server: QueueServer, client: Session) -> None:
+    client.parser._lose_body()
+
+
+@pytest.mark.parametrize(
+    "end", [end_well, end_without_line_end, end_connection, end_for_lack_of_memory]
+)
+def test_body_that_has_ended_counts_no_more(
+    server: QueueServer, end: Callable[[QueueServer, Session], None]
+) -> None:
+    """Also without a limit, because a reload may set one."""
+    client, memory = server.session(), server.queue.memory
+    client.receive(b"put 0 0 60 60000\r\n" + bytes(10_000), server.now)
+    assert memory.receiving == 10_000
+    end(server, client)
+    assert memory.receiving == 0
 
 
 def test_new_limit_counts_at_once(server: QueueServer) -> None:

@@ -124,6 +124,18 @@ def test_limit_has_its_own_lines(world: World) -> None:
     assert world.lines == [refused, "puts are accepted again; 2 were refused"]
 
 
+def test_line_about_the_limit_names_bodies_that_are_being_received(world: World) -> None:
+    world.memory.set_limit(2000)
+    world.client.receive(b"put 0 0 60 1500\r\n" + bytes(700), 0)
+    other = world.server.session()
+    assert world.server.say(other, b"put 0 0 60 1500", bytes(1500)) == OUT
+    world.check_later()
+    assert world.lines == [
+        "puts are refused: jobs take 0 and bodies that are being received 700 of 2000 bytes; "
+        "delete jobs, or raise --max-memory"
+    ]
+
+
 def test_stop_reports_what_no_check_has_seen(world: World) -> None:
     world.memory.set_limit(1000)
     assert [world.put(700), world.put(700)] == [OUT, OUT]
