@@ -271,7 +271,7 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
             if http is not None:
                 http.ready(log)
                 addresses.append(f"http on {http.address}")
-            report_ready(events, addresses, len(queue.jobs), log, chosen.wal_dir)
+            report_ready(events, addresses, queue, log, chosen.wal_dir)
             events.limit()
             server.every(EVENTS_CHECK_S, events.check)
             server.every(DRAINING_CHECK_S, draining.check)

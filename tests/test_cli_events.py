@@ -75,6 +75,16 @@ def test_life_of_a_server_as_json(start: Start, log: str) -> None:
     }
 
 
+def test_ready_line_has_the_limit_that_auto_has_chosen(start: Start) -> None:
+    daemon = start("--max-memory=auto", "--log-format=json")
+    client = daemon.client()
+    client.ask(b"capabilities\r\n")
+    limit = client.stats()["max-memory"]
+    (ready,) = events(daemon)
+    assert f", at most {limit} bytes of jobs, " in ready["message"]
+    assert ready["max_memory"] == int(limit) > 1 << 20
+
+
 def test_client_that_switches_draining_is_noticed(start: Start) -> None:
     daemon = start("--log-format=json")
     client = daemon.client()
@@ -293,7 +303,7 @@ def test_stderr_that_nobody_reads_stalls_no_client(start: Start, tmp_path: Path)
         daemon.send_signal(signal.SIGUSR1)
         wait_until(lambda: client.stat(b"draining") == b"true", "the server drains")
         lost, draining = os.read(read, 4096).decode().splitlines()
-        assert lost.endswith(": 1 line was left out, because stderr was not read")
+        assert lost.endswith(": 1 line was left out, because stderr did not take it")
         assert "draining" in draining
     finally:
         os.close(read)

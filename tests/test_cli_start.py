@@ -39,7 +39,7 @@ def failed(daemon: Daemon, status: int, line: str) -> None:
     [
         (["word"], "unknown argument: word"),
         (["-"], "unknown argument: -"),
-        (["--helps"], "unknown flag: --helps"),
+        (["--helps"], r"unknown flag: --helps; did you mean --help\?"),
         (["-Vx"], "unknown flag: Vx"),
         (["-p"], "flag requires an argument: -p"),
         (["-z", "1k"], "invalid size: 1k"),

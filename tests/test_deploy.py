@@ -88,6 +88,14 @@ def test_user_directory_and_address_are_the_same_everywhere() -> None:
     assert "\nListenStream=127.0.0.1:11300\n" in socket
 
 
+def test_service_has_a_directory_for_unix_sockets() -> None:
+    """The rest of /run is read-only for it."""
+    service = unit.read()["Service"]
+    assert service["ProtectSystem"] == "strict"
+    named = re.findall(r'"unix:(/run/[\w-]+)/\w+"', unit.CONFIG.read_text())
+    assert set(named) == {f"/run/{service['RuntimeDirectory']}"}
+
+
 def test_comments_of_the_file_name_options_that_exist() -> None:
     named = re.findall(r"^#?(\w+) = ", unit.CONFIG.read_text(), re.MULTILINE)
     assert set(named) <= IN_FILE.keys() and len(named) > 3

@@ -35,8 +35,9 @@ class WrongFile(Exception):
     @property
     def lines(self) -> list[str]:
         """One for each mistake: FILE:LINE: text."""
+        path = self.path or '""'
         return [
-            f"{self.path}: {text}" if line is None else f"{self.path}:{line}: {text}"
+            f"{path}: {text}" if line is None else f"{path}:{line}: {text}"
             for line, text in self.mistakes
         ]
 

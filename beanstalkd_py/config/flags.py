@@ -11,6 +11,7 @@ follows a `=`.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -66,6 +67,13 @@ def parse(argv: Sequence[str], prog: str) -> CommandLine:
     return reading.finish()
 
 
+def _suggestion(word: str) -> str:
+    if not word.startswith("--"):
+        return ""
+    close = difflib.get_close_matches(word.partition("=")[0], BY_LONG, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
 class _Reading:
     """The options that were read so far. Flags take effect in the order of the command line."""
 
@@ -97,7 +105,7 @@ class _Reading:
             if letter in _REMOVED:
                 self.warnings.append(_REMOVED[letter])
             elif option is None:
-                raise self.usage_error(f"unknown flag: {word[at - 1 :]}")
+                raise self.usage_error(f"unknown flag: {word[at - 1 :]}{_suggestion(word)}")
             elif letter == "V":
                 self.given["verbosity"] = self.given.get("verbosity", 0) + 1
             elif option.value:

@@ -31,13 +31,24 @@ class Invalid(ValueError):
 
 
 class Number(NamedTuple):
-    """A number from `least` to `most`. A larger one on the command line is not refused here."""
+    """A number from `least` to `most`. as_in_c: on the command line it is read as the C server
+    reads it, and a larger one is not refused here.
+    """
 
     least: int
     most: int
     unit: str = ""
+    as_in_c: bool = False
 
     def from_word(self, word: str) -> int:
+        if self.as_in_c:
+            return self._scanned(word)
+        # -1, read as the C server does, would be a limit that nobody reaches.
+        if not re.fullmatch("[0-9]{1,20}", word) or not self.least <= int(word) <= self.most:
+            raise Invalid(f"value (expected {self})")
+        return int(word)
+
+    def _scanned(self, word: str) -> int:
         """Reads a size_t as scanf's %zu does. White space and a sign may come first. A negative
         number wraps. A number that is too large becomes the largest size_t.
         """
@@ -50,7 +61,7 @@ class Number(NamedTuple):
         return -int(digits) & _SIZE_MAX if sign == "-" else int(digits)
 
     def from_file(self, value: object) -> int:
-        number = _integer(value)
+        number = _integer(value, str(self))
         if not self.least <= number <= self.most:
             raise Invalid(f"expected {self}, found {_short(number)}")
         return number
@@ -66,7 +77,10 @@ class Auto(NamedTuple):
     number: Number
 
     def from_word(self, word: str) -> int | str:
-        return word if word == "auto" else self.number.from_word(word)
+        try:
+            return word if word == "auto" else self.number.from_word(word)
+        except Invalid:
+            raise Invalid(f"value (expected {self})") from None
 
     def from_file(self, value: object) -> int | str:
         if value == "auto":
@@ -105,7 +119,11 @@ class Port(NamedTuple):
 
     def from_file(self, value: object) -> str:
         if isinstance(value, str):
-            return Text().from_file(value)
+            name = Text().from_file(value)
+            number = int(name) if re.fullmatch("[-+]?[0-9]{1,20}", name) else 0
+            if not 0 <= number <= 65535:
+                raise Invalid(f"expected {self}, found {_short(name)}")
+            return name
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 65535:
             raise _unexpected(str(self), value)
         return str(value)
@@ -138,7 +156,7 @@ class Endpoint(NamedTuple):
     def from_word(self, word: str) -> str:
         match = _ENDPOINT.fullmatch(word)
         if match is None or int(match[1] or 0) > 65535:
-            raise Invalid("address")
+            raise Invalid("address (expected ADDR:PORT or unix:PATH)")
         return word
 
     def from_file(self, value: object) -> str:
@@ -172,7 +190,7 @@ class Mode(NamedTuple):
 
     def from_word(self, word: str) -> int:
         if not re.fullmatch("0?[0-7]{3}", word):
-            raise Invalid("mode")
+            raise Invalid("mode (expected octal digits, such as 660)")
         return int(word, 8)
 
     def from_file(self, value: object) -> int:
@@ -189,9 +207,9 @@ class Mode(NamedTuple):
 Kind = Number | Auto | Text | Port | Endpoint | Choice | Switch | Mode
 
 
-def _integer(value: object) -> int:
+def _integer(value: object, expected: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _unexpected("an integer", value)
+        raise _unexpected(expected, value)
     return value
 
 

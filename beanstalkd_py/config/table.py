@@ -100,7 +100,7 @@ OPTIONS = (
         letter="b", value="DIR", unset="jobs are in memory only",
     ),
     Option(
-        "sync_ms", Group.LOG, Number(0, DAY_MS, "ms"),
+        "sync_ms", Group.LOG, Number(0, DAY_MS, "ms", as_in_c=True),
         "sync within MS milliseconds after a write; replies do not wait for the sync. "
         "0: each reply waits for its sync",
         letter="f", value="MS", reload=WINDOW, implies=(("never_sync", False),),
@@ -113,7 +113,7 @@ OPTIONS = (
     ),
     Option(
         "segment_bytes", Group.LOG,
-        Number(SMALLEST_SEGMENT_BYTES, LARGEST_SEGMENT_BYTES, "bytes"),
+        Number(SMALLEST_SEGMENT_BYTES, LARGEST_SEGMENT_BYTES, "bytes", as_in_c=True),
         "size of a log file; rounded up to a multiple of 4096",
         letter="s", value="BYTES",
     ),
@@ -146,7 +146,7 @@ OPTIONS = (
         value="ADDR:PORT|unix:PATH", unset="no HTTP",
     ),
     Option(
-        "max_job_size", Group.LIMITS, Number(0, LARGEST_MAX_JOB_SIZE, "bytes"),
+        "max_job_size", Group.LIMITS, Number(0, LARGEST_MAX_JOB_SIZE, "bytes", as_in_c=True),
         "size of the largest job",
         letter="z", value="BYTES", reload=ALWAYS, capped="maximum job size was set to {}",
     ),

@@ -34,6 +34,16 @@ _TOKEN = re.compile(
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
+# Messages of the parser that do not say what helps, and what is said instead.
+_TEXTS = {
+    r"Invalid value": "invalid value; a string must be in quotes",
+    r"Expected newline or end of document after a statement": (
+        "text after the value; a string must be in quotes"
+    ),
+    r"Cannot (overwrite|declare|mutate|redefine) .*": "this key is set above, too",
+}
+
+
 class NotToml(Exception):
     """line: of the mistake, from 1."""
 
@@ -68,9 +78,13 @@ def _not_toml(text: str, error: Exception) -> NotToml:
     place = _PLACE.search(message)
     if place is None:  # a value that Python refuses, such as an integer of 5000 digits
         return NotToml(_first_refused(text), "a value cannot be read")
+    what = message[: place.start()]
+    for pattern, helpful in _TEXTS.items():
+        if re.fullmatch(pattern, what):
+            what = helpful
     if place[1] is None:
-        return NotToml(max(1, len(text.splitlines())), f"{message[: place.start()]}")
-    return NotToml(int(place[1]), f"{message[: place.start()]}, column {place[2]}")
+        return NotToml(max(1, len(text.splitlines())), what)
+    return NotToml(int(place[1]), f"{what}, column {place[2]}")
 
 
 def _first_refused(text: str) -> int:

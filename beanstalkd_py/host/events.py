@@ -152,8 +152,8 @@ class EventLog:
         lost = self._lost
         if not lost:
             return True
-        lines = "1 line was" if lost == 1 else f"{lost} lines were"
-        message = f"{lines} left out, because stderr was not read"
+        lines, them = ("1 line was", "it") if lost == 1 else (f"{lost} lines were", "them")
+        message = f"{lines} left out, because stderr did not take {them}"
         told = self._write(self._make(Level.WARNING, message, "left_out", {"count": lost}), wait_s)
         if told:
             self._lost -= lost

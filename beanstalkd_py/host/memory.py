@@ -8,6 +8,9 @@ from pathlib import Path
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 SHARE = 5  # of 5 parts of the memory, 4 are for the jobs and the process without jobs
 LEAST_BYTES = 1 << 20
+# Above memory.high the kernel slows the process down until it hardly runs.
+VERSION_2: tuple[str, ...] = ("memory.max", "memory.high")
+VERSION_1: tuple[str, ...] = ("memory.limit_in_bytes",)
 
 
 def automatic_limit(job_bytes: int) -> int:
@@ -41,20 +44,19 @@ def _cgroup_limits(cgroups: Path, mounted: Path) -> Iterator[int]:
     except OSError:
         return
     for line in lines:
-        _, controllers, path = line.split(":", 2)
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
         if not controllers:
-            roots, name = [mounted, mounted / "unified"], "memory.max"
+            roots, names = [mounted, mounted / "unified"], VERSION_2
         elif "memory" in controllers.split(","):
-            roots, name = [mounted / "memory"], "memory.limit_in_bytes"
+            roots, names = [mounted / "memory"], VERSION_1
         else:
             continue
         inner = Path(path.lstrip("/"))
         for root in roots:
             # In a container, the root is often that of the process itself, so `path` is not there.
             for folder in (inner, *inner.parents):
-                found = _number(root / folder / name)
-                if found:
-                    yield found
+                yield from filter(None, (_number(root / folder / name) for name in names))
 
 
 def _number(path: Path) -> int:

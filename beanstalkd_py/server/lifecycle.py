@@ -5,13 +5,14 @@ from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.config import version
 from beanstalkd_py.host.events import EventLog, Field, Report
 from beanstalkd_py.host.process import age_s
+from beanstalkd_py.queue.memory import NO_LIMIT
 from beanstalkd_py.queue.queue import Queue
 
 
 def report_ready(
     events: EventLog,
     addresses: list[str],
-    jobs: int,
+    queue: Queue,
     log: Binlog | None,
     directory: str | None,
 ) -> None:
@@ -25,11 +26,15 @@ def report_ready(
         "seconds": seconds,
     }
     held = "memory only"
+    jobs = len(queue.jobs)
     if log is not None and directory is not None:
         shown = log.snapshot()
         segments = shown.current_segment - shown.oldest_segment + 1
         held = f"log {directory}: {_counted(jobs, 'job')} in {_counted(segments, 'segment')}"
         fields |= {"directory": directory, "jobs": jobs, "segments": segments}
+    if queue.memory.limit != NO_LIMIT:
+        held += f", at most {queue.memory.limit} bytes of jobs"
+        fields["max_memory"] = queue.memory.limit
     events.info(
         f"ready: {__version__} ({version.build()}) on {listens}, {held}, after {seconds:.1f} s",
         event="ready",

@@ -60,10 +60,14 @@ class Reloader:
             )
             return
         found = changes.compare(self._running, wanted)
-        self._running = found.options
-        apply(self._server, found.options)
-        self._events.set(found.options.log_format, found.options.log_level)
+        options = found.options
+        changes_level = options.log_level != self._running.log_level
+        self._running = options
+        apply(self._server, options)
+        # Whoever asks for fewer events is told that they get them.
+        self._events.set(options.log_format, "info" if changes_level else options.log_level)
         self._events.info(f"reloaded {self._path}: {found}", event="reloaded", file=self._path)
+        self._events.set(options.log_format, options.log_level)
 
 
 def apply(server: Server, options: Options) -> None:

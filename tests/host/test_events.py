@@ -235,7 +235,7 @@ def test_lines_that_stderr_does_not_take_are_counted(written: Written) -> None:
     written.log.info("later")
     lost, later = written.objects()
     assert (lost["event"], lost["level"], lost["count"]) == ("left_out", "warning", 3)
-    assert lost["message"] == "3 lines were left out, because stderr was not read"
+    assert lost["message"] == "3 lines were left out, because stderr did not take them"
     assert later["message"] == "later"
 
 
@@ -245,7 +245,7 @@ def test_count_of_lost_lines_comes_before_the_next_line(written: Written) -> Non
     written.takes = True
     written.log("later")
     assert written.lines == [
-        "prog: 1 line was left out, because stderr was not read\n",
+        "prog: 1 line was left out, because stderr did not take it\n",
         "prog: later\n",
     ]
 
@@ -255,7 +255,7 @@ def test_lost_lines_are_reported_at_the_end(written: Written) -> None:
     flood(written, 2)
     written.takes = True
     written.log.close()
-    assert written.lines == ["prog: 2 lines were left out, because stderr was not read\n"]
+    assert written.lines == ["prog: 2 lines were left out, because stderr did not take them\n"]
 
 
 def test_only_an_error_waits_for_stderr(written: Written) -> None:

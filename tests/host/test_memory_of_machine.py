@@ -26,6 +26,14 @@ def test_limit_of_version_2_is_the_least_on_the_path(tmp_path: Path) -> None:
     assert memory_bytes(cgroups, tmp_path) == 200 * MIB
 
 
+def test_limit_from_which_the_kernel_slows_the_process_down_counts(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text(f"{300 * MIB}\n")
+    (tmp_path / "memory.high").write_text(f"{250 * MIB}\n")
+    cgroups = tmp_path / "cgroup"
+    cgroups.write_text("0::/\n")
+    assert memory_bytes(cgroups, tmp_path) == 250 * MIB
+
+
 def test_limit_of_version_1(tmp_path: Path) -> None:
     folder = tmp_path / "memory/a"
     folder.mkdir(parents=True)
@@ -44,7 +52,7 @@ def test_own_root_of_a_container_is_found(tmp_path: Path) -> None:
     assert memory_bytes(cgroups, tmp_path) == 300 * MIB
 
 
-@pytest.mark.parametrize("text", [None, "", "0::/none\n"])
+@pytest.mark.parametrize("text", [None, "", "0::/none\n", "\n", "odd\n0::\n"])
 def test_without_a_limit_the_machine_counts(tmp_path: Path, text: str | None) -> None:
     cgroups = tmp_path / "cgroup"
     if text is not None:

@@ -65,6 +65,15 @@ def test_full_pipe_takes_no_line_and_does_not_block(ends: tuple[int, int], block
     assert contents(read) == "later\n"
 
 
+def test_file_on_a_full_disk_takes_no_line() -> None:
+    """The lines are counted, and the operator hears of it when there is space again."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        assert not Stderr(full).write("lost\n")
+    finally:
+        os.close(full)
+
+
 def test_full_socket_takes_no_line_and_does_not_block() -> None:
     """The journal's stream is a socket."""
     near, far = socket.socketpair()

@@ -68,6 +68,16 @@ def test_body_that_is_being_received_is_kept(daemon: Daemon, path: Path) -> None
     assert client.ask(b"bc\r\n") == b"INSERTED 1\r\n"
 
 
+def test_reload_that_writes_fewer_events_is_still_reported(daemon: Daemon, path: Path) -> None:
+    text = "max_job_size = 3\nlog_level = 'error'"
+    assert reload(daemon, path, text) == f"reloaded {path}: changed: log_level info -> error\n"
+    replace(path, "max_job_size = 4\nlog_level = 'error'")
+    daemon.send_signal(signal.SIGHUP)
+    client = daemon.client()
+    wait_until(lambda: client.stat(b"max-job-size") == b"4", "the server has reloaded")
+    assert daemon.errors().count("\n") == 1, "no line below the level"
+
+
 def test_verbosity_changes(daemon: Daemon, path: Path) -> None:
     reload(daemon, path, "max_job_size = 3\nverbosity = 1")
     daemon.client().ask(b"list-tube-used\r\n")

@@ -82,6 +82,15 @@ EVENTS = (
     ),
     Mutant(
         Invariant.OPERATOR_IS_TOLD,
+        "lines-to-a-full-disk-not-counted",
+        "nobody hears that lines are missing in a file on a disk that was full",
+        "beanstalkd_py/host/stderr.py",
+        "            if error.errno in NOBODY_READS:\n",
+        "            if error.errno != errno.EAGAIN:\n",
+        ("tests/host/test_stderr.py",),
+    ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
         "cut-line-spoils-the-next",
         "a line that was cut and the next line become one",
         "beanstalkd_py/host/stderr.py",

@@ -33,7 +33,7 @@ HTTP_SIDE = (
         "host/progress",
         "        self.each()\n",
         "",
-        _HEALTH,
+        ("tests/http/test_health.py -k replay_answers --timeout 60",),
     ),
     _mutant(
         "foreign-host-allowed",

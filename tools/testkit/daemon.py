@@ -35,7 +35,8 @@ INSTALLED = ANOTHER or (str(Path(sys.executable).with_name("beanstalkd-py")),)
 POLL_S = 0.002
 READY_LINE = re.compile(
     r"^[^\n]*: ready: \d+\.\d+\.\d+ \((?:pure|compiled)\) on [^\n]+, "
-    r"(memory only|log [^\n]+: \d+ jobs? in \d+ segments?), after \d+\.\d s\n",
+    r"(memory only|log [^\n]+: \d+ jobs? in \d+ segments?)"
+    r"(, at most \d+ bytes of jobs)?, after \d+\.\d s\n",
     re.MULTILINE,
 )
 # What our server says about a slow disk, which a test cannot exclude.
