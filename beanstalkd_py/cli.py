@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from errno import ENOMEM
 from typing import NoReturn
 
@@ -208,12 +208,12 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
     signals.install(draining.begin, reloads=command_line.config is not None)
     notify = Notify(os.environ, events)
     watch = DiskWatch(events)
-    if (chosen.address or "").startswith("unix:"):
-        signals.hold()  # until there is someone to remove the socket file
-    listeners = listen(chosen, events, os.environ)
     http = None
-    try:
-        signals.release()
+    with ExitStack() as stack:
+        stack.callback(watch.close)
+        with signals.deferred():  # until there is someone to remove the socket file
+            listeners = listen(chosen, events, os.environ)
+            stack.callback(listeners.close)
         if chosen.verbosity:
             for listener in listeners.sockets:
                 say(f"bind {listener.fileno()} {address_of(listener)}")
@@ -240,8 +240,9 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
         if chosen.http is not None:
             from beanstalkd_py.http import side  # without --http nothing of it is imported
 
-            http = side.start(chosen.http, chosen, server, watch, events)
-            signals.release()
+            with signals.deferred():
+                http = side.start(chosen.http, chosen, server, watch, events)
+                stack.callback(http.close)
             progress.each = http.turn
         if chosen.user is not None:
             privileges.become(chosen.user)
@@ -292,11 +293,6 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
         server.serve(log, ready, stopping)
         if lock is not None:
             lock.close()
-    finally:
-        listeners.close()
-        if http is not None:
-            http.close()
-        watch.close()
     return _stopped()
 
 

@@ -60,18 +60,23 @@ from beanstalkd_py import cli
 class Socket(socket.socket):
     def bind(self, address):
         super().bind(address)
-        os.kill(os.getpid(), signal.SIGTERM)
+        if address.endswith("%s"):
+            os.kill(os.getpid(), signal.SIGTERM)
 
 socket.socket = Socket
 sys.exit(cli.main(["signalled", *sys.argv[1:]]))
 """
 
 
-def test_stop_as_soon_as_the_socket_file_exists_removes_it(launch: Start, tmp_path: Path) -> None:
-    daemon = launch(program=(sys.executable, "-c", SIGNAL_AT_BIND))
+@pytest.mark.parametrize("name", ["socket", "http"])
+def test_stop_as_soon_as_the_socket_file_exists_removes_it(
+    launch: Start, tmp_path: Path, name: str
+) -> None:
+    program = (sys.executable, "-c", SIGNAL_AT_BIND % f"/{name}")
+    daemon = launch("--http", f"unix:{tmp_path}/http", program=program)
     assert daemon.wait_end() == 0
     assert daemon.said() == ""
-    assert not (tmp_path / "socket").exists()
+    assert os.listdir(tmp_path) == []
 
 
 def test_drain_during_replay_is_kept(reading: Daemon, tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
-
 _deferred: list[int] = []  # of each `deferred` that is open: the signal that has arrived
 
 
@@ -38,16 +37,6 @@ def install(drain: Callable[[], None], reloads: bool = False) -> None:
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGUSR1, lambda number, frame: drain())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS if reloads else [*SIGNALS, signal.SIGHUP])
-
-
-def hold() -> None:
-    """Signals wait until `release`."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-
-
-def release() -> None:
-    """May raise Stopped."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 @contextmanager

@@ -37,10 +37,7 @@ TURN_S = 0.001
 def start(
     where: str, options: Options, server: Server, watch: DiskWatch, report: Report
 ) -> "HttpSide":
-    """Holds signals: until the caller has it, nobody would remove the socket file. where: the value
-    of --http. Raises ListenFailed.
-    """
-    signals.hold()
+    """where: the value of --http. Raises ListenFailed."""
     return HttpSide(_listen(where, options, report), server, watch, report)
 
 
