@@ -6,6 +6,7 @@ from random import Random
 
 import beanstalkd_wal as wal
 import pytest
+from beanstalkd_wal.directory import OVERHEAD
 from beanstalkd_wal.names import spare_numbers
 from simulation.disk import ROOMY, File, MemoryDisk, fail_at
 
@@ -38,6 +39,17 @@ def test_start_without_names_uses_an_old_spare():
     log.collect()
     assert records(disk) == [b"a", b"b", b"c"]
     assert len(spares(disk)) == before - 1
+
+
+@pytest.mark.parametrize("segment_bytes", [SEGMENT // 4, 4 * SEGMENT])
+def test_start_with_another_segment_size_keeps_the_headroom_of_a_full_disk(segment_bytes):
+    """What a smaller segment would cut off could not be allocated again."""
+    disk = full(with_spares())
+    before = [disk.size(path) - OVERHEAD for path in spares(disk)]
+    log = logs.opened(disk, SYNC, segment_bytes)
+    log.preallocate(disk.capacity)
+    assert log.disk_full
+    assert log.headroom >= sum(before)
 
 
 def test_starts_without_names_go_on_as_long_as_there_are_spares():

@@ -135,6 +135,8 @@ class RecordingModel(ReferenceModel):
         self._removing = False
         if tube.paused_until and tube not in self.tubes:
             self.record_changes()
+            if self._ticking:
+                self.history.changes.append(Change(tube.name, None))
 
     def tick(self, now: int) -> None:
         self.record_changes()
@@ -167,7 +169,7 @@ class RecordingModel(ReferenceModel):
         return RecordedJob(_on_disk(job), since, born, rank)
 
     def _record_pauses(self) -> None:
-        """A pause that ends by time has no record."""
+        """A pause that ends by time has no record, but one that ends with its tube has."""
         pauses = self._current_pauses()
         since = len(self.history.offsets) - 1
         if not self._ticking:

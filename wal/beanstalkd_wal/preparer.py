@@ -180,7 +180,9 @@ class Preparer:
         return True
 
     def _clean(self) -> None:
-        """Turns the latest dirty file into a spare; deletes it if it is too small."""
+        """Turns the latest dirty file into a spare; deletes it if it is too small. If the file is
+        larger than a segment, its end is cut off, except on a full disk: the space may be lost.
+        """
         path, nbytes = self._dirty[-1]
         if self._is_too_small(nbytes):
             self._discard_dirty()
@@ -189,7 +191,7 @@ class Preparer:
         self.directory.check_lock()
         fs = self.directory.fs
         handle = fs.open(path)
-        spare = Spare(path, handle, min(nbytes, self.segment_bytes))
+        spare = Spare(path, handle, nbytes if self._full else min(nbytes, self.segment_bytes))
         try:
             if spare.size < nbytes:
                 fs.truncate(handle, spare.size)

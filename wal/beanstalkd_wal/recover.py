@@ -304,7 +304,7 @@ def _take_first_spare(found: Recovered, segment_bytes: int) -> None:
     _delete_new_spare(found)
     if largest < least:
         raise full
-    found.active = _reused_spare(found, segment_bytes)
+    found.active = _reused_spare(found)
 
 
 def _make_new_spare(found: Recovered, nbytes: int, steps: list[int]) -> OSError | None:
@@ -357,8 +357,10 @@ def _delete_new_spare(found: Recovered) -> None:
         found.directory.fs.unlink(spare.path)
 
 
-def _reused_spare(found: Recovered, segment_bytes: int) -> Spare:
-    """The largest old spare, filled with zeros."""
+def _reused_spare(found: Recovered) -> Spare:
+    """The largest old spare, filled with zeros. It keeps its size, even if that is more than a
+    segment's: on a full disk, what is cut off may be lost.
+    """
     directory = found.directory
     path, nbytes = max(found.dirty, key=lambda spare: spare[1])
     found.dirty.remove((path, nbytes))
@@ -367,10 +369,8 @@ def _reused_spare(found: Recovered, segment_bytes: int) -> Spare:
     # is made durable before the zeros are written.
     directory.sync_names()
     handle = directory.fs.open(path)
-    spare = Spare(path, handle, min(nbytes, segment_bytes))
+    spare = Spare(path, handle, nbytes)
     try:
-        if spare.size < nbytes:
-            directory.fs.truncate(handle, spare.size)
         fill(directory.fs, handle, 0, spare.size)
     except OSError:
         directory.fs.close(handle)
