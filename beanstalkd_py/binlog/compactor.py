@@ -51,8 +51,9 @@ class Compactor:
         self.offset = 0  # wall clock minus boot time, ns
         self._cursor = 0  # index of the next id in the oldest segment's `ids`
         self._due = 0  # bytes still to rewrite because of what clients have appended
-        # On a full disk, `make_headroom` failed. It is not called again until `retry` resets this.
-        self._spent = False
+        # On a full disk, `make_headroom` failed with so many dead bytes, and at this value of
+        # `log.changes`. It is not tried again before one of them changes, or `retry` is called.
+        self._spent: tuple[int, int] | None = None
 
     # --- whether there is work
 
@@ -219,7 +220,7 @@ class Compactor:
         """Compacts until a record of nbytes leaves `minimum` bytes of headroom, in at most two
         passes over the log. Waits for the disk.
         """
-        if self._spent:
+        if self._is_spent():
             return False
         headroom = self.headroom
         self.log.drain(headroom.wall)  # the preallocation under way may be enough
@@ -230,12 +231,21 @@ class Compactor:
             if not self.step(NO_LIMIT):
                 break
             self.log.drain(headroom.wall)
-        self._spent = not headroom.above(minimum, nbytes)
-        return not self._spent
+        made = headroom.above(minimum, nbytes)
+        self._spent = None if made else (self.usage.dead, self.log.changes)
+        return made
+
+    def _is_spent(self) -> bool:
+        """Whether `make_headroom` has failed, and there is nothing more to gain since then."""
+        if self._spent is None:
+            return False
+        dead, changes = self._spent
+        more = (self.headroom.segment_bytes + self.usage.kept) // 64
+        return self.usage.dead <= dead + more and self.log.changes == changes
 
     def retry(self) -> None:
         """The disk was full, and may have space again."""
-        self._spent = False
+        self._spent = None
         self.more = self.has_work()
 
     # --- while no client is served

@@ -88,7 +88,7 @@ class Headroom:
         kept = usage.kept + more
         growth = GROWTH * (len(self.jobs) - usage.grown + (more > 0))
         grown = kept + growth
-        size = self.segment_bytes
+        size = self._size()
         # The largest record ever seen may be dead.
         largest = min(usage.largest + GROWTH, grown)
         span = max(size, usage.largest_segment, largest)
@@ -106,6 +106,15 @@ class Headroom:
         # `low`, and slack is above `put_reserve`.
         distance = min(headroom - self.low, self.slack - self.put_reserve)
         self.put_mark = headroom - distance // 9
+
+    def _size(self) -> int:
+        """The size of segments. On a full disk it is that of the largest file there is: a start
+        with larger segments than before must not refuse more than puts.
+        """
+        size = self.segment_bytes
+        if not self.is_full:
+            return size
+        return min(size, max(self.usage.largest_segment, self.log.largest_spare))
 
     def count_slack(self) -> int:
         """Bytes of the log's files beyond L. A retired segment does not count. After it is deleted,
@@ -177,6 +186,8 @@ class Headroom:
         if self.full:
             return False
         self.full = not self.log.ensure_headroom(nbytes, minimum)
+        if self.full:
+            self.update_marks()
         # The mark was computed for less headroom. So the next put computes it again.
         self.put_mark = self.log.headroom
         # Compaction may make the headroom that is missing, although nothing was appended.
@@ -231,8 +242,7 @@ class Headroom:
     def _in_one_piece(self, nbytes: int, minimum: int) -> bool:
         """Makes headroom for a record of nbytes that no preallocated segment can hold.
 
-        On a full disk there may be enough headroom, but in several segments. Then all of it is
-        freed, and allocated again as one segment.
+        On a full disk there may be enough headroom, but in several segments.
         """
         log = self.log
         if self._allocate(nbytes, minimum):
@@ -240,7 +250,4 @@ class Headroom:
         log.drain(self.wall)
         if log.headroom - nbytes < minimum:
             return False
-        log.trim(0)
-        made = log.ensure_headroom(nbytes)
-        log.preallocate(self._target_now())
-        return made
+        return log.join(nbytes)

@@ -134,6 +134,11 @@ class Log(Promises, Protocol):
     def trim(self, target: int) -> None:
         """Frees headroom above `target` bytes. May wait for the disk."""
 
+    def join(self, nbytes: int) -> bool:
+        """For a full disk, after `drain`: makes the headroom of several segments one that a record
+        of nbytes fits into. False if that is not enough. May wait for the disk. Raises LogFailed.
+        """
+
     def ensure_headroom(self, nbytes: int, minimum: int = 0) -> bool:
         """Allocates in this call, until a record of nbytes can be appended and leaves `minimum`
         bytes of headroom. False if the disk is full. May wait for the disk. Raises LogFailed.
@@ -152,6 +157,10 @@ class Log(Promises, Protocol):
     @property
     def active_bytes(self) -> int:
         """Bytes that the active segment takes, its headroom included."""
+
+    @property
+    def largest_spare(self) -> int:
+        """Bytes of the largest preallocated segment; 0 if there is none."""
 
     @property
     def segment_sizes(self) -> Mapping[int, int]:

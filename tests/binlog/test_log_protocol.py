@@ -100,6 +100,9 @@ class StreamLog:
     def trim(self, target: int) -> None:
         pass
 
+    def join(self, nbytes: int) -> bool:
+        return self.ensure_headroom(nbytes)
+
     def ensure_headroom(self, nbytes: int, minimum: int = 0) -> bool:
         return self.headroom - nbytes - LENGTH - HEADER >= minimum
 
@@ -116,6 +119,10 @@ class StreamLog:
     @property
     def active_bytes(self) -> int:
         return self.sizes[self.segment]
+
+    @property
+    def largest_spare(self) -> int:
+        return 0
 
     @property
     def unsealed_bytes(self) -> int:

@@ -209,3 +209,55 @@ def test_stop_frees_the_rest_of_the_segment_with_free_space():
     write(log, [b"a"])
     log.close(at=9)
     assert physical(disk) < SEGMENT
+
+
+# --- one segment from several
+
+
+class Contested(MemoryDisk):
+    """Another program takes at once what is freed, from the unlink number `nth` on."""
+
+    nth = 1 << 30
+
+    def unlink(self, path: str) -> None:
+        super().unlink(path)
+        self.nth -= 1
+        if self.nth < 0:
+            self.capacity = min(self.capacity, self.used())
+
+
+def with_short_spares(count: int) -> tuple[Contested, wal.Log]:
+    """A full disk, with spares of a quarter of a segment."""
+    disk = Contested()
+    log = opened(disk)
+    for _ in range(count):
+        assert log._spares.allocate(SEGMENT // 4)
+    log._update_headroom()
+    disk.capacity = disk.used()
+    return disk, log
+
+
+def test_short_spares_become_one_segment_without_loss():
+    disk, log = with_short_spares(8)
+    nbytes = log.headroom
+    assert not log.fits(SEGMENT)
+    assert log.join(SEGMENT) and log.fits(SEGMENT)
+    assert log.headroom >= nbytes and physical(disk) == disk.capacity
+    record = b"x" * SEGMENT
+    write(log, [record])
+    assert records(disk) == [record]
+
+
+def test_only_one_spare_is_lost_to_another_program():
+    disk, log = with_short_spares(8)
+    nbytes = log.headroom
+    disk.nth = 2
+    assert not log.join(SEGMENT)
+    assert log.headroom >= nbytes - SEGMENT // 4
+
+
+def test_spares_that_are_not_enough_for_a_record_are_kept():
+    disk, log = with_short_spares(3)
+    nbytes = log.headroom
+    assert not log.join(SEGMENT)
+    assert log.headroom >= nbytes and physical(disk) == disk.capacity

@@ -52,6 +52,13 @@ def test_start_with_another_segment_size_keeps_the_headroom_of_a_full_disk(segme
     assert log.headroom >= sum(before)
 
 
+def test_start_with_smaller_segments_cuts_old_spares_unless_the_disk_is_full():
+    disk = with_spares()
+    log = logs.opened(disk, SYNC, SEGMENT // 4)
+    log.preallocate(SEGMENT // 2)
+    assert max(disk.size(path) for path in spares(disk)) == SEGMENT // 4
+
+
 def test_starts_without_names_go_on_as_long_as_there_are_spares():
     """A start with nothing to do gives back the name of the empty segment that it replaces."""
     disk = full(with_spares())

@@ -31,7 +31,8 @@ def violation(tracker: Tracker, setting: Setting, action: Action) -> str:
     client = tracker.clients.get(action.name)
     if client is None:
         return ""
-    if action.verb == "close" and len(client.pending) > 1:
+    # A half-sent put counts, because its line takes an id.
+    if action.verb == "close" and len(client.pending) + bool(client.lines.missing) > 1:
         return "a close interrupts commands without a reply at any point"
     if action.verb != "send":
         return ""

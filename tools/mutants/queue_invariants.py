@@ -250,7 +250,7 @@ QUEUE = (
         "beanstalkd_py/binlog/compactor.py",
         "        self.more = self.has_work() and self._step_for(appended)\n",
         "        self.more = False\n",
-        ("tests/binlog/test_headroom.py::test_headroom_falls_with_the_live_bytes", SIMULATION),
+        ("tests/binlog/test_preallocation.py::test_headroom_falls_with_the_live_bytes", SIMULATION),
     ),
     Mutant(
         Invariant.DISK_IN_PROPORTION,

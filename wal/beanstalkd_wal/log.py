@@ -279,6 +279,21 @@ class Log(LogState):
         self._update_headroom()
         return self.fits(nbytes, minimum)
 
+    def join(self, nbytes: int) -> bool:
+        """For a full disk: makes a preallocated segment that a record of nbytes fits into, from the
+        space of shorter ones. False if that is not enough, or if another program takes a part of
+        it. To be called when the threads are idle. Raises LogFailed.
+        """
+        if not self._is_usable() or self._spares.preparing or not self._spares.nbytes:
+            return False
+        try:
+            return self._spares.join(nbytes + LENGTH_BYTES + FRAME_BYTES)
+        except (OSError, SecondWriter) as error:
+            self._fail(error)
+            raise
+        finally:
+            self._update_headroom()
+
     def trim(self, target: int) -> None:
         """Frees preallocated segments that a headroom of `target` does not need."""
         if not self._is_usable() or self._spares.preparing:

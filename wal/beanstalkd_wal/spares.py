@@ -94,6 +94,11 @@ class Spares:
         self.headroom += nbytes - spare.known
         spare.known = nbytes
 
+    @property
+    def largest(self) -> int:
+        """Size of the largest spare; 0 if there is none."""
+        return max((spare.known for spare in self._spares), default=0)
+
     # --- at once, on the owner's thread
 
     def allocate(self, nbytes: int) -> bool:
@@ -122,6 +127,23 @@ class Spares:
             return False
         spare = self._spares[-1]
         return self._lengthen(spare, max(frame_bytes + OVERHEAD, spare.known + missing))
+
+    def join(self, frame_bytes: int) -> bool:
+        """Lengthens the largest spare with the space of others, the shortest first, until it can
+        hold frames of frame_bytes.
+
+        For a full disk, while the preparer is idle. At most one spare is gone at any time: if
+        another program takes its space, the result is False. Raises OSError.
+        """
+        self._directory.check_lock()
+        *others, largest = sorted(self._spares, key=lambda spare: spare.known)
+        for spare in others:
+            if largest.known - OVERHEAD >= frame_bytes:
+                break
+            self._unlink(spare)
+            if not self._lengthen(largest, largest.known + spare.known):
+                return False
+        return largest.known - OVERHEAD >= frame_bytes
 
     def _lengthen(self, spare: Spare, nbytes: int) -> bool:
         self._directory.check_lock()
@@ -156,11 +178,14 @@ class Spares:
                 return
 
     def _delete(self, spare: Spare) -> None:
+        self._unlink(spare)
+        self.disk_full = False
+
+    def _unlink(self, spare: Spare) -> None:
         self.remove(spare)
         with spare.lock:
             self._directory.fs.close(spare.handle)
             self._directory.fs.unlink(spare.path)
-        self.disk_full = False
 
     def _shorten(self, spare: Spare, nbytes: int) -> None:
         with spare.lock:

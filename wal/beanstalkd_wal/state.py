@@ -93,6 +93,11 @@ class LogState:
         return self._spares.nbytes
 
     @property
+    def largest_spare(self) -> int:
+        """Size of the largest preallocated segment that the owner knows of; 0 if there is none."""
+        return self._spares.largest
+
+    @property
     def active_bytes(self) -> int:
         """Size of the active segment's file, with its headroom."""
         return self._active_bytes

@@ -137,6 +137,8 @@ def test_the_book_knows_who_waits_for_what() -> None:
     [
         (b"reserve\r\n", Action("close", "A"), False),
         (b"reserve\r\nstats\r\n", Action("close", "A"), True),
+        (b"reserve\r\nput 0 0 1 9\r\n", Action("close", "A"), True),
+        (b"put 0 0 1 9\r\n", Action("close", "A"), False),
         (b"reserve\r\nstats\r\n", Action("shutdown", "A"), False),
         (b"reserve\r\n", Action("send", "B", b"reserve\r\n"), True),
         (b"reserve\r\n", Action("send", "B", b"reserve-with-timeout 0\r\n"), False),
