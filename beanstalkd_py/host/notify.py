@@ -15,7 +15,8 @@ class Notify:
     NOTIFY_SOCKET it does nothing.
 
     watchdog_s: within so many seconds the manager expects the next WATCHDOG=1, or it restarts the
-    service (sd_watchdog_enabled(3)). 0: it expects none.
+    service (sd_watchdog_enabled(3)). 0: it expects none. ready: whether the manager was told that
+    the service is ready, and not yet that it stops.
     """
 
     timeout_s = 1.0  # for a manager that does not read
@@ -23,9 +24,11 @@ class Notify:
     def __init__(self, environ: Mapping[str, str], report: Callable[[str], None]) -> None:
         self.path = environ.get("NOTIFY_SOCKET", "")
         self.watchdog_s = _watchdog_s(environ) if self.path else 0.0
+        self.ready = False
         self._report = report
 
     def __call__(self, **state: str | int) -> None:
+        self.ready = "STOPPING" not in state and (self.ready or "READY" in state)
         if not self.path:
             return
         text = "\n".join(f"{name}={value}" for name, value in state.items())

@@ -43,6 +43,9 @@ class Reloader:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
 
     def reload(self) -> None:
+        if not self._notify.ready:  # READY=1 would end the start
+            self._reload()
+            return
         self._notify(RELOADING=1, MONOTONIC_USEC=monotonic_ns() // 1000)
         self._reload()
         self._notify(READY=1)
@@ -73,6 +76,7 @@ class Reloader:
 def apply(server: Server, options: Options) -> None:
     """Sets all that can change in a running server. A body that is being received goes on."""
     server.verbosity = options.verbosity
+    server.sync_ms = options.sync_window_ms  # if the log is not open yet
     server.context.outbox.set_window(options.sync_window_ms)
     server.dispatcher.max_job_size = options.max_job_size
     for connection in server.connections.values():

@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from testkit import http
 from testkit.daemon import Daemon
 from testkit.start import Start
-from testkit.waiting import wait_until
+from testkit.waiting import HANG_S, wait_until
 
 from beanstalkd_py.http.health import Health
 from beanstalkd_py.queue.queue import Queue
@@ -89,13 +91,15 @@ def answers(web: str) -> bool:
     return False
 
 
-def replaying(serve: Start, launch: Start, web: str, log: str, go: Path, *options: str) -> Daemon:
+def replaying(
+    serve: Start, launch: Start, web: str, log: str, go: Path, *options: str, **how: Any
+) -> Daemon:
     """A server that replays a log of one job until the file `go` exists."""
     first = serve("-b", log)
     first.client().put(b"job")
     assert first.stop() == 0
     program = changed(f"exec({HELD.format(str(go))!r})")
-    return launch("-b", log, "--http", f"unix:{web}", *options, program=program)
+    return launch("-b", log, "--http", f"unix:{web}", *options, program=program, **how)
 
 
 def test_replay_answers_health_checks(
@@ -109,6 +113,32 @@ def test_replay_answers_health_checks(
     go.touch()
     daemon.wait_ready()
     assert readyz(web) == (200, "ready\n")
+
+
+def test_reload_during_the_replay_counts(
+    serve: Start, launch: Start, web: str, log: str, tmp_path: Path
+) -> None:
+    """Here the loop turns before the log is open: the window of -f is that of the reload. The
+    service manager does not hear that the server is ready.
+    """
+    go, config, notify = tmp_path / "go", tmp_path / "config", str(tmp_path / "notify")
+    config.write_text("sync_ms = 86400000\n")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(notify)
+        manager.settimeout(HANG_S)
+        options, environ = ("--config", str(config)), {"NOTIFY_SOCKET": notify}
+        daemon = replaying(serve, launch, web, log, go, *options, environ=environ)
+        wait_until(lambda: answers(web), "the HTTP side answers")
+        config.write_text("sync_ms = 1\n")
+        daemon.send_signal(signal.SIGHUP)
+        wait_until(lambda: "sync_ms 86400000 -> 1" in daemon.events(), "the server has reloaded")
+        go.touch()
+        daemon.wait_ready().client().put()
+        while b"READY" not in (state := manager.recv(4096)):
+            pass
+        assert state == b"READY=1\nSTATUS=serving"
+    synced = "\nbeanstalkd_binlog_durable_lag_records 0.0\n"
+    wait_until(lambda: synced in http.get(web, "/metrics").body, "the put is synced")
 
 
 def test_replay_with_open_requests_is_stopped(

@@ -10,7 +10,13 @@ import pytest
 from testkit.queue_server import QueueServer
 
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.memory import JOB_BYTES, NO_LIMIT, PUTS_A_PROBE, UNASKED_BYTES
+from beanstalkd_py.queue.memory import (
+    JOB_BYTES,
+    NO_LIMIT,
+    PUTS_A_PROBE,
+    SMALL_BODY,
+    UNASKED_BYTES,
+)
 
 OUT = b"OUT_OF_MEMORY\r\n"
 ROOM = 400_000
@@ -143,9 +149,9 @@ def test_small_puts_stop_at_the_limit_while_a_body_comes(server: QueueServer) ->
     memory.set_limit(ROOM)
     assert put(server, other, 1).startswith(b"INSERTED")  # asks, for the next hundred
     client.receive(b"put 0 0 60 300000\r\n" + bytes(200_000), server.now)
-    while put(server, other, 1) != OUT:
+    while put(server, other, SMALL_BODY) != OUT:
         assert memory.used + memory.receiving <= ROOM
-    assert memory.used + memory.receiving + 1 + JOB_BYTES > ROOM
+    assert memory.used + memory.receiving + SMALL_BODY + JOB_BYTES > ROOM
 
 
 def end_well(server: QueueServer, client: Session) -> None:

@@ -9,6 +9,7 @@ _HEALTH = ("tests/http/test_health.py",)
 _REQUESTS = ("tests/http/test_requests.py",)
 _METRICS = ("tests/http/test_metrics.py",)
 _CONNECTIONS = ("tests/http/test_http_connections.py",)
+_ENDLESS = ("tests/http/test_http_connections.py -k without_end --timeout 60",)
 
 
 def _mutant(
@@ -65,7 +66,7 @@ HTTP_SIDE = (
         "http/handler",
         "        self._limit_to(IDLE_S)\n",
         "",
-        _CONNECTIONS,
+        _ENDLESS,
     ),
     _mutant(
         "slow-heads-stay",
@@ -73,7 +74,7 @@ HTTP_SIDE = (
         "http/handler",
         "        self._limit_to(HEAD_S)\n",
         "        self._no_limit()\n",
-        _CONNECTIONS,
+        _ENDLESS,
     ),
     _mutant(
         "slow-bodies-stay",
@@ -81,7 +82,7 @@ HTTP_SIDE = (
         "http/handler",
         "        self._limit_to(BODY_S)\n",
         "        self._no_limit()\n",
-        _CONNECTIONS,
+        _ENDLESS,
     ),
     _mutant(
         "unread-answers-stay",
