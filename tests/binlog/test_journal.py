@@ -7,6 +7,7 @@ from pathlib import Path
 
 import beanstalkd_wal as wal
 import pytest
+from simulation.disk import MemoryDisk
 
 from tests.binlog.daemon import (
     SEGMENT,
@@ -18,14 +19,17 @@ from tests.binlog.daemon import (
     survivors,
 )
 
+DIRECTORY = Path("/log")
+
 
 @pytest.mark.parametrize("seed", range(6))
-def test_replay_restores_jobs_after_random_commands(tmp_path: Path, seed: int) -> None:
+def test_replay_restores_jobs_after_random_commands(seed: int) -> None:
     """Random commands by three clients; again and again the log so far is replayed into a new
     queue, and later gone on with.
     """
     random_ = random.Random(seed)
-    daemon = Daemon(tmp_path, durability=wal.Durability.SYNC)
+    disk = MemoryDisk()
+    daemon = Daemon(DIRECTORY, durability=wal.Durability.SYNC, fs=disk)
     for _ in range(6):
         sessions = [daemon.session() for _ in range(3)]
         for session in sessions:
@@ -38,7 +42,8 @@ def test_replay_restores_jobs_after_random_commands(tmp_path: Path, seed: int) -
         order = buried(daemon.queue)
         pauses = {t.name: t.paused_until for t in daemon.queue.tube_list if t.paused_until}
         next_id = daemon.queue.next_id
-        daemon = daemon.restarted(tmp_path, durability=wal.Durability.SYNC)
+        disk = disk.after_kill()
+        daemon = daemon.restarted(DIRECTORY, durability=wal.Durability.SYNC, fs=disk)
         assert survivors(daemon.queue, daemon.now) == expected, f"seed {seed}"
         assert buried(daemon.queue) == order, f"seed {seed}"
         assert {
@@ -58,15 +63,17 @@ def test_release_keeps_priority_after_restart(tmp_path: Path) -> None:
     assert (job.pri, job.releases, job.reserves) == (77, 1, 1)
 
 
-def test_ids_are_never_reused(tmp_path: Path) -> None:
-    daemon = Daemon(tmp_path, durability=wal.Durability.SYNC)
+def test_ids_are_never_reused() -> None:
+    disk = MemoryDisk()
+    daemon = Daemon(DIRECTORY, durability=wal.Durability.SYNC, fs=disk)
     session = daemon.session()
-    for id in range(1, 2001):
+    for id in range(1, 1001):
         daemon.say(session, b"put 0 0 60 100", b"y" * 100)
         daemon.say(session, b"delete %d" % id)
     for _ in range(3):
-        daemon = daemon.restarted(tmp_path, durability=wal.Durability.SYNC)
-        assert daemon.queue.next_id == 2001
+        disk = disk.after_kill()
+        daemon = daemon.restarted(DIRECTORY, durability=wal.Durability.SYNC, fs=disk)
+        assert daemon.queue.next_id == 1001
 
 
 def test_timeouts_are_counted_across_a_restart(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def jobs(client: Conversation) -> int:
 
 @pytest.mark.parametrize(
     ("disk_bytes", "segment_bytes", "body_bytes"),
-    [(3 * MIB, MIB // 4, 100), (24 * MIB, MIB, 60_000), (40 * MIB, 10 * MIB, 5_000)],
+    [(3 * MIB, MIB // 4, 300), (24 * MIB, MIB, 60_000), (40 * MIB, 10 * MIB, 5_000)],
     ids=["many small jobs", "few large jobs", "segments of 10 MiB"],
 )
 def test_all_commands_except_put_work_on_a_full_disk(

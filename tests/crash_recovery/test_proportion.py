@@ -16,9 +16,9 @@ from beanstalkd_py.binlog.records import FULL_STRUCT
 
 MIB = 1 << 20
 LENGTH_FIELD = 4
-RELEASES = 50_000
-PAIRS = 500_000
-BATCH = 50_000
+RELEASES = 20_000
+PAIRS = 200_000
+BATCH = 20_000
 
 
 def live_bytes(jobs: Iterable[bytes], tube: str = "default") -> int:
@@ -89,9 +89,9 @@ def test_compaction_with_old_live_jobs(daemon, segment_bytes):
                 "DELETED"
             }
             wait_for_proportion(daemon.directory, segment_bytes)
-    # During the test: what the client writes until segments are deleted. It would be 50 MB without
+    # During the test: what the client writes until segments are deleted. It would be 20 MB without
     # compaction.
-    assert high_water.nbytes <= 2 * live_bytes([body, *old]) + 2 * segment_bytes + 32 * MIB, (
+    assert high_water.nbytes <= 2 * live_bytes([body, *old]) + 2 * segment_bytes + 12 * MIB, (
         high_water.sizes
     )
 
@@ -104,7 +104,7 @@ def test_idle_server_is_in_proportion_at_any_time(daemon, segment_bytes, seed):
     daemon.start()
     jobs: dict[int, bytes] = {}
     with Conversation(daemon.connect()) as client:
-        for _ in range(40):
+        for _ in range(25):
             wanted = rng.choice((0, 1, 20, 100, 500, 2000))
             for _ in range(rng.randrange(1, 12)):
                 change_some_jobs(client, rng, jobs, wanted)

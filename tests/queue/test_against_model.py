@@ -14,7 +14,7 @@ from beanstalkd_py.queue.outcome import NOT_FOUND
 from beanstalkd_py.queue.queue import Queue
 
 
-@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize("seed", (1, 2))
 def test_queue_does_what_the_reference_model_does(seed: int) -> None:
     plays, steps = run(seed, plays=50)
     assert plays >= 50 and steps > 500

@@ -78,12 +78,12 @@ def test_full_memory_refuses_puts_and_nothing_else(daemon: Daemon) -> None:
 def test_full_memory_loses_no_reply_of_a_pipeline(daemon: Daemon) -> None:
     client = daemon.client()
     pipeline = 700
-    replies: list[bytes] = []
-    while replies.count(OUT) < pipeline:
-        client.say(b"put 0 0 60 30\r\n%b\r\n" % bytes(30) * pipeline)
-        replies += client.hear(pipeline)
+    refused = 0
+    while refused < pipeline:
+        client.say(b"put 0 0 60 200\r\n%b\r\n" % bytes(200) * pipeline)
+        refused += client.hear(pipeline).count(OUT)
     other = daemon.client()
-    assert other.ask(b"peek 1\r\n").startswith(b"FOUND 1 30\r\n")
+    assert other.ask(b"peek 1\r\n").startswith(b"FOUND 1 200\r\n")
     assert other.ask(b"list-tubes\r\n").startswith(b"OK ")
     assert only_refusals(daemon)
     assert daemon.stop() == 0

@@ -90,7 +90,7 @@ class Served(QueueServer):
             self.say(b"reserve-job %d" % id, end % id)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(6))
 def test_past_jobs_are_complete_and_certain_ones_exact(tmp_path, seed):
     served = Served(tmp_path, seed)
     for _ in range(700):
@@ -100,7 +100,7 @@ def test_past_jobs_are_complete_and_certain_ones_exact(tmp_path, seed):
     assert first > 50, "no segment was deleted"
     moments = [lsn for lsn in served.truth if lsn >= first]
     uncertain = lost = 0
-    for lsn in served.chance.sample(moments, 40):
+    for lsn in served.chance.sample(moments, 20):
         at, truth = served.truth[lsn]
         for moment in (Moment(lsn=lsn), Moment(at=at)):
             past = Past(Walk(str(tmp_path), replay=False), moment)
