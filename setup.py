@@ -19,6 +19,7 @@ COMPILED = [
     for folder, modules in {
         "beanstalkd_py/queue": (
             "attempts",
+            "attributes",
             "bulk",
             "jobtable",
             "journal",
@@ -30,10 +31,13 @@ COMPILED = [
             "oldest",
             "outcome",
             "policy",
+            "puts",
             "queue",
             "ready",
+            "rules",
             "snapshot",
             "state",
+            "ticks",
             "timers",
         ),
         "beanstalkd_py/protocol": (
@@ -56,10 +60,13 @@ COMPILED = [
             "ids",
             "jobrecord",
             "journal",
+            "meta",
             "records",
             "replay",
+            "tubereplay",
             "tuberecords",
             "usage",
+            "withrecords",
         ),
         "beanstalkd_py/server": (
             "connection",

@@ -28,7 +28,7 @@ from beanstalkd_py.config.options import SMALLEST_SEGMENT_BYTES, Options
 from beanstalkd_py.foreign import old_files
 from beanstalkd_py.foreign.old_files import DamagedImport
 from beanstalkd_py.host import disk, privileges, signals
-from beanstalkd_py.host.clock import boot_ns
+from beanstalkd_py.host.clock import boot_ns, clock_offset_ns
 from beanstalkd_py.host.events import INTERVAL_NS, EventLog, Report, is_journal
 from beanstalkd_py.host.notify import Notify
 from beanstalkd_py.host.process import (
@@ -233,6 +233,7 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
         set_limits(server, chosen)
         dispatcher.limits = lambda: limits_snapshot(server)
         dispatcher.peer = peer_snapshot
+        dispatcher.clock_offset = clock_offset_ns
         if command_line.config is not None:
             Reloader(server, command_line, chosen, events, notify).start()
         is_text = chosen.log_format == "text"

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Final
 
 from beanstalkd_py.binlog.headroom import LONG_BODY, Headroom
-from beanstalkd_py.binlog.jobrecord import encode_head
+from beanstalkd_py.binlog.jobrecord import encode_head, encode_head_with
 from beanstalkd_py.binlog.log import Log
 from beanstalkd_py.binlog.records import FULL, TubePolicy, encode, encode_pause
 from beanstalkd_py.binlog.usage import FULL_OVERHEAD, LENGTH_FIELD, Place, SegmentUsage, Usage
@@ -132,8 +132,12 @@ class Compactor:
         """
         long_body = b""
         is_new = not place.has_grown
+        attributes = self.state.attributes.get(job.id)
         try:
-            record = encode_head(job, self.offset, is_new)
+            if attributes is None:
+                record = encode_head(job, self.offset, is_new)
+            else:
+                record = encode_head_with(job, attributes, self.offset)
             if record[0] == FULL and place.overhead < FULL_OVERHEAD:
                 if self.headroom.allows_growth(FULL_OVERHEAD - place.overhead):
                     nbytes = len(record) + len(job.body) + LENGTH_FIELD
@@ -150,7 +154,10 @@ class Compactor:
         if segment is None:
             return False
         self.migrated += 1
-        self.usage.job_written(job, segment.place(record[0]))
+        self.usage.job_written(
+            job,
+            segment.place(record[0]) if attributes is None else segment.place_with(attributes),
+        )
         return True
 
     def _rewrite_pauses(self, oldest: SegmentUsage) -> bool:

@@ -17,7 +17,8 @@ is the next id, and nothing is reserved.
 
 from typing import Final
 
-from beanstalkd_py.binlog.records import Ids, encode, encode_meta
+from beanstalkd_py.binlog.meta import encode_meta
+from beanstalkd_py.binlog.records import Ids, encode
 from beanstalkd_py.binlog.usage import NEW_OVERHEAD
 from beanstalkd_py.queue.state import State
 

@@ -15,6 +15,8 @@ from beanstalkd_py.binlog.records import (
     deadline_on_disk,
     encode,
 )
+from beanstalkd_py.binlog.withrecords import on_disk
+from beanstalkd_py.queue.attributes import Attributes
 from beanstalkd_py.queue.model import READY, RESERVED, Job
 
 
@@ -57,6 +59,19 @@ def encode_head(job: Job, offset: int, is_new: bool, is_limited: bool = False) -
                 timeouts, releases, buries, kicks, name, b"",
             )
         )  # fmt: skip
+
+
+def encode_head_with(job: Job, attributes: Attributes, offset: int) -> bytes:
+    """The same of a job with attributes, which has a FULL_WITH record."""
+    deadline_at = deadline_on_disk(job.state, job.deadline_at, offset)
+    _, timeouts, releases, buries, kicks = job.history
+    return encode(
+        Full(
+            job.state, job.pri, job.id, job.delay, job.ttr, job.created_at + offset, deadline_at,
+            job.reserves, timeouts, releases, buries, kicks, job.tube.name, b"",
+            on_disk(attributes, offset),
+        )
+    )  # fmt: skip
 
 
 def _was_changed(job: Job) -> bool:

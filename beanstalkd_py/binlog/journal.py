@@ -48,6 +48,8 @@ from beanstalkd_py.binlog.usage import (
     UPDATE_BYTES,
     Place,
 )
+from beanstalkd_py.binlog.withrecords import on_disk
+from beanstalkd_py.queue.attributes import Attributes
 from beanstalkd_py.queue.journal import Counters
 from beanstalkd_py.queue.model import READY, Job
 from beanstalkd_py.queue.snapshot import LogSnapshot
@@ -165,6 +167,53 @@ class Binlog(TubeRecords):
         segment.live += nbytes
         usage.live += nbytes
         return segment.new if record[0] == NEW else usage.place_of_put(segment, record[0])
+
+    def put_with(
+        self,
+        id: int,
+        tube: bytes,
+        state: int,
+        pri: int,
+        delay: int,
+        ttr: int,
+        body: bytes,
+        created_at: int,
+        deadline_at: int,
+        attributes: Attributes,
+    ) -> Place | None:
+        """As `put`, of a job with attributes."""
+        if not (id < self.ids.bound or self._reserve_ids(id)):
+            return None
+        offset = self.offset
+        end_at = deadline_on_disk(state, deadline_at, offset)
+        try:
+            record = encode(
+                Full(
+                    state, pri, id, delay, ttr, created_at + offset, end_at, 0, 0, 0, 0, 0,
+                    tube, b"" if len(body) > LONG_BODY else body, on_disk(attributes, offset),
+                )
+            )  # fmt: skip
+        except MemoryError:
+            self._memory.refuse()
+            return None
+        long_body = body if len(body) > LONG_BODY else b""
+        largest = self.usage.largest
+        nbytes = len(record) + len(long_body) + LENGTH_FIELD
+        segment = None
+        if self.headroom_for_put(nbytes):
+            segment = self.headroom.append(record, self.headroom.low, long_body)
+        if segment is None:
+            self.refuse_put(largest)
+            return None
+        place = segment.place_with(attributes)
+        try:
+            segment.ids.append(id)
+        except MemoryError:
+            self._undo_put(id)
+            return None
+        self.usage.add(segment, nbytes)
+        self.usage.grown += 1
+        return place
 
     def _undo_put(self, id: int) -> None:
         """Memory ran out after the record of a put. A DELETE record makes it void."""

@@ -14,6 +14,7 @@ import beanstalkd_wal as wal
 from beanstalkd_py.binlog.ids import ReservedIds, ids_per_segment
 from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.log import Log
+from beanstalkd_py.binlog.meta import Meta, decode_meta
 from beanstalkd_py.binlog.records import (
     DELETE,
     DELETE_STRUCT,
@@ -21,8 +22,6 @@ from beanstalkd_py.binlog.records import (
     IMPORT_END,
     VERSION,
     Import,
-    Meta,
-    decode_meta,
     encode,
 )
 from beanstalkd_py.binlog.replay import BadRecord, Replayer

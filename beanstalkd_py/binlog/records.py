@@ -22,6 +22,8 @@ record does not contain its own length: the log's frame does.
     POLICY   kind=11 u8 | dead tube name length u8 | tube name length u16 | max attempts u32
              | tube name | dead tube name
 
+FULL_WITH and MOVE_WITH are FULL and MOVE of a job with attributes: see `withrecords`.
+
 FULL, NEW and SHORT are three forms of one record: everything about a job. `encode` takes the
 shortest form that holds the job's numbers. A NEW record has no state, delay, deadline and counters:
 the job is ready, without a delay, and was never changed. FULL holds every number.
@@ -42,21 +44,29 @@ A LOST record stands for a record that was damaged. Only a repair writes it.
 
 An IDS record replaces the id bound in the metadata of its segment: see `ids`.
 
-The metadata of a segment, which is written when the segment begins:
-
-    record format version u16 | 0 u16 | 0 u32 | next job id u64 | id bound u64
-
-Version 1 has no id bound there, and no IDS records. Version 2 has no NEW and SHORT records, version
-3 no MOVE and POLICY records.
+Version 1 has no IDS records. Version 2 has no NEW and SHORT records, version
+3 no MOVE and POLICY records, version 4 no attributes.
 """
 
 from struct import Struct
 from struct import error as StructError
 from typing import Final, NamedTuple
 
+from beanstalkd_py.binlog.withrecords import (
+    COUNT,
+    FULL_WITH,
+    FULL_WITH_STRUCT,
+    MOVE_WITH,
+    MOVE_WITH_STRUCT,
+    names,
+    names_length,
+    numbers,
+    read,
+)
+from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, Attributes
 from beanstalkd_py.queue.model import DELAYED, READY, RESERVED
 
-VERSION: Final = 4
+VERSION: Final = 5
 FULL: Final = 1
 UPDATE: Final = 2
 DELETE: Final = 3
@@ -69,18 +79,10 @@ SHORT: Final = 9
 MOVE: Final = 10
 POLICY: Final = 11
 KIND_NAMES: Final = {
-    FULL: "full",
-    UPDATE: "update",
-    DELETE: "delete",
-    PAUSE: "pause",
-    IMPORT: "import",
-    LOST: "lost",
-    IDS: "ids",
-    NEW: "new",
-    SHORT: "short",
-    MOVE: "move",
-    POLICY: "policy",
-}
+    FULL: "full", UPDATE: "update", DELETE: "delete", PAUSE: "pause", IMPORT: "import",
+    LOST: "lost", IDS: "ids", NEW: "new", SHORT: "short", MOVE: "move", POLICY: "policy",
+    FULL_WITH: "full-with", MOVE_WITH: "move-with",
+}  # fmt: skip
 IMPORT_BEGIN: Final = 1
 IMPORT_END: Final = 2
 
@@ -89,14 +91,17 @@ UPDATE_STRUCT: Final = Struct("<BBHIQqq5I")
 # The first field of NEW and SHORT holds kind, name length and id.
 NEW_STRUCT = Struct("<QIIq")
 SHORT_STRUCT = Struct("<QIIqIq6B")
-JOB_STRUCTS: Final = {FULL: FULL_STRUCT, NEW: NEW_STRUCT, SHORT: SHORT_STRUCT}
+JOB_STRUCTS: Final = {
+    FULL: FULL_STRUCT,
+    NEW: NEW_STRUCT,
+    SHORT: SHORT_STRUCT,
+    FULL_WITH: FULL_WITH_STRUCT,
+}
 DELETE_STRUCT: Final = Struct("<BQ")
 PAUSE_STRUCT: Final = Struct("<BBHqq")
 IMPORT_STRUCT: Final = Struct("<BBH")
 POLICY_STRUCT: Final = Struct("<BBHI")
 IDS_STRUCT: Final = Struct("<BQ")
-META_STRUCT: Final = Struct("<HHIQQ")
-META_1_STRUCT: Final = Struct("<HHIQ")  # of version 1
 
 MAX_NAME: Final = 200
 SECOND_NS: Final = 1_000_000_000
@@ -112,7 +117,9 @@ LAST_NEXT_ID: Final = 3 << 62  # more than any server reaches
 
 
 class Full(NamedTuple):
-    """Everything about a job: FULL, NEW or SHORT. Instants are wall-clock ns, durations ns."""
+    """Everything about a job: FULL, NEW, SHORT or FULL_WITH. Instants are wall-clock ns, durations
+    ns.
+    """
 
     state: int
     pri: int
@@ -128,6 +135,7 @@ class Full(NamedTuple):
     kicks: int
     tube: bytes
     body: bytes
+    attributes: Attributes = NO_ATTRIBUTES
 
 
 class Update(NamedTuple):
@@ -159,6 +167,7 @@ class Move(NamedTuple):
     buries: int
     kicks: int
     tube: bytes
+    attributes: Attributes | None = None  # None: MOVE, which does not change them
 
 
 class Delete(NamedTuple):
@@ -195,14 +204,6 @@ class Ids(NamedTuple):
 Record = TubePolicy | Full | Update | Move | Delete | Pause | Import | Lost | Ids
 
 
-class Meta(NamedTuple):
-    """The metadata of a segment."""
-
-    version: int
-    next_id: int
-    id_bound: int
-
-
 def encode(record: Record) -> bytes:
     """A record's bytes. `journal` and `jobrecord` pack records themselves; tests check that all
     agree.
@@ -236,12 +237,15 @@ _I64: Final = {"delay", "ttr", "created_at", "deadline_at", "pause", "until"}
 
 def _pack(record: Record) -> bytes:
     if isinstance(record, Full):
-        return _pack_job(record) + record.tube + record.body
+        return _pack_job(record) + record.tube + names(record.attributes) + record.body
     if isinstance(record, Update):
         return UPDATE_STRUCT.pack(UPDATE, record[0], 0, *record[1:])
     if isinstance(record, Move):
-        state, *fields, tube = record
-        return UPDATE_STRUCT.pack(MOVE, state, len(tube), *fields) + tube
+        state, *fields, tube, attributes = record
+        if attributes is None:
+            return UPDATE_STRUCT.pack(MOVE, state, len(tube), *fields) + tube
+        head = MOVE_WITH_STRUCT.pack(MOVE_WITH, state, len(tube), *fields, *numbers(attributes))
+        return head + tube + names(attributes)
     if isinstance(record, Delete):
         return DELETE_STRUCT.pack(DELETE, record.id)
     if isinstance(record, Lost):
@@ -258,7 +262,12 @@ def _pack(record: Record) -> bytes:
 
 def _pack_job(job: Full) -> bytes:
     """The record up to the tube name, in the shortest form."""
-    state, pri, id, delay, ttr, created_at, deadline_at, *counts, tube, _ = job
+    state, pri, id, delay, ttr, created_at, deadline_at, *counts, tube, _, attributes = job
+    if attributes != NO_ATTRIBUTES:
+        return FULL_WITH_STRUCT.pack(
+            FULL_WITH, state, len(tube), pri, id, delay, ttr, created_at, deadline_at, *counts,
+            *numbers(attributes),
+        )  # fmt: skip
     first = id << ID_SHIFT | len(tube) << NAME_SHIFT
     if id >> 48 or not (_is_short(ttr) and _is_short(delay)) or max(counts) > LARGEST_SHORT_COUNT:
         return FULL_STRUCT.pack(
@@ -299,7 +308,16 @@ def decode(data: bytes) -> Record:
         _, state, name_length, *fields = FULL_STRUCT.unpack_from(data)
         name_end = FULL_STRUCT.size + name_length
         _check(state, name_length, name_end <= len(data))
-        return Full._make((state, *fields, data[FULL_STRUCT.size : name_end], data[name_end:]))
+        tube, body = data[FULL_STRUCT.size : name_end], data[name_end:]
+        return Full._make((state, *fields, tube, body, NO_ATTRIBUTES))
+    if kind == FULL_WITH and len(data) >= FULL_WITH_STRUCT.size:
+        _, state, name_length, *fields = FULL_WITH_STRUCT.unpack_from(data)
+        name_end = FULL_WITH_STRUCT.size + name_length
+        _check(state, name_length, name_end <= len(data))
+        attributes = read(fields[-COUNT:], data, name_end, len(data))
+        body = data[name_end + names_length(attributes) :]
+        tube = data[FULL_WITH_STRUCT.size : name_end]
+        return Full._make((state, *fields[:-COUNT], tube, body, attributes))
     if kind == NEW and len(data) >= NEW_STRUCT.size:
         first, pri, ttr, created_at = NEW_STRUCT.unpack_from(data)
         fields = [pri, first >> ID_SHIFT, 0, ttr * SECOND_NS, created_at, 0, 0, 0, 0, 0, 0]
@@ -317,7 +335,14 @@ def decode(data: bytes) -> Record:
     if kind == MOVE and len(data) >= UPDATE_STRUCT.size:
         _, state, name_length, *fields = UPDATE_STRUCT.unpack_from(data)
         _check(state, name_length, UPDATE_STRUCT.size + name_length == len(data))
-        return Move._make((state, *fields, data[UPDATE_STRUCT.size :]))
+        return Move._make((state, *fields, data[UPDATE_STRUCT.size :], None))
+    if kind == MOVE_WITH and len(data) >= MOVE_WITH_STRUCT.size:
+        _, state, name_length, *fields = MOVE_WITH_STRUCT.unpack_from(data)
+        name_end = MOVE_WITH_STRUCT.size + name_length
+        attributes = read(fields[-COUNT:], data, name_end, len(data))
+        _check(state, name_length, name_end + names_length(attributes) == len(data))
+        tube = data[MOVE_WITH_STRUCT.size : name_end]
+        return Move._make((state, *fields[:-COUNT], tube, attributes))
     if kind == DELETE and len(data) == DELETE_STRUCT.size:
         return Delete(DELETE_STRUCT.unpack(data)[1])
     if kind == PAUSE and len(data) >= PAUSE_STRUCT.size:
@@ -343,7 +368,8 @@ def _job(state: int, fields: list[int], data: bytes, size: int, first: int) -> F
     name_length = first >> NAME_SHIFT & 0xFF
     name_end = size + name_length
     _check(state, name_length, name_end <= len(data))
-    return Full._make((state, *fields, data[size:name_end], data[name_end:]))
+    tube, body = data[size:name_end], data[name_end:]
+    return Full._make((state, *fields, tube, body, NO_ATTRIBUTES))
 
 
 def job_head(record: bytes) -> tuple[int, int] | None:
@@ -356,6 +382,9 @@ def job_head(record: bytes) -> tuple[int, int] | None:
     if layout is FULL_STRUCT:
         _, _, name_length, _, id, *_ = layout.unpack_from(record)
         return id, layout.size + name_length
+    if layout is FULL_WITH_STRUCT:
+        _, _, name_length, _, id, *found = layout.unpack_from(record)
+        return id, layout.size + name_length + found[-4] + found[-3]
     first = layout.unpack_from(record)[0]
     return first >> ID_SHIFT, layout.size + (first >> NAME_SHIFT & 0xFF)
 
@@ -365,25 +394,3 @@ def _check(state: int, name_length: int, whole: bool) -> None:
         raise ValueError(f"state {state} is none of 1 to 4")
     if not whole or not 1 <= name_length <= MAX_NAME:
         raise ValueError(f"tube name of {name_length} bytes")
-
-
-def encode_meta(next_id: int, id_bound: int = 0) -> bytes:
-    """The metadata of a segment. id_bound: 0 stands for next_id."""
-    return META_STRUCT.pack(VERSION, 0, 0, next_id, id_bound or next_id)
-
-
-def decode_meta(data: bytes) -> Meta:
-    """Raises ValueError if these bytes are no metadata. The caller must refuse a newer version."""
-    if len(data) < META_1_STRUCT.size:
-        raise ValueError(f"metadata of {len(data)} bytes")
-    version, _, _, next_id = META_1_STRUCT.unpack_from(data)
-    id_bound = next_id
-    if version > VERSION:
-        return Meta(version, next_id, id_bound)
-    if version > 1:
-        if len(data) < META_STRUCT.size:
-            raise ValueError(f"metadata of {len(data)} bytes")
-        id_bound = META_STRUCT.unpack_from(data)[4]
-    if not next_id <= id_bound <= LAST_NEXT_ID:
-        raise ValueError(f"metadata that gives {next_id} as the next id, {id_bound} as its bound")
-    return Meta(version, next_id, id_bound)

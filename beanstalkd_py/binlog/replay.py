@@ -34,25 +34,26 @@ from beanstalkd_py.binlog.records import (
     UPDATE_STRUCT,
     Ids,
     Import,
+    Move,
     Pause,
     TubePolicy,
     decode,
 )
+from beanstalkd_py.binlog.tubereplay import TubeReplay
 from beanstalkd_py.binlog.usage import LENGTH_FIELD, SegmentUsage, Usage
-from beanstalkd_py.queue.attempts import apply_policy
+from beanstalkd_py.binlog.withrecords import (
+    COUNT,
+    FULL_WITH,
+    FULL_WITH_STRUCT,
+    MOVE_WITH,
+    in_memory,
+    names_length,
+    read,
+)
 from beanstalkd_py.queue.journal import Counters
 from beanstalkd_py.queue.lazyheap import ID_BITS
 from beanstalkd_py.queue.memory import JOB_BYTES
-from beanstalkd_py.queue.model import (
-    BURIED,
-    DELAYED,
-    NEVER,
-    READY,
-    RESERVED,
-    URGENT,
-    Job,
-)
-from beanstalkd_py.queue.moved import apply_move
+from beanstalkd_py.queue.model import BURIED, DELAYED, NEVER, READY, RESERVED, URGENT, Job
 from beanstalkd_py.queue.policy import NO_POLICY, Policy
 from beanstalkd_py.queue.state import State
 
@@ -79,7 +80,7 @@ class BadRecord(Exception):
         self.reason = reason
 
 
-class Replayer:
+class Replayer(TubeReplay):
     """Applies frames to `state` in order. Call `finish` after the last one.
 
     offset: wall clock minus boot time, ns. Times on disk are wall-clock times. now: boot time, ns.
@@ -89,10 +90,7 @@ class Replayer:
     """
 
     def __init__(self, state: State, usage: Usage, offset: int, now: int = NEVER) -> None:
-        self.state = state
-        self.usage = usage
-        self.offset = offset
-        self.now = now
+        super().__init__(state, usage, offset, now)
         self.records = 0
         self.highest_id = 0
         self.id_bound = (0, 0)  # of the latest IDS record: its segment, and the bound in it
@@ -224,7 +222,7 @@ class Replayer:
         kind = record[0] if record else 0
         if kind in JOB_STRUCTS:
             self._job(record, 0, len(record), segment)
-        elif kind in (UPDATE, MOVE):
+        elif kind in (UPDATE, MOVE, MOVE_WITH):
             self._change(record, segment, frame, lsn)
         elif kind == DELETE:
             self._delete(DELETE_STRUCT.unpack(record)[1])
@@ -248,7 +246,14 @@ class Replayer:
         if name_at > end:
             decode(data[at:end])
         state, delay, deadline_at, counters = READY, 0, 0, _NOT_CHANGED
-        if kind == FULL:
+        attributes = None
+        if kind == FULL_WITH:
+            _, state, name_length, pri, id, delay, ttr, created_at, deadline_at, *counts = (
+                FULL_WITH_STRUCT.unpack_from(data, at)
+            )
+            attributes = read(counts[-COUNT:], data, name_at + name_length, end)
+            counters = _counters(counts)
+        elif kind == FULL:
             _, state, name_length, pri, id, delay, ttr, created_at, deadline_at, *counts = (
                 FULL_STRUCT.unpack_from(data, at)
             )
@@ -273,12 +278,17 @@ class Replayer:
             self._count_id(id)
         queue = self.state
         place = segment.place(kind)
+        body_at = name_end
+        if attributes is not None:
+            place = segment.place_with(attributes)
+            body_at += names_length(attributes)
+            attributes = in_memory(attributes, self.offset)
         created_at -= self.offset
         job = queue.jobs.get(id)
         if job is None:
             tube = queue.tube(data[name_at:name_end])
             job = queue.apply_put(
-                id, tube, state, pri, delay, ttr, data[name_end:end], created_at, deadline_at
+                id, tube, state, pri, delay, ttr, data[body_at:end], created_at, deadline_at
             )
             if counters != _NOT_CHANGED:
                 job.reserves = counters[0]
@@ -292,19 +302,30 @@ class Replayer:
             self.usage.grown += place.has_grown
             if nbytes > self.usage.largest:
                 self.usage.largest = nbytes
+            if attributes is not None:
+                queue.set_attributes(job, attributes)
         else:
             queue.apply_change(job, state, pri, delay, deadline_at, counters)
             if data[name_at:name_end] != job.tube.name:  # a repair has lost the MOVE record
                 self._move(job, data[name_at:name_end], deadline_at)
             # Differs from the earlier record's if the wall clock was set between the two records.
             job.created_at = created_at
+            if attributes is not None or job.tube.guarded:
+                queue.set_attributes(job, attributes)
             self.usage.job_written(job, place)
 
     def _change(self, record: bytes, segment: SegmentUsage, frame: Frame, lsn: int) -> None:
-        """An UPDATE or MOVE record."""
+        """An UPDATE, MOVE or MOVE_WITH record."""
         _, state, _, pri, id, delay, deadline_at, *counts = UPDATE_STRUCT.unpack_from(record)
-        if state not in _STATES or len(record) != UPDATE_STRUCT.size:
-            decode(record)
+        attributes = None
+        if record[0] == MOVE_WITH:
+            moved = decode(record)
+            assert isinstance(moved, Move)
+            name, attributes = moved.tube, moved.attributes
+        else:
+            name = record[UPDATE_STRUCT.size :]
+            if state not in _STATES or len(record) != UPDATE_STRUCT.size:
+                decode(record)
         state, deadline_at = self._in_memory(state, delay, deadline_at)
         job = self.state.jobs.get(id)
         if job is None:
@@ -317,13 +338,8 @@ class Replayer:
             return
         self.state.apply_change(job, state, pri, delay, deadline_at, _counters(counts))
         self.usage.update_written(job, segment)
-        name = record[UPDATE_STRUCT.size :]
         if name:
-            self._move(job, name, deadline_at)
-
-    def _move(self, job: Job, tube: bytes, deadline_at: int) -> None:
-        self.usage.name_changes(job, tube)
-        apply_move(self.state, job, tube, deadline_at)
+            self._move(job, name, deadline_at, attributes)
 
     def _delete(self, id: int) -> None:
         self._orphans.pop(id, None)
@@ -332,24 +348,12 @@ class Replayer:
         job = self.state.jobs.get(id)
         if job is not None:
             self.usage.forget(job)
-            self.state.apply_delete(job)
+            self.state.remove(job)
 
     def _count_id(self, id: int) -> None:
         """The next id will be above this one, unless it is implausible: see `MAX_PLAUSIBLE_ID`."""
         if id < MAX_PLAUSIBLE_ID or id - self.highest_id < IDS_IN_SEQUENCE:
             self.highest_id = id
-
-    def _pause(self, pause: Pause, segment: SegmentUsage) -> None:
-        tube = self.state.tube(pause.tube)
-        tube.kept = bool(pause.pause) or tube is self.state.default
-        # In memory 0 means no pause. So a pause that ends at 0 ends at -1: both are in the past.
-        until = min(pause.until - self.offset, self.now + pause.pause) or -1
-        self.state.apply_pause(tube, pause.pause, until if pause.pause else 0)
-        self.usage.pause_written(pause.tube, segment, pause.pause)
-
-    def _policy(self, name: bytes, policy: Policy, segment: SegmentUsage, nbytes: int) -> None:
-        apply_policy(self.state, name, policy)
-        self.usage.policy_written(name, segment, nbytes if policy != NO_POLICY else 0)
 
     def _begin_or_end(self, record: Import) -> None:
         if record.phase == IMPORT_BEGIN:
@@ -369,14 +373,6 @@ class Replayer:
         for name, (segment, _) in list(self.usage.policies.items()):
             self._policy(name, NO_POLICY, segment, 0)
         self._orphans.clear()
-
-    def _in_memory(self, state: int, delay: int, deadline_at: int) -> tuple[int, int]:
-        """State and deadline in memory, from those on disk."""
-        if state == DELAYED:
-            return state, min(deadline_at - self.offset, self.now + delay)
-        if state == BURIED:
-            return state, deadline_at
-        return READY, 0
 
     @property
     def orphans(self) -> list[int]:

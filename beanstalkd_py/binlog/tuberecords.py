@@ -6,7 +6,15 @@ from beanstalkd_py.binlog.compactor import Compactor
 from beanstalkd_py.binlog.headroom import Headroom
 from beanstalkd_py.binlog.records import Move, TubePolicy, deadline_on_disk, encode, encode_pause
 from beanstalkd_py.binlog.refusals import Refusals
-from beanstalkd_py.binlog.usage import LENGTH_FIELD, PAUSE_OVERHEAD, UPDATE_BYTES, Place, Usage
+from beanstalkd_py.binlog.usage import (
+    LENGTH_FIELD,
+    PAUSE_OVERHEAD,
+    WITH_OVERHEAD,
+    Place,
+    Usage,
+)
+from beanstalkd_py.binlog.withrecords import names_length, on_disk
+from beanstalkd_py.queue.attributes import Attributes
 from beanstalkd_py.queue.journal import Counters
 from beanstalkd_py.queue.model import Job, Tube
 from beanstalkd_py.queue.policy import NO_POLICY, Policy
@@ -31,29 +39,37 @@ class TubeRecords:
         delay: int,
         deadline_at: int,
         counters: Counters,
+        attributes: Attributes | None = None,
     ) -> bool:
-        """Appends a MOVE record. False when there is no headroom. Raises LogFailed. deadline_at:
-        boot time, ns.
+        """Appends a MOVE or MOVE_WITH record. False when there is no headroom. Raises LogFailed.
+        deadline_at: boot time, ns.
 
-        The job grows with the name of its tube, so the disk must have space as for a put.
+        The job grows with the name of its tube and with its attributes, so the disk must have space
+        as for a put.
         """
         usage = self.usage
         growth = len(tube) - len(job.tube.name)
+        place = job.full_segment
+        if attributes is not None and isinstance(place, Place):
+            growth += WITH_OVERHEAD + names_length(attributes) - place.overhead
         largest = usage.largest
         if growth > 0:
             if not self.headroom_for_put(growth):
                 self.refuse_put(largest)
                 return False
-            if isinstance(job.full_segment, Place):
-                usage.largest = max(largest, job.full_segment.kept(job) + growth)
-        if not self.headroom_for_change(UPDATE_BYTES + len(tube)):
+            if isinstance(place, Place):
+                usage.largest = max(largest, place.kept(job) + growth)
+        end_at = deadline_on_disk(state, deadline_at, self.offset)
+        stored = None if attributes is None else on_disk(attributes, self.offset)
+        record = encode(Move(state, pri, job.id, delay, end_at, *counters, tube, stored))
+        if not self.headroom_for_change(len(record) + LENGTH_FIELD):
             return False
-        on_disk = deadline_on_disk(state, deadline_at, self.offset)
-        record = encode(Move(state, pri, job.id, delay, on_disk, *counters, tube))
         segment = self.headroom.append(record)
         if segment is None:
             return False
         usage.update_written(job, segment)
+        if attributes is not None:
+            usage.attributes_change(job, attributes)
         usage.name_changes(job, tube)
         return True
 

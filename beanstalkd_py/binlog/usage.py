@@ -8,7 +8,8 @@ dead.
 Compaction merges the UPDATE record into the record that it writes. So only the records of jobs and
 PAUSE records (`kept`) remain after compaction. A job with a NEW record and an UPDATE record becomes
 a SHORT record. The SHORT record counts as soon as the UPDATE record is there: it is GROWTH bytes
-longer than the NEW record, and the UPDATE record is longer than that.
+longer than the NEW record, and the UPDATE record is longer than that. For a job with attributes,
+compaction may write fewer bytes than count: a key may have ended without a record of its own.
 
 Compaction finds the jobs of a segment by `SegmentUsage.ids`, and does not read the disk. The ids
 take 8 bytes of memory for each record of a job in the segment.
@@ -27,10 +28,13 @@ from beanstalkd_py.binlog.records import (
     SHORT_STRUCT,
     UPDATE_STRUCT,
 )
+from beanstalkd_py.binlog.withrecords import FULL_WITH_STRUCT, names_length
+from beanstalkd_py.queue.attributes import Attributes
 from beanstalkd_py.queue.model import Job
 
 LENGTH_FIELD: Final = 4  # bytes per record in a frame
 FULL_OVERHEAD: Final = FULL_STRUCT.size + LENGTH_FIELD
+WITH_OVERHEAD: Final = FULL_WITH_STRUCT.size + LENGTH_FIELD
 SHORT_OVERHEAD: Final = SHORT_STRUCT.size + LENGTH_FIELD
 NEW_OVERHEAD: Final = NEW_STRUCT.size + LENGTH_FIELD
 GROWTH: Final = SHORT_OVERHEAD - NEW_OVERHEAD
@@ -59,10 +63,15 @@ class SegmentUsage:
         """Of a job with a record of this kind."""
         return self.new if kind == NEW else self.short if kind == SHORT else self.full
 
+    def place_with(self, attributes: Attributes) -> "Place":
+        """Of a job with a FULL_WITH record, which has a place of its own."""
+        return Place(self, WITH_OVERHEAD + names_length(attributes))
+
 
 class Place:
     """What `Job.full_segment` refers to: the segment of a job's latest record, and the form of the
-    record that compaction will write. The jobs of a segment share three of them.
+    record that compaction will write. The jobs of a segment share three of them, except jobs with
+    attributes.
     """
 
     __slots__ = ("has_grown", "number", "overhead", "segment")
@@ -215,6 +224,14 @@ class Usage:
         """The job is about to move to the tube of this name."""
         if isinstance(job.full_segment, Place):
             self.add(job.full_segment.segment, len(tube) - len(job.tube.name))
+
+    def attributes_change(self, job: Job, attributes: Attributes) -> None:
+        """Compaction will write a FULL_WITH record with these attributes, or a shorter record."""
+        place = job.full_segment
+        if isinstance(place, Place):
+            job.full_segment = changed = place.segment.place_with(attributes)
+            self.grown += not place.has_grown
+            self.add(place.segment, changed.overhead - place.overhead)
 
     def pause_written(self, tube: bytes, segment: SegmentUsage, pause: int) -> None:
         """A PAUSE record was written. The tube's earlier PAUSE record is dead. A record that ends a

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 import beanstalkd_wal as wal
 
 from beanstalkd_py.binlog import records
+from beanstalkd_py.binlog.meta import encode_meta
 from beanstalkd_py.binlog.opening import Unreadable, apply_all, names_not_synced
 from beanstalkd_py.binlog.replay import Replayer
 from beanstalkd_py.binlog.usage import Usage
@@ -138,7 +139,7 @@ def write(
     log = wal.Log.open(
         present.replay,
         segment_bytes=segment_bytes,
-        meta=lambda: records.encode_meta(next_id),
+        meta=lambda: encode_meta(next_id),
         at=wall_now,
         threaded=False,
     )

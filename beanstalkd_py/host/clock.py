@@ -22,3 +22,8 @@ def _clock() -> Callable[[], int]:
 
 
 boot_ns: Callable[[], int] = _clock()
+
+
+def clock_offset_ns() -> int:
+    """Wall clock minus boot time."""
+    return time.time_ns() - boot_ns()

@@ -7,7 +7,8 @@ is ready again.
 from collections.abc import Callable
 from typing import Final
 
-from beanstalkd_py.protocol import replies
+from beanstalkd_py.protocol import replies, yaml
+from beanstalkd_py.queue.attributes import NO_ATTRIBUTES
 from beanstalkd_py.queue.model import Client, Job, Tube
 from beanstalkd_py.queue.outcome import UNFINISHED, Outcome
 from beanstalkd_py.queue.queue import Queue
@@ -31,12 +32,14 @@ _ATTEMPTS: Final = 2  # to allocate a reply; before the second one the memory re
 class Answers:
     """pieces: of a reply that is not joined; the session takes them at once. clients: by the number
     of their connection. peer: returns what the server knows of the client of a session.
+    clock_offset: returns wall clock minus boot time, ns.
     """
 
     def __init__(self, queue: Queue) -> None:
         self.queue = queue
         self.pieces: list[bytes] = []
         self.clients: dict[int, Client] = {}
+        self.clock_offset: Callable[[], int] = lambda: 0
         self.peer: Callable[[object, int], PeerSnapshot] = lambda session, now: PeerSnapshot()
 
     def reserved(self, client: Client, now: int, outcome: Job | Outcome) -> bytes | None:
@@ -75,6 +78,10 @@ class Answers:
         for job in jobs:
             self.queue.give_back(job, now)
         return replies.OUT_OF_MEMORY
+
+    def more_of_job(self, job: Job, now: int) -> list[tuple[str, object]]:
+        """What only a client with capabilities gets."""
+        return yaml.attributes(self.queue.attributes.get(job.id, NO_ATTRIBUTES), now)
 
     def found(self, outcome: Job | Outcome) -> bytes | None:
         if not isinstance(outcome, Job):

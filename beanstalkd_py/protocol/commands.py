@@ -50,12 +50,21 @@ CONNECTION: Final = Argument("id", U64, optional=True)
 CURSOR: Final = Argument("after", 0, optional=True)  # two numbers with a dot between them
 UNRESERVED: Final = Argument("state", 0, words=(b"ready", b"delayed", b"buried"))
 ONE_OR_ALL: Final = UNRESERVED._replace(optional=True)
-
+KEY: Final = Argument("key", 0)  # printable ASCII
 
 # The settings of a tube; 0 or no value removes one.
 TUBE_SETTINGS: Final = {
     b"max-attempts": Argument("number", U32),
     b"dead-tube": TUBE,
+}
+# What put-with can give a job.
+JOB_SETTINGS: Final = {
+    b"tube": TUBE,
+    b"key": KEY,
+    b"until": Argument("until", 0, words=(b"reserve",)),
+    b"at": Argument("time", U32),
+    b"expire": Argument("seconds", U32, in_seconds=True),
+    b"attempts": Argument("number", U32),
 }
 
 
@@ -69,6 +78,7 @@ class Form(Enum):
     GLUED = auto()  # no space is needed before the tube name
     STRICT = auto()  # of extensions: exactly one space before each, nothing after them
     SETTINGS = auto()  # the same, and `key=value` follow: one or more
+    OPTIONS = auto()  # the same, and `key=value` may follow; a put
 
 
 class Row(NamedTuple):
@@ -148,6 +158,7 @@ EXTENSIONS: Final = (
     Row(b"list-connections"),
     Row(b"stats-conn", (CONNECTION,), Form.STRICT),
     Row(b"stats-tube-all"),
+    Row(b"put-with ", (PRI, DELAY, TTR, SIZE), Form.OPTIONS),
 )
 
 COMMANDS: Final = C_COMMANDS + EXTENSIONS

@@ -138,7 +138,7 @@ class Dispatcher(Answers):
         return REPLIES[outcome]
 
     def delete(self, client: Client, now: int, command: Command) -> bytes:
-        outcome = self.queue.delete(client, command[1])
+        outcome = self.queue.delete(client, now, command[1])
         return replies.DELETED if outcome is DONE else REPLIES[outcome]
 
     def release(self, client: Client, now: int, command: Command) -> bytes:
@@ -148,7 +148,7 @@ class Dispatcher(Answers):
 
     def bury(self, client: Client, now: int, command: Command) -> bytes:
         _, id, pri = command
-        outcome = self.queue.bury(client, id, pri)
+        outcome = self.queue.bury(client, now, id, pri)
         return replies.BURIED if outcome is DONE else REPLIES[outcome]
 
     def touch(self, client: Client, now: int, command: Command) -> bytes:
@@ -227,13 +227,17 @@ class Dispatcher(Answers):
         return [
             *self._counted(EXTENSION_COUNTERS),
             ("current-job-bytes", self.queue.memory.used),
+            ("expired-jobs", self.queue.expired),
             *yaml.limits(self.limits()),
             *yaml.oldest(oldest.job, now),
         ]
 
     def stats_job(self, client: Client, now: int, command: Command) -> bytes:
         job = self.queue.jobs.get(command[1])
-        return replies.NOT_FOUND if job is None else yaml.job(snapshot.of_job(job, now))
+        if job is None:
+            return replies.NOT_FOUND
+        more = self.more_of_job(job, now) if client.has_capabilities else []
+        return yaml.job(snapshot.of_job(job, now), more)
 
     def stats_tube(self, client: Client, now: int, command: Command) -> bytes | None:
         tube = self.queue.tubes.get(command[1])

@@ -9,13 +9,14 @@ from typing import Final
 
 from beanstalkd_py.protocol import replies, yaml
 from beanstalkd_py.protocol.answers import REPLIES, Answers, counted, in_slices
-from beanstalkd_py.protocol.commands import EXTENSIONS, SECOND, U64, Command
+from beanstalkd_py.protocol.commands import EXTENSIONS, SECOND, U32, U64, Command
 from beanstalkd_py.queue import bulk, snapshot
 from beanstalkd_py.queue.listing import FEW_JOBS, Listing
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, STATE_NAMES, Client
 from beanstalkd_py.queue.oldest import Oldest
 from beanstalkd_py.queue.outcome import DONE, WAITING
 from beanstalkd_py.queue.policy import NO_POLICY, Policy
+from beanstalkd_py.queue.puts import Exists, Wishes
 from beanstalkd_py.queue.snapshot import ProcessSnapshot
 
 _STATES: Final = {name.encode(): state for state, name in STATE_NAMES.items()}
@@ -65,6 +66,23 @@ class Extensions:
         outcome = self._queue.put_in(client, name, now, pri, delay, ttr or SECOND, body)
         return b"INSERTED %d\r\n" % outcome if isinstance(outcome, int) else REPLIES[outcome]
 
+    def put_with(self, client: Client, now: int, command: Command) -> bytes:
+        _, pri, delay, ttr, settings, body = command
+        name = settings.get(b"tube", client.used.name)
+        if b"at" in settings:
+            left = settings[b"at"] * SECOND - self._answers.clock_offset() - now
+            delay = min(max(left, 0), U32 * SECOND)
+        wishes = Wishes(
+            settings.get(b"key", b""),
+            b"until" in settings,
+            settings.get(b"expire", 0),
+            settings.get(b"attempts", 0),
+        )
+        outcome = self._queue.put_with(client, name, now, pri, delay, ttr or SECOND, body, wishes)
+        if isinstance(outcome, Exists):
+            return replies.EXISTS % outcome.id
+        return b"INSERTED %d\r\n" % outcome if isinstance(outcome, int) else REPLIES[outcome]
+
     def reserve_batch(self, client: Client, now: int, command: Command) -> bytes | None:
         _, client.batch, timeout = command
         outcome = self._queue.reserve(client, now, now + timeout)
@@ -90,7 +108,8 @@ class Extensions:
             if not listing.search():
                 return None
             for key, job in listing.take(SLICE_LISTED):
-                found.append(yaml.listed(key, snapshot.of_job(job, now), len(job.body)))
+                shown = self._answers.more_of_job(job, now)
+                found.append(yaml.listed(key, snapshot.of_job(job, now), len(job.body), shown))
             if not listing.is_taken or (not found and listing.search_on()):
                 return None
             return self._answers.report(lambda: yaml.listing(found))

@@ -14,11 +14,14 @@ from beanstalkd_py.protocol.commands import (
     COUNTED_REPLY,
     CURSOR,
     EXTENSION_WORDS,
+    JOB_SETTINGS,
+    KEY,
     PAUSE_TUBE,
     PREFIXES,
     PUT,
     REPLY,
     SECOND,
+    SIZE,
     TUBE,
     TUBE_SETTINGS,
     U32,
@@ -41,6 +44,7 @@ _NAME: Final = re.compile(rb"(?!-)" + _NAME_BYTES + rb"{1,%d}\Z" % MAX_NAME)
 _PUT: Final = re.compile(rb" *([0-9]+) +([0-9]+) +([0-9]+) +([0-9]+)(.*)\Z", re.DOTALL)
 _NUMBER: Final = re.compile(rb" *([0-9]+)")
 _STRTOUL: Final = re.compile(rb"[ \t\n\v\f\r]*([+-]?)([0-9]+)")
+_KEY: Final = re.compile(rb"[!-~]{1,%d}\Z" % MAX_NAME)
 _CURSOR: Final = re.compile(rb"([0-9]+)\.([0-9]+)\Z")
 _GLUED: Final = re.compile(rb" *(" + _NAME_BYTES + rb"+) *([0-9]+)\Z")
 
@@ -146,23 +150,60 @@ def _strict(operation: int, rest: bytes) -> Command:
 def _settings(operation: int, rest: bytes) -> Command:
     """(operation, tube, {key: value}). No value is 0 or b""."""
     name, *words = rest.split(b" ")
+    settings = _pairs(words, TUBE_SETTINGS, may_be_empty=True)
+    return (operation, name, settings) if _NAME.match(name) and settings else BAD_FORMAT
+
+
+def _options(operation: int, rest: bytes) -> Command:
+    """(operation, pri, delay, ttr, {key: value}, size)."""
+    words = rest.split(b" ")
+    count = len(COMMANDS[operation].arguments)
+    command = _strict(operation, b" ".join(words[:count]))
+    settings = _pairs(words[count:], JOB_SETTINGS, may_be_empty=False)
+    if command[0] != operation or settings is None:
+        return BAD_FORMAT
+    _, pri, delay, ttr, size = command
+    if (b"until" in settings and b"key" not in settings) or (b"at" in settings and delay):
+        return BAD_FORMAT
+    return (operation, pri, delay, ttr, settings, size)
+
+
+def _pairs(
+    words: list[bytes], known: dict[bytes, Argument], may_be_empty: bool
+) -> dict[bytes, object] | None:
+    """None: a word is malformed, unknown, or there twice."""
     settings: dict[bytes, object] = {}
     for word in words:
         key, equals, text = word.partition(b"=")
-        argument = TUBE_SETTINGS.get(key)
+        argument = known.get(key)
         if argument is None or not equals or key in settings:
-            return BAD_FORMAT
-        value = _value(argument, text) if text else 0 if argument.most else b""
+            return None
+        is_removed = may_be_empty and not text
+        value = (0 if argument.most else b"") if is_removed else _value(argument, text)
         if value is None:
-            return BAD_FORMAT
+            return None
         settings[key] = value
-    return (operation, name, settings) if _NAME.match(name) and settings else BAD_FORMAT
+    return settings
+
+
+def size_in(operation: int, line: bytes) -> int | None:
+    """The size of the body after a malformed line of this put. None: no body follows. The line must
+    have the arguments up to the size, and further ones only where the command can have them.
+    """
+    row = COMMANDS[operation]
+    at = 1 + row.arguments.index(SIZE)
+    words = line.split(b" ")
+    if len(words) <= at or (len(words) > at + 1 and row.form is not Form.OPTIONS):
+        return None
+    return int(words[at]) if words[at].isdigit() and int(words[at]) <= U32 else None
 
 
 def _value(argument: Argument, word: bytes) -> bytes | int | None:
     """None: the word is malformed."""
     if argument.name == CURSOR.name:
         return _cursor(word)
+    if argument.name == KEY.name:
+        return word if _KEY.match(word) else None
     if argument.words:
         return word if word in argument.words else None
     if not argument.most:
@@ -187,6 +228,8 @@ def _parser_of(row: Row) -> Callable[[int, bytes], Command]:
         return _strict
     if row.form is Form.SETTINGS:
         return _settings
+    if row.form is Form.OPTIONS:
+        return _options
     if row.form is Form.GLUED:
         return _glued
     if row.form is Form.LOOSE:

@@ -35,7 +35,6 @@ from beanstalkd_py.protocol.commands import (
     PUT_BEGIN,
     PUT_END,
     REPLY,
-    U32,
     U64,
     Command,
     Form,
@@ -47,6 +46,7 @@ from beanstalkd_py.protocol.lines import (
     parse_arguments,
     parse_line,
     parse_put,
+    size_in,
 )
 
 _D: Final = ord("d")
@@ -58,7 +58,7 @@ _BY_ID: dict[bytes, int] = {
 _WITH_ARGUMENTS: dict[bytes, int] = {
     row.word.rstrip(): operation
     for operation, row in enumerate(COMMANDS)
-    if row.arguments and row.form not in (Form.PUT, Form.STRICT)
+    if row.arguments and row.form not in (Form.PUT, Form.STRICT, Form.OPTIONS)
 }
 
 
@@ -201,8 +201,8 @@ class Parser(Bodies):
         return (PUT_BEGIN,)
 
     def _other_put(self, operation: int, line: bytes) -> Command | None:
-        """A put of an extension. The body of a malformed line is skipped too, if the line has as
-        many arguments as it must have, and the last one is a size.
+        """A put of an extension. The body of a malformed line is skipped too, if the line has the
+        size of one.
         """
         command = parse_line(line)
         if command[0] == operation:
@@ -215,10 +215,8 @@ class Parser(Bodies):
             self._begin()
             self._within = BODY if self._has_buffer(size + 2) else LOST_BODY
             return (OTHER_PUT_BEGIN, operation)
-        words = line.split(b" ")
-        last = words[-1]
-        count = 1 + len(COMMANDS[operation].arguments)
-        if len(words) != count or not last.isdigit() or int(last) > U32:
+        skipped = size_in(operation, line)
+        if skipped is None:
             return command
-        self._skip(int(last), command)
+        self._skip(skipped, command)
         return self._continue() or self._need_more()

@@ -9,6 +9,7 @@ from typing import Final
 
 from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.commands import SECOND
+from beanstalkd_py.queue.attributes import REASONS, Attributes
 from beanstalkd_py.queue.model import Job, Tube
 from beanstalkd_py.queue.policy import NO_POLICY, Policy
 from beanstalkd_py.queue.snapshot import (
@@ -35,6 +36,11 @@ def _yaml(lines: Iterable[tuple[str, object]]) -> bytes:
 
 def _quoted(name: bytes) -> str:
     return f'"{name.decode(errors=NAME_ERRORS)}"'
+
+
+def _text(key: bytes) -> str:
+    """A unique key, in quotes. It may have the characters that YAML wants escaped there."""
+    return '"' + key.decode().replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _bool(value: bool) -> str:
@@ -128,9 +134,25 @@ def capabilities(process: ProcessSnapshot, names: Iterable[str]) -> bytes:
     return replies.OK % (len(data), data)
 
 
-def job(job: JobSnapshot) -> bytes:
-    """14 keys. Durations are cut to whole seconds."""
-    return _yaml(_job_lines(job))
+def job(job: JobSnapshot, more: Iterable[tuple[str, object]] = ()) -> bytes:
+    """14 keys, and `more`. Durations are cut to whole seconds."""
+    return _yaml([*_job_lines(job), *more])
+
+
+def attributes(attributes: Attributes, now: int) -> list[tuple[str, object]]:
+    """The attributes that the job has. now: boot time, ns."""
+    lines: list[tuple[str, object]] = []
+    if attributes.key:
+        lines.append(("key", _text(attributes.key)))
+        lines.append(("key-until-reserve", _bool(attributes.until_reserve)))
+    if attributes.expires_at:
+        lines.append(("expires-in", _seconds_left(attributes.expires_at - now)))
+    if attributes.attempts:
+        lines.append(("max-attempts", attributes.attempts))
+    if attributes.reason:
+        lines.append(("origin", _quoted(attributes.origin)))
+        lines.append(("reason", REASONS[attributes.reason]))
+    return lines
 
 
 def _job_lines(job: JobSnapshot) -> list[tuple[str, object]]:
@@ -152,9 +174,12 @@ def _job_lines(job: JobSnapshot) -> list[tuple[str, object]]:
     ]
 
 
-def listed(key: int, snapshot: JobSnapshot, nbytes: int) -> bytes:
+def listed(
+    key: int, snapshot: JobSnapshot, nbytes: int, more: Iterable[tuple[str, object]]
+) -> bytes:
     """One job of a list. key: its key in `queue.listing`, which is the cursor."""
     lines = _job_lines(snapshot)
+    lines.extend(more)
     lines.append(("size", nbytes))
     lines.append(("cursor", f"{key >> 64}.{snapshot.id}"))
     return item(lines)

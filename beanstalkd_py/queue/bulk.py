@@ -66,7 +66,7 @@ def truncate(queue: Queue, sweep: Sweep) -> int | Outcome:
             return sweep.end(queue, False)
         if queue.journal is not None and not queue.journal.delete(job):
             return sweep.end(queue, True)
-        queue.apply_delete(job)
+        queue.remove(job)
         sweep.done += 1
     return UNFINISHED
 

@@ -4,6 +4,7 @@
 
 from typing import Protocol
 
+from beanstalkd_py.queue.attributes import Attributes
 from beanstalkd_py.queue.model import Job, Tube
 from beanstalkd_py.queue.policy import Policy
 
@@ -31,6 +32,21 @@ class Journal(Protocol):
     ) -> object | None:
         """A new job. Returns what becomes the job's `full_segment`."""
 
+    def put_with(
+        self,
+        id: int,
+        tube: bytes,
+        state: int,
+        pri: int,
+        delay: int,
+        ttr: int,
+        body: bytes,
+        created_at: int,
+        deadline_at: int,
+        attributes: Attributes,
+    ) -> object | None:
+        """The same, of a job with attributes."""
+
     def change(
         self, job: Job, state: int, pri: int, delay: int, deadline_at: int, counters: Counters
     ) -> bool:
@@ -45,8 +61,11 @@ class Journal(Protocol):
         delay: int,
         deadline_at: int,
         counters: Counters,
+        attributes: Attributes | None,
     ) -> bool:
-        """The job moves to the tube of this name. The other arguments as in `change`."""
+        """The job moves to the tube of this name. The other arguments as in `change`. attributes:
+        those from now on; None: it had none and has none.
+        """
 
     def policy(self, tube: bytes, policy: Policy) -> bool:
         """The policy of the tube of this name."""

@@ -86,13 +86,15 @@ class Tube(TimerOwner):
         "name", "ready", "delayed", "buried", "waiting", "ready_count", "urgent_count",
         "delayed_count", "reserved_count", "jobs", "using", "watching", "total_jobs",
         "delete_count", "pause_count", "pause", "paused_until", "kept", "place", "pause_segment",
-        "policy", "table", "ttr",
+        "policy", "table", "ttr", "guarded", "marked",
     )  # fmt: skip
 
     def __init__(self, name: bytes, place: int, order: int, jobs: JobTable[Job]) -> None:
         self.name = name
         self.table = jobs  # all jobs of the server
         self.policy: object = None  # a `Policy`
+        self.marked: object = None  # `attributes.Marked`, if a job of the tube has attributes
+        self.guarded = False  # it has a pause, a policy, or jobs with attributes
         self.ready: ReadyJobs[Job] = ReadyJobs(jobs)
         self.delayed: LazyHeap[Job] = LazyHeap(jobs, DELAYED)
         self.buried: OrderedDict[int, Job] = OrderedDict()
@@ -111,6 +113,9 @@ class Tube(TimerOwner):
         self.timer_at = NEVER
         self.pause_segment: object = None  # belongs to the journal
         self.ttr = 0  # of the latest put: jobs with the same TTR share one integer object
+
+    def update_guard(self) -> None:
+        self.guarded = self.paused_until != 0 or self.policy is not None or self.marked is not None
 
 
 class Kick:

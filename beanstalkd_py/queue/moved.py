@@ -7,6 +7,7 @@ job's tube. Tubes without moves have the plain ones, and no command of theirs co
 
 from heapq import heappop
 
+from beanstalkd_py.queue.attributes import Attributes, id_of_key
 from beanstalkd_py.queue.journal import Counters
 from beanstalkd_py.queue.lazyheap import BURIED, DELAYED, ID_MASK, READY, RESERVED, LazyHeap
 from beanstalkd_py.queue.model import Job, Tube
@@ -57,11 +58,16 @@ class GuardedReadyJobs(ReadyJobs[Job]):
         return job
 
 
-def apply_move(state: State, job: Job, name: bytes, deadline_at: int) -> None:
+def apply_move(
+    state: State, job: Job, name: bytes, deadline_at: int, attributes: Attributes | None = None
+) -> None:
     """Moves the job to the tube of this name. The old tube stays, even without jobs. deadline_at: a
-    buried job gets a new sequence number.
+    buried job gets a new sequence number. attributes: those from now on; None: as before.
     """
     old = job.tube
+    attributes = attributes or state.attributes.get(job.id)
+    if old.guarded:
+        state.set_attributes(job, None)
     new = state.tube(name)
     state.leave(job)
     if not isinstance(old.ready, GuardedReadyJobs):
@@ -72,6 +78,8 @@ def apply_move(state: State, job: Job, name: bytes, deadline_at: int) -> None:
     job.tube = new
     job.deadline_at = deadline_at
     state.enter(job)
+    if attributes is not None:
+        state.set_attributes(job, attributes)
 
 
 def move_as_it_is(state: State, job: Job, name: bytes, now: int) -> bool:
@@ -80,7 +88,15 @@ def move_as_it_is(state: State, job: Job, name: bytes, now: int) -> bool:
     _, timeouts, releases, buries, kicks = job.history
     counters = (job.reserves, timeouts, releases, buries, kicks)
     deadline_at = state.next_bury if job.state == BURIED else job.deadline_at
-    return move(state, job, name, now, job.state, job.pri, job.delay, deadline_at, counters)
+    attributes = state.attributes.get(job.id)
+    if attributes is not None and (
+        (attributes.until_reserve and job.reserves)
+        or id_of_key(state.tubes.get(name), attributes.key)
+    ):
+        attributes = attributes._replace(key=b"", until_reserve=False)
+    return move(
+        state, job, name, now, job.state, job.pri, job.delay, deadline_at, counters, attributes
+    )
 
 
 def move(
@@ -93,15 +109,16 @@ def move(
     delay: int,
     deadline_at: int,
     counters: Counters,
+    attributes: Attributes | None,
 ) -> bool:
     """Journal, then memory. False when the journal has no headroom: nothing has changed. to: the
-    state in the tube of this name.
+    state in the tube of this name. attributes: None if the job has none before and after the move.
     """
     if state.journal is not None and not state.journal.move(
-        job, name, to, pri, delay, deadline_at, counters
+        job, name, to, pri, delay, deadline_at, counters, attributes
     ):
         return False
     state.apply_change(job, to, pri, delay, deadline_at, counters)
-    apply_move(state, job, name, deadline_at)
+    apply_move(state, job, name, deadline_at, attributes)
     state.offer(job.tube, now)
     return True

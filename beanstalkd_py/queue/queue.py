@@ -7,9 +7,7 @@ Source: beanstalkd 1.13, prot.c. Where the C server has a bug, the queue follows
 Such bugs are: a lost job, an upload that others can see, an unfair order of waiting clients.
 """
 
-from beanstalkd_py.queue.attempts import Attempts
 from beanstalkd_py.queue.journal import Counters
-from beanstalkd_py.queue.memory import SMALL_BODY
 from beanstalkd_py.queue.model import (
     BURIED,
     DELAYED,
@@ -26,9 +24,7 @@ from beanstalkd_py.queue.model import (
 from beanstalkd_py.queue.outcome import (
     DEADLINE_SOON,
     DONE,
-    DRAINING,
     NO_HEADROOM,
-    NO_MEMORY,
     NOT_FOUND,
     NOT_IGNORED,
     TIMED_OUT,
@@ -36,102 +32,12 @@ from beanstalkd_py.queue.outcome import (
     WAITING,
     Outcome,
 )
+from beanstalkd_py.queue.puts import Puts
 from beanstalkd_py.queue.state import SLICE_JOBS
 
 
-class Queue(Attempts):
+class Queue(Puts):
     """All jobs of one server, and the requests of its clients."""
-
-    # --- put --------------------------------------------------------------------------------------
-
-    def begin_put(self, client: Client, now: int) -> None:
-        """A put whose body is still under way. It takes its id now, as in the C server; the job is
-        not visible before `put`.
-        """
-        self._mark_producer(client)
-        client.upload_id = self.next_id
-        client.upload_at = now
-        self.next_id += 1
-
-    def abort_put(self, client: Client) -> None:
-        """The body did not end in CRLF, so there is no job. Its id is not used again."""
-        client.upload_id = 0
-
-    def put(
-        self, client: Client, tube: Tube, now: int, pri: int, delay: int, ttr: int, body: bytes
-    ) -> int | Outcome:
-        """A new job in this tube. Returns its id, DRAINING, NO_HEADROOM or NO_MEMORY.
-
-        delay, ttr: ns. The order is journal, then memory (invariant "log before state").
-        """
-        id = client.upload_id
-        memory = self.memory
-        if id:
-            client.upload_id = 0
-            created_at = client.upload_at
-            probe_at = 0  # ids of later puts may have asked `may_put` already
-        else:
-            probe_at = memory.probe_at
-            if not client.producer:
-                self._mark_producer(client)
-            id = self.next_id
-            self.next_id = id + 1
-            created_at = now
-        if self.draining:
-            return DRAINING
-        nbytes = len(body)
-        if (id >= probe_at or nbytes > SMALL_BODY) and not memory.may_put(id, nbytes):
-            return NO_MEMORY
-        state = DELAYED if delay else READY
-        deadline_at = now + delay if delay else 0
-        segment = None
-        if self.journal is not None:
-            segment = self.journal.put(
-                id, tube.name, state, pri, delay, ttr, body, created_at, deadline_at
-            )
-            if segment is None:
-                return NO_HEADROOM
-        try:
-            job = self.apply_put(id, tube, state, pri, delay, ttr, body, created_at, deadline_at)
-        except MemoryError:
-            return self._take_back(id, tube, body, segment)
-        job.full_segment = segment
-        tube.total_jobs += 1
-        self.total_jobs += 1
-        if tube.waiting:
-            self.offer(tube, now)
-        return id
-
-    def put_in(
-        self, client: Client, name: bytes, now: int, pri: int, delay: int, ttr: int, body: bytes
-    ) -> int | Outcome:
-        """As `put`, by the name of the tube. A tube that does not exist is created, unless the put
-        is refused.
-        """
-        tube = self.tube(name)
-        outcome = self.put(client, tube, now, pri, delay, ttr, body)
-        if not tube.jobs:
-            self.remove_if_unused(tube)
-        return outcome
-
-    def _take_back(self, id: int, tube: Tube, body: bytes, segment: object) -> Outcome:
-        """Memory ran out between the record of a put and the job. A DELETE record follows, so that
-        a start does not find the job. Entries in heaps and buckets are stale and do no harm.
-        """
-        self.memory.refuse()
-        if id in self.jobs:
-            self.jobs.remove(id)
-        if self.journal is not None:
-            job = Job(id, tube, READY, 0, 0, 0, body, 0, 0)
-            job.full_segment = segment
-            if not self.journal.take_back(job):
-                raise MemoryError
-        return NO_MEMORY
-
-    def _mark_producer(self, client: Client) -> None:
-        if not client.producer:
-            client.producer = True
-            self.producers += 1
 
     # --- reserve ----------------------------------------------------------------------------------
 
@@ -146,9 +52,11 @@ class Queue(Attempts):
         watched = client.watched
         if len(watched) == 1:  # as in _best_ready, without the call
             tube = watched[0]
-            job = tube.ready.first() if tube.ready_count and not tube.paused_until else None
+            job = None
+            if tube.ready_count:
+                job = self.reservable(tube, now) if tube.guarded else tube.ready.first()
         else:
-            job = self._best_ready(client)
+            job = self._best_ready(client, now)
         if job is not None:
             self._reserve(client, job, now)
             return job
@@ -178,6 +86,7 @@ class Queue(Attempts):
             counters = (job.reserves + 1, timeouts, releases, buries, kicks)
             if not self.journal.change(job, RESERVED, job.pri, job.delay, now + job.ttr, counters):
                 return NO_HEADROOM
+            self.drop_key(job)
         self._mark_worker(client)
         self._reserve(client, job, now)
         return job
@@ -195,7 +104,7 @@ class Queue(Attempts):
 
     # --- changes of a job -------------------------------------------------------------------------
 
-    def delete(self, client: Client, id: int) -> Outcome:
+    def delete(self, client: Client, now: int, id: int) -> Outcome:
         """Deletes a job in any state; a reserved one only for the client that holds it. Returns
         DONE, NOT_FOUND or NO_HEADROOM.
         """
@@ -207,7 +116,11 @@ class Queue(Attempts):
         if self.journal is not None and not self.journal.delete(job):
             return NO_HEADROOM
         tube = job.tube
-        self.apply_delete(job)
+        if tube.guarded:
+            self.remove(job)
+            self.offer(tube, now)
+        else:
+            self.apply_delete(job)
         tube.delete_count += 1
         if not tube.jobs:
             self.remove_if_unused(tube)
@@ -231,7 +144,7 @@ class Queue(Attempts):
             return NOT_FOUND
         _, timeouts, releases, buries, kicks = job.history
         counters = (job.reserves, timeouts, releases + 1, buries, kicks)
-        if job.tube.policy is not None and self.is_used_up(job):
+        if job.tube.guarded and self.is_used_up(job):
             return self.give_up(job, now, pri, counters)
         if not self._change(
             job, DELAYED if delay else READY, pri, delay, now + delay if delay else 0, counters
@@ -240,7 +153,7 @@ class Queue(Attempts):
         self.offer(job.tube, now)
         return DONE
 
-    def bury(self, client: Client, id: int, pri: int) -> Outcome:
+    def bury(self, client: Client, now: int, id: int, pri: int) -> Outcome:
         """Buries a job that the client holds."""
         job = client.reserved.get(id)
         if job is None:
@@ -249,6 +162,8 @@ class Queue(Attempts):
         counters = (job.reserves, timeouts, releases, buries + 1, kicks)
         if not self._change(job, BURIED, pri, job.delay, self.next_bury, counters):
             return NO_HEADROOM
+        if job.tube.guarded:
+            self.offer(job.tube, now)
         return DONE
 
     def touch(self, client: Client, now: int, id: int) -> Outcome:

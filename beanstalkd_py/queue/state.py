@@ -1,4 +1,5 @@
-"""The state of one server: clients, tubes, jobs and their timers. Requests of clients: see `queue`.
+"""The state of one server: clients, tubes and jobs. What time does: see `ticks`. Requests of
+clients: see `queue`.
 
 Deterministic: `now` (boot time, ns) is an argument. No I/O, no clock. When the wait of a client
 ends, the client and its outcome are appended to `woken`.
@@ -13,6 +14,7 @@ a lost client. Replay makes every reserved job ready anyway.
 
 from typing import Final
 
+from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, Attributes, Marked
 from beanstalkd_py.queue.jobtable import JobTable
 from beanstalkd_py.queue.journal import Counters, Journal
 from beanstalkd_py.queue.memory import JOB_BYTES, MemoryReserve
@@ -34,7 +36,6 @@ from beanstalkd_py.queue.timers import Timers
 
 DEFAULT_TUBE: Final = b"default"
 SLICE_JOBS: Final = 500  # jobs in one slice of a tick or a kick; a slice takes 1 to 3 ms
-YIELD_NS: Final = 1_000_000  # until the next slice of a tick; other clients are served meanwhile
 
 
 class State:
@@ -47,6 +48,7 @@ class State:
         self.jobs: JobTable[Job] = JobTable()
         self.tubes: dict[bytes, Tube] = {}
         self.policies: dict[bytes, object] = {}  # by tube name, also of tubes that do not exist
+        self.attributes: dict[int, Attributes] = {}  # of the jobs that have any, by id
         self.tube_list: list[Tube] = []  # in the C server's order
         self.next_id = 1
         self.next_bury = 1  # sequence number of the next bury, for the job's `deadline_at`
@@ -57,7 +59,7 @@ class State:
         self.ready_count = self.urgent_count = self.reserved_count = self.delayed_count = (
             self.buried_count
         ) = 0
-        self.total_jobs = self.timeouts = 0
+        self.total_jobs = self.timeouts = self.expired = 0
         self.connections = self.total_connections = self.producers = self.workers = self.waiting = 0
         self.default = self.tube(DEFAULT_TUBE)
         self.default.kept = True
@@ -107,90 +109,6 @@ class State:
             return None
         self._stop_waiting(client)
         return DEADLINE_SOON if client.soonest_deadline() - MARGIN <= now else TIMED_OUT
-
-    # --- time -------------------------------------------------------------------------------------
-
-    @property
-    def next_at(self) -> int:
-        """When the next `tick` is due (boot time, ns); NEVER without a timer."""
-        return self.timers[0][0] if self.timers else NEVER
-
-    def tick(self, now: int) -> None:
-        """Handles what is due: ends of delays, then ends of pauses, then clients' timers."""
-        owners = self._timers.due(now)
-        tubes = [owner for owner in owners if isinstance(owner, Tube)]
-        clients = [owner for owner in owners if isinstance(owner, Client)]
-        for tube in tubes:
-            self._delayed_to_ready(tube, now)
-        for tube in tubes:
-            self._end_pause(tube, now)
-        for client in clients:
-            self._client_timer(client, now)
-
-    def _plan(self, owner: Tube | Client, at: int) -> None:
-        """Sets the timer of `owner` to `at`, unless it is set to an earlier instant."""
-        if at < owner.timer_at:
-            self._timers.plan(owner, at, len(self.tubes) + self.connections)
-
-    def _plan_tube(self, tube: Tube) -> None:
-        job = tube.delayed.first()
-        if job is not None:
-            self._plan(tube, job.deadline_at)
-        if tube.paused_until:
-            self._plan(tube, tube.paused_until)
-
-    def _plan_client(self, client: Client) -> None:
-        soonest = client.soonest_deadline()
-        if client.waiting:
-            soonest = min(soonest - MARGIN, client.wait_until)
-        if soonest < NEVER - MARGIN:
-            self._plan(client, soonest)
-
-    def _delayed_to_ready(self, tube: Tube, now: int) -> None:
-        left = SLICE_JOBS
-        while left and (job := tube.delayed.first()) is not None and job.deadline_at <= now:
-            self._to_ready(job, now)
-            left -= 1
-        if left:
-            self._plan_tube(tube)
-        else:
-            self._plan(tube, now + YIELD_NS)
-
-    def _end_pause(self, tube: Tube, now: int) -> None:
-        if not tube.paused_until or tube.paused_until > now:
-            return
-        tube.paused_until = 0
-        tube.pause = 0
-        if tube is not self.default:
-            tube.kept = False
-        self.offer(tube, now)
-        self.remove_if_unused(tube)
-
-    def _client_timer(self, client: Client, now: int) -> None:
-        if client.waiting and client.soonest_deadline() - MARGIN <= now:
-            self._stop_waiting(client)
-            self.woken.append((client, DEADLINE_SOON))
-        left = SLICE_JOBS
-        while left and (job := client.deadlines.first()) is not None and job.deadline_at <= now:
-            self.time_out(job, now)
-            left -= 1
-        if client.waiting and client.wait_until <= now:
-            self._stop_waiting(client)
-            self.woken.append((client, TIMED_OUT))
-        if left:
-            self._plan_client(client)
-        else:
-            self._plan(client, now + YIELD_NS)
-
-    def time_out(self, job: Job, now: int) -> None:
-        """The TTR has ended. No client waits for a reply, so this is made without headroom too."""
-        self.timeouts += 1
-        _, timeouts, releases, buries, kicks = job.history
-        counters = (job.reserves, timeouts + 1, releases, buries, kicks)
-        if self.journal is not None:
-            self.journal.change(job, READY, job.pri, job.delay, 0, counters)
-        self.apply_change(job, READY, job.pri, job.delay, 0, counters)
-        self.offer(job.tube, now)
 
     # --- changes, by commands and by replay -------------------------------------------------------
 
@@ -265,10 +183,36 @@ class State:
         job.tube.jobs -= 1
         self.memory.used -= len(job.body) + JOB_BYTES
 
+    def remove(self, job: Job) -> None:
+        """`apply_delete` of any job, also of one with attributes."""
+        if job.tube.guarded:
+            self.set_attributes(job, None)
+        self.apply_delete(job)
+
+    def set_attributes(self, job: Job, new: Attributes | None) -> None:
+        """Gives the job these attributes in place of those that it has."""
+        tube = job.tube
+        marked = tube.marked
+        old = self.attributes.pop(job.id, None)
+        if old is not None and isinstance(marked, Marked):
+            marked.discard(job, old)
+            if not marked.count:
+                tube.marked = None
+        if new is not None and new != NO_ATTRIBUTES:
+            self.attributes[job.id] = new
+            marked = tube.marked
+            if not isinstance(marked, Marked):
+                tube.marked = marked = Marked(tube, self.attributes)
+            marked.add(job, new)
+            if new.expires_at:
+                self._plan(tube, new.expires_at)
+        tube.update_guard()
+
     def apply_pause(self, tube: Tube, pause: int, until: int) -> None:
         """Pauses the tube for `pause` ns, until `until`. Both 0: the pause ends."""
         tube.pause = pause
         tube.paused_until = until
+        tube.update_guard()
         if until:
             self._plan(tube, until)
 
@@ -319,6 +263,19 @@ class State:
             tube.buried[job.id] = job
             self.buried_count += 1
             self.next_bury = max(self.next_bury, job.deadline_at + 1)
+        if tube.guarded:
+            self.entered(job)
+
+    def entered(self, job: Job) -> None:
+        """The job of a guarded tube has a new state, which is not reserved."""
+
+    def taken(self, job: Job, now: int) -> None:
+        """A client is about to reserve the job of a guarded tube."""
+
+    def _plan(self, owner: Tube | Client, at: int) -> None:
+        """Sets the timer of `owner` to `at`, unless it is set to an earlier instant."""
+        if at < owner.timer_at:
+            self._timers.plan(owner, at, len(self.tubes) + self.connections)
 
     # --- waiting ----------------------------------------------------------------------------------
 
@@ -326,6 +283,8 @@ class State:
         """Reserves the job for the client. The job may be in any state except reserved. Not
         journalled.
         """
+        if job.tube.guarded:
+            self.taken(job, now)
         self.leave(job)
         job.state = RESERVED
         job.owner = client
@@ -348,10 +307,13 @@ class State:
 
     def offer(self, tube: Tube, now: int) -> None:
         """Gives ready jobs to waiting clients of the tube, the longest waiting first."""
+        if tube.guarded:
+            self.expire(tube, now)
         waiting = tube.waiting
-        while waiting and tube.ready_count and not tube.paused_until:
-            job = tube.ready.first()
-            assert job is not None
+        while waiting and tube.ready_count:
+            job = self.reservable(tube, now) if tube.guarded else tube.ready.first()
+            if job is None:
+                return
             client = next(iter(waiting))
             self._stop_waiting(client)
             self._reserve(client, job, now)
@@ -363,14 +325,20 @@ class State:
         for tube in client.watched:
             del tube.waiting[client]
 
-    def _best_ready(self, client: Client) -> Job | None:
+    def expire(self, tube: Tube, now: int) -> None:
+        """Jobs of a guarded tube that have expired leave it."""
+
+    def reservable(self, tube: Tube, now: int) -> Job | None:
+        """The next job of a guarded tube with ready jobs; None if it must not be reserved now."""
+        return None if tube.paused_until else tube.ready.first()
+
+    def _best_ready(self, client: Client, now: int) -> Job | None:
         """The job with the smallest (priority, id) in watched tubes that are not paused."""
         best: Job | None = None
         for tube in client.watched:
-            if tube.ready_count and not tube.paused_until:
-                job = tube.ready.first()
-                assert job is not None
-                if best is None or (job.pri, job.id) < (best.pri, best.id):
+            if tube.ready_count:
+                job = self.reservable(tube, now) if tube.guarded else tube.ready.first()
+                if job is not None and (best is None or (job.pri, job.id) < (best.pri, best.id)):
                     best = job
         return best
 
@@ -383,6 +351,7 @@ class State:
             self.orders += 1
             tube = Tube(name, len(self.tube_list), self.orders, self.jobs)
             tube.policy = self.policies.get(name)
+            tube.update_guard()
             self.tubes[name] = tube
             self.tube_list.append(tube)
         return tube
@@ -390,6 +359,8 @@ class State:
     def remove_if_unused(self, tube: Tube) -> None:
         """Removes a tube without jobs, users and watchers; also its counters and its pause."""
         if tube.jobs or tube.using or tube.watching or tube.kept:
+            return
+        if self.tubes.get(tube.name) is not tube:  # an expired job was its last one
             return
         if tube.paused_until and self.journal is not None:
             self.journal.pause(tube, 0, 0)

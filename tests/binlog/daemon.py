@@ -12,6 +12,7 @@ from testkit import queue_server
 from testkit.queue_server import QueueServer
 
 from beanstalkd_py.binlog import records
+from beanstalkd_py.binlog.meta import encode_meta
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.model import DELAYED, READY, RESERVED
 from beanstalkd_py.queue.queue import Queue
@@ -94,7 +95,7 @@ def one_command(random: random.Random, daemon: Daemon, ids: int) -> tuple[bytes,
     return line, None
 
 
-def append(directory: Path, *data: bytes, meta: bytes = records.encode_meta(1)) -> None:
+def append(directory: Path, *data: bytes, meta: bytes = encode_meta(1)) -> None:
     """Appends records that no server of this version would write."""
     replay = wal.Replay(directory)
     for _ in replay:

@@ -12,6 +12,7 @@ from simulation.disk import MemoryDisk
 
 from beanstalkd_py.binlog import ids, journal, records
 from beanstalkd_py.binlog.ids import ids_per_segment
+from beanstalkd_py.binlog.meta import META_STRUCT
 from tests.binlog.daemon import SEGMENT, Daemon, append
 
 SYNC, WINDOW, NEVER = wal.Durability.SYNC, wal.Durability.WINDOW, wal.Durability.NEVER
@@ -149,7 +150,7 @@ def test_bound_grows_with_each_segment(durability: wal.Durability) -> None:
     assert daemon.binlog.log.segment > 2
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
 def test_log_of_each_version_is_read(tmp_path: Path, version: int) -> None:
     shutil.copytree(GOLDEN / f"records_v{version}", tmp_path, dirs_exist_ok=True)
     _check_golden(Daemon(tmp_path))
@@ -179,6 +180,6 @@ def _check_golden(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize("bound", [6, records.LAST_NEXT_ID + 1])
 def test_impossible_bound_refuses_the_start(tmp_path: Path, bound: int) -> None:
-    append(tmp_path, meta=records.META_STRUCT.pack(2, 0, 0, 7, bound))
+    append(tmp_path, meta=META_STRUCT.pack(2, 0, 0, 7, bound))
     with pytest.raises(Exception, match=f"{bound} as its bound"):
         Daemon(tmp_path)

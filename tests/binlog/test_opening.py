@@ -13,6 +13,7 @@ from simulation.disk import MemoryDisk
 from beanstalkd_py.binlog import records
 from beanstalkd_py.binlog.compactor import Compactor
 from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.binlog.meta import META_1_STRUCT, encode_meta
 from beanstalkd_py.binlog.opening import Unreadable, apply_all, open_binlog
 from beanstalkd_py.binlog.replay import Replayer
 from beanstalkd_py.binlog.report import messages_only
@@ -62,7 +63,7 @@ def test_invalid_record_refuses_the_start(tmp_path: Path) -> None:
 
 def test_newer_records_are_named_and_left_alone(tmp_path: Path) -> None:
     newer = records.VERSION + 1
-    append(tmp_path, b"\x63abc", meta=records.META_1_STRUCT.pack(newer, 0, 0, 1))
+    append(tmp_path, b"\x63abc", meta=META_1_STRUCT.pack(newer, 0, 0, 1))
     assert f"records of version {newer} are newer than {records.VERSION}" in _refusal(tmp_path)
 
 
@@ -72,7 +73,7 @@ def test_implausible_next_id_refuses_the_start(tmp_path: Path) -> None:
     wal.Log.open(
         replay,
         segment_bytes=SEGMENT,
-        meta=lambda: records.encode_meta((1 << 64) - 1),
+        meta=lambda: encode_meta((1 << 64) - 1),
         threaded=False,
     ).close(0)
     with pytest.raises(Unreadable, match="18446744073709551615 as the next id"):
@@ -101,7 +102,7 @@ def test_discarded_update_stays_discarded(tmp_path: Path, turns: int) -> None:
     replay = wal.Replay(tmp_path)
     assert list(replay) == []
     log = wal.Log.open(
-        replay, SEGMENT, wal.Durability.NEVER, meta=lambda: records.encode_meta(50), threaded=False
+        replay, SEGMENT, wal.Durability.NEVER, meta=lambda: encode_meta(50), threaded=False
     )
     log.append(
         records.encode(records.Full(READY, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, b"default", b""))
@@ -220,7 +221,7 @@ def test_start_holds_one_segment_in_memory() -> None:
     log = wal.Log.open(
         new,
         segment_bytes=segment_bytes,
-        meta=lambda: records.encode_meta(1),
+        meta=lambda: encode_meta(1),
         threaded=False,
         fs=disk,
     )

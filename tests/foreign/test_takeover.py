@@ -13,6 +13,7 @@ import beanstalkd_wal as wal
 import pytest
 
 from beanstalkd_py.binlog import records
+from beanstalkd_py.binlog.meta import encode_meta
 from beanstalkd_py.binlog.opening import Unreadable, open_binlog
 from beanstalkd_py.binlog.report import messages_only
 from beanstalkd_py.foreign import cbinlog, exporting, importing, old_files, takeover
@@ -116,9 +117,7 @@ def test_delay_is_at_most_its_whole_length(tmp_path: Path) -> None:
 def test_torn_tail_of_an_unfinished_take_over_is_reported(tmp_path: Path) -> None:
     replay = wal.Replay(str(tmp_path))
     assert not list(replay)
-    log = wal.Log.open(
-        replay, SEGMENT, meta=lambda: records.encode_meta(1), at=WALL, threaded=False
-    )
+    log = wal.Log.open(replay, SEGMENT, meta=lambda: encode_meta(1), at=WALL, threaded=False)
     assert log.ensure_headroom(1000)
     log.append(records.encode(records.Import(records.IMPORT_BEGIN, b"{}")))
     log.commit(WALL)
@@ -288,7 +287,7 @@ def test_implausible_numbers_and_names_are_served(tmp_path: Path) -> None:
     log = wal.Log.open(
         replayed_log(tmp_path),
         segment_bytes=SEGMENT,
-        meta=lambda: records.encode_meta(5),
+        meta=lambda: encode_meta(5),
         at=WALL,
         threaded=False,
     )
@@ -337,7 +336,7 @@ def test_invalid_import_record_is_refused(tmp_path: Path, text: bytes) -> None:
     log = wal.Log.open(
         replayed_log(tmp_path),
         segment_bytes=1 << 20,
-        meta=lambda: records.encode_meta(1),
+        meta=lambda: encode_meta(1),
         at=WALL,
         threaded=False,
     )

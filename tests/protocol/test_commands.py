@@ -74,7 +74,8 @@ def test_well_formed_line_becomes_its_operation(row: Row) -> None:
     is_settings = row.form is Form.SETTINGS
     command = parse_line(line + b" dead-tube=a" if is_settings else line)
     assert command[0] == OPERATIONS[row.name]
-    assert len(command) == 1 + len(row.arguments) + is_settings
+    has_settings = is_settings or row.form is Form.OPTIONS
+    assert len(command) == 1 + len(row.arguments) + has_settings
 
 
 @pytest.mark.parametrize("row", EXTENSIONS, ids=rows)

@@ -82,6 +82,8 @@ class Refusing:
     def put(self, *arguments: object) -> object:
         return object() if self.has_headroom() else None
 
+    put_with = put
+
     def change(self, *arguments: object) -> bool:
         return self.has_headroom()
 

@@ -41,11 +41,11 @@ def filled(rng: Random, jobs: int = JOBS, priorities: int = 5) -> tuple[Queue, C
 def change(rng: Random, queue: Queue, client: Client, job: Job) -> None:
     what = rng.randrange(4)
     if what == 0:
-        queue.bury(client, job.id, 0)
+        queue.bury(client, 0, job.id, 0)
     elif what == 1:
         queue.release(client, 5, job.id, rng.randrange(5), 0)
     elif what == 2:
-        queue.delete(client, job.id)
+        queue.delete(client, 0, job.id)
 
 
 def key(job: Job) -> tuple[int, int]:
@@ -146,13 +146,13 @@ def test_page_is_not_empty_because_its_jobs_have_gone(monkeypatch: pytest.Monkey
     page = Listing(queue, queue.default, READY, 4, -1)
     assert page.search()
     for id in range(1, 5):
-        queue.delete(client, id)
+        queue.delete(client, 0, id)
     assert page.take(4) == []
     assert page.search_on()
     assert page.search()
     assert [job.id for _, job in page.take(4)] == [5, 6, 7, 8]
     for id in range(5, 11):
-        queue.delete(client, id)
+        queue.delete(client, 0, id)
     assert page.search_on()
     assert page.search()
     assert not page.search_on()

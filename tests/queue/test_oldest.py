@@ -46,11 +46,11 @@ def test_oldest_is_the_ready_job_with_the_smallest_id(
         if held and rng.random() < 0.5:
             job = held.pop(rng.randrange(len(held)))
             if rng.random() < 0.5:
-                queue.delete(client, job.id)
+                queue.delete(client, 0, job.id)
             else:
                 queue.release(client, 0, job.id, rng.randrange(priorities), 0)
         if rng.random() < 0.1:
-            queue.delete(client, rng.randrange(1, queue.next_id))
+            queue.delete(client, 0, rng.randrange(1, queue.next_id))
         if step % 10 == 0 and b"a" in queue.tubes:
             for name in (b"default", b"a", None):
                 assert found(queue, name) == expected(queue, name), (step, name)

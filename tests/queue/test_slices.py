@@ -8,6 +8,7 @@ import pytest
 
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue import bulk, state
+from beanstalkd_py.queue.ticks import YIELD_NS
 from tests.queue.test_costs import SECOND, World, put
 
 MANY = 2 * state.SLICE_JOBS + state.SLICE_JOBS // 2
@@ -110,7 +111,7 @@ def test_tick_of_many_jobs_is_done_in_slices(what: str) -> None:
     world.wait(10)
     ready = [world.queue.ready_count]
     while ready[-1] < MANY:
-        assert world.queue.next_at == world.now + state.YIELD_NS
-        world.wait(state.YIELD_NS / SECOND)
+        assert world.queue.next_at == world.now + YIELD_NS
+        world.wait(YIELD_NS / SECOND)
         ready.append(world.queue.ready_count)
     assert ready == [state.SLICE_JOBS, 2 * state.SLICE_JOBS, MANY]

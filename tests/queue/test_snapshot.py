@@ -21,7 +21,7 @@ def queue() -> Queue:
     for pri, delay in ((0, 0), (1023, 0), (1024, 9 * SECOND), (5, 0)):
         queue.put(client, client.used, NOW, pri, delay, 60 * SECOND, b"body")
     queue.reserve_job(client, NOW, 4)
-    queue.bury(client, 4, 5)
+    queue.bury(client, 0, 4, 5)
     queue.reserve_job(client, NOW, 1)
     waiting = queue.connect()
     queue.watch(waiting, b"empty")

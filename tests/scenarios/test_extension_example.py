@@ -31,7 +31,12 @@ def test_example_is_short() -> None:
 def test_extensions_with_greenstalk_and_after_a_restart(durable: Daemon, client_class: Any) -> None:
     client = client_class(durable.address, encoding=None)
     assert client.text("capabilities").startswith('---\nserver: "beanstalkd-py"\n')
-    ids = [client.put_in("mail", b"body %d" % pri, pri=pri) for pri in (3, 1, 2)]
+    ids = [
+        client.put_with(b"body %d" % pri, "tube=mail", f"key={pri}", pri=pri) for pri in (3, 1, 2)
+    ]
+    with pytest.raises(greenstalk.UnknownResponseError) as refused:
+        client.put_with(b"again", "tube=mail", "key=3")
+    assert (refused.value.status, refused.value.values) == (b"EXISTS", [b"%d" % ids[0]])
     client.watch("mail")
     first, second = client.reserve_batch(2, 0)
     assert [(first.id, first.body), (second.id, second.body)] == [
@@ -71,6 +76,6 @@ def test_extensions_with_greenstalk_and_after_a_restart(durable: Daemon, client_
     assert connection["address"] == f'"{host}:{port}"'
     assert client.drain("on") == [b"on"]
     with pytest.raises(greenstalk.DrainingError):
-        client.put_in("mail", b"")
+        client.put_with(b"", "tube=mail")
     assert client.drain("off") == [b"off"]
     client.close()

@@ -11,7 +11,8 @@ import pytest
 from testkit.start import Start
 from testkit.waiting import HANG_S, wait_until
 
-from beanstalkd_py.binlog.records import Delete, Full, encode, encode_meta
+from beanstalkd_py.binlog.meta import encode_meta
+from beanstalkd_py.binlog.records import Delete, Full, encode
 from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT
 from beanstalkd_py.queue.model import READY
 

@@ -10,10 +10,20 @@ from collections.abc import Iterable, Iterator
 
 import beanstalkd_wal as wal
 
-from beanstalkd_binlog.fields import COUNTERS, Fields, bytes_as_text, deadline, instant, mutable
+from beanstalkd_binlog.fields import (
+    COUNTERS,
+    Fields,
+    bytes_as_text,
+    deadline,
+    instant,
+    mutable,
+    of_attributes,
+    said_of,
+)
 from beanstalkd_binlog.light import LightReplayer, records_offset
 from beanstalkd_binlog.times import duration, local
 from beanstalkd_binlog.walk import Walk
+from beanstalkd_py.binlog.meta import decode_meta
 from beanstalkd_py.binlog.records import (
     IMPORT_BEGIN,
     KIND_NAMES,
@@ -27,7 +37,6 @@ from beanstalkd_py.binlog.records import (
     TubePolicy,
     Update,
     decode,
-    decode_meta,
 )
 from beanstalkd_py.queue.model import DELAYED, READY, RESERVED, STATE_NAMES, Job
 
@@ -223,6 +232,8 @@ def _record_fields(record: Record) -> Fields:
     if not isinstance(record, (Full, Update, Move)):
         return {}
     found = {**mutable(record), **deadline(record.state, record.deadline_at)}
+    if not isinstance(record, Update) and record.attributes is not None:
+        found.update(of_attributes(record.attributes))
     if isinstance(record, Full):
         found.update({"ttr_ns": record.ttr, **instant("created_at", record.created_at)})
     return found
@@ -250,6 +261,8 @@ def _values(record: Full | Update | Move) -> Iterable[str]:
     for name in COUNTERS:
         if getattr(record, name):
             yield f"{name} {getattr(record, name)}"
+    if isinstance(record, (Full, Move)) and record.attributes is not None:
+        yield from said_of(record.attributes)
 
 
 def _changes(record: Full | Update | Move, was: Fields) -> Iterable[str]:
@@ -263,6 +276,8 @@ def _changes(record: Full | Update | Move, was: Fields) -> Iterable[str]:
             yield f"{name} {before} -> {now[name]}"
     if "state" in was or "delay_ns" in was:
         yield from _until(record)
+    if isinstance(record, Move) and record.attributes is not None:
+        yield from said_of(record.attributes)
 
 
 def _until(record: Full | Update | Move) -> Iterable[str]:

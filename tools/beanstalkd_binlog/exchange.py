@@ -95,6 +95,10 @@ def export_binlog(directory: str, target: str, output: Output, segment_bytes: in
     policies = len(walk.replayer.state.policies)
     if policies:
         warn(f"{target}: the C server knows no policies: {count(policies, 'tube')} had one")
+    attributes = len(walk.replayer.state.attributes)
+    if attributes:
+        had = f"{count(attributes, 'job')} had some"
+        warn(f"{target}: the C server knows no keys, expiries and other attributes: {had}")
     return CLEAN
 
 

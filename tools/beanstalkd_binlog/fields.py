@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from beanstalkd_binlog.times import rfc3339
+from collections.abc import Iterator
+
+from beanstalkd_binlog.times import local, rfc3339
 from beanstalkd_py.binlog.records import Full, Move, Update
+from beanstalkd_py.queue.attributes import REASONS, Attributes
 from beanstalkd_py.queue.model import BURIED, DELAYED, RESERVED, STATE_NAMES, Job
 
 COUNTERS = ("reserves", "timeouts", "releases", "buries", "kicks")
@@ -30,6 +33,35 @@ def mutable(job: Job | Full | Update | Move) -> Fields:
     found: Fields = {"state": STATE_NAMES[job.state], "pri": job.pri, "delay_ns": job.delay}
     found.update((name, getattr(job, name)) for name in COUNTERS)
     return found
+
+
+def of_attributes(attributes: Attributes) -> Fields:
+    """Those that the job has."""
+    found: Fields = {}
+    if attributes.key:
+        found["key"] = bytes_as_text(attributes.key)
+        found["key_until_reserve"] = attributes.until_reserve
+    if attributes.expires_at:
+        found.update(instant("expires_at", attributes.expires_at))
+    if attributes.attempts:
+        found["max_attempts"] = attributes.attempts
+    if attributes.reason:
+        found["origin"] = bytes_as_text(attributes.origin)
+        found["reason"] = REASONS[attributes.reason]
+    return found
+
+
+def said_of(attributes: Attributes) -> Iterator[str]:
+    """The same, for a table."""
+    if attributes.key:
+        until = " until reserved" if attributes.until_reserve else ""
+        yield f"key {bytes_as_text(attributes.key)}{until}"
+    if attributes.expires_at:
+        yield f"expires {local(attributes.expires_at)}"
+    if attributes.attempts:
+        yield f"max-attempts {attributes.attempts}"
+    if attributes.reason:
+        yield f"{REASONS[attributes.reason]} in {bytes_as_text(attributes.origin)}"
 
 
 def bytes_as_text(data: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
 
-from beanstalkd_binlog.fields import COUNTERS, deadline, instant, mutable
+from beanstalkd_binlog.fields import COUNTERS, deadline, instant, mutable, of_attributes, said_of
 from beanstalkd_binlog.light import Bodies, stored
 from beanstalkd_binlog.moment import Moment, Past
 from beanstalkd_binlog.output import Column, Output, Table
@@ -12,6 +12,7 @@ from beanstalkd_binlog.status import warn
 from beanstalkd_binlog.text import CUT_BYTES, count, json_body, table_body, text
 from beanstalkd_binlog.times import duration
 from beanstalkd_binlog.walk import Walk
+from beanstalkd_py.queue.attributes import NO_ATTRIBUTES
 from beanstalkd_py.queue.model import DELAYED, STATE_NAMES, Job
 from beanstalkd_py.queue.state import State
 
@@ -101,6 +102,7 @@ def fields(job: Job, shown: View) -> dict[str, object]:
         "tube": text(job.tube.name),
         **mutable(job),
         **deadline(job.state, job.deadline_at),
+        **of_attributes(shown.state.attributes.get(job.id, NO_ATTRIBUTES)),
         "ttr_ns": job.ttr,
         **instant("created_at", job.created_at),
         "lsn": place.lsn,
@@ -127,6 +129,7 @@ def _table(
 
 
 def _cells(job: Job, shown: View, output: Output) -> tuple[str, ...]:
+    attributes = shown.state.attributes.get(job.id, NO_ATTRIBUTES)
     return (
         str(job.id),
         text(job.tube.name),
@@ -136,7 +139,7 @@ def _cells(job: Job, shown: View, output: Output) -> tuple[str, ...]:
         duration(job.deadline_at - shown.at) if job.state == DELAYED else "",
         duration(job.ttr),
         output.size(len(job.body)),
-        counts(job),
+        ", ".join([said for said in (counts(job), *said_of(attributes)) if said]),
     )
 
 

@@ -17,7 +17,7 @@ from beanstalkd_py.binlog.records import job_head
 from beanstalkd_py.binlog.replay import BadRecord, Replayer
 from beanstalkd_py.binlog.usage import Usage
 from beanstalkd_py.queue.model import Job
-from beanstalkd_py.queue.state import State
+from beanstalkd_py.queue.queue import Queue
 
 _U64 = (1 << 64) - 1
 
@@ -72,7 +72,7 @@ class LightReplayer:
     """Instants of its jobs are wall-clock time: no monotonic clock is involved."""
 
     def __init__(self) -> None:
-        self.state = State()
+        self.state = Queue()
         self.usage = Usage()
         self.bad: list[BadRecord] = []
         self._replayer = Replayer(self.state, self.usage, 0)

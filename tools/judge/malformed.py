@@ -31,6 +31,7 @@ EXTENSIONS = (
     b"peek-tube a ready\r\n",
     b"kick-tube a 10\r\n",
     b"put-in-tube a 0 0 60 2\r\n",
+    b"put-with 0 0 60 2 key=k\r\n",
     b"reserve-batch 2 0\r\n",
     b"list-jobs a ready 2 0.1\r\n",
 )

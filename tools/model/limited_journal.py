@@ -24,6 +24,9 @@ class LimitedJournal:
     def put(self, *_: object) -> Segment | None:
         return Segment() if self._accepts() else None
 
+    def put_with(self, *_: object) -> Segment | None:
+        return Segment() if self._accepts() else None
+
     def change(self, *_: object) -> bool:
         return self._accepts()
 

@@ -26,6 +26,10 @@ class Picks:
     tube: str
     other: str
     attempts: str
+    key: str
+    expire: int
+    at: int
+    own_attempts: int
 
     def __repr__(self) -> str:
         return "..."  # a failure shows the bytes that were sent
@@ -46,6 +50,10 @@ PICKS = st.builds(
     tube=st.sampled_from(["default", "a", "b", "c", "d", "e", "-none-"]),
     attempts=st.sampled_from(["", "0", "1", "2", "4294967295"]),
     other=st.sampled_from(["default", "a", "b", "x" * 190]),
+    key=st.sampled_from(["k", "l", '"\\"', "x" * 120]),
+    expire=st.sampled_from([0, 1, 2, 5, 4294967295]),
+    at=st.sampled_from([0, 1_700_001_001, 1_700_001_003, 1_700_001_090, 4294967295]),
+    own_attempts=st.sampled_from([0, 1, 2]),
 )
 
 BY_JOB = [
@@ -97,6 +105,11 @@ PUTS = [
     "put {pri} {delay} {ttr} {size}",
     "put 0 0 1 {size}",
     "put-in-tube {tube} {pri} {delay} {ttr} {size}",
+    "put-with {pri} {delay} {ttr} {size}",
+    "put-with {pri} 0 1 {size} tube={tube} key={key} expire={expire}",
+    "put-with {pri} {delay} {ttr} {size} key={key} until=reserve",
+    "put-with {pri} 0 {ttr} {size} tube={tube} at={at} attempts={own_attempts} key={key}",
+    "put-with 0 {delay} 1 {size} tube={tube} expire={expire} attempts={own_attempts}",
 ]
 RESERVES = [
     "reserve",

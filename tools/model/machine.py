@@ -36,6 +36,7 @@ PIECES = [
     b"truncate a", b"move-job 1", b"move-jobs a",
     b"set-tube a", b" max-attempts=", b" dead-tube=", b"set-tube a max-attempts=1",
     b"stats-conn", b"stats-tube-all",
+    b"put-with 0 0 1 2", b"put-with 0 0 0 0 key=k until=reserve", b" tube=a", b" at=1", b" key=",
 ]  # fmt: skip
 MALFORMED = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map(b"".join)
 

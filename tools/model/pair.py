@@ -43,6 +43,7 @@ class Pair:
         self.wall = WALL + START
         self.disk = MemoryDisk() if kind == "binlog" else None
         self.model = ReferenceModel(self.now, MAX_JOB_SIZE)
+        self.model.clock_offset = lambda: self.wall - self.now
         self.sessions: dict[Hashable, Session] = {}
         self.replies: dict[Hashable, bytes] = {}  # to each client in this step
         self.script: list[str] = []  # all steps, as Python
@@ -56,6 +57,7 @@ class Pair:
         self.queue.memory.allocate = allocate_except_probes
         process = ProcessSnapshot(started_at=self.now)
         self.dispatcher = Dispatcher(self.queue, max_job_size=MAX_JOB_SIZE, process=lambda: process)
+        self.dispatcher.clock_offset = lambda: self.wall - self.now
         self.binlog = None
         if self.limited is not None:
             self.queue.journal = self.limited
@@ -168,17 +170,18 @@ class Pair:
         shift = START - (self.now + away)
         self.now = START
         self.begin()
+        counts = {job.id: (job.reserves, job.timeouts) for job in self.queue.jobs.values()}
         self.queue.tick(self.now)
-        self.model.restart(self.now, shift, self.recovered())
+        self.model.restart(self.now, shift, self.recovered(counts))
         self.agree()
 
-    def recovered(self) -> Recovered:
+    def recovered(self, counts: dict[int, tuple[int, int]]) -> Recovered:
         tubes = self.queue.tube_list
         return Recovered(
             next_id=self.queue.next_id,
             listed=[tube.name for tube in tubes],
             made=[tube.name for tube in sorted(tubes, key=lambda tube: tube.order)],
-            counts={job.id: (job.reserves, job.timeouts) for job in self.queue.jobs.values()},
+            counts=counts,
         )
 
     # --- comparing

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from simulation.reference.model import ReferenceModel
 
 from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, REASONS, Attributes, Marked
 from beanstalkd_py.queue.model import DELAYED, NEVER, RESERVED, STATE_NAMES, Client, Job, Tube
 from beanstalkd_py.queue.queue import Queue
 
@@ -36,13 +37,20 @@ def compare(queue: Queue, sessions: Mapping[Hashable, Session], model: Reference
 
 def _of_queue(queue: Queue, names: dict[Client, Hashable]) -> Facts:
     yield "next id", queue.next_id
+    yield "expired", queue.expired
+    yield "unique keys", {key: _keys(tube) for key, tube in queue.tubes.items() if _keys(tube)}
     yield "tubes", [tube.name for tube in queue.tube_list]
     for tube in queue.tube_list:
         yield f"tube {tube.name!r}", _tube(tube, names)
     for job in queue.jobs.values():
-        yield f"job {job.id}", _job(job, names)
+        attributes = queue.attributes.get(job.id, NO_ATTRIBUTES)
+        yield f"job {job.id}", _job(job, names, attributes)
     for client, name in names.items():
         yield f"client {name!r}", _client(client)
+
+
+def _keys(tube: Tube) -> dict[bytes, int]:
+    return tube.marked.keys if isinstance(tube.marked, Marked) else {}
 
 
 def _tube(tube: Tube, names: dict[Client, Hashable]) -> object:
@@ -58,7 +66,7 @@ def _tube(tube: Tube, names: dict[Client, Hashable]) -> object:
     )
 
 
-def _job(job: Job, names: dict[Client, Hashable]) -> object:
+def _job(job: Job, names: dict[Client, Hashable], attributes: Attributes) -> object:
     timed = job.state in (DELAYED, RESERVED)
     return (
         (
@@ -73,6 +81,7 @@ def _job(job: Job, names: dict[Client, Hashable]) -> object:
         job.deadline_at if timed else 0,
         (job.reserves, job.timeouts, job.releases, job.buries, job.kicks),
         names[job.owner] if job.owner is not None else None,
+        (*attributes[:-1], REASONS[attributes.reason]),
     )
 
 
@@ -92,6 +101,12 @@ def _client(client: Client) -> object:
 
 def _of_naive(model: ReferenceModel) -> Facts:
     yield "next id", model.next_id
+    yield "expired", model.expired
+    keys: dict[bytes, dict[bytes, int]] = {}
+    for job in model.jobs.values():
+        if job.key:
+            keys.setdefault(job.tube.name, {})[job.key] = job.id
+    yield "unique keys", keys
     yield "tubes", [tube.name for tube in model.tubes]
     for tube in model.tubes:
         buried = [job.id for job in model.buried if job.tube is tube]
@@ -116,6 +131,7 @@ def _of_naive(model: ReferenceModel) -> Facts:
                 job.deadline_at,
                 (job.reserves, job.timeouts, job.releases, job.buries, job.kicks),
                 job.holder.name if job.holder is not None else None,
+                job.attributes,
             ),
         )
     for client in model.clients.values():

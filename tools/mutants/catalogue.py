@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .attributes import ATTRIBUTES
 from .commands import COMMANDS
 from .configuration import CONFIGURATION
 from .disk_invariants import DISK
@@ -32,6 +33,7 @@ _ALL = (
     *LIMITS,
     *COMMANDS,
     *EXTENSIONS,
+    *ATTRIBUTES,
     *HTTP_SIDE,
     *WRITER,
 )

@@ -232,8 +232,8 @@ DISK = (
         "record-version-not-raised",
         "new kinds of record under the version number of older ones",
         "beanstalkd_py/binlog/records.py",
+        "VERSION: Final = 5\n",
         "VERSION: Final = 4\n",
-        "VERSION: Final = 3\n",
         ("tests/binlog/test_ids.py -k each_version",),
     ),
 )

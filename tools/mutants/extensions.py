@@ -34,7 +34,7 @@ EXTENSIONS = (
         "a move to another tube is not logged",
         "beanstalkd_py/queue/moved.py",
         "    if state.journal is not None and not state.journal.move(\n"
-        "        job, name, to, pri, delay, deadline_at, counters\n"
+        "        job, name, to, pri, delay, deadline_at, counters, attributes\n"
         "    ):\n"
         "        return False\n",
         "",
@@ -64,8 +64,8 @@ EXTENSIONS = (
         "attempt-too-many",
         "a job is delivered once more than max-attempts",
         "beanstalkd_py/queue/attempts.py",
-        "0 < policy.max_attempts <= job.reserves",
-        "0 < policy.max_attempts < job.reserves",
+        "0 < self.most_attempts(job) <= job.reserves",
+        "0 < self.most_attempts(job) < job.reserves",
         ("tests/queue/test_attempts.py",),
     ),
     Mutant(
@@ -73,7 +73,8 @@ EXTENSIONS = (
         "lost-connection-is-no-attempt",
         "a job that kills its workers is delivered for ever",
         "beanstalkd_py/queue/attempts.py",
-        "        if job.tube.policy is None:\n            super().lose(job, now)\n",
+        "        if not job.tube.guarded or not self.most_attempts(job):\n"
+        "            super().lose(job, now)\n",
         "        if True:\n            super().lose(job, now)\n",
         ("tests/queue/test_attempts.py",),
     ),
@@ -157,10 +158,10 @@ EXTENSIONS = (
         Invariant.C_PROTOCOL_FIRST,
         "put-in-tube-leaves-tube",
         "a refused put-in-tube creates its tube",
-        "beanstalkd_py/queue/queue.py",
-        "        if not tube.jobs:\n            self.remove_if_unused(tube)\n"
-        "        return outcome\n",
-        "        return outcome\n",
+        "beanstalkd_py/queue/puts.py",
+        "        outcome = self.put(client, tube, now, pri, delay, ttr, body)\n"
+        "        if not tube.jobs:\n            self.remove_if_unused(tube)\n",
+        "        outcome = self.put(client, tube, now, pri, delay, ttr, body)\n",
         _EXTENSIONS,
     ),
     Mutant(
@@ -168,7 +169,7 @@ EXTENSIONS = (
         "refused-body-is-executed",
         "the body of a malformed put-in-tube is executed as commands",
         "beanstalkd_py/protocol/parser.py",
-        "        self._skip(int(last), command)\n"
+        "        self._skip(skipped, command)\n"
         "        return self._continue() or self._need_more()\n",
         "        return command\n",
         _EXTENSIONS,

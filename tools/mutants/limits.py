@@ -32,7 +32,7 @@ LIMITS = (
         Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
         "uploads-leave-probe",
         "bodies in pieces exceed the limit of --max-memory, because their ids are low",
-        "beanstalkd_py/queue/queue.py",
+        "beanstalkd_py/queue/puts.py",
         "            probe_at = 0  # ids of later puts may have asked `may_put` already\n",
         "            probe_at = memory.probe_at\n",
         _LIMIT,

@@ -28,7 +28,7 @@ MEMORY = (
         Invariant.LOG_BEFORE_STATE,
         "put-not-taken-back",
         "a put without memory for its job leaves its record in the log",
-        "beanstalkd_py/queue/queue.py",
+        "beanstalkd_py/queue/puts.py",
         "        if self.journal is not None:\n"
         "            job = Job(id, tube, READY, 0, 0, 0, body, 0, 0)\n",
         "        if False:\n            job = Job(id, tube, READY, 0, 0, 0, body, 0, 0)\n",
@@ -101,7 +101,7 @@ MEMORY = (
         Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
         "puts-take-the-last-memory",
         "puts go on until an allocation fails somewhere",
-        "beanstalkd_py/queue/queue.py",
+        "beanstalkd_py/queue/puts.py",
         "        if (id >= probe_at or nbytes > SMALL_BODY)",
         "        if memory.short",
         ("tests/queue/test_out_of_memory.py -k probe",),

@@ -15,10 +15,10 @@ QUEUE = (
         "beanstalkd_py/queue/queue.py",
         "        if self.journal is not None and not self.journal.delete(job):\n"
         "            return NO_HEADROOM\n"
-        "        tube = job.tube\n        self.apply_delete(job)\n",
+        "        tube = job.tube\n        if tube.guarded:\n",
         "        tube = job.tube\n        self.apply_delete(job)\n"
         "        if self.journal is not None and not self.journal.delete(job):\n"
-        "            return NO_HEADROOM\n",
+        "            return NO_HEADROOM\n        return DONE\n        if tube.guarded:\n",
         ("tests/queue/test_invariants.py",),
     ),
     Mutant(
@@ -41,16 +41,17 @@ QUEUE = (
         Invariant.LOG_BEFORE_STATE,
         "put-without-log",
         "a put that the log refused creates a job",
-        "beanstalkd_py/queue/queue.py",
+        "beanstalkd_py/queue/puts.py",
+        "created_at, deadline_at\n            )\n"
         "            if segment is None:\n                return NO_HEADROOM\n",
-        "",
+        "created_at, deadline_at\n            )\n",
         (SIMULATION,),
     ),
     Mutant(
         Invariant.LOG_BEFORE_STATE,
         "timeout-not-logged",
         "a TTR timeout is not logged",
-        "beanstalkd_py/queue/state.py",
+        "beanstalkd_py/queue/ticks.py",
         "            self.journal.change(job, READY, job.pri, job.delay, 0, counters)\n",
         "            pass\n",
         ("tests/binlog/test_journal.py::test_timeouts_are_counted_across_a_restart", SIMULATION),
@@ -225,7 +226,7 @@ QUEUE = (
         Invariant.BOOT_TIME_IN_MEMORY,
         "delay-forgotten",
         "delayed jobs are ready after a restart",
-        "beanstalkd_py/binlog/replay.py",
+        "beanstalkd_py/binlog/tubereplay.py",
         "            return state, min(deadline_at - self.offset, self.now + delay)\n",
         "            return READY, 0\n",
         (

@@ -33,6 +33,7 @@ INVALID = (
     b"move-job 1 -a", b"move-jobs a ready b", b"move-jobs a reserved b 1",
     b"set-tube a", b"set-tube", b"set-tube a max-attempts", b"set-tube a dead-tube=-b",
     b"set-tube a max-attempts=1 max-attempts=1", b"set-tube a max-atempts=1", b"set-tube a  ",
+    b"put-with 0 0 1", b"put-with 0 0 1 x key=k", b"put-with",
     b"stats-conn ", b"stats-conn x", b"list-connections 1", b"stats-tube-all a",
 )  # fmt: skip
 
@@ -96,13 +97,34 @@ class CommandGenerator:
         size = rng.choice(self._sizes)
         body = rng.randbytes(min(size, 30)) * (size // 30 + 1)
         pri, delay, ttr = rng.choice(PRIORITIES), rng.choice(DELAYS), rng.choice(TTRS)
+        if rng.random() < 0.15:
+            return b"put-with %d %d %d %d%b\r\n%b\r\n" % (
+                pri, delay, ttr, size, self._settings(delay), body[:size]
+            )  # fmt: skip
         word = b"put-in-tube " + rng.choice(TUBES) if rng.random() < 0.15 else b"put"
         return b"%b %d %d %d %d\r\n%b\r\n" % (word, pri, delay, ttr, size, body[:size])
+
+    def _settings(self, delay: int) -> bytes:
+        """Of a put-with."""
+        rng = self._rng
+        key = b" key=%b" % rng.choice((b"k", b"l", b"m"))
+        at = b" at=%d" % rng.choice((1, 1_700_000_100, 4294967295)) if not delay else b""
+        found = (
+            key,
+            key + b" until=reserve",
+            b" tube=%b" % rng.choice(TUBES),
+            b" expire=%d" % rng.choice((0, 1, 3, 100, 100_000)),
+            b" attempts=%d" % rng.choice((0, 1, 2)),
+            at,
+        )
+        first = rng.randrange(2)
+        return b"".join(each for each in (found[first], *found[2:]) if rng.random() < 0.6)
 
     def _bad_put(self, model: RecordingModel, name: Hashable) -> bytes:
         """Too big, without the CRLF after its body, or into no tube."""
         if self._rng.random() < 0.2:
-            return b"put-in-tube -a 0 0 60 11\r\ndelete 1\r\n.\r\n"
+            line = self._rng.choice((b"put-in-tube -a 0 0 60 11", b"put-with 0 0 60 11 kay=k"))
+            return line + b"\r\ndelete 1\r\n.\r\n"
         if self._rng.random() < 0.5:
             size = self._max_job_size + self._rng.choice((1, 100))
             return b"put 0 0 60 %d\r\n%b\r\n" % (size, b"b" * size)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, Attributes
 from beanstalkd_py.queue.model import STATE_NAMES, Job
 from beanstalkd_py.queue.policy import Policy
 from beanstalkd_py.queue.queue import Queue
@@ -35,6 +36,7 @@ class JobContents(NamedTuple):
     releases: int
     buries: int
     kicks: int
+    attributes: Attributes = NO_ATTRIBUTES
 
 
 class Contents:
@@ -44,7 +46,10 @@ class Contents:
 
     def __init__(self, queue: Queue, offset: int, now: int) -> None:
         self.wall = now + offset
-        self.jobs = {job.id: _job(job, offset) for job in queue.jobs.values()}
+        self.jobs = {
+            job.id: _job(job, queue.attributes.get(job.id, NO_ATTRIBUTES), offset)
+            for job in queue.jobs.values()
+        }
         self.pauses = {
             tube.name: (tube.pause, tube.paused_until + offset)
             for tube in queue.tube_list
@@ -61,7 +66,7 @@ class Contents:
         }
 
 
-def _job(job: Job, offset: int) -> JobContents:
+def _job(job: Job, attributes: Attributes, offset: int) -> JobContents:
     return JobContents(
         job.tube.name,
         bytes(job.body),
@@ -76,4 +81,12 @@ def _job(job: Job, offset: int) -> JobContents:
         job.releases,
         job.buries,
         job.kicks,
+        moved_by(attributes, offset),
     )
+
+
+def moved_by(attributes: Attributes, shift: int) -> Attributes:
+    """On a clock that is so far ahead, ns."""
+    if not attributes.expires_at:
+        return attributes
+    return attributes._replace(expires_at=attributes.expires_at + shift)

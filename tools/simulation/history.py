@@ -21,7 +21,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .contents import POLICY, Contents, JobContents
+from beanstalkd_py.queue.attributes import Attributes
+
+from .contents import POLICY, Contents, JobContents, moved_by
 from .violation import Violation
 
 FIRST, LAST = -1 << 63, (1 << 63) - 1  # the instants that a record can hold
@@ -175,7 +177,9 @@ class History:
 
 def _shifted(job: JobContents, shift: int) -> JobContents:
     deadline_at = job.deadline_at + shift if job.state == "delayed" else 0
-    return job._replace(created_at=job.created_at + shift, deadline_at=deadline_at)
+    attributes = moved_by(job.attributes, shift)
+    created_at = job.created_at + shift
+    return job._replace(created_at=created_at, deadline_at=deadline_at, attributes=attributes)
 
 
 def _shortened(thing: Recorded | JobContents | tuple[int, int] | None) -> str:
@@ -259,6 +263,8 @@ class Comparison:
             and was.timeouts <= found.timeouts <= timeouts
         ):
             return False
+        if not self._has_attributes(recorded, found.attributes):
+            return False
         if found.created_at not in self.history.wall_times(was.created_at, recorded.born):
             return False
         if found.state == was.state:
@@ -266,6 +272,14 @@ class Comparison:
                 recorded, was.delay
             )
         return was.state == "delayed" and found.state == "ready" and was.deadline_at <= self.now
+
+    def _has_attributes(self, recorded: RecordedJob, found: Attributes) -> bool:
+        was = recorded.job.attributes
+        if found._replace(expires_at=0) != was._replace(expires_at=0):
+            return False
+        if not was.expires_at:
+            return not found.expires_at
+        return found.expires_at in self.history.wall_times(was.expires_at, recorded.born)
 
     def _with_burying_order(self) -> dict[Key, str]:
         """The order of burying is compared only where nothing else differs."""

@@ -13,11 +13,12 @@ import re
 from collections.abc import Callable, Hashable, Mapping
 
 from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT
+from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, REASONS, Attributes
 from beanstalkd_py.queue.model import Job as ServerJob
 
-from .contents import POLICY, Contents, JobContents
+from .contents import POLICY, Contents, JobContents, moved_by
 from .history import Change, History, RecordedJob, RecordedPause, RecordedPolicy
-from .reference.commands import OUT_OF_MEMORY
+from .reference.commands import OUT_OF_MEMORY, give
 from .reference.entities import Client, Job, Tube, Upload
 from .reference.model import ReferenceModel
 from .violation import Violation
@@ -35,6 +36,7 @@ class RecordingModel(ReferenceModel):
         self.refusals = 0
         self.may_run_out = False  # of memory
         self.server_job: Callable[[int], ServerJob | None] = lambda id: None
+        self.server_attributes: Callable[[int], Attributes] = lambda id: NO_ATTRIBUTES
         self._replies: Mapping[Hashable, bytes] = {}  # the server's, in this step
         self._current: Client | None = None  # whose command runs; None: a timer runs
         # The latest question to `refused`: client, offset of the reply, and how many changes of
@@ -92,6 +94,15 @@ class RecordingModel(ReferenceModel):
         actual = self.server_job(job.id)
         return self.may_refuse and actual is not None and actual.buries <= job.buries
 
+    def refuses_reserve(self, job: Job) -> bool:
+        """The client is not told. The key tells."""
+        self.record_changes()
+        return self.may_refuse and self.server_attributes(job.id).until_reserve
+
+    def refuses_expiry(self, job: Job) -> bool:
+        self.record_changes()
+        return self.may_refuse and self.server_job(job.id) is not None
+
     def _is_refused(self) -> bool:
         if not self.may_refuse:
             raise Violation("a change was refused although the disk has space")
@@ -112,6 +123,7 @@ class RecordingModel(ReferenceModel):
         self.record_changes()
         tube = Tube(upload.tube, 0) if upload.tube else client.used
         job = Job(upload.id, tube, upload.pri, upload.delay, upload.ttr, body, upload.begun_at)
+        give(job, upload.settings or {}, now)
         job.state = "delayed" if upload.delay else "ready"
         job.deadline_at = now + upload.delay if upload.delay else 0
         job.save()
@@ -244,7 +256,10 @@ class RecordingModel(ReferenceModel):
         )
         job.state = found.state
         job.deadline_at = found.deadline_at - offset if found.state == "delayed" else 0
-        job.reserves, job.timeouts, job.releases, job.buries, job.kicks = found[-5:]
+        job.reserves, job.timeouts, job.releases, job.buries, job.kicks = found[-6:-1]
+        has = moved_by(found.attributes, -offset)
+        job.key, job.until_reserve, job.expires_at, job.attempts, job.origin, reason = has
+        job.reason = REASONS[reason]
         job.save()
         self.jobs[id] = job
 
@@ -271,4 +286,12 @@ def _on_disk(job: Job) -> JobContents:
         job.releases,
         job.buries,
         job.kicks,
+        Attributes(
+            job.key,
+            job.until_reserve,
+            job.expires_at,
+            job.attempts,
+            job.origin,
+            REASONS.index(job.reason),
+        ),
     )

@@ -19,6 +19,7 @@ from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import open_binlog
 from beanstalkd_py.config.options import SMALLEST_SEGMENT_BYTES
 from beanstalkd_py.protocol.dispatch import Dispatcher
+from beanstalkd_py.queue.attributes import NO_ATTRIBUTES
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.queue.snapshot import ProcessSnapshot
 
@@ -81,6 +82,7 @@ def open_server(disk: MemoryDisk, clock: Clock, options: Options) -> Opened:
         process=lambda: process,
         log=binlog.snapshot,
     )
+    dispatcher.clock_offset = lambda: clock.wall - clock.now
     return Opened(dispatcher, binlog, Contents(queue, wall_now - now, now), log_event)
 
 
@@ -109,7 +111,10 @@ class ServerRun:
         self.model.load(opened.contents, history.offsets[0])
         history.ahead = opened.binlog.ids.ahead
         self.model.may_refuse = machine.is_limited
-        self.model.server_job = opened.dispatcher.queue.jobs.get
+        queue = opened.dispatcher.queue
+        self.model.clock_offset = opened.dispatcher.clock_offset
+        self.model.server_job = queue.jobs.get
+        self.model.server_attributes = lambda id: queue.attributes.get(id, NO_ATTRIBUTES)
         self.lockstep = Lockstep(opened.dispatcher, self.model, machine.memory)
         self.server = Server(
             self.lockstep, opened.binlog, self.clock, options.sync_ms, opened.log_event

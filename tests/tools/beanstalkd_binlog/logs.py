@@ -11,6 +11,7 @@ import beanstalkd_wal as wal
 from beanstalkd_wal.format import FRAME_BYTES, HEADER_BYTES, encode_header
 from beanstalkd_wal.reader import read_header
 
+from beanstalkd_py.binlog.meta import encode_meta
 from beanstalkd_py.binlog.opening import Unreadable, open_binlog
 from beanstalkd_py.binlog.records import (
     IMPORT_BEGIN,
@@ -24,7 +25,6 @@ from beanstalkd_py.binlog.records import (
     Record,
     Update,
     encode,
-    encode_meta,
 )
 from beanstalkd_py.binlog.report import messages_only
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED

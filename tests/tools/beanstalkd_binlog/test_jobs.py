@@ -15,7 +15,7 @@ from beanstalkd_py.binlog.records import Delete, Full
 from beanstalkd_py.binlog.replay import Replayer
 from beanstalkd_py.binlog.usage import Usage
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, STATE_NAMES
-from beanstalkd_py.queue.state import State
+from beanstalkd_py.queue.queue import Queue
 from tests.tools.beanstalkd_binlog.logs import (
     AT,
     STORY,
@@ -58,19 +58,20 @@ FIELDS = {
 }
 
 
-def replayed(directory: Path, upto: int = 1 << 60, now: int = AT) -> State:
+def replayed(directory: Path, upto: int = 1 << 60, now: int = AT) -> Queue:
     """The state after the server's replay up to an LSN, with the bodies in memory."""
-    replayer = Replayer(State(), Usage(), 0)
+    queue = Queue()
+    replayer = Replayer(queue, Usage(), 0)
     for frame in wal.Replay(directory):
         if frame.first_lsn <= upto:
             frame.lengths = frame.lengths[: upto + 1 - frame.first_lsn]
             replayer.apply(frame)
     replayer.finish()
-    replayer.state.tick(now)
-    return replayer.state
+    queue.tick(now)
+    return queue
 
 
-def expected(state: State) -> list[dict]:
+def expected(state: Queue) -> list[dict]:
     return [
         {
             "job": job.id,
@@ -87,7 +88,7 @@ def expected(state: State) -> list[dict]:
     ]
 
 
-def agree(found: list[dict], state: State) -> None:
+def agree(found: list[dict], state: Queue) -> None:
     wanted = expected(state)
     assert (
         [{name: line[name] for name in wanted[0]} for line in found] == wanted

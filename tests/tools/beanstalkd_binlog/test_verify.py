@@ -56,7 +56,7 @@ def test_verify_of_a_clean_log(run, golden):
     )
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
 def test_log_of_each_version_is_read(run, lines, version):
     log = ROOT / f"tests/binlog/data/records_v{version}"
     assert run("verify", log).exit_code == 0

@@ -17,7 +17,7 @@ import beanstalkd_py.binlog.ids
 import beanstalkd_py.queue.state
 from beanstalkd_py.binlog.compactor import Compactor
 from beanstalkd_py.binlog.journal import Binlog
-from beanstalkd_py.binlog.records import encode_meta
+from beanstalkd_py.binlog.meta import encode_meta
 from beanstalkd_py.binlog.usage import Place, Usage
 from beanstalkd_py.queue.model import NEVER, Tube
 from beanstalkd_py.queue.outcome import Outcome
@@ -113,11 +113,7 @@ def newest_client_is_served_first(patch: pytest.MonkeyPatch) -> None:
 
 
 def pauses_are_ignored(patch: pytest.MonkeyPatch) -> None:
-    def best_ready(self: Queue, client: object) -> object:
-        jobs = [tube.ready.first() for tube in client.watched if tube.ready_count]
-        return min(jobs, key=lambda job: (job.pri, job.id), default=None)
-
-    patch.setattr(Queue, "_best_ready", best_ready)
+    patch.setattr(Queue, "reservable", lambda self, tube, now: tube.ready.first())
 
 
 def touch_does_nothing(patch: pytest.MonkeyPatch) -> None:

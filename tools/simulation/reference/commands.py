@@ -34,16 +34,32 @@ def put_line(
 def put_body(state: State, client: Client, now: int, upload: Upload, body: bytes) -> bytes:
     if state.draining:
         return b"DRAINING\r\n"
+    settings = upload.settings or {}
+    name = upload.tube or client.used.name
+    taken = [job for job in state.jobs.values() if job.key and job.tube.name == name]
+    for other in taken:
+        if other.key == settings.get("key"):
+            return b"EXISTS %d\r\n" % other.id
     if state.refused():
         return OUT_OF_MEMORY
-    tube = state.tube_or_new(upload.tube) if upload.tube else client.used
+    tube = state.tube_or_new(name)
     job = Job(upload.id, tube, upload.pri, upload.delay, upload.ttr, body, upload.begun_at)
+    give(job, settings, now)
     state.jobs[job.id] = job
     state.highest_put = max(state.highest_put, job.id)
     state.total_jobs += 1
     job.tube.total_jobs += 1
     ready_or_delayed(state, job, now)
     return b"INSERTED %d\r\n" % job.id
+
+
+def give(job: Job, settings: dict[str, object], now: int) -> None:
+    """The attributes that a put-with asks for."""
+    key, expire, attempts = (settings.get(name) for name in ("key", "expire", "attempts"))
+    job.key = key if isinstance(key, bytes) else b""
+    job.until_reserve = "until" in settings
+    job.expires_at = now + expire if isinstance(expire, int) and expire else 0
+    job.attempts = attempts if isinstance(attempts, int) else 0
 
 
 def ready_or_delayed(state: State, job: Job, now: int) -> None:
@@ -89,10 +105,7 @@ def reserve_job(state: State, client: Client, now: int, id: int) -> bytes:
     if logged and state.refused():
         return OUT_OF_MEMORY
     client.worker = True
-    reply = state.take(client, job, now)
-    if logged:
-        job.save()
-    return reply
+    return state.take(client, job, now, logged)
 
 
 # --- commands on one job
@@ -281,7 +294,8 @@ def stats_server(state: State, client: Client, now: int) -> bytes:
 
 
 def stats_job(state: State, client: Client, now: int, id: int) -> bytes:
-    return stats.job(state.jobs[id], now) if id in state.jobs else NOT_FOUND
+    job = state.jobs.get(id)
+    return NOT_FOUND if job is None else stats.job(client, job, now)
 
 
 def stats_tube(state: State, client: Client, now: int, name: bytes) -> bytes:

@@ -37,6 +37,13 @@ class Job:
     buries: int = 0
     kicks: int = 0
     moves: int = 0  # to other tubes
+    # What a put-with gave it, and what it has as a dead letter.
+    key: bytes = b""
+    until_reserve: bool = False
+    expires_at: int = 0
+    attempts: int = 0
+    origin: bytes = b""
+    reason: str = ""
     saved_reserves: int = 0  # the counts that its latest record has at least
     saved_timeouts: int = 0
 
@@ -44,6 +51,18 @@ class Job:
         """A record of the job is on disk now."""
         self.saved_reserves = self.reserves
         self.saved_timeouts = self.timeouts
+        self.end_key()
+
+    def end_key(self) -> None:
+        """A key until the first reserve is gone, if the job was reserved."""
+        if self.until_reserve and self.reserves:
+            self.key, self.until_reserve = b"", False
+
+    @property
+    def attributes(self) -> tuple[object, ...]:
+        return (
+            self.key, self.until_reserve, self.expires_at, self.attempts, self.origin, self.reason,
+        )  # fmt: skip
 
 
 @dataclass
@@ -58,6 +77,7 @@ class Upload:
     begun_at: int
     refusal: bytes = b""  # the reply, if the body will be discarded
     tube: bytes = b""  # the name; empty: the tube that the client uses
+    settings: dict[str, object] | None = None  # of a put-with
 
 
 @dataclass(eq=False)

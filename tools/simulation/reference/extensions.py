@@ -45,6 +45,25 @@ def put_in_tube(
     return b""
 
 
+def put_with(
+    state: State,
+    client: Client,
+    now: int,
+    pri: int,
+    delay: int,
+    ttr: int,
+    nbytes: int,
+    settings: dict[str, object],
+) -> bytes:
+    put_line(state, client, now, pri, delay, ttr or SECOND, nbytes)
+    assert client.upload is not None
+    name = settings.get("tube", b"")
+    assert isinstance(name, bytes)
+    client.upload.tube = name
+    client.upload.settings = settings
+    return b""
+
+
 def reserve_batch(state: State, client: Client, now: int, most: int, timeout: int) -> bytes | None:
     client.batch = most
     reply = reserve_until(state, client, now, now + timeout)
@@ -120,6 +139,7 @@ BY_WORD: dict[str, Command] = {
     "peek-tube": peek_tube,
     "kick-tube": kick_tube,
     "put-in-tube": put_in_tube,
+    "put-with": put_with,
     "reserve-batch": reserve_batch,
     "drain": drain,
     "list-jobs": list_jobs,

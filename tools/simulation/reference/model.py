@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from . import commands, extensions, parser, tubes
 from .entities import Client, Job, Tube, Upload, swap_remove
 from .parser import BadLine
-from .state import DEADLINE_SOON, TIMED_OUT, State
+from .state import DEADLINE_SOON, SECOND, TIMED_OUT, State
 from .stats import without_unknowns
 
 __all__ = ["Recovered", "ReferenceModel", "without_unknowns"]
@@ -39,7 +39,8 @@ class Recovered:
     next_id: int
     listed: list[bytes]  # names of all tubes, in the order of list-tubes
     made: list[bytes]  # the same, in the order of their creation
-    # Reserves and timeouts of each job. They may be on disk only with the job's next record.
+    # Reserves and timeouts of each job, before the first tick. They may be on disk only with the
+    # job's next record.
     counts: dict[int, tuple[int, int]]
 
 
@@ -174,6 +175,10 @@ class ReferenceModel(State):
             return upload.refusal
         if self.is_lost(client, now, upload, body):
             return commands.OUT_OF_MEMORY
+        if upload.settings and "at" in upload.settings:
+            at = upload.settings["at"]
+            assert isinstance(at, int)
+            upload.delay = min(max(at - now - self.clock_offset(), 0), parser.U32 * SECOND)
         return (
             commands.put_body(self, client, now, upload, body)
             if end == b"\r\n"
@@ -192,7 +197,7 @@ class ReferenceModel(State):
         now: on the new clock. shift: how far the new clock is ahead of the old one (ns).
         """
         self.clients, self.waiting, self.woken, self.counts = {}, [], [], {}
-        self.total_jobs = self.timeouts = self.total_connections = 0
+        self.total_jobs = self.timeouts = self.expired = self.total_connections = 0
         self.started_at = now
         self.changes_left, self.draining = None, False
         assert self.highest_put < recovered.next_id <= self.next_id, (
@@ -214,6 +219,7 @@ class ReferenceModel(State):
             self.move(job, "ready")
         job.created_at += shift
         job.deadline_at += shift if job.state == "delayed" else 0
+        job.expires_at += shift if job.expires_at else 0
         assert job.saved_reserves <= reserves <= job.reserves, (
             f"job {job.id}: {reserves} reserves, not {job.saved_reserves} to {job.reserves}"
         )

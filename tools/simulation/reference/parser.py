@@ -41,6 +41,7 @@ SECONDS = Number(unit=SECOND)
 CURSOR = rb"[0-9]+\.[0-9]+"
 STATE = rb"ready|delayed|buried"
 SETTINGS = rb"(?#key=value ...)"
+OPTIONS = rb"(?#[key=value ...])"
 # Only the whole word is one. Its arguments: what each must match.
 EXTENSIONS: dict[str, tuple[bytes | Number, ...]] = {
     "capabilities": (),
@@ -58,6 +59,15 @@ EXTENSIONS: dict[str, tuple[bytes | Number, ...]] = {
     "list-connections": (),
     "stats-conn": (Number(U64),),
     "stats-tube-all": (),
+    "put-with": (Number(), SECONDS, SECONDS, Number(), OPTIONS),
+}
+JOB_OPTIONS: dict[str, bytes | Number] = {
+    "tube": NAME,
+    "key": rb"[!-~]{1,200}",
+    "until": rb"reserve",
+    "at": SECONDS,
+    "expire": SECONDS,
+    "attempts": Number(),
 }
 OPTIONAL = {"list-jobs": 2, "truncate": 1, "stats-conn": 1}  # of the arguments
 
@@ -107,8 +117,10 @@ def words(line: bytes) -> tuple[str, list[object]]:
             return extension, _strict(line, EXTENSIONS[extension], OPTIONAL.get(extension, 0))
         except BadLine as bad:
             texts = line.split(b" ")
-            if extension == "put-in-tube" and len(texts) == 6 and re.fullmatch(rb"\d+", texts[5]):
-                bad.skips = int(texts[5]) if int(texts[5]) <= U32 else None
+            if extension == "put-in-tube" and len(texts) == 6:
+                bad.skips = _size(texts[5])
+            if extension == "put-with" and len(texts) >= 5:
+                bad.skips = _size(texts[4])
             raise
     if b"\0" in line:
         raise BadLine
@@ -129,11 +141,35 @@ def words(line: bytes) -> tuple[str, list[object]]:
 def _strict(line: bytes, kinds: tuple[bytes | Number, ...], optional: int) -> list[object]:
     """One space before each argument, and nothing behind them."""
     texts = line.split(b" ")[1:]
+    if OPTIONS in kinds:
+        found = [_strict_argument(text, kind) for text, kind in zip(texts, kinds[:4], strict=False)]
+        if len(found) < 4:
+            raise BadLine
+        options = _options(texts[4:])
+        if ("until" in options and "key" not in options) or ("at" in options and found[1]):
+            raise BadLine
+        return [*found, options]
     if SETTINGS in kinds:
         return [_name(texts[0]) if texts else None, _settings(texts[1:])]
     if not len(kinds) - optional <= len(texts) <= len(kinds):
         raise BadLine
     return [_strict_argument(text, kind) for text, kind in zip(texts, kinds, strict=False)]
+
+
+def _size(text: bytes) -> int | None:
+    return int(text) if re.fullmatch(rb"[0-9]+", text) and int(text) <= U32 else None
+
+
+def _options(texts: list[bytes]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for text in texts:
+        key, equals, value = text.partition(b"=")
+        kind = JOB_OPTIONS.get(key.decode("latin-1"))
+        if kind is None or not equals or key.decode() in found:
+            raise BadLine
+        argument = _strict_argument(value, kind)
+        found[key.decode()] = value if key == b"key" else argument
+    return found
 
 
 def _settings(texts: list[bytes]) -> dict[str, object]:

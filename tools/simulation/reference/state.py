@@ -21,9 +21,12 @@ class State:
     ) -> None:
         self.started_at = now
         self.max_job_size = max_job_size
+        # Returns wall clock minus the clock of this model, ns.
+        self.clock_offset: Callable[[], int] = lambda: 0
         self.binlog_max_size = binlog_max_size
         self.changes_left: int | None = None
         self.draining = False
+        self.expires = False  # jobs expire now
         self.jobs: dict[int, Job] = {}
         self.default = Tube(b"default", 0)
         self.tubes = [self.default]  # in the order of list-tubes
@@ -37,7 +40,7 @@ class State:
         self.next_id = 1
         self.highest_put = 0  # the highest id in a reply to a put
         self.tubes_made = self.jobs_taken = 0
-        self.total_jobs = self.timeouts = self.total_connections = 0
+        self.total_jobs = self.timeouts = self.expired = self.total_connections = 0
 
     # --- tubes
 
@@ -108,13 +111,16 @@ class State:
         job.deadline_at = deadline_at
         job.holder = None
 
-    def take(self, client: Client, job: Job, now: int) -> bytes:
-        """The client reserves the job."""
+    def take(self, client: Client, job: Job, now: int, logged: bool = False) -> bytes:
+        """The client reserves the job. logged: a record says so already."""
+        saved = logged or (job.until_reserve and not self.refuses_reserve(job))
         self.move(job, "reserved", now + job.ttr)
         self.jobs_taken += 1
         job.taken = self.jobs_taken
         job.holder = client
         job.reserves += 1
+        if saved:
+            job.save()
         return b"RESERVED %d %d\r\n%b\r\n" % (job.id, len(job.body), job.body)
 
     def refused(self) -> bool:
@@ -123,6 +129,47 @@ class State:
             return False
         self.changes_left -= 1
         return self.changes_left < 0
+
+    def refuses_reserve(self, job: Job) -> bool:
+        """Such a reserve goes on without a record."""
+        return self.refused()
+
+    # --- expiry
+
+    def expire(self, now: int) -> None:
+        """Ready and delayed jobs expire, those first whose time came first; older tubes first."""
+        if self.expires:
+            return
+        self.expires = True
+        for tube in self.oldest_first():
+            jobs = [job for job in self.jobs.values() if job.tube is tube and _can_expire(job, now)]
+            for job in sorted(jobs, key=lambda job: (job.expires_at, job.id)):
+                self._expire(job, now)
+        self.expires = False
+
+    def _expire(self, job: Job, now: int) -> None:
+        """Without space on the disk the job is buried without a record."""
+        self.expired += 1
+        old = job.tube
+        name = self.dead_tube(old)
+        if name:
+            refused = self.refuses_dead_letter(job, name)
+            if not refused:
+                self.to_dead_tube(job, name, job.pri, "expired")
+                self.serve(now)
+        else:
+            refused = self.refuses_expiry(job)
+            if not refused:
+                self.move(job, "gone")
+                del self.jobs[job.id]
+        if refused:
+            self.move(job, "buried")
+            job.end_key()
+        else:
+            self.remove_if_unused(old)
+
+    def refuses_expiry(self, job: Job) -> bool:
+        return self.refused()
 
     # --- waiting clients
 
@@ -133,6 +180,7 @@ class State:
         """As long as a client waits for a job that is ready: the first of these jobs by priority
         and id goes to the client that has waited longest for its tube.
         """
+        self.expire(now)
         while jobs := [job for client in self.waiting for job in self.on_offer(client)]:
             best = min(jobs, key=lambda job: (job.pri, job.id))
             client = next(client for client in self.waiting if best.tube in client.watched)
@@ -158,15 +206,21 @@ class State:
             job.deadline_at for job in self.jobs.values() if job.state in ("delayed", "reserved")
         ]
         dues += [tube.paused_until for tube in self.tubes if tube.paused_until]
+        dues += [
+            job.expires_at
+            for job in self.jobs.values()
+            if job.expires_at and job.state in ("ready", "delayed")
+        ]
         for client in self.waiting:
             dues += [job.deadline_at - SECOND for job in self.held(client)]
             dues += [] if client.wait_until is None else [client.wait_until]
         return dues
 
     def tick(self, now: int) -> None:
-        """Runs the timers that are due: delayed jobs, then ends of pauses, then clients. Older
+        """Runs the timers that are due: expiries, delayed jobs, ends of pauses, then clients. Older
         tubes and clients come first.
         """
+        self.expire(now)
         for tube in self.oldest_first():
             self.each(self.delayed(tube), lambda job: self.move(job, "ready"), now)
         for tube in self.oldest_first():
@@ -202,15 +256,18 @@ class State:
             return
         if not self.refused():
             job.save()
+        job.end_key()
         self.move(job, "ready")
 
     def lose(self, job: Job) -> None:
-        """The job's client is lost. Only in a tube with a policy that has a record."""
+        """The job's client is lost. Only with a limit of attempts that has a record."""
         if self.is_used_up(job):
             self.give_up(job, job.pri, asked=False)
             return
-        if job.tube.name in self.policies and not self.refused():
-            job.save()
+        if self.most_attempts(job):
+            if not self.refused():
+                job.save()
+            job.end_key()
         self.move(job, "ready")
 
     # --- attempts
@@ -222,34 +279,52 @@ class State:
         return self.refused()
 
     def is_used_up(self, job: Job) -> bool:
-        most = self.policies.get(job.tube.name, {}).get("max-attempts", 0)
+        return 0 < self.most_attempts(job) <= job.reserves
+
+    def most_attempts(self, job: Job) -> int:
+        most = job.attempts or self.policies.get(job.tube.name, {}).get("max-attempts", 0)
         assert isinstance(most, int)
-        return 0 < most <= job.reserves
+        return most
+
+    def dead_tube(self, tube: Tube) -> bytes:
+        """The name; empty if there is none, or if it is the tube itself."""
+        name = self.policies.get(tube.name, {}).get("dead-tube", b"")
+        assert isinstance(name, bytes)
+        return b"" if name == tube.name else name
+
+    def to_dead_tube(self, job: Job, name: bytes, pri: int, reason: str) -> None:
+        job.key, job.until_reserve, job.expires_at, job.attempts = b"", False, 0, 0
+        job.origin, job.reason = job.tube.name, reason
+        job.pri, job.delay = pri, 0
+        job.tube = self.tube_or_new(name)
+        job.moves += 1
+        self.move(job, "ready")
+        job.save()
 
     def give_up(self, job: Job, pri: int, asked: bool) -> bool:
         """The job goes to the dead tube, or is buried if there is none. False if a full disk
         refuses both. If no client asked for it, it is buried even then, without a record.
         """
-        name = self.policies[job.tube.name].get("dead-tube", b"")
         old = job.tube
-        assert isinstance(name, bytes)
-        if name and name != old.name and not self.refuses_dead_letter(job, name):
-            job.pri, job.delay = pri, 0
-            job.tube = self.tube_or_new(name)
-            job.moves += 1
-            self.move(job, "ready")
-            job.save()
+        name = self.dead_tube(old)
+        if name and not self.refuses_dead_letter(job, name):
+            self.to_dead_tube(job, name, pri, "attempts")
             self.remove_if_unused(old)
             return True
         if self.refuses_burial(job):
             if not asked:
                 self.move(job, "buried")
+                job.end_key()
             return not asked
         job.pri = pri
         job.buries += 1
         self.move(job, "buried")
         job.save()
         return True
+
+
+def _can_expire(job: Job, now: int) -> bool:
+    return 0 != job.expires_at <= now and job.state in ("ready", "delayed")
 
 
 def _deadline(job: Job) -> tuple[int, int]:

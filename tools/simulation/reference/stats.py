@@ -95,6 +95,7 @@ def _more(state: State, now: int) -> dict[str, object]:
     return {
         **{f"cmd-{word}": state.counts.get(word, 0) for word in EXTENSIONS},
         "current-job-bytes": sum(len(job.body) + JOB_BYTES for job in state.jobs.values()),
+        "expired-jobs": state.expired,
         **dict.fromkeys(LIMITS, 0),
         **oldest(state, state.tubes, now),
     }
@@ -105,8 +106,24 @@ def capabilities() -> bytes:
     return _ok(f'---\nserver: "beanstalkd-py"\nversion: ?\nextensions:\n{names}')
 
 
-def job(job: Job, now: int) -> bytes:
-    return _yaml(**_of_job(job, now))
+def job(client: Client, job: Job, now: int) -> bytes:
+    more = _attributes(job, now) if client.has_capabilities else {}
+    return _yaml(**_of_job(job, now), **more)
+
+
+def _attributes(job: Job, now: int) -> dict[str, object]:
+    """Those that the job has."""
+    found: dict[str, object] = {}
+    if job.key:
+        text = job.key.decode().replace("\\", "\\\\").replace('"', '\\"')
+        found.update({"key": f'"{text}"', "key-until-reserve": _bool(job.until_reserve)})
+    if job.expires_at:
+        found["expires-in"] = seconds_left(job.expires_at, now)
+    if job.attempts:
+        found["max-attempts"] = job.attempts
+    if job.reason:
+        found.update({"origin": f'"{job.origin.decode()}"', "reason": job.reason})
+    return found
 
 
 def _of_job(job: Job, now: int) -> dict[str, object]:
@@ -129,7 +146,10 @@ def _of_job(job: Job, now: int) -> dict[str, object]:
 
 
 def jobs(jobs: list[Job], now: int) -> bytes:
-    return items({**_of_job(job, now), "size": len(job.body), "cursor": "?"} for job in jobs)
+    return items(
+        {**_of_job(job, now), **_attributes(job, now), "size": len(job.body), "cursor": "?"}
+        for job in jobs
+    )
 
 
 def items(values: Iterable[dict[str, object]]) -> bytes:

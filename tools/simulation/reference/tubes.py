@@ -77,6 +77,9 @@ def _move(state: State, job: Job, name: bytes, now: int) -> None:
     """A buried job becomes the last one of its new tube."""
     job.tube = state.tube_or_new(name)
     job.moves += 1
+    others = [other for other in state.jobs.values() if other.tube is job.tube and other is not job]
+    if job.key in [other.key for other in others]:
+        job.key, job.until_reserve = b"", False
     if job.state == "buried":
         state.move(job, "buried")
     job.save()

@@ -14,6 +14,8 @@ from .process import MS, Process
 
 TUBES = (b"default", b"a", b"a-tube.of/some+length")
 SECOND = 1000 * MS
+# Of puts, by the first byte of the body.
+SETTINGS = (b"", b"", b" key=" + b"k" * 99, b" expire=100000 key=e")
 
 
 class Clients:
@@ -54,7 +56,9 @@ class Clients:
             return self._finish()
         body = self.rng.randbytes(self.rng.choice((0, 1, 40, 200, 600, 600, 1500, 5000)))
         numbers = self._pri(), self._delay(), self.rng.randrange(1, 4), len(body)
-        self._send(session, b"put %d %d %d %d\r\n%b" % (*numbers, body))
+        settings = SETTINGS[body[0] % len(SETTINGS)] if body else b""
+        word = b"put-with" if settings else b"put"
+        self._send(session, b"%b %d %d %d %d%b\r\n%b" % (word, *numbers, settings, body))
 
     def _pri(self) -> int:
         return self.rng.choice((0, 10, 1023, 1024, 4294967295))

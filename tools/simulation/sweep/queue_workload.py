@@ -26,7 +26,7 @@ from .workload import Workload
 
 WALL = 1_700_000_000_000 * MS
 # What may be refused on a full disk: puts, and moves to a tube with a longer name.
-_TAKES_SPACE = frozenset((b"put", b"move-job"))
+_TAKES_SPACE = frozenset((b"put", b"put-with", b"move-job"))
 _INSERTED = re.compile(rb"INSERTED (\d+)\r\n")
 
 

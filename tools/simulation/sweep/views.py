@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, Attributes
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED, STATE_NAMES, Job, Tube
 from beanstalkd_py.queue.state import State
+
+from ..contents import moved_by
 
 Key = int | bytes  # a job's id, or the name of a paused tube
 
@@ -29,6 +32,7 @@ class JobView(NamedTuple):
     releases: int
     buries: int
     kicks: int
+    attributes: Attributes
 
     def after_restart(self, wall: int) -> JobView:
         """As it is after a restart at that instant."""
@@ -55,13 +59,13 @@ class PauseView(NamedTuple):
 View = JobView | PauseView
 
 
-def view_job(job: Job, offset: int) -> JobView:
+def view_job(job: Job, attributes: Attributes, offset: int) -> JobView:
     """offset: wall clock minus the queue's clock, ns."""
     state = READY if job.state == RESERVED else job.state
     at = job.deadline_at + offset if state == DELAYED else job.deadline_at if state == BURIED else 0
     return JobView(
         job.tube.name, job.body, job.pri, job.delay, job.ttr, job.created_at + offset,
-        state, at, job.timeouts, job.releases, job.buries, job.kicks,
+        state, at, job.timeouts, job.releases, job.buries, job.kicks, moved_by(attributes, offset),
     )  # fmt: skip
 
 
@@ -70,7 +74,10 @@ def view_pause(tube: Tube, offset: int) -> PauseView:
 
 
 def view_all(state: State, offset: int) -> dict[Key, View]:
-    views: dict[Key, View] = {id: view_job(job, offset) for id, job in state.jobs.items()}
+    views: dict[Key, View] = {
+        id: view_job(job, state.attributes.get(id, NO_ATTRIBUTES), offset)
+        for id, job in state.jobs.items()
+    }
     for name, tube in state.tubes.items():
         if tube.paused_until:
             views[name] = view_pause(tube, offset)
