@@ -205,7 +205,7 @@ def test_sigkill_under_load_on_a_disk_filled_and_freed(small_disk, seed):
         options = ("-s", str(rng.choice((262144, MIB))))
         daemon.start(options)
         wait_until(lambda: len(spares(disk)) > 0, lambda: sizes(disk.path / "log"))
-        for number in range(4):
+        for number in range(3):
             filler = DiskFiller(disk, seed + number).start()
             rounds.round(options, after(0.3 + 0.5 * rng.random(), end))
             refused += rounds.refused

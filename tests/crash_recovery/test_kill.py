@@ -8,7 +8,7 @@ import beanstalkd_wal as wal
 import pytest
 from killtest.conversation import Conversation, put
 from killtest.directory import segments, sizes
-from killtest.kill_points import AT_START, TAKING_OVER, UNDER_LOAD, after, at, compacting
+from killtest.kill_points import AT_START, LOAD, TAKING_OVER, UNDER_LOAD, after, at, compacting
 from killtest.life import Life
 from killtest.mix import Mix
 from killtest.rounds import Rounds
@@ -27,14 +27,12 @@ def test_life_with_every_kill_point(daemon, seed):
     assert sum(life.rounds.kill_points.values()) >= 9 + len(AT_START), lines
 
 
-@pytest.mark.parametrize("name", ["compaction", *UNDER_LOAD])
-def test_kill_point_under_load_is_reached(daemon, seed, name):
+def test_each_kill_point_under_load_is_reached(daemon, seed):
     rounds = Rounds(daemon, seed, Mix(jobs=1000))
-    rounds.round(
-        ("-s", "65536"),
-        compacting(rounds.rng, HANG_S) if name == "compaction" else at(name, rounds.rng, HANG_S),
-    )
-    assert rounds.kill_points == {name: 1}
+    rounds.round(("-s", "65536"), compacting(rounds.rng, HANG_S))
+    for name in UNDER_LOAD:
+        rounds.round(("-s", "65536"), at(name, rounds.rng, HANG_S))
+    assert rounds.kill_points == dict.fromkeys(["compaction", *UNDER_LOAD], 1)
 
 
 def test_take_over_is_killed_at_each_stage(daemon, seed):
@@ -47,11 +45,19 @@ def test_take_over_is_killed_at_each_stage(daemon, seed):
 
 
 def test_timeout_counts_survive_sigkill(daemon, seed):
-    """These rounds last longer than a TTR."""
+    """These rounds last until some TTRs have ended."""
     rounds = Rounds(daemon, seed, Mix(jobs=500, short_ttr=0.5, give_away_rate=0.02))
     for _ in range(2):
-        rounds.round(("-s", "65536"), after(2.0))
+        rounds.round(("-s", "65536"), timed_out)
     assert any(job.start.timeouts for job in rounds.knowledge.jobs.values())
+
+
+def timed_out(daemon: Daemon) -> str:
+    """A kill point."""
+    with Conversation(daemon.connect()) as client:
+        wait_until(lambda: int(client.stats()["job-timeouts"]) > 20, "jobs time out")
+    daemon.kill()
+    return LOAD
 
 
 def test_sigterm_under_load_completes_everything(daemon, seed):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from judge.cleanup import clear
 from testkit.daemon import Daemon
 
 from tests.wire.reference import need_c_server
@@ -16,22 +17,38 @@ from tests.wire.reference import need_c_server
 @pytest.fixture
 def durable(tmp_path: Path) -> Iterator[Daemon]:
     """Our server with a log."""
-    log = tmp_path / "log"
-    log.mkdir()
-    daemon = Daemon(directory=log)
-    try:
+    with Daemon(directory=made(tmp_path / "log")) as daemon:
         yield daemon.start()
-    finally:
-        daemon.close()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """The same, for all tests that leave it as it is."""
+    with Daemon(directory=made(tmp_path_factory.mktemp("served") / "log")) as daemon:
+        yield daemon.start()
+
+
+@pytest.fixture
+def c_server() -> Iterator[Daemon]:
+    with Daemon(program=(need_c_server(),)) as daemon:
+        yield daemon.start()
 
 
 @pytest.fixture(params=["ours", "c"])
-def daemon(request: pytest.FixtureRequest) -> Iterator[Daemon]:
-    if request.param == "ours":
-        yield request.getfixturevalue("durable")
-        return
-    daemon = Daemon(program=(need_c_server(),))
-    try:
-        yield daemon.start()
-    finally:
-        daemon.close()
+def daemon(request: pytest.FixtureRequest) -> Daemon:
+    """Without any job. The ids and the counters of our server go on from test to test."""
+    if request.param == "c":
+        return request.getfixturevalue("c_server")
+    clear(daemon := request.getfixturevalue("served"))
+    return daemon
+
+
+@pytest.fixture(params=["durable", "c_server"], ids=["ours", "c"])
+def fresh(request: pytest.FixtureRequest) -> Daemon:
+    """A server that has just been started."""
+    return request.getfixturevalue(request.param)
+
+
+def made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory

@@ -34,8 +34,8 @@ class RecordingClient:
         return getattr(self._real, name)
 
 
-def test_every_call(daemon: Daemon) -> None:
-    client = RecordingClient(Client(daemon.address))
+def test_every_call(fresh: Daemon) -> None:
+    client = RecordingClient(Client(fresh.address))
     client.use("mails")
     assert client.using() == "mails"
     assert client.watch("mails") == 2

@@ -19,20 +19,20 @@ def wait_for_drain_mode(client: greenstalk.Client[str]) -> None:
         assert time.monotonic() < deadline, "SIGUSR1 did not start drain mode"
 
 
-def test_draining_server_lets_workers_finish(daemon: Daemon) -> None:
-    with client(daemon) as producer, client(daemon) as worker:
+def test_draining_server_lets_workers_finish(fresh: Daemon) -> None:
+    with client(fresh) as producer, client(fresh) as worker:
         producer.put("last")
-        daemon.send_signal(signal.SIGUSR1)
+        fresh.send_signal(signal.SIGUSR1)
         wait_for_drain_mode(producer)
         with pytest.raises(DrainingError):
             producer.put("too late")
         worker.delete(worker.reserve(timeout=TIMEOUT_S))
-        assert daemon.is_up()
+        assert fresh.is_up()
 
 
 def test_drain_signal_during_the_start_is_obeyed(durable: Daemon) -> None:
     """The server listens before replay has ended; a signal then must not kill it."""
-    for _ in range(5):
+    for _ in range(2):
         durable.stop(signal.SIGTERM)
         durable.launch().wait_listening()
         durable.send_signal(signal.SIGUSR1)

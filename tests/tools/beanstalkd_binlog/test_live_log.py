@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from testkit.daemon import Daemon
 
-ROUNDS = 6
+ROUNDS = 3
 LIVE = 200
 
 
