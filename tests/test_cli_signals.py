@@ -22,7 +22,7 @@ whole = replay.Replayer.apply
 
 def apply(self, frame):
     while not os.path.exists("%s"):
-        time.sleep(0.01)
+        time.sleep(0.002)
     whole(self, frame)
 
 replay.Replayer.apply = apply

@@ -247,9 +247,9 @@ def test_compaction_moves_a_job_larger_than_a_segment():
 def test_refused_put_does_not_raise_the_put_reserve():
     """The put reserve follows the largest job: once that of a refused put."""
     random_ = random.Random(1)
-    queue = FullQueue(full_disk(3 << 19), 128 * KIB)
+    queue = FullQueue(full_disk(3 << 20), 256 * KIB)
     ids = queue.fill(random_, 100)
-    go_on(queue, random_, ids, 5000)
+    go_on(queue, random_, ids, 10000)
     for _ in range(100):
         said = queue.say(b"put 0 0 60 65000\r\n" + bytes(65000), b"pause-tube default 0")
         assert said == [b"OUT_OF_MEMORY", b"PAUSED"]

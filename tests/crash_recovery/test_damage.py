@@ -25,15 +25,23 @@ OPTIONS = ("-s", "65536")
 DAMAGED, LOCKED = 65, 10
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
+    """The log of a killed server, with jobs in several segments; and their ids."""
+    directory = tmp_path_factory.mktemp("killed")
+    with Daemon(OPTIONS, directory=directory, program=INSTALLED) as daemon:
+        daemon.start()
+        with Conversation(daemon.connect()) as client:
+            ids = [reply.id for reply in client.ask(*[put(os.urandom(1000))] * 300)]
+    return directory, ids
+
+
 @pytest.fixture
-def jobs(daemon: Daemon) -> list[int]:
-    """Ids of jobs in several segments; the server was killed."""
+def jobs(daemon: Daemon, directory: Path, killed: tuple[Path, list[int]]) -> list[int]:
+    """The ids of the jobs in a copy of that log, which is the daemon's."""
     daemon.options = OPTIONS
-    daemon.start()
-    with Conversation(daemon.connect()) as client:
-        ids = [reply.id for reply in client.ask(*[put(os.urandom(1000))] * 300)]
-    daemon.kill()
-    return ids
+    shutil.copytree(killed[0], directory, dirs_exist_ok=True)
+    return killed[1]
 
 
 def segments(directory: Path) -> list[Path]:

@@ -168,14 +168,12 @@ def work_until_closed(client: Conversation) -> tuple[list[int], set[int]]:
         ("write", "ENOSPC"),
         ("sync", "EIO"),
         ("sync", "ENOMEM"),
-        ("truncate", "EIO"),
         ("rename", "EIO"),
-        ("create", "EIO"),
-        ("unlink", "EIO"),
         ("sync_directory", "EIO"),
     ],
 )
 def test_failed_disk_ends_the_server_and_loses_nothing(directory, trigger, call, error):
+    """Each call fails in tests/tools/simulation/test_iofaults.py; here is how the server ends."""
     with failing(directory, call, error, trigger) as daemon:
         daemon.start()
         with Conversation(daemon.connect()) as client:

@@ -33,8 +33,13 @@ def to_server(play_live: Play, kind: Kind, transcript: Transcript, cut: Cut) -> 
 
 
 @pytest.mark.parametrize("kind", [TCP], ids=str)
-@pytest.mark.parametrize("transcript", played_to("daemon"), ids=str)
+@pytest.mark.parametrize(
+    "transcript", [each for each in played_to("daemon") if each.waits or not each.fresh], ids=str
+)
 def test_daemon(play_live: Play, kind: Kind, transcript: Transcript) -> None:
+    """Those that need a new server each are played to one with a log below, and to the queue
+    without a log in `test_engine.py`.
+    """
     to_server(play_live, kind, transcript, WHOLE)
 
 
