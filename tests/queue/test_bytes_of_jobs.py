@@ -148,7 +148,8 @@ def test_small_puts_stop_at_the_limit_while_a_body_comes(server: QueueServer) ->
     client, other, memory = server.session(), server.session(), server.queue.memory
     memory.set_limit(ROOM)
     assert put(server, other, 1).startswith(b"INSERTED")  # asks, for the next hundred
-    client.receive(b"put 0 0 60 300000\r\n" + bytes(200_000), server.now)
+    client.receive(b"put 0 0 60 60000\r\n" + bytes(50_000), server.now)
+    assert memory.receiving == 50_000
     while put(server, other, SMALL_BODY) != OUT:
         assert memory.used + memory.receiving <= ROOM
     assert memory.used + memory.receiving + SMALL_BODY + JOB_BYTES > ROOM

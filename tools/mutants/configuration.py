@@ -76,7 +76,7 @@ CONFIGURATION = (
         "beanstalkd_py/server/reload.py",
         '"info" if changes_level else options.log_level',
         "options.log_level",
-        ("tests/server/test_reload.py -k fewer_events",),
+        ("tests/server/test_reload.py -k fewer_events --timeout 60",),
     ),
     Mutant(
         Invariant.OPERATOR_IS_TOLD,
