@@ -230,6 +230,8 @@ class Pair:
                 "last", b"stats-job %b\r\ndelete %b\r\n" % (answer.split()[1], answer.split()[1])
             )
         same("jobs left", [*self.queue.jobs], [])
+        memory = self.queue.memory
+        same("bytes of jobs and of bodies left", (memory.used, memory.receiving), (0, 0))
         self.lose("last")
 
 
