@@ -32,6 +32,7 @@ from .machine import Machine
 from .recording_model import RecordingModel
 from .server import Connection, Server
 from .violation import Violation
+from .watched_journal import WatchedJournal
 
 DIRECTORY = "/log"
 MAX_SUSPENSION = 1_000_000 * SECOND
@@ -109,7 +110,12 @@ class ServerRun:
         self.model.load(opened.contents, history.offsets[0])
         history.ahead = opened.binlog.ids.ahead
         self.model.may_refuse = machine.is_limited
-        self.model.server_job = opened.dispatcher.queue.jobs.get
+        queue = opened.dispatcher.queue
+        self.model.server_job = queue.jobs.get
+        if isinstance(queue.journal, Binlog):
+            watched = WatchedJournal(queue.journal)
+            queue.journal = watched
+            self.model.refused_move = watched.refused_move
         self.lockstep = Lockstep(opened.dispatcher, self.model, machine.memory)
         self.server = Server(
             self.lockstep, opened.binlog, self.clock, options.sync_ms, opened.log_event
