@@ -37,6 +37,7 @@ class RecordingModel(ReferenceModel):
         self.may_run_out = False  # of memory
         self.server_job: Callable[[int], ServerJob | None] = lambda id: None
         self.server_attributes: Callable[[int], Attributes] = lambda id: NO_ATTRIBUTES
+        self.refused_move: Callable[[int, bytes, int], bool] = lambda id, tube, reserves: False
         self._replies: Mapping[Hashable, bytes] = {}  # the server's, in this step
         self._current: Client | None = None  # whose command runs; None: a timer runs
         # The latest question to `refused`: client, offset of the reply, and how many changes of
@@ -82,10 +83,9 @@ class RecordingModel(ReferenceModel):
         return False
 
     def refuses_dead_letter(self, job: Job, name: bytes) -> bool:
-        """On a full disk no reply tells what became of the job. The server's queue does."""
+        """On a full disk no reply tells what became of the job. The server's journal does."""
         self.record_changes()
-        actual = self.server_job(job.id)
-        return self.may_refuse and actual is not None and actual.tube.name != name
+        return self.may_refuse and self.refused_move(job.id, name, job.reserves)
 
     def refuses_burial(self, job: Job) -> bool:
         if self._current is not None:

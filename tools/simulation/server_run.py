@@ -33,6 +33,7 @@ from .machine import Machine
 from .recording_model import RecordingModel
 from .server import Connection, Server
 from .violation import Violation
+from .watched_journal import WatchedJournal
 
 DIRECTORY = "/log"
 MAX_SUSPENSION = 1_000_000 * SECOND
@@ -115,6 +116,10 @@ class ServerRun:
         self.model.clock_offset = opened.dispatcher.clock_offset
         self.model.server_job = queue.jobs.get
         self.model.server_attributes = lambda id: queue.attributes.get(id, NO_ATTRIBUTES)
+        if isinstance(queue.journal, Binlog):
+            watched = WatchedJournal(queue.journal)
+            queue.journal = watched
+            self.model.refused_move = watched.refused_move
         self.lockstep = Lockstep(opened.dispatcher, self.model, machine.memory)
         self.server = Server(
             self.lockstep, opened.binlog, self.clock, options.sync_ms, opened.log_event

@@ -6,11 +6,16 @@ import errno
 from random import Random
 
 import pytest
+from model.limited_journal import LimitedJournal
 from simulation.checks import check_refused_start
 from simulation.disk import File, MemoryDisk
 from simulation.machine import Machine
 from simulation.memory import Memory
 from simulation.violation import Violation
+from simulation.watched_journal import WatchedJournal
+
+from beanstalkd_py.queue.model import READY, Job
+from beanstalkd_py.queue.queue import Queue
 
 SEGMENT = 65536
 
@@ -63,3 +68,17 @@ def test_start_refused_beside_a_spare_is_caught():
     disk.names["/log/spare.2"] = File(bytes(8192))
     with pytest.raises(Violation, match="a start was refused for want of space beside"):
         check_refused_start(disk, SEGMENT)
+
+
+def test_refused_move_is_known_although_the_job_moved_on():
+    """The move to the dead tube is refused, then the job's client moves it, in one step."""
+    limited = LimitedJournal()
+    watched = WatchedJournal(limited)
+    queue = Queue()
+    job = Job(1, queue.tube(b"default"), READY, 0, 0, 60, b"", 0, 0)
+    for tube, reserves, accepted in ((b"dead", 1, 0), (b"other", 1, 1), (b"dead", 2, 1)):
+        limited.changes_left = accepted
+        watched.move(job, tube, READY, 0, 0, 0, (reserves, 0, 0, 0, 0), None)
+    assert watched.refused_move(job.id, b"dead", 1)
+    assert not watched.refused_move(job.id, b"other", 1)
+    assert not watched.refused_move(job.id, b"dead", 2)
