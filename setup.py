@@ -39,6 +39,7 @@ COMPILED = [
             "state",
             "ticks",
             "timers",
+            "tubebytes",
         ),
         "beanstalkd_py/protocol": (
             "answers",
@@ -61,6 +62,7 @@ COMPILED = [
             "jobrecord",
             "journal",
             "meta",
+            "policyrecords",
             "records",
             "replay",
             "tubereplay",

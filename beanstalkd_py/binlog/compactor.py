@@ -182,7 +182,7 @@ class Compactor:
         for name in [name for name, (at, _) in usage.policies.items() if at is oldest]:
             policy = self.state.policies[name]
             assert isinstance(policy, Policy)
-            record = encode(TubePolicy(name, *policy))
+            record = encode(TubePolicy(name, policy))
             segment = self.headroom.append(record)
             if segment is None:
                 return False

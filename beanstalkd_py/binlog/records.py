@@ -19,10 +19,9 @@ record does not contain its own length: the log's frame does.
              | delay in s u32 | deadline_at i64 | state u8 | reserves u8 | timeouts u8 | releases u8
              | buries u8 | kicks u8 | tube name | body
     MOVE     kind=10 u8, then as UPDATE, with the tube name length in place of 0 | tube name
-    POLICY   kind=11 u8 | dead tube name length u8 | tube name length u16 | max attempts u32
-             | tube name | dead tube name
 
-FULL_WITH and MOVE_WITH are FULL and MOVE of a job with attributes: see `withrecords`.
+FULL_WITH and MOVE_WITH are FULL and MOVE of a job with attributes: see `withrecords`. POLICY and
+POLICY_WITH: see `policyrecords`.
 
 FULL, NEW and SHORT are three forms of one record: everything about a job. `encode` takes the
 shortest form that holds the job's numbers. A NEW record has no state, delay, deadline and counters:
@@ -52,6 +51,14 @@ from struct import Struct
 from struct import error as StructError
 from typing import Final, NamedTuple
 
+from beanstalkd_py.binlog.policyrecords import (
+    POLICY,
+    POLICY_STRUCT,
+    POLICY_WITH,
+    POLICY_WITH_STRUCT,
+    pack,
+    unpack,
+)
 from beanstalkd_py.binlog.withrecords import (
     COUNT,
     FULL_WITH,
@@ -65,6 +72,7 @@ from beanstalkd_py.binlog.withrecords import (
 )
 from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, Attributes
 from beanstalkd_py.queue.model import DELAYED, READY, RESERVED
+from beanstalkd_py.queue.policy import Policy
 
 VERSION: Final = 5
 FULL: Final = 1
@@ -77,11 +85,10 @@ IDS: Final = 7
 NEW: Final = 8
 SHORT: Final = 9
 MOVE: Final = 10
-POLICY: Final = 11
 KIND_NAMES: Final = {
     FULL: "full", UPDATE: "update", DELETE: "delete", PAUSE: "pause", IMPORT: "import",
     LOST: "lost", IDS: "ids", NEW: "new", SHORT: "short", MOVE: "move", POLICY: "policy",
-    FULL_WITH: "full-with", MOVE_WITH: "move-with",
+    FULL_WITH: "full-with", MOVE_WITH: "move-with", POLICY_WITH: "policy-with",
 }  # fmt: skip
 IMPORT_BEGIN: Final = 1
 IMPORT_END: Final = 2
@@ -100,7 +107,6 @@ JOB_STRUCTS: Final = {
 DELETE_STRUCT: Final = Struct("<BQ")
 PAUSE_STRUCT: Final = Struct("<BBHqq")
 IMPORT_STRUCT: Final = Struct("<BBH")
-POLICY_STRUCT: Final = Struct("<BBHI")
 IDS_STRUCT: Final = Struct("<BQ")
 
 MAX_NAME: Final = 200
@@ -181,11 +187,8 @@ class Pause(NamedTuple):
 
 
 class TubePolicy(NamedTuple):
-    """0 and b"" stand for no rule; without any rule, the policy ends."""
-
     tube: bytes
-    max_attempts: int
-    dead_tube: bytes
+    policy: Policy
 
 
 class Lost(NamedTuple):
@@ -251,8 +254,7 @@ def _pack(record: Record) -> bytes:
     if isinstance(record, Lost):
         return bytes((LOST,))
     if isinstance(record, TubePolicy):
-        tube, most, dead = record
-        return POLICY_STRUCT.pack(POLICY, len(dead), len(tube), most) + tube + dead
+        return pack(record.tube, record.policy)
     if isinstance(record, Ids):
         return IDS_STRUCT.pack(IDS, record.bound)
     if isinstance(record, Import):
@@ -351,11 +353,10 @@ def decode(data: bytes) -> Record:
         return Pause(data[PAUSE_STRUCT.size :], pause, until)
     if kind == IMPORT and len(data) >= IMPORT_STRUCT.size and data[1] in (IMPORT_BEGIN, IMPORT_END):
         return Import(data[1], data[IMPORT_STRUCT.size :])
-    if kind == POLICY and len(data) >= POLICY_STRUCT.size:
-        _, dead_length, name_length, most = POLICY_STRUCT.unpack_from(data)
-        name_end = POLICY_STRUCT.size + name_length
-        _check(1, name_length, name_end + dead_length == len(data) and dead_length <= MAX_NAME)
-        return TubePolicy(data[POLICY_STRUCT.size : name_end], most, data[name_end:])
+    if (kind == POLICY and len(data) >= POLICY_STRUCT.size) or (
+        kind == POLICY_WITH and len(data) >= POLICY_WITH_STRUCT.size
+    ):
+        return TubePolicy(*unpack(data))
     if kind == LOST and len(data) == 1:
         return Lost()
     if kind == IDS and len(data) == IDS_STRUCT.size:

@@ -54,7 +54,7 @@ from beanstalkd_py.queue.journal import Counters
 from beanstalkd_py.queue.lazyheap import ID_BITS
 from beanstalkd_py.queue.memory import JOB_BYTES
 from beanstalkd_py.queue.model import BURIED, DELAYED, NEVER, READY, RESERVED, URGENT, Job
-from beanstalkd_py.queue.policy import NO_POLICY, Policy
+from beanstalkd_py.queue.policy import NO_POLICY
 from beanstalkd_py.queue.state import State
 
 _STATES: Final = frozenset((READY, RESERVED, BURIED, DELAYED))
@@ -232,7 +232,7 @@ class Replayer(TubeReplay):
                 self._pause(decoded, segment)
             elif isinstance(decoded, TubePolicy):
                 nbytes = len(record) + LENGTH_FIELD
-                self._policy(decoded.tube, Policy(*decoded[1:]), segment, nbytes)
+                self._policy(decoded.tube, decoded.policy, segment, nbytes)
             elif isinstance(decoded, Import):
                 self._begin_or_end(decoded)
             elif isinstance(decoded, Ids):
@@ -386,6 +386,7 @@ class Replayer(TubeReplay):
             self._void()
         for tube in state.tube_list:
             tube.ready.rebuild(tube.ready_count)  # replay only appended keys to it
+        state.count_bytes()
         for tube in list(state.tube_list):
             if len(tube.buried) > 1:
                 in_order = sorted(tube.buried.values(), key=lambda job: (job.deadline_at, job.id))

@@ -75,7 +75,7 @@ class TubeRecords:
 
     def policy(self, tube: bytes, policy: Policy) -> bool:
         """Appends a POLICY record. False when there is no headroom. Raises LogFailed."""
-        record = encode(TubePolicy(tube, *policy))
+        record = encode(TubePolicy(tube, policy))
         nbytes = len(record) + LENGTH_FIELD
         if not self.headroom_for_change(nbytes):
             return False

@@ -18,6 +18,7 @@ REPLIES: Final[dict[Outcome, bytes]] = {
     Outcome.NOT_FOUND: replies.NOT_FOUND,
     Outcome.NO_HEADROOM: replies.OUT_OF_MEMORY,
     Outcome.NO_MEMORY: replies.OUT_OF_MEMORY,
+    Outcome.TUBE_FULL: replies.TUBE_FULL,
     Outcome.DRAINING: replies.DRAINING,
     Outcome.NOT_IGNORED: replies.NOT_IGNORED,
     Outcome.DEADLINE_SOON: replies.DEADLINE_SOON,

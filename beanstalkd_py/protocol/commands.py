@@ -56,6 +56,10 @@ KEY: Final = Argument("key", 0)  # printable ASCII
 TUBE_SETTINGS: Final = {
     b"max-attempts": Argument("number", U32),
     b"dead-tube": TUBE,
+    b"max-jobs": Argument("number", U32),
+    b"max-bytes": Argument("bytes", U64),
+    b"max-reserved": Argument("number", U32),
+    b"expire": Argument("seconds", U32),
 }
 # What put-with can give a job.
 JOB_SETTINGS: Final = {

@@ -18,6 +18,7 @@ from beanstalkd_py.queue.outcome import DONE, WAITING
 from beanstalkd_py.queue.policy import NO_POLICY, Policy
 from beanstalkd_py.queue.puts import Exists, Wishes
 from beanstalkd_py.queue.snapshot import ProcessSnapshot
+from beanstalkd_py.queue.tubebytes import TubeBytes
 
 _STATES: Final = {name.encode(): state for state, name in STATE_NAMES.items()}
 PAGE_JOBS: Final = 100  # of list-jobs, without a limit
@@ -75,7 +76,7 @@ class Extensions:
         wishes = Wishes(
             settings.get(b"key", b""),
             b"until" in settings,
-            settings.get(b"expire", 0),
+            settings.get(b"expire", -1),
             settings.get(b"attempts", 0),
         )
         outcome = self._queue.put_with(client, name, now, pri, delay, ttr or SECOND, body, wishes)
@@ -116,19 +117,24 @@ class Extensions:
 
         return in_slices(client, now, go_on)
 
-    def set_tube(self, client: Client, now: int, command: Command) -> bytes:
+    def set_tube(self, client: Client, now: int, command: Command) -> bytes | None:
         """Settings that the command does not name stay."""
         _, name, settings = command
-        policy = self._queue.policies.get(name) or NO_POLICY
-        assert isinstance(policy, Policy)
-        outcome = self._queue.set_policy(
-            name,
-            Policy(
-                settings.get(b"max-attempts", policy.max_attempts),
-                settings.get(b"dead-tube", policy.dead_tube),
-            ),
-        )
-        return replies.TUBE_SET if outcome is DONE else REPLIES[outcome]
+        old = self._queue.policies.get(name) or NO_POLICY
+        assert isinstance(old, Policy)
+        fields = old._asdict()
+        fields.update({key.decode().replace("-", "_"): value for key, value in settings.items()})
+        outcome = self._queue.set_policy(name, Policy(**fields))
+        tube = self._queue.tubes.get(name)
+        if outcome is not DONE:
+            return REPLIES[outcome]
+        if tube is None:
+            return replies.TUBE_SET
+        self._queue.offer(tube, now)
+        counted = tube.counted
+        if not isinstance(counted, TubeBytes):
+            return replies.TUBE_SET
+        return in_slices(client, now, lambda now: replies.TUBE_SET if counted.count() else None)
 
     def list_connections(self, client: Client, now: int, command: Command) -> bytes | None:
         connected = list(reversed(self._answers.clients.values()))

@@ -220,7 +220,14 @@ def listing(items: list[bytes]) -> bytes:
 def policy(policy: object) -> list[tuple[str, object]]:
     """The settings of a tube, as `set-tube` names them."""
     found = policy if isinstance(policy, Policy) else NO_POLICY
-    return [("max-attempts", found.max_attempts), ("dead-tube", _quoted(found.dead_tube))]
+    return [
+        ("max-attempts", found.max_attempts),
+        ("dead-tube", _quoted(found.dead_tube)),
+        ("max-jobs", found.max_jobs),
+        ("max-bytes", found.max_bytes),
+        ("max-reserved", found.max_reserved),
+        ("expire", found.expire),
+    ]
 
 
 def tube(tube: TubeSnapshot, more: Iterable[tuple[str, object]] = ()) -> bytes:

@@ -96,5 +96,4 @@ def apply_policy(state: State, name: bytes, policy: Policy) -> None:
         state.policies[name] = policy
     tube = state.tubes.get(name)
     if tube is not None:
-        tube.policy = state.policies.get(name)
-        tube.update_guard()
+        state.apply_policy(tube)

@@ -86,7 +86,7 @@ class Tube(TimerOwner):
         "name", "ready", "delayed", "buried", "waiting", "ready_count", "urgent_count",
         "delayed_count", "reserved_count", "jobs", "using", "watching", "total_jobs",
         "delete_count", "pause_count", "pause", "paused_until", "kept", "place", "pause_segment",
-        "policy", "table", "ttr", "guarded", "marked",
+        "policy", "table", "ttr", "guarded", "marked", "counted",
     )  # fmt: skip
 
     def __init__(self, name: bytes, place: int, order: int, jobs: JobTable[Job]) -> None:
@@ -94,6 +94,7 @@ class Tube(TimerOwner):
         self.table = jobs  # all jobs of the server
         self.policy: object = None  # a `Policy`
         self.marked: object = None  # `attributes.Marked`, if a job of the tube has attributes
+        self.counted: object = None  # `tubebytes.TubeBytes`, if its policy has max-bytes
         self.guarded = False  # it has a pause, a policy, or jobs with attributes
         self.ready: ReadyJobs[Job] = ReadyJobs(jobs)
         self.delayed: LazyHeap[Job] = LazyHeap(jobs, DELAYED)

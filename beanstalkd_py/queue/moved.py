@@ -13,6 +13,7 @@ from beanstalkd_py.queue.lazyheap import BURIED, DELAYED, ID_MASK, READY, RESERV
 from beanstalkd_py.queue.model import Job, Tube
 from beanstalkd_py.queue.ready import ReadyJobs
 from beanstalkd_py.queue.state import State
+from beanstalkd_py.queue.tubebytes import TubeBytes
 
 
 class GuardedHeap(LazyHeap[Job]):
@@ -68,6 +69,8 @@ def apply_move(
     attributes = attributes or state.attributes.get(job.id)
     if old.guarded:
         state.set_attributes(job, None)
+        if isinstance(old.counted, TubeBytes):
+            old.counted.discard(job)
     new = state.tube(name)
     state.leave(job)
     if not isinstance(old.ready, GuardedReadyJobs):
@@ -78,6 +81,8 @@ def apply_move(
     job.tube = new
     job.deadline_at = deadline_at
     state.enter(job)
+    if isinstance(new.counted, TubeBytes):
+        new.counted.add(job)
     if attributes is not None:
         state.set_attributes(job, attributes)
 

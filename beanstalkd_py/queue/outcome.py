@@ -11,6 +11,7 @@ class Outcome(Enum):
     NOT_FOUND = auto()  # no such job or tube, or the job is not this client's
     NO_HEADROOM = auto()  # the journal refused the change; nothing has changed
     NO_MEMORY = auto()  # there is no memory for the job; nothing has changed
+    TUBE_FULL = auto()  # the tube has as many jobs or bytes as its policy allows
     DRAINING = auto()  # the server takes no new jobs
     NOT_IGNORED = auto()  # it is the last tube of the watch list
     DEADLINE_SOON = auto()  # the TTR of a job that the client holds is about to end
@@ -24,6 +25,7 @@ DONE: Final = Outcome.DONE
 NOT_FOUND: Final = Outcome.NOT_FOUND
 NO_HEADROOM: Final = Outcome.NO_HEADROOM
 NO_MEMORY: Final = Outcome.NO_MEMORY
+TUBE_FULL: Final = Outcome.TUBE_FULL
 DRAINING: Final = Outcome.DRAINING
 NOT_IGNORED: Final = Outcome.NOT_IGNORED
 DEADLINE_SOON: Final = Outcome.DEADLINE_SOON

@@ -6,7 +6,9 @@ from beanstalkd_py.queue.attempts import Attempts
 from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, Attributes, id_of_key
 from beanstalkd_py.queue.memory import SMALL_BODY
 from beanstalkd_py.queue.model import DELAYED, READY, Client, Job, Tube
-from beanstalkd_py.queue.outcome import DRAINING, NO_HEADROOM, NO_MEMORY, Outcome
+from beanstalkd_py.queue.outcome import DRAINING, NO_HEADROOM, NO_MEMORY, TUBE_FULL, Outcome
+from beanstalkd_py.queue.policy import Policy
+from beanstalkd_py.queue.tubebytes import TubeBytes
 
 
 class Exists(NamedTuple):
@@ -16,14 +18,17 @@ class Exists(NamedTuple):
 
 
 class Wishes(NamedTuple):
-    """What a put asks for, as in `Attributes`. expire: after so many ns; 0: never."""
+    """What a put asks for, as in `Attributes`. expire: after so many ns; 0: never; -1:
+    as the policy of the tube says.
+    """
 
     key: bytes = b""
     until_reserve: bool = False
-    expire: int = 0
+    expire: int = -1
     attempts: int = 0
 
 
+SECOND: Final = 1_000_000_000
 NO_WISHES: Final = Wishes()
 
 
@@ -150,12 +155,18 @@ class Puts(Attempts):
         if self.draining:
             return DRAINING
         nbytes = len(body)
+        policy = tube.policy
+        expire = wishes.expire
+        if isinstance(policy, Policy):
+            if _is_full(tube, policy, nbytes):
+                return TUBE_FULL
+            expire = policy.expire * SECOND if expire < 0 else expire
         is_probed = id >= probe_at or nbytes > SMALL_BODY
         if is_probed and not memory.may_put(id, nbytes):
             return NO_MEMORY
         state = DELAYED if delay else READY
         deadline_at = now + delay if delay else 0
-        expires_at = now + wishes.expire if wishes.expire else 0
+        expires_at = now + expire if expire > 0 else 0
         attributes = Attributes(wishes.key, wishes.until_reserve, expires_at, wishes.attempts)
         segment = None
         if self.journal is not None:
@@ -175,6 +186,8 @@ class Puts(Attempts):
             return self._take_back(id, tube, body, segment)
         job.full_segment = segment
         self.set_attributes(job, attributes)
+        if isinstance(tube.counted, TubeBytes):
+            tube.counted.add(job)
         tube.total_jobs += 1
         self.total_jobs += 1
         self.offer(tube, now)
@@ -198,3 +211,14 @@ class Puts(Attempts):
         if not client.producer:
             client.producer = True
             self.producers += 1
+
+
+def _is_full(tube: Tube, policy: Policy, nbytes: int) -> bool:
+    """Whether the policy allows no more jobs, or no body of nbytes more."""
+    if 0 < policy.max_jobs <= tube.jobs:
+        return True
+    counted = tube.counted
+    if not policy.max_bytes or not isinstance(counted, TubeBytes):
+        return False
+    counted.count()
+    return counted.nbytes + nbytes > policy.max_bytes

@@ -59,6 +59,9 @@ class Rules(Ticks):
     def reservable(self, tube: Tube, now: int) -> Job | None:
         if tube.paused_until:
             return None
+        policy = tube.policy
+        if isinstance(policy, Policy) and 0 < policy.max_reserved <= tube.reserved_count:
+            return None
         if tube.marked is None:
             return tube.ready.first()
         self.expire(tube, now)

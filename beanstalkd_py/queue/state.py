@@ -32,7 +32,9 @@ from beanstalkd_py.queue.model import (
     swap_remove,
 )
 from beanstalkd_py.queue.outcome import DEADLINE_SOON, TIMED_OUT, Outcome
+from beanstalkd_py.queue.policy import Policy
 from beanstalkd_py.queue.timers import Timers
+from beanstalkd_py.queue.tubebytes import TubeBytes
 
 DEFAULT_TUBE: Final = b"default"
 SLICE_JOBS: Final = 500  # jobs in one slice of a tick or a kick; a slice takes 1 to 3 ms
@@ -185,9 +187,30 @@ class State:
 
     def remove(self, job: Job) -> None:
         """`apply_delete` of any job, also of one with attributes."""
-        if job.tube.guarded:
+        tube = job.tube
+        if tube.guarded:
             self.set_attributes(job, None)
+            if isinstance(tube.counted, TubeBytes):
+                tube.counted.discard(job)
         self.apply_delete(job)
+
+    def apply_policy(self, tube: Tube) -> None:
+        """The policy of the name of this tube is that of the tube."""
+        policy = tube.policy = self.policies.get(tube.name)
+        if isinstance(policy, Policy) and policy.max_bytes:
+            if tube.counted is None:
+                tube.counted = TubeBytes(tube, self.jobs)
+        else:
+            tube.counted = None
+        tube.update_guard()
+
+    def count_bytes(self) -> None:
+        """After replay, which adds jobs without counting their bytes: counts them."""
+        for tube in self.tube_list:
+            if tube.counted is not None:
+                tube.counted = counted = TubeBytes(tube, self.jobs)
+                while not counted.count():
+                    pass
 
     def set_attributes(self, job: Job, new: Attributes | None) -> None:
         """Gives the job these attributes in place of those that it has."""
@@ -350,8 +373,7 @@ class State:
         if tube is None:
             self.orders += 1
             tube = Tube(name, len(self.tube_list), self.orders, self.jobs)
-            tube.policy = self.policies.get(name)
-            tube.update_guard()
+            self.apply_policy(tube)
             self.tubes[name] = tube
             self.tube_list.append(tube)
         return tube

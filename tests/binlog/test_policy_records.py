@@ -14,7 +14,7 @@ POLICY = Policy(3, b"dead")
 
 
 def test_record_has_both_tubes() -> None:
-    record = TubePolicy(b"work", 3, b"dead")
+    record = TubePolicy(b"work", Policy(3, b"dead"))
     data = encode(record)
     assert len(data) == 8 + len(b"work") + len(b"dead") and decode(data) == record
     for bad in (data[:-1], data + b"x", encode(record._replace(tube=b""))):
@@ -22,11 +22,22 @@ def test_record_has_both_tubes() -> None:
             decode(bad)
 
 
+def test_record_with_limits_has_all_of_them() -> None:
+    record = TubePolicy(b"work", Policy(3, b"dead", 1, (1 << 64) - 1, 2, 4))
+    data = encode(record)
+    assert len(data) == 32 + len(b"work") + len(b"dead") and decode(data) == record
+    for bad in (data[:-1], data + b"x"):
+        with pytest.raises(ValueError, match="tube name"):
+            decode(bad)
+    with pytest.raises(ValueError, match="no record of kind 14"):
+        decode(data[:20])
+
+
 def test_live_bytes_are_those_of_the_latest_record() -> None:
     usage = (daemon := Daemon("/log", fs=MemoryDisk())).binlog.usage
     for policy in (Policy(1, b"d" * 200), POLICY):
         daemon.queue.set_policy(b"work", policy)
-    assert usage.live == len(encode(TubePolicy(b"work", *POLICY))) + LENGTH_FIELD
+    assert usage.live == len(encode(TubePolicy(b"work", POLICY))) + LENGTH_FIELD
     daemon.queue.set_policy(b"work", NO_POLICY)
     assert usage.live == 0 and not daemon.queue.policies
 

@@ -83,12 +83,12 @@ def test_policy_stays_over_restarts_and_compaction() -> None:
     pair.restart(SECOND, clean=True)
     pair.connect("boss")
     shown = pair.send("boss", b"capabilities\r\nstats-tube work\r\n")
-    assert shown.endswith(b'max-attempts: 3\ndead-tube: "dead"\n\r\n')
+    assert b'max-attempts: 3\ndead-tube: "dead"\n' in shown
     pair.send("boss", b"set-tube work max-attempts=0\r\n")
     pair.restart(SECOND, clean=False)
     pair.connect("boss")
     shown = pair.send("boss", b"capabilities\r\nstats-tube work\r\n")
-    assert shown.endswith(b'max-attempts: 0\ndead-tube: "dead"\n\r\n')
+    assert b'max-attempts: 0\ndead-tube: "dead"\n' in shown
     pair.send("boss", b"set-tube work dead-tube=\r\n")
     pair.restart(SECOND, clean=False)
     assert not pair.queue.policies

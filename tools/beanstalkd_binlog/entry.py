@@ -18,6 +18,7 @@ from beanstalkd_binlog.fields import (
     instant,
     mutable,
     of_attributes,
+    policy_text,
     said_of,
 )
 from beanstalkd_binlog.light import LightReplayer, records_offset
@@ -107,8 +108,7 @@ class Entry:
             until = f"for {duration(record.pause)}, until {local(record.until)}"
             return until if record.pause else ""
         if isinstance(record, TubePolicy):
-            dead = bytes_as_text(record.dead_tube) or "none"
-            return f"max-attempts {record.max_attempts}, dead-tube {dead}"
+            return ", ".join(policy_text(record.policy))
         if isinstance(record, Import):
             begin = record.phase == IMPORT_BEGIN
             return "begin: all earlier jobs are void" if begin else "end: the import is complete"
@@ -222,8 +222,7 @@ def _record_fields(record: Record) -> Fields:
         until = instant("until", record.until) if record.pause else {}
         return {"pause_ns": record.pause, **until}
     if isinstance(record, TubePolicy):
-        dead = bytes_as_text(record.dead_tube)
-        return {"max_attempts": record.max_attempts, "dead_tube": dead}
+        return {**record.policy._asdict(), "dead_tube": bytes_as_text(record.policy.dead_tube)}
     if isinstance(record, Import):
         phase = "begin" if record.phase == IMPORT_BEGIN else "end"
         return {"phase": phase, "source": bytes_as_text(record.text)}

@@ -8,6 +8,7 @@ from beanstalkd_binlog.times import local, rfc3339
 from beanstalkd_py.binlog.records import Full, Move, Update
 from beanstalkd_py.queue.attributes import REASONS, Attributes
 from beanstalkd_py.queue.model import BURIED, DELAYED, RESERVED, STATE_NAMES, Job
+from beanstalkd_py.queue.policy import Policy
 
 COUNTERS = ("reserves", "timeouts", "releases", "buries", "kicks")
 
@@ -62,6 +63,14 @@ def said_of(attributes: Attributes) -> Iterator[str]:
         yield f"max-attempts {attributes.attempts}"
     if attributes.reason:
         yield f"{REASONS[attributes.reason]} in {bytes_as_text(attributes.origin)}"
+
+
+def policy_text(policy: Policy) -> Iterator[str]:
+    yield f"max-attempts {policy.max_attempts}"
+    yield f"dead-tube {bytes_as_text(policy.dead_tube) or 'none'}"
+    for name in ("max_jobs", "max_bytes", "max_reserved", "expire"):
+        if getattr(policy, name):
+            yield f"{name.replace('_', '-')} {getattr(policy, name)}"
 
 
 def bytes_as_text(data: bytes) -> str:

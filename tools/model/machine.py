@@ -35,6 +35,7 @@ PIECES = [
     b"put-in-tube a", b"reserve-batch ", b"drain ", b"list-jobs a ready 5", b" 7.1",
     b"truncate a", b"move-job 1", b"move-jobs a",
     b"set-tube a", b" max-attempts=", b" dead-tube=", b"set-tube a max-attempts=1",
+    b" max-jobs=1", b" max-bytes=", b" max-reserved=1", b" expire=2",
     b"stats-conn", b"stats-tube-all",
     b"put-with 0 0 1 2", b"put-with 0 0 0 0 key=k until=reserve", b" tube=a", b" at=1", b" key=",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from .mutant import Mutant
 _KEYS = ("tests/queue/test_unique_keys.py",)
 _EXPIRY = ("tests/queue/test_expiry.py",)
 _RECORDS = ("tests/binlog/test_attribute_records.py",)
+_LIMITS = ("tests/queue/test_tube_limits.py", "tests/wire/test_engine.py -k tube_limits")
 _WIRE = ("tests/wire/test_engine.py -k put_with",)
 
 ATTRIBUTES = (
@@ -64,9 +65,8 @@ ATTRIBUTES = (
         "deleted-job-keeps-key",
         "the key of a deleted job stays taken",
         "beanstalkd_py/queue/state.py",
-        "        if job.tube.guarded:\n            self.set_attributes(job, None)\n"
-        "        self.apply_delete(job)\n",
-        "        self.apply_delete(job)\n",
+        "            self.set_attributes(job, None)\n            if isinstance(tube.counted",
+        "            if isinstance(tube.counted",
         _KEYS,
     ),
     Mutant(
@@ -158,5 +158,68 @@ ATTRIBUTES = (
         "            growth += WITH_OVERHEAD + names_length(attributes) - place.overhead\n",
         "            pass\n",
         _RECORDS,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "full-tube-takes-one-more",
+        "a tube has one job more than max-jobs",
+        "beanstalkd_py/queue/puts.py",
+        "    if 0 < policy.max_jobs <= tube.jobs:\n",
+        "    if 0 < policy.max_jobs < tube.jobs:\n",
+        _LIMITS,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "max-bytes-without-the-put",
+        "a put may exceed max-bytes by its own body",
+        "beanstalkd_py/queue/puts.py",
+        "    return counted.nbytes + nbytes > policy.max_bytes\n",
+        "    return counted.nbytes >= policy.max_bytes\n",
+        _LIMITS,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "bytes-of-a-tube-forgotten",
+        "max-bytes counts only what comes after a restart",
+        "beanstalkd_py/binlog/replay.py",
+        "        state.count_bytes()\n",
+        "",
+        _LIMITS,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "bytes-counted-twice",
+        "a job that comes while the bytes of its tube are counted counts twice",
+        "beanstalkd_py/queue/tubebytes.py",
+        "    def add(self, job: Job) -> None:\n        if job.id >> BLOCK_BITS <= self._seen:\n",
+        "    def add(self, job: Job) -> None:\n        if True:\n",
+        _LIMITS,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "one-more-reserved",
+        "a tube has one reserved job more than max-reserved",
+        "beanstalkd_py/queue/rules.py",
+        "0 < policy.max_reserved <= tube.reserved_count",
+        "0 < policy.max_reserved < tube.reserved_count",
+        _LIMITS,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "delete-offers-nothing",
+        "a job waits after the delete of a reserved one, although a client waits",
+        "beanstalkd_py/queue/queue.py",
+        "            self.remove(job)\n            self.offer(tube, now)\n",
+        "            self.remove(job)\n",
+        ("tests/wire/test_engine.py -k tube_limits",),
+    ),
+    Mutant(
+        Invariant.LOG_BEFORE_STATE,
+        "limits-not-logged",
+        "the record of a policy does not have its limits",
+        "beanstalkd_py/binlog/policyrecords.py",
+        "    if not (max_jobs or max_bytes or max_reserved or expire):\n",
+        "    if tube:\n",
+        _LIMITS,
     ),
 )

@@ -169,7 +169,10 @@ class CommandGenerator:
             b"move-jobs %b %b %b %d" % (tube, state, other, rng.choice((1, 2, 100))),
             b"set-tube %b max-attempts=%d dead-tube=%b" % (tube, rng.choice((1, 2, 3)), other),
             b"set-tube %b max-attempts=%d" % (tube, rng.choice((0, 1, 2))),
-            b"set-tube %b max-attempts= dead-tube=" % tube,
+            b"set-tube %b max-attempts= dead-tube= max-jobs= max-bytes= max-reserved=" % tube,
+            b"set-tube %b max-jobs=%d max-bytes=%d" % (tube, rng.choice((0, 2, 9)), self.largest),
+            b"set-tube %b max-reserved=%d" % (tube, rng.choice((0, 1, 2))),
+            b"set-tube %b expire=%d" % (tube, rng.choice((0, 0, 3, 1000))),
             b"truncate %b" % tube,
             b"truncate %b %b" % (tube, state),
         )

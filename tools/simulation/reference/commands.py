@@ -9,7 +9,7 @@ from typing import Any
 
 from . import stats
 from .entities import Client, Job, Tube, Upload, swap_remove
-from .state import DEADLINE_SOON, TIMED_OUT, State
+from .state import DEADLINE_SOON, SECOND, TIMED_OUT, State
 
 NOT_FOUND = b"NOT_FOUND\r\n"
 OUT_OF_MEMORY = b"OUT_OF_MEMORY\r\n"
@@ -40,17 +40,26 @@ def put_body(state: State, client: Client, now: int, upload: Upload, body: bytes
     for other in taken:
         if other.key == settings.get("key"):
             return b"EXISTS %d\r\n" % other.id
+    if is_full(state, name, len(body)):
+        return b"TUBE_FULL\r\n"
     if state.refused():
         return OUT_OF_MEMORY
     tube = state.tube_or_new(name)
     job = Job(upload.id, tube, upload.pri, upload.delay, upload.ttr, body, upload.begun_at)
-    give(job, settings, now)
+    give(job, {"expire": state.setting(name, "expire") * SECOND, **settings}, now)
     state.jobs[job.id] = job
     state.highest_put = max(state.highest_put, job.id)
     state.total_jobs += 1
     job.tube.total_jobs += 1
     ready_or_delayed(state, job, now)
     return b"INSERTED %d\r\n" % job.id
+
+
+def is_full(state: State, name: bytes, nbytes: int) -> bool:
+    """Whether the policy of the tube allows no more jobs, or no body of nbytes more."""
+    sizes = [len(job.body) for job in state.jobs.values() if job.tube.name == name]
+    most_jobs, most = state.setting(name, "max-jobs"), state.setting(name, "max-bytes")
+    return 0 < most_jobs <= len(sizes) or 0 < most < sum(sizes) + nbytes
 
 
 def give(job: Job, settings: dict[str, object], now: int) -> None:
@@ -125,6 +134,7 @@ def delete(state: State, client: Client, now: int, id: int) -> bytes:
     state.move(job, "gone")
     del state.jobs[id]
     job.tube.deletes += 1
+    state.serve(now)
     state.remove_if_unused(job.tube)
     return b"DELETED\r\n"
 
@@ -158,6 +168,7 @@ def bury(state: State, client: Client, now: int, id: int, pri: int) -> bytes:
     job.buries += 1
     state.move(job, "buried")
     job.save()
+    state.serve(now)
     return b"BURIED\r\n"
 
 

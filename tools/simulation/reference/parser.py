@@ -61,6 +61,14 @@ EXTENSIONS: dict[str, tuple[bytes | Number, ...]] = {
     "stats-tube-all": (),
     "put-with": (Number(), SECONDS, SECONDS, Number(), OPTIONS),
 }
+TUBE_SETTINGS: dict[str, bytes | Number] = {
+    "max-attempts": Number(),
+    "dead-tube": NAME,
+    "max-jobs": Number(),
+    "max-bytes": Number(U64),
+    "max-reserved": Number(),
+    "expire": Number(),
+}
 JOB_OPTIONS: dict[str, bytes | Number] = {
     "tube": NAME,
     "key": rb"[!-~]{1,200}",
@@ -173,17 +181,15 @@ def _options(texts: list[bytes]) -> dict[str, object]:
 
 
 def _settings(texts: list[bytes]) -> dict[str, object]:
+    """No value stands for none."""
     found: dict[str, object] = {}
     for text in texts:
-        match = re.fullmatch(rb"(max-attempts=[0-9]*|dead-tube=.*)", text)
-        key, _, value = text.partition(b"=")
-        if match is None or key.decode() in found:
+        key, equals, value = text.partition(b"=")
+        kind = TUBE_SETTINGS.get(key.decode("latin-1"))
+        if kind is None or not equals or key.decode() in found:
             raise BadLine
-        found[key.decode()] = _name(value) if value and key == b"dead-tube" else value
-        if key == b"max-attempts":
-            found["max-attempts"] = int(value or b"0")
-            if int(value or b"0") > U32:
-                raise BadLine
+        none = b"" if kind == NAME else 0
+        found[key.decode()] = _strict_argument(value, kind) if value else none
     if not found:
         raise BadLine
     return found

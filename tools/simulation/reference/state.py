@@ -174,7 +174,20 @@ class State:
     # --- waiting clients
 
     def on_offer(self, client: Client) -> list[Job]:
-        return self.ready([tube for tube in client.watched if not tube.paused_until])
+        return self.ready(
+            [tube for tube in client.watched if not tube.paused_until and not self.is_busy(tube)]
+        )
+
+    def setting(self, tube: bytes, name: str) -> int:
+        """Of the tube's policy."""
+        value = self.policies.get(tube, {}).get(name, 0)
+        assert isinstance(value, int)
+        return value
+
+    def is_busy(self, tube: Tube) -> bool:
+        """Whether as many of its jobs are reserved as its policy allows."""
+        held = [job for job in self.jobs.values() if job.tube is tube and job.state == "reserved"]
+        return 0 < self.setting(tube.name, "max-reserved") <= len(held)
 
     def serve(self, now: int) -> None:
         """As long as a client waits for a job that is ready: the first of these jobs by priority
@@ -282,9 +295,7 @@ class State:
         return 0 < self.most_attempts(job) <= job.reserves
 
     def most_attempts(self, job: Job) -> int:
-        most = job.attempts or self.policies.get(job.tube.name, {}).get("max-attempts", 0)
-        assert isinstance(most, int)
-        return most
+        return job.attempts or self.setting(job.tube.name, "max-attempts")
 
     def dead_tube(self, tube: Tube) -> bytes:
         """The name; empty if there is none, or if it is the tube itself."""

@@ -225,6 +225,7 @@ def _of_policy(policy: dict[str, object]) -> dict[str, object]:
     return {
         "max-attempts": policy.get("max-attempts", 0),
         "dead-tube": f'"{dead_tube.decode()}"',
+        **{key: policy.get(key, 0) for key in ("max-jobs", "max-bytes", "max-reserved", "expire")},
     }
 
 

@@ -25,6 +25,7 @@ def set_tube(
     state.policies[name] = {key: value for key, value in policy.items() if value}
     if not state.policies[name]:
         del state.policies[name]
+    state.serve(now)
     return b"TUBE_SET\r\n"
 
 
