@@ -321,25 +321,31 @@ class Binlog(TubeRecords):
 
     @property
     def busy(self) -> bool:
-        """Whether `end_iteration` has something to do."""
+        """Whether `commit` or `keep_up` has something to do."""
         return self.log.pending or self.compactor.more or self.headroom.recheck
 
-    def end_iteration(self, now: int, wall: int, inline: bool = False) -> bool:
-        """The end of an iteration of the server's loop: commits, and compacts a little. True if
-        compaction wants another iteration soon. Raises LogFailed.
+    def end_iteration(self, now: int, wall: int) -> bool:
+        """The end of an iteration: `commit` for clients that wait, then `keep_up`."""
+        self.commit(now, wall)
+        return self.keep_up(now, wall)
 
-        now: boot time, ns. wall: wall clock, ns. inline: the commit may be done at once instead of
-        by another thread (see `Log.commit`).
+    def commit(self, now: int, wall: int, inline: bool = False) -> None:
+        """Commits what was appended. Raises LogFailed. now: boot time, ns. wall: wall clock, ns.
+        inline: the commit may be done at once instead of by another thread (see `Log.commit`).
+        """
+        self.offset = self.compactor.offset = wall - now
+        self.headroom.wall = wall
+        if self.log.commit(wall, inline):
+            self.collect()
+
+    def keep_up(self, now: int, wall: int) -> bool:
+        """Compacts a little, and looks at headroom. True if compaction wants another iteration
+        soon. Raises LogFailed. To be called after `commit`, with the same times. Records that
+        compaction appends are committed with the next commit.
         """
         log = self.log
         headroom = self.headroom
         compactor = self.compactor
-        self.offset = compactor.offset = wall - now
-        headroom.wall = wall
-        # Clients wait for this commit, so it comes before compaction. Records that compaction
-        # appends are committed with the next commit.
-        if log.commit(wall, inline):
-            self.collect()
         if compactor.more or headroom.recheck or self._enough_happened():
             headroom.update_marks()
             compactor.advance(log.appended_bytes - self._appended)

@@ -42,8 +42,9 @@ class Context:
         self.report = report
         self.make_session = make_session
         self.forget = forget
-        self.outbox = Outbox(None, 0, boot_ns, time_ns)  # until the log is open
         self.sends = Sends(self.queue.memory)
+        # until the log is open
+        self.outbox = Outbox(None, 0, boot_ns, time_ns, self.sends.send)
         self.poller = Poller(self.queue.memory)
         # Bytes of replies that wait for one client, from which on no more of its commands are
         # executed.

@@ -11,8 +11,8 @@ One poll batch of an owner with a log:
 
 1. `begin_batch` with the number of readiness events;
 2. commands are executed: records are appended, replies added;
-3. `end_of_batch` commits what was appended, does a step of compaction, and delivers the replies
-   whose promise holds;
+3. `end_of_batch` commits what was appended, delivers the replies whose promise holds, and then does
+   a step of compaction;
 4. when the log has reported progress: `log_event`, and then `end_of_batch` again;
 5. at `next_at`: `on_timers`, and then `end_of_batch`.
 """
@@ -49,6 +49,9 @@ class Outbox:
     sync_ms: the window of -f, in milliseconds; 0 if each reply waits for a sync, or none does.
     now: boot time, in ns. wall: wall-clock time, in ns. next_at: when `on_timers` is due.
 
+    send: called after replies were delivered. It sends what recipients have only collected, and
+    returns whether another batch must end soon.
+
     on_commit: called before each commit with the LSN of its last record.
     """
 
@@ -58,6 +61,7 @@ class Outbox:
         sync_ms: int,
         now: Callable[[], int],
         wall: Callable[[], int],
+        send: Callable[[], bool] = lambda: False,
     ) -> None:
         self._binlog = binlog
         self._log = None if binlog is None else binlog.log
@@ -66,6 +70,7 @@ class Outbox:
         self._sync_ns = sync_ms * MS
         self._now = now
         self._wall = wall
+        self._send = send
         # Each with the LSN that it waits for.
         self._pending: deque[tuple[int, Recipient, bytes]] = deque()
         self._single = False
@@ -95,13 +100,18 @@ class Outbox:
         """Discards all replies: the log failed, so their promises cannot be kept."""
         self._pending.clear()
 
-    def _deliver(self) -> None:
-        """Delivers replies whose promise holds. Replies that recipients add meanwhile come last."""
+    def _deliver(self) -> bool:
+        """Delivers replies whose promise holds. Replies that recipients add meanwhile come last.
+        Returns what `send` returns.
+        """
         pending = self._pending
         promised = NEVER if self._log is None else self._log.promised_lsn
+        if not pending or pending[0][0] > promised:
+            return False
         while pending and pending[0][0] <= promised:
             _, recipient, data = pending.popleft()
             recipient.deliver(data)
+        return self._send()
 
     # --- poll batches -----------------------------------------------------------------------------
 
@@ -114,35 +124,35 @@ class Outbox:
         self._single = events == 1 and not self._pending
 
     def end_of_batch(self) -> bool:
-        """Commits, does a step of compaction, and delivers the replies whose promise holds. True if
-        the owner must end another batch soon, even without events.
+        """Commits, delivers the replies whose promise holds, and does a step of compaction. True if
+        the owner must end another batch soon, even without events. Clients wait for the first two,
+        so they come first.
 
         Raises LogFailed. Replies of a server without a log, or of a batch without changes, are
         delivered here too.
         """
         binlog = self._binlog
-        if binlog is None:
-            if self._pending:
-                self._deliver()
-            return False
-        more = self._commit(binlog) if binlog.busy else False
-        self._single = False
-        if self._pending:
-            self._deliver()
+        if binlog is None or not binlog.busy:
+            self._single = False
+            more = self._deliver()
             # A delivery may find a broken connection. Closing it may have appended records.
-            more = more or binlog.busy
-        return more
-
-    def _commit(self, binlog: Binlog) -> bool:
+            return more or (binlog is not None and binlog.busy)
         now = self._now()
+        wall = self._wall()
+        self._commit(binlog, now, wall)
+        more = self._deliver()
+        more = binlog.keep_up(now, wall) or more
+        self._set_timers(now)
+        return more or binlog.busy
+
+    def _commit(self, binlog: Binlog, now: int, wall: int) -> None:
         inline = (self._single or self._only_writes) and now >= self._inline_from
+        self._single = False
         if self.on_commit is not None:
             self.on_commit(binlog.log.lsn)
-        more = binlog.end_iteration(now, self._wall(), inline)
+        binlog.commit(now, wall, inline)
         if inline and self._now() - now > INLINE_COMMIT_LIMIT_NS:
             self._inline_from = now + INLINE_COMMIT_BACKOFF_NS
-        self._set_timers(now)
-        return more
 
     def log_event(self) -> None:
         """The log has reported progress, or its failure. Raises LogFailed.

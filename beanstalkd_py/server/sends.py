@@ -27,6 +27,8 @@ class Sends:
         be closed, and other clients may have got its jobs.
         """
         items = self.items
+        if not items:
+            return False
         stop = self._send_all()
         if stop is None:
             items.clear()

@@ -145,7 +145,8 @@ class Server:
         self, binlog: Binlog | None, ready: Callable[[], None], stopping: Callable[[], None]
     ) -> None:
         """Serves until SIGTERM, SIGINT or a failure, and then ends orderly. Raises the failure."""
-        self.context.outbox = Outbox(binlog, self.sync_ms, boot_ns, time_ns)
+        send = self.context.sends.send
+        self.context.outbox = Outbox(binlog, self.sync_ms, boot_ns, time_ns, send)
         sys.setswitchinterval(SWITCH_S)
         self.queue.memory.hold()
         self.hub.handle_error = self._on_error
@@ -290,8 +291,6 @@ class Server:
         outbox = context.outbox
         try:
             more = outbox.end_of_batch()
-            if context.sends.items:
-                more = context.sends.send() or more
         except wal.LogFailed as error:
             self.fail(error)
             return

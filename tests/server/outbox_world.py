@@ -33,7 +33,9 @@ class FakeLog:
 
 
 class FakeBinlog:
-    """A commit takes `commit_ns` and makes nothing durable. `World.reach` makes records durable."""
+    """A commit takes `commit_ns` and makes nothing durable, unless it `is_quick`. `World.reach`
+    makes records durable.
+    """
 
     def __init__(self, world: World, log: FakeLog) -> None:
         self.world = world
@@ -41,14 +43,20 @@ class FakeBinlog:
         self.busy = False
         self.more = False
         self.is_full = False
+        self.is_quick = False
         self.commits: list[bool] = []  # whether each was inline
         self.retries = 0
         self.commit_ns = 0
 
-    def end_iteration(self, now: int, wall: int, inline: bool) -> bool:
+    def commit(self, now: int, wall: int, inline: bool) -> None:
         self.commits.append(inline)
-        self.busy = self.more
         self.world.now += self.commit_ns
+        if self.is_quick:
+            self.log.promised_lsn = self.log.lsn
+
+    def keep_up(self, now: int, wall: int) -> bool:
+        self.busy = self.more
+        self.world.steps.append("compaction")
         return self.more
 
     def collect(self) -> None:
@@ -81,8 +89,15 @@ class World:
         self.binlog: Any = FakeBinlog(self, self.log)
         self.binlog.is_full = full
         self.delivered: list[tuple[str, bytes]] = []
-        self.outbox = Outbox(self.binlog, sync_ms, lambda: self.now, lambda: self.now + 7)
+        self.steps: list[str] = []
+        self.outbox = Outbox(
+            self.binlog, sync_ms, lambda: self.now, lambda: self.now + 7, self._send
+        )
         self.a, self.b = Client(self, "a"), Client(self, "b")
+
+    def _send(self) -> bool:
+        self.steps.append("send")
+        return False
 
     def change(self, client: Client, data: bytes = b"x") -> None:
         """A command that appends a record, and its reply."""

@@ -61,8 +61,7 @@ class World:
         self.end_batch()
 
     def end_batch(self) -> bool:
-        self.context.outbox.end_of_batch()
-        return self.context.sends.send() if self.context.sends.items else False
+        return self.context.outbox.end_of_batch()
 
     def settle(self) -> None:
         """Iterations until nothing is left to do."""
@@ -332,12 +331,17 @@ def test_send_is_repeated_with_the_memory_reserve(
 
 
 @pytest.mark.sources
-def test_lack_of_memory_without_the_extension_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lack_of_memory_without_the_extension_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
     """Events may be lost, so the process must end."""
     monkeypatch.setattr(poller, "receive_ready", NoMemoryOnce([]))
     monkeypatch.setattr(sends, "send_all", NoMemoryOnce(None))
     for module in (poller, sends):
         monkeypatch.setattr(module, "BUILT", False)
-    for call in (Poller(MemoryReserve()).poll, Sends(MemoryReserve()).send):
+    replies = Sends(MemoryReserve())
+    connection, _ = world.connect()
+    replies.add((connection.fd, b"1", connection))
+    for call in (Poller(MemoryReserve()).poll, replies.send):
         with pytest.raises(MemoryError):
             call()

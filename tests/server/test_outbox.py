@@ -17,6 +17,20 @@ pytestmark = pytest.mark.sources  # the log is a fake one
 # Replies
 
 
+def test_reply_is_sent_before_compaction() -> None:
+    world = World()
+    world.binlog.is_quick = True
+    world.batch(events=1)
+    assert world.delivered == [("a", b"x")]
+    assert world.steps == ["send", "compaction"]
+
+
+def test_nothing_is_sent_without_a_delivery() -> None:
+    world = World()
+    world.batch()
+    assert world.steps == ["compaction"]
+
+
 def test_reply_waits_for_its_lsn() -> None:
     world = World()
     world.change(world.a)
