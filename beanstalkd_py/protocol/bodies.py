@@ -38,7 +38,8 @@ class Bodies:
     time; a body that is being received goes on. The buffer is bounded: a line of 224 bytes, one
     body, and the data of one `feed`.
 
-    ahead: commands of the latest run that were not taken yet. They come before all other commands.
+    runs: whether runs of commands are put into `ahead`. ahead: commands of the latest run that were
+    not taken yet. They come before all other commands.
 
     unfinished: when all whole commands are taken, a number for the line or body that has begun,
     which no other line or body had before. 0 if nothing has begun.
@@ -46,10 +47,13 @@ class Bodies:
 
     __slots__ = (
         "_after", "_ahead_bytes", "_begun", "_buffer", "_collected", "_counted", "_left", "_memory",
-        "_position", "_put", "_runs_before", "_within", "ahead", "max_job_size", "unfinished",
+        "_position", "_put", "_run_start", "_runs_before", "_within", "ahead", "max_job_size",
+        "unfinished",
     )  # fmt: skip
 
-    def __init__(self, max_job_size: int, memory: MemoryReserve | None = None) -> None:
+    def __init__(
+        self, max_job_size: int, memory: MemoryReserve | None = None, runs: bool = False
+    ) -> None:
         self._buffer = b""
         self._position = 0
         self.max_job_size = max_job_size
@@ -62,6 +66,7 @@ class Bodies:
         self._after: Command = ()  # follows a body that is skipped
         self.ahead: Iterator[Command] = iter(())
         self._ahead_bytes = 0  # of the latest run
+        self._run_start = RUN_START if runs else 0
         self._runs_before = 0  # a run of commands may begin at a position below
         self._begun = 0  # lines and bodies that were unfinished
         self.unfinished = 0
@@ -88,7 +93,7 @@ class Bodies:
         else:
             self._buffer = data
         self._position = 0
-        self._runs_before = RUN_START
+        self._runs_before = self._run_start
 
     def _need_more(self) -> Command | None:
         """More bytes are needed. Drops the bytes that were parsed: while the client is silent, up

@@ -1,8 +1,8 @@
 """The parser: one client's bytes in, commands out. No I/O, no clock, no knowledge of jobs.
 
 `Parser.feed` takes bytes in any pieces; `Parser.next_command` gives the next whole command or None.
-A session calls `next_commands`, which is faster if the client pipelines. The commands are the same
-however the bytes are split. A command is a tuple: its operation (an integer of `commands`), then
+The commands are the same however the bytes are split. If the client pipelines, more commands may be
+in `Parser.ahead` afterwards. A command is a tuple: its operation (an integer of `commands`), then
 its arguments. An error of the client is a command too (`REPLY` with the bytes to send), so nothing
 here raises.
 
@@ -10,7 +10,6 @@ Source: beanstalkd 1.13, doc/protocol.txt and prot.c: lines of at most 224 bytes
 line ends at the first CRLF, also after a lone CR.
 """
 
-from collections.abc import Iterable
 from typing import Final
 
 from beanstalkd_py.protocol import replies
@@ -78,19 +77,11 @@ class Parser(Bodies):
         return line if end else None
 
     def next_command(self) -> Command | None:
-        """Returns the next whole command, or None if more bytes are needed."""
-        for command in self.ahead:
-            return command
-        for command in self.next_commands() or ():
-            return command
-        return None
-
-    def next_commands(self) -> Iterable[Command] | None:
-        """Returns the next whole commands, or None if more bytes are needed. To be called when all
-        of `ahead` are taken. The commands of a run are in `ahead` until they are taken.
+        """Returns the next whole command, or None if more bytes are needed. The caller first takes
+        all of `ahead`.
         """
         if self._within:
-            return self._one(self._continue() or self._need_more())
+            return self._continue() or self._need_more()
         buffer = self._buffer
         start = self._position
         if start == len(buffer):  # as in _need_more, without the call: frequent
@@ -98,60 +89,59 @@ class Parser(Bodies):
             self._position = 0
             self.unfinished = 0
             return None
-        if 0 < start < self._runs_before and self._take_run(start):
-            return self.ahead
+        if 0 < start < self._runs_before and self._find_run(start):
+            for command in self.ahead:
+                return command
         end = buffer.find(b"\r\n", start, start + MAX_LINE)
         if end < 0:
             if len(buffer) - start >= MAX_LINE:
                 self._within = LONG_LINE
                 self._begin()
                 self._position = start + MAX_LINE - 1  # its last byte may be the CR
-                return self._one(self._continue() or self._need_more())
-            return self._one(self._need_more())
+                return self._continue() or self._need_more()
+            return self._need_more()
         self._position = end + 2
         line = buffer[start:end]
         if buffer[start] == _D and line.startswith(b"delete "):
             digits = line[7:]
             if digits.isdigit():
                 number = int(digits)
-                return ((DELETE, number) if number <= U64 else BAD_FORMAT,)
-            return (parse_line(line),)
+                return (DELETE, number) if number <= U64 else BAD_FORMAT
+            return parse_line(line)
         known = KNOWN.get(line)
         if known is not None:
             if known[0] != PUT:
-                return (known,)
+                return known
             operation, pri, delay, ttr, size = known
             if size <= self.max_job_size:
                 body_end = end + 2 + size
                 if buffer.startswith(b"\r\n", body_end):
                     self._position = body_end + 2
                     try:
-                        return ((operation, pri, delay, ttr, buffer[end + 2 : body_end]),)
+                        return (operation, pri, delay, ttr, buffer[end + 2 : body_end])
                     except MemoryError:
-                        return (self._lose_whole_body(),)
-                return (self._body(pri, delay, ttr, size),)
+                        return self._lose_whole_body()
+                return self._body(pri, delay, ttr, size)
         words = line.split(b" ", 5)
         word = words[0]
         if word == b"put":
             known = plain_put(line, words, self.max_job_size)
             if known is None:
-                return (self._unusual_put(line),)
+                return self._unusual_put(line)
             _, pri, delay, ttr, size = known
-            return (self._body(pri, delay, ttr, size),)
+            return self._body(pri, delay, ttr, size)
         operation = _BY_ID.get(word)
         if operation is not None and len(words) == 2 and words[1].isdigit():
             number = int(words[1])
-            return ((operation, number) if number <= U64 else BAD_FORMAT,)
+            return (operation, number) if number <= U64 else BAD_FORMAT
         operation = _WITH_ARGUMENTS.get(word)
         if operation is not None and len(words) > 1 and b"\0" not in line:
-            return (parse_arguments(operation, line[len(word) + 1 :]),)
+            return parse_arguments(operation, line[len(word) + 1 :])
         operation = OTHER_PUTS.get(word)
-        if operation is None:
-            return (parse_line(line),)
-        return self._one(self._other_put(operation, line))
+        return parse_line(line) if operation is None else self._other_put(operation, line)
 
-    def _take_run(self, start: int) -> bool:
-        """Takes a run of commands into `ahead`. False if there is none at `start`."""
+    def _find_run(self, start: int) -> bool:
+        """Puts a run of commands into `ahead`. False if there is none at `start`."""
         try:
             commands, end = run_of_commands(self._buffer, start, self.max_job_size)
         except MemoryError:
@@ -161,9 +151,6 @@ class Parser(Bodies):
         self._ahead_bytes = end - start
         self.ahead = iter(commands)
         return bool(commands)
-
-    def _one(self, command: Command | None) -> Iterable[Command] | None:
-        return None if command is None else (command,)
 
     # --- put --------------------------------------------------------------------------------------
 

@@ -9,11 +9,9 @@ output limit of the dispatcher, or while a command is unfinished. `run` continue
 client that never reads its replies uses bounded memory.
 """
 
-from collections.abc import Iterable
-
 from beanstalkd_py.protocol import replies
 from beanstalkd_py.protocol.answers import LONG_BODY
-from beanstalkd_py.protocol.commands import QUIT, Command
+from beanstalkd_py.protocol.commands import QUIT
 from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT, Dispatcher
 from beanstalkd_py.protocol.parser import Parser
 from beanstalkd_py.queue.model import Client, Job
@@ -25,7 +23,7 @@ class Session:
 
     __slots__ = (
         "_ended",
-        "_next_commands",
+        "_next_command",
         "_output",
         "_pending",
         "client",
@@ -39,8 +37,8 @@ class Session:
     def __init__(self, dispatcher: Dispatcher, owner: object = None) -> None:
         self.dispatcher = dispatcher
         self.owner = owner  # takes the output; a `SessionOwner` in the server
-        self.parser = Parser(dispatcher.max_job_size, dispatcher.queue.memory)
-        self._next_commands = self.parser.next_commands
+        self.parser = Parser(dispatcher.max_job_size, dispatcher.queue.memory, runs=True)
+        self._next_command = self.parser.next_command
         self.closed = False  # no more commands are executed: close when the output is sent
         self.held = False  # `run` must be called after `take_output`: commands are left
         self._output: list[bytes] = []
@@ -123,8 +121,8 @@ class Session:
         """
         if self.closed or self.client.waiting:
             return False
-        next_commands = self._next_commands
-        commands: Iterable[Command] = self.parser.ahead
+        next_command = self._next_command
+        parser = self.parser
         handlers = self.dispatcher.handlers
         counts = self.dispatcher.counts
         client = self.client
@@ -141,35 +139,39 @@ class Session:
                 client.unfinished = None
                 output.append(reply)
                 pending += len(reply)
-        if pending > output_limit:
-            self.held = True
-            self._pending = pending
-            return False
-        while True:
-            for command in commands:
+        while pending <= output_limit:
+            for command in parser.ahead:
                 operation = command[0]
                 counts[operation] += 1
                 reply = handlers[operation](client, now, command)
+                if not reply:
+                    break
+                output.append(reply)
+                pending += len(reply)
+                if pending > output_limit:
+                    break
+            else:
+                single = next_command()
+                if single is None:
+                    self.closed = self._ended
+                    self._pending = pending
+                    return not self._ended
+                operation = single[0]
+                counts[operation] += 1
+                reply = handlers[operation](client, now, single)
                 if reply:
                     output.append(reply)
                     pending += len(reply)
-                elif reply is None:
-                    if not self.dispatcher.pieces:
-                        self.closed = operation == QUIT
-                        self.held = client.unfinished is not None
-                        self._pending = pending
-                        return False
-                    pending += self._add_pieces()
-                if pending > output_limit:
-                    self.held = True
+            if reply is None:
+                if not self.dispatcher.pieces:
+                    self.closed = operation == QUIT
+                    self.held = client.unfinished is not None
                     self._pending = pending
                     return False
-            more = next_commands()
-            if more is None:
-                self.closed = self._ended
-                self._pending = pending
-                return not self._ended
-            commands = more
+                pending += self._add_pieces()
+        self.held = True
+        self._pending = pending
+        return False
 
     def _add(self, reply: bytes) -> None:
         self._output.append(reply)

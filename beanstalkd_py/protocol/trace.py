@@ -1,11 +1,12 @@
 """What -VV prints: each command and each reply, in the format of the C server, which may change."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from beanstalkd_py.protocol.commands import Command
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.lines import word_of
+from beanstalkd_py.protocol.parser import Parser
 from beanstalkd_py.protocol.session import Session
 
 # Replies whose first line is followed by a body.
@@ -26,19 +27,17 @@ class TracingSession(Session):
         self._fd = fd
         self._trace = trace
         self._traced = 0  # pieces at the head of `_output` that were traced before
-        parser = self.parser
+        self.parser = parser = Parser(dispatcher.max_job_size, dispatcher.queue.memory)  # no runs
         next_command = parser.next_command
 
-        def traced() -> Iterable[Command] | None:
+        def traced() -> Command | None:
             line = parser.next_line
             command = next_command()
-            if command is None:
-                return None
-            if line is not None and b"\0" not in line:
+            if command is not None and line is not None and b"\0" not in line:
                 trace(f"<{fd} command {word_of(line)}")
-            return (command,)
+            return command
 
-        self._next_commands = traced
+        self._next_command = traced
 
     def take_output(self) -> bytes:
         output = self._output

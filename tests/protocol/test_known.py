@@ -10,6 +10,7 @@ from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.known import ID_DIGITS, RUN_BODY, RUN_BYTES, run_of_commands
 from beanstalkd_py.protocol.parser import Parser
 from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.protocol.trace import TracingSession
 from beanstalkd_py.queue.queue import Queue
 
 RESERVE = OPERATIONS["reserve"]
@@ -25,12 +26,12 @@ COMMANDS: list[Command] = [
 
 def commands(*pieces: bytes) -> list[Command]:
     """What a session would execute."""
-    whole = Parser(MAX_JOB_SIZE)
+    whole = Parser(MAX_JOB_SIZE, runs=True)
     found: list[Command] = []
     for piece in pieces:
         whole.feed(piece)
-        while (more := whole.next_commands()) is not None:
-            found += more
+        while (command := whole.next_command()) is not None:
+            found += [command, *whole.ahead]
     return found
 
 
@@ -169,3 +170,10 @@ def test_reply_to_a_run_is_in_order(session: Session) -> None:
         + replies.NOT_FOUND
         + b"RESERVED 1 2\r\nab\r\n"
     )
+
+
+def test_trace_shows_each_command_of_a_client_that_pipelines() -> None:
+    lines: list[str] = []
+    traced = TracingSession(Dispatcher(Queue()), None, 7, lines.append)
+    traced.receive(PUTS + b"delete 2\r\nreserve\r\n", 0)
+    assert lines == [f"<7 command {word}" for word in ("put ",) * 3 + ("delete ", "reserve")]

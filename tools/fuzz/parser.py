@@ -48,15 +48,16 @@ def commands(pieces: list[bytes], max_job_size: int) -> list[Command]:
     A put whose body arrived with it is written like one whose body arrived later.
     """
     # A probe and the buffer of a large body take address space, but no memory.
-    parser = Parser(max_job_size, MemoryReserve(lambda nbytes: b""))
+    parser = Parser(max_job_size, MemoryReserve(lambda nbytes: b""), runs=True)
     found: list[Command] = []
     for piece in pieces:
         parser.feed(piece)
-        while (command := parser.next_command()) is not None:
-            if command[0] == PUT:
-                found += [(PUT_BEGIN,), (PUT_END, *command[1:])]
-            else:
-                found.append(command)
+        while (first := parser.next_command()) is not None:
+            for command in (first, *parser.ahead):
+                if command[0] == PUT:
+                    found += [(PUT_BEGIN,), (PUT_END, *command[1:])]
+                else:
+                    found.append(command)
         assert parser.buffered < MAX_LINE, f"{parser.buffered} bytes are buffered"
     return found
 

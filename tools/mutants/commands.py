@@ -144,8 +144,8 @@ COMMANDS = (
         "run-is-lost-while-client-waits",
         "the rest of a run is lost when its client waits",
         "beanstalkd_py/protocol/session.py",
-        "        commands: Iterable[Command] = self.parser.ahead\n",
-        "        commands: Iterable[Command] = ()\n",
+        "            for command in parser.ahead:\n",
+        "            for command in list(parser.ahead):\n",
         ("tests/protocol/test_known.py -k waits",),
     ),
 )
