@@ -24,12 +24,12 @@ class Session:
     __slots__ = (
         "_ended",
         "_next_command",
-        "_output",
         "_pending",
         "client",
         "closed",
         "dispatcher",
         "held",
+        "output",
         "owner",
         "parser",
     )
@@ -41,8 +41,8 @@ class Session:
         self._next_command = self.parser.next_command
         self.closed = False  # no more commands are executed: close when the output is sent
         self.held = False  # `run` must be called after `take_output`: commands are left
-        self._output: list[bytes] = []
-        self._pending = 0  # bytes in _output
+        self.output: list[bytes] = []  # only `take_output` takes from it
+        self._pending = 0  # bytes in `output`
         self._ended = False  # the client sent its last byte
         # The last one: a client that was counted is not forgotten for lack of memory.
         self.client: Client = dispatcher.queue.connect()
@@ -102,7 +102,7 @@ class Session:
         self.parser.drop_body()
         self.client.unfinished = None
         self.dispatcher.clients.pop(self.client.id, None)
-        self._output = []
+        self.output = []
         self._pending = 0
         self.dispatcher.queue.disconnect(self.client, now)
 
@@ -126,7 +126,7 @@ class Session:
         handlers = self.dispatcher.handlers
         counts = self.dispatcher.counts
         client = self.client
-        output = self._output
+        output = self.output
         pending = self._pending
         output_limit = self.dispatcher.output_limit
         if self.held:
@@ -174,28 +174,23 @@ class Session:
         return False
 
     def _add(self, reply: bytes) -> None:
-        self._output.append(reply)
+        self.output.append(reply)
         self._pending += len(reply)
 
     def _add_pieces(self) -> int:
         """Adds a reply that the dispatcher has in pieces. Returns its bytes."""
         pieces = self.dispatcher.pieces
         self.dispatcher.pieces = []
-        self._output += pieces
+        self.output += pieces
         return sum(map(len, pieces))
-
-    @property
-    def has_output(self) -> bool:
-        """Whether `take_output` has more to return."""
-        return bool(self._output)
 
     def take_output(self) -> bytes:
         """Returns the replies, joined, and forgets them; b"" if there are none.
 
         Long bodies are not joined. If there is one, this returns what comes before it, or the body
-        itself, and `has_output` says that it must be called again.
+        itself, and must be called again while there is `output`.
         """
-        output = self._output
+        output = self.output
         if not output:
             return b""
         if self._pending > OUTPUT_LIMIT:
@@ -210,7 +205,7 @@ class Session:
         return data
 
     def _take_some(self) -> bytes:
-        output = self._output
+        output = self.output
         count = next((n for n, piece in enumerate(output) if len(piece) > LONG_BODY), len(output))
         if count < 2:
             return self._take_first()
@@ -223,7 +218,7 @@ class Session:
         return data
 
     def _take_first(self) -> bytes:
-        data = self._output.pop(0)
+        data = self.output.pop(0)
         self._pending -= len(data)
         return data
 

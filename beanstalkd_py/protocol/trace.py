@@ -26,7 +26,7 @@ class TracingSession(Session):
         super().__init__(dispatcher, owner)
         self._fd = fd
         self._trace = trace
-        self._traced = 0  # pieces at the head of `_output` that were traced before
+        self._traced = 0  # pieces at the head of `output` that were traced before
         self.parser = parser = Parser(dispatcher.max_job_size, dispatcher.queue.memory)  # no runs
         next_command = parser.next_command
 
@@ -40,7 +40,7 @@ class TracingSession(Session):
         self._next_command = traced
 
     def take_output(self) -> bytes:
-        output = self._output
+        output = self.output
         while self._traced < len(output):
             self._traced += self._trace_reply(output[self._traced])
         data = super().take_output()

@@ -134,7 +134,7 @@ class Connection:
         if data:
             self.queued += len(data)
             context.outbox.add(self, data)
-            if self.queued > context.max_pending or session.has_output:
+            if self.queued > context.max_pending or session.output:
                 self.flush(now)
 
     def _receive_alone(self, event: int, received: Received) -> bytes | None:
@@ -245,7 +245,7 @@ class Connection:
         if data:
             self.queued += len(data)
             self.context.outbox.add(self, data)
-            while session.has_output:  # a reply with a long body comes in pieces
+            while session.output:  # a reply with a long body comes in pieces
                 data = session.take_output()
                 self.queued += len(data)
                 self.context.outbox.add(self, data)

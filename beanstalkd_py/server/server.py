@@ -261,8 +261,9 @@ class Server:
         while events:
             outbox.begin_batch(len(events))
             for fd, event, received in events:
-                if fd in handlers:  # else an earlier event of the batch made the server close it
-                    handlers[fd](event, received)
+                handler = handlers.get(fd)
+                if handler is not None:  # else an earlier event of the batch closed it
+                    handler(event, received)
                     if self.failure is not None:
                         return
             events.clear()  # frees what was received

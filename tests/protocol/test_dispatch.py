@@ -130,7 +130,7 @@ def test_long_body_is_not_copied_into_its_reply(command: bytes) -> None:
     say(session, b"put 0 0 1 %d\r\n%b\r\n" % (len(body), body))
     session.receive(b"list-tube-used\r\n" + command + b"\r\nkick 1\r\n", NOW)
     pieces = []
-    while session.has_output:
+    while session.output:
         pieces.append(session.take_output())
     word = b"FOUND" if command.startswith(b"peek") else b"RESERVED"
     line = b"USING default\r\n%b 1 %d\r\n" % (word, len(body))
@@ -152,4 +152,4 @@ def test_waiting_client_gets_a_long_body_without_a_copy() -> None:
     assert worker.take_output() == b"RESERVED 1 %d\r\n" % len(body)
     assert worker.take_output() is dispatcher.queue.jobs[1].body
     assert worker.take_output() == b"\r\n"
-    assert not worker.has_output
+    assert not worker.output

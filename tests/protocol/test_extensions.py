@@ -12,7 +12,7 @@ from beanstalkd_py.queue.queue import Queue
 def ask(session: Session, data: bytes) -> bytes:
     session.receive(data, 0)
     replies = b""
-    while session.has_output or session.held:
+    while session.output or session.held:
         replies += session.take_output()
         if session.held:
             session.run(0)
@@ -40,10 +40,10 @@ def test_long_list_is_made_in_slices() -> None:
     sessions = [Session(dispatcher) for _ in range(2 * SLICE_LISTED + 5)]
     client = sessions[0]
     client.receive(b"list-connections\r\nping\r\n", 0)
-    assert client.held and not client.has_output
+    assert client.held and not client.output
     sessions[-1].lost(0)  # it is not in the list then
     client.run(0)
-    assert client.held and not client.has_output
+    assert client.held and not client.output
     client.run(0)
     reply = client.take_output()
     assert reply.endswith(b"\r\nPONG\r\n")
@@ -56,7 +56,7 @@ def test_end_of_a_connection_ends_its_list() -> None:
     client.receive(b"list-connections\r\n", 0)
     client.lost(0)
     client.run(0)
-    assert client.client.unfinished is None and not client.has_output
+    assert client.client.unfinished is None and not client.output
 
 
 def test_batch_ends_with_the_body_that_fills_it() -> None:
