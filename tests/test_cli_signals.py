@@ -147,13 +147,13 @@ SIGNAL_WHILE_REPORTING = """
 import os, signal, sys
 from beanstalkd_py import cli
 
-write = cli._write
+write = cli.Stderr.write
 
-def signalled(fd, text):
+def signalled(self, line, wait_s):
     os.kill(os.getpid(), signal.%s)
-    write(fd, text)
+    return write(self, line, wait_s)
 
-cli._write = signalled
+cli.Stderr.write = signalled
 sys.argv[0] = "refused"
 cli.run()
 """
