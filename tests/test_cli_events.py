@@ -75,16 +75,6 @@ def test_life_of_a_server_as_json(start: Start, log: str) -> None:
     }
 
 
-def test_ready_line_has_the_limit_that_auto_has_chosen(start: Start) -> None:
-    daemon = start("--max-memory=auto", "--log-format=json")
-    client = daemon.client()
-    client.ask(b"capabilities\r\n")
-    limit = client.stats()["max-memory"]
-    (ready,) = events(daemon)
-    assert f", at most {limit} bytes of jobs, " in ready["message"]
-    assert ready["max_memory"] == int(limit) > 1 << 20
-
-
 def test_client_that_switches_draining_is_noticed(start: Start) -> None:
     daemon = start("--log-format=json")
     client = daemon.client()
@@ -114,6 +104,8 @@ def test_last_moments_before_a_stop_are_reported(start: Start) -> None:
     ready, *between, stopping = [event["event"] for event in events(daemon)]
     assert (ready, stopping) == ("ready", "stopping")
     assert sorted(between) == ["draining", *["limit_reached"] * 2, *["puts_refused"] * 2]
+    first = events(daemon)[0]
+    assert first["max_memory"] == 1000 and ", at most 1000 bytes of jobs, " in first["message"]
     assert [event["refused"] for event in events(daemon) if "refused" in event] == [2]
     assert [event["times"] for event in events(daemon) if "times" in event] == [
         1,
