@@ -93,8 +93,8 @@ class Server:
         self.stopped_by = ""  # the signal
         # Set here, so that the environment cannot choose another: libuv needs cffi, and other
         # backends look through all descriptors.
-        gevent.config.loop = ["libev-cext", "libev-cffi"]
-        gevent.config.libev_backend = "epoll"
+        gevent.config.loop, gevent.config.libev_backend = ["libev-cext", "libev-cffi"], "epoll"
+        gevent.config.format_context = ["builtins.repr"]  # not pprint, whose import takes 8 ms
         self.hub: Any = gevent.get_hub()
         self.loop: Any = self.hub.loop
 
