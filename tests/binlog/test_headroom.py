@@ -144,7 +144,7 @@ def test_full_disk_refuses_nothing_but_puts(segment, largest):
     queue = FullQueue(full_disk(capacity), segment)
     ids = queue.fill(random_, largest)
     assert sum(len(job.body) for job in queue.queue.jobs.values()) > capacity // 6
-    for _ in range(3):
+    for _ in range(2):
         go_on(queue, random_, ids, 3000)
         assert len(queue.queue.jobs) == len(ids)
         queue = queue.killed()
@@ -185,7 +185,7 @@ def test_puts_go_on_when_jobs_were_deleted(segment, largest):
     random_ = random.Random(largest)
     queue = FullQueue(full_disk(24 * segment), segment)
     ids = queue.fill(random_, largest)
-    for _ in range(3):
+    for _ in range(2):
         random_.shuffle(ids)
         gone, ids = ids[::2], ids[1::2]
         assert set(queue.say(*[b"delete %d" % id for id in gone])) == {b"DELETED"}
@@ -212,11 +212,11 @@ def test_small_queue_goes_on_when_another_program_fills_the_disk():
     queue = FullQueue(full_disk(1 << 30), 256 * KIB)
     queue.say(b"put 0 0 60 5\r\nhello", b"put 0 0 60 5\r\nhello")
     queue.disk.capacity = queue.disk.used()
-    for _ in range(4):
+    for _ in range(2):
         go_on(queue, random_, [1, 2], 5000)
         queue = queue.killed()
     ids = [1, 2, *queue.fill(random_, 100)]
-    go_on(queue, random_, ids, 5000)
+    go_on(queue, random_, ids, 3000)
     assert set(queue.say(*[b"delete %d" % id for id in ids])) == {b"DELETED"}
     queue.rest()
     assert queue.say(b"put 0 0 60 0\r\n") == [b"INSERTED"]

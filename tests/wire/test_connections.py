@@ -88,12 +88,12 @@ def test_slow_reader_costs_bounded_memory(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize("kind", OURS, ids=str)
 def test_oversized_body_is_not_buffered(daemon: Daemon) -> None:
-    size = 64 * MEGABYTE
+    size = 24 * MEGABYTE
     with connect(daemon) as client:
         ask(client, b"list-tube-used")
         before = resident(daemon)
         client.say(b"put 0 0 60 %d\r\n" % size)
-        for _ in range(64):
+        for _ in range(24):
             client.say(b"x" * MEGABYTE)
         assert resident(daemon) - before < 8 * MEGABYTE
         assert ask(client, b"") == b"JOB_TOO_BIG\r\n"
@@ -105,7 +105,7 @@ def test_endless_line_is_not_buffered(daemon: Daemon) -> None:
     with connect(daemon) as client:
         ask(client, b"list-tube-used")
         before = resident(daemon)
-        for _ in range(64):
+        for _ in range(24):
             client.say(b"x" * MEGABYTE)
         assert resident(daemon) - before < 8 * MEGABYTE
         assert ask(client, b"") == b"BAD_FORMAT\r\n"

@@ -10,15 +10,16 @@ def clear(daemon: Daemon) -> int:
     """Deletes all jobs and returns the last id in use."""
     with Client(daemon.connect()) as client:
 
-        def ask(line: str) -> list[str]:
-            return client.ask(line.encode() + b"\r\n").decode("latin-1").split()
+        def ask(*lines: bytes) -> list[list[bytes]]:
+            """The words of the replies."""
+            client.say(b"".join([line + b"\r\n" for line in lines]))
+            return [reply.split() for reply in client.hear(len(lines))]
 
-        for tube in [word for word in ask("list-tubes")[3:] if word != "-"]:
-            ask(f"use {tube}")
-            for state in "ready", "delayed", "buried":
-                while (found := ask(f"peek-{state}"))[0] == "FOUND":
-                    ask(f"delete {found[1]}")
-        ask("use default")
-        base = int(ask("put 0 0 1 0\r\n")[1])
-        ask(f"delete {base}")
-        return base
+        (listed,) = ask(b"list-tubes")
+        for tube in [word for word in listed[3:] if word != b"-"]:
+            peeks = b"use " + tube, b"peek-ready", b"peek-delayed", b"peek-buried"
+            while ids := [reply[1] for reply in ask(*peeks)[1:] if reply[0] == b"FOUND"]:
+                ask(*[b"delete " + id for id in ids])
+        _, inserted = ask(b"use default", b"put 0 0 1 0\r\n")
+        ask(b"delete " + inserted[1])
+        return int(inserted[1])

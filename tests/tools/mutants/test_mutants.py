@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import random
+from functools import cache
 
 import pytest
 from mutants import document
@@ -64,12 +65,13 @@ def test_named_check_exists(command):
         assert (ROOT / "tools" / first / "__main__.py").exists()
         return
     path, _, test = first.partition("::")
-    functions = {
-        node.name
-        for node in ast.walk(ast.parse((ROOT / path).read_text()))
-        if isinstance(node, ast.FunctionDef)
-    }
-    assert not test or test in functions
+    assert not test or test in functions(path)
+
+
+@cache
+def functions(path):
+    tree = ast.parse((ROOT / path).read_text())
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
 def test_table_in_docs_is_up_to_date():
