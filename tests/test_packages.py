@@ -34,6 +34,7 @@ BELOW = {
         *("beanstalkd_py.protocol", "beanstalkd_py.binlog", "beanstalkd_wal"),
     },
     "beanstalkd_py.config": set[str](),
+    "beanstalkd_py.dramatiq": set[str](),
     "beanstalkd_py.http": {
         *("beanstalkd_py.config", "beanstalkd_py.host", "beanstalkd_py.queue"),
         *("beanstalkd_py.binlog", "beanstalkd_py.protocol", "beanstalkd_py.server"),
@@ -56,6 +57,7 @@ CHECKSUMS = {"crcmod", "google_crc32c"}
 USES_SYSTEM = (
     "beanstalkd_py.__main__",
     "beanstalkd_py.cli",
+    "beanstalkd_py.dramatiq",
     "beanstalkd_py.host",
     "beanstalkd_py.http",
     "beanstalkd_py.ping",
@@ -69,6 +71,7 @@ USES_FILES = (
     "beanstalkd_py.foreign.cbinlog.files",
 )
 USES_GEVENT = ("beanstalkd_py.server", "beanstalkd_py.http")
+USES_DRAMATIQ = ("beanstalkd_py.dramatiq",)
 USES_HTTP = ("beanstalkd_py.http",)
 USES_CLICK = ("beanstalkd_py.host",)
 USES_TOML = ("beanstalkd_py.config",)
@@ -175,6 +178,8 @@ def broken_rules(module: str, source: str) -> set[str]:
         allowed |= hit(names, GEVENT) - hit(names, {"gevent.monkey"})
     if within(module, *USES_CLICK):
         allowed |= hit(names, {"click"})
+    if within(module, *USES_DRAMATIQ):
+        allowed |= hit(names, {"dramatiq", "greenstalk"})
     if within(module, *USES_HTTP):
         allowed |= hit(names, {"prometheus_client", "werkzeug"})
     if within(module, *USES_TOML):
@@ -282,6 +287,10 @@ def test_every_package_is_installed() -> None:
         ("beanstalkd_py.server.server", "import tomli"),
         ("beanstalkd_py.server.server", "import werkzeug"),
         ("beanstalkd_py.server.server", "from beanstalkd_py.http import side"),
+        ("beanstalkd_py.server.server", "from beanstalkd_py import dramatiq"),
+        ("beanstalkd_py.server.server", "import greenstalk"),
+        ("beanstalkd_py.dramatiq.broker", "import gevent"),
+        ("beanstalkd_py.dramatiq.broker", "from ..protocol import replies"),
         ("beanstalkd_py.http.side", "from beanstalkd_py import cli"),
         ("beanstalkd_py.http.side", "from gevent import monkey"),
         ("beanstalkd_py.a_package_without_a_rule.x", "import time"),
@@ -314,6 +323,10 @@ def test_forbidden_import_is_found(module: str, source: str) -> None:
             "import os, socket, time, gevent\nfrom ..binlog import journal",
         ),
         ("beanstalkd_py.config.file", "import os, tomli\nfrom . import table"),
+        (
+            "beanstalkd_py.dramatiq.broker",
+            "import threading, greenstalk\nfrom dramatiq.broker import Broker",
+        ),
         ("beanstalkd_py.cli", "import sys\nfrom beanstalkd_py.server.server import Server"),
         ("tools.bench.load", "import gevent, beanstalkd_py.protocol"),
     ],

@@ -6,6 +6,7 @@ from .attributes import ATTRIBUTES
 from .commands import COMMANDS
 from .configuration import CONFIGURATION
 from .disk_invariants import DISK
+from .dramatiq_broker import DRAMATIQ_BROKER
 from .events import EVENTS
 from .extensions import EXTENSIONS
 from .http_side import HTTP_SIDE
@@ -35,6 +36,7 @@ _ALL = (
     *EXTENSIONS,
     *ATTRIBUTES,
     *HTTP_SIDE,
+    *DRAMATIQ_BROKER,
     *WRITER,
 )
 

@@ -20,4 +20,5 @@ class Invariant(Enum):
     ONE_WRITER = "One writer"
     OPERATOR_IS_TOLD = "The operator is told"
     LACK_OF_MEMORY_REFUSES_PUTS = "A lack of memory refuses puts"
+    MESSAGE_IS_NOT_LOST = "A message is not lost"
     C_PROTOCOL_FIRST = "The C protocol first"
