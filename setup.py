@@ -35,6 +35,7 @@ COMPILED = [
             "queue",
             "ready",
             "rules",
+            "runs",
             "snapshot",
             "state",
             "ticks",

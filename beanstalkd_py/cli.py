@@ -28,7 +28,7 @@ from beanstalkd_py.config.options import SMALLEST_SEGMENT_BYTES, Options
 from beanstalkd_py.foreign import old_files
 from beanstalkd_py.foreign.old_files import DamagedImport
 from beanstalkd_py.host import disk, privileges, signals
-from beanstalkd_py.host.clock import boot_ns, clock_offset_ns
+from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.host.events import INTERVAL_NS, EventLog, Report, is_journal
 from beanstalkd_py.host.notify import Notify
 from beanstalkd_py.host.process import (
@@ -42,9 +42,8 @@ from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.server.diskwatch import DiskWatch, WatchedFileSystem
 from beanstalkd_py.server.lifecycle import Draining, report_ready
-from beanstalkd_py.server.limits import limits_snapshot, set_limits
+from beanstalkd_py.server.limits import give_figures, set_limits
 from beanstalkd_py.server.listen import ListenFailed, address_of, listen
-from beanstalkd_py.server.peers import peer_snapshot
 from beanstalkd_py.server.process import process_snapshots
 from beanstalkd_py.server.reload import Reloader
 from beanstalkd_py.server.server import Server
@@ -231,11 +230,11 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
                 say=say,
             )
         set_limits(server, chosen)
-        dispatcher.limits = lambda: limits_snapshot(server)
-        dispatcher.peer = peer_snapshot
-        dispatcher.clock_offset = clock_offset_ns
+        give_figures(server)
+        reloader = None
         if command_line.config is not None:
-            Reloader(server, command_line, chosen, events, notify).start()
+            reloader = Reloader(server, command_line, chosen, events, notify)
+            reloader.start()
         is_text = chosen.log_format == "text"
         progress = Progress(f"reading {chosen.wal_dir}", events.info, notify, may_show_bar=is_text)
         if chosen.http is not None:
@@ -275,6 +274,8 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
                 addresses.append(f"http on {http.address}")
             report_ready(events, addresses, queue, log, chosen.wal_dir)
             events.limit()
+            if reloader is not None:
+                reloader.ready()
             server.every(EVENTS_CHECK_S, events.check)
             server.every(DRAINING_CHECK_S, draining.check)
             notify(READY=1, STATUS="serving")

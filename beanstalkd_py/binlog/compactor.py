@@ -20,7 +20,7 @@ from typing import Final
 from beanstalkd_py.binlog.headroom import LONG_BODY, Headroom
 from beanstalkd_py.binlog.jobrecord import encode_head, encode_head_with
 from beanstalkd_py.binlog.log import Log
-from beanstalkd_py.binlog.records import FULL, TubePolicy, encode, encode_pause
+from beanstalkd_py.binlog.records import FULL, Run, TubePolicy, encode, encode_pause
 from beanstalkd_py.binlog.usage import FULL_OVERHEAD, LENGTH_FIELD, Place, SegmentUsage, Usage
 from beanstalkd_py.queue.model import Job
 from beanstalkd_py.queue.policy import Policy
@@ -101,6 +101,8 @@ class Compactor:
         if oldest.live > 0 and not self._rewrite_pauses(oldest):
             return False
         if oldest.live > 0 and not self._rewrite_policies(oldest):
+            return False
+        if oldest.live > 0 and not self._rewrite_runs(oldest):
             return False
         assert oldest.live == 0, (
             f"segment {oldest.number}: {oldest.live} live bytes that belong to no job"
@@ -188,6 +190,18 @@ class Compactor:
                 return False
             self.migrated += 1
             usage.policy_written(name, segment, len(record) + LENGTH_FIELD)
+        return True
+
+    def _rewrite_runs(self, oldest: SegmentUsage) -> bool:
+        """Rewrites the latest runs of schedules. False if there is no headroom."""
+        usage = self.usage
+        for name in [name for name, (at, _) in usage.runs.items() if at is oldest]:
+            record = encode(Run(name, self.state.runs[name]))
+            segment = self.headroom.append(record)
+            if segment is None:
+                return False
+            self.migrated += 1
+            usage.run_written(name, segment, len(record) + LENGTH_FIELD)
         return True
 
     def _retire(self, oldest: SegmentUsage) -> None:

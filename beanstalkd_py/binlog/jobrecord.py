@@ -3,7 +3,9 @@
 from struct import error as StructError
 
 from beanstalkd_py.binlog.records import (
+    FULL_STRUCT,
     ID_SHIFT,
+    JOB_STRUCTS,
     LARGEST_SHORT_COUNT,
     NAME_SHIFT,
     NEW,
@@ -15,7 +17,7 @@ from beanstalkd_py.binlog.records import (
     deadline_on_disk,
     encode,
 )
-from beanstalkd_py.binlog.withrecords import on_disk
+from beanstalkd_py.binlog.withrecords import FULL_WITH_STRUCT, on_disk
 from beanstalkd_py.queue.attributes import Attributes
 from beanstalkd_py.queue.model import READY, RESERVED, Job
 
@@ -81,3 +83,20 @@ def _was_changed(job: Job) -> bool:
 def whole_seconds(duration: int) -> int:
     """A duration (ns) in seconds; -1, which no field of a record holds, if it is not whole."""
     return -1 if duration % SECOND_NS else duration // SECOND_NS
+
+
+def job_head(record: bytes) -> tuple[int, int] | None:
+    """Id of the job and offset of the body in a record of a job, in any of its forms. None for
+    other records. The end of the record may be missing.
+    """
+    layout = JOB_STRUCTS.get(record[0] if record else 0)
+    if layout is None or len(record) < layout.size:
+        return None
+    if layout is FULL_STRUCT:
+        _, _, name_length, _, id, *_ = layout.unpack_from(record)
+        return id, layout.size + name_length
+    if layout is FULL_WITH_STRUCT:
+        _, _, name_length, _, id, *found = layout.unpack_from(record)
+        return id, layout.size + name_length + found[-4] + found[-3]
+    first = layout.unpack_from(record)[0]
+    return first >> ID_SHIFT, layout.size + (first >> NAME_SHIFT & 0xFF)

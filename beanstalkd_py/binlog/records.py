@@ -21,7 +21,8 @@ record does not contain its own length: the log's frame does.
     MOVE     kind=10 u8, then as UPDATE, with the tube name length in place of 0 | tube name
 
 FULL_WITH and MOVE_WITH are FULL and MOVE of a job with attributes: see `withrecords`. POLICY and
-POLICY_WITH: see `policyrecords`.
+POLICY_WITH: see `policyrecords`. RUN, kind=15 u8 | Unix time in s u64 | name: the latest run of a
+schedule, 0 if it is gone.
 
 FULL, NEW and SHORT are three forms of one record: everything about a job. `encode` takes the
 shortest form that holds the job's numbers. A NEW record has no state, delay, deadline and counters:
@@ -82,6 +83,7 @@ PAUSE: Final = 4
 IMPORT: Final = 5
 LOST: Final = 6
 IDS: Final = 7
+RUN: Final = 15
 NEW: Final = 8
 SHORT: Final = 9
 MOVE: Final = 10
@@ -89,6 +91,7 @@ KIND_NAMES: Final = {
     FULL: "full", UPDATE: "update", DELETE: "delete", PAUSE: "pause", IMPORT: "import",
     LOST: "lost", IDS: "ids", NEW: "new", SHORT: "short", MOVE: "move", POLICY: "policy",
     FULL_WITH: "full-with", MOVE_WITH: "move-with", POLICY_WITH: "policy-with",
+    RUN: "run",
 }  # fmt: skip
 IMPORT_BEGIN: Final = 1
 IMPORT_END: Final = 2
@@ -108,6 +111,7 @@ DELETE_STRUCT: Final = Struct("<BQ")
 PAUSE_STRUCT: Final = Struct("<BBHqq")
 IMPORT_STRUCT: Final = Struct("<BBH")
 IDS_STRUCT: Final = Struct("<BQ")
+RUN_STRUCT: Final = Struct("<BQ")
 
 MAX_NAME: Final = 200
 SECOND_NS: Final = 1_000_000_000
@@ -191,6 +195,11 @@ class TubePolicy(NamedTuple):
     policy: Policy
 
 
+class Run(NamedTuple):
+    schedule: bytes
+    at: int  # Unix time, s
+
+
 class Lost(NamedTuple):
     pass
 
@@ -204,7 +213,7 @@ class Ids(NamedTuple):
     bound: int
 
 
-Record = TubePolicy | Full | Update | Move | Delete | Pause | Import | Lost | Ids
+Record = Run | TubePolicy | Full | Update | Move | Delete | Pause | Import | Lost | Ids
 
 
 def encode(record: Record) -> bytes:
@@ -255,6 +264,8 @@ def _pack(record: Record) -> bytes:
         return bytes((LOST,))
     if isinstance(record, TubePolicy):
         return pack(record.tube, record.policy)
+    if isinstance(record, Run):
+        return RUN_STRUCT.pack(RUN, record.at) + record.schedule
     if isinstance(record, Ids):
         return IDS_STRUCT.pack(IDS, record.bound)
     if isinstance(record, Import):
@@ -357,6 +368,8 @@ def decode(data: bytes) -> Record:
         kind == POLICY_WITH and len(data) >= POLICY_WITH_STRUCT.size
     ):
         return TubePolicy(*unpack(data))
+    if kind == RUN and RUN_STRUCT.size < len(data) <= RUN_STRUCT.size + MAX_NAME:
+        return Run(data[RUN_STRUCT.size :], RUN_STRUCT.unpack_from(data)[1])
     if kind == LOST and len(data) == 1:
         return Lost()
     if kind == IDS and len(data) == IDS_STRUCT.size:
@@ -371,23 +384,6 @@ def _job(state: int, fields: list[int], data: bytes, size: int, first: int) -> F
     _check(state, name_length, name_end <= len(data))
     tube, body = data[size:name_end], data[name_end:]
     return Full._make((state, *fields, tube, body, NO_ATTRIBUTES))
-
-
-def job_head(record: bytes) -> tuple[int, int] | None:
-    """Id of the job and offset of the body in a record of a job, in any of its forms. None for
-    other records. The end of the record may be missing.
-    """
-    layout = JOB_STRUCTS.get(record[0] if record else 0)
-    if layout is None or len(record) < layout.size:
-        return None
-    if layout is FULL_STRUCT:
-        _, _, name_length, _, id, *_ = layout.unpack_from(record)
-        return id, layout.size + name_length
-    if layout is FULL_WITH_STRUCT:
-        _, _, name_length, _, id, *found = layout.unpack_from(record)
-        return id, layout.size + name_length + found[-4] + found[-3]
-    first = layout.unpack_from(record)[0]
-    return first >> ID_SHIFT, layout.size + (first >> NAME_SHIFT & 0xFF)
 
 
 def _check(state: int, name_length: int, whole: bool) -> None:

@@ -36,6 +36,7 @@ from beanstalkd_py.binlog.records import (
     Import,
     Move,
     Pause,
+    Run,
     TubePolicy,
     decode,
 )
@@ -233,6 +234,8 @@ class Replayer(TubeReplay):
             elif isinstance(decoded, TubePolicy):
                 nbytes = len(record) + LENGTH_FIELD
                 self._policy(decoded.tube, decoded.policy, segment, nbytes)
+            elif isinstance(decoded, Run):
+                self._run(decoded, segment, len(record) + LENGTH_FIELD)
             elif isinstance(decoded, Import):
                 self._begin_or_end(decoded)
             elif isinstance(decoded, Ids):

@@ -4,7 +4,14 @@ whether there is headroom for the record of a change.
 
 from beanstalkd_py.binlog.compactor import Compactor
 from beanstalkd_py.binlog.headroom import Headroom
-from beanstalkd_py.binlog.records import Move, TubePolicy, deadline_on_disk, encode, encode_pause
+from beanstalkd_py.binlog.records import (
+    Move,
+    Run,
+    TubePolicy,
+    deadline_on_disk,
+    encode,
+    encode_pause,
+)
 from beanstalkd_py.binlog.refusals import Refusals
 from beanstalkd_py.binlog.usage import (
     LENGTH_FIELD,
@@ -83,6 +90,18 @@ class TubeRecords:
         if segment is None:
             return False
         self.usage.policy_written(tube, segment, nbytes if policy != NO_POLICY else 0)
+        return True
+
+    def run(self, schedule: bytes, at: int) -> bool:
+        """Appends a RUN record. False when there is no headroom. Raises LogFailed."""
+        record = encode(Run(schedule, at))
+        nbytes = len(record) + LENGTH_FIELD
+        if not self.headroom_for_change(nbytes):
+            return False
+        segment = self.headroom.append(record)
+        if segment is None:
+            return False
+        self.usage.run_written(schedule, segment, nbytes if at else 0)
         return True
 
     def pause(self, tube: Tube, pause: int, until: int) -> bool:

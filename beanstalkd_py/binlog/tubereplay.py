@@ -2,7 +2,7 @@
 times of records in memory.
 """
 
-from beanstalkd_py.binlog.records import Pause
+from beanstalkd_py.binlog.records import Pause, Run
 from beanstalkd_py.binlog.usage import SegmentUsage, Usage
 from beanstalkd_py.binlog.withrecords import in_memory
 from beanstalkd_py.queue.attempts import apply_policy
@@ -10,6 +10,7 @@ from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, Attributes
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, Job
 from beanstalkd_py.queue.moved import apply_move
 from beanstalkd_py.queue.policy import NO_POLICY, Policy
+from beanstalkd_py.queue.runs import apply_run
 from beanstalkd_py.queue.state import State
 
 
@@ -39,6 +40,10 @@ class TubeReplay:
         until = min(pause.until - self.offset, self.now + pause.pause) or -1
         self.state.apply_pause(tube, pause.pause, until if pause.pause else 0)
         self.usage.pause_written(pause.tube, segment, pause.pause)
+
+    def _run(self, run: Run, segment: SegmentUsage, nbytes: int) -> None:
+        apply_run(self.state, run.schedule, run.at)
+        self.usage.run_written(run.schedule, segment, nbytes if run.at else 0)
 
     def _policy(self, name: bytes, policy: Policy, segment: SegmentUsage, nbytes: int) -> None:
         apply_policy(self.state, name, policy)

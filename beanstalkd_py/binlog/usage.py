@@ -95,7 +95,7 @@ class Usage:
 
     __slots__ = (
         *("active_bytes", "by_number", "current", "grown", "largest", "largest_segment", "live"),
-        *("most_ids", "oldest", "pauses", "policies", "sealed", "sealed_bytes", "updates"),
+        *("most_ids", "oldest", "pauses", "policies", "runs", "sealed", "sealed_bytes", "updates"),
     )
 
     def __init__(self) -> None:
@@ -108,6 +108,7 @@ class Usage:
         # tube name -> (segment of its latest PAUSE record, bytes of that record)
         self.pauses: dict[bytes, tuple[SegmentUsage, int]] = {}
         self.policies: dict[bytes, tuple[SegmentUsage, int]] = {}  # the same of POLICY records
+        self.runs: dict[bytes, tuple[SegmentUsage, int]] = {}  # of RUN records, by schedule
         self.sealed: dict[int, SegmentUsage] = {}
         self.sealed_bytes = 0  # of the files of all in `sealed`
         self.oldest: SegmentUsage | None = None  # the first of `sealed`
@@ -242,6 +243,10 @@ class Usage:
     def policy_written(self, tube: bytes, segment: SegmentUsage, nbytes: int) -> None:
         """The same of a POLICY record of nbytes; 0 if it ends the policy."""
         self._written(self.policies, tube, segment, nbytes)
+
+    def run_written(self, schedule: bytes, segment: SegmentUsage, nbytes: int) -> None:
+        """The same of a RUN record."""
+        self._written(self.runs, schedule, segment, nbytes)
 
     def _written(
         self,

@@ -39,6 +39,9 @@ def compare(running: Options, wanted: Options) -> Changes:
             applied.append(shown)
         else:
             refused.append(shown)
+    if running.schedule != wanted.schedule:
+        options = options._replace(schedule=wanted.schedule)
+        applied.append(f"schedule: {', '.join(map(str, wanted.schedule)) or 'none'}")
     return Changes(options, tuple(applied), tuple(refused))
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from beanstalkd_py.config.kinds import Invalid, Value
 from beanstalkd_py.config.table import IN_FILE, Option
@@ -42,7 +42,7 @@ class WrongFile(Exception):
         ]
 
 
-def read(path: str) -> dict[str, Value]:
+def read(path: str) -> dict[str, Any]:
     """The values in the file, by key. Raises WrongFile."""
     from beanstalkd_py.config import toml  # 5 ms, which a start without a file need not take
 
@@ -55,14 +55,21 @@ def read(path: str) -> dict[str, Value]:
         raise WrongFile(path, [error.mistake]) from None
     except toml.NotToml as error:
         raise WrongFile(path, [Mistake(error.line, error.text)]) from None
-    values: dict[str, Value] = {}
-    mistakes = []
+    values: dict[str, Any] = {}
+    mistakes: list[Mistake] = []
+    if "schedule" in document.values:
+        from beanstalkd_py.config import schedules
+
+        found, wrong = schedules.read(document.values.pop("schedule"), document.lines)
+        values["schedule"] = found
+        mistakes.extend(Mistake(line, text) for line, text in wrong)
     for key, value in document.values.items():
         try:
             values[key] = _value(key, value)
         except Invalid as error:
             mistakes.append(Mistake(document.lines[(key,)], str(error)))
-    mistakes.extend(_contradictions(document.lines, values))
+    known = {key: value for key, value in values.items() if key in IN_FILE}
+    mistakes.extend(_contradictions(document.lines, known))
     if mistakes:
         raise WrongFile(path, mistakes)
     return values

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # 10 ms, which a start without schedules need not take
+    from beanstalkd_py.config.schedules import Schedule
 
 DEFAULT_MAX_JOB_SIZE = 65535
 LARGEST_MAX_JOB_SIZE = 1073741824
@@ -36,6 +39,7 @@ class Options(NamedTuple):
     log_format: str = "text"
     log_level: str = "info"
     http: str | None = None  # ADDR:PORT or unix:PATH
+    schedule: tuple[Schedule, ...] = ()  # in the file only; see `schedules`
 
     @property
     def sync_window_ms(self) -> int:

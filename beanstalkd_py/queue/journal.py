@@ -70,6 +70,9 @@ class Journal(Protocol):
     def policy(self, tube: bytes, policy: Policy) -> bool:
         """The policy of the tube of this name."""
 
+    def run(self, schedule: bytes, at: int) -> bool:
+        """The latest run of the schedule of this name (Unix time, s); 0: it is gone."""
+
     def delete(self, job: Job) -> bool:
         """The job is deleted."""
 

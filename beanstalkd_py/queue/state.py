@@ -51,6 +51,7 @@ class State:
         self.tubes: dict[bytes, Tube] = {}
         self.policies: dict[bytes, object] = {}  # by tube name, also of tubes that do not exist
         self.attributes: dict[int, Attributes] = {}  # of the jobs that have any, by id
+        self.runs: dict[bytes, int] = {}  # the latest run of each schedule (Unix time, s)
         self.tube_list: list[Tube] = []  # in the C server's order
         self.next_id = 1
         self.next_bury = 1  # sequence number of the next bury, for the job's `deadline_at`

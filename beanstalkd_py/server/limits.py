@@ -1,10 +1,12 @@
 """The limits of a server: set at the start and at each reload, and shown."""
 
 from beanstalkd_py.config.options import Options
+from beanstalkd_py.host.clock import clock_offset_ns
 from beanstalkd_py.host.memory import automatic_limit
 from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT
 from beanstalkd_py.queue.memory import NO_LIMIT
 from beanstalkd_py.queue.snapshot import LimitsSnapshot
+from beanstalkd_py.server.peers import peer_snapshot
 from beanstalkd_py.server.server import Server
 
 
@@ -39,3 +41,11 @@ def limits_snapshot(server: Server) -> LimitsSnapshot:
         max_pending_bytes=server.context.max_pending,
         max_pending_reached=timeouts.stalled,
     )
+
+
+def give_figures(server: Server) -> None:
+    """Passes to the dispatcher what it cannot know: limits, clients, and the wall clock."""
+    dispatcher = server.dispatcher
+    dispatcher.limits = lambda: limits_snapshot(server)
+    dispatcher.peer = peer_snapshot
+    dispatcher.clock_offset = clock_offset_ns

@@ -5,14 +5,16 @@ a regular file.
 """
 
 import signal
-from time import monotonic_ns
+from time import monotonic_ns, time
 
 from beanstalkd_py.config import changes, file
 from beanstalkd_py.config.flags import CommandLine
 from beanstalkd_py.config.options import Options
+from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.host.events import EventLog
 from beanstalkd_py.host.notify import Notify
 from beanstalkd_py.server.limits import set_limits
+from beanstalkd_py.server.schedules import CHECK_S, Schedules
 from beanstalkd_py.server.server import Server
 
 
@@ -34,6 +36,7 @@ class Reloader:
         self._running = running
         self._events = events
         self._notify = notify
+        self._schedules: Schedules | None = None
 
     def start(self) -> None:
         """From here on SIGHUP reloads. A signal that came before, while SIGHUP was blocked, takes
@@ -41,6 +44,15 @@ class Reloader:
         """
         self._server.on_signal(signal.SIGHUP, self.reload)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
+
+    def ready(self) -> None:
+        """The log is open: schedules begin."""
+        server = self._server
+        self._schedules = Schedules(
+            server.queue, self._events, time, boot_ns, server.context.settle
+        )
+        self._schedules.set(self._running.schedule)
+        server.every(CHECK_S, self._schedules.check)
 
     def reload(self) -> None:
         if not self._notify.ready:  # READY=1 would end the start
@@ -67,6 +79,8 @@ class Reloader:
         changes_level = options.log_level != self._running.log_level
         self._running = options
         apply(self._server, options)
+        if self._schedules is not None:
+            self._schedules.set(options.schedule)
         # Whoever asks for fewer events is told that they get them.
         self._events.set(options.log_format, "info" if changes_level else options.log_level)
         self._events.info(f"reloaded {self._path}: {found}", event="reloaded", file=self._path)

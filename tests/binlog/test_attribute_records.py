@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from simulation.disk import MemoryDisk
 
+from beanstalkd_py.binlog.jobrecord import job_head
 from beanstalkd_py.binlog.meta import encode_meta
 from beanstalkd_py.binlog.opening import NewerRecords
-from beanstalkd_py.binlog.records import VERSION, Full, Move, decode, encode, job_head
+from beanstalkd_py.binlog.records import VERSION, Full, Move, decode, encode
 from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, Attributes
 from beanstalkd_py.queue.model import READY
 from tests.binlog.daemon import Daemon, append, live_bytes

@@ -8,8 +8,8 @@ import beanstalkd_wal as wal
 import pytest
 from simulation.disk import MemoryDisk
 
-from beanstalkd_py.binlog.jobrecord import encode_head
-from beanstalkd_py.binlog.records import FULL, NEW, SHORT, Full, decode, encode, job_head
+from beanstalkd_py.binlog.jobrecord import encode_head, job_head
+from beanstalkd_py.binlog.records import FULL, NEW, SHORT, Full, decode, encode
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED
 from tests.binlog.daemon import WALL, Daemon, S, append
 

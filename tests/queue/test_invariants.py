@@ -87,7 +87,7 @@ class Refusing:
     def change(self, *arguments: object) -> bool:
         return self.has_headroom()
 
-    delete = pause = move = policy = change
+    delete = pause = move = policy = run = change
 
 
 class Play:

@@ -28,6 +28,7 @@ from beanstalkd_py.binlog.meta import decode_meta
 from beanstalkd_py.binlog.records import (
     IMPORT_BEGIN,
     KIND_NAMES,
+    SECOND_NS,
     Delete,
     Full,
     Ids,
@@ -35,6 +36,7 @@ from beanstalkd_py.binlog.records import (
     Move,
     Pause,
     Record,
+    Run,
     TubePolicy,
     Update,
     decode,
@@ -109,6 +111,8 @@ class Entry:
             return until if record.pause else ""
         if isinstance(record, TubePolicy):
             return ", ".join(policy_text(record.policy))
+        if isinstance(record, Run):
+            return f"schedule {bytes_as_text(record.schedule)}: {_run_at(record)}"
         if isinstance(record, Import):
             begin = record.phase == IMPORT_BEGIN
             return "begin: all earlier jobs are void" if begin else "end: the import is complete"
@@ -214,6 +218,10 @@ def _update_event(record: Update, was: Fields | None) -> str:
     return raised[0] if len(raised) == 1 else "update"
 
 
+def _run_at(record: Run) -> str:
+    return local(record.at * SECOND_NS) if record.at else "gone"
+
+
 # --- JSON
 
 
@@ -223,6 +231,9 @@ def _record_fields(record: Record) -> Fields:
         return {"pause_ns": record.pause, **until}
     if isinstance(record, TubePolicy):
         return {**record.policy._asdict(), "dead_tube": bytes_as_text(record.policy.dead_tube)}
+    if isinstance(record, Run):
+        at = instant("run_at", record.at * SECOND_NS) if record.at else {}
+        return {"schedule": bytes_as_text(record.schedule), **at}
     if isinstance(record, Import):
         phase = "begin" if record.phase == IMPORT_BEGIN else "end"
         return {"phase": phase, "source": bytes_as_text(record.text)}

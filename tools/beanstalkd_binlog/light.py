@@ -13,7 +13,7 @@ from struct import error as StructError
 import beanstalkd_wal as wal
 from beanstalkd_wal.names import segment_path
 
-from beanstalkd_py.binlog.records import job_head
+from beanstalkd_py.binlog.jobrecord import job_head
 from beanstalkd_py.binlog.replay import BadRecord, Replayer
 from beanstalkd_py.binlog.usage import Usage
 from beanstalkd_py.queue.model import Job

@@ -21,6 +21,7 @@ from beanstalkd_binlog.progress import Progress
 from beanstalkd_binlog.status import CLEAN, BadLog, warn
 from beanstalkd_binlog.text import count
 from beanstalkd_binlog.walk import Finding, Walk
+from beanstalkd_py.binlog.jobrecord import job_head
 from beanstalkd_py.binlog.meta import decode_meta, encode_meta
 from beanstalkd_py.binlog.opening import Unreadable, find_next_id, names_not_synced, read_meta
 from beanstalkd_py.binlog.records import (
@@ -31,7 +32,6 @@ from beanstalkd_py.binlog.records import (
     Lost,
     decode,
     encode,
-    job_head,
 )
 
 SHOWN_IDS = 20  # in a line of text; JSON has all

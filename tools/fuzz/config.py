@@ -33,9 +33,32 @@ _VALUES = [
     ),
     *("", "[" * 3000, "{", '"', "'''", "#", "\\", "=", "]", "1 2"),
 ]
-_KEYS = ["x", "a.b", '"a\\nb"', '""', "''", "max-job-size", "a.a" + ".a" * 300, "'é'"]
+_KEYS = [
+    "x",
+    "a.b",
+    '"a\\nb"',
+    '""',
+    "''",
+    "max-job-size",
+    "name",
+    "cron",
+    "schedule",
+    "a.a" + ".a" * 300,
+    "'é'",
+]
 _ENDS = ["\n", "\n", "\n", "\r\n", " # [\n", "\t\n\n", "\n# '''\n"]
-_HEADERS = ["[a]", "[[a]]", "[a.b]", "[[a.b]]", "[[listener]]", "[listener.tls]", "[port]", "[]"]
+_HEADERS = [
+    "[a]",
+    "[[a]]",
+    "[a.b]",
+    "[[a.b]]",
+    "[[schedule]]",
+    "[schedule]",
+    "[[listener]]",
+    "[listener.tls]",
+    "[port]",
+    "[]",
+]
 
 
 def run(seed: int, count: Count) -> None:
@@ -52,7 +75,7 @@ def run(seed: int, count: Count) -> None:
 
 def check(path: Path, data: bytes) -> None:
     try:
-        Options(**file.read(str(path)))  # type: ignore[arg-type]
+        Options(**file.read(str(path)))
     except file.WrongFile as error:
         lines = data.split(b"\n")
         assert error.mistakes

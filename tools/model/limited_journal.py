@@ -36,6 +36,9 @@ class LimitedJournal:
     def policy(self, *_: object) -> bool:
         return self._accepts()
 
+    def run(self, *_: object) -> bool:
+        return self._accepts()
+
     def delete(self, *_: object) -> bool:
         return self._accepts()
 

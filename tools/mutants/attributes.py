@@ -9,6 +9,7 @@ _KEYS = ("tests/queue/test_unique_keys.py",)
 _EXPIRY = ("tests/queue/test_expiry.py",)
 _RECORDS = ("tests/binlog/test_attribute_records.py",)
 _LIMITS = ("tests/queue/test_tube_limits.py", "tests/wire/test_engine.py -k tube_limits")
+_SCHEDULES = ("tests/server/test_runs_of_schedules.py",)
 _WIRE = ("tests/wire/test_engine.py -k put_with",)
 
 ATTRIBUTES = (
@@ -221,5 +222,51 @@ ATTRIBUTES = (
         "    if not (max_jobs or max_bytes or max_reserved or expire):\n",
         "    if tube:\n",
         _LIMITS,
+    ),
+    Mutant(
+        Invariant.LOG_BEFORE_STATE,
+        "run-not-logged",
+        "the run of a schedule is not logged, so a restart puts it again",
+        "beanstalkd_py/queue/schedules.py",
+        "    if queue.journal is not None and not queue.journal.run(name, at):\n"
+        "        return False\n",
+        "",
+        _SCHEDULES,
+    ),
+    Mutant(
+        Invariant.LOG_BEFORE_STATE,
+        "run-forgotten-at-replay",
+        "replay forgets the runs of schedules",
+        "beanstalkd_py/binlog/tubereplay.py",
+        "        apply_run(self.state, run.schedule, run.at)\n",
+        "",
+        _SCHEDULES,
+    ),
+    Mutant(
+        Invariant.DISK_IN_PROPORTION,
+        "compaction-loses-runs",
+        "compaction does not write the latest run of a schedule again",
+        "beanstalkd_py/binlog/compactor.py",
+        "            usage.run_written(name, segment, len(record) + LENGTH_FIELD)\n",
+        "            usage.run_written(name, segment, 0)\n",
+        _SCHEDULES,
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
+        "missed-runs-are-put",
+        "a run that was missed is put although the schedule says skip",
+        "beanstalkd_py/server/schedules.py",
+        '        if schedule.missed == "skip" and wall - run > LATE_S:\n',
+        "        if not schedule:\n",
+        _SCHEDULES,
+    ),
+    Mutant(
+        Invariant.OPERATOR_IS_TOLD,
+        "refused-run-is-silent",
+        "a run of a schedule that is refused is not reported",
+        "beanstalkd_py/server/schedules.py",
+        "        if self._refused.get(schedule.name) != run:\n",
+        "        if not schedule:\n",
+        _SCHEDULES,
     ),
 )
