@@ -32,6 +32,17 @@ class Attributes(NamedTuple):
 NO_ATTRIBUTES: Final = Attributes()
 
 
+# What the attributes of a job count beside its `JOB_BYTES`. Measured: 280 to 430 bytes.
+ATTRIBUTES_BYTES: Final = 400
+
+
+def cost(attributes: Attributes) -> int:
+    """Bytes that count for the limit of --max-memory."""
+    if attributes == NO_ATTRIBUTES:
+        return 0
+    return ATTRIBUTES_BYTES + len(attributes.key) + len(attributes.origin)
+
+
 class Expiries(LazyHeap[Job]):
     """When the ready and delayed jobs of a tube expire."""
 

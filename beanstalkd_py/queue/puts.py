@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 from beanstalkd_py.queue.attempts import Attempts
-from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, Attributes, id_of_key
+from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, Attributes, cost, id_of_key
 from beanstalkd_py.queue.memory import SMALL_BODY
 from beanstalkd_py.queue.model import DELAYED, READY, Client, Job, Tube
 from beanstalkd_py.queue.outcome import DRAINING, NO_HEADROOM, NO_MEMORY, TUBE_FULL, Outcome
@@ -161,13 +161,14 @@ class Puts(Attempts):
             if _is_full(tube, policy, nbytes):
                 return TUBE_FULL
             expire = policy.expire * SECOND if expire < 0 else expire
-        is_probed = id >= probe_at or nbytes > SMALL_BODY
-        if is_probed and not memory.may_put(id, nbytes):
-            return NO_MEMORY
         state = DELAYED if delay else READY
         deadline_at = now + delay if delay else 0
         expires_at = now + expire if expire > 0 else 0
         attributes = Attributes(wishes.key, wishes.until_reserve, expires_at, wishes.attempts)
+        extra = cost(attributes)
+        is_probed = id >= probe_at or nbytes > SMALL_BODY or extra > 0
+        if is_probed and not memory.may_put(id, nbytes + extra):
+            return NO_MEMORY
         segment = None
         if self.journal is not None:
             if attributes == NO_ATTRIBUTES:

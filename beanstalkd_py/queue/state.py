@@ -14,7 +14,7 @@ a lost client. Replay makes every reserved job ready anyway.
 
 from typing import Final
 
-from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, Attributes, Marked
+from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, Attributes, Marked, cost
 from beanstalkd_py.queue.jobtable import JobTable
 from beanstalkd_py.queue.journal import Counters, Journal
 from beanstalkd_py.queue.memory import JOB_BYTES, MemoryReserve
@@ -219,11 +219,13 @@ class State:
         marked = tube.marked
         old = self.attributes.pop(job.id, None)
         if old is not None and isinstance(marked, Marked):
+            self.memory.used -= cost(old)
             marked.discard(job, old)
             if not marked.count:
                 tube.marked = None
         if new is not None and new != NO_ATTRIBUTES:
             self.attributes[job.id] = new
+            self.memory.used += cost(new)
             marked = tube.marked
             if not isinstance(marked, Marked):
                 tube.marked = marked = Marked(tube, self.attributes)

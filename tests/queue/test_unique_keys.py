@@ -8,7 +8,9 @@ import pytest
 from model.pair import SECOND, Pair
 from simulation.disk import MemoryDisk
 
+from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.queue import Queue
 from tests.binlog.daemon import Daemon
 
 
@@ -92,6 +94,7 @@ def test_deleted_job_leaves_nothing_behind(commands: bytes) -> None:
     put(pair, "k", " expire=9")
     pair.send("a", commands)
     assert not pair.queue.attributes and b"t" not in pair.queue.tubes
+    assert pair.queue.memory.used == 0
     pair.send("a", b"use t\r\n")
     assert put(pair, "l") == b"INSERTED 2\r\n" and put(pair, "k") == b"INSERTED 3\r\n"
     pair.send("a", b"delete 2\r\ndelete 3\r\n")
@@ -110,3 +113,16 @@ def test_reserve_without_headroom_keeps_the_key() -> None:
     pair.send("a", b"release 1 0 0\r\n")
     assert put(pair, "k").startswith(b"INSERTED")
     pair.finish()
+
+
+def test_attributes_count_for_the_limit_of_memory() -> None:
+    """Each put with attributes is asked, also one that would else be safe."""
+    queue = Queue()
+    session = Session(Dispatcher(queue))
+    queue.memory.set_limit(100_000)
+    for number in range(150):
+        session.receive(b"put-with 0 0 60 1 key=key%d\r\nx\r\n" % number, 0)
+    assert session.take_output().endswith(b"OUT_OF_MEMORY\r\n")
+    assert 99_000 < queue.memory.used <= 100_000
+    sizes = [1 + 400 + 400 + len(has.key) for has in queue.attributes.values()]
+    assert queue.memory.used == sum(sizes)

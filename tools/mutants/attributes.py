@@ -269,4 +269,13 @@ ATTRIBUTES = (
         "        if not schedule:\n",
         _SCHEDULES,
     ),
+    Mutant(
+        Invariant.LACK_OF_MEMORY_REFUSES_PUTS,
+        "attributes-not-counted",
+        "the attributes of jobs do not count for --max-memory",
+        "beanstalkd_py/queue/attributes.py",
+        "    return ATTRIBUTES_BYTES + len(attributes.key) + len(attributes.origin)\n",
+        "    return 0\n",
+        _KEYS,
+    ),
 )

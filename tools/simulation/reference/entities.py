@@ -59,6 +59,10 @@ class Job:
             self.key, self.until_reserve = b"", False
 
     @property
+    def has_attributes(self) -> bool:
+        return any(self.attributes)
+
+    @property
     def attributes(self) -> tuple[object, ...]:
         return (
             self.key, self.until_reserve, self.expires_at, self.attempts, self.origin, self.reason,

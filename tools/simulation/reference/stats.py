@@ -94,11 +94,16 @@ def _more(state: State, now: int) -> dict[str, object]:
     """What only a client that has said `capabilities` gets."""
     return {
         **{f"cmd-{word}": state.counts.get(word, 0) for word in EXTENSIONS},
-        "current-job-bytes": sum(len(job.body) + JOB_BYTES for job in state.jobs.values()),
+        "current-job-bytes": sum(map(_bytes_of, state.jobs.values())),
         "expired-jobs": state.expired,
         **dict.fromkeys(LIMITS, 0),
         **oldest(state, state.tubes, now),
     }
+
+
+def _bytes_of(job: Job) -> int:
+    attributes = JOB_BYTES + len(job.key) + len(job.origin) if job.has_attributes else 0
+    return len(job.body) + JOB_BYTES + attributes
 
 
 def capabilities() -> bytes:
