@@ -17,6 +17,9 @@ into the records of the jobs.
 - While slack is short, compaction writes no record that is longer than its `Place` says: counters
   above 255 become 255 (see `allows_growth`). So no job takes more than GROWTH bytes, however often
   it is changed.
+- A job may also grow by a longer tube name and by attributes, such as those of a dead letter. Such
+  a move takes its bytes from the slack like a put. It is refused if it would not leave
+  `put_reserve`.
 - Any other UPDATE or DELETE record does not reduce the slack: its bytes move from headroom to live
   UPDATE records or dead bytes, and all three are slack.
 - Compaction of all sealed segments turns the slack into headroom, except the slack in the active
