@@ -116,15 +116,6 @@ def pauses_are_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Queue, "reservable", lambda self, tube, now: tube.ready.first())
 
 
-def touch_does_nothing(patch: pytest.MonkeyPatch) -> None:
-    """The TTR ends at the old deadline. The next reply or the next timer shows it."""
-    patch.setattr(
-        Queue,
-        "touch",
-        lambda self, client, now, id: Outcome.DONE if id in client.reserved else Outcome.NOT_FOUND,
-    )
-
-
 def timers_of_clients_are_not_set(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Queue, "_plan_client", lambda self, client: self._plan(client, NEVER))
 
@@ -165,7 +156,6 @@ def put_without_memory_stays_in_the_log(patch: pytest.MonkeyPatch) -> None:
         (next_id_is_not_kept, 1003, "next id"),
         (newest_client_is_served_first, 1005, "was told"),
         (pauses_are_ignored, 1011, "was told"),
-        (touch_does_nothing, 1065, "was told|is due"),
         (timers_of_clients_are_not_set, 1000, "is due"),
         (updates_stay_counted_as_live, 1003, "live bytes that belong to no job"),
         (put_without_memory_stays_in_the_log, 1005, "came back|belong to no job"),
