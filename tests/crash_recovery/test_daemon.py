@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import sys
@@ -14,6 +15,9 @@ from killtest.idle_checks import StartMessages, check_idle, verify
 from killtest.inotify import Event, Watch
 from killtest.knowledge import Knowledge
 from testkit.daemon import Daemon, DidNotStart
+
+from beanstalkd_py.binlog.refusals import QUIET_NS, Refusals
+from beanstalkd_py.binlog.report import messages_only
 
 
 def script(path: Path, *lines: str) -> str:
@@ -75,6 +79,21 @@ def test_messages_about_a_sound_end_of_a_c_binlog_are_allowed():
 
 def test_progress_of_a_slow_start_is_allowed():
     StartMessages().add("beanstalkd-py: reading /var/lib/beanstalkd: 18 % of 56 MB\n")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_messages_about_refused_puts_are_allowed(count):
+    said = []
+    refusals = Refusals(messages_only(lambda line: said.append(f"beanstalkd-py: /d: {line}")))
+    for _ in range(2):
+        refusals.add(count)
+        refusals.check(0, False, errno.ENOSPC)
+        refusals.check(QUIET_NS, True, errno.ENOSPC)
+    refusals.add(count)
+    refusals.end()
+    assert len(said) == 3
+    for line in said:
+        StartMessages().add(line)
 
 
 def test_torn_files_need_a_message():

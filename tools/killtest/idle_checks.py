@@ -37,7 +37,8 @@ _LINES = (
     re.compile(r"reading .*: \d+ % of \d+ MB"),  # on a slow machine
     re.compile(r".*: an unfinished import is discarded"),
     re.compile(r".*: puts are refused: No space left on device; free some space, or delete jobs"),
-    re.compile(r".*: puts are accepted again; \d+ were refused"),
+    re.compile(r".*: puts are accepted again; \d+ (was|were) refused"),
+    re.compile(r".*: \d+ puts? (was|were) refused until the stop"),
     re.compile(r".*: segments of \d+ bytes instead of \d+ \(-s\): the file system is small"),
     re.compile(
         r"the take-over of the C server's binlog continues: its jobs are in the log already"
