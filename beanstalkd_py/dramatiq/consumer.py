@@ -3,7 +3,7 @@
 A consumer reserves jobs, touches those that are not finished, and ends them. Three facts:
 
 1. The server executes no other command of a connection that waits in a reserve. So a consumer only
-   waits in a reserve while it holds no job. Else it asks without waiting, every POLL_S.
+   waits in a reserve while it holds no job. Else it asks without waiting, at least every POLL_S.
 2. Worker threads end jobs (ack, nack) while the consumer thread reserves others. A lock lets one
    thread at a time use the connection.
 3. A lost connection releases its jobs, while worker threads go on with their messages. Such a job
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event, RLock, Thread
-from typing import Any
+from typing import Any, TypeGuard
 
 import greenstalk
 from dramatiq.broker import Consumer, MessageProxy
@@ -28,7 +28,8 @@ from dramatiq.message import Message
 
 from .client import MOST_PER_BATCH, Client
 
-POLL_S = 0.1
+# Each empty reply doubles the time from the first to the longest.
+FIRST_POLL_S, POLL_S = 0.005, 0.1
 TOUCHES_PER_TTR = 3
 
 Job = greenstalk.Job[bytes]
@@ -81,6 +82,7 @@ class BeanstalkdConsumer(Consumer):
         self._settled = Event()
         self._ended = Event()
         self._closing = False
+        self._poll_s = FIRST_POLL_S
         with self._connected():
             client.watch(queue.tube)
             client.ignore("default")
@@ -102,9 +104,12 @@ class BeanstalkdConsumer(Consumer):
             jobs = self._reserve(client, most, wait_s) if most > 0 else []
         for job in jobs:
             self._receive(job)
-        if not jobs and not wait_s:
+        if jobs or wait_s:
+            self._poll_s = FIRST_POLL_S
+        else:
             rest_s = self._timeout_ms / 1000
-            self._settled.wait(min(rest_s, POLL_S) if most > 0 else rest_s)
+            self._settled.wait(min(rest_s, self._poll_s) if most > 0 else rest_s)
+            self._poll_s = min(2 * self._poll_s, POLL_S)
 
     def _reserve(self, client: Client, most: int, wait_s: int) -> list[Job]:
         try:
@@ -134,26 +139,36 @@ class BeanstalkdConsumer(Consumer):
     # --- messages out
 
     def ack(self, message: MessageProxy) -> None:
-        assert isinstance(message, Delivery)
+        if not self._known(message):
+            return
         if message.put_back_s is None:
             self._settle(message, lambda client, job: client.delete(job))
         else:
             self._settle(message, self._release(message, message.put_back_s))
 
     def nack(self, message: MessageProxy) -> None:
-        assert isinstance(message, Delivery)
+        if not self._known(message):
+            return
         priority = self._queue.priority(message)
         self._settle(message, lambda client, job: self._kill(client, job, priority))
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         for message in messages:
-            assert isinstance(message, Delivery)
+            if not self._known(message):
+                continue
             if message.consumer is None:
                 self._queue.forget(message)  # the job was released with its connection
                 continue
             with suppress(BrokerConnectionError):
                 self._settle(message, self._release(message, 0))
             self._queue.forget(message)
+
+    def _known(self, message: MessageProxy) -> TypeGuard[Delivery]:
+        """No longer, if it has ended already."""
+        known = isinstance(message, Delivery) and self._queue.has(message)
+        if not known:
+            self.logger.warning("Message %r is not being processed.", message)
+        return known
 
     def _release(self, message: Delivery, delay_s: int) -> Callable[[Client, Job], None]:
         priority = self._queue.priority(message)
@@ -173,8 +188,6 @@ class BeanstalkdConsumer(Consumer):
         """Ends the job, on the connection that holds it. Raises BrokerConnectionError: dramatiq
         tries again then.
         """
-        if not self._queue.has(delivery):
-            return
         holder = delivery.consumer or self
         try:
             with holder._connected() as client:

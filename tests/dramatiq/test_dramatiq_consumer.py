@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import greenstalk
 import pytest
+from dramatiq.broker import MessageProxy
 from dramatiq.errors import BrokerConnectionError, BrokerError, ConnectionClosed
 from testkit.daemon import Daemon
 from testkit.waiting import wait_until
@@ -52,6 +53,17 @@ def test_ack_deletes_the_job(broker: BeanstalkdBroker, consume: Consume, look: L
     broker.enqueue(message())
     consumer.ack(received)  # once more changes nothing
     assert look() == (1, 0, 0, 0)
+
+
+def test_unknown_message_is_ignored(broker: BeanstalkdBroker, consume: Consume, look: Look) -> None:
+    broker.enqueue(message())
+    consumer = consume()
+    following(consumer)
+    unknown = MessageProxy(message())
+    consumer.ack(unknown)
+    consumer.nack(unknown)
+    consumer.requeue([unknown])
+    assert look() == (0, 1, 0, 0)
 
 
 def test_nack_makes_a_dead_letter(broker: BeanstalkdBroker, consume: Consume, look: Look) -> None:

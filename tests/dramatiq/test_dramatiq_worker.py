@@ -19,7 +19,13 @@ from tests.dramatiq.conftest import Look, message
 
 
 @pytest.fixture
-def work(broker: BeanstalkdBroker) -> Iterator[Callable[..., Worker]]:
+def may_end() -> Event:
+    """Actors wait for it. The end of a failed test sets it too, so that its worker can stop."""
+    return Event()
+
+
+@pytest.fixture
+def work(broker: BeanstalkdBroker, may_end: Event) -> Iterator[Callable[..., Worker]]:
     """Starts a worker whose actor `work` calls the function."""
     workers = []
 
@@ -31,6 +37,7 @@ def work(broker: BeanstalkdBroker) -> Iterator[Callable[..., Worker]]:
         return worker
 
     yield start
+    may_end.set()
     for worker in workers:
         worker.stop()
 
@@ -108,9 +115,9 @@ def test_message_of_unknown_actor_is_a_dead_letter(
 
 
 def test_stopped_worker_returns_its_messages(
-    broker: BeanstalkdBroker, work: Callable[..., Worker], look: Look
+    broker: BeanstalkdBroker, work: Callable[..., Worker], look: Look, may_end: Event
 ) -> None:
-    begun, may_end = Event(), Event()
+    begun = Event()
 
     def wait() -> None:
         begun.set()
@@ -129,10 +136,14 @@ def test_stopped_worker_returns_its_messages(
 
 
 def test_paused_worker_keeps_what_it_processes(
-    broker: BeanstalkdBroker, work: Callable[..., Worker], look: Look, quick_restarts: None
+    broker: BeanstalkdBroker,
+    work: Callable[..., Worker],
+    look: Look,
+    may_end: Event,
+    quick_restarts: None,
 ) -> None:
     """A pause closes the consumer."""
-    begun, may_end, got = Event(), Event(), []
+    begun, got = Event(), []
 
     def wait(n: int) -> None:
         got.append(n)
