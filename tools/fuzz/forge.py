@@ -17,7 +17,7 @@ from .mutate import NUMBERS, mutated
 
 HEADER = struct.Struct("<8sIIQQQQQQQI256s176x")
 BODY = struct.Struct("<QQQIIII")
-RECORD_STARTS = [bytes((kind,)) for kind in range(12)]
+RECORD_STARTS = [bytes((kind,)) for kind in range(17)]
 FRAMES_AT = 1024
 
 
@@ -175,6 +175,12 @@ FIELDS = {
     7: "BQ",
     8: "BBHIIIq",  # the id has 48 bits: H and I
     9: "BBHIIIqIqBBBBBB",
+    10: "BBHIQqq5I",
+    11: "BBHI",
+    12: "BBHIQqqqq5IBBBBIq",
+    13: "BBHIQqq5IBBBBIq",
+    14: "BBHIIIQQ",
+    15: "BQ",
 }  # by kind: see beanstalkd_py.binlog.records
 
 

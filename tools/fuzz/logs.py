@@ -17,6 +17,7 @@ from beanstalkd_py.binlog.records import IMPORT_BEGIN, IMPORT_END, Import, encod
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.queue import Queue
+from beanstalkd_py.queue.schedules import record_run
 
 SECOND = 1_000_000_000
 START = 1000 * SECOND
@@ -70,6 +71,8 @@ def make_log(rng: Random) -> Files:
         if not queue.jobs and rng.random() < 0.2:
             _as_taken_over(queue, binlog)
         session = Session(Dispatcher(queue, max_job_size=3000, log=binlog.snapshot))
+        if rng.random() < 0.3:
+            record_run(queue, b"nightly", rng.choice((0, 1, 1_700_000_000)))
         for _ in range(rng.choice((5, 20, 60))):
             now += rng.choice((1, SECOND // 2, SECOND))
             queue.tick(now)
@@ -104,6 +107,11 @@ def command(rng: Random, next_id: int) -> bytes:
         len(body),
         body,
     )
+    settings = rng.choice((b"key=k", b"key=%d until=reserve" % id, b"expire=3 attempts=1"))
+    put_with = b"put-with %d %d 60 %d %b tube=%b\r\n%b\r\n" % (
+        *(pri, delay, len(body)),
+        *(settings, tube, body),
+    )
     held = [
         b"release %d %d %d\r\n" % (id, pri, delay),
         b"bury %d %d\r\n" % (id, pri),
@@ -113,6 +121,9 @@ def command(rng: Random, next_id: int) -> bytes:
         b"delete %d\r\n" % id, b"kick-job %d\r\n" % id, b"kick 3\r\n",
         b"use %b\r\n" % tube, b"watch %b\r\n" % tube,
         b"pause-tube %b %d\r\n" % (tube, rng.choice((0, 5, 1000))),
+        b"move-job %d %b\r\n" % (id, tube),
+        b"set-tube %b dead-tube=a max-attempts=%d\r\n" % (tube, rng.choice((0, 1))),
+        b"set-tube %b max-jobs=%d max-bytes=9999\r\n" % (tube, rng.choice((0, 20))),
     ]  # fmt: skip
     reserve = [b"reserve-with-timeout 0\r\n", b"reserve-job %d\r\n" % id]
     return rng.choice(
@@ -120,6 +131,7 @@ def command(rng: Random, next_id: int) -> bytes:
             put,
             put,
             put,
+            put_with,
             rng.choice(reserve),
             b"reserve-job %d\r\n" % id + rng.choice(held),
             rng.choice(others),

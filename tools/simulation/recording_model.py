@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Hashable, Mapping
 
 from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT
-from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, REASONS, Attributes
+from beanstalkd_py.queue.attributes import REASONS, Attributes
 from beanstalkd_py.queue.model import Job as ServerJob
 
 from .contents import POLICY, Contents, JobContents, moved_by
@@ -36,7 +36,8 @@ class RecordingModel(ReferenceModel):
         self.refusals = 0
         self.may_run_out = False  # of memory
         self.server_job: Callable[[int], ServerJob | None] = lambda id: None
-        self.server_attributes: Callable[[int], Attributes] = lambda id: NO_ATTRIBUTES
+        self.refused_reserve: Callable[[int, int], bool] = lambda id, reserves: False
+        self.refused_expiry: Callable[[int, int, int], bool] = lambda id, reserves, kicks: False
         self.refused_move: Callable[[int, bytes, int], bool] = lambda id, tube, reserves: False
         self._replies: Mapping[Hashable, bytes] = {}  # the server's, in this step
         self._current: Client | None = None  # whose command runs; None: a timer runs
@@ -95,13 +96,13 @@ class RecordingModel(ReferenceModel):
         return self.may_refuse and actual is not None and actual.buries <= job.buries
 
     def refuses_reserve(self, job: Job) -> bool:
-        """The client is not told. The key tells."""
+        """The reserve goes on, and its client is not told."""
         self.record_changes()
-        return self.may_refuse and self.server_attributes(job.id).until_reserve
+        return self.may_refuse and self.refused_reserve(job.id, job.reserves + 1)
 
     def refuses_expiry(self, job: Job) -> bool:
         self.record_changes()
-        return self.may_refuse and self.server_job(job.id) is not None
+        return self.may_refuse and self.refused_expiry(job.id, job.reserves, job.kicks)
 
     def _is_refused(self) -> bool:
         if not self.may_refuse:

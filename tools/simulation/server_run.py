@@ -19,7 +19,6 @@ from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.opening import open_binlog
 from beanstalkd_py.config.options import SMALLEST_SEGMENT_BYTES
 from beanstalkd_py.protocol.dispatch import Dispatcher
-from beanstalkd_py.queue.attributes import NO_ATTRIBUTES
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.queue.snapshot import ProcessSnapshot
 
@@ -115,11 +114,12 @@ class ServerRun:
         queue = opened.dispatcher.queue
         self.model.clock_offset = opened.dispatcher.clock_offset
         self.model.server_job = queue.jobs.get
-        self.model.server_attributes = lambda id: queue.attributes.get(id, NO_ATTRIBUTES)
         if isinstance(queue.journal, Binlog):
             watched = WatchedJournal(queue.journal)
             queue.journal = watched
             self.model.refused_move = watched.refused_move
+            self.model.refused_reserve = watched.refused_reserve
+            self.model.refused_expiry = watched.refused_expiry
         self.lockstep = Lockstep(opened.dispatcher, self.model, machine.memory)
         self.server = Server(
             self.lockstep, opened.binlog, self.clock, options.sync_ms, opened.log_event

@@ -14,7 +14,7 @@ from simulation.memory import Memory
 from simulation.violation import Violation
 from simulation.watched_journal import WatchedJournal
 
-from beanstalkd_py.queue.model import READY, Job
+from beanstalkd_py.queue.model import BURIED, READY, RESERVED, Job
 from beanstalkd_py.queue.queue import Queue
 
 SEGMENT = 65536
@@ -68,6 +68,21 @@ def test_start_refused_beside_a_spare_is_caught():
     disk.names["/log/spare.2"] = File(bytes(8192))
     with pytest.raises(Violation, match="a start was refused for want of space beside"):
         check_refused_start(disk, SEGMENT)
+
+
+def test_refused_reserve_and_expiry_are_known_although_the_job_is_gone():
+    limited = LimitedJournal()
+    watched = WatchedJournal(limited)
+    job = Job(1, Queue().tube(b"default"), READY, 0, 0, 60, b"", 0, 0)
+    limited.changes_left = 0
+    assert not watched.change(job, RESERVED, 0, 0, 9, (1, 0, 0, 0, 0))
+    job.reserves = 1
+    assert not watched.delete(job)
+    limited.changes_left = None
+    job.state = BURIED
+    assert watched.delete(job)
+    assert watched.refused_reserve(job.id, 1) and not watched.refused_reserve(job.id, 2)
+    assert watched.refused_expiry(job.id, 1, 0) and not watched.refused_expiry(job.id, 1, 1)
 
 
 def test_refused_move_is_known_although_the_job_moved_on():
