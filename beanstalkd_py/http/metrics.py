@@ -94,6 +94,7 @@ class Metrics:
         yield _gauge("ready", "1 if /readyz is 200", not self._health.reason)
         yield _counter("jobs", "Jobs that were put", queue.total_jobs)
         yield _counter("job_timeouts", "Reservations whose TTR ended", queue.timeouts)
+        yield _counter("jobs_expired", "Jobs that expired", queue.expired)
         yield _counter("connections", "Connections that were accepted", queue.total_connections)
         counts = self._dispatcher.counts
         yield _labelled(

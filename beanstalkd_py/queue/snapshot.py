@@ -27,6 +27,7 @@ class QueueSnapshot(NamedTuple):
     waiting: int
     total_connections: int  # ever made
     draining: bool
+    expired: int = 0  # jobs, since the start
 
 
 class TubeSnapshot(NamedTuple):
@@ -144,6 +145,7 @@ def of_queue(state: State) -> QueueSnapshot:
         waiting=state.waiting,
         total_connections=state.total_connections,
         draining=state.draining,
+        expired=state.expired,
     )
 
 

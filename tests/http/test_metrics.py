@@ -22,6 +22,7 @@ from beanstalkd_py.http.health import Health
 from beanstalkd_py.http.measures import Histogram, Measures
 from beanstalkd_py.http.metrics import Metrics
 from beanstalkd_py.protocol.dispatch import Dispatcher
+from beanstalkd_py.queue.puts import Wishes
 from beanstalkd_py.queue.queue import Queue
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -209,6 +210,14 @@ def test_number_of_tubes_is_bounded(turns: Turns, monkeypatch: pytest.MonkeyPatc
     found = Scrape(b"".join(page_of(with_tubes(5))).decode())
     assert found.value("tubes_left_out") == 2
     assert len(set(re.findall(r'tube="([^"]+)"', found.text))) == 3
+
+
+def test_jobs_that_expired_are_counted(turns: Turns) -> None:
+    queue = Queue()
+    queue.put_with(queue.connect(), b"t", 0, 0, 0, 1, b"", Wishes(expire=1))
+    queue.tick(1)
+    found = Scrape(b"".join(page_of(queue)).decode())
+    assert found.value("jobs_expired_total") == 1
 
 
 def test_odd_name_of_a_tube_is_escaped(turns: Turns) -> None:
