@@ -8,7 +8,7 @@ from dataclasses import replace
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beanstalkd_py.foreign.cbinlog import (
@@ -289,6 +289,7 @@ def jobs(draw: st.DrawFn) -> list[CJob]:
     return made
 
 
+@settings(max_examples=50)
 @given(jobs(), st.integers(0, 1000), st.integers(0, 6000))
 def test_written_jobs_are_read(made, more, segment_bytes):
     next_id = max((job.id for job in made), default=0) + 1 + more
