@@ -49,10 +49,10 @@ def cpu_ns(pid: int) -> int:
     return sum(int(path.read_text().split()[0]) for path in threads)
 
 
-def runnable_ns(pid: int) -> int:
-    """How long its threads ran or waited for a processor."""
-    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(sum(map(int, path.read_text().split()[:2])) for path in threads)
+def waits(pid: int) -> int:
+    """How often its main thread has given up the processor to wait for something."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
 
 def resident_bytes(pid: int) -> int:
