@@ -91,9 +91,12 @@ class BeanstalkdBroker(Broker):
     ) -> BeanstalkdConsumer:
         queue = self._queue(queue_name)
         client = Client(self.address)
-        with client.in_step():
-            dead_tube = queue.dead_tube if self.max_attempts else ""
-            client.set_tube(queue.tube, max_attempts=self.max_attempts, dead_tube=dead_tube)
+        dead_tube = queue.dead_tube if self.max_attempts else ""
+        try:
+            with client.in_step():
+                client.set_tube(queue.tube, max_attempts=self.max_attempts, dead_tube=dead_tube)
+        except greenstalk.OutOfMemoryError:  # a worker must not wait until others make space
+            self.logger.warning("Disk full: the limit of attempts of %s is not set.", queue.tube)
         return BeanstalkdConsumer(client, queue, prefetch, timeout)
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:

@@ -85,7 +85,8 @@ class BeanstalkdConsumer(Consumer):
         self._poll_s = FIRST_POLL_S
         with self._connected():
             client.watch(queue.tube)
-            client.ignore("default")
+            if queue.tube != greenstalk.DEFAULT_TUBE:
+                client.ignore(greenstalk.DEFAULT_TUBE)
         Thread(target=self._touch_on, name=f"touch {queue.tube}", daemon=True).start()
 
     # --- messages in
@@ -102,8 +103,8 @@ class BeanstalkdConsumer(Consumer):
             most = min(self._prefetch - held, MOST_PER_BATCH)
             wait_s = 0 if held else self._timeout_ms // 1000
             jobs = self._reserve(client, most, wait_s) if most > 0 else []
-        for job in jobs:
-            self._receive(job)
+            for job in jobs:  # with the lock: if the connection is lost, they are all known
+                self._receive(client, job)
         if jobs or wait_s:
             self._poll_s = FIRST_POLL_S
         else:
@@ -118,7 +119,7 @@ class BeanstalkdConsumer(Consumer):
             self.touch()
             return []
 
-    def _receive(self, job: Job) -> None:
+    def _receive(self, client: Client, job: Job) -> None:
         known = self._queue.deliveries.get(job.id)
         if known and known.job.body == job.body and "eta" not in known.options:
             known.consumer = self  # it is still being processed
@@ -129,8 +130,7 @@ class BeanstalkdConsumer(Consumer):
             self.logger.exception(
                 "Job %d is no message. It goes to %s.", job.id, self._queue.dead_tube
             )
-            with self._connected() as client:
-                self._kill(client, job, self._queue.priority(None))
+            self._kill(client, job, self._queue.priority(None))
             return
         delivery = Delivery(message, job, self)
         self._queue.deliveries[job.id] = delivery

@@ -171,3 +171,6 @@ def test_broker_works_over_tcp(make_broker: MakeBroker, start: Start) -> None:
     broker.enqueue(message())
     with Client(server.address) as client:
         assert client.stats_job(1)["tube"] == "default"
+    consumer = broker.consume("default")
+    assert next(consumer) is not None
+    consumer.close()

@@ -273,5 +273,13 @@ def test_dead_letter_that_cannot_be_moved_stays_buried(
     assert look() == (0, 0, 0, 1)
 
 
-def refuse(*_: object) -> None:
+def test_full_disk_does_not_keep_a_consumer_from_starting(
+    broker: BeanstalkdBroker, consume: Consume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker.enqueue(message())
+    monkeypatch.setattr(Client, "set_tube", refuse)
+    following(consume())
+
+
+def refuse(*_: object, **__: object) -> None:
     raise greenstalk.OutOfMemoryError
