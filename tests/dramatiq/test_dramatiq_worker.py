@@ -39,6 +39,7 @@ def work(broker: BeanstalkdBroker, may_end: Event) -> Iterator[Callable[..., Wor
     yield start
     may_end.set()
     for worker in workers:
+        worker.resume()
         worker.stop()
 
 
@@ -136,11 +137,11 @@ def test_stopped_worker_returns_its_messages(
 
 
 def test_paused_worker_keeps_what_it_processes(
+    quick_restarts: None,
     broker: BeanstalkdBroker,
     work: Callable[..., Worker],
     look: Look,
     may_end: Event,
-    quick_restarts: None,
 ) -> None:
     """A pause closes the consumer."""
     begun, got = Event(), []
