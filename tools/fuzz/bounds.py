@@ -13,7 +13,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-CALLS, CALLS_PER_BYTE = 50_000, 10
+CALLS, CALLS_PER_BYTE = 50_000, 20
 MEMORY, MEMORY_PER_BYTE = 4 << 20, 20
 CHECK_EVERY = 1024  # calls between two checks of the memory
 
