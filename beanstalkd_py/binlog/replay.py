@@ -54,7 +54,7 @@ from beanstalkd_py.binlog.withrecords import (
 from beanstalkd_py.queue.journal import Counters
 from beanstalkd_py.queue.lazyheap import ID_BITS
 from beanstalkd_py.queue.memory import JOB_BYTES
-from beanstalkd_py.queue.model import BURIED, DELAYED, NEVER, READY, RESERVED, URGENT, Job
+from beanstalkd_py.queue.model import BURIED, DELAYED, NEVER, READY, RESERVED, URGENT, new_job
 from beanstalkd_py.queue.policy import NO_POLICY
 from beanstalkd_py.queue.state import State
 
@@ -179,7 +179,7 @@ class Replayer(TubeReplay):
             if its_created != created_on_disk:
                 created_on_disk = its_created
                 created_at = created_on_disk - offset
-            job = Job(
+            job = new_job(
                 id,
                 tube,
                 READY,

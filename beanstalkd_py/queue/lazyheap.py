@@ -39,6 +39,8 @@ class Queued:
     id: int
     state: int
     pri: int
+    # Delayed: when it becomes ready. Reserved: when its TTR ends. Buried: its sequence number among
+    # all buries. Ready: 0.
     deadline_at: int
 
 

@@ -31,36 +31,17 @@ class Job(Queued):
         "full_segment", "update_segment",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        id: int,
-        tube: "Tube",
-        state: int,
-        pri: int,
-        delay: int,
-        ttr: int,
-        body: bytes,
-        created_at: int,
-        deadline_at: int,
-    ) -> None:
-        self.id = id
-        self.tube = tube
-        self.state = state
-        self.pri = pri
-        self.delay = delay
-        self.ttr = ttr
-        # Bytes. A tool that only reads a log may store the body's position in the log instead.
-        self.body: Any = body
-        self.created_at = created_at
-        # Delayed: when it becomes ready. Reserved: when its TTR ends. Buried: its sequence number
-        # among all buries. Ready: 0.
-        self.deadline_at = deadline_at
-        self.reserves = 0
-        self.history: tuple[int, ...] = NO_HISTORY
-        self.owner: Client | None = None  # the client that has reserved it
-        # The place of its latest record with a body, and the segment of the UPDATE record after it.
-        self.full_segment: object = None
-        self.update_segment: object = None
+    tube: "Tube"
+    delay: int
+    ttr: int
+    body: Any  # bytes; a tool that only reads a log may store their position in the log instead
+    created_at: int
+    reserves: int
+    history: tuple[int, ...]
+    owner: "Client | None"  # the client that has reserved it
+    # The place of its latest record with a body, and the segment of the UPDATE record after it.
+    full_segment: object
+    update_segment: object
 
     @property
     def timeouts(self) -> int:
@@ -77,6 +58,38 @@ class Job(Queued):
     @property
     def kicks(self) -> int:
         return self.history[4]
+
+
+def new_job(
+    id: int,
+    tube: "Tube",
+    state: int,
+    pri: int,
+    delay: int,
+    ttr: int,
+    body: bytes,
+    created_at: int,
+    deadline_at: int,
+) -> Job:
+    """A job that is in no collection yet. A constructor with so many arguments takes 0.1 us more,
+    if it is not compiled.
+    """
+    job = Job()
+    job.id = id
+    job.tube = tube
+    job.state = state
+    job.pri = pri
+    job.delay = delay
+    job.ttr = ttr
+    job.body = body
+    job.created_at = created_at
+    job.deadline_at = deadline_at
+    job.reserves = 0
+    job.history = NO_HISTORY
+    job.owner = None
+    job.full_segment = None
+    job.update_segment = None
+    return job
 
 
 class Tube(TimerOwner):
@@ -180,5 +193,5 @@ def swap_remove(tubes: list[Tube], place: int) -> Tube | None:
 
 __all__ = [
     "BURIED", "DELAYED", "MARGIN", "NEVER", "NO_HISTORY", "READY", "RESERVED", "STATE_NAMES",
-    "URGENT", "Client", "Job", "Kick", "Tube", "swap_remove",
+    "URGENT", "Client", "Job", "Kick", "Tube", "new_job", "swap_remove",
 ]  # fmt: skip

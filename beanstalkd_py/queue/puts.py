@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from beanstalkd_py.queue.attempts import Attempts
 from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, Attributes, cost, id_of_key
 from beanstalkd_py.queue.memory import SMALL_BODY
-from beanstalkd_py.queue.model import DELAYED, READY, Client, Job, Tube
+from beanstalkd_py.queue.model import DELAYED, READY, Client, Tube, new_job
 from beanstalkd_py.queue.outcome import DRAINING, NO_HEADROOM, NO_MEMORY, TUBE_FULL, Outcome
 from beanstalkd_py.queue.policy import Policy
 from beanstalkd_py.queue.tubebytes import TubeBytes
@@ -202,7 +202,7 @@ class Puts(Attempts):
         if id in self.jobs:
             self.jobs.remove(id)
         if self.journal is not None:
-            job = Job(id, tube, READY, 0, 0, 0, body, 0, 0)
+            job = new_job(id, tube, READY, 0, 0, 0, body, 0, 0)
             job.full_segment = segment
             if not self.journal.take_back(job):
                 raise MemoryError

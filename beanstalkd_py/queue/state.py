@@ -29,6 +29,7 @@ from beanstalkd_py.queue.model import (
     Client,
     Job,
     Tube,
+    new_job,
     swap_remove,
 )
 from beanstalkd_py.queue.outcome import DEADLINE_SOON, TIMED_OUT, Outcome
@@ -136,7 +137,7 @@ class State:
             ttr = tube.ttr
         else:
             tube.ttr = ttr
-        job = Job(id, tube, state, pri, delay, ttr, body, created_at, deadline_at)
+        job = new_job(id, tube, state, pri, delay, ttr, body, created_at, deadline_at)
         self.jobs.add(id, job)
         if state == READY:  # as in enter; without the call a put takes 0.1 us less
             ready = tube.ready

@@ -87,7 +87,7 @@ def test_put_without_memory_for_the_job_is_taken_back(
     server.say(client, b"put 0 0 60 1", b"a")
     before = counts(server)
     with monkeypatch.context() as patch:
-        patch.setattr(state, "Job", NoMemory)
+        patch.setattr(state, "new_job", NoMemory)
         assert server.say(client, b"put 0 %d 60 1" % delay, b"b") == OUT
     assert counts(server) == before
     assert ids_after_restart(tmp_path) == [1]
@@ -109,7 +109,7 @@ def test_compaction_for_a_put_that_is_taken_back_finds_no_record_without_a_job(
         seen.append((binlog.usage.live, sum(job.full_segment.kept(job) for job in jobs)))
         return True
 
-    monkeypatch.setattr(state, "Job", NoMemory)
+    monkeypatch.setattr(state, "new_job", NoMemory)
     monkeypatch.setattr(Binlog, "headroom_for_change", headroom_for_change)
     server.binlog.headroom.low = 1 << 40
     server.binlog.headroom.put_mark = 0

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from beanstalkd_py.queue.model import READY, Job
+from beanstalkd_py.queue.model import READY, Job, new_job
 from beanstalkd_py.queue.state import State
 from beanstalkd_py.server import collector as module
 from beanstalkd_py.server.collector import (
@@ -45,7 +45,7 @@ def collector() -> Iterator[Collector]:
 
 def jobs(count: int) -> list[Job]:
     tube = State().default
-    return [Job(id, tube, READY, 0, 0, 0, b"", 0, 0) for id in range(count)]
+    return [new_job(id, tube, READY, 0, 0, 0, b"", 0, 0) for id in range(count)]
 
 
 def dropped() -> weakref.ref[Node]:

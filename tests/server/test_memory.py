@@ -8,7 +8,7 @@ import pytest
 
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.session import Session
-from beanstalkd_py.queue.model import READY, Job
+from beanstalkd_py.queue.model import READY, new_job
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.queue.state import State
 from beanstalkd_py.server.memory import (
@@ -56,7 +56,7 @@ class World:
 
     def jobs(self, count: int) -> None:
         for id in range(len(self.state.jobs), count):
-            job = Job(id, self.state.default, READY, 0, 0, 0, b"", 0, 0)
+            job = new_job(id, self.state.default, READY, 0, 0, 0, b"", 0, 0)
             self.state.jobs.add(id, job)
         for id in range(count, len(self.state.jobs)):
             self.state.jobs.remove(id)

@@ -30,8 +30,8 @@ MEMORY = (
         "a put without memory for its job leaves its record in the log",
         "beanstalkd_py/queue/puts.py",
         "        if self.journal is not None:\n"
-        "            job = Job(id, tube, READY, 0, 0, 0, body, 0, 0)\n",
-        "        if False:\n            job = Job(id, tube, READY, 0, 0, 0, body, 0, 0)\n",
+        "            job = new_job(id, tube, READY, 0, 0, 0, body, 0, 0)\n",
+        "        if False:\n            job = new_job(id, tube, READY, 0, 0, 0, body, 0, 0)\n",
         ("tests/queue/test_out_of_memory.py -k taken_back", SIMULATION),
     ),
     Mutant(

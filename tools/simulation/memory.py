@@ -21,7 +21,7 @@ from beanstalkd_py.binlog import journal
 from beanstalkd_py.binlog.records import NEW_STRUCT, SHORT_STRUCT
 from beanstalkd_py.protocol import bodies, replies
 from beanstalkd_py.queue import state
-from beanstalkd_py.queue.model import Job
+from beanstalkd_py.queue.model import new_job
 
 EVERY = 4  # scenarios
 CHANCES = (0.02, 0.1, 0.5)  # of a failure at each allocation
@@ -114,7 +114,7 @@ def failing(memory: Memory) -> Iterator[None]:
         return
     replaced: list[tuple[Any, str, Any]] = [
         (bodies, "LARGE_BODY", LARGE_BODY),
-        (state, "Job", memory.checked(Job)),
+        (state, "new_job", memory.checked(new_job)),
         (journal, "NEW_STRUCT", _CheckedStruct(memory, NEW_STRUCT)),
         (journal, "SHORT_STRUCT", _CheckedStruct(memory, SHORT_STRUCT)),
         (replies, "FOUND", _checked_template(memory, replies.FOUND)),

@@ -14,7 +14,7 @@ from simulation.memory import Memory
 from simulation.violation import Violation
 from simulation.watched_journal import WatchedJournal
 
-from beanstalkd_py.queue.model import BURIED, READY, RESERVED, Job
+from beanstalkd_py.queue.model import BURIED, READY, RESERVED, new_job
 from beanstalkd_py.queue.queue import Queue
 
 SEGMENT = 65536
@@ -73,7 +73,7 @@ def test_start_refused_beside_a_spare_is_caught():
 def test_refused_reserve_and_expiry_are_known_although_the_job_is_gone():
     limited = LimitedJournal()
     watched = WatchedJournal(limited)
-    job = Job(1, Queue().tube(b"default"), READY, 0, 0, 60, b"", 0, 0)
+    job = new_job(1, Queue().tube(b"default"), READY, 0, 0, 60, b"", 0, 0)
     limited.changes_left = 0
     assert not watched.change(job, RESERVED, 0, 0, 9, (1, 0, 0, 0, 0))
     job.reserves = 1
@@ -90,7 +90,7 @@ def test_refused_move_is_known_although_the_job_moved_on():
     limited = LimitedJournal()
     watched = WatchedJournal(limited)
     queue = Queue()
-    job = Job(1, queue.tube(b"default"), READY, 0, 0, 60, b"", 0, 0)
+    job = new_job(1, queue.tube(b"default"), READY, 0, 0, 60, b"", 0, 0)
     for tube, reserves, accepted in ((b"dead", 1, 0), (b"other", 1, 1), (b"dead", 2, 1)):
         limited.changes_left = accepted
         watched.move(job, tube, READY, 0, 0, 0, (reserves, 0, 0, 0, 0), None)
