@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pwd
 import shutil
@@ -18,6 +19,12 @@ from testkit.start import Start
 # Counts of examples bound the work of hypothesis. Time does not: a machine may be slow.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+def pytest_collection_finish() -> None:
+    """The collected tests stay until the end. So no garbage collection has to walk them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
