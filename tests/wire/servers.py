@@ -1,6 +1,6 @@
 """Servers to play transcripts to: a new server for each that needs one, otherwise a shared server.
 
-Our server takes a third of a second to start, and there are hundreds of transcripts. Transcripts
+Our server takes a tenth of a second to start, and there are hundreds of transcripts. Transcripts
 that do not read global counters use a shared server. Between two transcripts all jobs are deleted,
 all clients are closed, and the ids of the next transcript start above a known base.
 """
