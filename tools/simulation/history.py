@@ -279,7 +279,11 @@ class Comparison:
             return False
         if not was.expires_at:
             return not found.expires_at
-        return found.expires_at in self.history.wall_times(was.expires_at, recorded.born)
+        # An instant of 0 on a server's clock would mean "never": see `History.ends`.
+        times = self.history.wall_times(was.expires_at, recorded.born)
+        if was.expires_at == -1:
+            times += self.history.wall_times(0, recorded.born)
+        return found.expires_at in times or found.expires_at + 1 in times
 
     def _with_burying_order(self) -> dict[Key, str]:
         """The order of burying is compared only where nothing else differs."""

@@ -7,6 +7,8 @@ from simulation.contents import Contents
 from simulation.history import History
 from simulation.violation import Violation
 
+from beanstalkd_py.queue.attributes import Attributes
+from beanstalkd_py.queue.model import READY
 from beanstalkd_py.queue.queue import Queue
 
 PAUSE = 3_000_000_000
@@ -50,3 +52,26 @@ def test_pause_with_another_end_is_a_violation(until: int) -> None:
     history.restart_from(paused_until(-1), WALL)
     with pytest.raises(Violation, match="came back"):
         history.match(paused_until(until), 0, 0, now=0)
+
+
+def expiring(expires_at: int, offset: int = WALL) -> Contents:
+    """What a start finds: one job that expires at this instant of the server's clock."""
+    queue = Queue()
+    queue.apply_put(1, queue.tube(b"a"), READY, 0, 0, 60, b"", 1000 + WALL - offset, 0)
+    queue.attributes[1] = Attributes(expires_at=expires_at)
+    return Contents(queue, offset, 0)
+
+
+@pytest.mark.parametrize(("before", "after", "moved"), [(7, -1, 7), (-1, 9, -9)])
+def test_expiry_at_zero_may_be_1_ns_earlier(before: int, after: int, moved: int) -> None:
+    """An expiry at 0 would mean that the job never expires."""
+    history = History()
+    history.restart_from(expiring(before), WALL)
+    assert history.match(expiring(after, WALL + moved), 0, 0, now=0) == 0
+
+
+def test_another_expiry_is_a_violation() -> None:
+    history = History()
+    history.restart_from(expiring(7), WALL)
+    with pytest.raises(Violation, match="came back"):
+        history.match(expiring(9), 0, 0, now=0)
