@@ -124,7 +124,7 @@ class RecordingModel(ReferenceModel):
         self.record_changes()
         tube = Tube(upload.tube, 0) if upload.tube else client.used
         job = Job(upload.id, tube, upload.pri, upload.delay, upload.ttr, body, upload.begun_at)
-        give(job, upload.settings or {}, now)
+        give(self, job, upload.settings or {}, now)
         job.state = "delayed" if upload.delay else "ready"
         job.deadline_at = now + upload.delay if upload.delay else 0
         job.save()

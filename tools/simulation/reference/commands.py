@@ -46,7 +46,7 @@ def put_body(state: State, client: Client, now: int, upload: Upload, body: bytes
         return OUT_OF_MEMORY
     tube = state.tube_or_new(name)
     job = Job(upload.id, tube, upload.pri, upload.delay, upload.ttr, body, upload.begun_at)
-    give(job, {"expire": state.setting(name, "expire") * SECOND, **settings}, now)
+    give(state, job, settings, now)
     state.jobs[job.id] = job
     state.highest_put = max(state.highest_put, job.id)
     state.total_jobs += 1
@@ -62,8 +62,9 @@ def is_full(state: State, name: bytes, nbytes: int) -> bool:
     return 0 < most_jobs <= len(sizes) or 0 < most < sum(sizes) + nbytes
 
 
-def give(job: Job, settings: dict[str, object], now: int) -> None:
-    """The attributes that a put-with asks for."""
+def give(state: State, job: Job, settings: dict[str, object], now: int) -> None:
+    """The attributes that a put-with asks for, or the job's tube for each of its jobs."""
+    settings = {"expire": state.setting(job.tube.name, "expire") * SECOND, **settings}
     key, expire, attempts = (settings.get(name) for name in ("key", "expire", "attempts"))
     job.key = key if isinstance(key, bytes) else b""
     job.until_reserve = "until" in settings
