@@ -35,7 +35,9 @@ from .violation import Violation
 from .watched_journal import WatchedJournal
 
 DIRECTORY = "/log"
-MAX_SUSPENSION = 1_000_000 * SECOND
+# How late the loop is at most, in ns. An expiry may be 200 years away, and no kernel's wall clock
+# goes beyond 2262.
+MAX_LATE = 1_000_000 * SECOND
 MAX_UNSENT_BYTES = 100_000  # a client with more to send gets no new commands
 
 
@@ -303,7 +305,7 @@ class ServerRun:
         if self.rng.random() < 0.7:
             return 0
         dues = sorted(self.model.dues())
-        most = dues[1] - 1 if len(dues) > 1 else at + SECOND
+        most = min(dues[1] - 1, at + MAX_LATE) if len(dues) > 1 else at + SECOND
         return self.rng.randrange(max(most - at, 0) + 1)
 
     def _run_iterations(self, smoothly: bool) -> None:
@@ -336,7 +338,7 @@ class ServerRun:
         then, as in `_lateness`.
         """
         dues = sorted(self.model.dues())
-        most = dues[1] - self.clock.now if len(dues) > 1 else MAX_SUSPENSION
+        most = min(dues[1] - self.clock.now if len(dues) > 1 else MAX_LATE, MAX_LATE)
         self.clock.now += self.rng.randrange(max(most, 1))
         self.server.on_timers()
         self._run_iterations(False)
