@@ -145,11 +145,9 @@ def release(state: State, client: Client, now: int, id: int, pri: int, delay: in
     if job is None:
         return NOT_FOUND
     if state.is_used_up(job):
-        job.releases += 1
         if state.give_up(job, pri, asked=True):
             state.serve(now)
             return b"RELEASED\r\n"
-        job.releases -= 1
         return OUT_OF_MEMORY
     if state.refused():
         return OUT_OF_MEMORY

@@ -314,11 +314,13 @@ class State:
 
     def give_up(self, job: Job, pri: int, asked: bool) -> bool:
         """The job goes to the dead tube, or is buried if there is none. False if a full disk
-        refuses both. If no client asked for it, it is buried even then, without a record.
+        refuses both. asked: a client releases the job; otherwise it is buried even then, without a
+        record.
         """
         old = job.tube
         name = self.dead_tube(old)
         if name and not self.refuses_dead_letter(job, name):
+            job.releases += asked
             self.to_dead_tube(job, name, pri, "attempts")
             self.remove_if_unused(old)
             return True
@@ -327,6 +329,7 @@ class State:
                 self.move(job, "buried")
                 job.end_key()
             return not asked
+        job.releases += asked
         job.pri = pri
         job.buries += 1
         self.move(job, "buried")
