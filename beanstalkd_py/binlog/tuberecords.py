@@ -15,9 +15,9 @@ from beanstalkd_py.binlog.records import (
 from beanstalkd_py.binlog.refusals import Refusals
 from beanstalkd_py.binlog.usage import (
     LENGTH_FIELD,
-    PAUSE_OVERHEAD,
     WITH_OVERHEAD,
     Place,
+    SegmentUsage,
     Usage,
 )
 from beanstalkd_py.binlog.withrecords import names_length, on_disk
@@ -69,9 +69,7 @@ class TubeRecords:
         end_at = deadline_on_disk(state, deadline_at, self.offset)
         stored = None if attributes is None else on_disk(attributes, self.offset)
         record = encode(Move(state, pri, job.id, delay, end_at, *counters, tube, stored))
-        if not self.headroom_for_change(len(record) + LENGTH_FIELD):
-            return False
-        segment = self.headroom.append(record)
+        segment = self._append_change(record)
         if segment is None:
             return False
         usage.update_written(job, segment)
@@ -83,25 +81,20 @@ class TubeRecords:
     def policy(self, tube: bytes, policy: Policy) -> bool:
         """Appends a POLICY record. False when there is no headroom. Raises LogFailed."""
         record = encode(TubePolicy(tube, policy))
-        nbytes = len(record) + LENGTH_FIELD
-        if not self.headroom_for_change(nbytes):
-            return False
-        segment = self.headroom.append(record)
+        segment = self._append_change(record)
         if segment is None:
             return False
-        self.usage.policy_written(tube, segment, nbytes if policy != NO_POLICY else 0)
+        nbytes = len(record) + LENGTH_FIELD if policy != NO_POLICY else 0
+        self.usage.policy_written(tube, segment, nbytes)
         return True
 
     def run(self, schedule: bytes, at: int) -> bool:
         """Appends a RUN record. False when there is no headroom. Raises LogFailed."""
         record = encode(Run(schedule, at))
-        nbytes = len(record) + LENGTH_FIELD
-        if not self.headroom_for_change(nbytes):
-            return False
-        segment = self.headroom.append(record)
+        segment = self._append_change(record)
         if segment is None:
             return False
-        self.usage.run_written(schedule, segment, nbytes if at else 0)
+        self.usage.run_written(schedule, segment, len(record) + LENGTH_FIELD if at else 0)
         return True
 
     def pause(self, tube: Tube, pause: int, until: int) -> bool:
@@ -109,13 +102,17 @@ class TubeRecords:
 
         pause: ns; 0 ends the pause. until: boot time, ns.
         """
-        if not self.headroom_for_change(PAUSE_OVERHEAD + len(tube.name)):
-            return False
-        segment = self.headroom.append(encode_pause(tube.name, pause, until, self.offset))
+        segment = self._append_change(encode_pause(tube.name, pause, until, self.offset))
         if segment is None:
             return False
         self.usage.pause_written(tube.name, segment, pause)
         return True
+
+    def _append_change(self, record: bytes) -> SegmentUsage | None:
+        """Appends a record that is not a put. None when there is no headroom."""
+        if not self.headroom_for_change(len(record) + LENGTH_FIELD):
+            return None
+        return self.headroom.append(record)
 
     def refuse_put(self, largest: int) -> None:
         """largest: `usage.largest` before the put."""
