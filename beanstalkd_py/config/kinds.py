@@ -43,7 +43,7 @@ class Number(NamedTuple):
     def from_word(self, word: str) -> int:
         if self.as_in_c:
             return self._scanned(word)
-        # -1, read as the C server does, would be a limit that nobody reaches.
+        # The C server reads -1 as the largest number, which would be no limit.
         if not re.fullmatch("[0-9]{1,20}", word) or not self.least <= int(word) <= self.most:
             raise Invalid(f"value (expected {self})")
         return int(word)

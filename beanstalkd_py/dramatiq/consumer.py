@@ -71,7 +71,7 @@ class Queue:
 
 class BeanstalkdConsumer(Consumer):
     def __init__(self, client: Client, queue: Queue, prefetch: int, timeout_ms: int) -> None:
-        """client: connected and used by nobody else."""
+        """client: connected, and used by this consumer only."""
         self.logger = get_logger(__name__, type(self))
         self._client = client
         self._queue = queue
@@ -175,7 +175,7 @@ class BeanstalkdConsumer(Consumer):
         return lambda client, job: client.release(job, priority, delay_s)
 
     def _kill(self, client: Client, job: Job, priority: int) -> None:
-        """To the dead letters. Whichever of the commands is the last, nobody runs the job again."""
+        """To the dead letters. After each of the three commands, no worker gets the job again."""
         client.bury(job, priority)
         try:
             client.move_job(job.id, self._queue.dead_tube)

@@ -1,7 +1,7 @@
 """The latest run of each schedule, which the server puts by itself (`server.schedules`).
 
-A run is a put, and then a record of the run. Every record of the job comes after it. So whoever
-sees that the job is gone also sees that the run was made.
+A run is a put, and then a record of the run. Later records of the job come after both. So a log in
+which the job is deleted also has the run.
 """
 
 from typing import Final
