@@ -227,27 +227,29 @@ def test_follow_without_a_server_waits_for_one(follow, daemon: Daemon, tmp_path)
 
 
 def test_follow_reads_the_log_again_after_a_gap(follow, daemon: Daemon, tmp_path):
-    """`follow` reports that records are missing, and knows the jobs all the same."""
+    """`follow` reports that records are missing, and knows the jobs all the same.
+
+    Compaction may rewrite job 1 after a kick and delete the record that the kick changed, before
+    `follow` reads on. So the job is kicked until `follow` shows it.
+    """
     daemon.start()
+    again = b"reserve-job 1\r\nbury 1 5\r\nkick-job 1\r\n"
     with daemon.connect() as client:
-        say(client, b"use mail\r\nput 1 0 60 1\r\nx\r\nwatch mail\r\nreserve\r\nbury 1 5\r\n", 6)
-        following = follow(tmp_path / "log", "--job", "1", "--kind", "bury", "--kind", "kick")
-        assert following.events(1) == [("bury", 1)]
+        say(client, b"use mail\r\nput 1 0 60 1\r\nx\r\nwatch mail\r\n" + again, 7)
+        following = follow(tmp_path / "log", "--job", "1", "--kind", "kick")
+        assert following.events(1) == [("kick", 1)]
         following.process.send_signal(signal.SIGSTOP)
         oldest = min(tmp_path.glob("log/*.wal"))
         for id in range(2, 400, 10):
             say(client, (b"put 1 0 60 3000\r\n" + b"x" * 3000 + b"\r\n") * 10, 10)
             say(client, b"".join(b"delete %d\r\n" % each for each in range(id, id + 10)), 10)
         assert not oldest.exists()
-        say(client, b"kick-job 1\r\n")
         following.process.send_signal(signal.SIGCONT)
+        while not select.select([following.process.stdout], [], [], 0.1)[0]:
+            say(client, again, 4)
         last = following.line()
-        assert (last["event"], last["job"], last["tube"], last["was"]) == (
-            "kick",
-            1,
-            "mail",
-            {"state": "buried", "kicks": 0},
-        )
+        assert (last["event"], last["job"], last["tube"]) == ("kick", 1, "mail")
+        assert last["was"] == {"state": "buried", "kicks": last["kicks"] - 1}
     assert "deleted segments before they were read" in following.stop()[2]
 
 
