@@ -1,0 +1,32 @@
+"""An answer that is an error: a status, a code for programs, and a sentence for people."""
+
+from typing import Any
+
+
+class ApiError(Exception):
+    """result: what an action on many jobs had done before it broke off."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.result: dict[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"error": {"code": self.code, "message": self.message}}
+        if self.result is not None:
+            found["result"] = self.result
+        return found
+
+
+def no_tube(name: str) -> ApiError:
+    return ApiError(404, "no_tube", f"There is no tube {name}.")
+
+
+def no_job(id: int) -> ApiError:
+    return ApiError(404, "no_job", f"There is no job {id}.")
+
+
+def not_available(what: str) -> ApiError:
+    return ApiError(501, "not_available", f"The server cannot do this: {what}.")
