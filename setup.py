@@ -41,6 +41,7 @@ COMPILED = [
             "ticks",
             "timers",
             "tubebytes",
+            "waits",
         ),
         "beanstalkd_py/protocol": (
             "answers",

@@ -55,7 +55,10 @@ def samples() -> Iterator[Samples]:
     """The labels of each sample, by name, of a server with a log."""
     with TemporaryDirectory() as directory:
         options = ("--http", f"unix:{directory}/http")
-        with Daemon(options, at=f"unix:{directory}/socket", directory=directory).start():
+        with Daemon(options, at=f"unix:{directory}/socket", directory=directory).start() as daemon:
+            with daemon.client() as client:
+                client.put()
+                client.ask(b"reserve\r\n")  # so there is a wait
             text = http.get(f"{directory}/http", "/metrics").body
     found: Samples = {}
     for line in text.splitlines():

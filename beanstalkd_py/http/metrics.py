@@ -26,6 +26,7 @@ from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.host.memory import in_use
 from beanstalkd_py.http.health import REPLAYING, Health
 from beanstalkd_py.http.measures import Histogram, Measures
+from beanstalkd_py.http.oldest_ready import OldestReady
 from beanstalkd_py.http.tube_metrics import MOST_TUBES, families, snapshots
 from beanstalkd_py.protocol.commands import COUNTERS, EXTENSION_COUNTERS
 from beanstalkd_py.protocol.dispatch import Dispatcher
@@ -43,6 +44,7 @@ class Metrics:
         self._dispatcher = dispatcher
         self._health = health
         self._measures = measures
+        self._oldest = OldestReady(dispatcher.queue)
         self._build = version.build()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -57,8 +59,10 @@ class Metrics:
         gevent.sleep(TURN_S)
         queue = self._dispatcher.queue
         left_out = max(len(queue.tube_list) - MOST_TUBES, 0)
+        for _ in self._oldest.search(queue.tube_list[:MOST_TUBES]):
+            gevent.sleep(TURN_S)
         tubes = []
-        for some in snapshots(queue, boot_ns):
+        for some in snapshots(queue, boot_ns, self._oldest.created_at):
             tubes.append(some)
             gevent.sleep(TURN_S)
         for piece in families(tubes, left_out):

@@ -66,6 +66,9 @@ class HttpSide:
         self._server = server
         self._measures = Measures()
         watch.observe = self._measures.disk_call
+        server.queue.measures_waits = True
+        for tube in server.queue.tube_list:
+            tube.measure_waits()
         self._health = Health(server.queue)
         metrics = Metrics(server.dispatcher, self._health, self._measures)
         pages = {"/healthz": self._healthz, "/readyz": self._readyz, "/metrics": metrics.page}

@@ -7,6 +7,7 @@ from beanstalkd_py.queue.jobtable import JobTable
 from beanstalkd_py.queue.lazyheap import BURIED, DELAYED, READY, RESERVED, LazyHeap, Queued
 from beanstalkd_py.queue.ready import ReadyJobs
 from beanstalkd_py.queue.timers import NEVER, TimerOwner
+from beanstalkd_py.queue.waits import Waits
 
 STATE_NAMES: Final = {READY: "ready", RESERVED: "reserved", DELAYED: "delayed", BURIED: "buried"}
 URGENT: Final = 1024  # priorities below count as urgent
@@ -99,7 +100,7 @@ class Tube(TimerOwner):
         "name", "ready", "delayed", "buried", "waiting", "ready_count", "urgent_count",
         "delayed_count", "reserved_count", "jobs", "using", "watching", "total_jobs",
         "delete_count", "pause_count", "pause", "paused_until", "kept", "place", "pause_segment",
-        "policy", "table", "ttr", "guarded", "marked", "counted",
+        "policy", "table", "ttr", "guarded", "marked", "counted", "waits", "hooked",
     )  # fmt: skip
 
     def __init__(self, name: bytes, place: int, order: int, jobs: JobTable[Job]) -> None:
@@ -109,6 +110,8 @@ class Tube(TimerOwner):
         self.marked: object = None  # `attributes.Marked`, if a job of the tube has attributes
         self.counted: object = None  # `tubebytes.TubeBytes`, if its policy has max-bytes
         self.guarded = False  # it has a pause, a policy, or jobs with attributes
+        self.waits: Waits | None = None  # if the waits of its jobs are measured
+        self.hooked = False  # a reserve calls `State.taken`: it is guarded, or waits are measured
         self.ready: ReadyJobs[Job] = ReadyJobs(jobs)
         self.delayed: LazyHeap[Job] = LazyHeap(jobs, DELAYED)
         self.buried: OrderedDict[int, Job] = OrderedDict()
@@ -130,6 +133,11 @@ class Tube(TimerOwner):
 
     def update_guard(self) -> None:
         self.guarded = self.paused_until != 0 or self.policy is not None or self.marked is not None
+        self.hooked = self.guarded or self.waits is not None
+
+    def measure_waits(self) -> None:
+        self.waits = Waits()
+        self.update_guard()
 
 
 class Kick:

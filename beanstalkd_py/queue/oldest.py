@@ -6,6 +6,7 @@ through the job table from its first block on, in slices, up to the first ready 
 jobs do not exist there, so it passes only jobs that are older and not ready, or in other tubes.
 """
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
@@ -31,25 +32,10 @@ class Oldest:
         self._next = 0
         self._blocks: list[int] = []
         is_ready = state.ready_count if tube is None else tube.ready_count
-        if is_ready and not (tube is not None and self._is_in_few(tube)):
+        if is_ready and tube is not None:
+            self.job = of_few(tube, listing.FEW_JOBS)
+        if is_ready and self.job is None:
             self._blocks = state.jobs.numbers()
-
-    def _is_in_few(self, tube: Tube) -> bool:
-        """Sets `job`, if the tube has few entries to look at."""
-        if len(tube.ready.keys) > listing.FEW_JOBS:
-            return False
-        ids = [id for key in tube.ready.keys if self._is_wanted(id := key & ID_MASK)]
-        for bucket in tube.ready.buckets.values():
-            live = [id for id in islice(bucket, _HEADS) if self._is_wanted(id)]
-            if bucket and not live:
-                return False
-            ids += live[:1]
-        self.job = self._state.jobs.get(min(ids)) if ids else None
-        return self.job is not None
-
-    def _is_wanted(self, id: int) -> bool:
-        job = self._state.jobs.get(id)
-        return job is not None and job.state == READY and job.tube is self._tube
 
     def search(self) -> bool:
         """Looks at the next slice. True if the search is over."""
@@ -67,3 +53,28 @@ class Oldest:
                     self._next = len(self._blocks)
                     return True
         return True
+
+
+def of_few(tube: Tube, few: int) -> Job | None:
+    """The oldest ready job of a tube with up to `few` entries in its heap. None if there are more,
+    or if it cannot be told from few entries.
+    """
+    if len(tube.ready.keys) > few:
+        return None
+    oldest = _first_ready(sorted([key & ID_MASK for key in tube.ready.keys]), tube)
+    for bucket in tube.ready.buckets.values():
+        if bucket:
+            job = _first_ready(islice(bucket, _HEADS), tube)
+            if job is None:
+                return None
+            if oldest is None or job.id < oldest.id:
+                oldest = job
+    return oldest
+
+
+def _first_ready(ids: Iterable[int], tube: Tube) -> Job | None:
+    for id in ids:
+        job = tube.table.get(id)
+        if job is not None and job.state == READY and job.tube is tube:
+            return job
+    return None

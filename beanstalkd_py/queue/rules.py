@@ -8,7 +8,15 @@ from typing import Final
 from beanstalkd_py.queue import moved
 from beanstalkd_py.queue.attributes import EXPIRED, Attributes, Marked
 from beanstalkd_py.queue.journal import Counters
-from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED, Job, Tube
+from beanstalkd_py.queue.model import (
+    BURIED,
+    DELAYED,
+    NO_HISTORY,
+    READY,
+    RESERVED,
+    Job,
+    Tube,
+)
 from beanstalkd_py.queue.policy import Policy
 from beanstalkd_py.queue.state import SLICE_JOBS
 from beanstalkd_py.queue.ticks import YIELD_NS, Ticks
@@ -20,6 +28,20 @@ class Rules(Ticks):
     def __init__(self) -> None:
         self._expires = False  # jobs expire now: what this moves expires with the next tick
         super().__init__()
+
+    # --- a reserve
+
+    def taken(self, job: Job, now: int) -> None:
+        waits = job.tube.waits
+        if (
+            waits is not None
+            and job.state == READY
+            and not job.reserves
+            and job.history == NO_HISTORY
+        ):
+            waits.add(now - job.created_at - job.delay)
+        if job.tube.guarded:
+            self._end_key(job, now)
 
     # --- unique keys
 
@@ -34,7 +56,7 @@ class Rules(Ticks):
             marked.expiries.push(attributes.expires_at, job.id, marked.expiring)
             self._plan(job.tube, attributes.expires_at)
 
-    def taken(self, job: Job, now: int) -> None:
+    def _end_key(self, job: Job, now: int) -> None:
         """A key until the first reserve ends with a record. Without headroom for it, the key stays:
         the reserve cannot be refused.
         """

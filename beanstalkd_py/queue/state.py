@@ -47,6 +47,7 @@ class State:
     def __init__(self) -> None:
         self.journal: Journal | None = None
         self.draining = False
+        self.measures_waits = False  # how long jobs are ready, in new tubes; see `waits`
         self.memory = MemoryReserve()
         self.jobs: JobTable[Job] = JobTable()
         self.tubes: dict[bytes, Tube] = {}
@@ -297,7 +298,7 @@ class State:
         """The job of a guarded tube has a new state, which is not reserved."""
 
     def taken(self, job: Job, now: int) -> None:
-        """A client is about to reserve the job of a guarded tube."""
+        """A client is about to reserve the job of a hooked tube."""
 
     def _plan(self, owner: Tube | Client, at: int) -> None:
         """Sets the timer of `owner` to `at`, unless it is set to an earlier instant."""
@@ -310,7 +311,7 @@ class State:
         """Reserves the job for the client. The job may be in any state except reserved. Not
         journalled.
         """
-        if job.tube.guarded:
+        if job.tube.hooked:
             self.taken(job, now)
         self.leave(job)
         job.state = RESERVED
@@ -378,6 +379,8 @@ class State:
             self.orders += 1
             tube = Tube(name, len(self.tube_list), self.orders, self.jobs)
             self.apply_policy(tube)
+            if self.measures_waits:
+                tube.measure_waits()
             self.tubes[name] = tube
             self.tube_list.append(tube)
         return tube

@@ -115,6 +115,43 @@ def test_scrape_has_the_figures_of_a_tube(used: Scrape) -> None:
     assert used.value("tube_pause_seconds", tube="mail") == 1000
     assert 900 < used.value("tube_pause_time_left_seconds", tube="mail") <= 1000
     assert used.value("tube_pause_seconds", tube="default") == 0
+    assert 0 < used.value("tube_oldest_ready_seconds", tube="mail") < 60
+    assert used.value("tube_oldest_ready_seconds", tube="default") == 0
+
+
+def test_scrape_has_the_waits_of_a_tube(used: Scrape) -> None:
+    """Of the two jobs that were reserved."""
+    assert used.value("tube_ready_wait_seconds_count", tube="mail") == 2
+    assert used.value("tube_ready_wait_seconds_bucket", tube="mail", le="+Inf") == 2
+    assert used.value("tube_ready_wait_seconds_bucket", tube="mail", le="60") == 2
+    assert 0 < used.value("tube_ready_wait_seconds_sum", tube="mail") < 60
+    assert 'ready_wait_seconds_count{tube="default"}' not in used.text
+
+
+def test_waits_are_counted_up_to_each_bound(turns: Turns) -> None:
+    queue = Queue()
+    queue.default.measure_waits()
+    waits = queue.default.waits
+    assert waits is not None
+    for ms in (0, 1, 2, 5_000_000):
+        waits.add(ms * 1_000_000)
+    found = Scrape(b"".join(page_of(queue)).decode())
+    for le, count in (("0.001", 2), ("0.01", 3), ("3600", 3), ("+Inf", 4)):
+        assert found.value("tube_ready_wait_seconds_bucket", tube="default", le=le) == count
+    assert found.value("tube_ready_wait_seconds_sum", tube="default") == 5000.003
+
+
+def test_histograms_of_1000_tubes_are_in_pieces(turns: Turns) -> None:
+    queue = Queue()
+    queue.measures_waits = True
+    client = queue.connect()
+    for number in range(1000):
+        tube = queue.watch(client, b"tube-%d" % number) and queue.tubes[b"tube-%d" % number]
+        assert tube.waits is not None
+        tube.waits.add(1)
+    pieces = list(page_of(queue))
+    assert max(piece.count(b"\n") for piece in pieces) <= 4 * tube_metrics.PIECE_TUBES + 2
+    assert turns.count >= len(pieces) - 1
 
 
 def test_scrape_has_the_figures_of_the_log(used: Scrape) -> None:

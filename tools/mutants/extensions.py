@@ -278,8 +278,8 @@ EXTENSIONS = (
         "oldest-without-buckets",
         "the oldest ready job is searched in the heap only",
         "beanstalkd_py/queue/oldest.py",
-        "            ids += live[:1]\n",
-        "",
+        "            if oldest is None or job.id < oldest.id:\n",
+        "            if not job.id:\n",
         ("tests/queue/test_oldest.py",),
     ),
     Mutant(
