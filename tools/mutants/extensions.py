@@ -114,7 +114,7 @@ EXTENSIONS = (
         "beanstalkd_py/binlog/tuberecords.py",
         "        usage.name_changes(job, tube)\n",
         "",
-        ("tests/binlog/test_move_records.py", "tests/queue/test_bulk.py"),
+        ("tests/binlog/test_move_records.py",),
     ),
     Mutant(
         Invariant.C_PROTOCOL_FIRST,

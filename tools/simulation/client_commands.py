@@ -68,6 +68,7 @@ class CommandGenerator:
             (self._bad_put, 0.4),
             (lambda model, name: b"quit\r\n", 0.1),
             (self._drain, 0.1),
+            (self._run, 0.4),
         ]
         self._kinds = [kind for kind, _ in kinds]
         # A factor for each kind, so that a scenario has some kinds often and some never.
@@ -103,6 +104,13 @@ class CommandGenerator:
             )  # fmt: skip
         word = b"put-in-tube " + rng.choice(TUBES) if rng.random() < 0.15 else b"put"
         return b"%b %d %d %d %d\r\n%b\r\n" % (word, pri, delay, ttr, size, body[:size])
+
+    def _run(self, model: RecordingModel, name: Hashable) -> bytes:
+        """Many puts of small jobs at once, or many deletes: a segment has more puts than usual."""
+        count = self._rng.choice((3, 30, 100))
+        if self._rng.random() < 0.5:
+            return b"put 1 0 60 1\r\nx\r\n" * count
+        return b"".join(b"delete %d\r\n" % id for id in sorted(model.jobs)[:count])
 
     def _settings(self, delay: int) -> bytes:
         """Of a put-with."""

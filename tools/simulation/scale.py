@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from beanstalkd_py.binlog import ids
+from beanstalkd_py.binlog.usage import NEW_OVERHEAD
 from beanstalkd_py.queue import lazyheap, ready
 
 STALE_ALLOWED, LARGE_ENTRIES, JOBS_PER_BUCKET = 3, 8, 2
-SPARE_IDS = -100  # with segments of 8192 bytes, fewer ids than puts
+# The smallest segments reserve 24 ids, fewer than there are puts in one.
+SPARE_IDS = 24 - 8192 // NEW_OVERHEAD
 
 
 @contextmanager
