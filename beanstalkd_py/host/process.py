@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 START_DESCRIPTORS = 12  # that a start needs, after it listens, to serve one client
 SPARE_DESCRIPTORS = 16  # that no connection may use
-HTTP_DESCRIPTORS = 72  # with --http, but at most a quarter of all descriptors
+HTTP_DESCRIPTORS = 104  # with --http, but at most a quarter of all descriptors
 LOG_DESCRIPTORS = 64  # the same with a log, but at most a quarter of all descriptors
 _START_TIME = 19  # of the fields in /proc/PID/stat after the name: since boot, in clock ticks
 

@@ -21,9 +21,12 @@ HEADERS = {
 
 
 class Application:
-    """pages: by path. loopback: whether only loopback names may be in the Host header."""
+    """pages: by path. loopback: whether only loopback names may be in the Host header. api: all
+    paths under /api/, with any method.
+    """
 
-    def __init__(self, pages: Mapping[str, Page], loopback: bool) -> None:
+    def __init__(self, pages: Mapping[str, Page], loopback: bool, api: Page) -> None:
+        self._api = api
         rules = [Rule(path, endpoint=page, methods=["GET"]) for path, page in pages.items()]
         self._map = Map(rules, strict_slashes=False, merge_slashes=False)
         self._loopback = loopback
@@ -44,6 +47,8 @@ class Application:
     def _respond(self, request: Request) -> Response:
         if self._loopback and not is_loopback_name(request.headers.get("Host", "")):
             raise Forbidden("The Host header must be a loopback name, such as localhost.")
+        if request.path.startswith("/api/"):
+            return self._api(request)
         page: Page = self._map.bind("").match(request.path, request.method)[0]
         return page(request)
 

@@ -96,6 +96,12 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         answer = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         return status, answer.encode()
 
+    def get_environ(self) -> dict[str, Any]:
+        """RAW_PATH: as the client sent it. A tube name may have a slash, which is %2F there."""
+        environ: dict[str, Any] = super().get_environ()
+        environ["RAW_PATH"] = self.path.partition("?")[0]
+        return environ
+
     # --- the response
 
     def handle_one_response(self) -> None:

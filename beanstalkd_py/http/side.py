@@ -14,6 +14,9 @@ from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.config.options import Options
 from beanstalkd_py.host import signals
 from beanstalkd_py.host.events import Report
+from beanstalkd_py.http.api.api import Api
+from beanstalkd_py.http.api.local import Local
+from beanstalkd_py.http.api.turns import Turns
 from beanstalkd_py.http.application import Application, text
 from beanstalkd_py.http.connections import Connections
 from beanstalkd_py.http.health import STOPPING, Health
@@ -38,7 +41,7 @@ def start(
     where: str, options: Options, server: Server, watch: DiskWatch, report: Report
 ) -> "HttpSide":
     """where: the value of --http. Raises ListenFailed."""
-    return HttpSide(_listen(where, options, report), server, watch, report)
+    return HttpSide(_listen(where, options, report), server, watch, options.wal_dir, report)
 
 
 def _listen(where: str, options: Options, report: Report) -> Listeners:
@@ -56,10 +59,15 @@ def _listen(where: str, options: Options, report: Report) -> Listeners:
 
 
 class HttpSide:
-    """listeners: where it listens. It answers as soon as the loop turns."""
+    """listeners: where it listens. It answers as soon as the loop turns. directory: of the log."""
 
     def __init__(
-        self, listeners: Listeners, server: Server, watch: DiskWatch, report: Report
+        self,
+        listeners: Listeners,
+        server: Server,
+        watch: DiskWatch,
+        directory: str | None,
+        report: Report,
     ) -> None:
         self._listeners = listeners
         self._turn_at = 0.0
@@ -73,7 +81,10 @@ class HttpSide:
         metrics = Metrics(server.dispatcher, self._health, self._measures)
         pages = {"/healthz": self._healthz, "/readyz": self._readyz, "/metrics": metrics.page}
         loopback = listeners.sockets[0].family != socket.AF_UNIX
-        application = Application(pages, loopback)
+        turns = Turns()
+        source = Local(server, self._health, turns, directory)
+        api = Api(source, turns, lambda what, error: self._connections.failed(what, error))
+        application = Application(pages, loopback, api.respond)
         self._connections = Connections(listeners.sockets, application, report)
         self._connections.begin()
 

@@ -136,7 +136,7 @@ def capabilities(process: ProcessSnapshot, names: Iterable[str]) -> bytes:
 
 def job(job: JobSnapshot, more: Iterable[tuple[str, object]] = ()) -> bytes:
     """14 keys, and `more`. Durations are cut to whole seconds."""
-    return _yaml([*_job_lines(job), *more])
+    return _yaml([*job_lines(job), *more])
 
 
 def attributes(attributes: Attributes, now: int) -> list[tuple[str, object]]:
@@ -155,7 +155,7 @@ def attributes(attributes: Attributes, now: int) -> list[tuple[str, object]]:
     return lines
 
 
-def _job_lines(job: JobSnapshot) -> list[tuple[str, object]]:
+def job_lines(job: JobSnapshot) -> list[tuple[str, object]]:
     return [
         ("id", job.id),
         ("tube", _quoted(job.tube)),
@@ -178,7 +178,7 @@ def listed(
     key: int, snapshot: JobSnapshot, nbytes: int, more: Iterable[tuple[str, object]]
 ) -> bytes:
     """One job of a list. key: its key in `queue.listing`, which is the cursor."""
-    lines = _job_lines(snapshot)
+    lines = job_lines(snapshot)
     lines.extend(more)
     lines.append(("size", nbytes))
     lines.append(("cursor", f"{key >> 64}.{snapshot.id}"))

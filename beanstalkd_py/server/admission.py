@@ -4,12 +4,15 @@ A client over a limit is closed at once and gets no answer. The protocol has no 
 before a command, so a client would take it for the reply to its first command. And a close with
 unread input resets the connection, which may destroy the message.
 
-An address is a whole IPv4 or IPv6 address. Clients of a unix socket have none: they count for
+A connection of the server's own process (the HTTP side has them) counts for none of the two. An
+address is a whole IPv4 or IPv6 address. Clients of a unix socket have none: they count for
 --max-connections only. The number of descriptors is a limit of its own (see `acceptor`): there, new
 clients wait.
 """
 
 from beanstalkd_py.server.limit_reports import LimitReports
+
+INSIDE = "inside"  # in place of an address: a connection of the server's own process
 
 
 class Admission:
@@ -27,7 +30,8 @@ class Admission:
 
     def admits(self, address: str) -> bool:
         """Whether a client from this address may stay; "" for a unix socket."""
-        if self.limit and len(self._addresses) >= self.limit:
+        clients = len(self._addresses) - self._counts.get(INSIDE, 0)
+        if self.limit and clients >= self.limit:
             self._refuse("--max-connections", f"{_open(self.limit)} open")
             return False
         if self.per_address and address and self._counts.get(address, 0) >= self.per_address:

@@ -109,7 +109,7 @@ class Server:
             self.connections, self.context, self._limits, self.admission.address
         )
         self._acceptor = Acceptor(
-            listeners.sockets, self.epoll, self._handlers, self.loop, self._admit,
+            listeners.sockets, self.epoll, self._handlers, self.loop, self.admit,
             self.admission, self.connections, max_connections, report,
         )  # fmt: skip
         self._log_event = os.eventfd(0)  # never read: edge-triggered, each write to it is an event
@@ -269,7 +269,7 @@ class Server:
             events.clear()  # frees what was received
             received = None
             if self._admitted:
-                self._register_admitted()
+                self.register_admitted()
             self._end_of_batch()
             batches += 1
             if self._awake or batches == BATCHES or self.failure is not None:
@@ -352,7 +352,7 @@ class Server:
 
     # --- connections ------------------------------------------------------------------------------
 
-    def _admit(self, sock: socket.socket, address: str) -> None:
+    def admit(self, sock: socket.socket, address: str) -> None:
         if self.verbosity:
             self.say(f"accept {sock.fileno()}")
         try:
@@ -365,7 +365,7 @@ class Server:
         self.admission.opened(connection.fd, address)
         self._admitted.append(connection)
 
-    def _register_admitted(self) -> None:
+    def register_admitted(self) -> None:
         """Registers the connections that this batch accepted. That is done at the end of the batch:
         the batch may have events of a closed connection with the same descriptor.
         """

@@ -14,6 +14,7 @@ further commands of the client. If the client then reads nothing at all, that is
 from collections.abc import Callable
 from typing import Final
 
+from beanstalkd_py.server.admission import INSIDE
 from beanstalkd_py.server.connection import Connection
 from beanstalkd_py.server.context import Context
 from beanstalkd_py.server.life import PAUSED, READING
@@ -83,7 +84,8 @@ class Timeouts:
             connection.active = False
             connection.idle_since = now
             return False
-        return now - connection.idle_since >= self.idle_s * _SECOND
+        is_over = now - connection.idle_since >= self.idle_s * _SECOND
+        return is_over and self._address(connection.fd) != INSIDE
 
     def _is_slow(self, connection: Connection, now: int) -> bool:
         session = connection.session

@@ -14,7 +14,7 @@ from testkit.start import Start
 from testkit.waiting import wait_until
 
 from beanstalkd_py.binlog.report import messages_only
-from beanstalkd_py.server.admission import Admission
+from beanstalkd_py.server.admission import INSIDE, Admission
 from beanstalkd_py.server.limit_reports import INTERVAL_NS, LimitReports
 
 ASK = b"list-tube-used\r\n"
@@ -33,7 +33,7 @@ class World:
 
     def connect(self, address: str = "10.0.0.1") -> int | None:
         """The descriptor of the connection; None if it is refused."""
-        if not self.admission.admits(address):
+        if address != INSIDE and not self.admission.admits(address):
             return None
         self.fds += 1
         self.admission.opened(self.fds, address)
@@ -110,6 +110,13 @@ def test_unix_clients_have_no_address(world: World) -> None:
     assert [world.connect(""), world.connect("")] == [1, 2]
     world.admission.limit = 2
     assert world.connect("") is None
+
+
+def test_connections_inside_the_process_do_not_count(world: World) -> None:
+    world.admission.limit = world.admission.per_address = 1
+    assert [world.connect(INSIDE), world.connect(INSIDE), world.connect()] == [1, 2, 3]
+    world.admission.closed(1)
+    assert world.connect("10.0.0.2") is None
 
 
 def test_lower_limit_closes_nobody(world: World) -> None:

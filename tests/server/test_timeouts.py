@@ -14,6 +14,7 @@ from beanstalkd_py.config.options import DEFAULT_MAX_PENDING
 from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT, Dispatcher
 from beanstalkd_py.protocol.session import Session
 from beanstalkd_py.queue.queue import Queue
+from beanstalkd_py.server.admission import INSIDE
 from beanstalkd_py.server.connection import Connection
 from beanstalkd_py.server.context import Context, SessionOwner
 from beanstalkd_py.server.life import Life
@@ -66,10 +67,14 @@ class World:
         self.dispatcher = Dispatcher(Queue())
         self.context = Context(self.dispatcher, print, self._session, self._forget)
         reports = LimitReports(messages_only(self.lines.append), lambda: round(self.now * SECOND))
-        self.timeouts = Timeouts(
-            self.connections, self.context, reports, lambda fd: "10.0.0.7" if fd % 2 else ""
-        )
+        self.inside = 0  # a descriptor
+        self.timeouts = Timeouts(self.connections, self.context, reports, self._address)
         self._fds = count(7)
+
+    def _address(self, fd: int) -> str:
+        if fd == self.inside:
+            return INSIDE
+        return "10.0.0.7" if fd % 2 else ""
 
     def _session(self, owner: SessionOwner, fd: int) -> Session:
         return Session(self.dispatcher, owner)
@@ -129,6 +134,13 @@ def test_idle_client_is_closed_and_others_stay(idle: World) -> None:
     assert idle.timeouts.idle_closed == 1
     assert other.say(b"stats\r\n").startswith(b"OK ")
     assert idle.client().say(ASK) == ANSWER
+
+
+def test_connection_inside_the_process_is_never_idle(idle: World) -> None:
+    idle.inside = 7
+    inside, other = idle.client(), idle.client()
+    idle.wait(9)
+    assert other.gone and not inside.gone
 
 
 def test_client_that_waits_in_reserve_is_not_idle(idle: World) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
+from typing import Any
 
 from .waiting import HANG_S
 
@@ -37,6 +39,21 @@ def get(address: Address, path: str, method: str = "GET", host: str = "localhost
         client.sock = connection
         client.request(method, path, headers={"Host": host, "Connection": "close"})
         return Answer(client.getresponse())
+
+
+def ask(
+    address: Address, method: str, path: str, value: object = None, **headers: str
+) -> tuple[int, Any]:
+    """Status and JSON of the answer. value: the body, as JSON; bytes as they are."""
+    data = value if isinstance(value, bytes) or value is None else json.dumps(value).encode()
+    kind = {} if data is None else {"Content-Type": "application/json"}
+    sent = {"Host": "localhost", "Connection": "close", **kind, **headers}
+    with connect(address) as connection:
+        client = http.client.HTTPConnection("localhost")
+        client.sock = connection
+        client.request(method, path, data, sent)
+        answer = Answer(client.getresponse())
+    return answer.status, json.loads(answer.body)
 
 
 def talk(address: Address, request: bytes) -> bytes:

@@ -12,7 +12,9 @@ import gevent
 from beanstalkd_py.http.api.errors import ApiError
 
 ANSWER_S = 30.0  # without a byte of a reply
+LONG_S = 3600.0
 LINE_MOST = 1024
+COMMAND_MOST = 224  # bytes of a line that a server takes
 PIECE_BYTES = 64 << 10
 TOGETHER = 50  # commands at once
 _BODIES = {b"OK": 1, b"FOUND": 2, b"RESERVED": 2}  # which word of the line has the body's length
@@ -43,6 +45,13 @@ class Link:
         self._socket = connection
         self._socket.settimeout(ANSWER_S)
         self._got = bytearray()
+        self._waits = 0  # replies that were not taken whole
+        self.state = False  # it has a tube or a job that another user of it must not have
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it is as a new connection."""
+        return not (self._waits or self._got or self.state)
 
     def __enter__(self) -> "Link":
         return self
@@ -61,7 +70,13 @@ class Link:
     def one(self, command: bytes, keep: int | None = None) -> Reply:
         return self.ask(command, keep=keep)[0]
 
+    def wait_longer(self) -> None:
+        """For a command on many jobs, whose reply comes when all is done."""
+        self._socket.settimeout(LONG_S)
+        self.state = True
+
     def send(self, *commands: bytes) -> None:
+        self._waits += len(commands)
         try:
             self._socket.sendall(b"".join(commands))
         except (OSError, gevent.Timeout) as error:
@@ -69,7 +84,7 @@ class Link:
 
     def reply(self, keep: int | None = None) -> Reply:
         head = self.head()
-        if head.size == 0 and head.words[0] not in _BODIES:
+        if head.words[0] not in _BODIES:
             return head
         kept = bytearray()
         for piece in self.pieces(head.size):
@@ -89,7 +104,10 @@ class Link:
         del self._got[: end + 2]
         reply = Reply(words)
         place = _BODIES.get(words[0])
-        return reply if place is None else reply._replace(size=reply.number(place))
+        if place is None:
+            self._waits -= 1
+            return reply
+        return reply._replace(size=reply.number(place))
 
     def pieces(self, size: int) -> Iterator[bytes]:
         """The body of a reply, as it comes."""
@@ -106,6 +124,7 @@ class Link:
         if self._got[:2] != b"\r\n":
             raise _not_understood(bytes(self._got[:80]))
         del self._got[:2]
+        self._waits -= 1
 
     def _receive(self) -> None:
         try:
@@ -115,6 +134,14 @@ class Link:
         if not data:
             raise ApiError(502, "lost", "The server has closed the connection.")
         self._got += data
+
+
+def line(*words: object) -> bytes:
+    """A command. A server would take the body that follows a longer line for commands."""
+    text = " ".join([str(word) for word in words]) + "\r\n"
+    if len(text) > COMMAND_MOST:
+        raise ApiError(422, "too_long", "The names are too long for one line of the protocol.")
+    return text.encode()
 
 
 def _lost(error: BaseException) -> ApiError:

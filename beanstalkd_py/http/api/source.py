@@ -7,7 +7,7 @@ change the queue than the commands of a client.
 Figures are dicts with the keys of the protocol (`stats`, `stats-tube`, ...).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -66,9 +66,8 @@ class About:
 class Source(Protocol):
     """Calls raise `errors.ApiError`. None instead of a value: there is no such tube or job."""
 
-    @property
-    def connect(self) -> Callable[[], Link]:
-        """Makes a connection, as a client of the server. To be closed by the caller."""
+    def connect(self) -> Link:
+        """A connection, as a client of the server. To be closed by the caller."""
 
     def about(self) -> About:
         """What the server is, and what it can do."""

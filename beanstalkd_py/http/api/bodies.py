@@ -1,0 +1,55 @@
+"""Bodies of jobs in answers. A body is bytes: it may be JSON, other text in UTF-8, or neither."""
+
+import codecs
+import json
+from base64 import b64encode
+from typing import Any
+
+from beanstalkd_py.http.api.errors import ApiError
+from beanstalkd_py.http.api.source import ListedJob
+
+JSON_MOST = 64 << 10  # bytes; to parse more would take too long
+
+
+def shown(job: ListedJob, wish: str = "auto") -> dict[str, Any]:
+    """The figures of the job and the beginning of its body. wish: text, json, base64, or auto: text
+    if possible. Raises ApiError.
+    """
+    truncated = len(job.beginning) < job.size
+    text = _text(job.beginning, truncated)
+    parsed = _parsed(text) if text is not None and not truncated else None
+    if wish == "json" and parsed is None:
+        raise ApiError(409, "not_json", "The body is not JSON, or too long to be parsed.")
+    if wish == "text" and text is None:
+        raise ApiError(409, "not_text", "The body is not UTF-8.")
+    if wish == "json" and parsed is not None:
+        body, encoding = parsed[0], "json"
+    elif wish == "base64" or text is None:
+        body, encoding = b64encode(job.beginning).decode(), "base64"
+    else:
+        body, encoding = text, "text"
+    return {
+        **job.figures, "size": job.size, "body": body, "encoding": encoding,
+        "truncated": truncated, "is_json": parsed is not None,
+    }  # fmt: skip
+
+
+def _text(data: bytes, truncated: bool) -> str | None:
+    """A character that is cut at the end is left out."""
+    try:
+        return codecs.getincrementaldecoder("utf-8")().decode(data, final=not truncated)
+    except UnicodeDecodeError:
+        return None
+
+
+def _parsed(text: str) -> tuple[Any] | None:
+    if len(text) > JSON_MOST:
+        return None
+    try:
+        return (json.loads(text, parse_constant=_refuse),)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,63 @@
+"""The records of a job in the log, by `beanstalkd-binlog history` in a process of its own.
+
+It reads the whole log, which may take a minute. So it must not run on the loop, one process runs at
+a time, and it has a low priority.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import gevent
+from gevent.lock import BoundedSemaphore
+from gevent.os import make_nonblocking, nb_read
+
+from beanstalkd_py.http.api.errors import ApiError
+
+TIME_S = 60.0
+WAIT_S = 10.0  # for the process of another request
+MOST_BYTES = 1 << 20  # of its answer
+NICE = 10
+POLL_S = 0.005
+
+_one = BoundedSemaphore(1)
+
+
+def of_job(directory: str, id: int) -> list[dict[str, Any]]:
+    """Raises ApiError."""
+    if not _one.acquire(timeout=WAIT_S):
+        raise ApiError(503, "busy", "The log is read for another request.")
+    try:
+        return [json.loads(line) for line in _output(directory, id).splitlines()]
+    except OSError as error:
+        raise ApiError(503, "no_process", f"The log cannot be read: {error.strerror}.") from error
+    finally:
+        _one.release()
+
+
+def _output(directory: str, id: int) -> bytes:
+    command = [sys.executable, "-m", "beanstalkd_binlog", "history", "--json", directory, str(id)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    try:
+        os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
+        with gevent.Timeout(TIME_S, ApiError(504, "no_answer", "The log is too long for this.")):
+            return _read(process.stdout.fileno())
+    finally:
+        process.stdout.close()
+        process.kill()
+        while process.poll() is None:
+            gevent.sleep(POLL_S)
+
+
+def _read(fd: int) -> bytes:
+    """Whole lines, up to MOST_BYTES."""
+    make_nonblocking(fd)
+    got = bytearray()
+    while len(got) < MOST_BYTES and (data := nb_read(fd, 1 << 16)):
+        got += data
+    return bytes(got[: got.rfind(b"\n") + 1])
