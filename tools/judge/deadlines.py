@@ -35,12 +35,17 @@ class Deadlines:
             heapq.heappush(self._instants, at)
 
     def add_ttr(self, ns: int) -> None:
-        """There are jobs with this TTR."""
+        """There are jobs with this TTR. One may be reserved already: its reply came first."""
         if ns < FAR_NS:
             self._ttrs.add(ns)
+            self._started(ns)
 
     def ttr_started(self) -> None:
-        """The TTR of some job starts. DEADLINE_SOON is due one second before its end."""
+        """The TTR of some job starts."""
         for ttr in self._ttrs:
-            self.add(ttr)
-            self.add(ttr - SECOND)
+            self._started(ttr)
+
+    def _started(self, ttr: int) -> None:
+        """DEADLINE_SOON is due one second before its end."""
+        self.add(ttr)
+        self.add(ttr - SECOND)

@@ -175,3 +175,15 @@ def test_clock_stops_at_every_deadline() -> None:
         stops.append(at // SECOND)
         FakeClock.now = at
     assert stops == [1, 2, 3, 5]
+
+
+def test_clock_stops_for_a_job_that_was_reserved_before_the_reply_to_its_put() -> None:
+    deadlines = Deadlines(FakeClock())
+    FakeClock.now = 0
+    deadlines.ttr_started()
+    deadlines.add_ttr(3 * SECOND)
+    stops = []
+    while (at := deadlines.next_at) != NEVER:
+        stops.append(at // SECOND)
+        FakeClock.now = at
+    assert stops == [1, 2, 3]
