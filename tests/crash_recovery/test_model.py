@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
-from killtest.knowledge import Pause, pauses_that_explain
+from killtest.fault import Fault
+from killtest.knowledge import Knowledge, Pause, Put, pauses_that_explain
 from killtest.model import (
     ABSENT_STATE,
     BURIED,
@@ -140,6 +143,89 @@ def test_delay_continues_after_a_restart():
     assert survived(state, observed)
     assert not survived(state, observed._replace(time_left=LONG - 1))
     assert not survived(state, observed._replace(time_left=LONG - 104))
+
+
+ONCE = ABSENT_STATE._replace(attempts=1)
+RESERVED_ONCE = (PUT, act("reserve", 2, 1, 3.0, 4.0))
+
+
+@pytest.mark.parametrize(
+    "end", [act("release", 2, 2, 5.0, 6.0, pri=9), act("close", 2, 2, 5.0, 6.0)]
+)
+def test_job_is_buried_at_the_end_of_its_last_attempt(end):
+    for start, where in ((ONCE, BURIED), (ABSENT_STATE, READY)):
+        (state,) = outcomes(start, LONG, (*RESERVED_ONCE, end), NOW)
+        assert (state.where, state.buries) == (where, where == BURIED)
+
+
+def test_job_is_buried_when_its_last_ttr_ends():
+    ended = {(RESERVED, 0), (BURIED, 1)}
+    assert {(s.where, s.timeouts) for s in outcomes(ONCE, 1, RESERVED_ONCE, NOW)} == ended
+
+
+def test_lost_attempt_of_a_job_with_a_limit_is_saved():
+    acts = (*RESERVED_ONCE, act("close", 2, 2, 5.0, 6.0))
+    for limit, saved in ((0, 0), (2, 1)):
+        (state,) = outcomes(ABSENT_STATE._replace(attempts=limit), LONG, acts, NOW)
+        assert (state.where, state.saved_reserves) == (READY, saved)
+
+
+UNTIL_RESERVE = ABSENT_STATE._replace(until_reserve=True)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind", "acts", "possible"),
+    [
+        (ABSENT_STATE, "key is taken", (PUT,), True),
+        (ABSENT_STATE, "key is free", (PUT,), False),
+        (ABSENT_STATE, "key is free", (PUT, act("delete", 1, 2, 3.0, 4.0)), True),
+        (ABSENT_STATE, "key is taken", (PUT, act("delete", 1, 2, 3.0, 4.0)), False),
+        (ABSENT_STATE, "key is taken", (PUT, act("delete", 1, 2, 3.0)), True),
+        (ABSENT_STATE, "key is free", (PUT, act("delete", 1, 2, 3.0)), True),
+        (ABSENT_STATE, "key is taken", RESERVED_ONCE, True),
+        (ABSENT_STATE, "key is free", RESERVED_ONCE, False),
+        (UNTIL_RESERVE, "key is taken", RESERVED_ONCE, False),
+        (UNTIL_RESERVE, "key is free", RESERVED_ONCE, True),
+    ],
+)
+def test_key_is_taken_until_its_job_is_gone_or_reserved(start, kind, acts, possible):
+    other = act(kind, 9, 1, 7.0, 8.0)
+    assert bool(outcomes(start, LONG, (*acts, other), NOW)) is possible
+
+
+def test_end_of_a_key_is_saved():
+    (state,) = outcomes(UNTIL_RESERVE, LONG, RESERVED_ONCE, NOW)
+    assert state.saved_reserves == 1
+
+
+def exchange(*steps: tuple[bytes, int]) -> Knowledge:
+    """Puts of one key, one after another. A reply: "is job N" or "has job N"."""
+    knowledge = Knowledge(Random(1))
+    for number, (word, id) in enumerate(steps):
+        made = Put(b"t", 60, b"body-%d" % id, act("put", number, 1, number, number + 0.5), b"k")
+        (knowledge.inserted if word == b"is" else knowledge.exists)(id, made)
+    return knowledge
+
+
+def is_possible(knowledge: Knowledge) -> bool:
+    return all(outcomes(job.start, 60, job.acts, NOW) for job in knowledge.jobs.values())
+
+
+def test_replies_to_puts_of_one_key_contradict_each_other_if_two_jobs_have_it():
+    assert is_possible(exchange((b"is", 1), (b"has", 1)))
+    assert not is_possible(exchange((b"is", 1), (b"is", 2)))
+    with pytest.raises(Fault, match="is said to have key"):
+        knowledge = exchange((b"is", 1))
+        knowledge.exists(1, Put(b"other", 60, b"", act("put", 9, 1, 9.0, 9.5), b"k"))
+
+
+def test_job_that_a_reply_names_is_not_lost():
+    knowledge = exchange((b"has", 7))
+    with pytest.raises(Fault, match="gone"):
+        knowledge.check_told()
+    knowledge.inserted(7, Put(b"t", 60, b"body-7", act("put", 9, 1, 0.0, 9.5), b"k"))
+    knowledge.check_told()
+    assert is_possible(knowledge)
 
 
 def test_stats_job_reply_is_certain():

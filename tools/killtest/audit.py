@@ -31,10 +31,12 @@ from .replies import Reply, fields
 class Found:
     """A job as the server shows it."""
 
-    __slots__ = ("age", "body", "id", "job_stats", "tube", "ttr")
+    __slots__ = ("age", "attempts", "body", "id", "job_stats", "key", "tube", "ttr")
 
     def __init__(self, values: dict[str, str], body: bytes, looked: JobStats) -> None:
         self.id = int(values["id"])
+        self.key = values.get("key", "").encode()
+        self.attempts = int(values.get("max-attempts", 0))
         self.tube = values["tube"].encode()
         self.ttr = int(values["ttr"])
         self.age = int(values["age"])
@@ -76,6 +78,7 @@ class Audit:
     def run(self) -> None:
         """Raises Fault."""
         knowledge = self._knowledge
+        self._server.say(b"capabilities")  # stats-job shows keys and attempts
         there = find_jobs(self._server, sorted(knowledge.jobs))
         self._find_unknown_jobs(there)
         for job in knowledge.jobs.values():
@@ -83,6 +86,8 @@ class Audit:
             if not job.tube:
                 self._adopt(job, found)
             self._check(job, found)
+        knowledge.check_told()
+        self._check_keys(there.values())
         for private in knowledge.private_tubes.values():
             self._check_pause(private)
         for job in list(knowledge.jobs.values()):
@@ -104,7 +109,8 @@ class Audit:
             raise Fault(f"{counts['reserved']} jobs are reserved after a restart")
         lacking = sum(counts.values()) - len(there)
         if lacking:
-            highest = knowledge.highest_id + len(self._puts) + knowledge.refused_puts
+            without_job = knowledge.refused_puts + knowledge.existing
+            highest = knowledge.highest_id + len(self._puts) + without_job
             unknown = find_jobs(
                 self._server,
                 set(range(knowledge.id_at_restart + 1, highest + 1)) - set(knowledge.jobs),
@@ -122,6 +128,26 @@ class Audit:
                 f"{[(id, found.job_stats) for id, found in returned.items()]}"
             )
 
+    def _check_keys(self, there: Iterable[Found]) -> None:
+        """Each key stands once, and the server knows whose it is."""
+        holders: dict[tuple[bytes, bytes], int] = {}
+        for found in there:
+            if found.key:
+                other = holders.setdefault((found.tube, found.key), found.id)
+                if other != found.id:
+                    raise Fault(
+                        f"jobs {other} and {found.id} of {found.tube!r} both have {found.key!r}"
+                    )
+        for batch in batches(b"%b key=%b" % each for each in holders):
+            replies = self._server.say(
+                *[b"put-with 0 0 60 0 tube=%b\r\n" % settings for settings in batch]
+            )
+            for settings, reply in zip(batch, replies, strict=True):
+                tube, _, key = settings.partition(b" key=")
+                if reply != f"EXISTS {holders[tube, key]}":
+                    raise Fault(f"{reply} to a put with {settings!r} of job {holders[tube, key]}")
+        self._knowledge.existing = len(holders)
+
     def _check_next_id(self) -> None:
         knowledge = self._knowledge
         self._server.say(b"use unused")
@@ -133,6 +159,7 @@ class Audit:
         if id <= knowledge.highest_id:
             raise Fault(f"id {id} is assigned, but {knowledge.highest_id} was in use before")
         knowledge.highest_id = knowledge.id_at_restart = id
+        knowledge.existing = 0
 
     # --- comparison
 
@@ -140,22 +167,25 @@ class Audit:
         """Finds the put without a reply that created the job."""
         alike = [put for put in self._puts if put.body == job.body]
         if found is not None:
-            alike = [put for put in alike if (put.tube, max(put.ttr, 1)) == (found.tube, found.ttr)]
+            alike = [put for put in alike if _fits(put, found)]
         if not alike:
             raise Fault(
                 f"job {job.id} was never put: {job.body[:40]!r}, {found and found.job_stats}"
             )
         # Short bodies may be equal. Then a put that explains the state is chosen.
         put = next(
-            (
-                put
-                for put in alike
-                if self._possible(job, [*job.acts, put.act, *self._kicks.get(put.tube, [])], found)
-            ),
+            (put for put in alike if self._is_explained(job, put, found)),
             alike[0],
         )
         self._puts.remove(put)
-        job.was_put(put)
+        self._knowledge.was_put(job, put)
+
+    def _is_explained(self, job: Job, put: Put, found: Found | None) -> bool:
+        """Whether this put explains the state of the job."""
+        like = Job(job.id, job.body)
+        like.acts = [*job.acts]
+        like.was_put(put)
+        return self._possible(like, [*like.acts, *self._kicks.get(put.tube, [])], found)
 
     def _check(self, job: Job, found: Found | None) -> None:
         if found is not None:
@@ -175,6 +205,14 @@ class Audit:
         if (found.tube, found.ttr) != (job.tube, max(job.ttr, 1)):
             raise Fault(
                 f"job {job.id}: tube and ttr {found.tube, found.ttr} instead of {job.tube, job.ttr}"
+            )
+        # A record that counts a reserve ends a key that is unique until then.
+        has_ended = job.start.until_reserve and found.job_stats.reserves
+        key = b"" if has_ended else job.key
+        if (found.key, found.attempts) != (key, job.start.attempts):
+            raise Fault(
+                f"job {job.id}: key and attempts {found.key, found.attempts} "
+                f"instead of {key, job.start.attempts}"
             )
         oldest = found.job_stats.answered_at - job.created_from + CLOCK_S
         youngest = found.job_stats.asked_at - job.created_to - 1 - CLOCK_S
@@ -223,8 +261,7 @@ class Audit:
         knowledge = self._knowledge
         private = knowledge.private_tubes.get(job.tube)
         if found is None:
-            del knowledge.jobs[job.id]
-            knowledge.deleted(job)
+            knowledge.forget(job)
             if private is not None:
                 private.state_changed(job.id)
             return
@@ -232,7 +269,7 @@ class Audit:
             self._settle_in(private, job, found)
         knowledge.pool(job.tube).add(job.id)
         job.created_to = min(job.created_to, found.job_stats.answered_at)
-        job.start = start_from(found.job_stats)
+        job.start = start_from(found.job_stats, job.start)
         job.acts = []
 
     def _settle_in(self, private: PrivateTube, job: Job, found: Found) -> None:
@@ -257,6 +294,12 @@ class Audit:
         for _, _, private, id in sorted(self._reburied, key=lambda buried: buried[:2]):
             private.state_changed(id)
             private.buried[id] = None
+
+
+def _fits(put: Put, found: Found) -> bool:
+    """Whether the job may come from this put, as far as no command changes it."""
+    same = (put.tube, max(put.ttr, 1), put.attempts) == (found.tube, found.ttr, found.attempts)
+    return same and found.key in (put.key, b"" if put.until_reserve else put.key)
 
 
 def find_jobs(server: Conversation, ids: Iterable[int]) -> dict[int, Found]:

@@ -14,7 +14,7 @@ from collections import deque
 from .clock import now_s
 from .fault import Fault
 from .knowledge import Knowledge, Pause, PrivateTube, Put
-from .model import UNANSWERED, Act, JobStats
+from .model import Act, JobStats, as_kind
 from .replies import Replies, Reply, fields
 
 RECEIVE_BYTES = 1 << 18
@@ -26,7 +26,7 @@ STEP_S = 1_000  # between two long delays, so that their order is certain
 NO_EFFECT = frozenset((b"NOT_FOUND", b"TIMED_OUT", b"DEADLINE_SOON"))
 SUCCESS = {
     "plain": (b"USING", b"WATCHING"),
-    "put": (b"INSERTED", b"OUT_OF_MEMORY"),
+    "put": (b"INSERTED", b"EXISTS", b"OUT_OF_MEMORY"),
     "reserve": (b"RESERVED",),
     "reserve-job": (b"RESERVED",),
     "release": (b"RELEASED",),
@@ -113,6 +113,26 @@ class Client:
             b"put %d %d %d %d\r\n%b" % (pri, delay, ttr, len(body), body), "put", 0, pri, delay
         )
         command.put = Put(tube, ttr, body, command.act)
+
+    def put_with(
+        self,
+        tube: bytes,
+        pri: int,
+        ttr: int,
+        body: bytes,
+        key: bytes = b"",
+        until_reserve: bool = False,
+        attempts: int = 0,
+    ) -> None:
+        settings = b" key=%b" % key * bool(key) + b" until=reserve" * until_reserve
+        command = self._send(
+            b"put-with %d 0 %d %d tube=%b attempts=%d%b\r\n%b"
+            % (pri, ttr, len(body), tube, attempts, settings, body),
+            "put",
+            0,
+            pri,
+        )
+        command.put = Put(tube, ttr, body, command.act, key, until_reserve, attempts)
 
     def _use(self, tube: bytes) -> None:
         if tube != self._used:
@@ -214,14 +234,17 @@ class Client:
         if self.quitting is not None:
             for id in self._reserved:
                 act = copy.copy(self.quitting)
-                act.answered_at = now if not self.in_flight else UNANSWERED
                 self.knowledge.jobs[id].acts.append(act)
+                if not self.in_flight:
+                    self.knowledge.ended.append((now, act))
 
     def _take(self, command: Command, reply: Reply, now: float) -> None:
         act = command.act
         kind = act.kind
         word = reply.words[0]
         self.knowledge.answers += 1
+        if self.knowledge.ended:
+            self.knowledge.confirm(act.sent_at)
         if word not in SUCCESS[kind]:
             if word in NO_EFFECT and kind not in ("put", "plain", "kick"):
                 return
@@ -243,6 +266,9 @@ class Client:
         assert put is not None
         if reply.words[0] == b"OUT_OF_MEMORY":
             self.knowledge.refused_puts += 1
+            return
+        if reply.words[0] == b"EXISTS":
+            self.knowledge.exists(reply.id, put)
             return
         self.knowledge.inserted(reply.id, put)
         if self.private is not None and put.act.delay:
@@ -288,9 +314,7 @@ class Client:
             )
         for id in kicked:
             self.private.state_changed(id)
-            act = copy.copy(command.act)
-            act.kind = "kick-job"
-            self.knowledge.jobs[id].acts.append(act)
+            self.knowledge.jobs[id].acts.append(as_kind(command.act, "kick-job"))
 
     def _take_pause(self, command: Command) -> None:
         """Earlier pauses are over."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from testkit.daemon import Daemon
 from testkit.waiting import wait_until
 
-from beanstalkd_py.binlog.usage import PAUSE_OVERHEAD, SHORT_OVERHEAD
+from beanstalkd_py.binlog.usage import PAUSE_OVERHEAD, SHORT_OVERHEAD, WITH_OVERHEAD
 
 from .directory import sizes
 from .fault import Fault
@@ -122,7 +122,9 @@ def live_bytes(knowledge: Knowledge) -> int:
 
 
 def full_bytes(job: Job) -> int:
-    return SHORT_OVERHEAD + len(job.tube) + len(job.body)
+    with_attributes = job.key or job.start.attempts
+    overhead = WITH_OVERHEAD + len(job.key) if with_attributes else SHORT_OVERHEAD
+    return overhead + len(job.tube) + len(job.body)
 
 
 def verify(daemon: Daemon) -> None:

@@ -10,19 +10,22 @@ import random
 from typing import NamedTuple
 
 from .fault import Fault
-from .model import ABSENT_STATE, CLOCK_S, Act, State
+from .model import ABSENT_STATE, CLOCK_S, Act, State, as_kind
 
 SERIAL_BYTES = 8  # at the start of longer bodies, so that no two are equal
 U32 = 0xFFFFFFFF
 
 
 class Put(NamedTuple):
-    """A put command."""
+    """A put command. key, until_reserve, attempts: of a put-with."""
 
     tube: bytes
     ttr: int
     body: bytes
     act: Act
+    key: bytes = b""
+    until_reserve: bool = False
+    attempts: int = 0
 
 
 class Job:
@@ -31,13 +34,14 @@ class Job:
     tube: empty while the put has no reply, if the job was already seen.
     """
 
-    __slots__ = ("acts", "body", "created_from", "created_to", "id", "start", "tube", "ttr")
+    __slots__ = ("acts", "body", "created_from", "created_to", "id", "key", "start", "tube", "ttr")
 
     def __init__(self, id: int, body: bytes) -> None:
         self.id = id
         self.body = body
         self.tube = b""
         self.ttr = 0
+        self.key = b""  # that it was put with
         self.created_from = self.created_to = 0.0
         self.start: State = ABSENT_STATE  # at the last restart
         self.acts: list[Act] = []  # since the last restart
@@ -45,6 +49,8 @@ class Job:
     def was_put(self, put: Put) -> None:
         self.tube = put.tube
         self.ttr = put.ttr
+        self.key = put.key
+        self.start = self.start._replace(attempts=put.attempts, until_reserve=put.until_reserve)
         self.created_from = put.act.sent_at
         self.created_to = put.act.answered_at
         self.acts.append(put.act)
@@ -117,6 +123,13 @@ class Knowledge:
         self.highest_id = 0
         self.id_at_restart = 0  # larger ids are new since the restart
         self.refused_puts = 0  # since the last restart
+        # Connections that the server has closed: when, and the end of a reservation. That is no
+        # reply, so a kill may undo it.
+        self.ended: list[tuple[float, Act]] = []
+        self.existing = 0  # puts since the last restart whose key was taken
+        self._holders: dict[tuple[bytes, bytes], list[Job]] = {}  # jobs with a key, by tube and key
+        # Of jobs whose put has no reply yet, what other puts were told: by id.
+        self._told: dict[int, list[tuple[bytes, bytes, Act]]] = {}
         self.answers = 0
         self.clients = 0
         self.largest_body = largest_body
@@ -151,9 +164,50 @@ class Knowledge:
         if known is not None and known.tube:
             raise Fault(f"id {id} was assigned twice")
         job = self.met(id, put.body)
-        job.was_put(put)
+        self.was_put(job, put)
         self.pool(put.tube).add(id)
         return job
+
+    def was_put(self, job: Job, put: Put) -> None:
+        """The job comes from this put. No other job had its key when it took effect."""
+        job.was_put(put)
+        for tube, key, act in self._told.pop(job.id, ()):
+            self._has_key(job, tube, key, act)
+        if put.key:
+            holders = self._holders.setdefault((put.tube, put.key), [])
+            for other in holders:
+                other.acts.append(as_kind(put.act, "key is free"))
+            holders.append(job)
+
+    def exists(self, id: int, put: Put) -> None:
+        """The reply to a put: this job has its key."""
+        self.existing += 1
+        self.highest_id = max(self.highest_id, id)
+        job = self.jobs.get(id)
+        if job is None or not job.tube:
+            self._told.setdefault(id, []).append((put.tube, put.key, put.act))
+        else:
+            self._has_key(job, put.tube, put.key, put.act)
+
+    def _has_key(self, job: Job, tube: bytes, key: bytes, act: Act) -> None:
+        if (job.tube, job.key) != (tube, key):
+            raise Fault(
+                f"job {job.id}, put into {job.tube!r} with key {job.key!r}, "
+                f"is said to have key {key!r} in {tube!r}"
+            )
+        job.acts.append(as_kind(act, "key is taken"))
+
+    def confirm(self, sent_at: float) -> None:
+        """A reply to a command that was sent then. What the server did before is durable."""
+        for ended_at, act in self.ended:
+            if ended_at < sent_at:
+                act.answered_at = ended_at
+        self.ended = [each for each in self.ended if each[0] >= sent_at]
+
+    def check_told(self) -> None:
+        """A reply that names a job is a promise, even if the put of that job has no reply."""
+        if self._told:
+            raise Fault(f"jobs that have a key, according to replies, are gone: {self._told}")
 
     def pool(self, tube: bytes) -> Pool:
         private = self.private_tubes.get(tube)
@@ -162,6 +216,19 @@ class Knowledge:
     def deleted(self, job: Job) -> None:
         """The job is deleted as far as the clients know. The audit removes it."""
         self.pool(job.tube).discard(job.id)
+
+    def forget(self, job: Job) -> None:
+        """The job is gone, and the audit is over."""
+        del self.jobs[job.id]
+        self.deleted(job)
+        if job.key:
+            self._holders[job.tube, job.key].remove(job)
+
+    def clear(self) -> None:
+        """All jobs are deleted, and all pauses have ended."""
+        self.jobs.clear()
+        self.private_tubes.clear()
+        self._holders.clear()
 
 
 def pauses_that_explain(

@@ -140,5 +140,4 @@ class Life:
             for batch in batches(b"delete %d" % id for id in knowledge.jobs):
                 if (replies := set(server.say(*batch))) != {"DELETED"}:
                     raise Fault(f"{replies} to delete")
-        knowledge.jobs.clear()
-        knowledge.private_tubes.clear()
+        knowledge.clear()

@@ -12,6 +12,8 @@ from .client import Client
 from .knowledge import U32
 
 SHARED = tuple(b"shared-%d" % number for number in range(4))
+KEYS = 25  # of each tube
+PUT_WITH = 0.25  # share of puts
 
 
 class Mix:
@@ -55,6 +57,8 @@ class Mix:
 
     def _put(self, client: Client) -> None:
         rng = client.rng
+        if rng.random() < PUT_WITH:
+            return self._put_with(client)
         tube = client.private.tube if client.private else SHARED[int(rng.random() * len(SHARED))]
         short = client.private is None and rng.random() < self.short_ttr
         ttr = (
@@ -68,6 +72,24 @@ class Mix:
             self._delay(client),
             ttr,
             client.knowledge.body(self._nbytes(rng)),
+        )
+
+    def _put_with(self, client: Client) -> None:
+        """Mostly with a key. Its job comes early, so that the key is soon free again. The order in
+        a private tube must be known, so no job is buried there when its attempts are used up.
+        """
+        rng = client.rng
+        tube = client.private.tube if client.private else SHARED[int(rng.random() * len(SHARED))]
+        chance = rng.random()
+        key = b"key-%d" % int(rng.random() * KEYS) if chance < 0.7 else b""
+        client.put_with(
+            tube,
+            int(rng.random() * 1000),
+            rng.choice((0, 1)) if rng.random() < self.short_ttr and not client.private else 1 << 31,
+            client.knowledge.body(self._nbytes(rng)),
+            key,
+            bool(key) and chance < 0.35,
+            0 if client.private else rng.choice((0, 1, 2, 5)),
         )
 
     def _delay(self, client: Client) -> int:

@@ -9,6 +9,7 @@ A time is a float of seconds on the monotonic clock.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -28,9 +29,10 @@ CLOCK_S = 1.0
 
 
 class State(NamedTuple):
-    """saved_reserves: the count in the last record on disk.
+    """saved_reserves: the count in the last record on disk. A kill may lose later reserves.
 
-    A kill may lose later reserves.
+    attempts: how often the job is delivered at most; 0: any number. until_reserve: its unique key
+    ends with the first reserve.
     """
 
     where: str
@@ -45,6 +47,12 @@ class State(NamedTuple):
     saved_reserves: int
     due_from: float  # a delayed job becomes ready between these two times
     due_to: float
+    attempts: int = 0
+    until_reserve: bool = False
+
+    @property
+    def is_used_up(self) -> bool:
+        return 0 < self.attempts <= self.reserves
 
 
 ABSENT_STATE = State(ABSENT, NOBODY, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0)
@@ -95,6 +103,13 @@ class Act:
         return f"[{self.sent_at:.4f} to {until}] {self.by}.{self.order} {self.kind}{words}"
 
 
+def as_kind(act: Act, kind: str) -> Act:
+    """The same act, as it concerns another job."""
+    other = copy.copy(act)
+    other.kind = kind
+    return other
+
+
 # --- effects of acts
 
 
@@ -120,7 +135,13 @@ def _stands(state: State, act: Act) -> State:
 def _reserve(state: State, act: Act) -> State | None:
     if state.where != READY:
         return None
-    return state._replace(where=RESERVED, holder=act.by, reserves=state.reserves + 1)
+    return state._replace(
+        where=RESERVED,
+        holder=act.by,
+        reserves=state.reserves + 1,
+        # The end of a key has a record.
+        saved_reserves=1 if state.until_reserve and not state.reserves else state.saved_reserves,
+    )
 
 
 def _reserve_job(state: State, act: Act) -> State | None:
@@ -140,16 +161,21 @@ def _reserve_job(state: State, act: Act) -> State | None:
 def _release(state: State, act: Act) -> State | None:
     if state.holder != act.by:
         return None
-    return _stands(state._replace(releases=state.releases + 1), act)
+    released = state._replace(releases=state.releases + 1)
+    if state.is_used_up:
+        return _buried(released, act.pri)
+    return _stands(released, act)
 
 
 def _bury(state: State, act: Act) -> State | None:
-    if state.holder != act.by:
-        return None
+    return _buried(state, act.pri) if state.holder == act.by else None
+
+
+def _buried(state: State, pri: int) -> State:
     return state._replace(
         where=BURIED,
         holder=NOBODY,
-        pri=act.pri,
+        pri=pri,
         buries=state.buries + 1,
         saved_reserves=state.reserves,
     )
@@ -174,8 +200,15 @@ def _touch(state: State, act: Act) -> State | None:
 
 
 def _close(state: State, act: Act) -> State:
-    """The connection ends: its reserved job becomes ready, and nothing is recorded."""
-    return state._replace(where=READY, holder=NOBODY) if state.holder == act.by else state
+    """The connection ends: its reserved job becomes ready. Only the end of an attempt of a job with
+    a limit is recorded.
+    """
+    if state.holder != act.by:
+        return state
+    if state.is_used_up:
+        return _buried(state, state.pri)
+    saved = state.reserves if state.attempts else state.saved_reserves
+    return state._replace(where=READY, holder=NOBODY, saved_reserves=saved)
 
 
 def _peek(state: State, act: Act) -> State | None:
@@ -187,6 +220,19 @@ def _look(state: State, act: Act) -> State | None:
         return state
     exact = state.reserves == act.job_stats.reserves and state.where == act.job_stats.where
     return state if exact and agrees(state, act.job_stats) else None
+
+
+def has_key(state: State) -> bool:
+    """Whether a job that was put with a key has it."""
+    return state.where not in (ABSENT, GONE) and not (state.until_reserve and state.reserves)
+
+
+def _key_is_taken(state: State, act: Act) -> State | None:
+    return state if has_key(state) else None
+
+
+def _key_is_free(state: State, act: Act) -> State | None:
+    return None if has_key(state) else state
 
 
 _EFFECTS: dict[str, Callable[[State, Act], State | None]] = {
@@ -201,6 +247,8 @@ _EFFECTS: dict[str, Callable[[State, Act], State | None]] = {
     "close": _close,
     "peek": _peek,
     "stats-job": _look,
+    "key is taken": _key_is_taken,
+    "key is free": _key_is_free,
 }
 
 
@@ -214,8 +262,11 @@ def _by_itself(state: State, ttr: int, now: float) -> Iterator[State]:
     if state.where == DELAYED and state.due_from <= now:
         yield state._replace(where=READY, due_from=0.0, due_to=0.0)
     if state.where == RESERVED and ttr <= SHORT_TTR_S:
-        yield state._replace(
-            where=READY, holder=NOBODY, timeouts=state.timeouts + 1, saved_reserves=state.reserves
+        late = state._replace(timeouts=state.timeouts + 1, saved_reserves=state.reserves)
+        yield (
+            _buried(late, state.pri)
+            if state.is_used_up
+            else late._replace(where=READY, holder=NOBODY)
         )
 
 
@@ -294,8 +345,8 @@ def survived(state: State, job_stats: JobStats) -> bool:
     )
 
 
-def start_from(job_stats: JobStats) -> State:
-    """What is certain about a job after a restart."""
+def start_from(job_stats: JobStats, before: State = ABSENT_STATE) -> State:
+    """What is certain about a job after a restart. before: for what no command changes."""
     delayed = job_stats.where == DELAYED
     return State(
         job_stats.where,
@@ -310,4 +361,6 @@ def start_from(job_stats: JobStats) -> State:
         job_stats.reserves,
         job_stats.asked_at + job_stats.time_left - CLOCK_S if delayed else 0.0,
         job_stats.answered_at + job_stats.time_left + 1 + CLOCK_S if delayed else 0.0,
+        before.attempts,
+        before.until_reserve,
     )

@@ -76,7 +76,7 @@ class Rounds:
                 self.start(options)
             about = " ".join(self.daemon.options)
             load = Load(self.knowledge, self.daemon, self._mix, self._connections)
-            with _Killer(self._after_answers(end), self.daemon) as kill_points:
+            with Killer(self._after_answers(end), self.daemon) as kill_points:
                 load.run()
             self.messages.add(self.daemon.errors())
             if start:
@@ -156,7 +156,7 @@ class Rounds:
         )
 
 
-class _Killer:
+class Killer:
     """Runs the kill point in a thread during the load. Yields the names of reached kill points."""
 
     def __init__(self, end: KillPoint, daemon: Daemon) -> None:

@@ -30,7 +30,7 @@ ATTRIBUTES = (
         "            if attributes is not None:\n"
         "                queue.set_attributes(job, attributes)\n        else:\n",
         "        else:\n",
-        _KEYS,
+        (*_KEYS, "tests/crash_recovery/test_keys.py"),
     ),
     Mutant(
         Invariant.LOG_BEFORE_STATE,

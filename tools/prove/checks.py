@@ -95,9 +95,16 @@ CHECKS = (
         "killtest",
         "killtest",
         "a job that the installed server loses when it is killed (ROUNDS=)",
-        share=0.32,
+        share=0.28,
         lane=1,
         more=("--rounds", "1000000"),
+    ),
+    Check(
+        "killtest-keys",
+        "killtest.keys",
+        "a unique key that two of thousands of clients get over a kill",
+        share=0.04,
+        lane=1,
     ),
     Check(
         "load",
