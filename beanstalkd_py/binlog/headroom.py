@@ -155,14 +155,15 @@ class Headroom:
     def keep(self) -> None:
         """Preallocates up to the target, in the background, or frees headroom above the target.
 
-        On a full disk only `retry` asks for more.
+        On a full disk only `retry` asks for more, and nothing is freed that would be asked for
+        again when the disk does not count as full: then segments may be larger (`_size`).
         """
         log = self.log
         self.changes = log.changes
         self.update_marks()
         target = self._target_now()
         if log.headroom > target:
-            log.trim(target)
+            log.trim(target + 2 * (self.segment_bytes - self._size()))
         elif not log.disk_full:
             log.preallocate(target)
 
@@ -193,8 +194,9 @@ class Headroom:
             self.update_marks()
         # The mark was computed for less headroom. So the next put computes it again.
         self.put_mark = self.log.headroom
-        # Compaction may make the headroom that is missing, although nothing was appended.
-        self.recheck = self.recheck or self.full
+        # Compaction may make the headroom that is missing, or the files may be too large now,
+        # although little was appended.
+        self.recheck = True
         return not self.full
 
     def slack_for_put(self, nbytes: int) -> bool:

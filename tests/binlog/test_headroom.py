@@ -290,6 +290,46 @@ def test_put_allocates_although_the_preparer_met_a_full_disk() -> None:
     assert set(queue.say(*bodies)) == {b"INSERTED"}
 
 
+def half_dead(capacity: int) -> FullQueue:
+    """After a kill: a sealed segment with little that is live."""
+    queue = FullQueue(full_disk(capacity), 64 * KIB)
+    queue.say(*[b"put 0 0 60 100\r\n" + bytes(100)] * 240)
+    queue.say(*[b"delete %d" % id for id in range(2, queue.queue.next_id)])
+    return queue.killed()
+
+
+def test_compaction_follows_a_put_that_allocates():
+    """A put may allocate a whole segment, so that the files are larger than the invariant allows.
+    Compaction once began only when more was appended.
+    """
+    queue = half_dead(100_000)
+    queue.disk.capacity = 60 << 20
+    log, headroom = queue.binlog.log, queue.binlog.headroom
+    queue.binlog.collect()
+    headroom.update_marks()
+    log.trim(log.headroom - (headroom.slack - headroom.put_reserve) + KIB)
+    before = log.total_bytes
+    queue.client.receive(b"put 0 0 60 700\r\n" + bytes(700) + b"\r\n", queue.now)
+    assert log.total_bytes == before + queue.segment_bytes
+    while queue.commit():
+        pass
+    assert not queue.binlog.compactor.has_work()
+
+
+def test_full_disk_gives_back_nothing_that_is_asked_for_again():
+    """The marks are lower on a full disk without a whole segment. What was freed because of them
+    was allocated again when the disk did not count as full any more, and so on.
+    """
+    queue = half_dead(100_000)
+    log = queue.binlog.log
+    before = log.headroom
+    assert log.disk_full
+    queue.binlog.collect()
+    queue.say(b"pause-tube default 0")
+    assert log.disk_full
+    assert log.headroom > before - KIB
+
+
 def test_start_on_a_full_disk_gives_back_no_headroom():
     """Compaction at the start retires segments before the first target is known."""
     random_ = random.Random(1)

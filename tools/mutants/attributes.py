@@ -221,7 +221,7 @@ ATTRIBUTES = (
         "beanstalkd_py/binlog/policyrecords.py",
         "    if not (max_jobs or max_bytes or max_reserved or expire):\n",
         "    if tube:\n",
-        _LIMITS,
+        _LIMITS[:1],
     ),
     Mutant(
         Invariant.LOG_BEFORE_STATE,
