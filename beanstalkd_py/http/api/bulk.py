@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from beanstalkd_py.http.api import figures
 from beanstalkd_py.http.api.errors import ApiError, no_job, not_available
 from beanstalkd_py.http.api.link import TOGETHER, Link, Reply, line
+from beanstalkd_py.http.api.schemas import U64
 from beanstalkd_py.http.api.source import Filter, Source
 
 FAILURES = 100  # that a result names
@@ -104,6 +105,9 @@ class Bulk:
         preview: bool,
     ) -> Values:
         result = Result(preview)
+        if preview and wanted.is_empty:
+            result.matched = min(self._count(tube, state), limit or U64)
+            return result.values()
         left = limit
         with _reported(result):
             link = None if preview else self._source.connect()
@@ -121,6 +125,10 @@ class Bulk:
                 if link is not None:
                     link.close()
         return result.values()
+
+    def _count(self, tube: str, state: str) -> int:
+        found = self._source.tube(tube)
+        return 0 if found is None else int(found[f"current-jobs-{state}"])
 
 
 class _reported:

@@ -211,7 +211,7 @@ def _matching_jobs(action: str) -> Operation:
     return _operation(
         f"{action}_matching",
         f"Does it to all jobs of a tube that match: {action}. Jobs that are put meanwhile are left",
-        ref("Result"), 404, parameters=(_TUBE,), body=body, role=FULL, needs="search",
+        ref("Result"), 404, parameters=(_TUBE,), body=body, role=FULL, needs="matching",
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def of_lines(lines: Iterable[tuple[str, object]]) -> Figures:
 
 
 # Texts by their keys: a tube may be called 17, or true.
-_TEXTS = frozenset(("name", "tube", "dead-tube", "origin", "key", "version", "hostname"))
+_TEXTS = frozenset(("cursor", "name", "tube", "dead-tube", "origin", "key", "version", "hostname"))
 
 
 def parsed(body: bytes, *texts: str) -> Figures:

@@ -6,7 +6,7 @@ promises.
 """
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -28,6 +28,7 @@ from beanstalkd_py.http.api.source import (
 )
 from beanstalkd_py.http.api.turns import Turns
 from beanstalkd_py.http.health import Health
+from beanstalkd_py.http.oldest_ready import OldestReady
 from beanstalkd_py.protocol import yaml
 from beanstalkd_py.protocol.commands import EXTENSIONS
 from beanstalkd_py.queue import snapshot
@@ -45,6 +46,7 @@ SEARCH_NS = 2_000_000_000  # of one page; then the page is shorter than it may b
 PIECE_BYTES = 64 << 10  # of a body that is sent
 _STATES = {name: state for state, name in STATE_NAMES.items()}
 _AFTER = 1 << 64
+_NS = 1_000_000_000
 
 
 class Local:
@@ -58,6 +60,8 @@ class Local:
         self._queue = server.queue
         self._links = BoundedSemaphore(LINKS)
         self._kept: _InsideLink | None = None
+        self._oldest = OldestReady(server.queue)
+        self._searches = False
 
     def connect(self) -> Link:
         self._check_ready()
@@ -163,10 +167,30 @@ class Local:
         tubes = self._queue.tube_list
         left_out = max(len(tubes) - MOST_TUBES, 0)
         with self.turns.work():
+            self._search_oldest(tubes[:MOST_TUBES])
             each = self.turns.each(tubes[:MOST_TUBES])
-            shown = [self._figures(tube) for tube in each if self._is_there(tube)]
+            shown = [self._with_oldest(tube) for tube in each if self._is_there(tube)]
         self._wait_until_durable()
         return shown, left_out
+
+    def _search_oldest(self, tubes: Sequence[Tube]) -> None:
+        """One search at a time."""
+        if self._searches:
+            return
+        self._searches = True
+        try:
+            for _ in self._oldest.search(tubes):
+                self.turns.check()
+        finally:
+            self._searches = False
+
+    def _with_oldest(self, tube: Tube) -> Figures:
+        """With the age of its oldest ready job, if that is known."""
+        found = self._figures(tube)
+        created_at = self._oldest.created_at.get(tube)
+        if created_at is not None:
+            found["oldest-ready-age"] = max(boot_ns() - created_at, 0) // _NS
+        return found
 
     def _is_there(self, tube: Tube) -> bool:
         return self._queue.tubes.get(tube.name) is tube

@@ -158,7 +158,7 @@ COMPONENTS: dict[str, Schema] = {
     "Tube": figures(
         _TUBE,
         description="The keys of `stats-tube`. With `capabilities` also the oldest ready job and "
-        "the settings of `set-tube`.",
+        "the settings of `set-tube`. In a list of tubes only its age, and only of our server.",
     ),
     "Job": figures(_JOB, description="The keys of `stats-job`."),
     "ListedJob": figures({**_JOB, **_BODY}, description="With the first bytes of its body."),

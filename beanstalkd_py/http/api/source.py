@@ -17,8 +17,8 @@ Figures = dict[str, Any]
 
 # What a server may have beyond the C server's commands: the entries of `available`.
 FEATURES = (
-    "jobs", "search", "connections", "segments", "history", "move", "truncate", "policy", "drain",
-    "put-with",
+    "jobs", "search", "matching", "connections", "segments", "history", "move", "truncate",
+    "policy", "drain", "put-with",
 )  # fmt: skip
 
 

@@ -44,6 +44,8 @@ def test_tubes_have_the_figures_of_stats_tube(api: Api) -> None:
     api.put(b"b", tube=b"17")
     api.client.ask(b"pause-tube 17 100\r\n")
     found = api.get("/api/tubes")
+    ages = [tube.get("oldest-ready-age") for tube in found["tubes"]]
+    assert [age is None for age in ages] == [True, False, False]
     assert found["left_out"] == 0
     assert [tube["name"] for tube in found["tubes"]] == ["default", "mail", "17"]
     with_more = yaml(api, b"stats-tube 17")
