@@ -1,4 +1,4 @@
-"""Fixtures for all tests: servers as processes, and directories for their logs."""
+"""Fixtures for all tests: servers as processes, directories for their logs, and a browser."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from testkit.browser import Browser, Page, find_chromium
 from testkit.daemon import Daemon
 from testkit.start import Start
 
@@ -35,6 +36,28 @@ def compiler() -> None:
         if os.environ.get("CI"):
             pytest.fail(missing, pytrace=False)
         pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = find_chromium()
+    if program is None:
+        missing = "no chromium (Debian: apt-get install chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(missing, pytrace=False)
+        pytest.skip(missing)
+    with Browser(program) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """An empty one. The browser must have nothing to complain about at its end."""
+    page = browser.page()
+    page.expected = ("api/me",)
+    yield page
+    page.close()
+    assert page.errors == []
 
 
 @pytest.fixture

@@ -55,6 +55,15 @@ def test_modules_are_short() -> None:
     assert long == []
 
 
+SCRIPTS = sorted((ROOT / "beanstalkd_py").glob("**/*.js"))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=relative)
+def test_scripts_are_short_and_narrow(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MOST_LINES
+    assert too_long(path.read_text()) == []
+
+
 def too_long(text: str) -> list[str]:
     return [line for line in text.splitlines() if len(line) > MOST_COLUMNS]
 

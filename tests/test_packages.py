@@ -39,6 +39,7 @@ BELOW = {
         *("beanstalkd_py.config", "beanstalkd_py.host", "beanstalkd_py.queue"),
         *("beanstalkd_py.binlog", "beanstalkd_py.protocol", "beanstalkd_py.server"),
     },
+    "beanstalkd_py.console": {"beanstalkd_py.host", "beanstalkd_py.http", "beanstalkd_py.server"},
     "beanstalkd_py.cli": {"beanstalkd_py", "beanstalkd_wal"},
     "beanstalkd_py.ping": set[str](),
     "beanstalkd_py.__main__": {"beanstalkd_py"},
@@ -57,6 +58,7 @@ CHECKSUMS = {"crcmod", "google_crc32c"}
 USES_SYSTEM = (
     "beanstalkd_py.__main__",
     "beanstalkd_py.cli",
+    "beanstalkd_py.console",
     "beanstalkd_py.dramatiq",
     "beanstalkd_py.host",
     "beanstalkd_py.http",
@@ -70,9 +72,9 @@ USES_FILES = (
     "beanstalkd_py.foreign.old_files",
     "beanstalkd_py.foreign.cbinlog.files",
 )
-USES_GEVENT = ("beanstalkd_py.server", "beanstalkd_py.http")
+USES_GEVENT = ("beanstalkd_py.server", "beanstalkd_py.http", "beanstalkd_py.console")
 USES_DRAMATIQ = ("beanstalkd_py.dramatiq",)
-USES_HTTP = ("beanstalkd_py.http",)
+USES_HTTP = ("beanstalkd_py.http", "beanstalkd_py.console")
 USES_CLICK = ("beanstalkd_py.host",)
 USES_TOML = ("beanstalkd_py.config",)
 USES_CRON = ("beanstalkd_py.config.schedules",)  # and the calendar that its runs are in

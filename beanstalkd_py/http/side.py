@@ -19,6 +19,7 @@ from beanstalkd_py.http.api.local import Local
 from beanstalkd_py.http.api.turns import Turns
 from beanstalkd_py.http.application import Application, text
 from beanstalkd_py.http.connections import Connections
+from beanstalkd_py.http.console import assets
 from beanstalkd_py.http.health import STOPPING, Health
 from beanstalkd_py.http.hosts import is_loopback_address
 from beanstalkd_py.http.measures import Measures
@@ -80,6 +81,7 @@ class HttpSide:
         self._health = Health(server.queue)
         metrics = Metrics(server.dispatcher, self._health, self._measures)
         pages = {"/healthz": self._healthz, "/readyz": self._readyz, "/metrics": metrics.page}
+        pages.update(assets.pages())
         loopback = listeners.sockets[0].family != socket.AF_UNIX
         turns = Turns()
         source = Local(server, self._health, turns, directory)

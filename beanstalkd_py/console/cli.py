@@ -1,0 +1,114 @@
+"""`beanstalkd-console`: the console and the JSON API of any beanstalkd server, in a process of its
+own. It asks the server by the protocol.
+
+Exit status: 0 after a signal. 5 for a wrong command line. 111 if it cannot listen.
+"""
+
+import argparse
+import signal
+from collections.abc import Sequence
+from typing import NoReturn
+
+import gevent
+from gevent.event import Event
+from werkzeug.wrappers import Request, Response
+
+from beanstalkd_py import __version__
+from beanstalkd_py.host.events import EventLog
+from beanstalkd_py.host.stderr import Stderr
+from beanstalkd_py.http.api.api import Api
+from beanstalkd_py.http.api.remote import Remote
+from beanstalkd_py.http.api.turns import Turns
+from beanstalkd_py.http.application import Application, text
+from beanstalkd_py.http.connections import Connections
+from beanstalkd_py.http.console import assets
+from beanstalkd_py.http.hosts import is_loopback_address
+from beanstalkd_py.server.listen import ListenFailed, address_of, listen_tcp
+
+USAGE_ERROR = 5
+STDERR = 2
+DEFAULT_SERVER = "127.0.0.1:11300"
+DEFAULT_HTTP = "127.0.0.1:11381"
+
+Address = tuple[str, int]
+
+
+def main(argv: Sequence[str]) -> int:
+    """argv[0]: the program's name. Returns the exit status."""
+    chosen = parser(argv[0]).parse_args(argv[1:])
+    events = EventLog(argv[0], Stderr(STDERR).write)
+    events.set("text", "info")
+    host, port = chosen.http
+    try:
+        listener = listen_tcp(host, str(port))
+        if not is_loopback_address(listener.getsockname()[0]):
+            listener.close()
+            raise ListenFailed(
+                f"--http {host}:{port}: not a loopback address: others could use it without a "
+                "login, which this version does not have; use 127.0.0.1"
+            )
+    except ListenFailed as error:
+        for each in error.lines:
+            events.error(each, status=error.status)
+        return error.status
+    source = Remote(*chosen.server)
+    connections: Connections
+
+    def failed(what: str, error: Exception) -> None:
+        connections.failed(what, error)
+
+    api = Api(source, Turns(), failed)
+    pages = {**assets.pages(), "/healthz": _healthz}
+    connections = Connections([listener], Application(pages, True, api.respond), events)
+    connections.begin()
+    events.info(f"ready: http://{address_of(listener)}/ shows {source.name}", event="ready")
+    _wait_for_signal()
+    return 0
+
+
+def _healthz(request: Request) -> Response:
+    return text("ok\n")
+
+
+def _wait_for_signal() -> None:
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, stop.set)
+    stop.wait()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE_ERROR, f"{self.prog}: {message}\n{self.format_usage()}")
+
+
+def parser(prog: str) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog,
+        description="Shows a beanstalkd server in a browser, and acts on its jobs and tubes. The "
+        "server can be of any version, also beanstalkd itself, which tells less.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--server",
+        metavar="HOST:PORT",
+        type=_address,
+        default=DEFAULT_SERVER,
+        help="the server to show (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--http",
+        metavar="ADDR:PORT",
+        type=_address,
+        default=DEFAULT_HTTP,
+        help="where browsers connect (default: %(default)s; port 0: any free one)",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal()) or int(port) >= 1 << 16:
+        raise argparse.ArgumentTypeError(f"not HOST:PORT: {text}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
