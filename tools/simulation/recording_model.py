@@ -86,14 +86,16 @@ class RecordingModel(ReferenceModel):
     def refuses_dead_letter(self, job: Job, name: bytes) -> bool:
         """On a full disk no reply tells what became of the job. The server's journal does."""
         self.record_changes()
-        return self.may_refuse and self.refused_move(job.id, name, job.reserves)
+        refused = self.may_refuse and self.refused_move(job.id, name, job.reserves)
+        return self._note_burial(job, refused)
 
     def refuses_burial(self, job: Job) -> bool:
         if self._current is not None:
-            return self.refused()
+            return self._note_burial(job, self.refused())
         self.record_changes()
         actual = self.server_job(job.id)
-        return self.may_refuse and actual is not None and actual.buries <= job.buries
+        refused = self.may_refuse and actual is not None and actual.buries <= job.buries
+        return self._note_burial(job, refused)
 
     def refuses_reserve(self, job: Job) -> bool:
         """The reserve goes on, and its client is not told."""
@@ -102,7 +104,14 @@ class RecordingModel(ReferenceModel):
 
     def refuses_expiry(self, job: Job) -> bool:
         self.record_changes()
-        return self.may_refuse and self.refused_expiry(job.id, job.reserves, job.kicks)
+        refused = self.may_refuse and self.refused_expiry(job.id, job.reserves, job.kicks)
+        return self._note_burial(job, refused)
+
+    def _note_burial(self, job: Job, refused: bool) -> bool:
+        """A job that should go, or be buried, is buried without a record."""
+        if refused:
+            self.history.unlogged.add(job.id)
+        return refused
 
     def _is_refused(self) -> bool:
         if not self.may_refuse:

@@ -8,7 +8,7 @@ from simulation.history import History
 from simulation.violation import Violation
 
 from beanstalkd_py.queue.attributes import Attributes
-from beanstalkd_py.queue.model import READY
+from beanstalkd_py.queue.model import BURIED, READY
 from beanstalkd_py.queue.queue import Queue
 
 PAUSE = 3_000_000_000
@@ -75,3 +75,26 @@ def test_another_expiry_is_a_violation() -> None:
     history.restart_from(expiring(7), WALL)
     with pytest.raises(Violation, match="came back"):
         history.match(expiring(9), 0, 0, now=0)
+
+
+def buried(first: int, *others: int) -> Contents:
+    """What a start finds: these jobs, buried in this order."""
+    queue = Queue()
+    for place, id in enumerate((first, *others)):
+        queue.apply_put(id, queue.tube(b"a"), BURIED, 0, 0, 60, b"", 1000, place)
+    return Contents(queue, WALL, 0)
+
+
+def test_job_that_a_full_disk_left_buried_may_be_written_as_buried() -> None:
+    """Compaction writes a job as it is. Its place in the order of burying is then any."""
+    queue = Queue()
+    for id in (1, 2):
+        queue.apply_put(id, queue.tube(b"a"), READY, 0, 0, 60, b"", 1000, 0)
+    ready = Contents(queue, WALL, 0)
+    history = History()
+    history.restart_from(ready, WALL)
+    with pytest.raises(Violation, match="came back"):
+        history.match(buried(2, 1), 0, 0, now=0)
+    history.unlogged = {1, 2}
+    assert history.match(buried(2, 1), 0, 0, now=0) == 0
+    assert history.match(ready, 0, 0, now=0) == 0
