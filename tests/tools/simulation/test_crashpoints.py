@@ -10,8 +10,12 @@ from random import Random
 import pytest
 from simulation.crashpoints import PLANS
 from simulation.sweep.log_workload import LogWorkload
-from simulation.sweep.process import MODES
+from simulation.sweep.process import MODES, NotingJournal
 from simulation.sweep.queue_workload import QueueWorkload
+from simulation.sweep.views import JobView, PolicyView
+from simulation.violation import Violation
+
+from beanstalkd_py.queue.model import RESERVED
 
 PLAN = pytest.mark.parametrize(
     "plan", PLANS, ids=lambda plan: " ".join(mode.flags for mode in plan)
@@ -77,6 +81,32 @@ def test_queue_workload_rotates_compacts_and_retires():
             b"TOUCHED",
         ),
     }
+
+
+def test_queue_workload_has_policies_and_jobs_with_attributes():
+    workload = QueueWorkload(1, MODES[:1], Counter(), tries=0)
+    workload.begin(MODES[0])
+    workload.start()
+    workload.work(300)
+    views = [each.view for all in workload.history.versions.values() for each in all]
+    given = [view.attributes for view in views if isinstance(view, JobView)]
+    assert any(each.key and not each.until_reserve for each in given)
+    for name in ("until_reserve", "expires_at", "attempts", "origin"):
+        assert any(getattr(each, name) for each in given), name
+    ended = [view.body for view in views if isinstance(view, JobView) and view.buries]
+    assert ended and any(isinstance(view, PolicyView) for view in views)
+
+
+def test_end_of_a_key_that_is_not_logged_is_caught(monkeypatch):
+    """A waiting client gets the job at once: then one step has the put and the end of the key."""
+
+    def without_reserves(self, job, state, *change):
+        return state == RESERVED or self._binlog.change(job, state, *change)
+
+    monkeypatch.setattr(NotingJournal, "change", without_reserves, raising=False)
+    with pytest.raises(Violation):
+        for seed in range(1, 9):
+            QueueWorkload(seed, MODES[:1], Counter(), tries=1).run(runs=2, steps=25)
 
 
 @pytest.mark.parametrize("seed", [55, 102])

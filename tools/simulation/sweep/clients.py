@@ -15,7 +15,14 @@ from .process import MS, Process
 TUBES = (b"default", b"a", b"a-tube.of/some+length")
 SECOND = 1000 * MS
 # Of puts, by the first byte of the body.
-SETTINGS = (b"", b"", b" key=" + b"k" * 99, b" expire=100000 key=e")
+SETTINGS = (
+    b"", b"", b" key=" + b"k" * 99, b" expire=100000 key=e", b" key=until until=reserve",
+    b" key=until until=reserve attempts=2", b" attempts=1", b" attempts=2 key=a",
+)  # fmt: skip
+POLICIES = (
+    b"dead-tube=a", b"dead-tube=default max-attempts=2", b"max-attempts=1",
+    b"dead-tube=a-tube.of/some+length expire=100000", b"max-attempts= dead-tube= expire=",
+)  # fmt: skip
 
 
 class Clients:
@@ -27,7 +34,8 @@ class Clients:
         self.live = live
         self._steps = (
             *[self._put] * 8, *[self._reserve] * 4, *[self._finish] * 8, *[self._any_job] * 4,
-            self._kick, self._move, self._pause, self._tube, self._disconnect, *[self._wait] * 3,
+            self._kick, self._move, self._pause, self._tube, self._policy, self._disconnect,
+            *[self._wait] * 3,
         )  # fmt: skip
 
     def step(self) -> None:
@@ -125,6 +133,12 @@ class Clients:
         if session is not None:
             command = self.rng.choice((b"use ", b"watch ", b"ignore "))
             self._send(session, command + self.rng.choice(TUBES))
+
+    def _policy(self) -> None:
+        session = self._idle_session()
+        if session is not None:
+            tube, policy = self.rng.choice(TUBES), self.rng.choice(POLICIES)
+            self._send(session, b"set-tube %b %b" % (tube, policy))
 
     def _disconnect(self) -> None:
         self.process.disconnect(self.rng.choice(self.process.sessions))

@@ -9,7 +9,8 @@ outbox has delivered.
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import beanstalkd_wal as wal
 from testkit.memory import allocate_except_probes
@@ -19,6 +20,7 @@ from beanstalkd_py.binlog.opening import open_binlog
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.protocol.replies import OUT_OF_MEMORY
 from beanstalkd_py.protocol.session import Session
+from beanstalkd_py.queue.journal import Journal
 from beanstalkd_py.queue.queue import Queue
 from beanstalkd_py.server.outbox import RETRY_NS, Outbox
 
@@ -60,6 +62,25 @@ class Client:
         self.delivered.append((self.session, data))
 
 
+class NotingJournal:
+    """A `Journal` that calls `note` before each record: all that earlier records say is in memory
+    then.
+    """
+
+    def __init__(self, binlog: Journal, note: Callable[[], None]) -> None:
+        self._binlog = binlog
+        self._note = note
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        append = getattr(self._binlog, name)
+
+        def noting(*change: Any) -> Any:
+            self._note()
+            return append(*change)
+
+        return noting
+
+
 class Process:
     """`start` raises what `open_binlog` raises; any other method may raise wal.LogFailed."""
 
@@ -93,6 +114,7 @@ class Process:
             threaded=False,
             fs=self.disk,
         )
+        self.queue.journal = NotingJournal(self.binlog, self.note_changes)
         self.outbox = self._outbox()
         self.outbox.log_event()
         self.queue.tick(self.now)

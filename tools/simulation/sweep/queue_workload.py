@@ -73,7 +73,7 @@ class QueueWorkload(Workload):
 
     @property
     def opened_log(self) -> wal.Log | None:
-        journal = self.process.queue.journal
+        journal = self.process.binlog or self.process.queue.journal
         log = journal.log if isinstance(journal, Binlog) else None
         assert log is None or isinstance(log, wal.Log)
         return log

@@ -18,8 +18,8 @@ from .views import JobView, Key, PauseView, View, view_all
 
 
 class Version:
-    """A job or a pause as it is from some record on. The LSN of the record is above `low` and at
-    most `high`. certain: there is such a record. `view` None: it is gone.
+    """A job, a pause or a policy as it is from some record on. The LSN of the record is above `low`
+    and at most `high`. certain: there is such a record. `view` None: it is gone.
     """
 
     __slots__ = ("certain", "high", "low", "reserves", "view")
@@ -41,7 +41,7 @@ class Version:
 
 
 class Found(NamedTuple):
-    """A job or a pause as a start recovered it."""
+    """A job, a pause or a policy as a start recovered it."""
 
     view: View
     reserves: int
@@ -134,7 +134,7 @@ class VersionHistory:
         for key in sorted(self.versions.keys() | found.keys(), key=repr):
             candidates = self.candidates(key, lsn)
             if not any(_same(version, found.get(key), wall) for version in candidates):
-                name = f"job {key}" if isinstance(key, int) else f"the pause of {key.decode()}"
+                name = f"job {key}" if isinstance(key, int) else f"the pause, or {key.decode()}"
                 expected = " or\n".join(f"    {version}" for version in candidates)
                 raise Violation(
                     f"{name}, of {lsn} records: expected\n{expected}\n"

@@ -1,4 +1,4 @@
-"""What a restart must keep of a queue: each job as the disk should have it, and each pause.
+"""What a restart must keep of a queue: each job as the disk should have it, each pause and policy.
 
 May know: the queue's public fields. Promises: two views are equal exactly when no client could
 tell the two jobs apart after a restart at a given instant. Instants are wall-clock ns. A reserved
@@ -14,9 +14,9 @@ from beanstalkd_py.queue.attributes import NO_ATTRIBUTES, Attributes
 from beanstalkd_py.queue.model import BURIED, DELAYED, READY, RESERVED, STATE_NAMES, Job, Tube
 from beanstalkd_py.queue.state import State
 
-from ..contents import moved_by
+from ..contents import POLICY, moved_by
 
-Key = int | bytes  # a job's id, or the name of a paused tube
+Key = int | bytes  # a job's id, the name of a paused tube, or POLICY and the name of a tube
 
 
 class JobView(NamedTuple):
@@ -56,7 +56,14 @@ class PauseView(NamedTuple):
         return self if self.until > wall else None
 
 
-View = JobView | PauseView
+class PolicyView(NamedTuple):
+    policy: object
+
+    def after_restart(self, wall: int) -> PolicyView:
+        return self
+
+
+View = JobView | PauseView | PolicyView
 
 
 def view_job(job: Job, attributes: Attributes, offset: int) -> JobView:
@@ -81,4 +88,6 @@ def view_all(state: State, offset: int) -> dict[Key, View]:
     for name, tube in state.tubes.items():
         if tube.paused_until:
             views[name] = view_pause(tube, offset)
+    for name, policy in state.policies.items():
+        views[POLICY + name] = PolicyView(policy)
     return views
