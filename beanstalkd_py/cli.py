@@ -33,6 +33,7 @@ from beanstalkd_py.host.events import INTERVAL_NS, EventLog, Report, is_journal
 from beanstalkd_py.host.notify import Notify
 from beanstalkd_py.host.process import (
     START_DESCRIPTORS,
+    fill_standard_descriptors,
     max_connections,
     require_descriptors,
 )
@@ -83,7 +84,7 @@ def run() -> NoReturn:
 def main(argv: list[str]) -> int:
     """Runs the daemon until it must stop. Returns the exit status. Messages begin with argv[0]."""
     prog = argv[0]
-    _fill_standard_descriptors()
+    fill_standard_descriptors()
     events = EventLog(prog, Stderr(STDERR).write, is_journal(STDERR, os.environ))
 
     def fail(status: int, *lines: str) -> int:
@@ -98,6 +99,10 @@ def main(argv: list[str]) -> int:
             events.set(chosen.log_format, chosen.log_level)
         if command_line.config is not None:
             chosen = command_line.over(file.read(command_line.config))
+            if command_line.check_config and chosen.http_password_file is not None:
+                from beanstalkd_py.config import passwords  # 3 ms
+
+                passwords.read(chosen.http_password_file)
     except flags.Exit as end:
         _write(STDOUT, end.stdout)
         _write(STDERR, end.stderr)
@@ -113,6 +118,8 @@ def main(argv: list[str]) -> int:
         return 0
     try:
         return _serve_until_the_end(command_line, chosen, events)
+    except file.WrongFile as error:
+        return fail(flags.USAGE_ERROR, *error.lines)
     except ListenFailed as error:
         return fail(error.status, *error.lines)
     except privileges.PrivilegesFailed as error:
@@ -155,16 +162,6 @@ def _out_of_memory(error: MemoryError) -> str:
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(place.filename)}, line {place.lineno}"
     return f"out of memory ({where}): allow more memory (ulimit -v, LimitAS=)"
-
-
-def _fill_standard_descriptors() -> None:
-    """Opens /dev/null as descriptor 0, 1 or 2 if it is closed. Otherwise a socket or a file of the
-    log would get this number, and printed text would be written to it.
-    """
-    with suppress(OSError):
-        while (fd := os.open(os.devnull, os.O_RDWR)) <= STDERR:
-            pass
-        os.close(fd)
 
 
 def _write(fd: int, text: str) -> None:
@@ -243,6 +240,8 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
             with signals.deferred():
                 http = side.start(chosen.http, chosen, server, watch, events)
                 stack.callback(http.close)
+            if reloader is not None:
+                reloader.others.append(http.reload)
             progress.each = http.turn
         if chosen.user is not None:
             privileges.become(chosen.user)

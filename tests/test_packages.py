@@ -39,8 +39,12 @@ BELOW = {
         *("beanstalkd_py.config", "beanstalkd_py.host", "beanstalkd_py.queue"),
         *("beanstalkd_py.binlog", "beanstalkd_py.protocol", "beanstalkd_py.server"),
     },
-    "beanstalkd_py.console": {"beanstalkd_py.host", "beanstalkd_py.http", "beanstalkd_py.server"},
+    "beanstalkd_py.console": {
+        *("beanstalkd_py.config", "beanstalkd_py.host", "beanstalkd_py.http"),
+        "beanstalkd_py.server",
+    },
     "beanstalkd_py.cli": {"beanstalkd_py", "beanstalkd_wal"},
+    "beanstalkd_py.password": {"beanstalkd_py.config"},
     "beanstalkd_py.ping": set[str](),
     "beanstalkd_py.__main__": {"beanstalkd_py"},
 }
@@ -62,6 +66,7 @@ USES_SYSTEM = (
     "beanstalkd_py.dramatiq",
     "beanstalkd_py.host",
     "beanstalkd_py.http",
+    "beanstalkd_py.password",
     "beanstalkd_py.ping",
     "beanstalkd_py.server",
 )

@@ -47,10 +47,7 @@ def read(path: str) -> dict[str, Any]:
     from beanstalkd_py.config import toml  # 5 ms, which a start without a file need not take
 
     try:
-        text = _decode(_contents(path))
-        document = toml.parse(text)
-    except OSError as error:
-        raise WrongFile(path, [Mistake(None, error.strerror or str(error))]) from None
+        document = toml.parse(_decode(contents(path)))
     except _Refused as error:
         raise WrongFile(path, [error.mistake]) from None
     except toml.NotToml as error:
@@ -79,6 +76,16 @@ class _Refused(Exception):
     def __init__(self, line: int | None, text: str) -> None:
         super().__init__(line, text)
         self.mistake = Mistake(line, text)
+
+
+def contents(path: str) -> bytes:
+    """Of a regular file of bounded size. Raises WrongFile."""
+    try:
+        return _contents(path)
+    except OSError as error:
+        raise WrongFile(path, [Mistake(None, error.strerror or str(error))]) from None
+    except _Refused as error:
+        raise WrongFile(path, [error.mistake]) from None
 
 
 def _contents(path: str) -> bytes:

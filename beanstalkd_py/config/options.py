@@ -39,6 +39,8 @@ class Options(NamedTuple):
     log_format: str = "text"
     log_level: str = "info"
     http: str | None = None  # ADDR:PORT or unix:PATH
+    http_password_file: str | None = None
+    http_read_only: bool = False
     schedule: tuple[Schedule, ...] = ()  # in the file only; see `schedules`
 
     @property

@@ -142,8 +142,18 @@ OPTIONS = (
     ),
     Option(
         "http", Group.LISTEN, Endpoint(),
-        "also serve health checks and metrics over HTTP, on a loopback address or a unix socket",
+        "also serve health checks and metrics over HTTP. Without a password file, only on a "
+        "loopback address or a unix socket",
         value="ADDR:PORT|unix:PATH", unset="no HTTP",
+    ),
+    Option(
+        "http_password_file", Group.LISTEN, Text(),
+        "who may use HTTP; `beanstalkd-py password` writes its lines. A reload reads FILE again",
+        value="FILE", unset="no login",
+    ),
+    Option(
+        "http_read_only", Group.LISTEN, Switch(), "nobody may change anything over HTTP",
+        reload=ALWAYS,
     ),
     Option(
         "max_job_size", Group.LIMITS, Number(0, LARGEST_MAX_JOB_SIZE, "bytes", as_in_c=True),

@@ -14,8 +14,11 @@ from gevent.event import Event
 from werkzeug.wrappers import Request, Response
 
 from beanstalkd_py import __version__
+from beanstalkd_py.config import passwords
+from beanstalkd_py.config.file import WrongFile
 from beanstalkd_py.host.events import EventLog
 from beanstalkd_py.host.stderr import Stderr
+from beanstalkd_py.http.access import Access
 from beanstalkd_py.http.api.api import Api
 from beanstalkd_py.http.api.remote import Remote
 from beanstalkd_py.http.api.turns import Turns
@@ -40,13 +43,18 @@ def main(argv: Sequence[str]) -> int:
     events.set("text", "info")
     host, port = chosen.http
     try:
+        users = None if chosen.password_file is None else passwords.read(chosen.password_file)
         listener = listen_tcp(host, str(port))
-        if not is_loopback_address(listener.getsockname()[0]):
+        if users is None and not is_loopback_address(listener.getsockname()[0]):
             listener.close()
             raise ListenFailed(
                 f"--http {host}:{port}: not a loopback address: others could use it without a "
-                "login, which this version does not have; use 127.0.0.1"
+                "login; use 127.0.0.1 or --password-file"
             )
+    except WrongFile as error:
+        for each in error.lines:
+            events.error(each, status=USAGE_ERROR)
+        return USAGE_ERROR
     except ListenFailed as error:
         for each in error.lines:
             events.error(each, status=error.status)
@@ -59,7 +67,8 @@ def main(argv: Sequence[str]) -> int:
 
     api = Api(source, Turns(), failed)
     pages = {**assets.pages(), "/healthz": _healthz}
-    connections = Connections([listener], Application(pages, True, api.respond), events)
+    access = Access(users, True, chosen.read_only, events)
+    connections = Connections([listener], Application(pages, access, api.respond), events)
     connections.begin()
     events.info(f"ready: http://{address_of(listener)}/ shows {source.name}", event="ready")
     _wait_for_signal()
@@ -102,6 +111,14 @@ def parser(prog: str) -> argparse.ArgumentParser:
         type=_address,
         default=DEFAULT_HTTP,
         help="where browsers connect (default: %(default)s; port 0: any free one)",
+    )
+    parser.add_argument(
+        "--password-file",
+        metavar="FILE",
+        help="who may use the console: lines of `beanstalkd-py password` (default: no login)",
+    )
+    parser.add_argument(
+        "--read-only", action="store_true", help="nobody may change anything by the console"
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser

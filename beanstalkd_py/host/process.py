@@ -3,6 +3,7 @@
 import os
 import resource
 import time
+from contextlib import suppress
 from typing import NamedTuple
 
 START_DESCRIPTORS = 12  # that a start needs, after it listens, to serve one client
@@ -10,6 +11,16 @@ SPARE_DESCRIPTORS = 16  # that no connection may use
 HTTP_DESCRIPTORS = 104  # with --http, but at most a quarter of all descriptors
 LOG_DESCRIPTORS = 64  # the same with a log, but at most a quarter of all descriptors
 _START_TIME = 19  # of the fields in /proc/PID/stat after the name: since boot, in clock ticks
+
+
+def fill_standard_descriptors() -> None:
+    """Opens /dev/null as descriptor 0, 1 or 2 if it is closed. Otherwise a socket or a file of the
+    log would get this number, and printed text would be written to it.
+    """
+    with suppress(OSError):
+        while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(fd)
 
 
 class Facts(NamedTuple):

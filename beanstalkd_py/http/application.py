@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from werkzeug.exceptions import Forbidden, HTTPException
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from beanstalkd_py.http.hosts import is_loopback_name
+from beanstalkd_py.http.access import Access
+from beanstalkd_py.http.refused import Refused
 
 Page = Callable[[Request], Response]
 
@@ -21,20 +22,22 @@ HEADERS = {
 
 
 class Application:
-    """pages: by path. loopback: whether only loopback names may be in the Host header. api: all
-    paths under /api/, with any method.
+    """pages: by path, for GET. access: is asked before each page, and has pages of its own. api:
+    all other paths under /api/, with any method.
     """
 
-    def __init__(self, pages: Mapping[str, Page], loopback: bool, api: Page) -> None:
+    def __init__(self, pages: Mapping[str, Page], access: Access, api: Page) -> None:
         self._api = api
         rules = [Rule(path, endpoint=page, methods=["GET"]) for path, page in pages.items()]
         self._map = Map(rules, strict_slashes=False, merge_slashes=False)
-        self._loopback = loopback
+        self._access = access
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         request = Request(environ)
         try:
             response = self._respond(request)
+        except Refused as error:
+            response = error.response(request)
         except HTTPException as error:
             response = text(f"{error.description}\n", error.code or 500)
             response.headers.extend(
@@ -45,10 +48,9 @@ class Application:
         return response(environ, start_response)
 
     def _respond(self, request: Request) -> Response:
-        if self._loopback and not is_loopback_name(request.headers.get("Host", "")):
-            raise Forbidden("The Host header must be a loopback name, such as localhost.")
+        self._access.check(request)
         if request.path.startswith("/api/"):
-            return self._api(request)
+            return (self._access.page(request) or self._api)(request)
         page: Page = self._map.bind("").match(request.path, request.method)[0]
         return page(request)
 

@@ -11,9 +11,12 @@ import gevent
 from werkzeug.wrappers import Request, Response
 
 from beanstalkd_py.binlog.journal import Binlog
+from beanstalkd_py.config import passwords
+from beanstalkd_py.config.file import WrongFile
 from beanstalkd_py.config.options import Options
 from beanstalkd_py.host import signals
 from beanstalkd_py.host.events import Report
+from beanstalkd_py.http.access import Access
 from beanstalkd_py.http.api.api import Api
 from beanstalkd_py.http.api.local import Local
 from beanstalkd_py.http.api.turns import Turns
@@ -41,8 +44,14 @@ TURN_S = 0.001
 def start(
     where: str, options: Options, server: Server, watch: DiskWatch, report: Report
 ) -> "HttpSide":
-    """where: the value of --http. Raises ListenFailed."""
-    return HttpSide(_listen(where, options, report), server, watch, options.wal_dir, report)
+    """where: the value of --http. Raises ListenFailed, and WrongFile for the password file."""
+    users = None
+    if options.http_password_file is not None:
+        users = passwords.read(options.http_password_file)
+    listeners = _listen(where, options, report)
+    loopback = listeners.sockets[0].family != socket.AF_UNIX
+    access = Access(users, loopback, options.http_read_only, report)
+    return HttpSide(listeners, server, watch, options.wal_dir, report, access)
 
 
 def _listen(where: str, options: Options, report: Report) -> Listeners:
@@ -50,11 +59,11 @@ def _listen(where: str, options: Options, report: Report) -> Listeners:
         return listen_unix(where.removeprefix("unix:"), options, report)
     host, _, port = where.rpartition(":")
     listener = listen_tcp(host.strip("[]"), port)
-    if not is_loopback_address(listener.getsockname()[0]):
+    if options.http_password_file is None and not is_loopback_address(listener.getsockname()[0]):
         listener.close()
         raise ListenFailed(
-            f"--http {where}: not a loopback address: others could use it without a login, which "
-            "this version does not have; use 127.0.0.1 or unix:PATH"
+            f"--http {where}: not a loopback address: others could use it without a login; use "
+            "127.0.0.1, unix:PATH, or --http-password-file"
         )
     return Listeners([listener])
 
@@ -69,9 +78,12 @@ class HttpSide:
         watch: DiskWatch,
         directory: str | None,
         report: Report,
+        access: Access,
     ) -> None:
         self._listeners = listeners
         self._turn_at = 0.0
+        self._access = access
+        self._report = report
         self._server = server
         self._measures = Measures()
         watch.observe = self._measures.disk_call
@@ -82,11 +94,10 @@ class HttpSide:
         metrics = Metrics(server.dispatcher, self._health, self._measures)
         pages = {"/healthz": self._healthz, "/readyz": self._readyz, "/metrics": metrics.page}
         pages.update(assets.pages())
-        loopback = listeners.sockets[0].family != socket.AF_UNIX
         turns = Turns()
         source = Local(server, self._health, turns, directory)
         api = Api(source, turns, lambda what, error: self._connections.failed(what, error))
-        application = Application(pages, loopback, api.respond)
+        application = Application(pages, access, api.respond)
         self._connections = Connections(listeners.sockets, application, report)
         self._connections.begin()
 
@@ -109,6 +120,22 @@ class HttpSide:
 
     def stopping(self) -> None:
         self._health.phase = STOPPING
+
+    def reload(self, options: Options) -> None:
+        """The configuration file was read again: reads the password file again."""
+        self._access.read_only = options.http_read_only
+        if options.http_password_file is None:
+            return
+        try:
+            self._access.set_users(passwords.read(options.http_password_file))
+        except WrongFile as error:
+            more = len(error.lines) - 1
+            rest = f" ({more} more: see --check-config)" if more else ""
+            self._report(
+                f"not reloaded: {error.lines[0]}{rest}; the passwords of before are used",
+                event="not_reloaded",
+                file=options.http_password_file,
+            )
 
     def close(self) -> None:
         self._listeners.close()

@@ -5,6 +5,7 @@ a regular file.
 """
 
 import signal
+from collections.abc import Callable
 from time import monotonic_ns, time
 
 from beanstalkd_py.config import changes, file
@@ -37,6 +38,7 @@ class Reloader:
         self._events = events
         self._notify = notify
         self._schedules: Schedules | None = None
+        self.others: list[Callable[[Options], None]] = []  # called with the new options
 
     def start(self) -> None:
         """From here on SIGHUP reloads. A signal that came before, while SIGHUP was blocked, takes
@@ -81,6 +83,8 @@ class Reloader:
         apply(self._server, options)
         if self._schedules is not None:
             self._schedules.set(options.schedule)
+        for reload in self.others:
+            reload(options)
         # Whoever asks for fewer events is told that they get them.
         self._events.set(options.log_format, "info" if changes_level else options.log_level)
         self._events.info(f"reloaded {self._path}: {found}", event="reloaded", file=self._path)

@@ -27,6 +27,8 @@ idle_timeout = 7
 input_timeout = 8
 max_pending = 9
 http = "127.0.0.1:11380"
+http_password_file = "users"
+http_read_only = true
 socket_group = "mail"
 max_job_size = 0
 user = "nobody"
@@ -80,6 +82,8 @@ def test_every_key_is_read(path: Path) -> None:
         "json",
         "error",
         "127.0.0.1:11380",
+        "users",
+        True,
     )
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from testkit import http
 from testkit.browser import Page
+from testkit.daemon import Daemon
 
 from beanstalkd_py.console import cli
-from tests.console.conftest import Shown
+from tests.console.conftest import Console, Shown
+from tests.http.users import ANNA, cookie, error, lines, log_in, post
 from tests.wire.reference import need_c_server
 
 Show = Callable[[str], Shown]
@@ -99,6 +103,22 @@ def test_server_that_goes_away_is_named(shown: Show) -> None:
     assert console.console.stop() == 0
 
 
+def test_console_has_logins(tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    users.write_text(lines(ANNA))
+    options = ("--password-file", str(users), "--read-only")
+    with (
+        Daemon() as daemon,
+        Console("--server", f"127.0.0.1:{daemon.start().port}", *options) as it,
+    ):
+        web = ("127.0.0.1", it.port)
+        assert http.get(web, "/").status == http.get(web, "/healthz").status == 200
+        assert http.get(web, "/api/server").status == 401
+        session = cookie(log_in(web, "anna"))
+        assert http.send(web, "GET", "/api/server", session).status == 200
+        assert error(post(web, "/api/jobs", session, {"tube": "a"})) == (403, "read_only")
+
+
 @pytest.mark.parametrize(
     ("options", "status"),
     [
@@ -107,6 +127,7 @@ def test_server_that_goes_away_is_named(shown: Show) -> None:
         (["--unknown"], 5),
         (["--http", "192.0.2.1:0"], 111),
         (["--http", "0.0.0.0:0"], 111),
+        (["--password-file", "/dev/null"], 5),
     ],
 )
 def test_wrong_command_line_is_refused(

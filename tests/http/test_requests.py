@@ -141,7 +141,7 @@ def test_other_addresses_need_a_login(launch: Start, address: str) -> None:
     assert daemon.wait_end() == 111
     assert daemon.said() == (
         f"beanstalkd-py: --http {address}: not a loopback address: others could use it without a "
-        "login, which this version does not have; use 127.0.0.1 or unix:PATH\n"
+        "login; use 127.0.0.1, unix:PATH, or --http-password-file\n"
     )
 
 

@@ -18,7 +18,7 @@ from testkit.daemon import Daemon
 from .count import Count
 
 REQUESTS = 150
-STATUSES = {200, 400, 403, 404, 405, 413, 414, 431, 501}
+STATUSES = {200, 400, 403, 404, 405, 413, 414, 415, 431, 501}
 METHODS = [b"GET", b"HEAD", b"POST", b"OPTIONS", b"get", b"G\x00T", b"", b"CONNECT", b"PUT"]
 PATHS = [
     *(b"/healthz", b"/readyz", b"/", b"*", b"/%00", b"/%ff", b"/healthz?a=%", b"//healthz"),

@@ -9,16 +9,23 @@ import re
 from beanstalkd_binlog.cli import cli
 from click.shell_completion import get_completion_class
 
-from beanstalkd_py import ping
+from beanstalkd_py import password, ping
 from beanstalkd_py.config.kinds import Choice
 from beanstalkd_py.config.table import OPTIONS, Option
 
 SERVER, BINLOG = "beanstalkd-py", "beanstalkd-binlog"
 FILES, DIRECTORIES = ("FILE",), ("DIR",)
-_PING = [
-    (action.option_strings[-1], str(action.help) % vars(action), str(action.metavar or ""))
-    for action in ping.parser("")._actions
-]
+# The words that can be the first argument, with what each does.
+_WORDS = {"ping": "ask a server for an answer", "password": "write a line of a password file"}
+# Their options: long name, help, value.
+_OPTIONS = {
+    word: [
+        (action.option_strings[-1], str(action.help) % vars(action), str(action.metavar or ""))
+        for action in parser._actions
+        if action.option_strings
+    ]
+    for word, parser in (("ping", ping.parser("")), ("password", password.parser("")))
+}
 
 
 def binlog(shell: str) -> str:
@@ -30,16 +37,12 @@ def binlog(shell: str) -> str:
 
 def bash() -> str:
     flags = " ".join(flag for option in OPTIONS for flag in _flags(option))
-    pings = " ".join(long for long, _, _ in _PING)
     return f"""\
 # Completion of {SERVER} in bash.
 _beanstalkd_py() {{
     local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}}
     COMPREPLY=()
-    if [[ ${{COMP_WORDS[1]}} == ping && $COMP_CWORD -gt 1 ]]; then
-        COMPREPLY=($(compgen -W '{pings}' -- "$word"))
-        return
-    fi
+{_bash_words()}\
     case $before in
     {_case(DIRECTORIES)})
         compopt -o filenames
@@ -53,13 +56,26 @@ _beanstalkd_py() {{
     {_case(_other_values())}) ;;
     *)
         local words='{flags}'
-        [[ $COMP_CWORD -eq 1 ]] && words="ping $words"
+        [[ $COMP_CWORD -eq 1 ]] && words="{" ".join(_WORDS)} $words"
         COMPREPLY=($(compgen -W "$words" -- "$word"))
         ;;
     esac
 }}
 complete -F _beanstalkd_py {SERVER}
 """
+
+
+def _bash_words() -> str:
+    """A test for each word that can be the first argument."""
+    return "".join(
+        f"""\
+    if [[ ${{COMP_WORDS[1]}} == {word} && $COMP_CWORD -gt 1 ]]; then
+        COMPREPLY=($(compgen -W '{" ".join(long for long, _, _ in options)}' -- "$word"))
+        return
+    fi
+"""
+        for word, options in _OPTIONS.items()
+    )
 
 
 def _bash_choices() -> str:
@@ -91,20 +107,24 @@ def zsh() -> str:
         _zsh_row(_flags(option), _short(option.help), option.value, _words(option))
         for option in OPTIONS
     ]
-    pings = [_zsh_row([long], text, value) for long, text, value in _PING]
     between = " \\\n        "
-    return f"""\
-#compdef {SERVER}
-# Completion of {SERVER} in zsh.
-if [[ $words[2] == ping && $CURRENT -gt 2 ]]; then
+    words = "".join(
+        f"""\
+{"if" if word == "ping" else "elif"} [[ $words[2] == {word} && $CURRENT -gt 2 ]]; then
     shift words
     (( CURRENT-- ))
     _arguments \\
-        {between.join(pings)}
-else
+        {between.join(_zsh_row([long], text, value) for long, text, value in options)}
+"""
+        for word, options in _OPTIONS.items()
+    )
+    return f"""\
+#compdef {SERVER}
+# Completion of {SERVER} in zsh.
+{words}else
     _arguments -s \\
         {between.join(rows)} \\
-        '1:word:(ping)'
+        '1:word:({" ".join(_WORDS)})'
 fi
 """
 
@@ -119,18 +139,23 @@ def _zsh_row(flags: list[str], text: str, value: str, words: tuple[str, ...] = (
 
 
 def fish() -> str:
-    ours = "__fish_seen_subcommand_from ping"
+    ours = f"__fish_seen_subcommand_from {' '.join(_WORDS)}"
     rows = [
         f"# Completion of {SERVER} in fish.",
-        f"complete -c {SERVER} -f -n 'test (count (commandline -opc)) -eq 1' -a ping "
-        "-d 'ask a server for an answer'",
+        *(
+            f"complete -c {SERVER} -f -n 'test (count (commandline -opc)) -eq 1' -a {word} "
+            f"-d {_quoted(text)}"
+            for word, text in _WORDS.items()
+        ),
     ]
     for option in OPTIONS:
         letter = f" -s {option.letter}" if option.letter else ""
         rows.append(_fish_row(f"not {ours}", f"{letter} -l {option.long[2:]}", option))
-    for long, text, value in _PING:
-        needs = " -x" if value else ""
-        rows.append(f"complete -c {SERVER} -n '{ours}' -l {long[2:]}{needs} -d {_quoted(text)}")
+    for word, options in _OPTIONS.items():
+        ours = f"__fish_seen_subcommand_from {word}"
+        for long, text, value in options:
+            needs = {"": "", "FILE": " -r -F"}.get(value, " -x")
+            rows.append(f"complete -c {SERVER} -n '{ours}' -l {long[2:]}{needs} -d {_quoted(text)}")
     return "\n".join(rows) + "\n"
 
 

@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from beanstalkd_py import __version__, ping
+from beanstalkd_py import __version__, password, ping
 from beanstalkd_py.config.table import OPTIONS, Group, Option
 
 from .roff import (
@@ -49,7 +49,8 @@ def page() -> str:
             section("Synopsis", _synopsis()),
             section("Description", paragraph(escaped(_ABOUT))),
             section("Options", *groups),
-            section("Ping", _ping()),
+            section("Ping", _of(ping.parser(""))),
+            section("Password", _of(password.parser(""))),
             section("Signals", definitions(rows_of("Signals"))),
             section("Exit status", definitions(rows_of("Exit statuses"))),
             section("Files", definitions((italic(path), escaped(text)) for path, text in _FILES)),
@@ -60,12 +61,23 @@ def page() -> str:
 
 def _synopsis() -> str:
     server = f"{bold(PROGRAM)} [{italic('OPTIONS')}]"
-    options = " ".join(
-        f"[{bold(action.option_strings[-1])} {italic(str(action.metavar))}]"
-        for action in _ping_options()
-        if action.metavar
+    return (
+        f"{server}\n.br\n{bold(PROGRAM)} {bold('ping')} {_usage(ping.parser(''))}\n"
+        f".br\n{bold(PROGRAM)} {bold('password')} {_usage(password.parser(''))}\n"
     )
-    return f"{server}\n.br\n{bold(PROGRAM)} {bold('ping')} {options}\n"
+
+
+def _usage(parser: argparse.ArgumentParser) -> str:
+    words = []
+    for action in parser._actions:
+        if action.dest == "help":
+            continue
+        value = _value(action)
+        shown = bold(value) if value == "add" else italic(value)
+        if action.option_strings:
+            shown = f"[{bold(action.option_strings[-1])} {shown}]"
+        words.append(shown)
+    return " ".join(words)
 
 
 def _option(option: Option) -> tuple[str, str]:
@@ -75,20 +87,21 @@ def _option(option: Option) -> tuple[str, str]:
     return f"{letter}{bold(option.long)}{value}", escaped(option.help + default)
 
 
-def _ping() -> str:
+def _of(parser: argparse.ArgumentParser) -> str:
+    """The description and the options of a word that can be the first argument."""
     rows = [
         (
             ", ".join(map(bold, action.option_strings))
-            + (f" {italic(str(action.metavar))}" if action.metavar else ""),
+            + (f" {italic(value)}" if (value := _value(action)) else ""),
             escaped(str(action.help) % vars(action)),
         )
-        for action in _ping_options()
+        for action in parser._actions
     ]
-    return paragraph(escaped(str(ping.parser("").description))) + definitions(rows)
+    return paragraph(escaped(str(parser.description))) + definitions(rows)
 
 
-def _ping_options() -> list[argparse.Action]:
-    return ping.parser("")._actions
+def _value(action: argparse.Action) -> str:
+    return str(action.metavar or "|".join(action.choices or ()))
 
 
 def rows_of(heading: str) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from .disk_invariants import DISK
 from .dramatiq_broker import DRAMATIQ_BROKER
 from .events import EVENTS
 from .extensions import EXTENSIONS
+from .http_access import HTTP_ACCESS
 from .http_side import HTTP_SIDE
 from .invariants import Invariant
 from .limits import LIMITS
@@ -36,6 +37,7 @@ _ALL = (
     *EXTENSIONS,
     *ATTRIBUTES,
     *HTTP_SIDE,
+    *HTTP_ACCESS,
     *DRAMATIQ_BROKER,
     *WRITER,
 )

@@ -1,4 +1,4 @@
-"""Mutants of the HTTP side: what harms the server, and who may ask."""
+"""Mutants of the HTTP side: what harms the server. Who may ask: see `http_access`."""
 
 from __future__ import annotations
 
@@ -35,22 +35,6 @@ HTTP_SIDE = (
         "        self.each()\n",
         "",
         ("tests/http/test_health.py -k replay_answers --timeout 60",),
-    ),
-    _mutant(
-        "foreign-host-allowed",
-        "a page under a foreign name may ask on loopback (DNS rebinding)",
-        "http/application",
-        "        if self._loopback and not is_loopback_name(",
-        "        if not self._loopback and not is_loopback_name(",
-        _REQUESTS,
-    ),
-    _mutant(
-        "http-on-every-address",
-        "HTTP listens on other addresses although there is no login",
-        "http/side",
-        "    if not is_loopback_address(listener.getsockname()[0]):\n",
-        "    if not listener.getsockname()[0]:\n",
-        _REQUESTS,
     ),
     _mutant(
         "page-error-ends-server",

@@ -21,4 +21,5 @@ class Invariant(Enum):
     OPERATOR_IS_TOLD = "The operator is told"
     LACK_OF_MEMORY_REFUSES_PUTS = "A lack of memory refuses puts"
     MESSAGE_IS_NOT_LOST = "A message is not lost"
+    NO_MORE_THAN_THE_ROLE = "Nobody gets more than the role allows"
     C_PROTOCOL_FIRST = "The C protocol first"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from .waiting import HANG_S
@@ -34,25 +35,35 @@ def connect(address: Address) -> socket.socket:
 
 
 def get(address: Address, path: str, method: str = "GET", host: str = "localhost") -> Answer:
+    return send(address, method, path, {"Host": host})
+
+
+def send(
+    address: Address,
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: str | bytes | None = None,
+) -> Answer:
+    """On a connection of its own. The Host is localhost, unless the headers have another one."""
     with connect(address) as connection:
         client = http.client.HTTPConnection("localhost")
         client.sock = connection
-        client.request(method, path, headers={"Host": host, "Connection": "close"})
+        client.request(method, path, body, {"Host": "localhost", "Connection": "close", **headers})
         return Answer(client.getresponse())
 
 
 def ask(
     address: Address, method: str, path: str, value: object = None, **headers: str
 ) -> tuple[int, Any]:
-    """Status and JSON of the answer. value: the body, as JSON; bytes as they are."""
+    """Status and JSON of the answer. value: the body, as JSON; bytes as they are. The request comes
+    from a page of the server.
+    """
     data = value if isinstance(value, bytes) or value is None else json.dumps(value).encode()
-    kind = {} if data is None else {"Content-Type": "application/json"}
-    sent = {"Host": "localhost", "Connection": "close", **kind, **headers}
-    with connect(address) as connection:
-        client = http.client.HTTPConnection("localhost")
-        client.sock = connection
-        client.request(method, path, data, sent)
-        answer = Answer(client.getresponse())
+    sent = {"Sec-Fetch-Site": "same-origin", **headers}
+    if data is not None:
+        sent = {"Content-Type": "application/json", **sent}
+    answer = send(address, method, path, sent, data)
     return answer.status, json.loads(answer.body)
 
 

@@ -47,7 +47,8 @@ def api(serve_api: Callable[..., Api], log: str, slow: SlowDisk) -> Iterator[Api
 def ask(web: str, method: str, path: str, body: str) -> socket.socket:
     connection = http.connect(web)
     head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-    kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    head += "Content-Type: application/json\r\nSec-Fetch-Site: same-origin\r\n"
+    kind = f"Content-Length: {len(body)}\r\n\r\n{body}"
     connection.sendall((head + kind).encode())
     return connection
 

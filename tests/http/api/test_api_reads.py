@@ -254,7 +254,9 @@ def test_wrong_request_is_refused(api: Api, method: str, path: str, status: int,
 
 
 def test_wrong_method_names_the_others(shared: Api) -> None:
-    request = b"DELETE /api/server HTTP/1.0\r\nHost: localhost\r\n\r\n"
+    request = (
+        b"DELETE /api/server HTTP/1.0\r\nHost: localhost\r\nSec-Fetch-Site: same-origin\r\n\r\n"
+    )
     assert b"Allow: GET, HEAD\r\n" in http.talk(shared.web, request)
     head = http.talk(shared.web, b"HEAD /api/server HTTP/1.0\r\nHost: localhost\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK\r\n") and head.endswith(b"\r\n\r\n")

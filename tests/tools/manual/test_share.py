@@ -11,7 +11,7 @@ import pytest
 from beanstalkd_binlog.cli import cli
 from manual import click_page, completion, roff, server_page, share
 
-from beanstalkd_py import ping
+from beanstalkd_py import password, ping
 from beanstalkd_py.config.table import OPTIONS
 
 REQUESTS = {".TH", ".SH", ".SS", ".PP", ".TP", ".nf", ".fi", ".br"}
@@ -39,8 +39,10 @@ def test_page_of_the_server_has_every_option_with_its_help() -> None:
     for option in OPTIONS:
         assert f"{option.long} {option.value}".rstrip() in page
         assert option.help in page
-    for action in ping.parser("")._actions:
-        assert action.option_strings[-1] in page
+    for parser in (ping.parser(""), password.parser("")):
+        for action in parser._actions:
+            assert (action.option_strings or [action.metavar or "add"])[-1] in page
+            assert str(action.help) % vars(action) in page
 
 
 def test_page_of_the_server_has_the_tables_of_the_documentation() -> None:
@@ -89,7 +91,7 @@ def test_completion_has_every_option(shell: str) -> None:
     for option in OPTIONS:
         long = option.long if shell != "fish" else f"-l {option.long[2:]} "
         assert long in text
-    for name in ("address", "timeout"):
+    for name in ("address", "timeout", "role"):
         assert f"--{name}" in text if shell != "fish" else f"-l {name} " in text
 
 
@@ -127,6 +129,9 @@ printf '%s\\n' "${COMPREPLY[@]}"
         (["--log-level", "w"], ["warning"]),
         (["ping", "--a"], ["--address"]),
         (["ping", "--max"], []),
+        (["pass"], ["password"]),
+        (["password", "--r"], ["--role"]),
+        (["password", "--a"], []),
     ],
 )
 def test_bash_completes(words: list[str], completed: list[str], tmp_path: Path) -> None:
