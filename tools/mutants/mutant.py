@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .invariants import Invariant
 
-SIMULATION = "simulation --seed 1 --seconds 40"  # stops at the first failure
+SIMULATION = "simulation --seed 1 --seconds 90"  # stops at the first failure
 
 
 class Stale(Exception):

@@ -68,7 +68,7 @@ class CommandGenerator:
             (self._bad_put, 0.4),
             (lambda model, name: b"quit\r\n", 0.1),
             (self._drain, 0.1),
-            (self._run, 0.4),
+            (self._run, 0.8),
         ]
         self._kinds = [kind for kind, _ in kinds]
         # A factor for each kind, so that a scenario has some kinds often and some never.
@@ -106,11 +106,15 @@ class CommandGenerator:
         return b"%b %d %d %d %d\r\n%b\r\n" % (word, pri, delay, ttr, size, body[:size])
 
     def _run(self, model: RecordingModel, name: Hashable) -> bytes:
-        """Many puts of small jobs at once, or many deletes: a segment has more puts than usual."""
-        count = self._rng.choice((3, 30, 100))
-        if self._rng.random() < 0.5:
-            return b"put 1 0 60 1\r\nx\r\n" * count
-        return b"".join(b"delete %d\r\n" % id for id in sorted(model.jobs)[:count])
+        """Puts of small jobs at once, which are deleted at once if no other client puts: a segment
+        has more puts than usual. There are never 250 jobs: more are moved and cleared in slices,
+        which the model does not know.
+        """
+        if len(model.jobs) > 40:
+            return self._delete(model, name)
+        count, first = self._rng.choice((3, 10, 20)), model.next_id
+        deletes = [b"delete %d\r\n" % id for id in range(first, first + count)]
+        return b"put 1 0 60 1\r\nx\r\n" * count + b"".join(deletes)
 
     def _settings(self, delay: int) -> bytes:
         """Of a put-with."""
