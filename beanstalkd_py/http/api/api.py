@@ -23,6 +23,7 @@ from beanstalkd_py.http.api.turns import Turns
 ROOT = "/api/"
 BODY_BYTES = 256 << 10  # of a request: to parse so many takes at most a few ms
 _QUERY_MOST = 50  # parameters
+_EXACT = 2**53  # integers below are exact as floats
 
 Values = dict[str, Any]
 
@@ -161,7 +162,7 @@ def _body(operation: Mapping[str, Any], request: Request) -> Values:
     if len(data) > BODY_BYTES:
         raise ApiError(413, "too_large", f"A request has at most {BODY_BYTES} bytes.")
     try:
-        value = json.loads(data, parse_constant=_no_constant)
+        value = json.loads(data, parse_constant=_no_constant, parse_float=_number)
     except (ValueError, RecursionError):
         raise ApiError(400, "bad_json", "The body is not JSON.") from None
     schema = resolved(operation["requestBody"]["content"]["application/json"]["schema"])
@@ -171,3 +172,9 @@ def _body(operation: Mapping[str, Any], request: Request) -> Values:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _number(text: str) -> float:
+    """JSON has one kind of number: 3.0 is an integer too."""
+    value = float(text)
+    return int(value) if value.is_integer() and abs(value) < _EXACT else value

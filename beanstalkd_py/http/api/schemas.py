@@ -15,7 +15,7 @@ PAGE_MOST = 200
 LIST_MOST = 1000  # ids of one request
 BODY_SHOWN = 64 << 10  # bytes of a body, without another wish
 BODY_MOST = 256 << 10
-PATTERN_MOST = 1000  # characters of a filter
+PATTERN_MOST = 200  # characters of a filter
 BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 NAME = "^[A-Za-z0-9+/;.$_()][A-Za-z0-9+/;.$_()-]{0,199}$"
 

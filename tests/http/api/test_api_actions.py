@@ -173,6 +173,7 @@ def test_policy_keeps_what_it_does_not_name(api: Api) -> None:
         ("/api/jobs", {"tube": "a", "pri": True}),
         ("/api/jobs", {"tube": "a", "pri": -1}),
         ("/api/jobs", {"tube": "a", "pri": 1.5}),
+        ("/api/jobs", {"tube": "a", "pri": 1e300}),
         ("/api/jobs", {"tube": "a", "ttr": 0}),
         ("/api/jobs", {"tube": "a", "key": "a b"}),
         ("/api/jobs", {"tube": "a", "key": "a\n"}),
@@ -200,6 +201,12 @@ def test_wrong_value_is_refused(shared: Api, path: str, value: object) -> None:
     before = shared.get("/api/server")["stats"]["total-jobs"]
     assert shared.error("POST", path, value) == (422, "invalid")
     assert shared.get("/api/server")["stats"]["total-jobs"] == before
+
+
+def test_integer_may_have_a_point(shared: Api) -> None:
+    id = shared.post("/api/jobs", b'{"tube": "mail", "pri": 7.0, "ttr": 6e1}', 201)["id"]
+    job = shared.get(f"/api/jobs/{id}")
+    assert (job["pri"], job["ttr"]) == (7, 60)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b'{"tube": NaN}', b"[" * 9000])
