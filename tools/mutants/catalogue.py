@@ -10,6 +10,7 @@ from .dramatiq_broker import DRAMATIQ_BROKER
 from .events import EVENTS
 from .extensions import EXTENSIONS
 from .http_access import HTTP_ACCESS
+from .http_api import HTTP_API
 from .http_side import HTTP_SIDE
 from .invariants import Invariant
 from .limits import LIMITS
@@ -38,6 +39,7 @@ _ALL = (
     *ATTRIBUTES,
     *HTTP_SIDE,
     *HTTP_ACCESS,
+    *HTTP_API,
     *DRAMATIQ_BROKER,
     *WRITER,
 )
