@@ -18,6 +18,7 @@ LEFT_OUT = (
     "history",  # starts a process for each request
     "drain",  # would make all later puts fail
 )
+OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 SETTINGS = settings(
     max_examples=EXAMPLES, derandomize=True, database=None, deadline=None,
     phases=(Phase.generate,), suppress_health_check=list(HealthCheck),
@@ -50,6 +51,6 @@ def _ask(operation: Any, mode: Any, url: str) -> None:
     @SETTINGS
     @given(operation.as_strategy(generation_mode=mode))
     def ask(case: Any) -> None:
-        case.call_and_validate(base_url=url)
+        case.call_and_validate(base_url=url, headers=OWN_PAGE)
 
     ask()
