@@ -7,7 +7,6 @@ from .mutant import Mutant
 
 _SEARCH = ("tests/http/api/test_api_search.py --timeout 60",)
 _DURABLE = ("tests/http/api/test_api_durable.py",)
-_EVENTS = ("tests/http/api/test_api_events.py --timeout 60",)
 _TURNS = ("tests/http/api/test_api_turns.py --timeout 60",)
 _REMOTE = ("tests/http/api/test_api_remote.py",)
 _HTTP = "beanstalkd_py/http/api/"
@@ -185,7 +184,7 @@ HTTP_API = (
         "events",
         "        if self._listeners >= LISTENERS:\n",
         "        if self._listeners < 0:\n",
-        _EVENTS,
+        ("tests/http/api/test_api_events.py -k listeners_are_bounded",),
     ),
     _mutant(
         "samples-without-listeners",
@@ -193,7 +192,7 @@ HTTP_API = (
         "events",
         "            while self._listeners:\n",
         "            while True:\n",
-        _EVENTS,
+        ("tests/http/api/test_api_events.py -k closed_listeners --timeout 60",),
     ),
     _mutant(
         "old-message-is-sent",
@@ -202,7 +201,7 @@ HTTP_API = (
         "                yield self._message\n",
         "                message = self._message\n                yield message\n"
         "                yield message\n",
-        _EVENTS,
+        ("tests/http/api/test_api_events.py -k newest",),
     ),
     _mutant(
         "c-server-is-asked-for-more",

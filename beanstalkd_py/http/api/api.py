@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 
 from beanstalkd_py.http.api.actions import Actions
 from beanstalkd_py.http.api.check import check, converted, invalid, resolved, with_defaults
-from beanstalkd_py.http.api.document import document
+from beanstalkd_py.http.api.document import LOGINS, document
 from beanstalkd_py.http.api.errors import ApiError, not_available
 from beanstalkd_py.http.api.events import Events
 from beanstalkd_py.http.api.reads import Reads
@@ -73,7 +73,7 @@ class Api:
             answer.headers["Allow"] = ", ".join(sorted({*route.operations, *allowed}))
             return answer
         values = _parameters(operation, route, parts, request)
-        if method == "POST":
+        if "requestBody" in operation:
             values.update(_body(operation, request))
         if operation["operationId"] == "openapi":
             return _json([self._document], 200)
@@ -104,9 +104,10 @@ class Api:
                 if isinstance(result, (Response, tuple)):
                     return result
                 return 200, result
-        do_action, _, form = id.partition("_")
-        result = self._actions.bulk(do_action, form, values)
-        return 200, result
+        if id in LOGINS:
+            raise ApiError(404, "no_login", "Nobody logs in here.")
+        action, _, form = id.partition("_")
+        return 200, self._actions.bulk(action, form, values)
 
 
 def _json(pieces: list[bytes], status: int) -> Response:

@@ -1,8 +1,8 @@
 """The OpenAPI document, and the only list of routes: `api` makes its routes and its checks of
 requests from it. Each operation is done by the method of its `operationId`.
 
-`x-role` says who may: `read` or `full`. `x-needs` names the entry of `available` in /api/server
-without which an operation is answered with 501.
+`x-role` says who may: `read` or `full`, or everybody (`open`). `x-needs` names the entry of
+`available` in /api/server without which an operation is answered with 501.
 """
 
 from typing import Any
@@ -35,7 +35,8 @@ from beanstalkd_py.http.api.schemas import (
 
 Operation = dict[str, Any]
 
-READ, FULL = "read", "full"
+OPEN, READ, FULL = "open", "read", "full"
+LOGINS = ("me", "login", "logout")
 # What an action can be done to.
 STATES = {
     "kick": ("delayed", "buried"),
@@ -45,6 +46,7 @@ STATES = {
 }
 _ERRORS = {
     400: "The request is malformed.",
+    401: "A login is needed, or the name or the password is wrong.",
     403: "This client may not do that.",
     404: "There is no such tube or job.",
     409: "The state of the job or tube does not allow it.",
@@ -78,7 +80,7 @@ def _operation(
         found["x-needs"] = needs
     if parameters:
         found["parameters"] = list(parameters)
-    codes = {*errors, 403, 422, 503, 502, 504}
+    codes = {*errors, 401, 403, 422, 502, 503, 504}
     if needs:
         codes.add(501)
     if body is not None:
@@ -99,6 +101,7 @@ def _query(name: str, schema: Schema, required: bool = False) -> Operation:
 def _reads() -> dict[str, Operation]:
     return {
         "/api/openapi.json": _operation("openapi", "This document", {"type": "object"}),
+        "/api/me": _operation("me", "Who asks, and what it may do", _user()),
         "/api/server": _operation("server", "The server and its figures", ref("Server")),
         "/api/tubes": _operation(
             "tubes", "All tubes", figures({"tubes": listed(ref("Tube")), "left_out": number(U64)})
@@ -246,11 +249,30 @@ def _actions() -> dict[str, Operation]:
         figures({"tube": TEXT, "set": {"type": "object"}}),
         parameters=(_TUBE,), body=closed(SETTINGS, minProperties=1), role=FULL, needs="policy",
     )  # fmt: skip
+    paths.update(_logins())
     paths["/api/drain"] = _operation(
         "drain", "Refuses puts, or accepts them again", figures({"draining": BOOL}),
         body=closed({"on": BOOL}, "on"), role=FULL, needs="drain",
     )  # fmt: skip
     return paths
+
+
+def _logins() -> dict[str, Operation]:
+    """They are done before the API is asked; see `beanstalkd_py.http.access`."""
+    body = closed({"name": TEXT, "password": TEXT}, "name", "password")
+    paths = {
+        "/api/login": _operation("login", "Begins a session", _user(), 404, body=body, role=OPEN),
+        "/api/logout": _operation("logout", "Ends the session", None, role=OPEN),
+    }
+    paths["/api/logout"]["responses"] = {"204": {"description": "Done."}} | {
+        code: answer for code, answer in paths["/api/logout"]["responses"].items() if code != "200"
+    }
+    return paths
+
+
+def _user() -> Schema:
+    name = {"type": ["string", "null"], "description": "null: the server has no login."}
+    return figures({"name": name, "role": one_of(READ, FULL), "read_only": BOOL})
 
 
 def _paused() -> Schema:
@@ -269,8 +291,18 @@ def document() -> dict[str, Any]:
             "version": __version__,
             "description": "What a server has, and actions on it. See docs/api.md.",
         },
+        "security": [{"basic": []}, {"bearer": []}, {"session": []}, {}],
         "paths": paths,
         "components": {
+            "securitySchemes": {
+                "basic": {"type": "http", "scheme": "basic"},
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "NAME.PASSWORD",
+                },
+                "session": {"type": "apiKey", "in": "cookie", "name": "beanstalkd_session"},
+            },
             "schemas": COMPONENTS,
             "responses": {
                 str(code): {

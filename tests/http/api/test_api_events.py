@@ -58,7 +58,7 @@ def test_closed_listeners_leave_nothing(serve_api: Callable[..., Api]) -> None:
         with http.connect(api.web) as connection:
             connection.sendall(REQUEST)
             next(samples(connection))
-    wait_until(lambda: api.daemon.descriptors() == before, "all connections are closed")
+    wait_until(lambda: api.daemon.descriptors() <= before, "all connections are closed")
     wait_until(lambda: not samples_now(api), "the sampler has ended")
     assert api.daemon.errors() == ""
 
