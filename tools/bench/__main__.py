@@ -17,7 +17,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from . import pause, servers
+from .bulk import BULK_ROWS
 from .chart import svg
+from .extension_cost import COST_ROWS
+from .extension_sections import bulk_lines, cost_lines
 from .growth import GROWTH_ROWS
 from .load import SOURCE, Beanload, BeanloadError
 from .report import LOSS_MAX, table
@@ -31,6 +34,8 @@ NAMES = [
     *(row.name for row in START_ROWS),
     *(row.name for row in GROWTH_ROWS),
     pause.NAME,
+    *(row.name for row in COST_ROWS),
+    *(row.name for row in BULK_ROWS),
 ]
 
 
@@ -102,6 +107,8 @@ def measure(machine: Machine, only: list[str]) -> Iterable[Result]:
     yield from growth_lines(machine, [row for row in GROWTH_ROWS if row.name in names])
     if pause.NAME in names:
         yield from pause_lines(machine)
+    yield from cost_lines(machine, [row for row in COST_ROWS if row.name in names])
+    yield from bulk_lines(machine, [row for row in BULK_ROWS if row.name in names])
 
 
 def write(output: Path, results: list[Result], title: str) -> None:

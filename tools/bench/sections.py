@@ -100,7 +100,7 @@ def growth_lines(machine: Machine, rows: Sequence[GrowthRow]) -> Iterator[Result
     samples = _growth_samples(machine)
     machine.say("\n")
     for row in rows:
-        for subject in _without_c(machine):
+        for subject in without_c(machine):
             for jobs in (growth.SMALL, growth.LARGE):
                 yield _growth_result(row, subject.label, jobs, samples)
 
@@ -112,10 +112,10 @@ def _growth_samples(machine: Machine) -> dict[str, list[Cost]]:
     with ExitStack() as stack:
         measurements = [
             growth.measure(subject, stack.enter_context(scratch(machine.directory)), rounds)
-            for subject in _without_c(machine)
+            for subject in without_c(machine)
         ]
         for pairs in zip(*measurements, strict=True):
-            for subject, pair in zip(_without_c(machine), pairs, strict=True):
+            for subject, pair in zip(without_c(machine), pairs, strict=True):
                 for jobs, cost in zip((growth.SMALL, growth.LARGE), pair, strict=True):
                     samples.setdefault(_growth_label(subject.label, jobs), []).append(cost)
             machine.say(".")
@@ -143,7 +143,7 @@ def _growth_result(row: GrowthRow, label: str, jobs: int, samples: dict[str, lis
 
 def pause_lines(machine: Machine) -> Iterator[Result]:
     """One subject after the other: each needs the whole machine for its churn."""
-    found = {subject.label: _one_pause(machine, subject) for subject in _without_c(machine)}
+    found = {subject.label: _one_pause(machine, subject) for subject in without_c(machine)}
     samples = {label: pauses.samples for label, pauses in found.items()}
     for label, pauses in found.items():
         sample = typical(pauses.samples)
@@ -169,7 +169,7 @@ def _one_pause(machine: Machine, subject: Subject) -> pause.Pauses:
     return pauses
 
 
-def _without_c(machine: Machine) -> list[Subject]:
+def without_c(machine: Machine) -> list[Subject]:
     return [subject for subject in machine.subjects if subject.label != C]
 
 
