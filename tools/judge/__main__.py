@@ -39,6 +39,11 @@ def main() -> int:
     parser.add_argument(
         "--commands", type=int, default=COMMANDS, help="maximum per seed (default: %(default)s)"
     )
+    parser.add_argument(
+        "--extensions",
+        action="store_true",
+        help="mix extension commands into what this server gets; its other replies must not change",
+    )
     parser.add_argument("--server", help="the C server (default: the one installed)")
     chosen = parser.parse_args()
     first = random.SystemRandom().getrandbits(31) if chosen.seed is None else chosen.seed
@@ -49,9 +54,9 @@ def main() -> int:
         with Clock() as clock:
             pair = ServerPair(clock, c=chosen.server or need_c_server())
             print(f"--seed {first}, compared with {pair.c} {pair.c_version}", flush=True)
-            if chosen.seed is None or seconds:
+            if (chosen.seed is None or seconds) and not chosen.extensions:
                 _probe(pair)
-            return _judge(pair, first, seconds, chosen.commands)
+            return _judge(pair, first, seconds, chosen.commands, chosen.extensions)
     except (CServerMissing, NoCompiler, Stale) as reason:
         print(f"judge: {reason}", file=sys.stderr)
         return 1
@@ -70,25 +75,28 @@ def _probe(pair: ServerPair) -> None:
                 )
 
 
-def _judge(pair: ServerPair, first: int, seconds: float, commands: int) -> int:
+def _judge(pair: ServerPair, first: int, seconds: float, commands: int, extensions: bool) -> int:
     deadline = time.monotonic() + seconds
     progress_at = time.monotonic() + PROGRESS_S
-    seed, sent, opened = first, 0, 0
+    seed, sent, opened, mixed = first, 0, 0, 0
     seen: Counter[str] = Counter()
     while True:
         try:
-            outcome = play_seed(pair, seed, commands)
+            outcome = play_seed(pair, seed, commands, extensions)
         except Exception:
             print(
-                f"judge: seed {seed} ends with an error; {_repeat(pair, seed, commands)}",
+                f"judge: seed {seed} ends with an error; "
+                f"{_repeat(pair, seed, commands, extensions)}",
                 flush=True,
             )
             raise
         sent += outcome.commands
         opened += outcome.connections
+        mixed += len(outcome.mixed)
         seen += outcome.seen
         if outcome.failure:
-            _report(pair, seed, commands, outcome)
+            _report(pair, seed, outcome)
+            print(_repeat(pair, seed, commands, extensions), flush=True)
             return 1
         if time.monotonic() >= deadline:
             break
@@ -98,14 +106,15 @@ def _judge(pair: ServerPair, first: int, seconds: float, commands: int) -> int:
             print(f"seed {seed}: {sent} commands so far", flush=True)
     expected = [row.name for row in TABLE.values() if shows(row, pair.c_version)]
     rows = ", ".join(f"{name} {seen[name]}" for name in expected if seen[name])
+    besides = f"{mixed} extension commands besides, " if extensions else ""
     print(
         f"judge: seeds {first}..{seed}, {sent} commands in {seed - first + 1} sequences "
-        f"on {opened} connections, differences seen: {rows}, ok"
+        f"on {opened} connections, {besides}differences seen: {rows}, ok"
     )
     return 0
 
 
-def _report(pair: ServerPair, seed: int, commands: int, outcome: Outcome) -> None:
+def _report(pair: ServerPair, seed: int, outcome: Outcome) -> None:
     print(f"judge: seed {seed}: {outcome.failure}", flush=True)
     short = shrink(
         outcome.sequence,
@@ -117,11 +126,13 @@ def _report(pair: ServerPair, seed: int, commands: int, outcome: Outcome) -> Non
         write(f"seed {seed}, shortened{how}", short.setting, short.actions, again.replies), end=""
     )
     print(f"# {again.failure or 'in the last run both servers agreed'}")
-    print(_repeat(pair, seed, commands), flush=True)
+    for name, line in again.mixed:
+        print(f"# our server got besides: {name}> {line!r}")
 
 
-def _repeat(pair: ServerPair, seed: int, commands: int) -> str:
+def _repeat(pair: ServerPair, seed: int, commands: int, extensions: bool) -> str:
     options = f"--seed {seed} --commands {commands} --server {pair.c}"
+    options += " --extensions" * extensions
     return f"repeat: PYTHONPATH=.:wal:tools .venv/bin/python -m judge {options}"
 
 

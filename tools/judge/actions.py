@@ -31,6 +31,7 @@ class Setting:
     unix: bool = False
     timed: bool = False  # time passes between the actions
     shared_tube: bool = False  # clients may wait for the same tube
+    mixed: str = ""  # the seed of the extension commands that are mixed in; empty: none
     restarts: bool = False  # at the end; bodies are then smaller than the maximum (row max-size)
 
     @property

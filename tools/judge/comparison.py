@@ -80,6 +80,11 @@ class Comparison:
         self._tube_is_shared = False
         self._restarted = False
 
+    @property
+    def mixed(self) -> list[tuple[str, bytes]]:
+        """The commands that only our server got, with their client."""
+        return self._ours.mixed
+
     # --- actions
 
     def do(self, action: Action) -> None:

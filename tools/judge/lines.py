@@ -36,11 +36,7 @@ class Lines:
         found = []
         at = 0
         while at < len(data):
-            end = (
-                min(at + self.missing, len(data))
-                if self.missing
-                else data.find(b"\n", at) + 1 or len(data)
-            )
+            end = self.end_of_piece(data, at)
             command = self._take(data[at:end])
             at = end
             if command is not None:
@@ -50,6 +46,17 @@ class Lines:
                 if not self.missing:
                     self._open.clear()
         return found
+
+    def end_of_piece(self, data: bytes, at: int) -> int:
+        """Where the line or the body ends that goes on at this place."""
+        if self.missing:
+            return min(at + self.missing, len(data))
+        return data.find(b"\n", at) + 1 or len(data)
+
+    @property
+    def is_between(self) -> bool:
+        """No line and no body has begun."""
+        return not (self._line or self.missing)
 
     def ahead(self, data: bytes) -> list[Line]:
         """What `feed` would return."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from .actions import Action, Sequence, Setting
@@ -23,7 +23,8 @@ COMMANDS = 1500  # in one sequence
 class Outcome:
     """The result of a sequence.
 
-    failure: "" if both servers agreed to the end or up to a known difference.
+    failure: "" if both servers agreed to the end or up to a known difference. mixed: the extension
+    commands that our server got besides.
     """
 
     sequence: Sequence
@@ -33,11 +34,17 @@ class Outcome:
     replies: list[dict[str, tuple[list[bytes], list[bytes]]]]
     failure: str = ""
     kind: str = ""
+    mixed: list[tuple[str, bytes]] = field(default_factory=list)
 
 
-def play_seed(pair: ServerPair, seed: int, commands: int = COMMANDS) -> Outcome:
+def play_seed(
+    pair: ServerPair, seed: int, commands: int = COMMANDS, extensions: bool = False
+) -> Outcome:
+    """extensions: our server gets extension commands, too."""
     rng = Random(f"judge {seed}")
     profile, setting = draw(rng)
+    if extensions:
+        setting = replace(setting, mixed=f"mix {seed}")
     with pair.comparison(setting) as comparison:
         generator = Generator(rng, profile, setting, comparison.tracker, pair.c_version, commands)
         return _run(comparison, setting, generator.actions())
@@ -76,4 +83,5 @@ def _run(comparison: Comparison, setting: Setting, actions: Iterable[Action]) ->
         comparison.replies,
         failure,
         kind,
+        comparison.mixed,
     )

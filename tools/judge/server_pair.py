@@ -59,7 +59,8 @@ class ServerPair:
         at = f"unix:{folder}/socket" if setting.unix else "127.0.0.1"
         program, environ = self.program(server), self.clock.environment
         with Daemon(options, at, program=program, environ=environ) as daemon:
-            with closing(Side(daemon.start())) as side:
+            mix = setting.mixed if server == "ours" else ""
+            with closing(Side(daemon.start(), mix, setting.max_job_size)) as side:
                 yield side
 
 

@@ -14,6 +14,7 @@ from testkit.replies import take_reply
 from .actions import Action
 from .cuts import WHOLE
 from .live_peer import LiveConn
+from .mixing import Mixer
 
 
 class ServerGone(Exception):
@@ -21,10 +22,18 @@ class ServerGone(Exception):
 
 
 class Side:
-    """The observer is a further connection that never waits and has no incomplete command."""
+    """The observer is a further connection that never waits and has no incomplete command.
 
-    def __init__(self, daemon: Daemon) -> None:
+    mix: a seed for each of the clients, and the largest body; "" if nothing is mixed in.
+    mixed: the commands that were mixed in, with their client.
+    """
+
+    def __init__(self, daemon: Daemon, mix: str = "", max_job_size: int = 0) -> None:
         self.daemon = daemon
+        self.mixed: list[tuple[str, bytes]] = []
+        self._mix = mix
+        self._max_job_size = max_job_size
+        self._mixers: dict[str, Mixer] = {}
         self.replies: dict[str, list[bytes]] = defaultdict(list)  # complete replies by client
         self.closed: set[str] = set()  # clients whose connection the server has closed
         self.reset: set[str] = set()  # of these, the clients whose connection it has reset
@@ -36,6 +45,9 @@ class Side:
         """Performs an action. An action of a closed client does nothing."""
         if action.verb == "open":
             self._conns[action.name] = LiveConn(self.daemon, WHOLE)
+            if self._mix:
+                seed = f"{self._mix} {action.name}"
+                self._mixers[action.name] = Mixer(seed, self._max_job_size)
             self.closed.discard(action.name)
             self.reset.discard(action.name)
         elif action.verb == "restart":
@@ -44,11 +56,20 @@ class Side:
             self.daemon.send_signal(signal.SIGUSR1)
         elif (conn := self._conns.get(action.name)) is not None and conn.open:
             if action.verb == "send":
-                conn.send(action.data)
+                conn.send(self._mixed_into(action.name, action.data))
             elif action.verb == "shutdown":
                 conn.shutdown()
             elif action.verb == "close":
                 self._conns.pop(action.name).close()
+
+    def _mixed_into(self, name: str, data: bytes) -> bytes:
+        mixer = self._mixers.get(name)
+        if mixer is None:
+            return data
+        before = len(mixer.mixed)
+        data = mixer.send(data)
+        self.mixed += [(name, line) for line in mixer.mixed[before:]]
+        return data
 
     def _restart(self) -> None:
         self.daemon.kill()
@@ -82,8 +103,11 @@ class Side:
         for name, conn in [each for each in self._conns.items() if each[1].open]:
             data = self._rests[name] + conn.rest()
             while data and (taken := take_reply(data, old_memory=True)) is not None:
-                self.replies[name].append(taken[0])
-                data = taken[1]
+                reply, data = taken
+                if name in self._mixers:
+                    reply = self._mixers[name].take(reply)
+                if reply:
+                    self.replies[name].append(reply)
             self._rests[name] = data
         self.closed.update(name for name, conn in self._conns.items() if not conn.open)
         self.reset.update(name for name, conn in self._conns.items() if conn.reset)

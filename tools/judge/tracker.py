@@ -25,7 +25,7 @@ from beanstalkd_py.protocol.commands import (
 
 from .lines import Line, Lines
 
-_UNANSWERED = (PUT_BEGIN, COUNT, QUIT)
+UNANSWERED = (PUT_BEGIN, COUNT, QUIT)
 
 
 class Client:
@@ -71,7 +71,7 @@ class Client:
             if self.quits:
                 break
             self.quits = line.command[0] == QUIT
-            if line.command[0] not in _UNANSWERED:
+            if line.command[0] not in UNANSWERED:
                 self.pending.append(line.command)
         return lines
 

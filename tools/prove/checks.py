@@ -119,8 +119,16 @@ CHECKS = (
         "judge",
         "judge",
         "a reply that differs from the C server's (needs beanstalkd and a C compiler)",
-        share=0.17,
+        share=0.13,
         lane=1,
+    ),
+    Check(
+        "judge-extensions",
+        "judge",
+        "an extension command that changes a reply to a command of the C server",
+        share=0.04,
+        lane=1,
+        more=("--extensions",),
     ),
     Check(
         "fuzz-daemon",

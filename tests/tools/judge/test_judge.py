@@ -68,6 +68,30 @@ def test_c_server_agrees_with_itself(pair: ServerPair, seed: int) -> None:
     assert {row for row, times in outcome.seen.items() if times} <= {"waiting-order"}
 
 
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_extension_commands_leave_the_other_replies_as_they_were(
+    pair: ServerPair, seed: int
+) -> None:
+    """The short form of `judge --extensions`: 1000 commands of the C server."""
+    outcome = play_seed(pair, seed, 250, extensions=True)
+    assert not outcome.failure, f"seed {seed}: {outcome.failure}"
+    assert outcome.commands > 20 and len(outcome.mixed) > 5
+
+
+@pytest.mark.sources
+def test_extension_command_with_an_effect_is_detected(pair: ServerPair) -> None:
+    """Here drain status counts the client as a producer."""
+    broken = wrong_server(
+        "from beanstalkd_py.protocol.extensions import Extensions as E; drain = E.drain; "
+        "E.drain = lambda self, client, *words: "
+        "self._queue._mark_producer(client) or drain(self, client, *words)"
+    )
+    kinds = {
+        play_seed(replace(pair, ours=broken), seed, 250, extensions=True).kind for seed in (1, 2, 3)
+    }
+    assert "current-producers: and current-producers:" in kinds
+
+
 def sequence_of(*blocks: bytes) -> Sequence:
     return Sequence(
         Setting(timed=True),

@@ -11,12 +11,13 @@ from judge.constraints import violation
 from judge.deadlines import NEVER, Deadlines
 from judge.lines import Lines
 from judge.malformed import block
+from judge.mixing import Mixer, without_extensions
 from judge.shrink import shrink
-from judge.tracker import Tracker
+from judge.tracker import UNANSWERED, Tracker
 from judge.transcript import World, literal, parse
 from judge.transcript_writer import escape, write
 
-from beanstalkd_py.protocol.commands import PUT_BEGIN
+from beanstalkd_py.protocol.commands import PUT_BEGIN, PUT_END, USE
 from beanstalkd_py.protocol.parser import Parser
 
 SETTING = Setting()
@@ -52,6 +53,44 @@ def test_lines_match_the_commands_of_the_parser(seed: int) -> None:
 )
 def test_escaped_text_means_the_same_bytes(data: bytes) -> None:
     assert literal(escape(data), World()) == data
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_mixer_adds_commands_between_others(seed: int) -> None:
+    rng = Random(seed)
+    data = b"".join(block(rng) for _ in range(10))
+    mixer = Mixer(f"{seed}", 300)
+    rest = b"".join(mixer.send(data[at : at + 40]) for at in range(0, len(data), 40))
+    for line in mixer.mixed:
+        before, found, rest = rest.partition(line + b"\r\n")
+        assert found and data.startswith(before)
+        data = data[len(before) :]
+    assert data == rest and mixer.mixed
+
+
+def test_mixer_takes_out_the_replies_to_its_commands() -> None:
+    mixer = Mixer("a seed", 300)
+    sent = mixer.send(b"use a\r\nput 0 0 60 1\r\nx\r\n" * 50)
+    answered = [line.command[0] for line in Lines(300).feed(sent)]
+    replies = {USE: b"USING a\r\n", PUT_END: b"INSERTED 1\r\n"}
+    taken = [
+        mixer.take(replies.get(each, b"PONG\r\n")) for each in answered if each not in UNANSWERED
+    ]
+    assert [reply for reply in taken if reply] == list(replies.values()) * 50
+    assert len(taken) == 100 + len(mixer.mixed)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (b"OK 28\r\n---\nkicks: 0\nkey: abcdefgh\n\r\n", b"OK 13\r\n---\nkicks: 0\n\r\n"),
+        (b"OK 13\r\n---\nkicks: 0\n\r\n", b"OK 13\r\n---\nkicks: 0\n\r\n"),
+        (b"OK 12\r\n---\n- kicks\n\r\n", b"OK 12\r\n---\n- kicks\n\r\n"),
+        (b"FOUND 1 13\r\n\nkicks: 0\nx\r\n", b"FOUND 1 13\r\n\nkicks: 0\nx\r\n"),
+    ],
+)
+def test_keys_behind_those_of_the_c_server_are_cut_off(reply: bytes, expected: bytes) -> None:
+    assert without_extensions(reply) == expected
 
 
 def test_sequence_is_written_as_a_transcript() -> None:
