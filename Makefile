@@ -46,14 +46,14 @@ compiled:           ## compile a copy of this tree in build/compiled; the wheel 
 	@mkdir -p dist && cp $(COMPILED)/dist/*.whl dist/
 
 .PHONY: testcompiled
-testcompiled: compiled## run the tests on the compiled modules, except those marked `sources`
-	cd $(COMPILED) && $(PYTEST) -m 'not sources'
+testcompiled: compiled## run the tests on the compiled modules, except `sources` and `browser`
+	cd $(COMPILED) && $(PYTEST) -m 'not sources and not browser'
 
 .PHONY: testplain
 testplain: $(READY) ## run the tests on a copy of this tree without the C extension, in build/plain
 	@mkdir -p $(PLAIN) && cd $(PLAIN) && rm -rf $(PARTS)
 	tar -c --exclude=__pycache__ --exclude='*.so' $(PARTS) | tar -x -C $(PLAIN)
-	cd $(PLAIN) && ../../$(PYTEST)
+	cd $(PLAIN) && ../../$(PYTEST) -m 'not browser'
 
 .PHONY: testaddress
 testaddress: $(READY)## run the tests of the sockets on the C extension with the address sanitizer

@@ -1,11 +1,12 @@
 """`beanstalkd-console`: the console and the JSON API of any beanstalkd server, in a process of its
 own. It asks the server by the protocol.
 
-Exit status: 0 after a signal. 5 for a wrong command line. 111 if it cannot listen.
+Exit status: 0 after a signal. 5 for a wrong command line or password file. 111 if it cannot listen.
 """
 
 import argparse
 import signal
+import socket
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -16,7 +17,7 @@ from werkzeug.wrappers import Request, Response
 from beanstalkd_py import __version__
 from beanstalkd_py.config import passwords
 from beanstalkd_py.config.file import WrongFile
-from beanstalkd_py.host.events import EventLog
+from beanstalkd_py.host.events import EventLog, Report
 from beanstalkd_py.host.stderr import Stderr
 from beanstalkd_py.http.access import Access
 from beanstalkd_py.http.api.api import Api
@@ -25,8 +26,8 @@ from beanstalkd_py.http.api.turns import Turns
 from beanstalkd_py.http.application import Application, text
 from beanstalkd_py.http.connections import Connections
 from beanstalkd_py.http.console import assets
-from beanstalkd_py.http.hosts import is_loopback_address
-from beanstalkd_py.server.listen import ListenFailed, address_of, listen_tcp
+from beanstalkd_py.http.listening import listen_http
+from beanstalkd_py.server.listen import ListenFailed, address_of
 
 USAGE_ERROR = 5
 STDERR = 2
@@ -41,16 +42,9 @@ def main(argv: Sequence[str]) -> int:
     chosen = parser(argv[0]).parse_args(argv[1:])
     events = EventLog(argv[0], Stderr(STDERR).write)
     events.set("text", "info")
-    host, port = chosen.http
     try:
         users = None if chosen.password_file is None else passwords.read(chosen.password_file)
-        listener = listen_tcp(host, str(port))
-        if users is None and not is_loopback_address(listener.getsockname()[0]):
-            listener.close()
-            raise ListenFailed(
-                f"--http {host}:{port}: not a loopback address: others could use it without a "
-                "login; use 127.0.0.1 or --password-file"
-            )
+        listener = listen_http(chosen.http, users is not None, "127.0.0.1", "--password-file")
     except WrongFile as error:
         for each in error.lines:
             events.error(each, status=USAGE_ERROR)
@@ -60,19 +54,20 @@ def main(argv: Sequence[str]) -> int:
             events.error(each, status=error.status)
         return error.status
     source = Remote(*chosen.server)
-    connections: Connections
+    _serve(listener, source, Access(users, True, chosen.read_only, events), events)
+    events.info(f"ready: http://{address_of(listener)}/ shows {source.name}", event="ready")
+    _wait_for_signal()
+    return 0
 
+
+def _serve(listener: socket.socket, source: Remote, access: Access, report: Report) -> None:
     def failed(what: str, error: Exception) -> None:
         connections.failed(what, error)
 
     api = Api(source, Turns(), failed)
     pages = {**assets.pages(), "/healthz": _healthz}
-    access = Access(users, True, chosen.read_only, events)
-    connections = Connections([listener], Application(pages, access, api.respond), events)
+    connections = Connections([listener], Application(pages, access, api.respond), report)
     connections.begin()
-    events.info(f"ready: http://{address_of(listener)}/ shows {source.name}", event="ready")
-    _wait_for_signal()
-    return 0
 
 
 def _healthz(request: Request) -> Response:
@@ -108,7 +103,7 @@ def parser(prog: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--http",
         metavar="ADDR:PORT",
-        type=_address,
+        type=_where,
         default=DEFAULT_HTTP,
         help="where browsers connect (default: %(default)s; port 0: any free one)",
     )
@@ -122,6 +117,11 @@ def parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
+
+
+def _where(text: str) -> str:
+    _address(text)
+    return text
 
 
 def _address(text: str) -> Address:

@@ -24,21 +24,16 @@ from beanstalkd_py.http.application import Application, text
 from beanstalkd_py.http.connections import Connections
 from beanstalkd_py.http.console import assets
 from beanstalkd_py.http.health import STOPPING, Health
-from beanstalkd_py.http.hosts import is_loopback_address
+from beanstalkd_py.http.listening import listen_http
 from beanstalkd_py.http.measures import Measures
 from beanstalkd_py.http.metrics import Metrics
 from beanstalkd_py.server.diskwatch import DiskWatch
-from beanstalkd_py.server.listen import (
-    Listeners,
-    ListenFailed,
-    address_of,
-    listen_tcp,
-    listen_unix,
-)
+from beanstalkd_py.server.listen import Listeners, address_of, listen_unix
 from beanstalkd_py.server.server import Server
 
 TURN_EVERY_S = 0.05  # while the log is replayed
 TURN_S = 0.001
+INSTEAD = ("127.0.0.1, unix:PATH", "--http-password-file")  # of an address that others reach
 
 
 def start(
@@ -57,15 +52,8 @@ def start(
 def _listen(where: str, options: Options, report: Report) -> Listeners:
     if where.startswith("unix:"):
         return listen_unix(where.removeprefix("unix:"), options, report)
-    host, _, port = where.rpartition(":")
-    listener = listen_tcp(host.strip("[]"), port)
-    if options.http_password_file is None and not is_loopback_address(listener.getsockname()[0]):
-        listener.close()
-        raise ListenFailed(
-            f"--http {where}: not a loopback address: others could use it without a login; use "
-            "127.0.0.1, unix:PATH, or --http-password-file"
-        )
-    return Listeners([listener])
+    has_login = options.http_password_file is not None
+    return Listeners([listen_http(where, has_login, *INSTEAD)])
 
 
 class HttpSide:

@@ -70,15 +70,15 @@ class Shown:
 
 
 @pytest.fixture
-def shown(page: Page, tmp_path: Path) -> Iterator[Callable[[str], Shown]]:
-    """Starts a server by its program's path, "" for ours, and shows it."""
+def shown(page: Page, tmp_path: Path) -> Iterator[Callable[..., Shown]]:
+    """Starts a server by its program's path, "" for ours, and its console with these options."""
     opened: list[Closing] = []
 
-    def shown(program: str) -> Shown:
+    def shown(program: str, *options: str) -> Shown:
         daemon = Daemon(program=(program,) if program else OURS)
         opened.append(daemon)
         daemon.start()
-        console = Console("--server", f"127.0.0.1:{daemon.port}")
+        console = Console("--server", f"127.0.0.1:{daemon.port}", *options)
         opened.append(console)
         return Shown(daemon, console, page)
 

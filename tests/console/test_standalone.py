@@ -15,7 +15,9 @@ from tests.console.conftest import Console, Shown
 from tests.http.users import ANNA, cookie, error, lines, log_in, post
 from tests.wire.reference import need_c_server
 
-Show = Callable[[str], Shown]
+pytestmark = pytest.mark.browser
+
+Show = Callable[..., Shown]
 
 ROWS = "main tbody tr"
 
@@ -77,6 +79,21 @@ def test_c_server_has_a_tube_paused(shown: Show) -> None:
     page.wait("document.querySelector('h1 .pill').hidden")
 
 
+def test_read_only_console_changes_nothing(shown: Show) -> None:
+    console = shown("", "--read-only")
+    (id,) = console.put("mail", b"a")
+    page = console.show(f"jobs/{id}")
+    page.wait_text("read only", "header")
+    page.wait_text("mail", "dl dd")
+    assert page.run("document.querySelectorAll('.title button').length") == 0
+    page.expected += ("403 (FORBIDDEN)",)
+    refused = (
+        "fetch('api/drain', {method: 'POST', headers: {'Content-Type': 'application/json'},"
+        "body: '{}'}).then((response) => response.status)"
+    )
+    assert page.run(refused) == 403
+
+
 def test_our_server_is_shown_with_its_extensions(shown: Show) -> None:
     console = shown("")
     console.put("mail", b"one", b"two", b"three")
@@ -127,6 +144,7 @@ def test_console_has_logins(tmp_path: Path) -> None:
         (["--unknown"], 5),
         (["--http", "192.0.2.1:0"], 111),
         (["--http", "0.0.0.0:0"], 111),
+        (["--password-file", "/none"], 5),
         (["--password-file", "/dev/null"], 5),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .attributes import ATTRIBUTES
 from .commands import COMMANDS
 from .configuration import CONFIGURATION
+from .console import CONSOLE
 from .disk_invariants import DISK
 from .dramatiq_broker import DRAMATIQ_BROKER
 from .events import EVENTS
@@ -40,6 +41,7 @@ _ALL = (
     *HTTP_SIDE,
     *HTTP_ACCESS,
     *HTTP_API,
+    *CONSOLE,
     *DRAMATIQ_BROKER,
     *WRITER,
 )

@@ -32,9 +32,9 @@ HTTP_ACCESS = (
     _mutant(
         "http-on-every-address",
         "HTTP listens on other addresses although there is no login",
-        "http/side",
-        "    if options.http_password_file is None and not is_loopback_address(",
-        "    if options.http_read_only and not is_loopback_address(",
+        "http/listening",
+        "    if not has_login and not is_loopback_address(",
+        "    if has_login and not is_loopback_address(",
         ("tests/http/test_requests.py -k need_a_login --timeout 20",),
     ),
     _mutant(

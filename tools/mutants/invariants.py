@@ -22,4 +22,5 @@ class Invariant(Enum):
     LACK_OF_MEMORY_REFUSES_PUTS = "A lack of memory refuses puts"
     MESSAGE_IS_NOT_LOST = "A message is not lost"
     NO_MORE_THAN_THE_ROLE = "Nobody gets more than the role allows"
+    NO_MORE_THAN_CONFIRMED = "No more is changed than was confirmed"
     C_PROTOCOL_FIRST = "The C protocol first"

@@ -43,7 +43,8 @@ class Mutant(NamedTuple):
         if count != 1:
             raise Stale(f"{self.name}: {self.file} has this piece {count} times:\n{self.piece}")
         mutated = text.replace(self.piece, self.replacement)
-        compile(mutated, self.file, "exec")
+        if self.file.endswith(".py"):
+            compile(mutated, self.file, "exec")
         if mutated == text:
             raise Stale(f"{self.name} changes nothing")
         return mutated

@@ -11,6 +11,8 @@ from testkit.waiting import wait_until
 
 from tests.http.console.conftest import Shown
 
+pytestmark = pytest.mark.browser
+
 Show = Callable[..., Shown]
 
 LONG = "long-name." * 19 + "end"
@@ -93,7 +95,8 @@ def test_hidden_page_has_no_stream(shown: Show) -> None:
     )
     open_ = console.daemon.descriptors()
     page.run(hide.format("true"))
-    wait_until(lambda: console.daemon.descriptors() < open_, "the stream is closed")
+    # Idle connections are closed too, after 75 s.
+    wait_until(lambda: console.daemon.descriptors() < open_, "the stream is closed", 40)
     console.put("mail", b"a")
     page.run(hide.format("false"))
     page.wait_text("mail", "main tbody tr")

@@ -9,8 +9,8 @@ export function jobLink(id) {
 }
 
 // chosen: a set of ids that the boxes of the rows change; onChoose: is called then.
-// filter(): what is searched for, to mark it in the bodies.
-export function jobColumns(state, { chosen, onChoose, full, filter }) {
+// search: what is searched for, to mark it in the bodies.
+export function jobColumns(state, { chosen, onChoose, full, search }) {
   const left = { reserved: "TTR left", delayed: "Ready in" }[state];
   const columns = [
     full ? chooser(chosen, onChoose) : null,
@@ -25,7 +25,7 @@ export function jobColumns(state, { chosen, onChoose, full, filter }) {
       title: "Body",
       left: true,
       kind: "grow",
-      show: (cell, job) => showBody(cell, job, filter()),
+      show: (cell, job) => showBody(cell, job, search.filter),
     },
     { name: "pri", title: "Priority", wide: true, show: (cell, job) => setText(cell, job.pri) },
     { name: "age", title: "Age", show: (cell, job) => setText(cell, age(job.age)) },
@@ -95,7 +95,7 @@ function mark(box, on) {
 }
 
 // The beginning of a body in one line; what was searched for is marked.
-function showBody(cell, job, { contains }) {
+function showBody(cell, job, { contains = "" }) {
   const text = job.encoding === "base64" ? hexOf(job.body) : oneLine(job.body);
   const key = `${contains}\n${text}`;
   if (cell.shown === key) return;

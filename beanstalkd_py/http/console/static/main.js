@@ -123,10 +123,7 @@ async function checkLogin() {
 
 async function begin() {
   try {
-    context.me = await get("me").catch((error) => {
-      if (error.status === 404) return {};
-      throw error;
-    });
+    context.me = await get("me");
     context.server = await get("server");
   } catch (error) {
     if (error.status === 401) return;
