@@ -18,11 +18,12 @@ import gevent.socket
 from gevent.pywsgi import WSGIServer
 
 from beanstalkd_py.host.events import Report
+from beanstalkd_py.http.gate import Gate
 from beanstalkd_py.http.handler import Handler
 
 READ = 1
 CONNECTIONS = 64
-ACCEPTS = 16  # per event of a listener
+REST_S = 0.001  # after each accept: connections take the loop at most once in this time
 PAUSE_S = 1.0  # when no descriptor is left
 
 Application = Callable[[dict[str, Any], Any], Any]
@@ -48,6 +49,7 @@ class Connections(WSGIServer):  # type: ignore[misc]
             environ={"SERVER_NAME": "", "SERVER_PORT": ""},
         )  # fmt: skip
         self.incomplete: dict[Handler, Any] = {}
+        self.gate = Gate()
         self._greenlets: set[Any] = set()
         self._report = report
         self._accepting = [self.loop.io(listener.fileno(), READ) for listener in listeners]
@@ -60,24 +62,22 @@ class Connections(WSGIServer):  # type: ignore[misc]
             watcher.start(self._accept, listener)
 
     def _accept(self, listener: socket.socket) -> None:
-        for _ in range(ACCEPTS):
-            try:
-                accepted, address = listener.accept()
-            except BlockingIOError:
-                return
-            except ConnectionError:
-                continue
-            except (OSError, MemoryError):
-                self._begin_pause()
-                return
-            self._admit(accepted, address)
+        try:
+            accepted, address = listener.accept()
+        except (BlockingIOError, ConnectionError):
+            return
+        except (OSError, MemoryError):  # no descriptor is left, most likely
+            self._pause_for(PAUSE_S)
+            return
+        self._pause_for(REST_S)
+        self._admit(accepted, address)
 
-    def _begin_pause(self) -> None:
-        """No descriptor is left, most likely. Without a pause, the loop would spin."""
+    def _pause_for(self, seconds: float) -> None:
+        """Accepts nothing for this time. Otherwise the loop would spin, or only accept."""
         for watcher in self._accepting:
             watcher.stop()
         # A new one: a timer that has fired would fire again at once.
-        self._pause = self.loop.timer(PAUSE_S)
+        self._pause = self.loop.timer(seconds)
         self._pause.start(self.begin, update=True)
 
     def _admit(self, accepted: socket.socket, address: Any) -> None:
@@ -96,7 +96,7 @@ class Connections(WSGIServer):  # type: ignore[misc]
         return False
 
     def _serve(self, accepted: socket.socket, address: Any) -> None:
-        connection = gevent.socket.socket(fileno=accepted.detach())
+        connection = _Connection(self.gate, accepted)
         try:
             self.handle(connection, address)
         except Exception as error:
@@ -111,3 +111,15 @@ class Connections(WSGIServer):  # type: ignore[misc]
         where = f"{os.path.basename(place.filename)}, line {place.lineno}"
         message = f"http: {what[:100]!r} failed: {error!r} ({where}); please report it"
         self._report(message, event="http_failed")
+
+
+class _Connection(gevent.socket.socket):  # type: ignore[misc]
+    """Takes over the descriptor of an accepted socket. Each receive passes the gate first."""
+
+    def __init__(self, gate: Gate, accepted: socket.socket) -> None:
+        super().__init__(fileno=accepted.detach())
+        self._gate = gate
+
+    def recv_into(self, *arguments: Any) -> Any:
+        self._gate.wait()
+        return super().recv_into(*arguments)

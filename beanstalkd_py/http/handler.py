@@ -69,6 +69,7 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         if not self.rfile.peek(1):
             return ""
         self._limit_to(HEAD_S)
+        self.server.gate.wait()
         line: str = super().read_requestline()
         return line
 

@@ -8,6 +8,7 @@ from .mutant import Mutant
 _HEALTH = ("tests/http/test_health.py",)
 _REQUESTS = ("tests/http/test_requests.py",)
 _METRICS = ("tests/http/test_metrics.py",)
+_GATE = ("tests/http/test_gate.py",)
 _CONNECTIONS = ("tests/http/test_http_connections.py",)
 _ENDLESS = ("tests/http/test_http_connections.py -k without_end --timeout 60",)
 
@@ -107,6 +108,38 @@ HTTP_SIDE = (
         "            greenlet.kill(block=False)\n            return True\n",
         "            return False\n",
         _CONNECTIONS,
+    ),
+    _mutant(
+        "http-requests-without-turn",
+        "a connection that sends many requests at once keeps the loop from commands",
+        "http/handler",
+        "        self.server.gate.wait()\n",
+        "",
+        _GATE,
+    ),
+    _mutant(
+        "http-receives-without-turn",
+        "requests in many small pieces take the loop",
+        "http/connections",
+        "        self._gate.wait()\n",
+        "",
+        _GATE,
+    ),
+    _mutant(
+        "http-accepts-without-rest",
+        "connections that come and go take the loop",
+        "http/connections",
+        "        self._pause_for(REST_S)\n",
+        "",
+        _GATE,
+    ),
+    _mutant(
+        "http-gate-for-all",
+        "sixty requests pass the gate in the same turn of the loop",
+        "http/gate",
+        "        with self._lock:\n            gevent.sleep(TURN_S)\n",
+        "        gevent.sleep(TURN_S)\n",
+        _GATE,
     ),
     _mutant(
         "http-accept-spins",
