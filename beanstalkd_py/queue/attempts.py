@@ -43,7 +43,6 @@ class Attempts(Rules):
         """The job's attempts are used up. Returns DONE; NO_HEADROOM if nothing has changed."""
         old = job.tube
         if self.dead_tube(old) and self.move_to_dead_tube(job, now, pri, counters, ATTEMPTS):
-            self.offer(old, now)
             self.remove_if_unused(old)
             return DONE
         reserves, timeouts, releases, buries, kicks = counters

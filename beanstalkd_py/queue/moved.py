@@ -123,7 +123,22 @@ def move(
         job, name, to, pri, delay, deadline_at, counters, attributes
     ):
         return False
+    old = job.tube
     state.apply_change(job, to, pri, delay, deadline_at, counters)
     apply_move(state, job, name, deadline_at, attributes)
-    state.offer(job.tube, now)
+    _offer_both(state, job, old, now)
     return True
+
+
+def _offer_both(state: State, job: Job, old: Tube, now: int) -> None:
+    """The job may be ready in its new tube. If it was reserved, its old tube may have one more
+    reserved job now. The better of the two comes first.
+    """
+    new = job.tube
+    turn = state.reservable(old, now) if old.waiting and old.ready_count and old.guarded else None
+    if turn is not None and (turn.pri, turn.id) < (job.pri, job.id):
+        state.offer(old, now)
+        state.offer(new, now)
+    else:
+        state.offer(new, now)
+        state.offer(old, now)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from model.pair import SECOND, Pair
 
+from beanstalkd_py.queue.model import RESERVED
+
 PUT = b"use work\r\nput 0 0 2 3\r\njob\r\nwatch work\r\nignore default\r\n"
 
 
@@ -104,4 +106,18 @@ def test_full_disk_buries_and_refuses_in_the_end() -> None:
     pair.advance(2 * SECOND)
     assert where(pair) == (b"work", 3), "no client waits for a reply to the end of a TTR"
     assert pair.send("a", b"set-tube work dead-tube=\r\n") == b"OUT_OF_MEMORY\r\n"
+    pair.finish()
+
+
+@pytest.mark.parametrize(("dead", "ready"), [(5, 7), (7, 5)])
+def test_dead_letter_and_the_job_whose_turn_it_frees_come_by_priority(dead: int, ready: int):
+    """A dead letter is ready in one tube, and its old tube may have one more reserved job."""
+    pair = world("memory", b"max-attempts=1 max-reserved=1 dead-tube=dead")
+    pair.send("boss", b"delete 1\r\nput %d 0 2 1\r\nd\r\nput %d 0 2 1\r\nr\r\n" % (dead, ready))
+    pair.send("boss", b"reserve-job 2\r\n")
+    pair.connect("waiting")
+    pair.send("waiting", b"watch work\r\nwatch dead\r\nreserve\r\n")
+    pair.advance(2 * SECOND)
+    job = min((dead, 2), (ready, 3))[1]
+    assert pair.queue.jobs[job].state == RESERVED
     pair.finish()

@@ -180,6 +180,15 @@ ATTRIBUTES = (
     ),
     Mutant(
         Invariant.C_PROTOCOL_FIRST,
+        "dead-letter-before-a-better-job",
+        "a dead letter is offered before a better job of its old tube whose turn it frees",
+        "beanstalkd_py/queue/moved.py",
+        "    if turn is not None and (turn.pri, turn.id) < (job.pri, job.id):\n",
+        "    if False:\n",
+        ("tests/queue/test_attempts.py -k come_by_priority",),
+    ),
+    Mutant(
+        Invariant.C_PROTOCOL_FIRST,
         "bytes-of-a-tube-forgotten",
         "max-bytes counts only what comes after a restart",
         "beanstalkd_py/binlog/replay.py",
