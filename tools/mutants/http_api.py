@@ -37,8 +37,16 @@ HTTP_API = (
         "bulk",
         "            error = _act(link, target, found)[0]\n",
         "            link.send(*target.commands(*found[0]))\n            error = None\n",
-        ("tests/http/api/test_api_durable.py", "tests/http/api/test_api_actions.py"),
+        ("tests/http/api/test_api_bulk.py -k waits_for",),
         Invariant.REPLY_IS_A_PROMISE,
+    ),
+    _mutant(
+        "broken-action-says-nothing",
+        "an action on many jobs that breaks off does not say what was done",
+        "bulk",
+        "        if isinstance(error, ApiError):\n            error.result",
+        "        if isinstance(error, str):\n            error.result",
+        ("tests/http/api/test_api_bulk.py -k broken_action",),
     ),
     _mutant(
         "preview-acts",
@@ -88,14 +96,6 @@ HTTP_API = (
         "    if len(text) > COMMAND_MOST:\n",
         "    if len(text) > COMMAND_MOST * 9:\n",
         ("tests/http/api/test_api_actions.py -k taken_for_commands --timeout 60",),
-    ),
-    _mutant(
-        "takes-forms",
-        "a form of another page can act on the server",
-        "api",
-        '    if request.mimetype != "application/json":\n',
-        '    if request.mimetype == "text/html":\n',
-        ("tests/http/api/test_api_actions.py -k only_json",),
     ),
     _mutant(
         "search-repeats-jobs",
