@@ -14,7 +14,7 @@ body must be JSON: a form of another page cannot send that.
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
@@ -92,6 +92,20 @@ class Access:
             why = "the server is read-only" if self.read_only else "your role is read"
             raise Refused(403, "read_only", f"Nothing was changed: {why}.")
 
+    def while_allowed(self, request: Request, response: Response) -> Response:
+        """A response that goes on ends with the session, or the user, that asked for it."""
+        credentials = self._credentials
+        if credentials is not None and response.is_streamed and not _is_open(request.path):
+            user = self._user(request)
+
+            def is_allowed() -> bool:
+                if "Authorization" not in request.headers:
+                    return self._sessions.user(_token(request), credentials.users) == user
+                return user is not None and credentials.users.get(user.name) == user
+
+            response.response = _while(is_allowed, response.response)
+        return response
+
     def _may_only_read(self, user: User | None) -> bool:
         return self.read_only or (user is not None and user.role != FULL)
 
@@ -108,7 +122,7 @@ class Access:
             if user is None:
                 raise _wrong()
             return user
-        user = self._sessions.user(request.cookies.get(COOKIE, ""), credentials.users)
+        user = self._sessions.user(_token(request), credentials.users)
         if user is None:
             raise Refused(401, "login", "A login is needed.", {"WWW-Authenticate": CHALLENGE})
         return user
@@ -142,13 +156,13 @@ class Access:
         user = credentials.user(name, password, request.remote_addr or "")
         if user is None:
             raise _wrong()
-        self._sessions.end(request.cookies.get(COOKIE, ""))
+        self._sessions.end(_token(request))
         response = self._shown(user)
         _set_cookie(response, request, self._sessions.begin(user), SESSION_S)
         return response
 
     def _logout(self, request: Request) -> Response:
-        self._sessions.end(request.cookies.get(COOKIE, ""))
+        self._sessions.end(_token(request))
         response = Response(status=204)
         _set_cookie(response, request, "", 0)
         return response
@@ -157,6 +171,17 @@ class Access:
 def _is_open(path: str) -> bool:
     """The files of the console show nothing of this server."""
     return path in ("/", LOGIN) or path.startswith(CONSOLE)
+
+
+def _while(is_allowed: Callable[[], bool], pieces: Any) -> Iterator[bytes]:
+    try:
+        for piece in pieces:
+            if not is_allowed():
+                return
+            yield piece
+    finally:
+        if hasattr(pieces, "close"):
+            pieces.close()
 
 
 def _check_source(request: Request) -> None:
@@ -233,10 +258,20 @@ def _bad_login() -> Refused:
     return Refused(400, "bad_login", 'The body must be {"name": ..., "password": ...}.')
 
 
+def _cookie(request: Request) -> str:
+    """Its name. Browsers do not keep the cookies of two ports of a host apart."""
+    port = request.headers.get("Host", "").rpartition(":")[2]
+    return f"{COOKIE}_{port}" if port.isascii() and port.isdecimal() else COOKIE
+
+
+def _token(request: Request) -> str:
+    return request.cookies.get(_cookie(request), "")
+
+
 def _set_cookie(response: Response, request: Request, token: str, seconds: int) -> None:
     """Over TLS, which a proxy does, the browser sends it over TLS only."""
     response.set_cookie(
-        COOKIE, token, max_age=seconds, httponly=True, samesite="Strict",
+        _cookie(request), token, max_age=seconds, httponly=True, samesite="Strict",
         secure=request.headers.get("Origin", "").startswith("https://"),
     )  # fmt: skip
 

@@ -49,10 +49,13 @@ class Application:
 
     def _respond(self, request: Request) -> Response:
         self._access.check(request)
+        return self._access.while_allowed(request, self._page(request)(request))
+
+    def _page(self, request: Request) -> Page:
         if request.path.startswith("/api/"):
-            return (self._access.page(request) or self._api)(request)
+            return self._access.page(request) or self._api
         page: Page = self._map.bind("").match(request.path, request.method)[0]
-        return page(request)
+        return page
 
 
 def text(body: str, status: int = 200) -> Response:

@@ -13,7 +13,10 @@ from testkit import http
 from testkit.daemon import Daemon
 from testkit.start import Start
 from testkit.waiting import wait_until
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Request, Response
 
+from beanstalkd_py.http.access import Access
 from tests.http.conftest import http_port
 from tests.http.users import ANNA, JSON, RITA, basic, cookie, error, lines, log_in, post, user
 
@@ -88,6 +91,47 @@ def test_cookie_is_for_requests_of_our_own_pages_only(
     _, *attributes = log_in(served, "anna", Origin=origin).headers["Set-Cookie"].split("; ")
     wanted = {"HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200", secure} - {""}
     assert {each for each in attributes if not each.startswith("Expires")} == wanted
+
+
+def test_cookie_belongs_to_the_port(served: str) -> None:
+    """Browsers send the cookies of one port to another, where they are of no use."""
+    for host, name in (
+        ("localhost", ""),
+        ("localhost:81", "_81"),
+        ("[::1]:81", "_81"),
+        ("[::1]", ""),
+    ):
+        answer = log_in(served, "anna", Host=host)
+        assert answer.headers["Set-Cookie"].startswith(f"beanstalkd_session{name}=")
+        assert me(served, {**cookie(answer), "Host": host})
+
+
+@pytest.mark.parametrize("end", ["logout", "reload"])
+@pytest.mark.parametrize("with_session", [True, False])
+def test_stream_ends_with_the_right_to_it(end: str, with_session: bool) -> None:
+    """As that of /api/events, which goes on until the client leaves."""
+    closed = []
+
+    def pieces() -> Iterator[bytes]:
+        try:
+            while True:
+                yield b"sample"
+        finally:
+            closed.append(True)
+
+    access = Access({"anna": ANNA}, True, False, lambda *a, **more: None)
+    token = access._sessions.begin(ANNA)
+    headers = {"Cookie": f"beanstalkd_session={token}"} if with_session else basic("anna")
+    request = Request(EnvironBuilder("/api/events", headers=headers).get_environ())
+    stream = iter(access.while_allowed(request, Response(pieces())).response)
+    assert [next(stream), next(stream)] == [b"sample"] * 2
+    if end == "logout":
+        access._sessions.end(token)
+    else:
+        access.set_users({"anna": user("anna", "read")})
+    ends = with_session or end == "reload"
+    assert next(stream, None) == (None if ends else b"sample")
+    assert closed == [True] * ends
 
 
 def test_programs_send_name_and_password(served: str) -> None:

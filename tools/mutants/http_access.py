@@ -113,8 +113,16 @@ HTTP_ACCESS = (
         "session-outlives-logout",
         "a session goes on after its logout",
         "http/access",
-        '        self._sessions.end(request.cookies.get(COOKIE, ""))\n        response = Response(',
+        "        self._sessions.end(_token(request))\n        response = Response(",
         "        response = Response(",
+        _ACCESS,
+    ),
+    _mutant(
+        "stream-outlives-session",
+        "a stream of events goes on after the logout of its user",
+        "http/access",
+        "            if not is_allowed():\n",
+        "            if not piece:\n",
         _ACCESS,
     ),
     _mutant(

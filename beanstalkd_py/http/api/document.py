@@ -301,7 +301,12 @@ def document() -> dict[str, Any]:
                     "scheme": "bearer",
                     "description": "NAME.PASSWORD",
                 },
-                "session": {"type": "apiKey", "in": "cookie", "name": "beanstalkd_session"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "beanstalkd_session",
+                    "description": "With _PORT if the Host has a port.",
+                },
             },
             "schemas": COMPONENTS,
             "responses": {
