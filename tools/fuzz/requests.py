@@ -1,7 +1,8 @@
 """Malformed HTTP requests to a server process with --http.
 
 Each answer is whole and has a status that blames the client. The server writes nothing to stderr,
-answers its health check after each request, and serves clients of the queue meanwhile.
+answers its health check after each request, and serves clients of the queue meanwhile. With an odd
+seed it has a password file: then no answer shows a figure of the server.
 """
 
 from __future__ import annotations
@@ -9,19 +10,29 @@ from __future__ import annotations
 import re
 import tempfile
 from contextlib import suppress
+from pathlib import Path
 from random import Random
 
 from testkit import http
 from testkit.client import Client
 from testkit.daemon import Daemon
 
+from beanstalkd_py.config.passwords import new_user
+
 from .count import Count
 
 REQUESTS = 150
-STATUSES = {200, 400, 403, 404, 405, 413, 414, 415, 431, 501}
+STATUSES = {200, 204, 400, 403, 404, 405, 413, 414, 415, 431, 501}
+LOGIN_STATUSES = STATUSES | {401, 429}
+FIGURES = (b"beanstalkd_current", b'"stats"', b'"role"')
 METHODS = [b"GET", b"HEAD", b"POST", b"OPTIONS", b"get", b"G\x00T", b"", b"CONNECT", b"PUT"]
+OURS = [
+    *(b"/metrics", b"/api/me", b"/api/server", b"/api/login", b"/api/logout", b"/%61pi/me"),
+    *(b"/console/../api/me", b"/console/%2e%2e/metrics", b"/api//me", b"//api/me", b"/API/me"),
+]
 PATHS = [
     *(b"/healthz", b"/readyz", b"/", b"*", b"/%00", b"/%ff", b"/healthz?a=%", b"//healthz"),
+    *OURS,
     *(b"http://localhost/healthz", b"/../healthz", b"/\xff\xfe", b"/" + b"a" * 9000, b"/a b"),
 ]
 VERSIONS = [
@@ -34,6 +45,15 @@ VERSIONS = [
     b"",
     b"\x00",
 ]
+ACCESS = [
+    *(b"Content-Type: application/json", b"Sec-Fetch-Site: same-origin", b"Origin: null"),
+    *(b"Authorization: Basic YW5uYTph", b"Authorization: Bearer anna.a", b"Authorization: Basic"),
+    *(b"Authorization: Bearer \xff.", b"Cookie: beanstalkd_session=a", b"Cookie: ;=\xff"),
+]
+BODIES = [
+    *(b"", b"{}", b"[" * 2000, b"\xff", b'{"name": "anna", "password": "a"}', b'{"name": "anna"}'),
+    *(b'{"name": "\\ud800", "password": "\\ud800"}', b'{"name": ["anna"], "password": {}}'),
+]
 HEADERS = [
     *(b"Host: localhost", b"Host:", b"Host: a\x00b", b"Host : localhost", b"host: [::1]:1"),
     *(b"Content-Length: 5", b"Content-Length: -5", b"Content-Length: 99999999999999999999"),
@@ -41,8 +61,10 @@ HEADERS = [
     *(b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip", b"Connection: close"),
     *(b"Connection: upgrade", b"Upgrade: websocket", b"Expect: 100-continue", b"Expect: ?"),
     *(b" folded", b"no colon", b": empty", b"\xff: \xff", b"a: " + b"b" * 5000, b"Cookie: a=b"),
+    *ACCESS,
     *(b"Content-Type: multipart/form-data; boundary=", b"Accept-Encoding: gzip", b"Range: bytes=-"),
 ]
+SAID = "([^\n]*: http: failed logins from the unix socket are slowed down\n)?"
 ENDS = [b"\r\n", b"\n", b"\r", b""]
 
 
@@ -50,20 +72,41 @@ def run(seed: int, count: Count, requests: int = REQUESTS) -> None:
     rng = Random(f"requests {seed}")
     with tempfile.TemporaryDirectory(prefix="fuzz.") as scratch:
         web = f"{scratch}/http"
-        with Daemon(["--http", f"unix:{web}"], f"unix:{scratch}/socket") as daemon:
+        options = ["--http", f"unix:{web}"]
+        if seed % 2:
+            users = Path(scratch, "users")
+            users.write_text(new_user("anna", "full", b"her password").line)
+            options += ["--http-password-file", str(users)]
+        with Daemon(options, f"unix:{scratch}/socket") as daemon:
             daemon.start()
             with Client(daemon.connect()) as client:
                 for number in range(1, requests + 1):
                     data = b"".join(_request(rng) for _ in range(rng.choice((1, 1, 1, 2, 3))))
                     count.input(len(data))
-                    _check_answers(_ask(rng, web, data), data, count)
+                    _check_answers(_ask(rng, web, data), data, count, bool(seed % 2))
                     assert client.put() == number
                 assert http.get(web, "/healthz").status == 200
             assert daemon.stop() == 0
-            assert daemon.said() == ""
+            assert re.fullmatch(SAID if seed % 2 else "", daemon.said()), daemon.said()
 
 
 def _request(rng: Random) -> bytes:
+    return _whole(rng) if rng.random() < 0.4 else _odd(rng)
+
+
+def _whole(rng: Random) -> bytes:
+    """A right request, so that it gets to its page, of somebody who may not ask."""
+    body = rng.choice(BODIES)
+    head = [
+        b"%b %b HTTP/1.1" % (rng.choice(METHODS[:3]), rng.choice(OURS)),
+        b"Host: localhost",
+        *rng.choices(ACCESS, k=rng.choice((0, 2, 4))),
+        b"Content-Length: %d" % len(body),
+    ]
+    return b"\r\n".join([*head, b"", body])
+
+
+def _odd(rng: Random) -> bytes:
     """Mostly valid parts, so that the parser gets far."""
     mostly = rng.random() < 0.5
     line = b" ".join(
@@ -91,10 +134,11 @@ def _ask(rng: Random, web: str, data: bytes) -> bytes:
         return http.rest(connection)
 
 
-def _check_answers(answers: bytes, data: bytes, count: Count) -> None:
+def _check_answers(answers: bytes, data: bytes, count: Count, login: bool) -> None:
     """HEAD is the only request whose answer may have no body; here it is the last or alone."""
     for found in re.finditer(rb"HTTP/1\.1 (\d+) ", answers):
         status = int(found[1])
-        assert status in STATUSES or status == 100, (status, data)
+        assert status in (LOGIN_STATUSES if login else STATUSES) or status == 100, (status, data)
         count.add(f"{status}")
     assert not answers or answers.startswith(b"HTTP/1.1 "), (answers, data)
+    assert not (login and any(figure in answers for figure in FIGURES)), (answers, data)
