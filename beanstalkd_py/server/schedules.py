@@ -53,8 +53,15 @@ class Schedules:
         names = {schedule.name.encode() for schedule in schedules}
         for name in [name for name in self._queue.runs if name not in names]:
             record_run(self._queue, name, 0)
-        for name in names - self._queue.runs.keys():
-            record_run(self._queue, name, int(self._wall()))
+        for schedule in schedules:
+            self._begin(schedule.name.encode(), self._wall())
+
+    def _begin(self, name: bytes, wall: float) -> bool:
+        """Whether the schedule begins only now."""
+        if name in self._queue.runs:
+            return False
+        record_run(self._queue, name, int(wall))
+        return True
 
     def check(self) -> None:
         """Puts what is due."""
@@ -71,10 +78,12 @@ class Schedules:
 
     def _look(self, schedule: Schedule, wall: float) -> None:
         name = schedule.name.encode()
+        if self._begin(name, wall):  # a full disk had no space for that
+            return
         run = int(next(schedule.runs(wall + 1, back=True), 0))
         if run > wall:
             run = int(next(schedule.runs(run, back=True), 0))
-        if run > self._queue.runs.get(name, int(wall)) and not self._make(schedule, run, wall):
+        if run > self._queue.runs[name] and not self._make(schedule, run, wall):
             return  # it is tried again with the next check
         self._due[schedule.name] = next(schedule.runs(wall), NEVER)
 

@@ -160,6 +160,40 @@ def test_new_schedule_begins_now_and_old_ones_are_forgotten() -> None:
     assert list(world.daemon.queue.runs) == [b"other"]
 
 
+class FullJournal:
+    """A journal without headroom for the runs of schedules."""
+
+    def __init__(self, journal: Any) -> None:
+        self.journal = journal
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.journal, name)
+
+    def run(self, schedule: bytes, at: int) -> bool:
+        return False
+
+
+def test_schedule_begins_later_if_a_full_disk_refuses_its_first_record() -> None:
+    world = World()
+    journal = world.daemon.queue.journal
+    world.daemon.queue.journal = FullJournal(journal)
+    world.runner.set((EVERY_HOUR._replace(missed="one"),))
+    world.wait(30)
+    assert not world.daemon.queue.runs
+    world.daemon.queue.journal = journal
+    world.wait(20)
+    assert list(world.daemon.queue.runs) == [b"hourly"] and world.count() == 0
+    world.wait(MINUTE)
+    assert world.runs() == [0]
+
+
+def test_records_of_new_schedules_are_in_the_order_of_the_file() -> None:
+    """So that the log is the same each time."""
+    names = [f"{number * 7 % 20}th" for number in range(20)]
+    world = World(*(EVERY_HOUR._replace(name=name) for name in names))
+    assert [name.decode() for name in world.daemon.queue.runs] == names
+
+
 def test_runs_stay_over_compaction() -> None:
     world = World(EVERY_HOUR._replace(missed="one"))
     world.wait(2 * MINUTE)
