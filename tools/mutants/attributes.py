@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .invariants import Invariant
-from .mutant import Mutant
+from .mutant import SIMULATION, Mutant
 
 _KEYS = ("tests/queue/test_unique_keys.py",)
 _EXPIRY = ("tests/queue/test_expiry.py",)
@@ -240,7 +240,7 @@ ATTRIBUTES = (
         "    if queue.journal is not None and not queue.journal.run(name, at):\n"
         "        return False\n",
         "",
-        _SCHEDULES,
+        (*_SCHEDULES, SIMULATION),
     ),
     Mutant(
         Invariant.LOG_BEFORE_STATE,
@@ -249,6 +249,25 @@ ATTRIBUTES = (
         "beanstalkd_py/binlog/tubereplay.py",
         "        apply_run(self.state, run.schedule, run.at)\n",
         "",
+        (*_SCHEDULES, SIMULATION),
+    ),
+    Mutant(
+        Invariant.LOG_BEFORE_STATE,
+        "run-recorded-before-its-put",
+        "a run of a schedule whose put is refused counts as put",
+        "beanstalkd_py/queue/schedules.py",
+        "        if not isinstance(outcome, int | Exists):\n",
+        "        if not isinstance(outcome, int | Exists) and not record_run(queue, name, at):\n",
+        (*_SCHEDULES, SIMULATION),
+    ),
+    Mutant(
+        Invariant.LOG_BEFORE_STATE,
+        "begin-of-schedule-not-tried-again",
+        "a schedule whose begin a full disk refused never has a run",
+        "beanstalkd_py/server/schedules.py",
+        "        if self._begin(name, wall):  # a full disk had no space for that\n"
+        "            return\n",
+        "        if name not in self._queue.runs:\n            return\n",
         _SCHEDULES,
     ),
     Mutant(

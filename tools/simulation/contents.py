@@ -14,6 +14,7 @@ from beanstalkd_py.queue.policy import Policy
 from beanstalkd_py.queue.queue import Queue
 
 POLICY = b"policy "  # and a tube name: the key of a policy
+RUN = b"run "  # and the name of a schedule: the key of its latest run
 
 
 def _policy(policy: Policy) -> dict[str, object]:
@@ -59,6 +60,7 @@ class Contents:
         self.listed = [tube.name for tube in queue.tube_list]
         self.made = [tube.name for tube in sorted(queue.tube_list, key=lambda tube: tube.order)]
         self.next_id = queue.next_id
+        self.runs = {RUN + name: at for name, at in queue.runs.items()}
         self.policies = {
             POLICY + name: _policy(policy)
             for name, policy in queue.policies.items()

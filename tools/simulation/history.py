@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from beanstalkd_py.queue.attributes import Attributes
 
-from .contents import POLICY, Contents, JobContents, moved_by
+from .contents import POLICY, RUN, Contents, JobContents, moved_by
 from .violation import Violation
 
 FIRST, LAST = -1 << 63, (1 << 63) - 1  # the instants that a record can hold
@@ -59,8 +59,14 @@ class RecordedPolicy:
     settings: dict[str, object]
 
 
-Key = int | bytes  # a job's id, the name of a paused tube, or that of a policy (see `contents`)
-Recorded = RecordedJob | RecordedPause | RecordedPolicy
+@dataclass(frozen=True)
+class RecordedRun:
+    at: int
+
+
+# A job's id, the name of a paused tube, or that of a policy or of a run (see `contents`).
+Key = int | bytes
+Recorded = RecordedJob | RecordedPause | RecordedPolicy | RecordedRun
 
 
 class Change(NamedTuple):
@@ -86,6 +92,18 @@ class History:
         self.most: dict[int, tuple[int, int]] = {}
         # Jobs that a full disk left buried without a record. Compaction may write them as buried.
         self.unlogged: set[int] = set()
+        # Jobs that schedules have put, by name and instant: the position after that. Of all server
+        # runs, as far as their changes came back.
+        self.runs: dict[tuple[bytes, int], int] = {}
+
+    def has_put_run(self, name: bytes, at: int) -> None:
+        if (name, at) in self.runs:
+            raise Violation(f"the run of {name!r} at {at} is put twice")
+        self.runs[name, at] = self.position
+
+    def came_back(self, position: int) -> None:
+        """The changes after this position are undone."""
+        self.runs = {run: 0 for run, after in self.runs.items() if after <= position}
 
     @property
     def position(self) -> int:
@@ -144,6 +162,7 @@ class History:
             for name, (pause, until) in contents.pauses.items()
         )
         first.update((key, RecordedPolicy(each)) for key, each in contents.policies.items())
+        first.update((key, RecordedRun(at)) for key, at in contents.runs.items())
         self.first = first
         self.first_next_id = self.next_id = contents.next_id
         self.ahead = 0
@@ -208,7 +227,7 @@ class Comparison:
         for change in self.history.changes[:start]:
             self._apply(change)
         found = self.contents
-        keys = found.jobs.keys() | found.pauses.keys() | found.policies.keys()
+        keys = found.jobs.keys() | found.pauses.keys() | found.policies.keys() | found.runs.keys()
         for key in self.recorded.keys() | keys:
             self._compare(key)
         yield self._with_burying_order()
@@ -228,6 +247,9 @@ class Comparison:
         if not isinstance(key, int) and key.startswith(POLICY):
             settings = recorded.settings if isinstance(recorded, RecordedPolicy) else None
             is_possible = contents.policies.get(key) == settings
+        elif not isinstance(key, int) and key.startswith(RUN):
+            at = recorded.at if isinstance(recorded, RecordedRun) else None
+            is_possible = contents.runs.get(key) == at
         else:
             is_possible = self._is_possible(key, recorded, found)
         if is_possible:

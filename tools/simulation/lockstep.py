@@ -43,7 +43,7 @@ class Lockstep:
 
     def receive(self, name: Hashable, data: bytes, now: int) -> Replies:
         session = self.sessions[name]
-        return self._step(
+        return self.step(
             now,
             lambda: session.receive(data, now),
             lambda: self.model.receive(name, data, now),
@@ -52,7 +52,7 @@ class Lockstep:
 
     def end_of_input(self, name: Hashable, now: int) -> Replies:
         session = self.sessions[name]
-        return self._step(
+        return self.step(
             now,
             lambda: session.end_of_input(now),
             lambda: self.model.half_close(name, now, ended=True),
@@ -62,23 +62,23 @@ class Lockstep:
     def go_on(self, name: Hashable, now: int) -> Replies:
         """Runs commands that were held back because of unsent replies."""
         session = self.sessions[name]
-        return self._step(
+        return self.step(
             now, lambda: session.run(now), lambda: self.model.go_on(name, now), session
         )
 
     def lost(self, name: Hashable, now: int) -> Replies:
         session = self.sessions.pop(name)
-        return self._step(now, lambda: session.lost(now), lambda: self.model.disconnect(name, now))
+        return self.step(now, lambda: session.lost(now), lambda: self.model.disconnect(name, now))
 
     def tick(self, now: int) -> Replies:
-        return self._step(now, lambda: self.queue.tick(now), lambda: self.model.tick(now))
+        return self.step(now, lambda: self.queue.tick(now), lambda: self.model.tick(now))
 
     def drain(self) -> None:
         self.queue.draining = self.model.draining = True
 
     # --- one step of both
 
-    def _step(
+    def step(
         self,
         now: int,
         server_step: Callable[[], object],

@@ -16,8 +16,8 @@ from beanstalkd_py.protocol.dispatch import OUTPUT_LIMIT
 from beanstalkd_py.queue.attributes import REASONS, Attributes
 from beanstalkd_py.queue.model import Job as ServerJob
 
-from .contents import POLICY, Contents, JobContents, moved_by
-from .history import Change, History, RecordedJob, RecordedPause, RecordedPolicy
+from .contents import POLICY, RUN, Contents, JobContents, moved_by
+from .history import Change, History, RecordedJob, RecordedPause, RecordedPolicy, RecordedRun
 from .reference.commands import OUT_OF_MEMORY, give
 from .reference.entities import Client, Job, Tube, Upload
 from .reference.model import ReferenceModel
@@ -39,6 +39,8 @@ class RecordingModel(ReferenceModel):
         self.refused_reserve: Callable[[int, int], bool] = lambda id, reserves: False
         self.refused_expiry: Callable[[int, int, int], bool] = lambda id, reserves, kicks: False
         self.refused_move: Callable[[int, bytes, int], bool] = lambda id, tube, reserves: False
+        self.refused_put: Callable[[int], bool] = lambda id: False
+        self.refused_run: Callable[[bytes, int], bool] = lambda name, at: False
         self._replies: Mapping[Hashable, bytes] = {}  # the server's, in this step
         self._current: Client | None = None  # whose command runs; None: a timer runs
         # The latest question to `refused`: client, offset of the reply, and how many changes of
@@ -48,6 +50,7 @@ class RecordingModel(ReferenceModel):
         self._born: dict[int, int] = {}
         self._pauses: dict[bytes, tuple[int, int]] = {}
         self._policies: dict[bytes, RecordedPolicy] = {}
+        self._runs: dict[bytes, int] = {}
         self._ticking = False
         self._removing = False  # a tube, whose pause then ends: no client gets a refusal for it
         self._ranks = itertools.count(FIRST_RANK)
@@ -112,6 +115,20 @@ class RecordingModel(ReferenceModel):
         if refused:
             self.history.unlogged.add(job.id)
         return refused
+
+    def refuses_put(self, upload: Upload) -> bool:
+        if self._current is not None:
+            return self.refused()
+        self.record_changes()
+        return self.refused_put(upload.id) and self._is_refused()
+
+    def refuses_run(self, name: bytes, at: int) -> bool:
+        self.record_changes()
+        return self.refused_run(name, at) and self._is_refused()
+
+    def has_put_run(self, name: bytes, at: int) -> None:
+        self.record_changes()
+        self.history.has_put_run(name, at)
 
     def _is_refused(self) -> bool:
         if not self.may_refuse:
@@ -181,6 +198,7 @@ class RecordingModel(ReferenceModel):
         self._versions = versions
         self._record_pauses()
         self._record_policies()
+        self._record_runs()
         history.next_id = self.next_id
         history.most.update((job.id, (job.reserves, job.timeouts)) for job in self.jobs.values())
 
@@ -214,6 +232,14 @@ class RecordingModel(ReferenceModel):
         ]
         self._policies = now
 
+    def _record_runs(self) -> None:
+        for name in {**self._runs, **self.runs}:
+            at = self.runs.get(name)
+            if at != self._runs.get(name):
+                now = None if at is None else RecordedRun(at)
+                self.history.changes.append(Change(RUN + name, now))
+        self._runs = dict(self.runs)
+
     def _current_pauses(self) -> dict[bytes, tuple[int, int]]:
         return {
             tube.name: (tube.pause, tube.paused_until) for tube in self.tubes if tube.paused_until
@@ -239,6 +265,8 @@ class RecordingModel(ReferenceModel):
         self._born = dict.fromkeys(self.jobs, 0)
         self._pauses = self._current_pauses()
         self._policies = {key: RecordedPolicy(each) for key, each in contents.policies.items()}
+        self.runs = {key.removeprefix(RUN): at for key, at in contents.runs.items()}
+        self._runs = dict(self.runs)
         self.policies = {
             key.removeprefix(POLICY): dict(each) for key, each in contents.policies.items()
         }

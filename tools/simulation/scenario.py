@@ -27,6 +27,7 @@ from .history import History
 from .machine import BROKEN, CUT, KILL, Machine
 from .memory import Memory, failing
 from .scale import scaled
+from .schedules import SimulatedSchedules, schedules_of
 from .seeds import AGAIN, CpuTimeExceeded, cpu_limit
 from .server_run import Opened, Options, ServerRun, open_server
 from .threads import simulated_threads
@@ -114,6 +115,8 @@ class Scenario:
             weight * self.rng.choice((0.3, 1, 1, 3) if event in ALWAYS else (0, 0, 1, 1, 3))
             for event, weight in EVENTS
         ]
+        self.schedules_rng = None if self.machine.memory.short else schedules_of(seed)
+        self.schedules: SimulatedSchedules | None = None  # of the current run
         self.most_clients = self.rng.choice((2, 4, 8))
         # What the latest run promised: the positions in the history up to which nothing may be
         # missing after a kill, and after a power cut.
@@ -151,6 +154,7 @@ class Scenario:
         run: ServerRun | None = None
         try:
             run = self._start(options)
+            self._begin_schedules(run)
             for _ in range(self.rng.choice((5, 100, 400, 800))):
                 self._event(run)
             end = self._choose_end(run)
@@ -163,12 +167,20 @@ class Scenario:
             self._note_promises(run)
         self._end(end)
 
+    def _begin_schedules(self, run: ServerRun) -> None:
+        self.schedules = None
+        if self.schedules_rng is not None:
+            self.schedules = SimulatedSchedules(self.schedules_rng, run.server, self.counts)
+            self.log(self.schedules.set())
+
     def _note_promises(self, run: ServerRun) -> None:
         self.answered = self.told = run.server.answered
         self.durable = run.durable_position()
         self.ended_at = self.machine.clock.now
 
     def _event(self, run: ServerRun) -> None:
+        if self.schedules is not None:
+            self.log(self.schedules.look())
         if not run.server.connections:
             self.log(run.connect())
         (event,) = self.rng.choices(self.events, self.weights)
@@ -239,6 +251,7 @@ class Scenario:
             f"comes back as after change {position} of {self.history.position}, "
             f"{self.answered} were answered for"
         )
+        self.history.came_back(position)
         offset = self.machine.clock.wall - self.machine.clock.now
         self.history.restart_from(opened.contents, offset)
         self.answered = self.durable = self.told = 0

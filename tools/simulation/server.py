@@ -148,6 +148,12 @@ class Server:
         if self.lockstep.queue.next_at <= self.clock.now:
             self._say(self.lockstep.tick(self.clock.now))
 
+    def step(self, server_step: Callable[[], object], model_step: Callable[[], None]) -> None:
+        """Something that no client causes, between two poll batches."""
+        self.tick_if_due()
+        self._say(self.lockstep.step(self.clock.now, server_step, model_step))
+        self.wants_batch = True
+
     def _say(self, replies: Replies) -> None:
         for name, data in replies.items():
             connection = self.connections.get(name)

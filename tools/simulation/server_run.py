@@ -122,6 +122,8 @@ class ServerRun:
             self.model.refused_move = watched.refused_move
             self.model.refused_reserve = watched.refused_reserve
             self.model.refused_expiry = watched.refused_expiry
+            self.model.refused_put = watched.refused_put
+            self.model.refused_run = watched.refused_run
         self.lockstep = Lockstep(opened.dispatcher, self.model, machine.memory)
         self.server = Server(
             self.lockstep, opened.binlog, self.clock, options.sync_ms, opened.log_event

@@ -1,8 +1,8 @@
 """The binlog as the queue's journal. It notes which changes were refused that no reply tells of.
 
-When a job becomes a dead letter or expires, or when its first reserve ends its key, no reply tells
-whether the disk had space for it. A client may send more commands for the job in the same step, so
-the queue does not tell either.
+When a job becomes a dead letter or expires, when its first reserve ends its key, or when a schedule
+puts a job, no reply tells whether the disk had space for it. A client may send more commands for
+the job in the same step, so the queue does not tell either.
 
 May know: the journal's protocol. Promises: changes nothing.
 """
@@ -27,6 +27,9 @@ class WatchedJournal:
         # job whose expiry was refused is buried, and kicked before it expires again.
         self._reserves: dict[tuple[int, int], bool] = {}
         self._deletes: dict[tuple[int, int, int], bool] = {}
+        # Of schedules: ids of puts, and (name, instant) of runs.
+        self._puts: dict[int, bool] = {}
+        self._runs: dict[tuple[bytes, int], bool] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._binlog, name)
@@ -48,6 +51,24 @@ class WatchedJournal:
         if job.state in (READY, DELAYED):
             self._deletes[job.id, job.reserves, job.kicks] = accepted
         return accepted
+
+    def put_with(self, id: int, *put: Any) -> object | None:
+        segment = self._binlog.put_with(id, *put)
+        self._puts[id] = segment is not None
+        return segment
+
+    def run(self, schedule: bytes, at: int) -> bool:
+        accepted = self._binlog.run(schedule, at)
+        self._runs[schedule, at] = accepted
+        return accepted
+
+    def refused_put(self, id: int) -> bool:
+        """Whether the put-with of this id was refused."""
+        return not self._puts.get(id, True)
+
+    def refused_run(self, schedule: bytes, at: int) -> bool:
+        """Whether the latest such record was refused."""
+        return not self._runs.get((schedule, at), True)
 
     def refused_reserve(self, id: int, reserves: int) -> bool:
         """Whether the record of this reserve was refused. reserves: with it."""

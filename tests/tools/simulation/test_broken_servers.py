@@ -141,6 +141,10 @@ def put_without_memory_stays_in_the_log(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Queue, "_take_back", take_back)
 
 
+def runs_of_schedules_are_not_written(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Binlog, "run", lambda self, schedule, at: True)
+
+
 @pytest.mark.sources
 @pytest.mark.parametrize(
     ("break_it", "first_seed", "message"),
@@ -159,6 +163,7 @@ def put_without_memory_stays_in_the_log(patch: pytest.MonkeyPatch) -> None:
         (timers_of_clients_are_not_set, 1000, "is due"),
         (updates_stay_counted_as_live, 1003, "live bytes that belong to no job"),
         (put_without_memory_stays_in_the_log, 1005, "came back|belong to no job"),
+        (runs_of_schedules_are_not_written, 1008, "came back"),
     ],
 )
 def test_broken_server_is_caught(

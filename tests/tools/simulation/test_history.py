@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from simulation.contents import Contents
-from simulation.history import History
+from simulation.history import Change, History
 from simulation.violation import Violation
 
 from beanstalkd_py.queue.attributes import Attributes
@@ -98,3 +98,17 @@ def test_job_that_a_full_disk_left_buried_may_be_written_as_buried() -> None:
     history.unlogged = {1, 2}
     assert history.match(buried(2, 1), 0, 0, now=0) == 0
     assert history.match(ready, 0, 0, now=0) == 0
+
+
+def test_run_of_a_schedule_is_put_twice_only_if_the_first_put_is_undone() -> None:
+    history = History()
+    history.changes.append(Change(1, None))
+    history.has_put_run(b"daily", 86400)
+    history.came_back(1)
+    history.has_put_run(b"daily", 2 * 86400)
+    with pytest.raises(Violation, match="put twice"):
+        history.has_put_run(b"daily", 86400)
+    history.came_back(0)
+    history.has_put_run(b"daily", 2 * 86400)
+    with pytest.raises(Violation, match="put twice"):
+        history.has_put_run(b"daily", 86400)

@@ -42,7 +42,7 @@ def put_body(state: State, client: Client, now: int, upload: Upload, body: bytes
             return b"EXISTS %d\r\n" % other.id
     if is_full(state, name, len(body)):
         return b"TUBE_FULL\r\n"
-    if state.refused():
+    if state.refuses_put(upload):
         return OUT_OF_MEMORY
     tube = state.tube_or_new(name)
     job = Job(upload.id, tube, upload.pri, upload.delay, upload.ttr, body, upload.begun_at)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from typing import Any
 
-from .entities import Client, Job, Tube, swap_remove
+from .entities import Client, Job, Tube, Upload, swap_remove
 
 SECOND = 1_000_000_000
 DEADLINE_SOON = b"DEADLINE_SOON\r\n"
@@ -36,6 +37,8 @@ class State:
         self.woken: list[tuple[Client, bytes]] = []  # with the replies that they get
         # By tube name: settings other than 0 and "".
         self.policies: dict[bytes, dict[str, object]] = {}
+        self.rules: tuple[Any, ...] = ()  # see `schedules`
+        self.runs: dict[bytes, int] = {}  # the latest run of each schedule, by its name
         self.counts: dict[str, int] = {}  # of commands, by word
         self.next_id = 1
         self.highest_put = 0  # the highest id in a reply to a put
@@ -129,6 +132,16 @@ class State:
             return False
         self.changes_left -= 1
         return self.changes_left < 0
+
+    def refuses_put(self, upload: Upload) -> bool:
+        return self.refused()
+
+    def refuses_run(self, name: bytes, at: int) -> bool:
+        """Whether the disk has no space to record this run of a schedule."""
+        return self.refused()
+
+    def has_put_run(self, name: bytes, at: int) -> None:
+        """The job of this run is new."""
 
     def refuses_reserve(self, job: Job) -> bool:
         """Such a reserve goes on without a record."""
