@@ -76,6 +76,10 @@ wheel: $(READY) # in the copy, by `make compiled`
 	cp -r dist/whole/beanstalkd_py dist/whole/*.so .
 	cp -r dist/whole/beanstalkd_wal wal/
 
+.PHONY: screenshots
+screenshots: $(READY)# take the pictures of docs/console again; needs chromium and pngquant
+	$(CHECK) screenshots
+
 .PHONY: lint
 lint: $(READY)      ## check the format, the style and the types: ruff and mypy
 	$(BIN)/ruff format --check --quiet

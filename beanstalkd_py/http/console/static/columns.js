@@ -38,7 +38,7 @@ function showName(cell, tube) {
   setText(link, tube.name);
   cell.title = tube.name;
   pill.hidden = !(tube["pause-time-left"] > 0);
-  setText(pill, `paused ${age(tube["pause-time-left"])}`);
+  setText(pill, "paused");
 }
 
 // Seconds that the oldest ready job waits; null: there is none, or the server does not tell.
@@ -59,7 +59,7 @@ export function tubeColumns(live, oldest) {
   const columns = [
     { name: "name", title: "Tube", left: true, kind: "name", sort: (t) => t.name, show: showName },
     jobs("ready", "Ready"),
-    jobs("reserved", "Reserved"),
+    { ...jobs("reserved", "Reserved"), wide: true },
     jobs("delayed", "Delayed"),
     jobs("buried", "Buried"),
     {

@@ -13,6 +13,9 @@ const EVENTS = {
   reserve: "reserved",
   delete: "deleted",
   move: "moved",
+  import: "imported",
+  rewrite: "rewritten by compaction",
+  update: "changed",
 };
 
 export function historyList(records) {
@@ -28,6 +31,7 @@ function line(record) {
 }
 
 function details(record) {
+  if (record.event === "rewrite") return [];
   const found = [];
   const was = record.was ?? {};
   const first = record.was === undefined;

@@ -7,7 +7,9 @@ import { Table } from "../table.js";
 
 const EVERY_S = 2;
 
-const dead = (segment) => Math.max(0, segment.bytes - segment.live_bytes);
+const rest = (segment) => Math.max(0, segment.bytes - segment.live_bytes);
+// The rest of the active segment is free space mostly.
+const dead = (segment) => (segment.active ? 0 : rest(segment));
 const share = (segment) => (segment.bytes ? segment.live_bytes / segment.bytes : 0);
 
 const COLUMNS = [
@@ -63,6 +65,7 @@ export function log() {
     { class: "legend keys" },
     h("span", {}, h("i", { class: "key" }), "live"),
     h("span", {}, h("i", { class: "key gone" }), "dead: compaction gives it back"),
+    h("span", {}, h("i", { class: "key free" }), "free, in the active segment"),
   );
   const table = new Table(COLUMNS, (segment) => segment.number, {
     order: { column: "number", down: true },
@@ -106,8 +109,8 @@ export function log() {
     none.hidden = answer.log;
     shown.hidden = !answer.log;
     if (!answer.log) return;
-    const used = answer.segments.reduce((sum, segment) => sum + segment.bytes, 0);
-    const gone = Math.max(0, used - answer.live_bytes);
+    const gone = answer.segments.reduce((sum, segment) => sum + dead(segment), 0);
+    const used = gone + answer.live_bytes;
     facts.live.show(bytes(answer.live_bytes));
     facts.dead.show(
       bytes(gone),
@@ -143,7 +146,8 @@ function drawBars(bars, segments) {
     segments.map((segment) => {
       const deadPart = h("i");
       const livePart = h("i");
-      deadPart.style.height = part(dead(segment));
+      deadPart.style.height = part(rest(segment));
+      if (segment.active) deadPart.className = "free";
       livePart.style.height = part(segment.live_bytes);
       const parts = `${bytes(segment.live_bytes)} live, ${bytes(dead(segment))} dead`;
       const text = `Segment ${segment.number}: ${parts}`;

@@ -232,12 +232,13 @@ function logCard(context) {
     if (!answer) return;
     card.segments = answer;
     element.hidden = !answer.log;
-    const used = answer.total_bytes - answer.spare_bytes;
+    const sealed = answer.segments.filter((segment) => !segment.active);
+    const gone = sealed.reduce((sum, each) => sum + Math.max(0, each.bytes - each.live_bytes), 0);
     const part = (value) => `${(100 * value) / Math.max(1, answer.total_bytes)}%`;
     live.style.width = part(answer.live_bytes);
-    dead.style.width = part(Math.max(0, used - answer.live_bytes));
+    dead.style.width = part(gone);
     const parts = [
-      `${bytes(answer.live_bytes)} live in ${bytes(used)}`,
+      `${bytes(answer.live_bytes)} live, ${bytes(gone)} dead`,
       count(answer.segments.length, "segment"),
       `${bytes(answer.spare_bytes)} preallocated`,
     ];
