@@ -83,6 +83,14 @@ def test_listeners_are_bounded(api: Api) -> None:
 HEAD = b"HEAD /api/events HTTP/1.0\r\nHost: localhost\r\n\r\n"
 
 
+def test_server_stops_with_listeners(api: Api) -> None:
+    with http.connect(api.web) as connection:
+        connection.sendall(REQUEST)
+        next(samples(connection))
+        assert api.daemon.stop() == 0
+    assert api.daemon.errors() == ""
+
+
 # Events alone
 
 
