@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import batchedio, cfiles, commands, config, daemon, parser, requests, segments
+from . import api, batchedio, cfiles, commands, config, daemon, parser, requests, segments
 from .count import Count
 
 READERS: dict[str, Callable[[int, Count], None]] = {
@@ -20,6 +20,7 @@ READERS: dict[str, Callable[[int, Count], None]] = {
     "batchedio": batchedio.run,
     "daemon": daemon.run,
     "requests": requests.run,
+    "api": api.run,
 }
 
 

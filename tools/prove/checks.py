@@ -136,7 +136,7 @@ CHECKS = (
         "malformed input that ends a real server",
         share=0.12,
         lane=1,
-        more=_only(["daemon"]),
+        more=_only(["daemon", "requests", "api"]),
     ),
     Check(
         "test",

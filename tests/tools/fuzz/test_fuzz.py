@@ -12,7 +12,7 @@ from random import Random
 import beanstalkd_wal as wal
 import pytest
 from beanstalkd_wal import reader, repair_plan
-from fuzz import cfiles, commands, config, daemon, forge, logs, parser, requests, segments
+from fuzz import api, cfiles, commands, config, daemon, forge, logs, parser, requests, segments
 from fuzz.bounds import TooMuch, bounded
 from fuzz.count import Count
 from judge.malformed import block
@@ -52,6 +52,12 @@ def test_malformed_http_requests() -> None:
     count = Count()
     requests.run(1, count, requests=50)
     assert count.of["200"] and count.of["400"] and count.of["404"]
+
+
+def test_requests_to_the_api() -> None:
+    count = Count()
+    api.run(1, count, requests=60)
+    assert count.of["200"] and count.of["404"] and count.of["422"]
 
 
 def first_failure(run: Callable[[int, Count], None], seeds: Iterable[int] = range(20)) -> str:
