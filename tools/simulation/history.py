@@ -101,6 +101,10 @@ class History:
             raise Violation(f"the run of {name!r} at {at} is put twice")
         self.runs[name, at] = self.position
 
+    def has_forgotten(self, name: bytes) -> None:
+        """The schedule is gone. If it comes back, it begins then, and a clock may have been set."""
+        self.runs = {run: after for run, after in self.runs.items() if run[0] != name}
+
     def came_back(self, position: int) -> None:
         """The changes after this position are undone."""
         self.runs = {run: 0 for run, after in self.runs.items() if after <= position}

@@ -237,6 +237,8 @@ class RecordingModel(ReferenceModel):
             at = self.runs.get(name)
             if at != self._runs.get(name):
                 now = None if at is None else RecordedRun(at)
+                if at is None:
+                    self.history.has_forgotten(name)
                 self.history.changes.append(Change(RUN + name, now))
         self._runs = dict(self.runs)
 

@@ -112,3 +112,7 @@ def test_run_of_a_schedule_is_put_twice_only_if_the_first_put_is_undone() -> Non
     history.has_put_run(b"daily", 2 * 86400)
     with pytest.raises(Violation, match="put twice"):
         history.has_put_run(b"daily", 86400)
+    history.has_forgotten(b"other")
+    assert history.runs
+    history.has_forgotten(b"daily")
+    history.has_put_run(b"daily", 86400)
