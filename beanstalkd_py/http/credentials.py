@@ -60,13 +60,29 @@ class Credentials:
     def _accepts(self, user: User, password: bytes) -> bool:
         if len(password) > LONGEST_PASSWORD:
             return False
-        if self._threads is None:
-            self._threads = ThreadPool(1)
         self._waiting += 1
         try:
-            return bool(self._threads.apply(user.accepts, (password,)))
+            if self._threads is None:
+                self._threads = ThreadPool(1)
+            result: bool | None = self._threads.apply(_compare, (user, password))
+        except (MemoryError, RuntimeError):  # the system gives no thread
+            result = None
         finally:
             self._waiting -= 1
+        if result is None:
+            raise _too_many(503, "The system gives no memory for a login.", 10)
+        return result
+
+
+def _compare(user: User, password: bytes) -> bool | None:
+    """None if there is no memory. (The costs of scrypt are right: `passwords` has checked them.)
+
+    No error may leave the thread: gevent passes it to the hub, where it ends the server.
+    """
+    try:
+        return user.accepts(password)
+    except (MemoryError, ValueError):
+        return None
 
 
 def _too_many(status: int, message: str, wait_s: int) -> Refused:

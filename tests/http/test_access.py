@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -305,6 +306,28 @@ def test_loop_goes_on_while_a_password_is_compared(serve: Start, web: str, users
         with pytest.raises(BlockingIOError):
             connection.recv(1)
         daemon.stop()
+
+
+@pytest.mark.parametrize(("before", "mib"), [(True, 32), (False, 4)])
+def test_lack_of_memory_refuses_a_login(
+    serve: Start, web: str, users: Path, before: bool, mib: int
+) -> None:
+    """scrypt needs 64 MiB for this user. Before the first login, there is no thread."""
+    users.write_text(lines(ANNA._replace(n=1 << 16)))
+    daemon = serve("--http-password-file", str(users))
+    client = daemon.client()
+    client.put()
+    if before:
+        assert error(log_in(web, "anna", "wrong")) == (401, "wrong_password")
+    limit = resource.prlimit(daemon.pid, resource.RLIMIT_AS)
+    status = Path(f"/proc/{daemon.pid}/status").read_text()
+    most = int(status.partition("VmSize:")[2].split()[0]) * 1024 + (mib << 20)
+    resource.prlimit(daemon.pid, resource.RLIMIT_AS, (most, limit[1]))
+    assert error(log_in(web, "anna", "wrong")) == (503, "too_many_logins")
+    assert client.stat(b"current-jobs-ready") == b"1"
+    resource.prlimit(daemon.pid, resource.RLIMIT_AS, limit)
+    assert error(log_in(web, "anna", "wrong")) == (401, "wrong_password")
+    assert daemon.errors() == ""
 
 
 def test_reload_reads_the_passwords_again(
