@@ -8,7 +8,7 @@ from beanstalkd_py.http.api.turns import SLICE_NS, Turns
 
 
 class World:
-    """A clock, and what happened: the names of workers, and `turn`."""
+    """A clock, and what happened: the names of workers, and `turn` and `over` for each turn."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -18,6 +18,7 @@ class World:
     def turn(self) -> None:
         self.events.append("turn")
         gevent.sleep(0)
+        self.events.append("over")
 
     def work(self, name: str, steps: int, ns: int) -> None:
         with self.turns.work():
@@ -29,7 +30,7 @@ class World:
 def test_turn_comes_when_the_slice_is_over() -> None:
     world = World()
     world.work("a", 6, SLICE_NS // 2)
-    assert world.events == ["a", "a", "turn"] * 3
+    assert world.events == ["a", "a", "turn", "over"] * 3
 
 
 def test_short_work_needs_no_turn() -> None:
@@ -43,9 +44,10 @@ def test_requests_take_turns() -> None:
     world = World()
     workers = [gevent.spawn(world.work, name, 3, SLICE_NS) for name in "abc"]
     gevent.joinall(workers, timeout=30, raise_error=True)
-    assert world.events[1::2] == ["turn"] * 9
-    assert sorted(world.events[::2]) == sorted("aaabbbccc")
-    assert world.events[:6:2] == ["a", "b", "c"]  # none waits until another has finished
+    assert world.events[1::3] == ["turn"] * 9
+    assert world.events[2::3] == ["over"] * 9
+    assert sorted(world.events[::3]) == sorted("aaabbbccc")
+    assert world.events[:9:3] == ["a", "b", "c"]  # none waits until another has finished
 
 
 def test_failed_work_lets_others_work() -> None:
