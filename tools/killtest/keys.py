@@ -106,8 +106,9 @@ class Keys:
         poll = select.epoll()
         by_descriptor = {each.socket.fileno(): each for each in connections}
         try:
-            for descriptor, connection in by_descriptor.items():
+            for descriptor in by_descriptor:
                 poll.register(descriptor, select.EPOLLIN)
+            for connection in connections:
                 try:
                     connection.socket.send(b"".join(map(put, connection.todo)))
                 except ConnectionError:
