@@ -110,12 +110,17 @@ def test_our_server_is_shown_with_its_extensions(shown: Show) -> None:
     assert console.client.stats(b"stats-tube archive")["current-jobs-ready"] == "2"
 
 
-def test_server_that_goes_away_is_named(shown: Show) -> None:
+def test_server_that_goes_away_is_named_and_waited_for(shown: Show) -> None:
     console = shown("")
     page = console.page
     console.daemon.kill()
     address = f"127.0.0.1:{console.daemon.port}"
     page.wait_text(f"The server at {address} cannot be reached: Connection refused.", "#lost")
+    page.expected += ("502 (BAD GATEWAY)",)
+    page.call("Page.reload")
+    page.wait_text("Connection refused. Trying again", "main")
+    console.daemon.launch(["-p", str(console.daemon.port)]).wait_ready()
+    page.wait_text("Overview", "h1")
     page.go("about:blank")
     assert console.console.stop() == 0
 

@@ -86,6 +86,18 @@ def test_server_that_comes_back_is_shown_again(shown: Show, start: Start, log: s
     page.wait_text("1", ".fact strong")
 
 
+def test_tubes_beyond_a_sample_are_found(shown: Show) -> None:
+    console = shown()
+    names = [f"tube-{number:04}" for number in range(1100)]
+    console.client.say(b"".join(b"watch %b\r\n" % name.encode() for name in names))
+    console.client.hear(len(names))
+    page = console.show("tubes")
+    page.press("/")
+    page.type("1099")
+    page.wait_text("1 of 1\u202f101 tubes", ".title")
+    page.wait_text("tube-1099", "main td.name")
+
+
 def test_hidden_page_has_no_stream(shown: Show) -> None:
     console = shown()
     page = console.page

@@ -204,7 +204,7 @@ export async function putJob(context, tube = "default") {
           delay: parseDuration(delay.value),
           ttr: parseDuration(ttr.value),
         });
-        toast(`Job ${id} was put into ${input.value}.`);
+        toast(`Job ${id} was put into ${input.value}.`, false, `#/jobs/${id}`);
         return id;
       },
     },

@@ -53,7 +53,10 @@ export function form(title, fields, { action, danger = false, submit, ready = ()
       };
       check();
       const buttons = h("div", { class: "buttons" }, cancel, button);
-      return h("form", { onsubmit, oninput: check }, fields, error, buttons);
+      const onkeydown = (event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) button.click();
+      };
+      return h("form", { onsubmit, onkeydown, oninput: check }, fields, error, buttons);
     },
     wide ? "wide" : "",
   );

@@ -23,6 +23,8 @@ const ROUTES = [
   [/^\/log$/, log],
 ];
 
+const RETRY_MS = 2000;
+
 const byId = (id) => document.getElementById(id);
 
 // What every page gets. can(name): what the API can do with this server. full: whether this user
@@ -71,6 +73,7 @@ function open(next) {
   document.title = `${next.title} \u00b7 beanstalkd`;
   replace(byId("main"), next.element);
   scrollTo(0, 0);
+  (next.element.querySelector("[autofocus]") ?? byId("main")).focus({ preventScroll: true });
   if (next.update) page.stop = context.live.listen((sample) => next.update(sample));
 }
 
@@ -126,8 +129,7 @@ async function begin() {
     context.me = await get("me");
     context.server = await get("server");
   } catch (error) {
-    if (error.status === 401) return;
-    open(missing(error.message, begin));
+    if (error.status !== 401) beginLater(error);
     return;
   }
   byId("head").hidden = false;
@@ -136,6 +138,13 @@ async function begin() {
   showUser();
   context.live.start();
   show();
+}
+
+// Such as while the server reads its log.
+function beginLater(error) {
+  const waiting = missing(`${error.message} Trying again\u2026`, begin);
+  open(waiting);
+  setTimeout(() => page === waiting && begin(), RETRY_MS);
 }
 
 function askLogin() {

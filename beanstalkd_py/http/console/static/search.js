@@ -18,7 +18,7 @@ export class JobSearch {
       spellcheck: "false",
     };
     const older = { placeholder: "Older than", "aria-label": "Older than, such as 2 h" };
-    const attempts = { type: "number", min: 0, placeholder: "Attempts, min." };
+    const attempts = { type: "number", min: 0, placeholder: "Min. attempts" };
     this.contains = this.#input(query.get("contains"), contains);
     this.older = this.#input(query.get("age"), { class: "short", ...older });
     this.attempts = this.#input(query.get("attempts"), { class: "short", ...attempts });

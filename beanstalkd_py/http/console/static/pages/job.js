@@ -10,6 +10,7 @@ import { historyList } from "../history.js";
 import { missing } from "./missing.js";
 
 const SHOWN = 65536; // bytes of the body at first
+const MOST_SHOWN = 4 << 20; // a longer one can be downloaded only
 
 export function job(context, [id]) {
   const element = h("div", {}, h("p", { class: "empty" }, "Loading\u2026"));
@@ -96,9 +97,10 @@ export function job(context, [id]) {
       h("h2", {}, `Body, ${bytes(found.size)}`),
       download,
     );
-    const whole = found.truncated
-      ? h("button", { class: "more", onclick: all }, `Load all ${bytes(found.size)}`)
-      : null;
+    const whole =
+      found.truncated && found.size <= MOST_SHOWN
+        ? h("button", { class: "more", onclick: all }, `Load all ${bytes(found.size)}`)
+        : null;
     replace(bodyPlace, heading, bodyView(some), whole);
     async function all() {
       replace(bodyPlace, heading, bodyView(await getBytes(`jobs/${id}/body`)));

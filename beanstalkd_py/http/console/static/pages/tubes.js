@@ -1,10 +1,13 @@
 // All tubes, live: sorted by any column, filtered by a part of the name.
 
 import { putJob } from "../actions.js";
+import { get } from "../api.js";
 import { tubeColumns } from "../columns.js";
 import { h, setText } from "../dom.js";
 import { count } from "../format.js";
 import { Table } from "../table.js";
+
+const ALL_EVERY_S = 5;
 
 export function tubes(context, _parameters, query) {
   const search = h("input", {
@@ -29,7 +32,18 @@ export function tubes(context, _parameters, query) {
     if (context.live.sample) update(context.live.sample);
   }
 
-  function update({ tubes: all, left_out: left }) {
+  // A sample does not have all tubes, if there are very many.
+  let rest = null;
+  let askedAt = 0;
+  async function askAll(at) {
+    if (at < askedAt + ALL_EVERY_S) return;
+    askedAt = at;
+    rest = await get("tubes").catch(() => null);
+  }
+
+  async function update(sample) {
+    if (sample.left_out) await askAll(sample.at);
+    const { tubes: all, left_out: left } = sample.left_out && rest ? rest : sample;
     const text = search.value.toLowerCase();
     const found = text ? all.filter((tube) => tube.name.toLowerCase().includes(text)) : all;
     const of = text ? `${found.length} of ${count(all.length, "tube")}` : count(all.length, "tube");
