@@ -314,6 +314,7 @@ class Comparison:
         times = self.history.wall_times(was.expires_at, recorded.born)
         if was.expires_at == -1:
             times += self.history.wall_times(0, recorded.born)
+        times = [at or 1 for at in times]  # nor does a record have an instant of 0
         return found.expires_at in times or found.expires_at + 1 in times
 
     def _with_burying_order(self) -> dict[Key, str]:

@@ -70,6 +70,16 @@ def test_expiry_at_zero_may_be_1_ns_earlier(before: int, after: int, moved: int)
     assert history.match(expiring(after, WALL + moved), 0, 0, now=0) == 0
 
 
+def test_expiry_at_zero_of_the_wall_clock_is_1_ns_later_on_disk() -> None:
+    """There, 0 would mean that the job never expires."""
+    history = History()
+    history.restart_from(expiring(7), WALL)
+    history.set_clock_offset(-7)
+    assert history.match(expiring(8, -7), 0, 0, now=0) == 0
+    with pytest.raises(Violation, match="came back"):
+        history.match(expiring(9, -7), 0, 0, now=0)
+
+
 def test_another_expiry_is_a_violation() -> None:
     history = History()
     history.restart_from(expiring(7), WALL)
