@@ -26,6 +26,7 @@ MOST_TUBES = 1000  # with the C server, which has a command for each
 LIST_MOST = 1000  # jobs of one `list-jobs`
 SEARCH_S = 2.0  # of one page; then the page is shorter than it may be
 
+OURS = "beanstalkd-py"
 # Which extension gives which feature.
 _FEATURES = {
     "jobs": "list-jobs",
@@ -37,6 +38,9 @@ _FEATURES = {
     "drain": "drain",
     "put-with": "put-with",
 }
+
+_OF_TUBE = tuple(f"current-jobs-{state}" for state in ("ready", "reserved", "delayed", "buried"))
+_OF_JOB = ("id", "pri", "age", "reserves")
 
 
 class Remote:
@@ -88,16 +92,13 @@ class Remote:
             return self._about
         with self.connect() as link:
             known, stats = link.ask(line("capabilities"), line("stats"))
-        if known.word == "OK":
+        said = _parsed(known) or {}
+        if said.get("server") == OURS:
             names = figures.names(known.body)
             available = {feature for feature, name in _FEATURES.items() if name in names}
-            said = figures.parsed(known.body)
-            self._about = About(
-                str(said.get("server", "beanstalkd")), str(said.get("version", "")), names,
-                available | {"matching"},
-            )  # fmt: skip
-        else:
-            version = str(figures.parsed(stats.body)["version"])
+            self._about = About(OURS, str(said.get("version")), names, available | {"matching"})
+        else:  # the replies of another server may have another form
+            version = str(figures.parsed(stats.body).get("version", ""))
             self._about = About("beanstalkd", version, [], {"jobs", "matching"})
         self._about_until = time.monotonic() + ABOUT_S
         return self._about
@@ -125,18 +126,19 @@ class Remote:
         all_at_once = self._has("stats-tube-all")
         with self.connect() as link:
             if all_at_once:
-                return list(figures.items(link.one(line("stats-tube-all")).body)), 0
+                items = figures.items(link.one(line("stats-tube-all")).body)
+                return [_checked(each, *_OF_TUBE) for each in items], 0
             names = figures.names(link.one(line("list-tubes")).body)
-            shown = names[:MOST_TUBES]
+            shown = [name for name in names[:MOST_TUBES] if name.isascii()]
             found = []
             for some in _groups(shown):
                 replies = link.ask(*(line("stats-tube", name) for name in some))
-                found += [figures.parsed(each.body) for each in replies if each.word == "OK"]
+                found += [each for each in map(_tube, replies) if each is not None]
         return found, len(names) - len(shown)
 
     def tube(self, name: str) -> Figures | None:
         with self.connect() as link:
-            return _parsed(link.ask(line("capabilities"), line("stats-tube", name))[1])
+            return _tube(link.ask(line("capabilities"), line("stats-tube", name))[1])
 
     # --- jobs
 
@@ -190,7 +192,7 @@ class Remote:
             found = _peek_first(link, tube, state, shown)
             if found is None:
                 return Page([], None)
-            job = _parsed(link.one(line("stats-job", found.number())))
+            job = _job(link.one(line("stats-job", found.number())))
         if job is None:
             return Page([], None)
         return Page([ListedJob(job, found.size, found.body)], None)
@@ -200,7 +202,7 @@ class Remote:
             _, stats, body = link.ask(
                 line("capabilities"), line("stats-job", id), line("peek", id), keep=max(shown, 4096)
             )
-        job = _parsed(stats)
+        job = _job(stats)
         if job is None or body.word != "FOUND":
             return None
         return ListedJob(job, body.size, body.body[:shown])
@@ -254,9 +256,9 @@ class Remote:
                 if found is None or found.number() == last:
                     return
                 last = found.number()
-                job = _parsed(link.one(line("stats-job", last)))
+                job = _job(link.one(line("stats-job", last)))
                 if job is not None:
-                    yield [(last, int(job["pri"]))]
+                    yield [(last, job["pri"])]
 
 
 class _TcpLink(Link):
@@ -294,8 +296,27 @@ def _parsed(reply: Reply) -> Figures | None:
     return figures.parsed(reply.body) if reply.word == "OK" else None
 
 
+def _tube(reply: Reply) -> Figures | None:
+    found = _parsed(reply)
+    return None if found is None else _checked(found, *_OF_TUBE)
+
+
+def _job(reply: Reply) -> Figures | None:
+    found = _parsed(reply)
+    return None if found is None else _checked(found, *_OF_JOB)
+
+
+def _checked(found: Figures, *keys: str) -> Figures:
+    """These must be numbers. Raises ApiError."""
+    for key in keys:
+        if not isinstance(found.get(key), int):
+            message = f"The server's reply was not understood: it has no {key}."
+            raise ApiError(502, "not_understood", message)
+    return found
+
+
 def _count(link: Link, tube: str, state: str) -> int:
-    found = _parsed(link.one(line("stats-tube", tube)))
+    found = _tube(link.one(line("stats-tube", tube)))
     return 0 if found is None else int(found[f"current-jobs-{state}"])
 
 
@@ -306,10 +327,12 @@ def _list(
     more = () if cursor is None else (cursor,)
     reply = link.one(line("list-jobs", tube, state, limit, *more))
     if reply.word == "OK":
-        return list(figures.items(reply.body))
+        return [_checked(each, "size", *_OF_JOB) for each in figures.items(reply.body)]
     if reply.word == "NOT_FOUND":
         return None
-    raise ApiError(422, "bad_cursor", "The server does not accept the cursor.")
+    if reply.word == "BAD_FORMAT" and cursor is not None:
+        raise ApiError(422, "bad_cursor", "The server does not accept the cursor.")
+    raise ApiError(502, "not_understood", f"The server's reply is unknown: {reply.word!r}.")
 
 
 def _peek_first(link: Link, tube: str, state: str, keep: int) -> Reply | None:

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from itertools import chain
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from testkit.client import Client
 from testkit.daemon import OURS, Daemon
 
 from beanstalkd_py.http.api.bulk import TARGETS, Bulk
 from beanstalkd_py.http.api.errors import ApiError
+from beanstalkd_py.http.api.link import Link
 from beanstalkd_py.http.api.remote import LIST_MOST, Remote
-from beanstalkd_py.http.api.source import Filter
+from beanstalkd_py.http.api.source import About, Filter
 from tests.wire.reference import need_c_server
 
 ALL = Filter()
@@ -153,6 +156,13 @@ def test_pages_of_jobs_follow_each_other(ours: World) -> None:
     assert found == ids
 
 
+def test_cursor_that_the_server_refuses(ours: World) -> None:
+    ours.put(b"a")
+    with pytest.raises(ApiError) as refused:
+        ours.ids("ready", cursor="first")
+    assert (refused.value.status, refused.value.code) == (422, "bad_cursor")
+
+
 def test_search_finds_jobs_by_body_and_attempts(ours: World) -> None:
     ids = ours.put(b"one two", b"one", b"two " + b"x" * 5000 + b" one two")
     assert ours.ids("ready", Filter((b"one", b"two"))) == [ids[0], ids[2]]
@@ -226,3 +236,84 @@ def test_server_that_is_away_is_an_error() -> None:
 def test_name_that_does_not_resolve_is_an_error() -> None:
     with pytest.raises(ApiError, match="cannot be reached"):
         Remote("a" * 70, 1).stats()
+
+
+class Scripted:
+    """A socket whose other end sends these bytes, and closes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def sendall(self, data: bytes) -> None:
+        pass
+
+    def settimeout(self, seconds: float) -> None:
+        pass
+
+    def recv(self, count: int) -> bytes:
+        some, self._data = self._data[:count], self._data[count:]
+        return some
+
+    def close(self) -> None:
+        pass
+
+
+def ok(text: str) -> bytes:
+    return b"OK %d\r\n%b\r\n" % (len(text), text.encode())
+
+
+COUNTS = "".join(
+    f"current-jobs-{state}: 1\n" for state in ("ready", "reserved", "delayed", "buried")
+)
+TUBE = f"name: mail\n{COUNTS}"
+JOB = "id: 7\ntube: mail\nstate: ready\npri: 1\nage: 1\nreserves: 0\n"
+LISTED = "- " + (JOB + "size: 1\ncursor: 1.7\n").replace("\n", "\n  ").rstrip(" ")
+REPLIES = {
+    "stats": ok("---\nextensions:\n- ping\n") + ok("---\nid: 1\n"),
+    "tubes": ok("---\n- mail\n") + ok(f"---\n{TUBE}"),
+    "tube": ok("---\n") + ok(f"---\n{TUBE}"),
+    "job": ok("---\n") + ok(f"---\n{JOB}") + b"FOUND 7 4\r\nbody\r\n",
+    "jobs": ok(f"---\n{LISTED}") + b"FOUND 7 4\r\nbody\r\n" + ok("---\n[]\n"),
+    "connections": ok("---\n- id: 1\n  address: x\n"),
+}
+ASKED = {
+    "tube": ("mail",),
+    "job": (7, 10),
+    "jobs": ("mail", "ready", 10, None, Filter((b"o",)), 10),
+}
+
+
+def ask(name: str, data: bytes) -> object:
+    """Calls a method of a source whose server sends this."""
+    remote = Remote("127.0.0.1", 1)
+    extensions = ["list-jobs"] if name == "jobs" else []
+    remote._about = About("beanstalkd", "", extensions, set())
+    remote._about_until = float("inf")
+    remote.connect = lambda: Link(Scripted(data))  # type: ignore[method-assign]
+    return getattr(remote, name)(*ASKED.get(name, ()))
+
+
+@pytest.mark.parametrize("name", REPLIES)
+def test_whole_replies_are_understood(name: str) -> None:
+    assert ask(name, REPLIES[name])
+
+
+@given(
+    st.sampled_from(sorted(REPLIES)), st.integers(0, 400), st.integers(0, 9), st.binary(max_size=9)
+)
+def test_malformed_replies_are_an_error_of_the_server(
+    name: str, place: int, cut: int, inserted: bytes
+) -> None:
+    """Some bytes are replaced. The change may do no harm."""
+    data = REPLIES[name]
+    place %= len(data)
+    try:
+        ask(name, data[:place] + inserted + data[place + cut :])
+    except ApiError as error:
+        assert error.status in (502, 504)
+
+
+def test_reply_without_a_figure_is_an_error_of_the_server() -> None:
+    with pytest.raises(ApiError, match="it has no current-jobs-buried") as missing:
+        ask("tube", REPLIES["tube"].replace(b"jobs-buried", b"jobs-xxxxxx"))
+    assert missing.value.status == 502
