@@ -15,6 +15,7 @@ from gevent.lock import BoundedSemaphore
 
 from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.http.api import figures, history
+from beanstalkd_py.http.api.check import invalid
 from beanstalkd_py.http.api.errors import ApiError
 from beanstalkd_py.http.api.link import TOGETHER, Link
 from beanstalkd_py.http.api.search import Search
@@ -241,7 +242,9 @@ class Local:
     def _searched(
         self, tube: Tube, state: str, limit: int, cursor: str | None, wanted: Filter, shown: int
     ) -> Page:
-        after = int(cursor) if cursor and cursor.isdecimal() else 0
+        if cursor is not None and not cursor.isdecimal():
+            raise _other_list()
+        after = int(cursor or 0)
         search = self._search(tube, state, wanted, after, boot_ns() + SEARCH_NS)
         jobs: list[ListedJob] = []
         for job in search.matches():
@@ -313,5 +316,11 @@ def _key(cursor: str | None) -> int:
     """Of `Listing`."""
     if cursor is None:
         return -1
-    order, _, id = cursor.partition(".")
-    return (int(order) << 64) | min(int(id or 0), _AFTER - 1)
+    order, dot, id = cursor.partition(".")
+    if not dot:
+        raise _other_list()
+    return (int(order) << 64) | min(int(id), _AFTER - 1)
+
+
+def _other_list() -> ApiError:
+    return invalid("The cursor is that of a list with another filter.")

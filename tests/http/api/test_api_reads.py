@@ -103,6 +103,15 @@ def test_page_goes_on_after_its_last_job_was_deleted(api: Api, query: str) -> No
     assert api.ids(f"{path}&cursor={cursor}") == [3, 5]
 
 
+def test_cursor_of_another_list_is_refused(api: Api) -> None:
+    """It would lead to another place."""
+    api.put(*[b"body"] * 3)
+    path = "/api/tubes/mail/jobs?state=ready&limit=1"
+    plain, found = api.get(path)["cursor"], api.get(f"{path}&contains=b")["cursor"]
+    assert api.error("GET", f"{path}&cursor={found}") == (422, "invalid")
+    assert api.error("GET", f"{path}&contains=b&cursor={plain}") == (422, "invalid")
+
+
 def test_each_state_is_listed(api: Api) -> None:
     api.put(b"a", b"b", b"c", b"d")
     api.put(b"e", delay=100)
@@ -225,8 +234,8 @@ def test_history_has_each_record_of_a_job(serve_api: Callable[..., Api], log: st
         ("GET", "/api/tubes/", 404, "no_path"),
         ("GET", "/api/tubes/none", 404, "no_tube"),
         ("GET", "/api/tubes/none/jobs?state=ready", 404, "no_tube"),
-        ("GET", "/api/jobs/7", 404, "no_job"),
-        ("GET", "/api/jobs/7/body", 404, "no_job"),
+        ("GET", "/api/jobs/1000000", 404, "no_job"),
+        ("GET", "/api/jobs/1000000/body", 404, "no_job"),
         ("GET", "/api/jobs/0", 422, "invalid"),
         ("GET", "/api/jobs/18446744073709551616", 422, "invalid"),
         ("GET", "/api/jobs/a", 422, "invalid"),
