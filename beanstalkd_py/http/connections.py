@@ -96,13 +96,12 @@ class Connections(WSGIServer):  # type: ignore[misc]
         return False
 
     def _serve(self, accepted: socket.socket, address: Any) -> None:
-        connection = _Connection(self.gate, accepted)
         try:
-            self.handle(connection, address)
+            with _Connection(self.gate, accepted) as connection:
+                self.handle(connection, address)
         except Exception as error:
             self.failed("a request", error)
         finally:
-            connection.close()
             self._greenlets.discard(gevent.getcurrent())
 
     def failed(self, what: str, error: Exception) -> None:
