@@ -207,8 +207,8 @@ HTTP_API = (
         "c-server-is-asked-for-more",
         "the API takes the C server for one with extensions",
         "remote",
-        '        if known.word == "OK":\n',
-        '        if known.word != "":\n',
+        '        if said.get("server") == OURS:\n',
+        '        if said.get("server") != "":\n',
         _REMOTE,
     ),
     Mutant(
