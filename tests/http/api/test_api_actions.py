@@ -40,7 +40,7 @@ def test_repeated_put_with_a_key_makes_one_job(api: Api) -> None:
 def test_put_in_the_future(api: Api) -> None:
     at = int(api.get("/api/server")["at"]) + 1000
     api.post("/api/jobs", {"tube": "mail", "at": at}, 201)
-    assert 990 < api.get("/api/jobs/1")["time-left"] <= 1000
+    assert 900 < api.get("/api/jobs/1")["time-left"] <= 1000
 
 
 def test_body_is_never_taken_for_commands(api: Api) -> None:
@@ -140,7 +140,7 @@ def test_truncate_counts_first(api: Api) -> None:
 def test_pause_and_resume(api: Api) -> None:
     api.put(b"a")
     assert api.post("/api/tubes/mail/pause", {"seconds": 100}) == {"tube": "mail", "pause": 100}
-    assert api.get("/api/tubes/mail")["pause-time-left"] in (98, 99)
+    assert 0 < api.get("/api/tubes/mail")["pause-time-left"] < 100
     api.client.ask(b"watch mail\r\n")
     assert api.client.ask(b"reserve-with-timeout 0\r\n") == b"TIMED_OUT\r\n"
     assert api.post("/api/tubes/mail/resume") == {"tube": "mail", "pause": 0}
