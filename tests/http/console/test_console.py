@@ -202,8 +202,23 @@ def test_policy_of_a_tube_is_set(shown: Show) -> None:
     page.fill("dialog input", "3")
     confirm(page)
     page.wait_text("The policy of mail was changed.", ".toasts")
+    page.wait_text("Policy: after 3 attempts a job is buried.", "main p")
     console.client.ask(b"capabilities\r\n")
     assert console.stat("mail", "max-attempts") == "3"
+
+
+def test_dead_letter_is_moved_back(shown: Show) -> None:
+    console = shown()
+    (id,) = console.put("mail", b"a")
+    for command in ("set-tube mail max-attempts=1 dead-tube=dead", "watch mail", "reserve"):
+        console.client.ask(f"{command}\r\n".encode())
+    console.client.ask(b"release %d 0 0\r\n" % id)
+    page = console.show(f"jobs/{id}")
+    page.wait_text("Dead letter of\nmail\nBecause of\nattempts", "dl")
+    page.click(".title .actions button", "Move")
+    confirm(page)
+    page.wait_text("mail", "h1 .crumb")
+    assert console.client.stats(b"stats-job %d" % id)["tube"] == '"mail"'
 
 
 def test_server_is_drained(shown: Show) -> None:

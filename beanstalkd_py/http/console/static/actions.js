@@ -51,7 +51,10 @@ export async function actOnJob(context, job, action) {
     toast(`Job ${job.id} was ${done}.`);
     return true;
   };
-  if (action === "move") return askTarget(context, job.tube, `Move job ${job.id}`, submit);
+  if (action === "move") {
+    const title = `Move job ${job.id}`;
+    return askTarget(context, job.tube, title, submit, [], job.origin); // a dead letter: back
+  }
   if (action === "delete") {
     const lines = [`Job ${job.id} of the tube ${job.tube} is deleted. That cannot be undone.`];
     return confirm(`Delete job ${job.id}`, lines, { action: title, danger: true, submit });
@@ -64,8 +67,8 @@ export async function actOnJob(context, job, action) {
   }
 }
 
-function askTarget(context, from, title, submit, lines = []) {
-  const { input, list } = tubeInput("", names(context));
+function askTarget(context, from, title, submit, lines = [], to = "") {
+  const { input, list } = tubeInput(to, names(context));
   input.autofocus = true;
   input.setAttribute("autofocus", "");
   return form(

@@ -6,6 +6,7 @@ import { OLD_S, STATES, oldestAge, tubeLink } from "../columns.js";
 import { h, setClass, setText } from "../dom.js";
 import { age, count, duration, number, rate } from "../format.js";
 import { JobList } from "../joblist.js";
+import { policyText } from "../policy.js";
 import { JobSearch } from "../search.js";
 
 export function tube(context, [name, state], query) {
@@ -24,6 +25,7 @@ class TubePage {
     this.element = this.#build();
     this.loadedFor = this.#counters();
     this.#show();
+    if (this.figures) this.#showPolicy();
     this.list.load();
   }
 
@@ -62,7 +64,9 @@ class TubePage {
     return h("div", { class: "actions" }, [
       button("Put a job", () => putJob(context, name), { "data-key": "p" }),
       this.pauseButton,
-      context.can("policy") ? button("Policy\u2026", () => setPolicy(name)) : null,
+      context.can("policy")
+        ? button("Policy\u2026", () => setPolicy(name).then(() => this.#showPolicy()))
+        : null,
       context.can("truncate")
         ? button("Delete all jobs\u2026", () => truncate(name), danger)
         : null,
@@ -72,7 +76,17 @@ class TubePage {
   #facts() {
     this.oldest = h("span");
     this.facts = h("span");
-    return h("p", { class: "soft" }, this.oldest, this.facts);
+    this.policy = h("p", { class: "soft", hidden: true });
+    return [h("p", { class: "soft" }, this.oldest, this.facts), this.policy];
+  }
+
+  // A sample does not have it.
+  async #showPolicy() {
+    if (!this.context.can("policy")) return;
+    const figures = await get(tubePath(this.name)).catch(() => null);
+    const text = figures ? policyText(figures) : "";
+    setText(this.policy, text);
+    this.policy.hidden = text === "";
   }
 
   #states() {
@@ -88,9 +102,11 @@ class TubePage {
   // --- figures
 
   update(sample) {
+    const before = this.figures;
     this.figures = sample.tubes.find((each) => each.name === this.name) ?? null;
     if (!this.figures && sample.left_out) this.#askAlone();
     else this.#changed();
+    if (this.figures && !before) this.#showPolicy();
   }
 
   // A sample does not have all tubes, if there are very many.
