@@ -308,12 +308,12 @@ def test_loop_goes_on_while_a_password_is_compared(serve: Start, web: str, users
         daemon.stop()
 
 
-@pytest.mark.parametrize(("before", "mib"), [(True, 32), (False, 4)])
+@pytest.mark.parametrize(("before", "mib"), [(True, 16), (False, 4)])
 def test_lack_of_memory_refuses_a_login(
     serve: Start, web: str, users: Path, before: bool, mib: int
 ) -> None:
-    """scrypt needs 64 MiB for this user. Before the first login, there is no thread."""
-    users.write_text(lines(ANNA._replace(n=1 << 16)))
+    """scrypt needs 32 MiB for this user. Before the first login, there is no thread."""
+    users.write_text(lines(ANNA._replace(n=1 << 15)))
     daemon = serve("--http-password-file", str(users))
     client = daemon.client()
     client.put()
