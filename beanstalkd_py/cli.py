@@ -10,7 +10,6 @@ cannot be read or written, 70 a bug (with a traceback). A stop is 0, or 143 as p
 import gc
 import os
 import sys
-import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,17 +18,15 @@ from typing import NoReturn
 
 import beanstalkd_wal as wal
 
+from beanstalkd_py import openlog
 from beanstalkd_py.binlog import opening
-from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.binlog.refusals import what_helps
 from beanstalkd_py.config import file, flags
 from beanstalkd_py.config.flags import CommandLine
-from beanstalkd_py.config.options import SMALLEST_SEGMENT_BYTES, Options
-from beanstalkd_py.foreign import old_files
+from beanstalkd_py.config.options import Options
 from beanstalkd_py.foreign.old_files import DamagedImport
-from beanstalkd_py.host import disk, privileges, signals
-from beanstalkd_py.host.clock import boot_ns
-from beanstalkd_py.host.events import INTERVAL_NS, EventLog, Report, is_journal
+from beanstalkd_py.host import privileges, signals
+from beanstalkd_py.host.events import INTERVAL_NS, EventLog, is_journal
 from beanstalkd_py.host.notify import Notify
 from beanstalkd_py.host.process import (
     START_DESCRIPTORS,
@@ -39,9 +36,10 @@ from beanstalkd_py.host.process import (
 )
 from beanstalkd_py.host.progress import Progress
 from beanstalkd_py.host.stderr import Stderr
+from beanstalkd_py.openlog import NoDirectory, NoResources, NoSpace, NotReadable
 from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.queue.queue import Queue
-from beanstalkd_py.server.diskwatch import DiskWatch, WatchedFileSystem
+from beanstalkd_py.server.diskwatch import DiskWatch
 from beanstalkd_py.server.lifecycle import Draining, report_ready
 from beanstalkd_py.server.limits import give_figures, set_limits
 from beanstalkd_py.server.listen import ListenFailed, address_of, listen
@@ -54,22 +52,6 @@ NO_SPACE, LOCKED, BAD_LOG, BUG, NO_RESOURCES, LOG_FAILED = 1, 10, 65, 70, 71, 74
 PID_1_TERMINATED = 143
 EVENTS_CHECK_S = INTERVAL_NS / 1e9
 DRAINING_CHECK_S = 1.0
-
-
-class NoDirectory(Exception):
-    """DIR of -b does not exist, is no directory, or is not writable."""
-
-
-class NotReadable(Exception):
-    """A file of the log exists but cannot be read."""
-
-
-class NoSpace(Exception):
-    """The disk is too full to start."""
-
-
-class NoResources(Exception):
-    """The system refuses what the server needs to run, such as a descriptor."""
 
 
 def run() -> NoReturn:
@@ -216,7 +198,7 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
         # Before the change of the user: all load modules that the user may not be able to read.
         with _needed():
             require_descriptors(START_DESCRIPTORS)
-            _load_take_over(chosen.wal_dir)
+            openlog.load_take_over(chosen.wal_dir)
             server = Server(
                 dispatcher,
                 listeners,
@@ -248,23 +230,9 @@ def _serve(command_line: CommandLine, chosen: Options, events: EventLog) -> int:
         log = None
         lock = None
         if chosen.wal_dir is not None:
-            lock = _lock(chosen.wal_dir)
-            try:
-                log = _open(chosen, lock, queue, server, events, progress, watch)
-                dispatcher.log = log.snapshot
-            except wal.LogFull as error:
-                raise NoSpace(f"{chosen.wal_dir}: {error}") from error
-            except wal.LogFailed as error:
-                if error.errno in wal.DISK_FULL:
-                    raise NoSpace(f"{error}; {what_helps(error.errno)}") from error
-                raise
-            except OSError as error:
-                if error.errno in wal.DISK_FULL:
-                    raise _no_space(error) from error
-                line = f"{error.filename or chosen.wal_dir}: {error.strerror or error}"
-                if error.errno == ENOMEM:
-                    raise NoResources(f"{line}; {what_helps(ENOMEM)}") from error
-                raise NotReadable(line) from error
+            lock = openlog.lock(chosen.wal_dir)
+            log = openlog.open_log(chosen, lock, queue, server.wake_up, events, progress, watch)
+            dispatcher.log = log.snapshot
 
         def ready() -> None:
             addresses = [address_of(listener) for listener in listeners.sockets]
@@ -310,87 +278,3 @@ def _needed() -> Iterator[None]:
 
 def _stopped() -> int:
     return PID_1_TERMINATED if os.getpid() == 1 else 0
-
-
-def _lock(directory: str) -> wal.Lock:
-    try:
-        return wal.lock(directory)
-    except OSError as error:
-        if error.errno in wal.DISK_FULL:
-            raise _no_space(error) from error
-        in_directory = os.path.isdir(directory) and error.filename != os.path.realpath(directory)
-        what = f"{directory}/lock" if in_directory else f"wal dir {directory}"
-        raise NoDirectory(f"failed to lock {what}: {error.strerror}") from error
-
-
-def _load_take_over(directory: str | None) -> None:
-    """Loads the modules of the take-over, if there is something to take over."""
-    with suppress(OSError):  # `_lock` reports it
-        if directory is not None and old_files.present(directory):
-            import beanstalkd_py.foreign.takeover  # noqa: F401
-
-
-def _open(
-    chosen: Options,
-    lock: wal.Lock,
-    queue: Queue,
-    server: Server,
-    report: Report,
-    progress: Progress,
-    watch: DiskWatch,
-) -> Binlog:
-    """Replays DIR into the queue and opens it for writing."""
-    assert chosen.wal_dir is not None
-    if chosen.never_sync:
-        durability = wal.Durability.NEVER
-    else:
-        durability = wal.Durability.WINDOW if chosen.sync_ms else wal.Durability.SYNC
-    segment_bytes = _segment_bytes(chosen.wal_dir, chosen.log_segment_bytes, report)
-    if old_files.present(chosen.wal_dir):
-        from beanstalkd_py.foreign import takeover
-
-        takeover.take_over(
-            chosen.wal_dir,
-            segment_bytes=segment_bytes,
-            wall_now=time.time_ns(),
-            date=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
-            accept_damaged=chosen.accept_damaged_import,
-            report=report,
-            progress=progress,
-        )
-    watch.start()
-    opened = opening.open_binlog(
-        chosen.wal_dir,
-        queue,
-        segment_bytes=segment_bytes,
-        durability=durability,
-        now=boot_ns(),
-        wall_now=time.time_ns(),
-        notify=server.wake_up,
-        report=report,
-        progress=progress,
-        lock=lock,
-        fs=WatchedFileSystem(watch),
-    )
-    progress.close()
-    return opened
-
-
-def _no_space(error: OSError) -> NoSpace:
-    return NoSpace(f"{error.filename}: {error.strerror}; {what_helps(error.errno or 0)}")
-
-
-def _segment_bytes(directory: str, asked: int, report: Report) -> int:
-    """The size of segments: `asked`, or less where such segments do not fit. The headroom that puts
-    must leave is more than a segment, so a file system of only two segments would refuse every put.
-    """
-    limits = {
-        disk.file_system_bytes(directory) // 4: "the file system is small",
-        disk.file_size_limit() or 0: "the limit on the size of files (ulimit -f) is low",
-    }
-    limit = min(filter(None, limits), default=asked)
-    fits = max(SMALLEST_SEGMENT_BYTES, limit // 4096 * 4096)
-    if fits >= asked:
-        return asked
-    report(f"{directory}: segments of {fits} bytes instead of {asked} (-s): {limits[limit]}")
-    return fits

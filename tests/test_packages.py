@@ -44,6 +44,10 @@ BELOW = {
         "beanstalkd_py.server",
     },
     "beanstalkd_py.cli": {"beanstalkd_py", "beanstalkd_wal"},
+    "beanstalkd_py.openlog": {
+        *("beanstalkd_py.binlog", "beanstalkd_py.config", "beanstalkd_py.foreign"),
+        *("beanstalkd_py.host", "beanstalkd_py.queue", "beanstalkd_py.server", "beanstalkd_wal"),
+    },
     "beanstalkd_py.password": {"beanstalkd_py.config"},
     "beanstalkd_py.ping": set[str](),
     "beanstalkd_py.__main__": {"beanstalkd_py"},
@@ -66,6 +70,7 @@ USES_SYSTEM = (
     "beanstalkd_py.dramatiq",
     "beanstalkd_py.host",
     "beanstalkd_py.http",
+    "beanstalkd_py.openlog",
     "beanstalkd_py.password",
     "beanstalkd_py.ping",
     "beanstalkd_py.server",
