@@ -8,7 +8,7 @@ from testkit import http
 from testkit.start import Start
 from testkit.waiting import wait_until
 
-from tests.http.test_health import answers, replaying, unexpected
+from tests.http.test_health import answers, replaying
 
 PATHS = [
     ("GET", "/api/server", None),
@@ -39,4 +39,4 @@ def test_replay_refuses_the_api(
     go.touch()
     daemon.wait_ready()
     assert http.ask(web, "GET", "/api/jobs/1")[0] == 200
-    assert unexpected(daemon) == ""
+    assert daemon.errors() == ""
