@@ -80,6 +80,7 @@ class Demo(Closing):
         for _ in range(25):
             self._client.ask(b"delete %d\r\n" % self._reserve("exports"))
         self._client.ask(b"pause-tube reports 900\r\n")
+        self._client.ask(b"set-tube mail max-attempts=5 dead-tube=dead.mail\r\n")
 
     def _put(self, tube: str, body: bytes, delay: int = 0) -> int:
         self._client.ask(f"use {tube}\r\n".encode())

@@ -197,7 +197,10 @@ function findProblems({ tubes }, segments) {
   if (paused.length)
     found.push([[names(paused), paused.length === 1 ? " is paused." : " are paused."]]);
   const left = tubes.filter((tube) => oldestAge(tube) >= OLD_S && !tube["current-watching"]);
-  if (left.length) found.push([["Nobody watches ", names(left), ", and its jobs wait."]]);
+  if (left.length)
+    found.push([
+      ["Nobody watches ", names(left), `, and ${left.length === 1 ? "its" : "their"} jobs wait.`],
+    ]);
   return found;
 }
 
