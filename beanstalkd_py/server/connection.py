@@ -97,7 +97,7 @@ class Connection:
 
     def on_event(self, event: int, received: Received) -> None:
         """Handles a readiness event (flags of epoll). received: what `receive_ready` says. Hot,
-        therefore flat: it repeats the code of `flush` and `Context.tick_if_due`.
+        therefore flat: it repeats the code of `flush`, `deliver` and `Context.tick_if_due`.
         """
         self.active = True
         if isinstance(received, bytes) and self.life is READING:
@@ -132,8 +132,11 @@ class Connection:
             return
         data = session.take_output()
         if data:
-            self.queued += len(data)
-            context.outbox.add(self, data)
+            if self._batched and context.outbox.immediate and not self.queued:
+                context.sends.items.append((self.fd, data, self))
+            else:
+                self.queued += len(data)
+                context.outbox.add(self, data)
             if self.queued > context.max_pending or session.output:
                 self.flush(now)
 
@@ -242,24 +245,16 @@ class Connection:
             return
         session = self.session
         data = session.take_output()
-        if data:
+        while data:
             self.queued += len(data)
             self.context.outbox.add(self, data)
-            while session.output:  # a reply with a long body comes in pieces
-                data = session.take_output()
-                self.queued += len(data)
-                self.context.outbox.add(self, data)
+            data = session.take_output() if session.output else b""  # long bodies come in pieces
         over = self.queued > self.context.max_pending
         if session.held and not over and not self._resumes:
             self._resumes = True
             self.context.later.append(self._resume)
-        if (  # `_update` may have something to change: seldom true
-            self.life is not READING
-            or session.closed
-            or session.held
-            or session.client.waiting
-            or over
-        ):
+        unusual = session.closed or session.held or session.client.waiting or over
+        if unusual or self.life is not READING:  # `_update` may have something to change
             self._update()
 
     def _resume(self) -> None:
@@ -274,6 +269,10 @@ class Connection:
 
     def _update(self) -> None:
         """Sets `life` by the state of the session and the replies."""
+        if self.session.closed:
+            self.context.sends.send()  # some may be of this client
+        if self.life is GONE:
+            return
         if self.session.closed and not self.queued:
             if not self.context.ending:  # else the server closes it, in `Server._linger`
                 self.close()
@@ -311,7 +310,7 @@ class Connection:
         """
         if self._batched and self.life is READING and not self._unsent:
             self.queued -= len(data)
-            self.context.sends.add((self.fd, data, self))
+            self.context.sends.items.append((self.fd, data, self))
             return
         if self.context.sends.items:  # some may be of this client
             self.context.sends.send()
@@ -394,6 +393,7 @@ class Connection:
         """Closes the transport and changes no job."""
         self.life = GONE
         self._set_receivable()
+        self.context.sends.send()  # what is left for this descriptor must not reach the next one
         self.transport.close()
         # Breaks the reference cycles of connection, session and client, which frees their memory.
         self.session.owner = None

@@ -53,6 +53,9 @@ class Outbox:
     returns whether another batch must end soon.
 
     on_commit: called before each commit with the LSN of its last record.
+
+    immediate: no reply waits for a log. A recipient without an earlier reply here need not add one,
+    but may give it to `send` at once.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Outbox:
     ) -> None:
         self._binlog = binlog
         self._log = None if binlog is None else binlog.log
+        self.immediate = binlog is None
         # A commit then writes and does not sync: fast enough for the loop thread.
         self._only_writes = self._log is not None and not self._log.promise_durable
         self._sync_ns = sync_ms * MS
@@ -107,7 +111,7 @@ class Outbox:
         pending = self._pending
         promised = NEVER if self._log is None else self._log.promised_lsn
         if not pending or pending[0][0] > promised:
-            return False
+            return self.immediate and self._send()
         while pending and pending[0][0] <= promised:
             _, recipient, data = pending.popleft()
             recipient.deliver(data)

@@ -14,12 +14,11 @@ class Sender(Protocol):
 
 
 class Sends:
-    """add: called with a descriptor, a piece of a reply, and who sends what is left of it."""
+    """items: a descriptor, a piece of a reply, and who sends what is left of it."""
 
     def __init__(self, memory: MemoryReserve) -> None:
         self._memory = memory
         self.items: list[tuple[int, bytes, Sender]] = []
-        self.add = self.items.append
 
     def send(self) -> bool:
         """Sends all, in order. If a socket does not take its piece, the rest is sent one by one,

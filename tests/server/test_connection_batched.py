@@ -127,6 +127,60 @@ def test_replies_of_a_batch_are_sent_at_its_end(world: World) -> None:
     assert all(connection.all_sent() for connection, _ in (one, two))
 
 
+def test_reply_waits_for_an_earlier_one_of_its_client(world: World) -> None:
+    """The end of a wait comes through the outbox. A reply to a command of the same batch does not,
+    unless another one waits there.
+    """
+    (_, waiting), (_, producer) = world.connect(), world.connect()
+    waiting.send(b"reserve\r\n")
+    world.settle()
+    producer.send(b"put 0 0 60 1\r\nx\r\n")
+    waiting.send(b"use a\r\n")
+    world.settle()
+    assert waiting.recv(99) == b"RESERVED 1 1\r\nx\r\nUSING a\r\n"
+
+
+def test_reply_is_sent_before_its_connection_closes_in_the_same_batch(world: World) -> None:
+    connection, theirs = world.connect()
+    connection.on_event(READABLE, ASK)
+    connection.on_event(READABLE, b"")
+    assert connection.gone
+    assert theirs.recv(99) == ANSWER and theirs.recv(99) == b""
+
+
+def test_connection_closes_after_the_rest_of_a_reply_of_its_batch(world: World) -> None:
+    put_body(world)
+    connection, theirs = world.connect()
+    connection.on_event(READABLE, PEEK)
+    connection.on_event(READABLE, b"")
+    assert world.hear(theirs, len(FOUND)) == FOUND
+    assert connection.gone
+
+
+def test_close_before_a_reply_that_the_client_does_not_take(world: World) -> None:
+    connection, theirs = world.connect()
+    connection.on_event(READABLE, ASK)
+    theirs.close()
+    connection.on_event(READABLE, b"")
+    assert connection.gone
+
+
+def test_reply_never_reaches_the_next_owner_of_its_descriptor(world: World) -> None:
+    connection, _ = world.connect()
+    connection.on_event(READABLE, ASK)
+    connection.close()
+    ours, theirs = socket.socketpair()
+    assert connection.fd in (ours.fileno(), theirs.fileno())
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    world.end_batch()
+    for each in (ours, theirs):
+        with pytest.raises(BlockingIOError):
+            each.recv(99)
+    ours.close()
+    theirs.close()
+
+
 def test_client_that_reads_nothing_gets_every_byte_in_order(world: World) -> None:
     """Commands of the same batches come after bytes that its socket did not take."""
     put_body(world)
@@ -326,7 +380,7 @@ def test_send_is_repeated_with_the_memory_reserve(
     monkeypatch.setattr(sends, "BUILT", True)
     connection, theirs = world.connect()
     batch = Sends(memory)
-    batch.add((connection.fd, b"12", connection))
+    batch.items.append((connection.fd, b"12", connection))
     assert batch.send() and theirs.recv(9) == b"2" and memory.short
 
 
@@ -341,7 +395,7 @@ def test_lack_of_memory_without_the_extension_is_an_error(
         monkeypatch.setattr(module, "BUILT", False)
     replies = Sends(MemoryReserve())
     connection, _ = world.connect()
-    replies.add((connection.fd, b"1", connection))
+    replies.items.append((connection.fd, b"1", connection))
     for call in (Poller(MemoryReserve()).poll, replies.send):
         with pytest.raises(MemoryError):
             call()
