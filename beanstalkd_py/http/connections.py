@@ -23,6 +23,7 @@ from beanstalkd_py.http.handler import Handler
 
 READ = 1
 CONNECTIONS = 64
+ACCEPTS = 16  # at once, while there are no commands
 REST_S = 0.001  # after each accept: connections take the loop at most once in this time
 PAUSE_S = 1.0  # when no descriptor is left
 
@@ -55,6 +56,8 @@ class Connections(WSGIServer):  # type: ignore[misc]
         self._accepting = [self.loop.io(listener.fileno(), READ) for listener in listeners]
         self._listeners = listeners
         self._pause: Any = None  # the timer that ends a pause
+        # Whether commands are served. During a replay the loop has few turns, and no commands.
+        self.serves = True
 
     def begin(self) -> None:
         """Accepts connections."""
@@ -62,15 +65,17 @@ class Connections(WSGIServer):  # type: ignore[misc]
             watcher.start(self._accept, listener)
 
     def _accept(self, listener: socket.socket) -> None:
-        try:
-            accepted, address = listener.accept()
-        except (BlockingIOError, ConnectionError):
-            return
-        except (OSError, MemoryError):  # no descriptor is left, most likely
-            self._pause_for(PAUSE_S)
-            return
-        self._pause_for(REST_S)
-        self._admit(accepted, address)
+        for _ in range(1 if self.serves else ACCEPTS):
+            try:
+                accepted, address = listener.accept()
+            except (BlockingIOError, ConnectionError):
+                return
+            except (OSError, MemoryError):  # no descriptor is left, most likely
+                self._pause_for(PAUSE_S)
+                return
+            if self.serves:
+                self._pause_for(REST_S)
+            self._admit(accepted, address)
 
     def _pause_for(self, seconds: float) -> None:
         """Accepts nothing for this time. Otherwise the loop would spin, or only accept."""
@@ -113,12 +118,15 @@ class Connections(WSGIServer):  # type: ignore[misc]
 
 
 class _Connection(gevent.socket.socket):  # type: ignore[misc]
-    """Takes over the descriptor of an accepted socket. Each receive passes the gate first."""
+    """Takes over the descriptor of an accepted socket. Each receive first passes the gate, when
+    there is something to receive.
+    """
 
     def __init__(self, gate: Gate, accepted: socket.socket) -> None:
         super().__init__(fileno=accepted.detach())
         self._gate = gate
 
     def recv_into(self, *arguments: Any) -> Any:
+        self._wait(self._read_event)
         self._gate.wait()
         return super().recv_into(*arguments)

@@ -87,6 +87,7 @@ class HttpSide:
         api = Api(source, turns, lambda what, error: self._connections.failed(what, error))
         application = Application(pages, access, api.respond)
         self._connections = Connections(listeners.sockets, application, report)
+        self._connections.serves = False
         self._connections.begin()
 
     # --- the life of the server
@@ -105,6 +106,7 @@ class HttpSide:
             self._measures.commit(log.log.lsn)
             self._server.context.outbox.on_commit = self._measures.commit
         self._health.phase = ""
+        self._connections.serves = True
 
     def stopping(self) -> None:
         self._health.phase = STOPPING

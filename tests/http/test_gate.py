@@ -103,6 +103,30 @@ def test_each_receive_has_a_turn_of_the_loop(served: Served) -> None:
     assert len(passed) > 10 and len(set(passed)) == len(passed)
 
 
+def test_idle_connection_does_not_pass_the_gate(served: Served) -> None:
+    """Otherwise a request would wait until a thousand of them have passed."""
+    passed: list[int] = []
+    wait = served.connections.gate.wait
+    served.connections.gate.wait = lambda: (wait(), passed.append(served.turn))  # type: ignore
+    for _ in range(5):
+        served.connect()
+    served.wait(lambda: len(served.connections.incomplete) == 5)
+    start = served.turn
+    served.wait(lambda: served.turn > start + 50)
+    assert passed == []
+
+
+def test_many_are_accepted_at_once_while_there_are_no_commands(served: Served) -> None:
+    served.connections.serves = False
+    turns: list[int] = []
+    admit = served.connections._admit
+    served.connections._admit = lambda *a: (turns.append(served.turn), admit(*a))  # type: ignore
+    for _ in range(10):
+        served.connect()
+    served.wait(lambda: len(turns) == 10)
+    assert len(set(turns)) < 10
+
+
 def test_listener_rests_after_each_accept(served: Served) -> None:
     for _ in range(10):
         served.connect()

@@ -134,6 +134,22 @@ HTTP_SIDE = (
         _GATE,
     ),
     _mutant(
+        "http-rests-in-replay",
+        "a health check waits for minutes while the log is read, behind idle connections",
+        "http/connections",
+        "        for _ in range(1 if self.serves else ACCEPTS):\n",
+        "        for _ in range(1):\n",
+        _GATE,
+    ),
+    _mutant(
+        "http-idle-take-turns",
+        "a request waits until each idle connection has had a turn",
+        "http/connections",
+        "        self._wait(self._read_event)\n",
+        "",
+        _GATE,
+    ),
+    _mutant(
         "http-gate-for-all",
         "sixty requests pass the gate in the same turn of the loop",
         "http/gate",
