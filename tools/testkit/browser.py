@@ -57,7 +57,8 @@ class Browser(Closing):
     """One Chromium. program: its path."""
 
     def __init__(self, program: str) -> None:
-        self._profile = tempfile.TemporaryDirectory()
+        # Children of the killed process may still write to it.
+        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._log = tempfile.TemporaryFile()
         ours, theirs = _pipe(), _pipe()
 
@@ -87,8 +88,6 @@ class Browser(Closing):
         os.close(self._write)
         os.close(self._read)
         self._log.close()
-        # Children of the killed process may still write to the profile.
-        shutil.rmtree(self._profile.name, ignore_errors=True)
         self._profile.cleanup()
 
     def page(self, width: int = 1280, height: int = 800, dark: bool = False) -> Page:
