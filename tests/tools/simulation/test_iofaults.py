@@ -15,10 +15,12 @@ from simulation.iofaults import fail_each
 from simulation.sweep.fault import Fault
 from simulation.sweep.log_workload import LogWorkload
 from simulation.sweep.process import MODES, Mode
-from simulation.sweep.queue_workload import QueueWorkload
+from simulation.sweep.queue_workload import TAKES_SPACE, QueueWorkload
 from simulation.sweep.trial import Plan, run_with_fault
 from simulation.sweep.workload import Workload
 from simulation.violation import Violation
+
+from beanstalkd_py.protocol.commands import COMMANDS
 
 SYNCED, WINDOW, NEVER = MODES
 PLANS = {
@@ -136,3 +138,9 @@ def test_failure_that_names_another_file_is_caught(monkeypatch):
     assert "expected the name of the file that failed, got /log/another" in violation(
         PLANS["-f0"], errno.EIO
     )
+
+
+def test_full_disk_may_refuse_every_put_and_every_move() -> None:
+    """move-jobs was once taken for a command that it never refuses."""
+    words = {row.name.encode() for row in COMMANDS}
+    assert TAKES_SPACE == {word for word in words if word.startswith((b"put", b"move-"))}
