@@ -9,6 +9,7 @@ from pathlib import Path
 from beanstalkd_py import __version__, password, ping
 from beanstalkd_py.config.table import OPTIONS, Group, Option
 
+from .arguments import options_of, usage
 from .roff import (
     bold,
     definitions,
@@ -28,6 +29,7 @@ _ABOUT = (
     "A work-queue server that speaks the beanstalkd protocol. With -b, it sends a reply only after "
     "the change is safely on disk. Without -b, jobs are in memory only."
 )
+_OTHERS = ("beanstalkd-binlog", "beanstalkd-console")
 _FILES = (
     ("/etc/beanstalkd-py.toml", "options of the systemd service"),
     ("/var/lib/beanstalkd-py", "jobs of the systemd service"),
@@ -54,7 +56,9 @@ def page() -> str:
             section("Signals", definitions(rows_of("Signals"))),
             section("Exit status", definitions(rows_of("Exit statuses"))),
             section("Files", definitions((italic(path), escaped(text)) for path, text in _FILES)),
-            section("See also", f"{bold('beanstalkd-binlog')}(1)\n"),
+            section(
+                "See also", f"{bold('beanstalkd-binlog')}(1), {bold('beanstalkd-console')}(1)\n"
+            ),
         ]
     )
 
@@ -62,22 +66,9 @@ def page() -> str:
 def _synopsis() -> str:
     server = f"{bold(PROGRAM)} [{italic('OPTIONS')}]"
     return (
-        f"{server}\n.br\n{bold(PROGRAM)} {bold('ping')} {_usage(ping.parser(''))}\n"
-        f".br\n{bold(PROGRAM)} {bold('password')} {_usage(password.parser(''))}\n"
+        f"{server}\n.br\n{bold(PROGRAM)} {bold('ping')} {usage(ping.parser(''))}\n"
+        f".br\n{bold(PROGRAM)} {bold('password')} {usage(password.parser(''))}\n"
     )
-
-
-def _usage(parser: argparse.ArgumentParser) -> str:
-    words = []
-    for action in parser._actions:
-        if action.dest == "help":
-            continue
-        value = _value(action)
-        shown = bold(value) if value == "add" else italic(value)
-        if action.option_strings:
-            shown = f"[{bold(action.option_strings[-1])} {shown}]"
-        words.append(shown)
-    return " ".join(words)
 
 
 def _option(option: Option) -> tuple[str, str]:
@@ -88,20 +79,8 @@ def _option(option: Option) -> tuple[str, str]:
 
 
 def _of(parser: argparse.ArgumentParser) -> str:
-    """The description and the options of a word that can be the first argument."""
-    rows = [
-        (
-            ", ".join(map(bold, action.option_strings))
-            + (f" {italic(value)}" if (value := _value(action)) else ""),
-            escaped(str(action.help) % vars(action)),
-        )
-        for action in parser._actions
-    ]
-    return paragraph(escaped(str(parser.description))) + definitions(rows)
-
-
-def _value(action: argparse.Action) -> str:
-    return str(action.metavar or "|".join(action.choices or ()))
+    """Of a word that can be the first argument."""
+    return paragraph(escaped(str(parser.description))) + options_of(parser)
 
 
 def rows_of(heading: str) -> list[tuple[str, str]]:

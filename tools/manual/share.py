@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import click_page, completion, server_page
+from . import click_page, completion, console_page, server_page
 
 
 def texts() -> dict[str, str]:
@@ -13,6 +13,7 @@ def texts() -> dict[str, str]:
     return {
         f"man/man1/{server}.1": server_page.page(),
         f"man/man1/{binlog}.1": click_page.page(),
+        f"man/man1/{console_page.PROGRAM}.1": console_page.page(),
         f"bash-completion/completions/{server}": completion.bash(),
         f"bash-completion/completions/{binlog}": completion.binlog("bash"),
         f"zsh/site-functions/_{server}": completion.zsh(),

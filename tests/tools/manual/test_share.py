@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 import subprocess
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import click
 import pytest
 from beanstalkd_binlog.cli import cli
-from manual import click_page, completion, roff, server_page, share
+from manual import click_page, completion, console_page, roff, server_page, share
 
 from beanstalkd_py import password, ping
 from beanstalkd_py.config.table import OPTIONS
+from beanstalkd_py.console import cli as console
 
+ROOT = Path(__file__).parents[3]
 REQUESTS = {".TH", ".SH", ".SS", ".PP", ".TP", ".nf", ".fi", ".br"}
 PAGES = {name: text for name, text in share.texts().items() if name.endswith(".1")}
 SHELLS = {"bash": completion.bash(), "zsh": completion.zsh(), "fish": completion.fish()}
@@ -51,6 +54,22 @@ def test_page_of_the_server_has_the_tables_of_the_documentation() -> None:
     assert "143 stopped as asked, as process 1 of a container" in page
     with pytest.raises(ValueError, match="no table below 'Backups'"):
         server_page.rows_of("Backups")
+
+
+def test_page_of_the_console_has_every_option_with_its_help() -> None:
+    page = plain(console_page.page())
+    for action in console.parser("")._actions:
+        assert action.option_strings[-1] in page and str(action.help) % vars(action) in page
+    assert "beanstalkd-py(1)" in page
+
+
+def test_every_program_has_a_page() -> None:
+    """The Debian package is refused without one of them."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    scripts = setup["options.entry_points"]["console_scripts"].strip().splitlines()
+    programs = {line.partition("=")[0].strip() for line in scripts}
+    assert {Path(name).stem for name in PAGES} == programs
 
 
 def test_page_of_the_binlog_tool_has_every_command() -> None:
