@@ -65,6 +65,7 @@ COMPILED = [
             "journal",
             "meta",
             "policyrecords",
+            "putrecords",
             "records",
             "replay",
             "tubereplay",

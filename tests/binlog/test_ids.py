@@ -10,7 +10,7 @@ import beanstalkd_wal as wal
 import pytest
 from simulation.disk import MemoryDisk
 
-from beanstalkd_py.binlog import ids, journal, records
+from beanstalkd_py.binlog import ids, putrecords, records
 from beanstalkd_py.binlog.ids import ids_per_segment
 from beanstalkd_py.binlog.meta import META_STRUCT
 from tests.binlog.daemon import SEGMENT, Daemon, append
@@ -131,7 +131,7 @@ def test_raised_bound_is_followed_by_the_end_of_an_iteration(
     daemon = Daemon(DIRECTORY, fs=MemoryDisk(), durability=durability)
     put(daemon)
     daemon.rest()
-    monkeypatch.setattr(journal, "NEW_STRUCT", NoMemory())
+    monkeypatch.setattr(putrecords, "NEW_STRUCT", NoMemory())
     before = daemon.binlog.log.lsn
     session = daemon.session()
     session.receive(b"put 0 0 60 1\r\nx\r\n", daemon.now)

@@ -146,7 +146,7 @@ def test_put_without_memory_for_its_record_changes_nothing(
 ) -> None:
     before, lsn = counts(server), server.binlog.log.lsn
     with monkeypatch.context() as patch:
-        patch.setattr("beanstalkd_py.binlog.journal.NEW_STRUCT", NoMemory)
+        patch.setattr("beanstalkd_py.binlog.putrecords.NEW_STRUCT", NoMemory)
         assert server.say(client, b"put 0 0 60 1", b"b") == OUT
     assert (counts(server), server.binlog.log.lsn) == (before, lsn)
     assert NEW_STRUCT.size == 24
@@ -172,7 +172,7 @@ def test_long_put_without_memory_is_refused(
     before = counts(server)
     with monkeypatch.context() as patch:
         if place == "record":
-            patch.setattr("beanstalkd_py.binlog.journal.NEW_STRUCT", NoMemory)
+            patch.setattr("beanstalkd_py.binlog.putrecords.NEW_STRUCT", NoMemory)
         else:
             patch.setattr("beanstalkd_py.binlog.usage.array", NoArray)  # of the next segment
         assert server.say(client, line, body) == OUT

@@ -146,7 +146,7 @@ def test_stop_reports_what_no_check_has_seen(world: World) -> None:
 
 @pytest.mark.sources
 @pytest.mark.parametrize(
-    "place", ["beanstalkd_py.binlog.journal.NEW_STRUCT", "beanstalkd_py.queue.state.new_job"]
+    "place", ["beanstalkd_py.binlog.putrecords.NEW_STRUCT", "beanstalkd_py.queue.state.new_job"]
 )
 def test_put_without_memory_for_record_or_job_counts(
     world: World, place: str, monkeypatch: pytest.MonkeyPatch

@@ -327,7 +327,7 @@ QUEUE = (
         Invariant.DISK_IN_PROPORTION,
         "puts-use-the-reserve",
         "puts use the headroom that is reserved for a full disk",
-        "beanstalkd_py/binlog/journal.py",
+        "beanstalkd_py/binlog/putrecords.py",
         " and not self.headroom_for_put(nbytes):\n"
         "            self.refuse_put(largest)\n"
         "            return None\n",

@@ -17,7 +17,7 @@ import beanstalkd_wal.committer as committer
 from beanstalkd_wal.format import encode_frame
 from testkit.memory import allocate_except_probes
 
-from beanstalkd_py.binlog import journal
+from beanstalkd_py.binlog import putrecords
 from beanstalkd_py.binlog.records import NEW_STRUCT, SHORT_STRUCT
 from beanstalkd_py.protocol import bodies, replies
 from beanstalkd_py.queue import state
@@ -115,8 +115,8 @@ def failing(memory: Memory) -> Iterator[None]:
     replaced: list[tuple[Any, str, Any]] = [
         (bodies, "LARGE_BODY", LARGE_BODY),
         (state, "new_job", memory.checked(new_job)),
-        (journal, "NEW_STRUCT", _CheckedStruct(memory, NEW_STRUCT)),
-        (journal, "SHORT_STRUCT", _CheckedStruct(memory, SHORT_STRUCT)),
+        (putrecords, "NEW_STRUCT", _CheckedStruct(memory, NEW_STRUCT)),
+        (putrecords, "SHORT_STRUCT", _CheckedStruct(memory, SHORT_STRUCT)),
         (replies, "FOUND", _checked_template(memory, replies.FOUND)),
         (committer, "_join", memory.checked_always(committer._join)),
         (committer, "encode_frame", memory.checked_always(encode_frame)),
