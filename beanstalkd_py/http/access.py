@@ -34,6 +34,7 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 PROBES = ("/healthz", "/readyz")
 LOGIN, LOGOUT, ME = "/api/login", "/api/logout", "/api/me"
 CONSOLE = "/console/"
+LOGIN_BYTES = 16 << 10  # of a body: the longest password has less
 CHALLENGE = 'Bearer realm="beanstalkd"'  # for Basic a browser would show a dialog of its own
 
 
@@ -224,6 +225,8 @@ def _authorization(value: str) -> tuple[str, bytes]:
 
 def _name_and_password(body: bytes) -> tuple[str, bytes]:
     """Of the body of a login. Raises Refused."""
+    if len(body) > LOGIN_BYTES:  # anybody can send it, and to parse it takes time
+        raise Refused(413, "too_large", f"A login has at most {LOGIN_BYTES} bytes.")
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

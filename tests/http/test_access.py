@@ -75,6 +75,13 @@ def test_session_begins_with_a_login_and_ends_with_its_logout(served: str) -> No
     assert error(http.send(served, "GET", "/api/me", session)) == (401, "login")
 
 
+def test_long_login_is_not_parsed(served: str) -> None:
+    """Anybody can send it."""
+    longest = json.dumps({"name": "anna", "password": "\u20ac" * 341})
+    for body, status in ((longest, 401), ("[" + "[]," * 6000 + "1]", 413)):
+        assert http.send(served, "POST", "/api/login", JSON, body).status == status
+
+
 def test_login_ends_the_session_before(served: str) -> None:
     first = cookie(log_in(served, "anna"))
     second = cookie(log_in(served, "rita", **first))
@@ -168,7 +175,7 @@ def test_odd_authorization_is_refused(served: str, value: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["", "[]", "{}", '{"name": "anna"}', '{"name": 1, "password": "a"}', "[" * 100_000, "\x00"],
+    ["", "[]", "{}", '{"name": "anna"}', '{"name": 1, "password": "a"}', "[" * 10_000, "\x00"],
 )
 def test_odd_login_is_refused(served: str, body: str) -> None:
     assert error(http.send(served, "POST", "/api/login", JSON, body)) == (400, "bad_login")
