@@ -3,7 +3,8 @@
 import codecs
 import json
 from base64 import b64encode
-from typing import Any
+from math import isfinite
+from typing import Any, NoReturn
 
 from beanstalkd_py.http.api.errors import ApiError
 from beanstalkd_py.http.api.source import ListedJob
@@ -46,10 +47,16 @@ def _parsed(text: str) -> tuple[Any] | None:
     if len(text) > JSON_MOST:
         return None
     try:
-        return (json.loads(text, parse_constant=_refuse),)
+        return (json.loads(text, parse_constant=_refuse, parse_float=_finite),)
     except (ValueError, RecursionError):
         return None
 
 
-def _refuse(name: str) -> None:
+def _finite(text: str) -> float:
+    """Python's infinity has no form in JSON."""
+    value = float(text)
+    return value if isfinite(value) else _refuse(text)
+
+
+def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")

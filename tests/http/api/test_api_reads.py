@@ -152,6 +152,8 @@ BODIES = [
     (b"\xff\xfe", "auto", "//4=", "base64", False),
     (b"abc", "base64", "YWJj", "base64", False),
     (b"NaN", "auto", "NaN", "text", False),
+    (b"[1e999]", "auto", "[1e999]", "text", False),
+    (b"[1e99]", "json", [1e99], "json", True),
     (b"[" * 50_000, "auto", "[" * 50_000, "text", False),
     (b"1" * 5000, "auto", "1" * 5000, "text", False),
     (b'"\\ud800"', "json", "\ud800", "json", True),
