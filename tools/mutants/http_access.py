@@ -222,6 +222,14 @@ HTTP_ACCESS = (
         ("tests/http/test_access.py -k lack_of_memory --timeout 60",),
     ),
     _mutant(
+        "long-login-parsed",
+        "anybody can stop the loop for 40 ms by a long body for a login",
+        "http/access",
+        "    if len(body) > LOGIN_BYTES:",
+        "    if False:",
+        ("tests/http/test_access.py -k long_login",),
+    ),
+    _mutant(
         "bad-passwords-taken",
         "a mistake in the password file locks everybody out at a reload",
         "config/passwords",

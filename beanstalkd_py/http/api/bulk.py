@@ -5,7 +5,7 @@ may change between the two, as they may under the hands of any client. The resul
 the action was done to, and which failed and why, also if it breaks off.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from beanstalkd_py.http.api import figures
@@ -76,7 +76,7 @@ class Bulk:
             found, errors = _look(link, target, [id])
             if errors:
                 raise errors[id]
-            error = _act(link, target, found)[0]
+            error = next(_act(link, target, found))
         if error is not None:
             raise error
         return {"id": id}
@@ -173,16 +173,16 @@ def _look(
     return found, errors
 
 
-def _act(link: Link, target: Target, found: Sequence[Found]) -> list[ApiError | None]:
-    """For each job None if it was done, else why not."""
+def _act(link: Link, target: Target, found: Sequence[Found]) -> Iterator[ApiError | None]:
+    """For each job None if it was done, else why not: as the replies come, so those before a lost
+    connection count.
+    """
     commands = [target.commands(id, pri) for id, pri in found]
     link.state = link.state or target.name == "bury"  # a job may stay reserved
-    replies = iter(link.ask(*(each for some in commands for each in some), keep=0))
-    outcomes: list[ApiError | None] = []
+    link.send(*(each for some in commands for each in some))
     for (id, _), some in zip(found, commands, strict=True):
-        last = [next(replies) for _ in some][-1]
-        outcomes.append(None if last.word == target.done else _refused(id, last))
-    return outcomes
+        last = [link.reply(keep=0) for _ in some][-1]
+        yield None if last.word == target.done else _refused(id, last)
 
 
 def _refused(id: int, reply: Reply) -> ApiError:

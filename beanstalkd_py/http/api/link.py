@@ -16,6 +16,7 @@ LONG_S = 3600.0
 LINE_MOST = 1024
 COMMAND_MOST = 224  # bytes of a line that a server takes
 PIECE_BYTES = 64 << 10
+BODY_MOST = 64 << 20  # of a reply that is kept in memory
 TOGETHER = 100  # commands at once: a server executes them in 1 to 2 ms
 _BODIES = {b"OK": 1, b"FOUND": 2, b"RESERVED": 2}  # which word of the line has the body's length
 
@@ -86,6 +87,8 @@ class Link:
         head = self.head()
         if head.words[0] not in _BODIES:
             return head
+        if keep is None and head.size > BODY_MOST:
+            raise ApiError(502, "too_long", f"A reply of the server has {head.size} bytes.")
         kept = bytearray()
         for piece in self.pieces(head.size):
             if keep is None:
@@ -107,7 +110,10 @@ class Link:
         if place is None:
             self._waits -= 1
             return reply
-        return reply._replace(size=reply.number(place))
+        size = reply.number(place)
+        if size < 0:
+            raise _not_understood(b" ".join(words))
+        return reply._replace(size=size)
 
     def pieces(self, size: int) -> Iterator[bytes]:
         """The body of a reply, as it comes."""

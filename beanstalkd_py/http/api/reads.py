@@ -65,7 +65,10 @@ class Reads:
             raise no_job(values["id"])
         disposition = f'attachment; filename="job-{values["id"]}"'
         headers = {"Content-Disposition": disposition}
-        return Response(pieces, mimetype="application/octet-stream", headers=headers)
+        response = Response(pieces, mimetype="application/octet-stream", headers=headers)
+        if hasattr(pieces, "close"):
+            response.call_on_close(pieces.close)  # for HEAD, no piece is taken
+        return response
 
     def history(self, values: Values) -> Values:
         return {"records": self._source.history(values["id"])}

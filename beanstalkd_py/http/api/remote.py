@@ -5,6 +5,7 @@ the first job of each state, so `jobs` is a page of one job there, and `matching
 job again and again, while its caller deletes, kicks or buries it.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -40,6 +41,7 @@ _FEATURES = {
 }
 
 _OF_TUBE = tuple(f"current-jobs-{state}" for state in ("ready", "reserved", "delayed", "buried"))
+_CURSOR = re.compile("[0-9]{1,20}([.][0-9]{1,20})?")
 _OF_JOB = ("id", "pri", "age", "reserves")
 
 
@@ -163,7 +165,7 @@ class Remote:
                     found.append(job)
                     if len(found) == limit:
                         return Page(found, cursor)
-                cursor = page[-1].get("cursor", cursor)
+                cursor = page[-1].get("cursor", cursor)  # `pop` above has taken it
                 if wanted.is_empty or time.monotonic() > ends:
                     return Page(found, cursor)
 
@@ -218,7 +220,7 @@ class Remote:
         if head.word != "FOUND":
             link.close()
             return None
-        return _pieces(link, head.size)
+        return _Pieces(link, head.size)
 
     def matching(self, tube: str, state: str, wanted: Filter) -> Iterator[list[tuple[int, int]]]:
         if self._has("list-jobs"):
@@ -239,7 +241,7 @@ class Remote:
                 if not page:
                     return
                 left -= len(page)
-                cursor = page[-1].get("cursor", cursor)
+                cursor = page[-1]["cursor"]
                 elapsed = time.monotonic() - began
                 old = [job for job in page if job["age"] + 1 > elapsed and job["id"] not in seen]
                 found = [job.figures for job in self._matching(link, old, wanted, 0)]
@@ -287,9 +289,26 @@ class _TcpLink(Link):
             self._socket.settimeout(ANSWER_S)
 
 
-def _pieces(link: Link, size: int) -> Iterator[bytes]:
-    with link:
-        yield from link.pieces(size)
+class _Pieces(Iterator[bytes]):
+    """The body that comes next on the link. `close` gives the link back, also before a piece was
+    taken, which a generator does not do.
+    """
+
+    def __init__(self, link: Link, size: int) -> None:
+        self._link: Link | None = link
+        self._pieces = link.pieces(size)
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._pieces)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
 
 
 def _parsed(reply: Reply) -> Figures | None:
@@ -327,7 +346,10 @@ def _list(
     more = () if cursor is None else (cursor,)
     reply = link.one(line("list-jobs", tube, state, limit, *more))
     if reply.word == "OK":
-        return [_checked(each, "size", *_OF_JOB) for each in figures.items(reply.body)]
+        jobs = [_checked(each, "size", *_OF_JOB) for each in figures.items(reply.body)]
+        if not all(_CURSOR.fullmatch(each.get("cursor", "")) for each in jobs):
+            raise ApiError(502, "not_understood", "The server's cursors were not understood.")
+        return jobs
     if reply.word == "NOT_FOUND":
         return None
     if reply.word == "BAD_FORMAT" and cursor is not None:

@@ -76,7 +76,7 @@ def test_broken_action_says_what_was_done() -> None:
         all_that_match(server)
     assert (raised.value.status, raised.value.code) == (502, "lost")
     result = raised.value.as_json()["result"]
-    assert (result["matched"], result["done"], result["failed"]) == (100, 50, 0)
+    assert (result["matched"], result["done"], result["failed"]) == (100, 70, 0)
 
 
 def test_broken_list_says_what_was_done() -> None:
@@ -87,6 +87,16 @@ def test_broken_list_says_what_was_done() -> None:
         bulk.of_list(TARGETS["delete"](""), range(1, 3), False)
     server.close()
     assert raised.value.as_json()["result"]["done"] == 0
+
+
+def test_replies_before_the_end_of_a_connection_count() -> None:
+    server = Server(READY, READY, READY, b"DELETED\r\n", b"NOT_FOUND\r\n")
+    bulk = Bulk(server)  # type: ignore[arg-type]
+    with pytest.raises(ApiError) as raised:
+        bulk.of_list(TARGETS["delete"](""), [1, 2, 3], False)
+    server.close()
+    result = raised.value.as_json()["result"]
+    assert (result["matched"], result["done"], result["failed"]) == (3, 1, 1)
 
 
 def test_each_job_has_its_own_outcome() -> None:
@@ -130,7 +140,16 @@ def test_action_waits_for_the_reply(monkeypatch: pytest.MonkeyPatch, form: str) 
 
 
 @pytest.mark.parametrize(
-    "reply", [b"OK x\r\n", b"OK\r\n", b"a" * 2000, b"OK 1\r\nab\r\n", b"WHAT\r\n", b"\r\n"]
+    "reply",
+    [
+        b"OK x\r\n",
+        b"OK -5\r\nab\r\n",
+        b"OK\r\n",
+        b"a" * 2000,
+        b"OK 1\r\nab\r\n",
+        b"WHAT\r\n",
+        b"\r\n",
+    ],
 )
 def test_reply_that_is_not_understood(reply: bytes) -> None:
     server = Server(reply)

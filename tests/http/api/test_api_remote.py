@@ -11,12 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from testkit.client import Client
 from testkit.daemon import OURS, Daemon
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Request
 
+from beanstalkd_py.http.api import link
+from beanstalkd_py.http.api.api import Api
 from beanstalkd_py.http.api.bulk import TARGETS, Bulk
 from beanstalkd_py.http.api.errors import ApiError
 from beanstalkd_py.http.api.link import Link
-from beanstalkd_py.http.api.remote import LIST_MOST, Remote
+from beanstalkd_py.http.api.remote import LINKS, LIST_MOST, Remote
 from beanstalkd_py.http.api.source import About, Filter
+from beanstalkd_py.http.api.turns import Turns
 from tests.wire.reference import need_c_server
 
 ALL = Filter()
@@ -317,3 +322,31 @@ def test_reply_without_a_figure_is_an_error_of_the_server() -> None:
     with pytest.raises(ApiError, match="it has no current-jobs-buried") as missing:
         ask("tube", REPLIES["tube"].replace(b"jobs-buried", b"jobs-xxxxxx"))
     assert missing.value.status == 502
+
+
+@pytest.mark.parametrize("cursor", ["", "cursor: 1.\ud800\n", "cursor: 1.7 x\n", "cursor: -1\n"])
+def test_cursor_that_is_none_is_an_error_of_the_server(cursor: str) -> None:
+    """It becomes a word of the next command."""
+    listed = LISTED.replace("cursor: 1.7\n", cursor).encode(errors="surrogatepass")
+    with pytest.raises(ApiError, match="cursors were not understood") as raised:
+        ask("jobs", b"OK %d\r\n%b\r\n" % (len(listed) + 4, b"---\n" + listed))
+    assert raised.value.status == 502
+
+
+def test_reply_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "BODY_MOST", 1000)
+    with pytest.raises(ApiError, match="has 1001 bytes"):
+        ask("stats", b"OK 1001\r\n" + b"x" * 1001)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_body_gives_its_connection_back(ours: World, method: str) -> None:
+    """Also if nothing of it is sent."""
+    (id,) = ours.put(b"body")
+    api = Api(ours.remote, Turns(), lambda what, error: None)
+    for _ in range(LINKS + 1):
+        request = Request(EnvironBuilder(f"/api/jobs/{id}/body", method=method).get_environ())
+        with api.respond(request) as response:
+            if method == "GET":
+                assert response.data == b"body"
+        assert ours.remote._places.counter == LINKS
