@@ -15,11 +15,11 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NoReturn
 
+from beanstalkd_py.config.parser import Parser
 from beanstalkd_py.config.passwords import LONGEST_PASSWORD, NAME, READ, ROLES, User, new_user
 
-FAILED, USAGE_ERROR = 1, 5
+FAILED = 1
 SHORTEST = 8
 
 
@@ -91,13 +91,8 @@ def _put_into(path: str, user: User) -> None:
         raise
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(USAGE_ERROR, f"{self.prog}: {message}\n{self.format_usage()}")
-
-
 def parser(prog: str) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog,
         description="Write a line of the file of --http-password-file. The password is asked for, "
         "or is the first line of stdin.",

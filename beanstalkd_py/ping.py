@@ -11,9 +11,10 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from threading import Thread
-from typing import NoReturn
 
-NO_ANSWER, USAGE_ERROR = 1, 5
+from beanstalkd_py.config.parser import Parser
+
+NO_ANSWER = 1
 LONGEST_REPLY = 256
 DEFAULT_ADDRESS = "127.0.0.1:11300"
 DEFAULT_TIMEOUT_S = 3.0
@@ -94,13 +95,8 @@ def _connected(address: Address) -> socket.socket:
     return server
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(USAGE_ERROR, f"{self.prog}: {message}\n{self.format_usage()}")
-
-
 def parser(prog: str) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog,
         description="Ask a beanstalkd server for an answer. The exit status is 0 if it answers, "
         "and 1 if it does not. A server that still reads its log does not answer.",

@@ -49,7 +49,7 @@ BELOW = {
         *("beanstalkd_py.host", "beanstalkd_py.queue", "beanstalkd_py.server", "beanstalkd_wal"),
     },
     "beanstalkd_py.password": {"beanstalkd_py.config"},
-    "beanstalkd_py.ping": set[str](),
+    "beanstalkd_py.ping": {"beanstalkd_py.config.parser"},
     "beanstalkd_py.__main__": {"beanstalkd_py"},
 }
 

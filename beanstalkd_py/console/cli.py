@@ -8,7 +8,6 @@ import argparse
 import signal
 import socket
 from collections.abc import Sequence
-from typing import NoReturn
 
 import gevent
 from gevent.event import Event
@@ -17,6 +16,7 @@ from werkzeug.wrappers import Request, Response
 from beanstalkd_py import __version__
 from beanstalkd_py.config import passwords
 from beanstalkd_py.config.file import WrongFile
+from beanstalkd_py.config.parser import USAGE_ERROR, Parser
 from beanstalkd_py.host.events import EventLog, Report
 from beanstalkd_py.host.stderr import Stderr
 from beanstalkd_py.http.access import Access
@@ -29,7 +29,6 @@ from beanstalkd_py.http.console import assets
 from beanstalkd_py.http.listening import listen_http
 from beanstalkd_py.server.listen import ListenFailed, address_of
 
-USAGE_ERROR = 5
 STDERR = 2
 DEFAULT_SERVER = "127.0.0.1:11300"
 DEFAULT_HTTP = "127.0.0.1:11381"
@@ -81,13 +80,8 @@ def _wait_for_signal() -> None:
     stop.wait()
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(USAGE_ERROR, f"{self.prog}: {message}\n{self.format_usage()}")
-
-
 def parser(prog: str) -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog,
         description="Shows a beanstalkd server in a browser, and acts on its jobs and tubes. The "
         "server can be of any version, also beanstalkd itself, which tells less.",
