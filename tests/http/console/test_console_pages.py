@@ -79,7 +79,7 @@ def test_server_that_comes_back_is_shown_again(shown: Show, start: Start, log: s
     page = console.page
     page.expected += ("Failed to load", "ERR_")
     console.daemon.kill()
-    page.wait_text("The server does not answer.", "#lost")
+    page.wait_text("The server does not answer", "#lost")
     again: Daemon = start("-b", log, "--http", f"127.0.0.1:{console.port}")
     page.wait("document.querySelector('#pulse.live') && document.getElementById('lost').hidden")
     again.client().put(b"a")

@@ -2,7 +2,7 @@
 
 import { h, setText } from "./dom.js";
 
-// Opens a form. make(close): the content. Resolves to what `close` is called with; null: cancelled.
+// Opens a dialog. content(close): makes what is in it. Resolves to what `close` is called with; null: cancelled.
 function open(title, content, className = "") {
   return new Promise((resolve) => {
     const heading = h("h2", { id: "dialog-title" }, title);
@@ -66,10 +66,10 @@ export function form(title, fields, { action, danger = false, submit, ready = ()
 export function confirm(title, lines, { action, danger, word = null, submit }) {
   const input = h("input", { autofocus: true, autocomplete: "off", spellcheck: "false" });
   const fields = lines.map((line) => h("p", {}, line));
-  if (word !== null) fields.push(field("", input));
   if (word !== null) {
-    const label = fields[fields.length - 1].firstElementChild;
-    label.append("Type ", h("b", { class: "word" }, word), " to confirm");
+    const typed = field("", input);
+    typed.firstElementChild.append("Type ", h("b", { class: "word" }, word), " to confirm");
+    fields.push(typed);
   }
   const ready = () => word === null || input.value === word;
   return form(title, fields, { action, danger, ready, submit });

@@ -12,7 +12,7 @@ const HELP = [
   ["/", "Search on this page"],
   ["j k", "Next row, row before"],
   ["Enter", "Open the row"],
-  ["x", "Choose the row, or not"],
+  ["x", "Choose the row, or undo the choice"],
   ["p", "Put a job"],
   ["?", "This help"],
 ];

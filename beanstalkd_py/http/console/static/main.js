@@ -89,7 +89,7 @@ function mark(path) {
 
 // The head
 
-function showState(state, why = "The server does not answer.") {
+function showState(state, why = "The server does not answer, or 20 other pages show it.") {
   const pulse = byId("pulse");
   setClass(pulse, "live", state === "live");
   setClass(pulse, "lost", state === "lost");

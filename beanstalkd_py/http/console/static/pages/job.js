@@ -47,19 +47,16 @@ export function job(context, [id]) {
   function show(found) {
     last = found;
     known = fingerprint(found);
-    const tube = h("a", { href: tubeLink(found.tube, found.state) }, found.tube);
-    const crumb = h(
-      "span",
-      { class: "crumb" },
-      h("a", { href: "#/tubes" }, "Tubes"),
-      " / ",
-      tube,
-      " /",
-    );
-    const title = h("h1", {}, crumb, `Job ${id} `, pill(found.state));
-    replace(head, title, context.full ? actions(found) : null);
+    replace(head, title(pill(found.state)), context.full ? actions(found) : null);
     showFigures(found);
     if (context.can("history")) showHistory();
+  }
+
+  function title(state) {
+    const tubes = h("a", { href: "#/tubes" }, "Tubes");
+    const tube = h("a", { href: tubeLink(last.tube, last.state) }, last.tube);
+    const crumb = h("span", { class: "crumb" }, tubes, " / ", tube, " /");
+    return h("h1", {}, crumb, `Job ${id} `, state);
   }
 
   function actions(found) {
@@ -159,17 +156,7 @@ export function job(context, [id]) {
   function gone() {
     if (known === "gone") return;
     known = "gone";
-    const link = h("a", { href: tubeLink(last.tube, last.state) }, last.tube);
-    const crumb = h(
-      "span",
-      { class: "crumb" },
-      h("a", { href: "#/tubes" }, "Tubes"),
-      " / ",
-      link,
-      " /",
-    );
-    const title = h("h1", {}, crumb, `Job ${id} `, h("span", { class: "pill soft" }, "deleted"));
-    replace(head, title);
+    replace(head, title(h("span", { class: "pill soft" }, "deleted")));
     if (context.can("history")) showHistory();
   }
 

@@ -2,6 +2,7 @@
 
 import { get } from "../api.js";
 import { h, replace, setText } from "../dom.js";
+import { fact } from "../fact.js";
 import { bytes, count, number } from "../format.js";
 import { Table } from "../table.js";
 
@@ -38,17 +39,6 @@ const COLUMNS = [
 function showNumberOf(cell, segment) {
   const pill = segment.active ? [" ", h("span", { class: "pill ready" }, "active")] : [];
   replace(cell, number(segment.number), ...pill);
-}
-
-function fact(label) {
-  const strong = h("strong", {}, "\u2013");
-  const small = h("small");
-  const element = h("div", { class: "fact" }, h("span", {}, label), strong, small);
-  const show = (value, note = "") => {
-    setText(strong, value);
-    setText(small, note);
-  };
-  return { element, show };
 }
 
 export function log() {
@@ -118,8 +108,8 @@ export function log() {
     );
     facts.files.show(bytes(answer.total_bytes), count(answer.segments.length, "segment"));
     facts.spare.show(bytes(answer.spare_bytes), "for what comes next");
-    facts.state.show(answer.full ? "refused" : "accepted", answer.full ? "the disk is full" : "");
-    facts.state.element.classList.toggle("bad", answer.full);
+    if (answer.full) facts.state.show("refused", "the disk is full", "bad");
+    else facts.state.show("accepted");
     drawBars(bars, answer.segments);
     table.show(answer.segments);
   }

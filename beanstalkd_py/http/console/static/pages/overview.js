@@ -4,33 +4,13 @@ import { drain, putJob } from "../actions.js";
 import { get } from "../api.js";
 import { LineChart } from "../charts.js";
 import { OLD_S, STATES, oldestAge, tubeColumns, tubeLink } from "../columns.js";
-import { h, replace, setClass, setText } from "../dom.js";
+import { h, replace, setText } from "../dom.js";
+import { fact } from "../fact.js";
 import { age, bytes, count, number, rate } from "../format.js";
 import { Table } from "../table.js";
 
 const BUSIEST = 10;
 const LOG_EVERY_S = 3;
-
-function fact(label, href = null) {
-  const strong = h("strong", {}, "\u2013");
-  const small = h("small");
-  const element = h(
-    href ? "a" : "div",
-    { class: "fact", href },
-    h("span", {}, label),
-    strong,
-    small,
-  );
-  return {
-    element,
-    show(value, note = "", level = "") {
-      setText(strong, value);
-      setText(small, note);
-      setClass(element, "warn", level === "warn");
-      setClass(element, "bad", level === "bad");
-    },
-  };
-}
 
 function chart(title, series, format) {
   const lines = new LineChart(title, series, format);
