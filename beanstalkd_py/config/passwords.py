@@ -3,9 +3,10 @@
     NAME:ROLE:scrypt$N$R$P$SALT$HASH
 
 ROLE is `read` or `full`. N, R and P are the costs of scrypt, SALT and HASH are in base64.
-Empty lines and lines that begin with # have no meaning. `beanstalkd-py password` writes a line.
+Empty lines and lines that begin with # are ignored. `beanstalkd-py password` writes a line.
 
-N = 2**14 takes 16 MiB and about 50 ms. The limits on the costs keep a file from stopping logins.
+N = 2**14 takes 16 MiB and 50 to 100 ms. The costs are limited: each login with higher costs would
+take much memory, and hold up all other logins.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import NamedTuple
 from beanstalkd_py.config.file import Mistake, WrongFile, contents
 
 READ, FULL = ROLES = ("read", "full")
-NAME = re.compile("[A-Za-z0-9_-]{1,64}", re.ASCII)  # no dot: see `access`
+NAME = re.compile("[A-Za-z0-9_-]{1,64}", re.ASCII)  # no dot: it ends the name in NAME.PASSWORD
 LONGEST_PASSWORD = 1024  # bytes
 MOST_USERS = 1000
 _N, _R, _P = 1 << 14, 8, 1
@@ -44,7 +45,7 @@ class User(NamedTuple):
     hash: bytes
 
     def accepts(self, password: bytes) -> bool:
-        """Takes 50 to 100 ms, and does not hold Python's lock meanwhile."""
+        """Takes 50 to 100 ms without the GIL."""
         found = _hash(password, self.salt, self.n, self.r, self.p, len(self.hash))
         return hmac.compare_digest(found, self.hash)
 
@@ -61,7 +62,7 @@ def new_user(name: str, role: str, password: bytes) -> User:
 
 
 def nobody() -> User:
-    """Accepts no password. To refuse a name that does not exist takes as long as any other."""
+    """Accepts no password. It stands in for an unknown name, so that a refusal takes as long."""
     return User("", READ, _N, _R, _P, secrets.token_bytes(16), secrets.token_bytes(_HASH_BYTES))
 
 

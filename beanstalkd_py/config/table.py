@@ -142,8 +142,8 @@ OPTIONS = (
     ),
     Option(
         "http", Group.LISTEN, Endpoint(),
-        "also serve health checks and metrics over HTTP. Without a password file, only on a "
-        "loopback address or a unix socket",
+        "also serve a web console, a JSON API, health checks and metrics over HTTP. Without a "
+        "password file, only on a loopback address or a unix socket",
         value="ADDR:PORT|unix:PATH", unset="no HTTP",
     ),
     Option(

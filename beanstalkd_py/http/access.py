@@ -1,4 +1,4 @@
-"""Who may: asked for each request, before its page.
+"""Access control: checked for each request, before its page.
 
 Without a password file everybody has the role `full`, so the HTTP side listens on a loopback
 address or a unix socket only. A page in a browser on this machine can have a host name that
@@ -7,9 +7,9 @@ resolves to 127.0.0.1 (DNS rebinding), so there the Host must be a loopback name
 With a password file, a request needs a session (a cookie, for people) or an Authorization header
 (Basic, or Bearer with NAME.PASSWORD, for programs). Probes and the files of the console are open.
 
-No page of another site may ask. A request that may change something must come from a page of ours
-or from a program. A browser says where a request comes from, in Sec-Fetch-Site or Origin. And the
-body must be JSON: a form of another page cannot send that.
+Pages of other sites are refused. A request that may change something must come from a page of the
+console or from a program. A browser says where a request comes from, in Sec-Fetch-Site or Origin.
+The body must also be JSON: a form of another page cannot send that.
 """
 
 import base64
@@ -39,8 +39,9 @@ CHALLENGE = 'Bearer realm="beanstalkd"'  # for Basic a browser would show a dial
 
 
 class Access:
-    """users: None without a login. loopback: the listener has a loopback address. read_only: nobody
-    may change anything. report: called with a line for the operator. now: returns boot time, ns.
+    """users: None without a login. loopback: without a login, the Host must be a loopback name.
+    read_only: nobody may change anything. report: called with a line for the operator. now: returns
+    boot time, ns.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Access:
         self._credentials.users = users
 
     def page(self, request: Request) -> Page | None:
-        """The page of this request, if it is one of ours."""
+        """The page of this request, if it is about logins."""
         return self._pages.get((request.method, request.path))
 
     def check(self, request: Request) -> None:
@@ -94,7 +95,7 @@ class Access:
             raise Refused(403, "read_only", f"Nothing was changed: {why}.")
 
     def while_allowed(self, request: Request, response: Response) -> Response:
-        """A response that goes on ends with the session, or the user, that asked for it."""
+        """A streamed response ends when its session or its user does."""
         credentials = self._credentials
         if credentials is not None and response.is_streamed and not _is_open(request.path):
             user = self._user(request)
@@ -110,7 +111,7 @@ class Access:
     def _may_only_read(self, user: User | None) -> bool:
         return self.read_only or (user is not None and user.role != FULL)
 
-    # --- who asks
+    # --- the user of a request
 
     def _user(self, request: Request) -> User | None:
         """None without a login. Raises Refused."""
@@ -170,7 +171,7 @@ class Access:
 
 
 def _is_open(path: str) -> bool:
-    """The files of the console show nothing of this server."""
+    """Whether no login is needed. The files of the console show nothing of this server."""
     return path in ("/", LOGIN) or path.startswith(CONSOLE)
 
 
@@ -247,7 +248,10 @@ def _name(name: str) -> str:
 
 def _cross_site() -> Refused:
     return Refused(
-        403, "cross_site", "Only a page of this server may ask: see Origin and Sec-Fetch-Site."
+        403,
+        "cross_site",
+        "The request may come from a page of another site. It needs Sec-Fetch-Site: same-origin, "
+        "an Origin that matches the Host, or Authorization: Bearer.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The WSGI application: routes requests to pages, checks who may ask, and makes error pages."""
+"""The WSGI application: checks the access, routes requests to pages, and makes error pages."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ HEADERS = {
 
 
 class Application:
-    """pages: by path, for GET. access: is asked before each page, and has pages of its own. api:
+    """pages: by path, for GET. access: checks each request first, and has pages of its own. api:
     all other paths under /api/, with any method.
     """
 

@@ -24,7 +24,7 @@ from beanstalkd_py.http.handler import Handler
 READ = 1
 CONNECTIONS = 64
 ACCEPTS = 16  # at once, while there are no commands
-REST_S = 0.001  # after each accept: connections take the loop at most once in this time
+REST_S = 0.001  # after each accept, while commands are served
 PAUSE_S = 1.0  # when no descriptor is left
 
 Application = Callable[[dict[str, Any], Any], Any]

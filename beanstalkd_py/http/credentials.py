@@ -70,7 +70,9 @@ class Credentials:
         finally:
             self._waiting -= 1
         if result is None:
-            raise _too_many(503, "The system gives no memory for a login.", 10)
+            raise _too_many(
+                503, "The server has no memory or no thread for a login: try again.", 10
+            )
         return result
 
 

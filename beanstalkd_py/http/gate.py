@@ -9,7 +9,9 @@ whatever they send.
 import gevent
 from gevent.lock import Semaphore
 
-TURN_S = 0.0005  # libev rounds it up to 1 ms, and does not wait if sockets have events
+# To sleep for this time gives the loop a turn. libev rounds it up to 1 ms, and does not wait if
+# sockets have events.
+TURN_S = 0.0005
 
 
 class Gate:

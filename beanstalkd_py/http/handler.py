@@ -27,7 +27,7 @@ HEAD_TOO_LARGE = "431 Request Header Fields Too Large"
 NOT_IMPLEMENTED = "501 Not Implemented"
 
 
-class Refused(ValueError):
+class Rejected(ValueError):
     """A request that the application does not see. status: of the answer."""
 
     def __init__(self, status: str) -> None:
@@ -36,7 +36,7 @@ class Refused(ValueError):
 
 
 class Handler(WSGIHandler):  # type: ignore[misc]
-    """server: a `Connections`, which has the application and a set `incomplete`."""
+    """server: a `Connections`, which has the application, `incomplete` and the gate."""
 
     _limit: Any = None
 
@@ -79,21 +79,21 @@ class Handler(WSGIHandler):  # type: ignore[misc]
     def read_request(self, raw_requestline: str) -> bool:
         super().read_request(raw_requestline)
         if self.request_version not in ("HTTP/1.0", "HTTP/1.1"):
-            raise Refused(BAD_REQUEST)
+            raise Rejected(BAD_REQUEST)
         if self.headers.defects or len(self.headers.get_all("host", ())) > 1:
-            raise Refused(BAD_REQUEST)
+            raise Rejected(BAD_REQUEST)
         if "transfer-encoding" in self.headers:
-            raise Refused(NOT_IMPLEMENTED)
+            raise Rejected(NOT_IMPLEMENTED)
         lengths = self.headers.get_all("content-length", ["0"])
         if len(lengths) != 1 or not re.fullmatch("[0-9]{1,15}", lengths[0], re.ASCII):
-            raise Refused(BAD_REQUEST)
+            raise Rejected(BAD_REQUEST)
         if int(lengths[0]) > BODY_BYTES:
-            raise Refused(TOO_LARGE)
+            raise Rejected(TOO_LARGE)
         return True
 
     def _handle_client_error(self, error: Exception) -> tuple[str, bytes]:
         """pywsgi's hook for requests that cannot be read. The base class prints to stderr."""
-        status = error.status if isinstance(error, Refused) else BAD_REQUEST
+        status = error.status if isinstance(error, Rejected) else BAD_REQUEST
         answer = f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         return status, answer.encode()
 
@@ -136,5 +136,5 @@ class _Head:
         line = self._readline(min(limit, self._left + 1))
         self._left -= len(line)
         if self._left < 0:
-            raise Refused(HEAD_TOO_LARGE)
+            raise Rejected(HEAD_TOO_LARGE)
         return line

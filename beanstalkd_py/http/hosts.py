@@ -1,9 +1,4 @@
-"""Who may ask: the check of the Host header.
-
-Without a login, the HTTP side listens on loopback addresses or a unix socket only. But a page in a
-browser on this machine can have a host name that resolves to 127.0.0.1 (DNS rebinding). Its
-requests have that name as their Host. So on a loopback address, the Host must be a loopback name.
-"""
+"""Loopback addresses, and loopback names in a Host header. `access` says why they are checked."""
 
 import ipaddress
 import re

@@ -24,6 +24,7 @@ from beanstalkd_py.binlog.journal import Binlog
 from beanstalkd_py.config import version
 from beanstalkd_py.host.clock import boot_ns
 from beanstalkd_py.host.memory import in_use
+from beanstalkd_py.http.gate import TURN_S
 from beanstalkd_py.http.health import REPLAYING, Health
 from beanstalkd_py.http.measures import Histogram, Measures
 from beanstalkd_py.http.oldest_ready import OldestReady
@@ -33,7 +34,6 @@ from beanstalkd_py.protocol.dispatch import Dispatcher
 from beanstalkd_py.queue import snapshot
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-TURN_S = 0.0005  # libev rounds it up to 1 ms, and does not wait if sockets have events
 _NS = 1_000_000_000
 
 

@@ -1,4 +1,4 @@
-"""Logins that go on: each has a random token, which a browser keeps in a cookie.
+"""Sessions of users that logged in: each has a random token, which a browser keeps in a cookie.
 
 The server keeps only a hash of each token, in memory: a restart ends all sessions. A session ends
 SESSION_S after its login, at a logout, and when its user is changed in the password file.
@@ -59,5 +59,5 @@ class Sessions:
 
 
 def _digest(token: str) -> bytes:
-    """To look up a digest tells nothing about the token by the time that it takes."""
+    """The time that a lookup of the digest takes says nothing about the token."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -1,4 +1,4 @@
-"""The HTTP side of a server. This package is imported only if the server has --http.
+"""The HTTP side of a server. A server imports this package only if it has --http.
 
 It runs on greenlets of the server's loop. While the start replays the log, the loop does not turn
 by itself: `turn` lets it turn now and then, so that /healthz and /readyz are answered.
@@ -122,7 +122,7 @@ class HttpSide:
             more = len(error.lines) - 1
             rest = f" ({more} more: see --check-config)" if more else ""
             self._report(
-                f"not reloaded: {error.lines[0]}{rest}; the passwords of before are used",
+                f"not reloaded: {error.lines[0]}{rest}; the old passwords stay in use",
                 event="not_reloaded",
                 file=options.http_password_file,
             )

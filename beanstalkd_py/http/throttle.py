@@ -1,4 +1,4 @@
-"""Failed logins are slowed down by address: FREE of them are free, then each doubles the wait.
+"""Failed logins are slowed down by address: after FREE of them, each further one doubles the wait.
 
 An IPv6 address counts by its /64 network, because a host can have as many addresses as it likes. An
 address that has not failed for FORGET_S is forgotten. At most ADDRESSES are kept.

@@ -353,7 +353,7 @@ def test_reload_reads_the_passwords_again(
 
     reload("anna:full:anna's password\n")
     line = f"{users}:1: expected NAME:ROLE:scrypt$...; beanstalkd-py password add writes it"
-    assert f"not reloaded: {line}; the passwords of before are used\n" in daemon.said()
+    assert f"not reloaded: {line}; the old passwords stay in use\n" in daemon.said()
     assert [http.send(web, "GET", "/api/me", each).status for each in sessions] == [200, 200]
     config.write_text(f'http_password_file = "{users}"\nhttp_read_only = true\n')
     reload(lines(user("anna", "read"), RITA))

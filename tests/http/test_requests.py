@@ -1,5 +1,5 @@
 """Requests that are wrong, too large or not for this server: an error status, and the server goes
-on. Who may ask: the Host header.
+on. Also the check of the Host header.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def test_body_is_read_after_100_continue(served: str) -> None:
         assert http.rest(connection).startswith(OK)
 
 
-# Who may ask
+# The Host header
 
 
 def test_foreign_host_is_refused_on_loopback(launch: Start) -> None:

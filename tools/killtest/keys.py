@@ -1,5 +1,5 @@
 """python -m killtest.keys: thousands of clients put the same unique keys, and the server is killed
-in between. Each key stands once.
+in between. Each key is in the tube once.
 
 In a round each client sends puts of some of the keys at once. The server is killed, started again,
 and each client repeats the puts that have no reply. All replies about a key must name one job, and
@@ -34,7 +34,7 @@ CLIENTS, KEYS, PUTS, ROUNDS = 10_000, 100, 10, 10
 SPARE = 200  # descriptors for everything except connections
 SEGMENT = ("-s", "65536")  # so that there are rotations and compaction
 TUBE = b"keys"
-KILL_WITHIN_S = 4e-6  # for each put: about as long as the first of them take
+KILL_WITHIN_S = 4e-6  # for each put of a round: about the time that a put takes
 RECEIVE_BYTES = 1 << 16
 _JOB = re.compile(r'^- id: (\d+)\n(?:  .*\n)*?  key: "(.*)"\n', re.MULTILINE)
 
@@ -151,7 +151,7 @@ class Keys:
             self._new.add(key)
 
     def _check(self, wanted: set[int]) -> None:
-        """Each key stands once. Frees all keys."""
+        """Each key is in the tube once. Then empties the tube, which frees the keys."""
         with Conversation(self.daemon.connect()) as server:
             count = server.stats(b"stats-tube " + TUBE)["current-jobs-ready"]
             (listed,) = server.ask(b"list-jobs %b ready 1000" % TUBE)

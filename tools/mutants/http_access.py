@@ -23,7 +23,7 @@ def _mutant(
 HTTP_ACCESS = (
     _mutant(
         "foreign-host-allowed",
-        "a page under a foreign name may ask on loopback (DNS rebinding)",
+        "a page with a foreign Host is answered on loopback (DNS rebinding)",
         "http/access",
         "        if self._credentials is None and self._loopback:\n",
         "        if self._credentials is not None and self._loopback:\n",
@@ -127,7 +127,7 @@ HTTP_ACCESS = (
     ),
     _mutant(
         "session-outlives-its-user",
-        "a session goes on with the role of before after a reload",
+        "a session goes on with its old role after a reload",
         "http/sessions",
         "        return session.user if users.get(session.user.name) == session.user else None\n",
         "        return session.user if session.user.name in users else None\n",
@@ -191,7 +191,7 @@ HTTP_ACCESS = (
     ),
     _mutant(
         "old-password-remembered",
-        "a password of before is right after a reload",
+        "an old password is right after a reload",
         "http/credentials",
         "        if remembered is not None and self.users.get(name) == remembered:\n",
         "        if remembered is not None:\n",

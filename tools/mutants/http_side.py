@@ -1,4 +1,4 @@
-"""Mutants of the HTTP side: what harms the server. Who may ask: see `http_access`."""
+"""Mutants of the HTTP side: what harms the server. For access control see `http_access`."""
 
 from __future__ import annotations
 

@@ -7,7 +7,13 @@ from typing import Any
 
 from beanstalkd_py.http.api.bulk import TARGETS, Bulk
 from beanstalkd_py.http.api.document import STATES
-from beanstalkd_py.http.api.errors import ApiError, no_tube, not_available
+from beanstalkd_py.http.api.errors import (
+    OUT_OF_MEMORY,
+    ApiError,
+    no_tube,
+    not_available,
+    unknown_reply,
+)
 from beanstalkd_py.http.api.link import Reply, line
 from beanstalkd_py.http.api.reads import filter_of
 from beanstalkd_py.http.api.source import Source
@@ -20,7 +26,7 @@ _REFUSALS = {
     "BURIED": (503, "buried", "The server had no memory for the job, and has buried it."),
     "DRAINING": (503, "draining", "The server drains: it takes no jobs."),
     "JOB_TOO_BIG": (413, "job_too_big", "The body is larger than the server's max-job-size."),
-    "OUT_OF_MEMORY": (503, "full", "The server has no memory, or its disk is full."),
+    "OUT_OF_MEMORY": OUT_OF_MEMORY,
     "TUBE_FULL": (409, "tube_full", "The tube has as much as its policy allows."),
     "UNKNOWN_COMMAND": (501, "not_available", "The server does not have this command."),
 }
@@ -119,6 +125,4 @@ def _expected(reply: Reply, word: str, tube: str) -> Reply:
 
 def refusal(reply: Reply) -> ApiError:
     known = _REFUSALS.get(reply.word)
-    if known is None:
-        return ApiError(502, "not_understood", f"The server's reply is unknown: {reply.word!r}.")
-    return ApiError(*known)
+    return unknown_reply(reply.word) if known is None else ApiError(*known)

@@ -36,7 +36,7 @@ class Route(NamedTuple):
 
 
 class Api:
-    """failed: called with an error of ours that no answer can tell."""
+    """failed: called with an internal error, if no answer can report it."""
 
     def __init__(
         self, source: Source, turns: Turns, failed: Callable[[str, Exception], None]
@@ -105,7 +105,7 @@ class Api:
                     return result
                 return 200, result
         if id in LOGINS:
-            raise ApiError(404, "no_login", "Nobody logs in here.")
+            raise ApiError(404, "no_login", "This server has no login.")
         action, _, form = id.partition("_")
         return 200, self._actions.bulk(action, form, values)
 

@@ -1,16 +1,23 @@
 """kick, bury, delete and move: of one job, of a list, or of all that match.
 
-All that match are looked up some at a time, and a command is sent for each. The jobs of one time
-may change between the two, as they may under the hands of any client. The result says how many jobs
-the action was done to, and which failed and why, also if it breaks off.
+Jobs that match are looked up 100 at a time, and a command is sent for each. Another client may
+change a job between the two. The result says how many jobs the action was done to, and which failed
+and why, also if it breaks off.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from beanstalkd_py.http.api import figures
-from beanstalkd_py.http.api.errors import ApiError, no_job, not_available
-from beanstalkd_py.http.api.link import TOGETHER, Link, Reply, line
+from beanstalkd_py.http.api.document import STATES
+from beanstalkd_py.http.api.errors import (
+    OUT_OF_MEMORY,
+    ApiError,
+    no_job,
+    not_available,
+    unknown_reply,
+)
+from beanstalkd_py.http.api.link import Link, Reply, groups, line
 from beanstalkd_py.http.api.schemas import U64
 from beanstalkd_py.http.api.source import Filter, Source
 
@@ -33,18 +40,18 @@ class Target(NamedTuple):
 
 TARGETS: dict[str, Callable[[str], Target]] = {
     "kick": lambda to: Target(
-        "kick", lambda id, pri: [line("kick-job", id)], "KICKED", ("delayed", "buried")
+        "kick", lambda id, pri: [line("kick-job", id)], "KICKED", STATES["kick"]
     ),
     "bury": lambda to: Target(
         "bury", lambda id, pri: [line("reserve-job", id), line("bury", id, pri)],
-        "BURIED", ("ready", "delayed"),
+        "BURIED", STATES["bury"],
     ),
     "delete": lambda to: Target(
-        "delete", lambda id, pri: [line("delete", id)], "DELETED", ("ready", "delayed", "buried")
+        "delete", lambda id, pri: [line("delete", id)], "DELETED", STATES["delete"]
     ),
     "move": lambda to: Target(
         "move", lambda id, pri: [line("move-job", id, to)],
-        "MOVED", ("ready", "delayed", "buried"),
+        "MOVED", STATES["move"],
     ),
 }  # fmt: skip
 
@@ -85,7 +92,7 @@ class Bulk:
         result = Result(preview)
         distinct = list(dict.fromkeys(ids))
         with self._source.connect() as link:
-            for some in _groups(distinct):
+            for some in groups(distinct):
                 with _reported(result):
                     found, errors = _look(link, target, some)
                     result.matched += len(found)
@@ -182,19 +189,15 @@ def _act(link: Link, target: Target, found: Sequence[Found]) -> Iterator[ApiErro
     link.send(*(each for some in commands for each in some))
     for (id, _), some in zip(found, commands, strict=True):
         last = [link.reply(keep=0) for _ in some][-1]
-        yield None if last.word == target.done else _refused(id, last)
+        yield None if last.word == target.done else _refused(target, id, last)
 
 
-def _refused(id: int, reply: Reply) -> ApiError:
+def _refused(target: Target, id: int, reply: Reply) -> ApiError:
     if reply.word == "NOT_FOUND":
         message = f"Job {id} was deleted, reserved or changed by another client meanwhile."
         return ApiError(409, "changed", message)
     if reply.word == "OUT_OF_MEMORY":
-        return ApiError(503, "full", "The server has no memory, or its disk is full.")
+        return ApiError(*OUT_OF_MEMORY)
     if reply.word in ("UNKNOWN_COMMAND", "BAD_FORMAT"):
-        return not_available(reply.word)
-    return ApiError(502, "not_understood", f"The server's reply is unknown: {reply.word!r}.")
-
-
-def _groups(ids: Sequence[int]) -> Iterable[Sequence[int]]:
-    return (ids[begin : begin + TOGETHER] for begin in range(0, len(ids), TOGETHER))
+        return not_available(target.name)
+    return unknown_reply(reply.word)

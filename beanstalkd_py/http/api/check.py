@@ -1,7 +1,7 @@
 """Checks a value of a request against its schema: the part of JSON Schema that the document uses
 for requests.
 
-A schema with another keyword is a mistake of ours: `check` raises KeyError.
+A schema with another keyword is a bug: `check` raises KeyError.
 """
 
 import re
@@ -58,7 +58,7 @@ def _type(value: Any, wanted: str, where: str, schema: Schema) -> None:
         article = "an" if wanted[0] in "aeiou" else "a"
         raise invalid(f"{where} must be {article} {wanted}.")
     if isinstance(value, str) and any("\ud800" <= each <= "\udfff" for each in value):
-        raise invalid(f"{where} must be text that UTF-8 can have.")
+        raise invalid(f"{where} must not have a lone surrogate.")
 
 
 def _enum(value: Any, wanted: list[str], where: str, schema: Schema) -> None:

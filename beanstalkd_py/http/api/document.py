@@ -8,6 +8,7 @@ requests from it. Each operation is done by the method of its `operationId`.
 from typing import Any
 
 from beanstalkd_py import __version__
+from beanstalkd_py.config.passwords import FULL, READ, ROLES
 from beanstalkd_py.http.api.schemas import (
     BODY_MOST,
     BODY_SHOWN,
@@ -35,7 +36,7 @@ from beanstalkd_py.http.api.schemas import (
 
 Operation = dict[str, Any]
 
-OPEN, READ, FULL = "open", "read", "full"
+OPEN = "open"
 LOGINS = ("me", "login", "logout")
 # What an action can be done to.
 STATES = {
@@ -53,9 +54,10 @@ _ERRORS = {
     413: "The body is too large.",
     415: "The request is not JSON.",
     422: "A value is not allowed. Nothing was done.",
+    429: "Too many failed logins from this address. See Retry-After.",
     501: "The server has no command for it.",
     502: "The server cannot be reached, or the connection was lost.",
-    503: "Not now: the server starts, stops, drains or is full, or too many ask.",
+    503: "Not now: the server starts, stops, drains or is full, or too many requests wait.",
     504: "The server did not answer in time. What was asked may still be done.",
 }
 _TUBE = {"name": "tube", "in": "path", "required": True, "schema": TUBE_NAME}
@@ -80,7 +82,7 @@ def _operation(
         found["x-needs"] = needs
     if parameters:
         found["parameters"] = list(parameters)
-    codes = {*errors, 401, 403, 422, 502, 503, 504}
+    codes = {*errors, 401, 403, 422, 429, 502, 503, 504}
     if needs:
         codes.add(501)
     if body is not None:
@@ -101,7 +103,7 @@ def _query(name: str, schema: Schema, required: bool = False) -> Operation:
 def _reads() -> dict[str, Operation]:
     return {
         "/api/openapi.json": _operation("openapi", "This document", {"type": "object"}),
-        "/api/me": _operation("me", "Who asks, and what it may do", _user()),
+        "/api/me": _operation("me", "The user, and what it may do", _user()),
         "/api/server": _operation("server", "The server and its figures", ref("Server")),
         "/api/tubes": _operation(
             "tubes", "All tubes", figures({"tubes": listed(ref("Tube")), "left_out": number(U64)})
@@ -213,7 +215,7 @@ def _matching_jobs(action: str) -> Operation:
     )
     return _operation(
         f"{action}_matching",
-        f"Does it to all jobs of a tube that match: {action}. Jobs that are put meanwhile are left",
+        f"Does it to all jobs of a tube that match: {action}. Jobs that are put meanwhile stay",
         ref("Result"), 404, parameters=(_TUBE,), body=body, role=FULL, needs="matching",
     )  # fmt: skip
 
@@ -272,7 +274,7 @@ def _logins() -> dict[str, Operation]:
 
 def _user() -> Schema:
     name = {"type": ["string", "null"], "description": "null: the server has no login."}
-    return figures({"name": name, "role": one_of(READ, FULL), "read_only": BOOL})
+    return figures({"name": name, "role": one_of(*ROLES), "read_only": BOOL})
 
 
 def _paused() -> Schema:

@@ -20,6 +20,10 @@ class ApiError(Exception):
         return found
 
 
+# Status, code and message of the reply OUT_OF_MEMORY.
+OUT_OF_MEMORY = (503, "full", "The server has no memory, or its disk is full.")
+
+
 def no_tube(name: str) -> ApiError:
     return ApiError(404, "no_tube", f"There is no tube {name}.")
 
@@ -30,3 +34,7 @@ def no_job(id: int) -> ApiError:
 
 def not_available(what: str) -> ApiError:
     return ApiError(501, "not_available", f"The server cannot do this: {what}.")
+
+
+def unknown_reply(word: str) -> ApiError:
+    return ApiError(502, "not_understood", f"The server's reply is unknown: {word!r}.")

@@ -24,7 +24,7 @@ RETRY = b"retry: 2000\n\n"
 
 
 class Events:
-    """failed: called with an error of ours."""
+    """failed: called with an internal error."""
 
     def __init__(
         self, source: Source, turns: Turns, failed: Callable[[str, Exception], None]

@@ -27,7 +27,7 @@ _one = BoundedSemaphore(1)
 def of_job(directory: str, id: int) -> list[dict[str, Any]]:
     """Raises ApiError."""
     if not _one.acquire(timeout=WAIT_S):
-        raise ApiError(503, "busy", "The log is read for another request.")
+        raise ApiError(503, "busy", "The log is being read for another request: try again.")
     try:
         return [json.loads(line) for line in _output(directory, id).splitlines()]
     except OSError as error:
@@ -43,7 +43,8 @@ def _output(directory: str, id: int) -> bytes:
     )
     assert process.stdout is not None
     try:
-        with gevent.Timeout(TIME_S, ApiError(504, "no_answer", "The log is too long for this.")):
+        message = f"The log could not be read within {TIME_S:.0f} s."
+        with gevent.Timeout(TIME_S, ApiError(504, "no_answer", message)):
             return _read(process.stdout.fileno())
     finally:
         process.stdout.close()

@@ -4,8 +4,8 @@ Several commands can be sent at once. They must be few and short: nothing is rea
 are sent, and a server reads no more from a client that does not read its replies.
 """
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import gevent
 
@@ -19,6 +19,8 @@ PIECE_BYTES = 64 << 10
 BODY_MOST = 64 << 20  # of a reply that is kept in memory
 TOGETHER = 100  # commands at once: a server executes them in 1 to 2 ms
 _BODIES = {b"OK": 1, b"FOUND": 2, b"RESERVED": 2}  # which word of the line has the body's length
+
+T = TypeVar("T")
 
 
 class Reply(NamedTuple):
@@ -47,7 +49,7 @@ class Link:
         self._socket.settimeout(ANSWER_S)
         self._got = bytearray()
         self._waits = 0  # replies that were not taken whole
-        self.state = False  # it has a tube or a job that another user of it must not have
+        self.state = False  # it may use a tube or have a job: the next request must not get it
 
     @property
     def is_clean(self) -> bool:
@@ -148,6 +150,11 @@ def line(*words: object) -> bytes:
     if len(text) > COMMAND_MOST:
         raise ApiError(422, "too_long", "The names are too long for one line of the protocol.")
     return text.encode()
+
+
+def groups(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Items whose commands are sent together."""
+    return (items[begin : begin + TOGETHER] for begin in range(0, len(items), TOGETHER))
 
 
 def _lost(error: BaseException) -> ApiError:

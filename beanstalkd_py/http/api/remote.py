@@ -14,15 +14,15 @@ import gevent.socket
 from gevent.lock import BoundedSemaphore
 
 from beanstalkd_py.http.api import figures
-from beanstalkd_py.http.api.errors import ApiError, not_available
-from beanstalkd_py.http.api.link import ANSWER_S, TOGETHER, Link, Reply, line
+from beanstalkd_py.http.api.errors import ApiError, not_available, unknown_reply
+from beanstalkd_py.http.api.link import ANSWER_S, Link, Reply, groups, line
 from beanstalkd_py.http.api.source import About, Figures, Filter, ListedJob, Page
 
 CONNECT_S = 5.0
 LINKS = 16  # connections at once
 WAIT_S = 10.0  # for one of them
 KEPT = 4  # of these, for later requests
-ABOUT_S = 5.0  # so long the answer to `capabilities` is believed
+ABOUT_S = 5.0  # for which an answer to `capabilities` is kept
 MOST_TUBES = 1000  # with the C server, which has a command for each
 LIST_MOST = 1000  # jobs of one `list-jobs`
 SEARCH_S = 2.0  # of one page; then the page is shorter than it may be
@@ -133,7 +133,7 @@ class Remote:
             names = figures.names(link.one(line("list-tubes")).body)
             shown = [name for name in names[:MOST_TUBES] if name.isascii()]
             found = []
-            for some in _groups(shown):
+            for some in groups(shown):
                 replies = link.ask(*(line("stats-tube", name) for name in some))
                 found += [each for each in map(_tube, replies) if each is not None]
         return found, len(names) - len(shown)
@@ -175,7 +175,7 @@ class Remote:
         """Of a page of `list-jobs`. A job that was deleted meanwhile is left out."""
         fitting = [job for job in page if _fits(job, wanted)]
         keep = shown if not wanted.needles else None
-        for some in _groups(fitting):
+        for some in groups(fitting):
             bodies = link.ask(*(line("peek", job["id"]) for job in some), keep=keep)
             for job, body in zip(some, bodies, strict=True):
                 if body.word == "FOUND" and all(each in body.body for each in wanted.needles):
@@ -246,7 +246,7 @@ class Remote:
                 old = [job for job in page if job["age"] + 1 > elapsed and job["id"] not in seen]
                 found = [job.figures for job in self._matching(link, old, wanted, 0)]
                 seen.update(job["id"] for job in found)
-                for some in _groups(found):
+                for some in groups(found):
                     yield [(job["id"], job["pri"]) for job in some]
 
     def _first_again(self, tube: str, state: str) -> Iterator[list[tuple[int, int]]]:
@@ -354,7 +354,7 @@ def _list(
         return None
     if reply.word == "BAD_FORMAT" and cursor is not None:
         raise ApiError(422, "bad_cursor", "The server does not accept the cursor.")
-    raise ApiError(502, "not_understood", f"The server's reply is unknown: {reply.word!r}.")
+    raise unknown_reply(reply.word)
 
 
 def _peek_first(link: Link, tube: str, state: str, keep: int) -> Reply | None:
@@ -370,7 +370,3 @@ def _fits(job: Figures, wanted: Filter) -> bool:
     return all(limit is None or value >= limit for limit, value in at_least) and all(
         limit is None or value <= limit for limit, value in at_most
     )
-
-
-def _groups(items: list[Any]) -> Iterator[list[Any]]:
-    return (items[begin : begin + TOGETHER] for begin in range(0, len(items), TOGETHER))

@@ -1,7 +1,7 @@
 """The schemas of the OpenAPI document: what requests must look like, and what responses have.
 
 Figures have the names that the protocol gives them in `stats`, `stats-tube`, `stats-job` and
-`list-connections`. Only these keywords of JSON Schema are used for requests: see `check`.
+`list-connections`. Schemas of requests have only the keywords that `check` knows.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ U64 = 0xFFFFFFFFFFFFFFFF
 PAGE_JOBS = 50
 PAGE_MOST = 200
 LIST_MOST = 1000  # ids of one request
-BODY_SHOWN = 64 << 10  # bytes of a body, without another wish
+BODY_SHOWN = 64 << 10  # bytes of a body, if the request names no number
 BODY_MOST = 256 << 10
 PATTERN_MOST = 200  # characters of a filter
 BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"

@@ -12,10 +12,11 @@ from typing import TypeVar
 import gevent
 from gevent.lock import Semaphore
 
+from beanstalkd_py.http.gate import TURN_S
+
 T = TypeVar("T")
 
 SLICE_NS = 1_000_000
-TURN_S = 0.0005  # libev rounds it up to 1 ms, and does not wait if sockets have events
 
 
 class Turns:
