@@ -1,9 +1,9 @@
 """The oldest ready job of each tube, for /metrics. A scrape does a bounded amount of work for it.
 
-A tube with few entries of ready jobs is looked at in each scrape. All other tubes share passes over
-the job table. A pass goes on from scrape to scrape, and takes at most SHARE of the time between two
-of them. So for a tube with many priorities, the figure is that of the last pass: the job that was
-the oldest then may be gone, and its age is shown as if it were not.
+A tube with few entries of ready jobs is searched in each scrape. All other tubes share passes over
+the job table. A pass continues in each scrape, for SHARE of the time since the last one, or for
+LEAST_S if that is longer. So for a tube with many priorities, the figure is that of the last pass.
+The job that was the oldest then may be gone, and its age is shown all the same.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +61,7 @@ class OldestReady:
         self.created_at = found
 
     def _go_on(self, wanted: set[Tube], left_s: float) -> Iterator[None]:
-        """Goes on with a pass for this time, or begins one for these tubes."""
+        """Continues the pass for this time. If there is none, begins one for these tubes."""
         if self._pass is None:
             self._pass = _Pass(self._state, wanted)
         while left_s > 0:

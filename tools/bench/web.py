@@ -4,8 +4,8 @@ For each kind of HTTP clients, one client of the queue puts jobs, one after the 
 has the share of one core that the server takes for the HTTP clients alone, and the latency of puts
 while they are there. The server is in memory and has 1000 tubes.
 
-The share is measured without puts. It is what HTTP takes from commands, and other programs on the
-machine change it little. The latency is that of the whole machine.
+The share is measured without puts: CPU time of the server by time on the clock. Other programs on
+the machine change it little, but they do change the latency.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _POST = (
 
 
 class Kind(NamedTuple):
-    """clients: so many, which connect again when they are closed. first: what each sends at first.
-    again: what it sends then, every `every_s`. reads: bytes that it takes at once; 0: nothing.
+    """clients: how many; a closed one connects again. first: what each sends at first. again: what
+    it sends after that, every `every_s`. reads: the most bytes that it receives at once.
     """
 
     name: str
@@ -68,7 +68,7 @@ def send(kind: Kind, web: str) -> None:
     clients: list[socket.socket] = []
     next_at = 0.0
     while True:
-        with suppress(OSError):  # so many wait to be accepted that the kernel takes no more
+        with suppress(OSError):  # the kernel's queue of connections is full
             while len(clients) < kind.clients:
                 clients.append(http.connect(web))
                 clients[-1].setblocking(False)

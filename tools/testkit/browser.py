@@ -142,7 +142,7 @@ class Browser(Closing):
 
 
 class Page:
-    """errors: what the browser has complained about: exceptions, violations of the policy."""
+    """errors: exceptions of scripts, violations of the policy, other errors in Chromium's log."""
 
     def __init__(self, browser: Browser, session: str, context: str) -> None:
         self.errors: list[str] = []

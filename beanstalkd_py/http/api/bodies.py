@@ -12,20 +12,20 @@ from beanstalkd_py.http.api.source import ListedJob
 JSON_MOST = 64 << 10  # bytes; to parse more would take too long
 
 
-def shown(job: ListedJob, wish: str = "auto") -> dict[str, Any]:
-    """The figures of the job and the beginning of its body. wish: text, json, base64, or auto: text
-    if possible. Raises ApiError.
+def shown(job: ListedJob, asked: str = "auto") -> dict[str, Any]:
+    """The figures of the job and the beginning of its body. asked: "text", "json", "base64", or
+    "auto", which is text if possible. Raises ApiError.
     """
     truncated = len(job.beginning) < job.size
     text = _text(job.beginning, truncated)
     parsed = _parsed(text) if text is not None and not truncated else None
-    if wish == "json" and parsed is None:
+    if asked == "json" and parsed is None:
         raise ApiError(409, "not_json", "The body is not JSON, or too long to be parsed.")
-    if wish == "text" and text is None:
+    if asked == "text" and text is None:
         raise ApiError(409, "not_text", "The body is not UTF-8.")
-    if wish == "json" and parsed is not None:
+    if asked == "json" and parsed is not None:
         body, encoding = parsed[0], "json"
-    elif wish == "base64" or text is None:
+    elif asked == "base64" or text is None:
         body, encoding = b64encode(job.beginning).decode(), "base64"
     else:
         body, encoding = text, "text"

@@ -313,7 +313,7 @@ def stats(link: Link) -> Figures:
 
 
 def _key(cursor: str | None) -> int:
-    """Of `Listing`."""
+    """The place in a `Listing`."""
     if cursor is None:
         return -1
     order, dot, id = cursor.partition(".")

@@ -102,7 +102,7 @@ function showServer(sample) {
   const { stats } = sample;
   const server = context.server;
   byId("up").textContent = `${server.server} ${stats.version} \u00b7 up ${duration(stats.uptime)}`;
-  setText(byId("host"), server.address ?? stats.hostname);
+  setText(byId("host"), stats.hostname);
   byId("draining").hidden = !(stats.draining === true || stats.draining === "true");
 }
 
