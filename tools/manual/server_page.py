@@ -56,9 +56,7 @@ def page() -> str:
             section("Signals", definitions(rows_of("Signals"))),
             section("Exit status", definitions(rows_of("Exit statuses"))),
             section("Files", definitions((italic(path), escaped(text)) for path, text in _FILES)),
-            section(
-                "See also", f"{bold('beanstalkd-binlog')}(1), {bold('beanstalkd-console')}(1)\n"
-            ),
+            section("See also", ", ".join(f"{bold(each)}(1)" for each in _OTHERS) + "\n"),
         ]
     )
 
