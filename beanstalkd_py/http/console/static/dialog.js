@@ -2,7 +2,8 @@
 
 import { h, setText } from "./dom.js";
 
-// Opens a dialog. content(close): makes what is in it. Resolves to what `close` is called with; null: cancelled.
+// Opens a dialog. content(close): makes what is in it. Resolves to what `close` is called with;
+// null: cancelled.
 function open(title, content, className = "") {
   return new Promise((resolve) => {
     const heading = h("h2", { id: "dialog-title" }, title);
