@@ -41,6 +41,12 @@ class WrongFile(Exception):
             for line, text in self.mistakes
         ]
 
+    @property
+    def summary(self) -> str:
+        """The first line, and how many more there are."""
+        more = len(self.mistakes) - 1
+        return self.lines[0] + (f" ({more} more: see --check-config)" if more else "")
+
 
 def read(path: str) -> dict[str, Any]:
     """The values in the file, by key. Raises WrongFile."""

@@ -119,10 +119,8 @@ class HttpSide:
         try:
             self._access.set_users(passwords.read(options.http_password_file))
         except WrongFile as error:
-            more = len(error.lines) - 1
-            rest = f" ({more} more: see --check-config)" if more else ""
             self._report(
-                f"not reloaded: {error.lines[0]}{rest}; the old passwords stay in use",
+                f"not reloaded: {error.summary}; the old passwords stay in use",
                 event="not_reloaded",
                 file=options.http_password_file,
             )

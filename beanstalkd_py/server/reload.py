@@ -68,10 +68,8 @@ class Reloader:
         try:
             wanted = self._command_line.over(file.read(self._path))
         except file.WrongFile as error:
-            more = len(error.lines) - 1
-            rest = f" ({more} more: see --check-config)" if more else ""
             self._events(
-                f"not reloaded: {error.lines[0]}{rest}; nothing has changed",
+                f"not reloaded: {error.summary}; nothing has changed",
                 event="not_reloaded",
                 file=self._path,
             )

@@ -48,7 +48,7 @@ class Link:
         self._socket = connection
         self._socket.settimeout(ANSWER_S)
         self._got = bytearray()
-        self._waits = 0  # replies that were not taken whole
+        self._waits = 0  # replies that are not received completely
         self.state = False  # it may use a tube or have a job: the next request must not get it
 
     @property
