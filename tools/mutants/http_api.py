@@ -60,8 +60,8 @@ HTTP_API = (
         "reply-of-negative-length",
         "the reply of a hostile server lets the console spin for ever",
         "link",
-        "        if size < 0:\n",
-        "        if False:\n",
+        "        if not 0 <= size <= SIZE_MOST:\n",
+        "        if size > SIZE_MOST:\n",
         ("tests/http/api/test_api_bulk.py -k not_understood --timeout 20",),
     ),
     _mutant(

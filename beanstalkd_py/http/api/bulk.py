@@ -172,6 +172,8 @@ def _look(
             errors[id] = no_job(id)
             continue
         job = figures.parsed(reply.body)
+        if "state" not in job or not isinstance(job.get("pri"), int):
+            raise ApiError(502, "not_understood", f"The server tells no state of job {id}.")
         if job["state"] in target.states:
             found.append((id, job["pri"]))
         else:

@@ -16,6 +16,7 @@ LONG_S = 3600.0
 LINE_MOST = 1024
 COMMAND_MOST = 224  # bytes of a line that a server takes
 PIECE_BYTES = 64 << 10
+SIZE_MOST = 1 << 32  # of a body: no server has longer ones
 BODY_MOST = 64 << 20  # of a reply that is kept in memory
 TOGETHER = 100  # commands at once: a server executes them in 1 to 2 ms
 _BODIES = {b"OK": 1, b"FOUND": 2, b"RESERVED": 2}  # which word of the line has the body's length
@@ -113,7 +114,7 @@ class Link:
             self._waits -= 1
             return reply
         size = reply.number(place)
-        if size < 0:
+        if not 0 <= size <= SIZE_MOST:
             raise _not_understood(b" ".join(words))
         return reply._replace(size=size)
 

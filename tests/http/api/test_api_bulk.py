@@ -144,6 +144,8 @@ def test_action_waits_for_the_reply(monkeypatch: pytest.MonkeyPatch, form: str) 
     [
         b"OK x\r\n",
         b"OK -5\r\nab\r\n",
+        b"OK 5000000000\r\n",
+        b"OK 4\r\n---\n\r\n",
         b"OK\r\n",
         b"a" * 2000,
         b"OK 1\r\nab\r\n",
