@@ -81,6 +81,22 @@ HTTP_API = (
         ("tests/http/api/test_api_bulk.py -k end_of_a_connection",),
     ),
     _mutant(
+        "history-runs-the-working-directory",
+        "a file in the working directory of the server is run for the history of a job",
+        "history",
+        "sys.path[:] = filter(None, sys.path); ",
+        "",
+        ("tests/http/api/test_api_reads.py -k runs_nothing",),
+    ),
+    _mutant(
+        "history-failed-in-silence",
+        "a log that cannot be read looks as if it had no records of a job",
+        "history",
+        "    if at_end and process.returncode and not found:\n",
+        "    if False:\n",
+        ("tests/http/api/test_api_reads.py -k cannot_be_read",),
+    ),
+    _mutant(
         "broken-action-says-nothing",
         "an action on many jobs that breaks off does not say what was done",
         "bulk",

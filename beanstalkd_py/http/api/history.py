@@ -21,6 +21,11 @@ WAIT_S = 10.0  # for the process of another request
 MOST_BYTES = 1 << 20  # of its answer
 POLL_S = 0.005
 
+# As `python -m beanstalkd_binlog`, which would take modules from the working directory first.
+_PROGRAM = (
+    "import sys; sys.path[:] = filter(None, sys.path); import runpy; "
+    "runpy.run_module('beanstalkd_binlog', run_name='__main__', alter_sys=True)"
+)
 _one = BoundedSemaphore(1)
 
 
@@ -37,7 +42,7 @@ def of_job(directory: str, id: int) -> list[dict[str, Any]]:
 
 
 def _output(directory: str, id: int) -> bytes:
-    command = [sys.executable, "-m", "beanstalkd_binlog", "history", "--json", directory, str(id)]
+    command = [sys.executable, "-c", _PROGRAM, "history", "--json", directory, str(id)]
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
@@ -45,18 +50,24 @@ def _output(directory: str, id: int) -> bytes:
     try:
         message = f"The log could not be read within {TIME_S:.0f} s."
         with gevent.Timeout(TIME_S, ApiError(504, "no_answer", message)):
-            return _read(process.stdout.fileno())
+            found, at_end = _read(process.stdout.fileno())
+            while at_end and process.poll() is None:
+                gevent.sleep(POLL_S)
     finally:
         process.stdout.close()
         process.kill()
         while process.poll() is None:
             gevent.sleep(POLL_S)
+    if at_end and process.returncode and not found:
+        message = f"The log cannot be read: beanstalkd-binlog has ended with {process.returncode}."
+        raise ApiError(503, "no_history", message)
+    return found
 
 
-def _read(fd: int) -> bytes:
-    """Whole lines, up to MOST_BYTES."""
+def _read(fd: int) -> tuple[bytes, bool]:
+    """Whole lines, up to MOST_BYTES, and whether the output has ended."""
     make_nonblocking(fd)
     got = bytearray()
     while len(got) < MOST_BYTES and (data := nb_read(fd, 1 << 16)):
         got += data
-    return bytes(got[: got.rfind(b"\n") + 1])
+    return bytes(got[: got.rfind(b"\n") + 1]), len(got) < MOST_BYTES

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from testkit import http
 
-from beanstalkd_py.http.api import figures
+from beanstalkd_py.http.api import figures, history
+from beanstalkd_py.http.api.errors import ApiError
 from tests.http.api.conftest import Api
 
 PASSING = ("age", "time-left", "oldest-ready-age", "pause-time-left", "expires-in")
@@ -218,6 +220,21 @@ def test_segments_of_a_log(serve_api: Callable[..., Api], log: str) -> None:
 def test_server_without_a_log_has_no_segments(api: Api) -> None:
     assert api.get("/api/segments")["log"] is False
     assert api.error("GET", "/api/jobs/1/history") == (501, "not_available")
+
+
+def test_history_runs_nothing_of_the_working_directory(
+    serve_api: Callable[..., Api], log: str, tmp_path: Path
+) -> None:
+    (tmp_path / "beanstalkd_binlog.py").write_text("print('{}')")
+    api = serve_api("-b", log, cwd=tmp_path)
+    assert api.get("/api/jobs/1/history")["records"] == []
+
+
+def test_log_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    """A process that fails has no records either."""
+    with pytest.raises(ApiError, match="ended with 66") as raised:
+        history.of_job(str(tmp_path / "none"), 1)
+    assert (raised.value.status, raised.value.code) == (503, "no_history")
 
 
 def test_history_has_each_record_of_a_job(serve_api: Callable[..., Api], log: str) -> None:

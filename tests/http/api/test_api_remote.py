@@ -14,6 +14,7 @@ from testkit.daemon import OURS, Daemon
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
+from beanstalkd_py.http.access import Access
 from beanstalkd_py.http.api import link
 from beanstalkd_py.http.api.api import Api
 from beanstalkd_py.http.api.bulk import TARGETS, Bulk
@@ -22,6 +23,7 @@ from beanstalkd_py.http.api.link import Link
 from beanstalkd_py.http.api.remote import LINKS, LIST_MOST, Remote
 from beanstalkd_py.http.api.source import About, Filter
 from beanstalkd_py.http.api.turns import Turns
+from tests.http.users import ANNA, basic
 from tests.wire.reference import need_c_server
 
 ALL = Filter()
@@ -341,12 +343,16 @@ def test_reply_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 def test_body_gives_its_connection_back(ours: World, method: str) -> None:
-    """Also if nothing of it is sent."""
+    """Also if nothing of it is sent, and the right to it is asked for each piece."""
     (id,) = ours.put(b"body")
+    access = Access({"anna": ANNA}, True, False, lambda *a, **more: None)
     api = Api(ours.remote, Turns(), lambda what, error: None)
     for _ in range(LINKS + 1):
-        request = Request(EnvironBuilder(f"/api/jobs/{id}/body", method=method).get_environ())
-        with api.respond(request) as response:
-            if method == "GET":
-                assert response.data == b"body"
+        path = f"/api/jobs/{id}/body"
+        environ = EnvironBuilder(path, method=method, headers=basic("anna")).get_environ()
+        request = Request(environ)
+        response = access.while_allowed(request, api.respond(request))
+        body = b"".join(response(environ, lambda *a: None))
+        response.close()
+        assert body == (b"body" if method == "GET" else b"")
         assert ours.remote._places.counter == LINKS
