@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from beanstalkd_py import __version__
-from beanstalkd_py.console import cli
+from beanstalkd_py.console.options import parser
 
 from .arguments import options_of, usage
 from .roff import bold, definitions, escaped, paragraph, section, title
@@ -18,14 +18,14 @@ _STATUSES = (
 
 
 def page() -> str:
-    parser = cli.parser(PROGRAM)
+    arguments = parser(PROGRAM)
     return "".join(
         [
             title(PROGRAM, __version__),
             section("Name", f"{escaped(PROGRAM)} \\- web console for beanstalkd servers\n"),
-            section("Synopsis", f"{bold(PROGRAM)} {usage(parser)}\n"),
-            section("Description", paragraph(escaped(f"{parser.description} {_ABOUT}"))),
-            section("Options", options_of(parser)),
+            section("Synopsis", f"{bold(PROGRAM)} {usage(arguments)}\n"),
+            section("Description", paragraph(escaped(f"{arguments.description} {_ABOUT}"))),
+            section("Options", options_of(arguments)),
             section("Exit status", definitions((bold(n), escaped(text)) for n, text in _STATUSES)),
             section("See also", f"{bold('beanstalkd-py')}(1)\n"),
         ]

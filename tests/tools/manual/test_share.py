@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -14,7 +16,7 @@ from manual import click_page, completion, console_page, roff, server_page, shar
 
 from beanstalkd_py import password, ping
 from beanstalkd_py.config.table import OPTIONS
-from beanstalkd_py.console import cli as console
+from beanstalkd_py.console import options as console
 
 ROOT = Path(__file__).parents[3]
 REQUESTS = {".TH", ".SH", ".SS", ".PP", ".TP", ".nf", ".fi", ".br"}
@@ -171,3 +173,15 @@ def test_every_file_is_written(tmp_path: Path) -> None:
     written = {str(path.relative_to(tmp_path)): path for path in tmp_path.rglob("*.*")}
     assert written.keys() >= PAGES.keys()
     assert all((tmp_path / name).read_text() == text for name, text in share.texts().items())
+
+
+def test_pages_need_no_library_but_those_of_the_log() -> None:
+    """Where the Debian package is built, there are click and a checksum only."""
+    names = ("gevent", "werkzeug", "prometheus_client", "cronsim")
+    code = f"import sys; sys.modules.update(dict.fromkeys({names!r})); import manual.share as share"
+    path = os.pathsep.join(str(ROOT / folder) for folder in ("", "wal", "tools"))
+    subprocess.run(
+        [sys.executable, "-c", f"{code}; share.texts()"],
+        check=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
