@@ -13,6 +13,7 @@ The body must also be JSON: a form of another page cannot send that.
 """
 
 import base64
+import errno
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -179,7 +180,8 @@ def _while(is_allowed: Callable[[], bool], pieces: Any) -> Iterator[bytes]:
     try:
         for piece in pieces:
             if not is_allowed():
-                return
+                # As if the client were gone: without an end, half of a body does not look whole.
+                raise ConnectionResetError(errno.ECONNRESET, "the right to it has ended")
             yield piece
     finally:
         if hasattr(pieces, "close"):

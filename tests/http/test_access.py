@@ -138,8 +138,28 @@ def test_stream_ends_with_the_right_to_it(end: str, with_session: bool) -> None:
     else:
         access.set_users({"anna": user("anna", "read")})
     ends = with_session or end == "reload"
-    assert next(stream, None) == (None if ends else b"sample")
+    if ends:
+        with pytest.raises(ConnectionResetError):
+            next(stream)
+    else:
+        assert next(stream) == b"sample"
     assert closed == [True] * ends
+
+
+def test_half_of_a_body_does_not_look_whole(launch: Start, users: Path, web: str) -> None:
+    """Its session ends while it is sent."""
+    options = ("--http", f"unix:{web}", "--http-password-file", str(users), "-z", "2000000")
+    daemon = launch(*options).wait_ready()
+    daemon.client().put(b"x" * 2_000_000)
+    session = cookie(log_in(web, "anna"))
+    with http.connect(web) as connection:
+        head = "GET /api/jobs/1/body HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: "
+        connection.sendall(f"{head}{session['Cookie']}\r\n\r\n".encode())
+        assert b"200 OK" in connection.recv(100)
+        assert post(web, "/api/logout", session).status == 204
+        got = http.rest(connection)
+    assert len(got) < 2_000_000 and not got.endswith(b"0\r\n\r\n")
+    assert daemon.errors() == ""
 
 
 def test_programs_send_name_and_password(served: str) -> None:

@@ -222,6 +222,14 @@ HTTP_ACCESS = (
         ("tests/http/test_access.py -k lack_of_memory --timeout 60",),
     ),
     _mutant(
+        "half-body-looks-whole",
+        "a body that is cut because its session ends looks as if it were all of it",
+        "http/access",
+        '                raise ConnectionResetError(errno.ECONNRESET, "the right to it has ended")',
+        "                return",
+        ("tests/http/test_access.py -k half_of_a_body",),
+    ),
+    _mutant(
         "long-login-parsed",
         "anybody can stop the loop for 40 ms by a long body for a login",
         "http/access",
