@@ -114,6 +114,14 @@ class Handler(WSGIHandler):  # type: ignore[misc]
         self.socket.settimeout(SEND_S)
         super().handle_one_response()
 
+    def finalize_headers(self) -> None:
+        """The base class would send the end of the chunks also after the head of a HEAD, where a
+        client takes it for the next response.
+        """
+        super().finalize_headers()
+        if self.command == "HEAD":
+            self.response_use_chunked = False
+
     def handle_error(self, kind: Any, error: Any, trace: Any) -> None:
         """An error of the application. The base class would pass it to the hub, which ends the
         server.

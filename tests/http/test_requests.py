@@ -87,6 +87,14 @@ def test_connection_stays_open_for_further_requests(served: str) -> None:
     )
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/api/events", "/healthz", "/nothing"])
+def test_nothing_follows_the_head_of_a_head(served: str, path: str) -> None:
+    head = b"HEAD %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode()
+    last = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    first, _, second = http.talk(served, head + last).partition(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 ") and second.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 def test_body_is_read_after_100_continue(served: str) -> None:
     with http.connect(served) as connection:
         connection.sendall(

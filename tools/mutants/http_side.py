@@ -22,6 +22,14 @@ def _mutant(
 
 HTTP_SIDE = (
     _mutant(
+        "chunks-end-after-head",
+        "bytes follow the response to HEAD, and a client takes them for the next response",
+        "http/handler",
+        "            self.response_use_chunked = False\n",
+        "            pass\n",
+        ("tests/http/test_requests.py -k head_of_a_head --timeout 20",),
+    ),
+    _mutant(
         "http-always-imported",
         "a server without --http imports the HTTP side",
         "cli",
