@@ -49,6 +49,14 @@ HTTP_API = (
         ("tests/http/api/test_api_remote.py -k gives_its_connection",),
     ),
     _mutant(
+        "lost-server-is-our-error",
+        "a server that is lost in the middle of a body is reported as an error of ours",
+        "remote",
+        "            raise ConnectionResetError(errno.ECONNRESET, error.message) from error\n",
+        "            raise\n",
+        ("tests/http/api/test_api_remote.py -k lost_server",),
+    ),
+    _mutant(
         "reply-without-end-kept",
         "the reply of a hostile server fills the memory of the console",
         "link",

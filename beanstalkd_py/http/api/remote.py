@@ -5,6 +5,7 @@ the first job of each state, so `jobs` is a page of one job there, and `matching
 job again and again, while its caller deletes, kicks or buries it.
 """
 
+import errno
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -301,6 +302,9 @@ class _Pieces(Iterator[bytes]):
     def __next__(self) -> bytes:
         try:
             return next(self._pieces)
+        except ApiError as error:  # too late for an answer: the client's connection is cut
+            self.close()
+            raise ConnectionResetError(errno.ECONNRESET, error.message) from error
         except BaseException:
             self.close()
             raise

@@ -284,6 +284,7 @@ REPLIES = {
     "connections": ok("---\n- id: 1\n  address: x\n"),
 }
 ASKED = {
+    "body": (7,),
     "tube": ("mail",),
     "job": (7, 10),
     "jobs": ("mail", "ready", 10, None, Filter((b"o",)), 10),
@@ -356,3 +357,11 @@ def test_body_gives_its_connection_back(ours: World, method: str) -> None:
         response.close()
         assert body == (b"body" if method == "GET" else b"")
         assert ours.remote._places.counter == LINKS
+
+
+@pytest.mark.parametrize("data", [b"FOUND 7 4\r\nbo", b"FOUND 7 2\r\nbody"])
+def test_lost_server_cuts_a_body(data: bytes) -> None:
+    """As if the client were gone: no error of ours is reported."""
+    pieces = ask("body", data)
+    with pytest.raises(ConnectionResetError):
+        b"".join(pieces)  # type: ignore[arg-type]
