@@ -77,8 +77,8 @@ wheel: $(READY) # in the copy, by `make compiled`
 	cp -r dist/whole/beanstalkd_wal wal/
 
 .PHONY: screenshots
-screenshots: $(READY)# take the pictures of docs/console again; needs chromium and pngquant
-	$(CHECK) screenshots
+screenshots: $(READY)## take the pictures of docs/console again (needs chromium and pngquant)
+	PYTHONPATH=.:wal:tools $(BIN)/python -m screenshots
 
 .PHONY: lint
 lint: $(READY)      ## check the format, the style and the types: ruff and mypy
