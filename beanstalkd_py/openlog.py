@@ -4,8 +4,8 @@ replay. Each reason why it cannot be opened is an exception, whose text is a lin
 
 import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from errno import ENOMEM
 
 import beanstalkd_wal as wal
@@ -70,10 +70,50 @@ def open_log(
     progress, by any thread. Raises NoSpace, NoResources, NotReadable, and what says that the log is
     damaged, newer, or cannot be written.
     """
+    assert chosen.wal_dir is not None
+    with _explained(chosen.wal_dir):
+        if chosen.never_sync:
+            durability = wal.Durability.NEVER
+        else:
+            durability = wal.Durability.WINDOW if chosen.sync_ms else wal.Durability.SYNC
+        segment_bytes = _segment_bytes(chosen.wal_dir, chosen.log_segment_bytes, report)
+        if old_files.present(chosen.wal_dir):
+            from beanstalkd_py.foreign import takeover
+
+            takeover.take_over(
+                chosen.wal_dir,
+                segment_bytes=segment_bytes,
+                wall_now=time.time_ns(),
+                date=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
+                accept_damaged=chosen.accept_damaged_import,
+                report=report,
+                progress=progress,
+            )
+        watch.start()
+        opened = opening.open_binlog(
+            chosen.wal_dir,
+            queue,
+            segment_bytes=segment_bytes,
+            durability=durability,
+            now=boot_ns(),
+            wall_now=time.time_ns(),
+            notify=notify,
+            report=report,
+            progress=progress,
+            lock=lock,
+            fs=WatchedFileSystem(watch),
+        )
+        progress.close()
+        return opened
+
+
+@contextmanager
+def _explained(directory: str) -> Iterator[None]:
+    """Turns errors of the log and of the system into exceptions of this module."""
     try:
-        return _open(chosen, lock, queue, notify, report, progress, watch)
+        yield
     except wal.LogFull as error:
-        raise NoSpace(f"{chosen.wal_dir}: {error}") from error
+        raise NoSpace(f"{directory}: {error}") from error
     except wal.LogFailed as error:
         if error.errno in wal.DISK_FULL:
             raise NoSpace(f"{error}; {what_helps(error.errno)}") from error
@@ -81,55 +121,10 @@ def open_log(
     except OSError as error:
         if error.errno in wal.DISK_FULL:
             raise _no_space(error) from error
-        line = f"{error.filename or chosen.wal_dir}: {error.strerror or error}"
+        line = f"{error.filename or directory}: {error.strerror or error}"
         if error.errno == ENOMEM:
             raise NoResources(f"{line}; {what_helps(ENOMEM)}") from error
         raise NotReadable(line) from error
-
-
-def _open(
-    chosen: Options,
-    lock: wal.Lock,
-    queue: Queue,
-    notify: Callable[[], None],
-    report: Report,
-    progress: Progress,
-    watch: DiskWatch,
-) -> Binlog:
-    assert chosen.wal_dir is not None
-    if chosen.never_sync:
-        durability = wal.Durability.NEVER
-    else:
-        durability = wal.Durability.WINDOW if chosen.sync_ms else wal.Durability.SYNC
-    segment_bytes = _segment_bytes(chosen.wal_dir, chosen.log_segment_bytes, report)
-    if old_files.present(chosen.wal_dir):
-        from beanstalkd_py.foreign import takeover
-
-        takeover.take_over(
-            chosen.wal_dir,
-            segment_bytes=segment_bytes,
-            wall_now=time.time_ns(),
-            date=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
-            accept_damaged=chosen.accept_damaged_import,
-            report=report,
-            progress=progress,
-        )
-    watch.start()
-    opened = opening.open_binlog(
-        chosen.wal_dir,
-        queue,
-        segment_bytes=segment_bytes,
-        durability=durability,
-        now=boot_ns(),
-        wall_now=time.time_ns(),
-        notify=notify,
-        report=report,
-        progress=progress,
-        lock=lock,
-        fs=WatchedFileSystem(watch),
-    )
-    progress.close()
-    return opened
 
 
 def _no_space(error: OSError) -> NoSpace:
