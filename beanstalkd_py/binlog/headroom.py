@@ -163,6 +163,7 @@ class Headroom:
         self.update_marks()
         target = self._target_now()
         if log.headroom > target:
+            # While little is live, the target rises by 1.2 bytes with each byte of `_size`.
             log.trim(target + 2 * (self.segment_bytes - self._size()))
         elif not log.disk_full:
             log.preallocate(target)

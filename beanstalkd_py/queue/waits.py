@@ -1,7 +1,7 @@
 """How long jobs of one tube were ready before a client reserved them: a histogram.
 
 Only the first reserve of a job counts. The instant at which a job becomes ready again, after a
-release, a TTR or a kick, is stored nowhere.
+release, a timeout or a kick, is stored nowhere.
 """
 
 from bisect import bisect_left
